@@ -1,0 +1,219 @@
+"""What an endpoint is made of: an Operation constant, and the Executor that carries it out.
+
+An endpoint is one :class:`Operation` and one short method next to each other. The tables here say
+everything that codec and transport need to know of a call, so that neither knows any endpoint.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+import attrs
+
+from aiocake.errors import Problem
+from aiocake.values import SKIP, Effect
+
+__all__ = [
+    "Api",
+    "Endpoints",
+    "Executor",
+    "Kind",
+    "Operation",
+    "Parameter",
+    "Rule",
+    "Shape",
+    "Stream",
+    "given",
+]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Rule = Callable[[Mapping[str, object]], Problem | None]
+"""A check over several arguments: the problem it finds, or None."""
+
+
+class Api(Enum):
+    """Which of CAKE's two faces an operation belongs to."""
+
+    V1 = 1
+    V2 = 2
+
+
+class Kind(Enum):
+    """What an argument is, and so how it is checked and written."""
+
+    ID = "id"
+    """A positive 32-bit integer."""
+    ROW = "row"
+    """A 32-bit integer of at least 0."""
+    BYTE = "byte"
+    """0 to 255; 0 stands for SKIP or ANY on the wire and is refused from a caller."""
+    TEXT = "text"
+    MONEY = "money"
+    DATE = "date"
+    MODIFIED_DATE = "modified date"
+    """v1's pair of a date and its ``…_modification_type``."""
+    MOMENT = "moment"
+    """An aware datetime, written in UTC."""
+    BOOL = "bool"
+    CHOICE = "choice"
+
+
+@attrs.frozen(kw_only=True)
+class Parameter:
+    """One argument of an operation.
+
+    Attributes:
+        name: CAKE's own name, on the wire and in Python.
+        kind: What it is.
+        required: Whether it must be given.
+        erasable: Whether ERASE is allowed (texts and modified dates of v1).
+        anything: Whether ANY is allowed and sent as 0 (the payment type of a filter).
+        limit: Of a text: UTF-16 units at most. Of a row limit: the highest number.
+        choices: Of a choice: the enum of its values.
+        payload: Whether it holds names, notes or amounts, which errors and logs hide.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    erasable: bool = False
+    anything: bool = False
+    limit: int | None = None
+    choices: type[StrEnum] | None = None
+    payload: bool = False
+
+
+class Shape(Enum):
+    """What an answer holds, and so how it is read."""
+
+    ONE = "one"
+    """One record."""
+    ROWS = "rows"
+    """All records of a short list, as a tuple."""
+    PAGE = "page"
+    """A :class:`aiocake.models.Page` of records."""
+    STREAM = "stream"
+    """Records as the body arrives."""
+    MARK = "mark"
+    """A :class:`aiocake.models.MarkResult`."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Operation(Generic[T]):
+    """One operation of CAKE's API, and what it answers: a ``T``.
+
+    Attributes:
+        name: The endpoint's name in Python, such as ``"invoices.update"``.
+        api: v1 or v2.
+        method: Of v2, the HTTP method; v1's depends on the binding.
+        path: Of v2 the whole path; of v1 the path of the service
+            (``/api/1/accounting.asmx``), to which GET and form append ``/call``.
+        call: Of v1, CAKE's name of the operation, such as ``"MarkAffiliateBillAsPaid"``.
+        parameters: In the order in which they are sent.
+        effect: What sending it again does.
+        once_if: Makes a call that sets values one that must not be repeated, by its arguments.
+        shape: What the answer holds.
+        element: The name of the record in the answer (``"invoice"``); of a list its list's
+            (``"invoices"``), whose records are named by ``row`` in XML.
+        row: Of v1's lists, the name of one record.
+        model: The class of a record.
+        echoes: The arguments that the answer must give back unchanged, where it names them.
+        rules: Checks over several arguments.
+        page: Where CAKE documents it.
+    """
+
+    name: str
+    api: Api
+    path: str
+    method: str = "GET"
+    call: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    effect: Effect = Effect.READ
+    once_if: Callable[[Mapping[str, object]], bool] | None = None
+    shape: Shape
+    element: str
+    row: str = ""
+    model: type[object]
+    echoes: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    page: str
+
+    def effect_of(self, arguments: Mapping[str, object]) -> Effect:
+        """What sending this call again does, by its arguments."""
+        if self.once_if is not None and self.once_if(arguments):
+            return Effect.ONCE
+        return self.effect
+
+    def payload(self) -> frozenset[str]:
+        """The names of the arguments that errors and logs hide."""
+        return frozenset(parameter.name for parameter in self.parameters if parameter.payload)
+
+
+class Stream(Protocol[T_co]):
+    """Records as they arrive. Leaving ``async with`` leaves nothing running."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> T_co: ...
+
+    async def collect(self) -> list[T_co]:
+        """All records, as a list."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop and give everything back. Can be called twice."""
+        ...
+
+
+class Executor(Protocol):
+    """What carries operations out. Endpoints know nothing else of the layers below."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls the throttle lets out at once: paging reads twice as far ahead."""
+        ...
+
+    async def execute(self, operation: Operation[T], arguments: Mapping[str, object]) -> T:
+        """Carry one call out, with its retries, inside its deadline."""
+        ...
+
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Stream[T]:
+        """Begin a streamed call: nothing is sent before the first record is asked for."""
+        ...
+
+    def surprise(self, operation: str, what: str, detail: str = "") -> None:
+        """Tell ``on_event`` of a list that behaved in an unpromised way."""
+        ...
+
+
+class Endpoints:
+    """The base of each group of endpoints."""
+
+    __slots__ = ("_executor",)
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def _call(self, operation: Operation[T], **arguments: object) -> T:
+        return await self._executor.execute(operation, given(arguments))
+
+    def _stream(self, operation: Operation[T], **arguments: object) -> Stream[T]:
+        return self._executor.stream(operation, given(arguments))
+
+
+def given(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments that were given: those that are not SKIP."""
+    return {name: value for name, value in arguments.items() if value is not SKIP}

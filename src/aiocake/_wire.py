@@ -1,0 +1,73 @@
+"""What goes over the wire, as plain values: no HTTP library in them.
+
+A request has one hole for the key. Codec makes the request without ever seeing the key; transport
+fills the hole at the last moment, escaped for the place in which it stands.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from enum import Enum
+
+import attrs
+
+__all__ = ["Hole", "Request", "Response", "StreamedResponse"]
+
+
+class Hole(Enum):
+    """Where the key goes, and so how it is escaped."""
+
+    QUERY = "query"
+    FORM = "form"
+    ENVELOPE = "envelope"
+
+
+@attrs.frozen
+class Request:
+    """One HTTP request without its host and key.
+
+    Attributes:
+        operation: The operation's name, for errors and events.
+        method: ``"GET"`` or ``"POST"``.
+        path: The path, from the first slash, encoded.
+        query: The query without its question mark, encoded, the hole's ``api_key=`` included
+            when the hole is in it.
+        headers: Name and value pairs; no Host, no Content-Length.
+        body: The body; of a form or an envelope with the hole in it.
+        hole: Where the key goes.
+        hole_at: The offset in ``query`` or ``body`` at which the key is put.
+        query_limit: The number of bytes that the query with the key must stay below; None for
+            no limit.
+    """
+
+    operation: str
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    hole: Hole = Hole.QUERY
+    hole_at: int = 0
+    query_limit: int | None = None
+
+
+@attrs.frozen(eq=False)
+class Response:
+    """One whole HTTP answer, decompressed.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By lower-case name; of several values the last.
+        body: The body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@attrs.frozen(eq=False)
+class StreamedResponse:
+    """An HTTP answer whose body is still on its way; ``chunks`` gives it, decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]

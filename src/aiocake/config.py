@@ -1,0 +1,118 @@
+"""Settings: frozen, checked when they are made, shared by nobody."""
+
+import attrs
+
+from aiocake.errors import ConfigurationError
+from aiocake.values import Binding
+
+__all__ = ["Options", "RetryPolicy", "Throttle", "Timeouts"]
+
+
+def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not _is_number(value) or not 0 < value < float("inf"):
+        message = f"{attribute.name} must be a positive number"
+        raise ConfigurationError(message)
+
+
+def _whole(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if type(value) is not int or value < 1:
+        message = f"{attribute.name} must be a whole number of at least 1"
+        raise ConfigurationError(message)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """How long things may take, in seconds.
+
+    Attributes:
+        total: One call, with its retries and its wait for a slot.
+        connect: Opening a connection, TLS included.
+        read: The wait for the next bytes of an answer.
+        export_total: One export of v1; counts only the time spent waiting for the network.
+        export_read: The wait for the first bytes of an export (instances think for long).
+    """
+
+    total: float = attrs.field(default=60.0, validator=_positive)
+    connect: float = attrs.field(default=5.0, validator=_positive)
+    read: float = attrs.field(default=30.0, validator=_positive)
+    export_total: float = attrs.field(default=600.0, validator=_positive)
+    export_read: float = attrs.field(default=300.0, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """When and how often a call is sent again.
+
+    The wait is drawn from 0 to ``min(base * 2**i, cap)`` seconds (full jitter). A bucket of
+    ``budget`` tokens for each client keeps the load of an outage down: a retry takes 14 of
+    them (5 after a throttled answer), and success gives back what its retry took, else 1.
+
+    Attributes:
+        attempts: How often at most, the first time included.
+        base: The first wait after a failure, in seconds.
+        throttle_base: The first wait after a throttled answer, in seconds.
+        cap: The longest wait of its own making, in seconds.
+        retry_after_cap: The longest wait that a server may ask for, in seconds; above it the
+            call ends in :class:`aiocake.RateLimited` at once.
+        budget: The size of the bucket; 0 turns retries off.
+    """
+
+    attempts: int = attrs.field(default=3, validator=_whole)
+    base: float = attrs.field(default=0.05, validator=_positive)
+    throttle_base: float = attrs.field(default=1.0, validator=_positive)
+    cap: float = attrs.field(default=20.0, validator=_positive)
+    retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
+    budget: int = attrs.field(default=500)
+
+    @budget.validator
+    def _check_budget(self, _: object, value: int) -> None:
+        if type(value) is not int or value < 0:
+            message = "budget must be a whole number of at least 0"
+            raise ConfigurationError(message)
+
+
+@attrs.frozen(kw_only=True)
+class Throttle:
+    """How much is sent at once, and how fast. First come, first served.
+
+    Attributes:
+        concurrency: Calls in flight at once, and so connections.
+        rate: Calls a second; None for no limit.
+        burst: How many calls may go at once after a pause, when there is a rate.
+        adaptive: Send less at once after throttled answers and time-outs.
+        max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
+            any number.
+    """
+
+    concurrency: int = attrs.field(default=8, validator=_whole)
+    rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    burst: int = attrs.field(default=2, validator=_whole)
+    adaptive: bool = True
+    max_waiting: int | None = attrs.field(default=None)
+
+    @max_waiting.validator
+    def _check_max_waiting(self, _: object, value: int | None) -> None:
+        if value is not None and (type(value) is not int or value < 0):
+            message = "max_waiting must be a whole number of at least 0, or None"
+            raise ConfigurationError(message)
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What ``with_options`` sets for one view; None leaves the client's own setting.
+
+    Attributes:
+        total: Seconds for one call, as ``Timeouts.total`` (of exports, too).
+        queue: Seconds that a call may wait for its turn before it ends in ``NotSent``.
+        attempts: As ``RetryPolicy.attempts``.
+        binding: The form of v1 calls.
+    """
+
+    total: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    queue: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    attempts: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole))
+    binding: Binding | None = None

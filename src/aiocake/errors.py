@@ -1,0 +1,299 @@
+"""Every error that aiocake raises, in one tree.
+
+::
+
+    CakeError                             of a write: .outcome is not_done or unknown
+    ├── ConfigurationError                the client cannot be built so
+    ├── ArgumentError (ValueError)        refused before sending; names every bad argument
+    ├── NotSent                           no byte of any attempt left: safe to send again
+    ├── OutcomeUnknown                    a write may have left and its fate is unknown
+    ├── ApiError                          CAKE answered no: .status, .message
+    │   ├── AuthenticationError           the key does not exist or is expired
+    │   ├── NotFound                      no such record
+    │   ├── TipaltiError                  bills paid through Tipalti cannot be changed
+    │   ├── RequestRejected               the server could not bind the request
+    │   ├── RateLimited                   .retry_after, in seconds
+    │   ├── Restricted                    too many calls, no permission, or a refused address
+    │   └── ServerError                   the server failed
+    ├── DecodeError                       an answer that cannot be read: .path, .snippet
+    ├── ConsistencyError                  the answer is not of what was asked for
+    │   └── ListChanged                   a list would not hold still
+    ├── DeadlineExceeded (TimeoutError)   a read ran out of time
+    ├── ClosedError                       the client is closed
+    └── WrongLoopError                    the client belongs to another event loop
+
+Errors hold plain values: they can be compared, pickled and logged, and never hold a connection,
+a request or the key.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+__all__ = [
+    "ApiError",
+    "ArgumentError",
+    "AuthenticationError",
+    "CakeError",
+    "ClosedError",
+    "ConfigurationError",
+    "ConsistencyError",
+    "DeadlineExceeded",
+    "DecodeError",
+    "Intent",
+    "ListChanged",
+    "NotFound",
+    "NotSent",
+    "Outcome",
+    "OutcomeUnknown",
+    "Problem",
+    "RateLimited",
+    "RequestRejected",
+    "Restricted",
+    "ServerError",
+    "TipaltiError",
+    "WrongLoopError",
+]
+
+_HIDDEN: Final = "<hidden>"
+
+
+class Outcome(StrEnum):
+    """What became of a write."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen
+class Problem:
+    """One bad argument: its name and what is wrong with it, never its value."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+@attrs.frozen(repr=False)
+class Intent:
+    """A write that was going to be sent: what a person needs to find out whether it was.
+
+    Attributes:
+        id: Unique for each call of a write (a UUID as text).
+        operation: The operation's name, such as ``"invoices.create"``.
+        arguments: The arguments as they were given.
+        at: When the call began, with its time zone.
+        attempts: How many attempts were begun.
+        hidden: The names of the arguments that hold names, notes or amounts. They are left out
+            of ``repr`` and of pickles; empty with ``Client(payloads=True)``.
+    """
+
+    id: str
+    operation: str
+    arguments: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    at: datetime | None = None
+    attempts: int = 0
+    hidden: frozenset[str] = frozenset()
+
+    def shown(self) -> dict[str, object]:
+        """The arguments, the hidden ones replaced by ``"<hidden>"``."""
+        return {
+            name: _HIDDEN if name in self.hidden else value
+            for name, value in self.arguments.items()
+        }
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(
+            f"{name}={_HIDDEN if name in self.hidden else repr(value)}"
+            for name, value in self.arguments.items()
+        )
+        return f"<Intent {self.id} {self.operation}({arguments})>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = (self.id, self.operation, self.shown(), self.at, self.attempts, self.hidden)
+        return (type(self), state)
+
+
+class CakeError(Exception):
+    """The base of all errors of aiocake.
+
+    Attributes:
+        outcome: Of a write: :attr:`Outcome.NOT_DONE` or :attr:`Outcome.UNKNOWN`. None of a read.
+        operation: The operation's name, such as ``"invoices.update"``; None outside of a call.
+    """
+
+    outcome: Outcome | None = None
+    operation: str | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+    def scrub(self, clean: Callable[[str], str]) -> None:
+        """Pass every text that this error holds through ``clean``."""
+        self.args = tuple(clean(arg) if isinstance(arg, str) else arg for arg in self.args)
+        for name, value in self.__dict__.items():
+            if isinstance(value, str) and not isinstance(value, StrEnum):
+                self.__dict__[name] = clean(value)
+
+
+def _rebuild(cls: type[CakeError], args: tuple[object, ...], state: dict[str, object]) -> CakeError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(CakeError):
+    """The client cannot be built so: a bad domain, key, option or environment."""
+
+
+class ArgumentError(CakeError, ValueError):
+    """Refused before anything was sent; names every bad argument at once.
+
+    Attributes:
+        problems: One :class:`Problem` for each bad argument.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+class NotSent(CakeError):
+    """No byte of any attempt left this process: it is safe to send again."""
+
+
+class OutcomeUnknown(CakeError):
+    """A write may have left, and whether it was carried out is unknown.
+
+    Attributes:
+        intent: What was going to be written.
+        cause: The error that the last attempt met, with its class and text, as plain values.
+        applied_likely: True when the server's answer began as an answer to a write that was
+            carried out does, so that it most likely was; False when nothing says so.
+    """
+
+    def __init__(
+        self, message: str, *, intent: Intent, cause: CakeError, applied_likely: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.intent = intent
+        self.cause = cause
+        self.applied_likely = applied_likely
+        self.outcome = Outcome.UNKNOWN
+
+    def scrub(self, clean: Callable[[str], str]) -> None:
+        super().scrub(clean)
+        self.cause.scrub(clean)
+
+
+class ApiError(CakeError):
+    """CAKE answered no.
+
+    Attributes:
+        status: The HTTP status of the answer (200 is common: CAKE says no in the body).
+        message: What the server said, with the key removed.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.message} (HTTP {self.status})"
+
+
+class AuthenticationError(ApiError):
+    """The key does not exist or is expired ("Invalid API key", or status 401)."""
+
+
+class NotFound(ApiError):
+    """There is no such record."""
+
+
+class TipaltiError(ApiError):
+    """Bills of an affiliate paid through Tipalti cannot be changed by API."""
+
+
+class RequestRejected(ApiError):
+    """The server could not bind the request to the operation: final, the caller's side."""
+
+
+class RateLimited(ApiError):
+    """Too many calls.
+
+    Attributes:
+        retry_after: Seconds that the server asks to wait; None when it does not say.
+    """
+
+    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class Restricted(ApiError):
+    """CAKE's "Restricted": too many calls, no permission, or a refused address; it does not say."""
+
+
+class ServerError(ApiError):
+    """The server failed (a 5xx, or a SOAP Fault of its own side)."""
+
+
+class DecodeError(CakeError):
+    """An answer that cannot be read.
+
+    Attributes:
+        path: Where in the answer, such as ``"invoices[3].total_amount"``; empty for the whole.
+        snippet: A short part of the answer, with the key removed; its values are masked
+            unless the client was built with ``payloads=True``.
+        status: The HTTP status of the answer; None when none came.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", snippet: str = "", status: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.snippet = snippet
+        self.status = status
+
+    def __str__(self) -> str:
+        where = f" at {self.path}" if self.path else ""
+        what = f": {self.snippet}" if self.snippet else ""
+        return f"{super().__str__()}{where}{what}"
+
+
+class ConsistencyError(CakeError):
+    """The answer is not of what was asked for."""
+
+
+class ListChanged(ConsistencyError):
+    """A list would not hold still while it was read.
+
+    Attributes:
+        rows_read: How many distinct rows were given.
+        total_rows: The last number of rows that the server named; None when it named none.
+    """
+
+    def __init__(self, message: str, *, rows_read: int, total_rows: int | None) -> None:
+        super().__init__(message)
+        self.rows_read = rows_read
+        self.total_rows = total_rows
+
+
+class DeadlineExceeded(CakeError, TimeoutError):
+    """A read ran out of time."""
+
+
+class ClosedError(CakeError):
+    """The client is closed."""
+
+
+class WrongLoopError(CakeError):
+    """The client is used from another event loop (or process) than the one it belongs to."""

@@ -1,0 +1,79 @@
+"""Open enums: the values that CAKE documents, and whatever else an instance sends, kept."""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+__all__ = [
+    "BillingCycleName",
+    "BillingCycleText",
+    "InvoiceKind",
+    "InvoiceStatus",
+    "InvoiceStatusText",
+    "OpenEnum",
+]
+
+
+class OpenEnum(StrEnum):
+    """A set of texts that can grow: case is folded, and an unknown value is kept as it came.
+
+    A kept value equals its text, is an instance of the class and is no member of it:
+    :attr:`known` is False.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        folded = value.casefold()
+        for member in cls:
+            if member.value == folded:
+                return member
+        kept = str.__new__(cls, value)
+        kept._name_ = value
+        kept._value_ = value
+        return kept
+
+    @property
+    def known(self) -> bool:
+        """Whether CAKE documents this value."""
+        return self._name_ in type(self).__members__
+
+
+class InvoiceStatus(OpenEnum):
+    """The status of an invoice: pending, then approved, then paid; void cancels.
+
+    Source: CAKE's page "How to Manage Invoices via the CAKE API". One other page has a draft
+    before pending; it reads as an unknown value.
+    """
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    PAID = "paid"
+    VOID = "void"
+
+
+InvoiceStatusText = Literal["pending", "approved", "paid", "void"]
+
+
+class BillingCycleName(OpenEnum):
+    """The billing cycles that v1's exports filter by. ``all`` filters nothing.
+
+    Source: CAKE's page "ACCOUNTING ExportAffiliateBills API Version 1".
+    """
+
+    WEEKLY = "weekly"
+    BIMONTHLY = "bimonthly"
+    MONTHLY = "monthly"
+    ALL = "all"
+
+
+BillingCycleText = Literal["weekly", "bimonthly", "monthly", "all"]
+
+
+class InvoiceKind(StrEnum):
+    """Which way the money of an invoice goes. Never add the two up together."""
+
+    PAYOUT = "payout"
+    """Owed to an affiliate."""
+    REVENUE = "revenue"
+    """Owed by an advertiser."""

@@ -1,0 +1,87 @@
+"""Accounting bills of v1. Source: CAKE's pages on ``accounting.asmx``, and answers of instances.
+
+No page shows a whole bill, so what is known is modelled and the rest is kept in ``extra``.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+__all__ = ["AffiliateBill", "BillAmount", "Extra", "MarkResult", "Partner"]
+
+Extra = Mapping[str, object]
+"""Elements that no page documents, by local name: a text, None, a mapping or a list of these."""
+
+
+@attrs.frozen(kw_only=True)
+class BillAmount:
+    """What a bill comes to. A bill can be negative.
+
+    Attributes:
+        amount: The amount, exact.
+        currency_id: The instance's own id of the currency.
+        formatted_amount: The amount as the instance shows it to people.
+    """
+
+    amount: Decimal
+    currency_id: int | None = None
+    formatted_amount: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Partner:
+    """The affiliate, advertiser or buyer of a bill.
+
+    Attributes:
+        id: Its id.
+        name: Its name.
+        account_status_id: The instance's own id of its account's status.
+        account_status_name: That status.
+        extra: What else the instance sends: account managers, contacts, the billing cycle.
+    """
+
+    id: int | None = None
+    name: str | None = None
+    account_status_id: int | None = None
+    account_status_name: str | None = None
+    extra: Extra = attrs.field(factory=dict[str, object])
+
+
+@attrs.frozen(kw_only=True)
+class AffiliateBill:
+    """What the platform owes one affiliate for one billing cycle and period.
+
+    Attributes:
+        bill_id: The bill.
+        affiliate: Who is paid.
+        bill_amount: The amount and its currency.
+        sent_payment: Whether a payment was noted; None where the instance does not say.
+        extra: Elements that are not modelled, by local name.
+    """
+
+    bill_id: int
+    affiliate: Partner
+    bill_amount: BillAmount
+    sent_payment: bool | None = None
+    extra: Extra = attrs.field(factory=dict[str, object])
+
+
+@attrs.frozen(kw_only=True)
+class MarkResult:
+    """The answer to marking a bill.
+
+    Attributes:
+        bill_id: The bill.
+        message: CAKE's message, such as "Bill Marked As Received".
+        first: Whether it was marked for the first time, where the message tells; None where it
+            does not, or where an attempt before may have been carried out.
+        payment_amount: Sent by some operations.
+        bill_amount: Sent by some operations.
+    """
+
+    bill_id: int
+    message: str
+    first: bool | None = None
+    payment_amount: Decimal | None = None
+    bill_amount: Decimal | None = None

@@ -1,0 +1,90 @@
+"""Invoices of v2. Source: CAKE's page "How to Manage Invoices via the CAKE API"."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import attrs
+
+from aiocake.models._enums import InvoiceKind, InvoiceStatus
+
+__all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]
+
+
+@attrs.frozen(kw_only=True)
+class Invoice:
+    """A row of the list of invoices.
+
+    Attributes:
+        invoice_id: The invoice.
+        invoice_status: Its status; an unknown one is kept.
+        total_amount: The amount, exact, in ``currency``.
+        affiliate_id: Who is paid; None of a revenue invoice.
+        affiliate_name: Their name.
+        advertiser_id: Who pays; None of a payout invoice.
+        advertiser_name: Their name.
+        start_date: The first day of the period.
+        end_date: The last day of the period, included.
+        currency: The currency's code, such as ``"USD"``.
+        currency_symbol: What some instances send in its place; a symbol is no code.
+        invoice_date: What some instances send in place of the period.
+        billing_cycle_name: Sent by some instances.
+        payment_type: Sent by some instances.
+    """
+
+    invoice_id: int
+    invoice_status: InvoiceStatus
+    total_amount: Decimal
+    affiliate_id: int | None = None
+    affiliate_name: str | None = None
+    advertiser_id: int | None = None
+    advertiser_name: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    currency: str | None = None
+    currency_symbol: str | None = None
+    invoice_date: date | None = None
+    billing_cycle_name: str | None = None
+    payment_type: str | None = None
+
+    @property
+    def kind(self) -> InvoiceKind | None:
+        """Payout or revenue, by who is named; None when the row names neither or both."""
+        if (self.affiliate_id is None) == (self.advertiser_id is None):
+            return None
+        return InvoiceKind.REVENUE if self.affiliate_id is None else InvoiceKind.PAYOUT
+
+
+@attrs.frozen(kw_only=True)
+class CreatedInvoice:
+    """The answer to creating an invoice: CAKE has worked its total out.
+
+    Attributes:
+        invoice_id: The new invoice.
+        affiliate_id: Whom it pays.
+        invoice_status: Its status.
+        total_amount: The amount, exact, in ``currency``.
+        currency: The currency's code; None where the instance sends none.
+    """
+
+    invoice_id: int
+    affiliate_id: int
+    invoice_status: InvoiceStatus
+    total_amount: Decimal
+    currency: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UpdatedInvoice:
+    """The answer to updating an invoice: its id, and what was set where the instance says so.
+
+    Attributes:
+        invoice_id: The invoice.
+        invoice_status: Its status.
+        memo: Its note.
+        paid_at: When it was paid.
+    """
+
+    invoice_id: int
+    invoice_status: InvoiceStatus | None = None
+    memo: str | None = None
+    paid_at: datetime | None = None
