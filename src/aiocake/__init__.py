@@ -1,0 +1,1 @@
+"""An async SDK for the billing and accounting API of CAKE."""
