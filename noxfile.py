@@ -1,0 +1,88 @@
+"""The checks of aiocake: ``nox`` runs all of them, ``nox -s NAME`` one."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+SMOKE = ROOT / "tests" / "smoke" / "installed.py"
+PACKAGE = ".[cli,sandbox]"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "package", "tests"]
+# The tests run on each supported Python that the machine has; none is fetched for them.
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the built package; arguments go to pytest."""
+    session.install(PACKAGE, *group("tests"))
+    for stale in ROOT.glob(f".coverage.{session.python}.*"):
+        stale.unlink()
+    session.run(
+        "pytest",
+        "--cov",
+        "--cov-report=",
+        "--cov-fail-under=0",
+        "--numprocesses=auto",
+        "--maxprocesses=4",
+        *session.posargs,
+        env={"COVERAGE_FILE": f".coverage.{session.python}"},
+    )
+    session.notify("coverage")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Combine what the tests covered on all Pythons, and refuse less than the minimum."""
+    session.install("coverage")
+    session.run("coverage", "combine", "--keep", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and the contracts of the layers."""
+    session.install("-e", PACKAGE, *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-logo", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly, with two checkers."""
+    session.install("-e", PACKAGE, *group("tests"), *group("types"))
+    session.run("mypy")
+    session.run("pyright", "--warnings")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the package, then use it as a stranger does: installed, away from this tree."""
+    session.install(*group("package"))
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
+    (wheel,) = dist.glob("*.whl")
+    with tempfile.TemporaryDirectory() as away, session.chdir(away):
+        for extra in ("", "sandbox", "cli"):
+            environment = Path(away) / f"env-{extra}"
+            session.run("python", "-m", "virtualenv", "--quiet", str(environment))
+            python = str(environment / "bin" / "python")
+            wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+            session.run(python, "-m", "pip", "install", "--quiet", wanted, external=True)
+            session.run(python, "-I", str(SMOKE), extra, external=True)
