@@ -1,0 +1,124 @@
+"""v1: the pages accounting.asmx and get.asmx, in all their bindings."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from starlette.responses import HTMLResponse, Response
+
+from aiocake.sandbox._asmx_answer import Envelope, as_json, as_xml, in_chunks, plain_envelope
+from aiocake.sandbox._asmx_table import OPERATIONS, Export, Operation
+from aiocake.sandbox._asmx_url import CannotBind, bind_pairs, plain_failure
+from aiocake.sandbox._asmx_work import Answer, Arguments, Threw, carry_out, refusal
+from aiocake.sandbox._calls import Call, Incoming, pairs
+from aiocake.sandbox._dialect import Dialect
+from aiocake.sandbox._state import State
+
+__all__ = ["Asmx"]
+
+_PAGE = re.compile(r"/api/1/(?P<service>accounting|get)\.asmx(?:/(?P<operation>[^/]*))?")
+_FORM: Final = "application/x-www-form-urlencoded"
+_KEPT_EXPORTS: Final = 4
+
+
+class Asmx:
+    """Answers v1's calls."""
+
+    def __init__(self, state: State, dialect: Dialect) -> None:
+        """Take what is stored and how it is shown."""
+        self._state = state
+        self._dialect = dialect
+        self._exports: dict[object, list[bytes]] = {}
+        self._exported_at = state.changes.count
+
+    def resolve(self, incoming: Incoming) -> Call | None:
+        """Understand a request below ``/api/1/``.
+
+        Args:
+            incoming: The request.
+
+        Returns:
+            The call, which may be a refusal, or None when there is no such page.
+        """
+        page = _PAGE.fullmatch(incoming.path)
+        if page is None:
+            return None
+        operation = OPERATIONS.get(page["operation"] or "")
+        if operation is None or operation.service != page["service"]:
+            return _fixed(_unrecognized(page["operation"] or ""))
+        if incoming.method == "GET":
+            return self._by_url(operation, incoming.query, "QueryString")
+        if incoming.method != "POST":
+            return _fixed(_unrecognized(operation.name))
+        if incoming.media_type != _FORM:
+            shown = incoming.headers.get("content-type", "")
+            return _fixed(plain_failure(f"Request format is invalid: {shown}."), operation.name)
+        return self._by_url(operation, incoming.body, "Form")
+
+    def _by_url(self, operation: Operation, raw: bytes, collection: str) -> Call:
+        try:
+            arguments = bind_pairs(operation, pairs(raw), collection)
+        except CannotBind as problem:
+            return _fixed(plain_failure(str(problem)), operation.name)
+        return self._call(operation, arguments, plain_envelope(operation), plain_failure)
+
+    def _call(
+        self,
+        operation: Operation,
+        arguments: Arguments,
+        envelope: Envelope,
+        threw: Callable[[str], Response],
+    ) -> Call:
+        def run() -> Response:
+            key = (operation.name, envelope.before, *arguments.values())
+            kept = self._kept(key)
+            if kept is not None:
+                return as_xml(kept, envelope)
+            try:
+                answer = carry_out(self._state, operation, arguments)
+            except Threw as problem:
+                return threw(str(problem))
+            return self._show(operation, answer, envelope, key)
+
+        return Call(
+            operation=operation.name,
+            arguments=arguments,
+            run=run,
+            restricted=lambda: self._show(operation, refusal(operation, "Restricted"), envelope),
+        )
+
+    def _show(
+        self, operation: Operation, answer: Answer, envelope: Envelope, key: object = None
+    ) -> Response:
+        if operation.service == "get" and not self._dialect.lookup_success:
+            del answer["success"]
+        elif operation.service == "accounting" and self._dialect.v1_answers == "json":
+            return as_json(answer)
+        chunks = in_chunks(operation, answer, envelope)
+        if key is not None and isinstance(operation.job, Export):
+            if len(self._exports) >= _KEPT_EXPORTS:
+                self._exports.clear()
+            self._exports[key] = chunks
+        return as_xml(chunks, envelope)
+
+    def _kept(self, key: object) -> list[bytes] | None:
+        """An export that was made before, if nothing has changed since."""
+        if self._exported_at != self._state.changes.count:
+            self._exports.clear()
+            self._exported_at = self._state.changes.count
+        return self._exports.get(key)
+
+
+def _unrecognized(operation: str) -> Response:
+    return HTMLResponse(
+        "<html><head><title>Request format is unrecognized for URL unexpectedly ending in "
+        f"&#39;/{operation}&#39;.</title></head><body><h1>Server Error in &#39;/&#39; "
+        "Application.</h1></body></html>",
+        500,
+    )
+
+
+def _fixed(response: Response, operation: str | None = None) -> Call:
+    return Call(
+        operation=operation, arguments={}, run=lambda: response, restricted=lambda: response
+    )

@@ -1,0 +1,396 @@
+"""v2: JSON, after CAKE's page "How to Manage Invoices via the CAKE API"."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import attrs
+from starlette.responses import Response
+
+from aiocake.sandbox._calls import Call, Incoming, pairs
+from aiocake.sandbox._data import period_total
+from aiocake.sandbox._dialect import Dialect
+from aiocake.sandbox._json import Json, RawJson, dump, json_response
+from aiocake.sandbox._reference import (
+    CURRENCIES,
+    CURRENCY_BY_ID,
+    V2_BILLING_CYCLES,
+    V2_PAYMENT_METHODS,
+)
+from aiocake.sandbox._state import InvoiceRecord, State
+
+__all__ = ["V2"]
+
+STATUSES: Final = ("pending", "approved", "paid", "void")
+DEFAULT_ROWS: Final = 100
+_DAY: Final = timedelta(days=1)
+_INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
+)
+_MAX_INT: Final = 2**31 - 1
+_NO_SUCH_INVOICE: Final = "Invoice not found"
+
+_Arguments: TypeAlias = Mapping[str, object]
+_Filter: TypeAlias = Callable[[InvoiceRecord], bool]
+
+
+class _Refused(Exception):  # noqa: N818 - an answer of the API, not a failure of the sandbox
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@attrs.frozen
+class V2:
+    """Answers v2's six calls.
+
+    Attributes:
+        state: What is stored.
+        dialect: How it is shown.
+        seed: Where created invoices get their totals from.
+    """
+
+    state: State
+    dialect: Dialect
+    seed: int
+
+    def resolve(self, incoming: Incoming) -> Call:
+        """Understand a request below ``/api/2/``.
+
+        Args:
+            incoming: The request.
+
+        Returns:
+            The call, which may be a refusal.
+        """
+        name = incoming.path.removeprefix("/api/2/").removesuffix(".json")
+        found = _OPERATIONS.get(name) if incoming.path.endswith(".json") else None
+        if found is None:
+            return self._no_operation(HTTPStatus.NOT_FOUND)
+        method, work = found
+        if incoming.method != method:
+            return self._no_operation(HTTPStatus.METHOD_NOT_ALLOWED)
+        query = dict(reversed(pairs(incoming.query)))
+        key = query.pop("api_key", "")
+        sent: _Arguments | None = query if method == "GET" else _read_object(incoming.body)
+
+        def run() -> Response:
+            try:
+                if key not in self.state.api_keys:
+                    raise _Refused(HTTPStatus.UNAUTHORIZED, "Invalid API key")
+                if sent is None:
+                    raise _Refused(HTTPStatus.BAD_REQUEST, "Invalid JSON")
+                return self._success(work(self, sent))
+            except _Refused as refused:
+                return self._error(refused.status, refused.message)
+
+        return Call(
+            operation=name,
+            arguments=sent or {},
+            run=run,
+            restricted=lambda: self._error(HTTPStatus.TOO_MANY_REQUESTS, "Restricted"),
+        )
+
+    def _no_operation(self, status: HTTPStatus) -> Call:
+        def run() -> Response:
+            return json_response({"message": status.phrase}, status)
+
+        return Call(operation=None, arguments={}, run=run, restricted=run)
+
+    def _success(self, content: dict[str, Json]) -> Response:
+        if self.dialect.envelope == "wrapped":
+            content = {"response": content}
+        return json_response({"request_status": "Success", **content})
+
+    def _error(self, status: HTTPStatus, message: str) -> Response:
+        field = self.dialect.error_field
+        told: Json = [message] if field == "errors" else message
+        shown = status if self.dialect.error_status == "typed" or status == 429 else HTTPStatus.OK  # noqa: PLR2004
+        return json_response(
+            {"request_status": self.dialect.error_request_status, field: told}, shown
+        )
+
+    def find(self, sent: _Arguments) -> dict[str, Json]:
+        """A page of invoices."""
+        sent = {
+            name: value
+            for name, value in sent.items()
+            if name not in self.dialect.ignored_filters and value != ""
+        }
+        start_at_row = _integer(sent, "start_at_row", 0, least=0) or 0
+        row_limit = _integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
+        filters = (
+            _integer(sent, "invoice_id"),
+            _integer(sent, "affiliate_id"),
+            _integer(sent, "advertiser_id"),
+            _status(sent),
+            _day(sent, "start_date"),
+            self._last_day(sent),
+        )
+        found = self.state.invoices.select(filters, _matching(*filters))
+        first = max(start_at_row, self.dialect.first_row) - self.dialect.first_row
+        count = row_limit or len(found)
+        if self.dialect.row_cap is not None:
+            count = min(count, self.dialect.row_cap)
+        rows = found[first : first + count]
+        content: dict[str, Json] = {
+            "invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")
+        }
+        if self.dialect.total_rows:
+            content["total_rows"] = len(found)
+        return content
+
+    def create(self, sent: _Arguments) -> dict[str, Json]:
+        """A new invoice, each time."""
+        for name in ("affiliate_id", "start_date", "end_date"):
+            if sent.get(name) is None:
+                raise _Refused(HTTPStatus.BAD_REQUEST, f"{name} is required")
+        affiliate = self.state.affiliates.get(_number(sent, "affiliate_id"))
+        start, end = _day(sent, "start_date"), self._last_day(sent)
+        memo = _optional_text(sent, "memo")
+        if start is None or end is None or start > end:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "Invalid date range")
+        if affiliate is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "Affiliate not found")
+        record = InvoiceRecord(
+            invoice_id=self.state.invoices.next_id(),
+            affiliate_id=affiliate.partner_id,
+            advertiser_id=None,
+            partner_name=affiliate.name,
+            invoice_status="pending",
+            start_date=start,
+            end_date=end,
+            total_amount=period_total(self.seed, affiliate.partner_id, start, end),
+            currency=CURRENCY_BY_ID[affiliate.currency_id].code,
+            billing_cycle=affiliate.billing_cycle,
+            memo=memo,
+        )
+        self.state.invoices[record.invoice_id] = record
+        shown = {
+            "invoice_id": record.invoice_id,
+            "affiliate_id": record.affiliate_id,
+            "invoice_status": self._shown_status(record),
+            **self._amount(record),
+        }
+        return {"invoice": shown}
+
+    def update(self, sent: _Arguments) -> dict[str, Json]:
+        """Another status, memo or payment date."""
+        if sent.get("invoice_id") is None:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "invoice_id is required")
+        record = self.state.invoices.get(_number(sent, "invoice_id"))
+        status, memo = _status(sent), _optional_text(sent, "memo")
+        paid_at = _moment(sent)
+        if record is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, _NO_SUCH_INVOICE)
+        record.invoice_status = status or record.invoice_status
+        shown: dict[str, Json] = {
+            "invoice_id": record.invoice_id,
+            "invoice_status": self._shown_status(record),
+        }
+        if "memo" in sent:
+            shown["memo"] = record.memo = memo
+        if paid_at is not None:
+            shown["paid_at"] = record.paid_at = paid_at
+        return {"invoice": shown}
+
+    def billing_cycles(self, sent: _Arguments) -> dict[str, Json]:
+        """The billing cycles, or one of them."""
+        return _named(sent, "billing_cycle", V2_BILLING_CYCLES)
+
+    def payment_methods(self, sent: _Arguments) -> dict[str, Json]:
+        """The payment methods, or one of them."""
+        wanted = _integer(sent, "payment_method_id")
+        found = [(i, n) for i, n in V2_PAYMENT_METHODS.items() if wanted in {None, i}]
+        if self.dialect.payment_method_fields == "type":
+            items: Json = [{"payment_type_id": i, "payment_type_name": n} for i, n in found]
+        else:
+            items = [
+                {"payment_method_id": i, "payment_method_name": n, "payment_type_id": i}
+                for i, n in found
+            ]
+        return {"payment_methods": items}
+
+    def currencies(self, sent: _Arguments) -> dict[str, Json]:
+        """The currencies. No page shows their shape; it is v1's here."""
+        del sent
+        items: Json = [
+            {
+                "currency_id": currency.currency_id,
+                "currency_symbol": currency.symbol,
+                "currency_name": currency.name,
+                "currency_abbr": currency.code,
+            }
+            for currency in CURRENCIES
+        ]
+        return {"currencies": items}
+
+    def _last_day(self, sent: _Arguments) -> date | None:
+        end = _day(sent, "end_date")
+        if end is None or self.dialect.end_date == "inclusive":
+            return end
+        return end - _DAY
+
+    def _row(self, record: InvoiceRecord) -> str:
+        if record.rendered is None:
+            record.rendered = dump(self._fields(record))
+        return record.rendered
+
+    def _fields(self, record: InvoiceRecord) -> dict[str, Json]:
+        shown: dict[str, Json] = {"invoice_id": record.invoice_id}
+        if record.affiliate_id is not None:
+            shown |= {"affiliate_id": record.affiliate_id, "affiliate_name": record.partner_name}
+        else:
+            shown |= {"advertiser_id": record.advertiser_id, "advertiser_name": record.partner_name}
+        shown["invoice_status"] = self._shown_status(record)
+        end = record.end_date if self.dialect.end_date == "inclusive" else record.end_date + _DAY
+        if self.dialect.invoice_fields == "amount":
+            shown |= {"start_date": record.start_date, "end_date": end}
+        else:
+            shown |= {
+                "invoice_date": end,
+                "billing_cycle_name": record.billing_cycle.title(),
+                "payment_type": "Wire Transfer",
+            }
+        return shown | self._amount(record)
+
+    def _amount(self, record: InvoiceRecord) -> dict[str, Json]:
+        amount: Json = record.total_amount
+        if self.dialect.money == "text":
+            amount = format(record.total_amount, ".2f")
+        if self.dialect.invoice_fields == "amount":
+            return {"total_amount": amount, "currency": record.currency}
+        return {"total_payout": amount, "currency_symbol": _SYMBOLS.get(record.currency)}
+
+    def _shown_status(self, record: InvoiceRecord) -> str:
+        status = record.invoice_status
+        return status.title() if self.dialect.status_case == "title" else status
+
+
+_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, _Arguments], dict[str, Json]]]]] = {
+    "invoices": ("GET", V2.find),
+    "invoice": ("POST", V2.create),
+    "update_invoice": ("POST", V2.update),
+    "billing_cycles": ("GET", V2.billing_cycles),
+    "payment_methods": ("GET", V2.payment_methods),
+    "currencies": ("GET", V2.currencies),
+}
+_SYMBOLS: Final = {currency.code: currency.symbol for currency in CURRENCIES}
+
+
+def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page
+    invoice_id: int | None,
+    affiliate_id: int | None,
+    advertiser_id: int | None,
+    status: str | None,
+    start: date | None,
+    end: date | None,
+) -> _Filter:
+    def matches(record: InvoiceRecord) -> bool:
+        return (
+            (invoice_id is None or record.invoice_id == invoice_id)
+            and (affiliate_id is None or record.affiliate_id == affiliate_id)
+            and (advertiser_id is None or record.advertiser_id == advertiser_id)
+            and (status is None or record.invoice_status == status)
+            and (start is None or record.start_date >= start)
+            and (end is None or record.end_date <= end)
+        )
+
+    return matches
+
+
+def _named(sent: _Arguments, name: str, items: Mapping[int, str]) -> dict[str, Json]:
+    wanted = _integer(sent, f"{name}_id")
+    return {
+        f"{name}s": [
+            {f"{name}_id": number, f"{name}_name": text}
+            for number, text in items.items()
+            if wanted in {None, number}
+        ]
+    }
+
+
+def _read_object(body: bytes) -> _Arguments | None:
+    try:
+        read: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(read, dict):
+        return None
+    return {str(name): value for name, value in read.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - an object of JSON
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _invalid(name: str) -> _Refused:
+    return _Refused(HTTPStatus.BAD_REQUEST, f"Invalid {name}")
+
+
+def _integer(
+    sent: _Arguments, name: str, default: int | None = None, *, least: int = -_MAX_INT
+) -> int | None:
+    value = sent.get(name)
+    if value is None or value == "":
+        return default
+    if not isinstance(value, str) or _INTEGER.fullmatch(value) is None:
+        raise _invalid(name)
+    if not least <= int(value) <= _MAX_INT:
+        raise _invalid(name)
+    return int(value)
+
+
+def _number(sent: _Arguments, name: str) -> int:
+    value = sent[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INT:
+        raise _invalid(name)
+    return value
+
+
+def _optional_text(sent: _Arguments, name: str) -> str | None:
+    value = sent.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _invalid(name)
+
+
+def _status(sent: _Arguments) -> str | None:
+    value = _optional_text(sent, "invoice_status")
+    if value is not None and value.lower() not in STATUSES:
+        raise _invalid("invoice_status")
+    return None if value is None else value.lower()
+
+
+def _day(sent: _Arguments, name: str) -> date | None:
+    value = _optional_text(sent, name)
+    if value is None:
+        return None
+    if _DATE.fullmatch(value) is None:
+        raise _invalid(name)
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise _invalid(name) from None
+
+
+def _moment(sent: _Arguments) -> str | None:
+    value = _optional_text(sent, "paid_at")
+    if value is None:
+        return None
+    try:
+        if _MOMENT.fullmatch(value) is None:
+            raise _invalid("paid_at")
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise _invalid("paid_at") from None
+    return value
