@@ -7,16 +7,26 @@ cancelled from anywhere, a finaliser on another thread included.
 """
 
 import asyncio
+import contextlib
 import contextvars
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
-import sniffio
 
 __all__ = ["Job", "JobCancelled", "start"]
 
 T = TypeVar("T")
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> "Job[T]":
+    """Run ``coroutine`` in a native task of its own and return its :class:`Job` at once."""
+    return Job(coroutine)
+
+
+class JobCancelled(Exception):
+    """The job was cancelled before it had a result."""
 
 
 class Job(Generic[T]):
@@ -24,11 +34,14 @@ class Job(Generic[T]):
 
     __slots__ = ("_cancel", "_done", "_error", "_value")
 
-    def __init__(self) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._done = anyio.Event()
         self._value: list[T] = []
         self._error: BaseException | None = None
         self._cancel: Callable[[], None] = _nothing
+        cancel = self._on_trio(coroutine) if _in_trio() else self._on_asyncio(coroutine)
+        if not self.done:  # an eager task can have ended by now
+            self._cancel = cancel
 
     @property
     def done(self) -> bool:
@@ -47,97 +60,90 @@ class Job(Generic[T]):
         return self._value[0]
 
     def cancel(self) -> None:
-        """Ask it to stop. Safe from any thread, from a finaliser, and twice."""
-        self._cancel()
+        """Ask it to stop. Safe from any thread, from a finaliser, and twice.
+
+        It is asked once only: a second cancellation would break off what it does to clean up.
+        """
+        cancel, self._cancel = self._cancel, _nothing
+        cancel()
 
     async def aclose(self) -> None:
         """Cancel it and wait until it has ended; its result is dropped."""
-        self._cancel()
+        self.cancel()
         await self._done.wait()
+
+    def _on_asyncio(self, coroutine: Coroutine[Any, Any, T]) -> Callable[[], None]:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._run(coroutine))
+        _running.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            _running.discard(task)
+            if not self.done:  # cancelled before its first step, so that nothing in it ran
+                coroutine.close()
+                self._end(JobCancelled())
+
+        task.add_done_callback(ended)
+
+        def cancel() -> None:
+            if task.done() or loop.is_closed():
+                return
+            if _running_loop() is loop:
+                task.cancel()
+            else:
+                with contextlib.suppress(RuntimeError):  # closed just now, by its own thread
+                    loop.call_soon_threadsafe(task.cancel)
+
+        return cancel
+
+    def _on_trio(self, coroutine: Coroutine[Any, Any, T]) -> Callable[[], None]:
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        scope = trio.CancelScope()
+        token = trio.lowlevel.current_trio_token()
+
+        async def run() -> None:
+            # An error that comes in one group with a cancellation is left over by the scope; and
+            # one that leaves a system task ends the whole run.
+            with contextlib.suppress(Exception), scope:
+                await self._run(coroutine)
+
+        try:
+            trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
+        except RuntimeError:  # the run is ending and takes no more tasks
+            coroutine.close()
+            raise
+
+        def cancel() -> None:
+            if _in_trio() and trio.lowlevel.current_trio_token() is token:
+                scope.cancel()
+            else:
+                with contextlib.suppress(trio.RunFinishedError):
+                    token.run_sync_soon(scope.cancel)
+
+        return cancel
 
     async def _run(self, coroutine: Coroutine[Any, Any, T]) -> None:
         try:
             self._value.append(await coroutine)
         except Exception as error:  # noqa: BLE001 - kept for result(), whatever it is
-            self._error = error
+            self._end(error)
         except BaseException:
-            self._error = JobCancelled()
+            self._end(JobCancelled())
             raise
-        finally:
-            self._end()
+        else:
+            self._end(None)
 
-    def _end(self) -> None:
+    def _end(self, error: BaseException | None) -> None:
+        self._error = error
         self._cancel = _nothing  # breaks the cycle of job, task and coroutine
         self._done.set()
 
 
-class JobCancelled(Exception):
-    """The job was cancelled before it had a result."""
-
-
-def start(coroutine: Coroutine[Any, Any, T]) -> Job[T]:
-    """Run ``coroutine`` in a native task of its own and return its :class:`Job` at once."""
-    job: Job[T] = Job()
-    if sniffio.current_async_library() == "trio":
-        _start_on_trio(job, coroutine)
-    else:
-        _start_on_asyncio(job, coroutine)
-    return job
-
-
-def _start_on_asyncio(job: Job[T], coroutine: Coroutine[Any, Any, T]) -> None:
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(job._run(coroutine))
-    _running.add(task)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        _running.discard(task)
-        if not job.done:  # cancelled before its first step, so that nothing in it ran
-            coroutine.close()
-            job._error = JobCancelled()
-            job._end()
-
-    task.add_done_callback(ended)
-
-    def cancel() -> None:
-        if task.done() or loop.is_closed():
-            return
-        if _running_loop() is loop:
-            task.cancel()
-        else:
-            loop.call_soon_threadsafe(task.cancel)
-
-    job._cancel = cancel
-
-
-def _start_on_trio(job: Job[T], coroutine: Coroutine[Any, Any, T]) -> None:
-    import trio  # only there when it is in use
-
-    scope = trio.CancelScope()
-
-    async def run() -> None:
-        with scope:
-            await job._run(coroutine)
-
-    trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
-    token = trio.lowlevel.current_trio_token()
-
-    def cancel() -> None:
-        if job.done:
-            return
-        try:
-            inside = trio.lowlevel.current_trio_token() is token
-        except RuntimeError:
-            inside = False
-        if inside:
-            scope.cancel()
-        else:
-            try:
-                token.run_sync_soon(scope.cancel)
-            except trio.RunFinishedError:
-                return
-
-    job._cancel = cancel
+def _in_trio() -> bool:
+    """Whether this is a task of trio. In its guest mode a loop of asyncio runs here as well."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -148,7 +154,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _nothing() -> None:
-    """A job that has not begun has nothing to cancel."""
+    """Cancels nothing: the job has ended, or was asked to."""
 
 
 #: asyncio keeps only weak references to its tasks.
