@@ -29,8 +29,6 @@ def group(name: str) -> tuple[str, ...]:
 def tests(session: nox.Session) -> None:
     """Run the tests against the built package; arguments go to pytest."""
     session.install(PACKAGE, *group("tests"))
-    for stale in ROOT.glob(f".coverage.{session.python}.*"):
-        stale.unlink()
     session.run(
         "pytest",
         "--cov",
@@ -48,7 +46,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Combine what the tests covered on all Pythons, and refuse less than the minimum."""
     session.install("coverage")
-    session.run("coverage", "combine", "--keep", "--quiet")
+    session.run("coverage", "combine")
     session.run("coverage", "report")
 
 
@@ -73,7 +71,7 @@ def types(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build the package, then use it as a stranger does: installed, away from this tree."""
     session.install(*group("package"))
-    dist = Path(session.create_tmp()) / "dist"
+    dist = ROOT / session.create_tmp() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))

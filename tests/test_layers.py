@@ -60,7 +60,7 @@ def test_the_contracts_are_kept(copy: Path) -> None:
         pytest.param("root", "transport/planted", "from aiocake import Client", id="root"),
         pytest.param("root", "client", "import aiocake", id="root-from-above"),
         pytest.param("sandbox", "sandbox/planted", "import aiocake.errors", id="sandbox-errors"),
-        pytest.param("sandbox", "sandbox/planted", "from aiocake import Client", id="sandbox-root"),
+        pytest.param("root", "sandbox/planted", "from aiocake import Client", id="sandbox-root"),
         pytest.param(
             "endpoints-apart", "endpoints/planted", "import aiocake.endpoints.invoices", id="apart"
         ),

@@ -42,7 +42,8 @@ def check_modules(extra: str) -> None:
     absent = {"cli", "sandbox", "testing"} - PARTS[extra]
     count = 0
     for module in pkgutil.walk_packages(aiocake.__path__, "aiocake."):
-        if module.name.split(".")[1] not in absent:
+        parts = module.name.split(".")
+        if parts[1] not in absent and parts[-1] != "__main__":
             importlib.import_module(module.name)
             count += 1
     check(count, "the package has modules")
