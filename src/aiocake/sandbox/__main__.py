@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 
@@ -39,10 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with listen(chosen.host, chosen.port) as listener:
         print(url_of(listener), flush=True)  # noqa: T201 - this line is what the command is for
-        try:
+        with suppress(KeyboardInterrupt):
             uvicorn.Server(server_config(sandbox)).run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

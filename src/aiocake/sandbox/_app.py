@@ -135,8 +135,11 @@ class Sandbox:
 
     def _resolve(self, incoming: Incoming) -> Call:
         if len(incoming.query) >= _MAX_QUERY:
-            return _refusal(404, "The request filtering module is configured to deny a request "
-                                 "where the query string is too long.")
+            return _refusal(
+                404,
+                "The request filtering module is configured to deny a request "
+                "where the query string is too long.",
+            )
         if incoming.path.startswith("/api/2/"):
             return self._v2.resolve(incoming)
         return self._asmx.resolve(incoming) or _refusal(404, "File or directory not found.")

@@ -7,12 +7,21 @@ from typing import Final
 from starlette.responses import HTMLResponse, Response
 
 from aiocake.sandbox._asmx_answer import Envelope, as_json, as_xml, in_chunks, plain_envelope
-from aiocake.sandbox._asmx_table import OPERATIONS, Export, Operation
+from aiocake.sandbox._asmx_table import OPERATIONS, Export, Operation, Service
 from aiocake.sandbox._asmx_url import CannotBind, bind_pairs, plain_failure
 from aiocake.sandbox._asmx_work import Answer, Arguments, Threw, carry_out, refusal
 from aiocake.sandbox._calls import Call, Incoming, pairs
 from aiocake.sandbox._dialect import Dialect
+from aiocake.sandbox._soap import (
+    bind_element,
+    called,
+    content_type_parameters,
+    unrecognized,
+    version_of,
+)
 from aiocake.sandbox._state import State
+from aiocake.sandbox._wsdl import help_page, wsdl
+from aiocake.sandbox._xml import NotXml, parse
 
 __all__ = ["Asmx"]
 
@@ -43,9 +52,15 @@ class Asmx:
         page = _PAGE.fullmatch(incoming.path)
         if page is None:
             return None
-        operation = OPERATIONS.get(page["operation"] or "")
-        if operation is None or operation.service != page["service"]:
-            return _fixed(_unrecognized(page["operation"] or ""))
+        service: Service = "get" if page["service"] == "get" else "accounting"
+        if page["operation"] is None:
+            return self._page(service, incoming)
+        return self._called(service, page["operation"], incoming)
+
+    def _called(self, service: Service, name: str, incoming: Incoming) -> Call:
+        operation = _operation(service, name)
+        if operation is None:
+            return _fixed(_unrecognized(name))
         if incoming.method == "GET":
             return self._by_url(operation, incoming.query, "QueryString")
         if incoming.method != "POST":
@@ -54,6 +69,35 @@ class Asmx:
             shown = incoming.headers.get("content-type", "")
             return _fixed(plain_failure(f"Request format is invalid: {shown}."), operation.name)
         return self._by_url(operation, incoming.body, "Form")
+
+    def _page(self, service: Service, incoming: Incoming) -> Call:
+        if incoming.method == "POST":
+            return self._by_soap(service, incoming)
+        if incoming.query.lower() == b"wsdl":
+            return _fixed(wsdl(service, incoming.url))
+        return _fixed(help_page(service, dict(pairs(incoming.query)).get("op", "")))
+
+    def _by_soap(self, service: Service, incoming: Incoming) -> Call:
+        version = version_of(incoming.media_type)
+        if version is None:
+            return _fixed(Response(status_code=415))
+        try:
+            charset = content_type_parameters(incoming.headers).get("charset")
+            envelope = parse(incoming.body, charset)
+        except NotXml:
+            return _fixed(Response(status_code=400))
+        if (envelope.namespace, envelope.name) != (version.namespace, "Envelope"):
+            return _fixed(Response(status_code=415))
+        name = None
+        try:
+            name, element = called(version, envelope, incoming.headers)
+            operation = _operation(service, name)
+            if operation is None:
+                raise unrecognized(name)
+            arguments = bind_element(operation, element)
+        except CannotBind as problem:
+            return _fixed(version.caller_fault(str(problem)), name)
+        return self._call(operation, arguments, version.envelope(operation), version.server_fault)
 
     def _by_url(self, operation: Operation, raw: bytes, collection: str) -> Call:
         try:
@@ -107,6 +151,11 @@ class Asmx:
             self._exports.clear()
             self._exported_at = self._state.changes.count
         return self._exports.get(key)
+
+
+def _operation(service: Service, name: str) -> Operation | None:
+    operation = OPERATIONS.get(name)
+    return operation if operation is not None and operation.service == service else None
 
 
 def _unrecognized(operation: str) -> Response:

@@ -41,7 +41,7 @@ _TIME: Final = (
 _ZONE: Final = r"\s*(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?"
 _URL_DATE = re.compile(
     r"\s*(?:(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/](?P<day>[0-9]{1,2})"
-    r"|(?P<first>[0-9]{1,2})[-/](?P<second_number>[0-9]{1,2})[-/](?P<last>[0-9]{4}))"
+    r"|(?P<first>[0-9]{1,2})[-/](?P<middle>[0-9]{1,2})[-/](?P<last>[0-9]{4}))"
     rf"(?:[T ]\s*{_TIME}\s*(?P<half>AM|PM)?)?{_ZONE}\s*",
     re.ASCII | re.IGNORECASE,
 )
@@ -53,6 +53,8 @@ _MAX_DECIMAL: Final = Decimal(2**96 - 1)
 # 28 digits fit into a .NET decimal, whatever they are; what is beyond them is rounded.
 _NET_DECIMAL: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _NOON: Final = 12
+# What .NET calls DateTime.MinValue; v1's times have no zone.
+_NEVER: Final = datetime(1, 1, 1)  # noqa: DTZ001
 
 
 @attrs.frozen
@@ -106,7 +108,9 @@ def _url_decimal(text: str) -> Value:
     whole = whole.replace(",", "")
     if not whole + part or (before and after):
         raise ValueError(_FORMAT)
-    return _decimal(f"{before or after}{whole or 0}.{part or 0}" if part else before + after + whole)
+    return _decimal(
+        f"{before or after}{whole or 0}.{part or 0}" if part else before + after + whole
+    )
 
 
 def _soap_decimal(text: str) -> Value:
@@ -165,31 +169,30 @@ def _shifted(clock: datetime, zone: str | None, *, keep_utc: bool) -> datetime:
 
 
 def _url_datetime(text: str) -> Value:
+    problem = ValueError("String was not recognized as a valid DateTime.")
+    found = _URL_DATE.fullmatch(text)
+    if found is None:
+        raise problem
+    parts = found.groupdict()
+    year, month, day = found.group("last", "first", "middle")
+    if year is None:
+        year, month, day = found.group("year", "month", "day")
     try:
-        found = _URL_DATE.fullmatch(text)
-        if found is None:
-            raise ValueError(text)
-        parts = found.groupdict()
-        if parts["year"] is not None:
-            clock = _clock(parts, found["year"], found["month"], found["day"])
-        else:
-            clock = _clock(parts, found["last"], found["first"], found["second_number"])
-        return _shifted(clock, parts["zone"], keep_utc=False)
+        return _shifted(_clock(parts, year, month, day), parts["zone"], keep_utc=False)
     except (ValueError, OverflowError):
-        message = "String was not recognized as a valid DateTime."
-        raise ValueError(message) from None
+        raise problem from None
 
 
 def _soap_datetime(text: str) -> Value:
+    problem = ValueError(f"The string '{text}' is not a valid AllXsd value.")
+    found = _SOAP_DATE.fullmatch(text)
+    if found is None:
+        raise problem
     try:
-        found = _SOAP_DATE.fullmatch(text)
-        if found is None:
-            raise ValueError(text)
         clock = _clock(found.groupdict(), found["year"], found["month"], found["day"])
         return _shifted(clock, found["zone"], keep_utc=True)
     except (ValueError, OverflowError):
-        message = f"The string '{text}' is not a valid AllXsd value."
-        raise ValueError(message) from None
+        raise problem from None
 
 
 def _text(text: str) -> Value:
@@ -249,8 +252,7 @@ BYTE: Final = Kind(
     _integer(0, 255, "an unsigned byte"),
 )
 DECIMAL: Final = Kind("System.Decimal", "s:decimal", Decimal(0), _url_decimal, _soap_decimal)
-BOOL: Final = Kind("System.Boolean", "s:boolean", missing=False, from_url=_url_bool,
-                   from_soap=_soap_bool)
-DATETIME: Final = Kind(
-    "System.DateTime", "s:dateTime", datetime.min, _url_datetime, _soap_datetime
+BOOL: Final = Kind(
+    "System.Boolean", "s:boolean", missing=False, from_url=_url_bool, from_soap=_soap_bool
 )
+DATETIME: Final = Kind("System.DateTime", "s:dateTime", _NEVER, _url_datetime, _soap_datetime)

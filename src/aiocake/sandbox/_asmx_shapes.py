@@ -30,7 +30,7 @@ STORE: Final = "API:id_name_store"
 
 LeafKind: TypeAlias = Literal["text", "int", "byte", "bool", "moment", "money", "rate"]
 Content: TypeAlias = (
-    "str | int | Decimal | date | None | Mapping[str, Content] | Iterable[Mapping[str, Content]]"
+    "str | int | Decimal | date | Mapping[str, Content] | Iterable[Mapping[str, Content]] | None"
 )
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

@@ -151,7 +151,11 @@ def _bill(kind: PartnerKind) -> Struct:
     )
     amount = Struct(
         "bill_amount",
-        (Leaf("currency_id", "byte", stored=True), Leaf("amount", "money"), Leaf("formatted_amount")),
+        (
+            Leaf("currency_id", "byte", stored=True),
+            Leaf("amount", "money"),
+            Leaf("formatted_amount"),
+        ),
     )
     if kind == "affiliate":
         own = (
@@ -198,9 +202,7 @@ def _mark(name: str, root: str, job: Mark, *parameters: Parameter) -> Operation:
     members: tuple[Shape, ...] = _SUCCESS
     if job.amounts:
         members += (Leaf("payment_amount", "money"), Leaf("bill_amount", "money"))
-    return Operation(
-        name, "accounting", parameters, job, f"{root}_accounting_response", members
-    )
+    return Operation(name, "accounting", parameters, job, f"{root}_accounting_response", members)
 
 
 def _look_up(name: str, items: str, *leaves: Leaf, more: tuple[Parameter, ...] = ()) -> Operation:

@@ -18,13 +18,11 @@ _DANGEROUS = re.compile(r"<[a-zA-Z!/?]|&#")
 _SHOWN: Final = 20
 
 
-class CannotBind(Exception):  # noqa: N818 - what .NET says of a request that it cannot bind
+class CannotBind(Exception):
     """The request does not give the method its parameters."""
 
 
-def bind_pairs(
-    operation: Operation, sent: Sequence[tuple[str, str]], collection: str
-) -> Arguments:
+def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection: str) -> Arguments:
     """Read the parameters of an operation from a query or a form.
 
     Args:
@@ -60,8 +58,7 @@ def _read(parameter: Parameter, texts: dict[str, str]) -> Value:
         return parameter.kind.from_url(text)
     except ValueError as error:
         message = (
-            f"Cannot convert {text} to {parameter.kind.net}.\r\n"
-            f"Parameter name: type ---> {error}"
+            f"Cannot convert {text} to {parameter.kind.net}.\r\nParameter name: type ---> {error}"
         )
         raise CannotBind(message) from None
 

@@ -24,6 +24,7 @@ __all__ = ["Answer", "Arguments", "Threw", "carry_out", "refusal"]
 Arguments: TypeAlias = Mapping[str, Value]
 Answer: TypeAlias = dict[str, "Content"]
 
+_NO_PAYMENT_TYPE: Final = "Payment Type ID does not exist"
 _TIPALTI: Final = "Bills processed by Tipalti may not be updated"
 _EARLIEST_SQL_DATE: Final = datetime(1753, 1, 1)  # noqa: DTZ001 - v1's times have no zone
 # Rates are there for two decades, so that a wide period does not make a huge answer.
@@ -32,12 +33,12 @@ _END_OF_RATES: Final = date(2030, 1, 1)
 _RATES: Final = {"EUR": Decimal("0.9213"), "GBP": Decimal("0.7871"), "JPY": Decimal("149.52")}
 
 
-class Threw(Exception):  # noqa: N818 - what .NET says of a method that threw
+class Threw(Exception):
     """A method of the service ended in an exception."""
 
 
-class _Refused(Exception):  # noqa: N818 - an answer of the API, not a failure of the sandbox
-    pass
+class _Refused(Exception):
+    """An answer of the API, not a failure of the sandbox."""
 
 
 def carry_out(state: State, operation: Operation, arguments: Arguments) -> Answer:
@@ -54,9 +55,9 @@ def carry_out(state: State, operation: Operation, arguments: Arguments) -> Answe
     Raises:
         Threw: The method threw.
     """
+    if arguments["api_key"] not in state.api_keys:
+        return refusal(operation, "Invalid API key")
     try:
-        if arguments["api_key"] not in state.api_keys:
-            raise _Refused("Invalid API key")
         job = operation.job
         if isinstance(job, Export):
             return _export(state, job, arguments)
@@ -83,7 +84,7 @@ def _export(state: State, job: Export, arguments: Arguments) -> Answer:
     paid_only = arguments.get("paid_only", False)
     payment_type = arguments.get("payment_type_id", 0)
     if payment_type and payment_type not in PAYMENT_TYPES:
-        raise _Refused("Payment Type ID does not exist")
+        raise _Refused(_NO_PAYMENT_TYPE)
     first_day, end_day = _day(first), _day(end)
 
     def matches(bill: BillRecord) -> bool:
@@ -192,7 +193,7 @@ def _check(parameter: Parameter, value: Value) -> None:
     ):
         raise _Refused(parameter.complaint)
     if parameter.kind is BYTE and value not in {0, *PAYMENT_TYPES}:
-        raise _Refused("Payment Type ID does not exist")
+        raise _Refused(_NO_PAYMENT_TYPE)
 
 
 def _store(bill: BillRecord, parameter: Parameter, arguments: Arguments) -> None:
@@ -224,9 +225,7 @@ def _look_up(job: LookUp, arguments: Arguments) -> Answer:
     return _listed(job.items, len(items), items)
 
 
-def _pairs(
-    name: str, names: Mapping[int, str]
-) -> Callable[[Arguments], list[dict[str, Content]]]:
+def _pairs(name: str, names: Mapping[int, str]) -> Callable[[Arguments], list[dict[str, Content]]]:
     return lambda _: [_pair(name, number, names) for number in names]
 
 

@@ -1,7 +1,7 @@
 """Deterministic data: the same for the same seed and size, on every machine."""
 
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -20,8 +20,16 @@ from aiocake.sandbox._state import (
 
 __all__ = ["fill", "period_total"]
 
-FIRST_PARTNER: Final = {"affiliate": 67_890, "advertiser": 501, "buyer": 901}
-FIRST_BILL: Final = {"affiliate": 345, "advertiser": 1_000_000, "buyer": 2_000_000}
+FIRST_PARTNER: Final[Mapping[PartnerKind, int]] = {
+    "affiliate": 67_890,
+    "advertiser": 501,
+    "buyer": 901,
+}
+FIRST_BILL: Final[Mapping[PartnerKind, int]] = {
+    "affiliate": 345,
+    "advertiser": 1_000_000,
+    "buyer": 2_000_000,
+}
 FIRST_INVOICE: Final = 4_821
 
 # Names as CAKE's users could type them; each is code to some program that shows it.

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from starlette.responses import Response
 
-__all__ = ["Json", "RawJson", "dump", "dump_plain", "json_response"]
+__all__ = ["Json", "RawJson", "Scalar", "dump", "dump_plain", "json_response"]
 
 
 class RawJson(str):
@@ -17,10 +17,9 @@ class RawJson(str):
     __slots__ = ()
 
 
-Json: TypeAlias = (
-    "str | int | Decimal | date | None | Mapping[str, Json] | Iterable[Mapping[str, Json]]"
-    " | list[str]"
-)
+Scalar: TypeAlias = str | int | Decimal | None
+_Leaf: TypeAlias = str | int | Decimal | date | list[str]
+Json: TypeAlias = "_Leaf | Mapping[str, Json] | Iterable[Mapping[str, Json]] | None"
 
 
 def dump(value: Json) -> str:
@@ -46,8 +45,8 @@ def dump(value: Json) -> str:
     return "[" + ",".join(dump(item) for item in value) + "]"
 
 
-def dump_plain(value: Mapping[str, str | int | None]) -> str:
-    """Write an object of texts and integers: ten times as fast as :func:`dump`."""
+def dump_plain(value: Mapping[str, Scalar]) -> str:
+    """Write an object of texts and integers: several times as fast as :func:`dump`."""
     return _encode_plain(value)
 
 

@@ -34,9 +34,7 @@ class Changes:
     count: int = 0
 
 
-def _note_change(
-    record: "Record", attribute: "attrs.Attribute[object]", value: object
-) -> object:
+def _note_change(record: "Record", attribute: "attrs.Attribute[object]", value: object) -> object:
     del attribute
     record.changes.count += 1
     record.rendered = None
@@ -202,11 +200,9 @@ class RecordedRequest:
     time: float
 
 
-OnRequest: TypeAlias = Callable[
-    [RecordedRequest], Response | None | Awaitable[Response | None]
-]
+OnRequest: TypeAlias = Callable[[RecordedRequest], Response | Awaitable[Response | None] | None]
 OnAnswer: TypeAlias = Callable[
-    [RecordedRequest, Response], Response | None | Awaitable[Response | None]
+    [RecordedRequest, Response], Response | Awaitable[Response | None] | None
 ]
 
 

@@ -1,10 +1,7 @@
 """v2: JSON, after CAKE's page "How to Manage Invoices via the CAKE API"."""
 
-import json
-import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -14,7 +11,7 @@ from starlette.responses import Response
 from aiocake.sandbox._calls import Call, Incoming, pairs
 from aiocake.sandbox._data import period_total
 from aiocake.sandbox._dialect import Dialect
-from aiocake.sandbox._json import Json, RawJson, dump, json_response
+from aiocake.sandbox._json import Json, RawJson, Scalar, dump, dump_plain, json_response
 from aiocake.sandbox._reference import (
     CURRENCIES,
     CURRENCY_BY_ID,
@@ -22,31 +19,25 @@ from aiocake.sandbox._reference import (
     V2_PAYMENT_METHODS,
 )
 from aiocake.sandbox._state import InvoiceRecord, State
+from aiocake.sandbox._v2_arguments import (
+    Arguments,
+    Refused,
+    integer,
+    moment,
+    number,
+    optional_day,
+    optional_status,
+    optional_text,
+    read_object,
+)
 
 __all__ = ["V2"]
 
-STATUSES: Final = ("pending", "approved", "paid", "void")
 DEFAULT_ROWS: Final = 100
 _DAY: Final = timedelta(days=1)
-_INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?"
-    r"(Z|[+-][0-9]{2}:[0-9]{2})?",
-    re.ASCII,
-)
-_MAX_INT: Final = 2**31 - 1
 _NO_SUCH_INVOICE: Final = "Invoice not found"
 
-_Arguments: TypeAlias = Mapping[str, object]
 _Filter: TypeAlias = Callable[[InvoiceRecord], bool]
-
-
-class _Refused(Exception):  # noqa: N818 - an answer of the API, not a failure of the sandbox
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 @attrs.frozen
@@ -81,16 +72,16 @@ class V2:
             return self._no_operation(HTTPStatus.METHOD_NOT_ALLOWED)
         query = dict(reversed(pairs(incoming.query)))
         key = query.pop("api_key", "")
-        sent: _Arguments | None = query if method == "GET" else _read_object(incoming.body)
+        sent: Arguments | None = query if method == "GET" else read_object(incoming.body)
 
         def run() -> Response:
+            if key not in self.state.api_keys:
+                return self._error(HTTPStatus.UNAUTHORIZED, "Invalid API key")
+            if sent is None:
+                return self._error(HTTPStatus.BAD_REQUEST, "Invalid JSON")
             try:
-                if key not in self.state.api_keys:
-                    raise _Refused(HTTPStatus.UNAUTHORIZED, "Invalid API key")
-                if sent is None:
-                    raise _Refused(HTTPStatus.BAD_REQUEST, "Invalid JSON")
                 return self._success(work(self, sent))
-            except _Refused as refused:
+            except Refused as refused:
                 return self._error(refused.status, refused.message)
 
         return Call(
@@ -119,21 +110,21 @@ class V2:
             {"request_status": self.dialect.error_request_status, field: told}, shown
         )
 
-    def find(self, sent: _Arguments) -> dict[str, Json]:
+    def find(self, sent: Arguments) -> dict[str, Json]:
         """A page of invoices."""
         sent = {
             name: value
             for name, value in sent.items()
             if name not in self.dialect.ignored_filters and value != ""
         }
-        start_at_row = _integer(sent, "start_at_row", 0, least=0) or 0
-        row_limit = _integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
+        start_at_row = integer(sent, "start_at_row", 0, least=0) or 0
+        row_limit = integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
         filters = (
-            _integer(sent, "invoice_id"),
-            _integer(sent, "affiliate_id"),
-            _integer(sent, "advertiser_id"),
-            _status(sent),
-            _day(sent, "start_date"),
+            integer(sent, "invoice_id"),
+            integer(sent, "affiliate_id"),
+            integer(sent, "advertiser_id"),
+            optional_status(sent, "invoice_status"),
+            optional_day(sent, "start_date"),
             self._last_day(sent),
         )
         found = self.state.invoices.select(filters, _matching(*filters))
@@ -142,25 +133,23 @@ class V2:
         if self.dialect.row_cap is not None:
             count = min(count, self.dialect.row_cap)
         rows = found[first : first + count]
-        content: dict[str, Json] = {
-            "invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")
-        }
+        content: dict[str, Json] = {"invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")}
         if self.dialect.total_rows:
             content["total_rows"] = len(found)
         return content
 
-    def create(self, sent: _Arguments) -> dict[str, Json]:
+    def create(self, sent: Arguments) -> dict[str, Json]:
         """A new invoice, each time."""
         for name in ("affiliate_id", "start_date", "end_date"):
             if sent.get(name) is None:
-                raise _Refused(HTTPStatus.BAD_REQUEST, f"{name} is required")
-        affiliate = self.state.affiliates.get(_number(sent, "affiliate_id"))
-        start, end = _day(sent, "start_date"), self._last_day(sent)
-        memo = _optional_text(sent, "memo")
+                raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is required")
+        affiliate = self.state.affiliates.get(number(sent, "affiliate_id"))
+        start, end = optional_day(sent, "start_date"), self._last_day(sent)
+        memo = optional_text(sent, "memo")
         if start is None or end is None or start > end:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "Invalid date range")
+            raise Refused(HTTPStatus.BAD_REQUEST, "Invalid date range")
         if affiliate is None:
-            raise _Refused(HTTPStatus.NOT_FOUND, "Affiliate not found")
+            raise Refused(HTTPStatus.NOT_FOUND, "Affiliate not found")
         record = InvoiceRecord(
             invoice_id=self.state.invoices.next_id(),
             affiliate_id=affiliate.partner_id,
@@ -183,15 +172,15 @@ class V2:
         }
         return {"invoice": shown}
 
-    def update(self, sent: _Arguments) -> dict[str, Json]:
+    def update(self, sent: Arguments) -> dict[str, Json]:
         """Another status, memo or payment date."""
         if sent.get("invoice_id") is None:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "invoice_id is required")
-        record = self.state.invoices.get(_number(sent, "invoice_id"))
-        status, memo = _status(sent), _optional_text(sent, "memo")
-        paid_at = _moment(sent)
+            raise Refused(HTTPStatus.BAD_REQUEST, "invoice_id is required")
+        record = self.state.invoices.get(number(sent, "invoice_id"))
+        status, memo = optional_status(sent, "invoice_status"), optional_text(sent, "memo")
+        paid_at = moment(sent, "paid_at")
         if record is None:
-            raise _Refused(HTTPStatus.NOT_FOUND, _NO_SUCH_INVOICE)
+            raise Refused(HTTPStatus.NOT_FOUND, _NO_SUCH_INVOICE)
         record.invoice_status = status or record.invoice_status
         shown: dict[str, Json] = {
             "invoice_id": record.invoice_id,
@@ -203,16 +192,18 @@ class V2:
             shown["paid_at"] = record.paid_at = paid_at
         return {"invoice": shown}
 
-    def billing_cycles(self, sent: _Arguments) -> dict[str, Json]:
+    def billing_cycles(self, sent: Arguments) -> dict[str, Json]:
         """The billing cycles, or one of them."""
         return _named(sent, "billing_cycle", V2_BILLING_CYCLES)
 
-    def payment_methods(self, sent: _Arguments) -> dict[str, Json]:
+    def payment_methods(self, sent: Arguments) -> dict[str, Json]:
         """The payment methods, or one of them."""
-        wanted = _integer(sent, "payment_method_id")
+        wanted = integer(sent, "payment_method_id")
         found = [(i, n) for i, n in V2_PAYMENT_METHODS.items() if wanted in {None, i}]
         if self.dialect.payment_method_fields == "type":
-            items: Json = [{"payment_type_id": i, "payment_type_name": n} for i, n in found]
+            items: list[dict[str, Json]] = [
+                {"payment_type_id": i, "payment_type_name": n} for i, n in found
+            ]
         else:
             items = [
                 {"payment_method_id": i, "payment_method_name": n, "payment_type_id": i}
@@ -220,10 +211,10 @@ class V2:
             ]
         return {"payment_methods": items}
 
-    def currencies(self, sent: _Arguments) -> dict[str, Json]:
+    def currencies(self, sent: Arguments) -> dict[str, Json]:
         """The currencies. No page shows their shape; it is v1's here."""
         del sent
-        items: Json = [
+        items: list[dict[str, Json]] = [
             {
                 "currency_id": currency.currency_id,
                 "currency_symbol": currency.symbol,
@@ -234,19 +225,20 @@ class V2:
         ]
         return {"currencies": items}
 
-    def _last_day(self, sent: _Arguments) -> date | None:
-        end = _day(sent, "end_date")
+    def _last_day(self, sent: Arguments) -> date | None:
+        end = optional_day(sent, "end_date")
         if end is None or self.dialect.end_date == "inclusive":
             return end
         return end - _DAY
 
     def _row(self, record: InvoiceRecord) -> str:
         if record.rendered is None:
-            record.rendered = dump(self._fields(record))
+            write = dump_plain if self.dialect.money == "text" else dump
+            record.rendered = write(self._fields(record))
         return record.rendered
 
-    def _fields(self, record: InvoiceRecord) -> dict[str, Json]:
-        shown: dict[str, Json] = {"invoice_id": record.invoice_id}
+    def _fields(self, record: InvoiceRecord) -> dict[str, Scalar]:
+        shown: dict[str, Scalar] = {"invoice_id": record.invoice_id}
         if record.affiliate_id is not None:
             shown |= {"affiliate_id": record.affiliate_id, "affiliate_name": record.partner_name}
         else:
@@ -254,17 +246,17 @@ class V2:
         shown["invoice_status"] = self._shown_status(record)
         end = record.end_date if self.dialect.end_date == "inclusive" else record.end_date + _DAY
         if self.dialect.invoice_fields == "amount":
-            shown |= {"start_date": record.start_date, "end_date": end}
+            shown |= {"start_date": record.start_date.isoformat(), "end_date": end.isoformat()}
         else:
             shown |= {
-                "invoice_date": end,
+                "invoice_date": end.isoformat(),
                 "billing_cycle_name": record.billing_cycle.title(),
                 "payment_type": "Wire Transfer",
             }
         return shown | self._amount(record)
 
-    def _amount(self, record: InvoiceRecord) -> dict[str, Json]:
-        amount: Json = record.total_amount
+    def _amount(self, record: InvoiceRecord) -> dict[str, Scalar]:
+        amount: Scalar = record.total_amount
         if self.dialect.money == "text":
             amount = format(record.total_amount, ".2f")
         if self.dialect.invoice_fields == "amount":
@@ -276,7 +268,7 @@ class V2:
         return status.title() if self.dialect.status_case == "title" else status
 
 
-_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, _Arguments], dict[str, Json]]]]] = {
+_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
     "invoices": ("GET", V2.find),
     "invoice": ("POST", V2.create),
     "update_invoice": ("POST", V2.update),
@@ -308,8 +300,8 @@ def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page
     return matches
 
 
-def _named(sent: _Arguments, name: str, items: Mapping[int, str]) -> dict[str, Json]:
-    wanted = _integer(sent, f"{name}_id")
+def _named(sent: Arguments, name: str, items: Mapping[int, str]) -> dict[str, Json]:
+    wanted = integer(sent, f"{name}_id")
     return {
         f"{name}s": [
             {f"{name}_id": number, f"{name}_name": text}
@@ -317,80 +309,3 @@ def _named(sent: _Arguments, name: str, items: Mapping[int, str]) -> dict[str, J
             if wanted in {None, number}
         ]
     }
-
-
-def _read_object(body: bytes) -> _Arguments | None:
-    try:
-        read: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(read, dict):
-        return None
-    return {str(name): value for name, value in read.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - an object of JSON
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _invalid(name: str) -> _Refused:
-    return _Refused(HTTPStatus.BAD_REQUEST, f"Invalid {name}")
-
-
-def _integer(
-    sent: _Arguments, name: str, default: int | None = None, *, least: int = -_MAX_INT
-) -> int | None:
-    value = sent.get(name)
-    if value is None or value == "":
-        return default
-    if not isinstance(value, str) or _INTEGER.fullmatch(value) is None:
-        raise _invalid(name)
-    if not least <= int(value) <= _MAX_INT:
-        raise _invalid(name)
-    return int(value)
-
-
-def _number(sent: _Arguments, name: str) -> int:
-    value = sent[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INT:
-        raise _invalid(name)
-    return value
-
-
-def _optional_text(sent: _Arguments, name: str) -> str | None:
-    value = sent.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _invalid(name)
-
-
-def _status(sent: _Arguments) -> str | None:
-    value = _optional_text(sent, "invoice_status")
-    if value is not None and value.lower() not in STATUSES:
-        raise _invalid("invoice_status")
-    return None if value is None else value.lower()
-
-
-def _day(sent: _Arguments, name: str) -> date | None:
-    value = _optional_text(sent, name)
-    if value is None:
-        return None
-    if _DATE.fullmatch(value) is None:
-        raise _invalid(name)
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise _invalid(name) from None
-
-
-def _moment(sent: _Arguments) -> str | None:
-    value = _optional_text(sent, "paid_at")
-    if value is None:
-        return None
-    try:
-        if _MOMENT.fullmatch(value) is None:
-            raise _invalid("paid_at")
-        datetime.fromisoformat(value)
-    except ValueError:
-        raise _invalid("paid_at") from None
-    return value

@@ -1,0 +1,102 @@
+"""XML from a caller, read without trust: expat, no doctype, a bounded depth."""
+
+from typing import Final
+from xml.parsers import expat
+
+import attrs
+
+__all__ = ["Element", "NotXml", "parse"]
+
+_DEPTH: Final = 64
+
+
+class NotXml(Exception):
+    """The body is no XML, or XML of a kind that is refused."""
+
+
+@attrs.define(eq=False)
+class Element:
+    """An element: its namespace, its local name, and what is in it."""
+
+    namespace: str
+    name: str
+    attributes: dict[str, str]
+    line: int
+    column: int
+    children: "list[Element]" = attrs.field(factory=list["Element"])
+    texts: list[str] = attrs.field(factory=list[str])
+
+    @property
+    def text(self) -> str:
+        """Its own text."""
+        return "".join(self.texts)
+
+    def child(self, namespace: str, name: str) -> "Element | None":
+        """The first child of that name."""
+        for child in self.children:
+            if (child.namespace, child.name) == (namespace, name):
+                return child
+        return None
+
+
+class _Builder:
+    def __init__(self, charset: str | None) -> None:
+        try:
+            self.parser = expat.ParserCreate(charset, namespace_separator=" ")
+        except (LookupError, ValueError) as error:
+            raise NotXml(str(error)) from error
+        self.open: list[Element] = []
+        self.root: Element | None = None
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self.doctype
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.text
+
+    def doctype(self, name: str, *_: object) -> None:
+        message = f"a document type is not accepted: {name}"
+        raise NotXml(message)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self.open) == _DEPTH:
+            message = "too deep"
+            raise NotXml(message)
+        namespace, _, local = name.rpartition(" ")
+        line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
+        element = Element(namespace, local, attributes, line, column)
+        if self.open:
+            self.open[-1].children.append(element)
+        else:
+            self.root = element
+        self.open.append(element)
+
+    def end(self, _: str) -> None:
+        self.open.pop()
+
+    def text(self, text: str) -> None:
+        self.open[-1].texts.append(text)
+
+
+def parse(body: bytes, charset: str | None = None) -> Element:
+    """Read a document.
+
+    Args:
+        body: The document.
+        charset: Its encoding, where the content type names one.
+
+    Returns:
+        The root.
+
+    Raises:
+        NotXml: It is not well formed, has a document type, is too deep, or its encoding is
+            unknown.
+    """
+    builder = _Builder(charset)
+    try:
+        builder.parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise NotXml(str(error)) from error
+    if builder.root is None:
+        message = "no root"
+        raise NotXml(message)
+    return builder.root
