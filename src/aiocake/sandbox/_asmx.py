@@ -126,7 +126,7 @@ class Asmx:
 
         return Call(
             operation=operation.name,
-            arguments=arguments,
+            arguments={name: arguments[name] for name in arguments if name != "api_key"},
             run=run,
             restricted=lambda: self._show(operation, refusal(operation, "Restricted"), envelope),
         )
@@ -134,7 +134,7 @@ class Asmx:
     def _show(
         self, operation: Operation, answer: Answer, envelope: Envelope, key: object = None
     ) -> Response:
-        if operation.service == "get" and not self._dialect.lookup_success:
+        if operation.service == "get" and answer["success"] and not self._dialect.lookup_success:
             del answer["success"]
         elif operation.service == "accounting" and self._dialect.v1_answers == "json":
             return as_json(answer)

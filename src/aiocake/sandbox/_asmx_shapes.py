@@ -6,7 +6,7 @@ control character becomes a reference that no XML parser takes.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
@@ -14,10 +14,11 @@ from xml.sax.saxutils import escape
 
 import attrs
 
+from aiocake.sandbox._json import Json, is_object
+
 __all__ = [
     "CAKE",
     "STORE",
-    "Content",
     "Leaf",
     "ListOf",
     "Shape",
@@ -29,15 +30,12 @@ CAKE: Final = "http://cakemarketing.com/api/1/"
 STORE: Final = "API:id_name_store"
 
 LeafKind: TypeAlias = Literal["text", "int", "byte", "bool", "moment", "money", "rate"]
-Content: TypeAlias = (
-    "str | int | Decimal | date | Mapping[str, Content] | Iterable[Mapping[str, Content]] | None"
-)
 
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _PLACES: Final = {"money": ".4f", "rate": ".10f"}
 
 
-class Shared(dict[str, "Content"]):
+class Shared(dict[str, Json]):
     """A part of many answers: written once, then copied."""
 
     written: str | None = None
@@ -57,7 +55,7 @@ class Leaf:
     kind: LeafKind = "text"
     stored: bool = False
 
-    def write(self, value: Content) -> str:
+    def write(self, value: Json) -> str:
         """The element as XML, or nothing for a text that is null."""
         namespace = f' xmlns="{STORE}"' if self.stored else ""
         if value is None:
@@ -75,9 +73,9 @@ class Struct:
     name: str
     members: "tuple[Shape, ...]"
 
-    def write(self, value: Content) -> str:
+    def write(self, value: Json) -> str:
         """The element as XML, or nothing when it is null."""
-        if not isinstance(value, Mapping):
+        if not is_object(value):
             return ""
         if isinstance(value, Shared):
             if value.written is None:
@@ -85,11 +83,11 @@ class Struct:
             return value.written
         return self._whole(value)
 
-    def _whole(self, value: Mapping[str, Content]) -> str:
+    def _whole(self, value: Mapping[str, Json]) -> str:
         inner = "".join([member.write(value.get(member.name)) for member in self.members])
         return f"<{self.name}>{inner}</{self.name}>"
 
-    def pieces(self, value: Mapping[str, Content]) -> Iterator[str]:
+    def pieces(self, value: Mapping[str, Json]) -> Iterator[str]:
         """What is inside the element, piece by piece; long lists are not held in memory."""
         for member in self.members:
             if isinstance(member, ListOf):
@@ -105,13 +103,13 @@ class ListOf:
     name: str
     item: Struct
 
-    def write(self, value: Content) -> str:
+    def write(self, value: Json) -> str:
         """The element as XML, or nothing when it is null."""
         return "".join(self.pieces(value))
 
-    def pieces(self, value: Content) -> Iterator[str]:
+    def pieces(self, value: Json) -> Iterator[str]:
         """The element as XML, an item at a time."""
-        if value is None or isinstance(value, str | int | Decimal | date | Mapping):
+        if value is None or isinstance(value, str | int | Decimal | date) or is_object(value):
             return
         empty = True
         for item in value:
@@ -125,7 +123,7 @@ class ListOf:
 Shape: TypeAlias = Leaf | Struct | ListOf
 
 
-def _text(value: Content, kind: LeafKind) -> str:
+def _text(value: Json, kind: LeafKind) -> str:
     if isinstance(value, str):
         return _ILLEGAL.sub(lambda found: f"&#x{ord(found[0]):X};", escape(value))
     if isinstance(value, bool):

@@ -144,7 +144,6 @@ def _bill(kind: PartnerKind) -> Struct:
                 (
                     ListOf("contacts", contact),
                     Struct("billing_cycle", _pair("billing_cycle")),
-                    Struct("payment_type", _pair("payment_type")),
                 ),
             ),
         ),
@@ -152,7 +151,7 @@ def _bill(kind: PartnerKind) -> Struct:
     amount = Struct(
         "bill_amount",
         (
-            Leaf("currency_id", "byte", stored=True),
+            Leaf("currency_id", "byte"),
             Leaf("amount", "money"),
             Leaf("formatted_amount"),
         ),

@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from aiocake.sandbox._asmx_kinds import BYTE, DATETIME, DECIMAL, TEXT, Value
-from aiocake.sandbox._asmx_shapes import Content, Shared
+from aiocake.sandbox._asmx_shapes import Shared
 from aiocake.sandbox._asmx_table import Export, LookUp, Mark, Operation, Parameter
+from aiocake.sandbox._json import Json
 from aiocake.sandbox._reference import (
     ACCOUNT_STATUSES,
     CURRENCIES,
@@ -22,7 +23,7 @@ from aiocake.sandbox._state import BillRecord, Partner, State
 __all__ = ["Answer", "Arguments", "Threw", "carry_out", "refusal"]
 
 Arguments: TypeAlias = Mapping[str, Value]
-Answer: TypeAlias = dict[str, "Content"]
+Answer: TypeAlias = dict[str, Json]
 
 _NO_PAYMENT_TYPE: Final = "Payment Type ID does not exist"
 _TIPALTI: Final = "Bills processed by Tipalti may not be updated"
@@ -74,7 +75,7 @@ def refusal(operation: Operation, message: str) -> Answer:
     return answer if isinstance(operation.job, Mark) else answer | {"row_count": 0}
 
 
-def _listed(name: str, count: int, items: Content) -> Answer:
+def _listed(name: str, count: int, items: Json) -> Answer:
     return {"success": True, "row_count": count, name: items}
 
 
@@ -101,7 +102,7 @@ def _export(state: State, job: Export, arguments: Arguments) -> Answer:
     return _listed(f"{job.partner}_bills", len(found), _bills(found))
 
 
-def _bills(found: list[BillRecord]) -> Iterator[dict[str, Content]]:
+def _bills(found: list[BillRecord]) -> Iterator[dict[str, Json]]:
     partners: dict[int, Shared] = {}
     for bill in found:
         partner = partners.get(bill.partner.partner_id)
@@ -151,13 +152,12 @@ def _partner(partner: Partner) -> Shared:
                     }
                 ],
                 "billing_cycle": _pair("billing_cycle", cycle, V1_BILLING_CYCLES),
-                "payment_type": _pair("payment_type", partner.payment_type_id, PAYMENT_TYPES),
             },
         }
     )
 
 
-def _pair(name: str, number: int, names: Mapping[int, str]) -> dict[str, Content]:
+def _pair(name: str, number: int, names: Mapping[int, str]) -> dict[str, Json]:
     return {f"{name}_id": number, f"{name}_name": names.get(number, "")}
 
 
@@ -225,11 +225,11 @@ def _look_up(job: LookUp, arguments: Arguments) -> Answer:
     return _listed(job.items, len(items), items)
 
 
-def _pairs(name: str, names: Mapping[int, str]) -> Callable[[Arguments], list[dict[str, Content]]]:
+def _pairs(name: str, names: Mapping[int, str]) -> Callable[[Arguments], list[dict[str, Json]]]:
     return lambda _: [_pair(name, number, names) for number in names]
 
 
-def _currencies(_: Arguments) -> list[dict[str, Content]]:
+def _currencies(_: Arguments) -> list[dict[str, Json]]:
     return [
         {
             "currency_id": currency.currency_id,
@@ -241,7 +241,7 @@ def _currencies(_: Arguments) -> list[dict[str, Content]]:
     ]
 
 
-def _exchange_rates(arguments: Arguments) -> list[dict[str, Content]]:
+def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
     """A rate for each currency and each month that begins in the period."""
     for name in ("start_date", "end_date"):
         value = arguments[name]
@@ -252,20 +252,19 @@ def _exchange_rates(arguments: Arguments) -> list[dict[str, Content]]:
             )
             raise Threw(message)
     first, end = _day(arguments["start_date"]), _day(arguments["end_date"])
-    rates: list[dict[str, Content]] = []
+    rates: list[dict[str, Json]] = []
     month = min(max(first, _FIRST_RATE), _END_OF_RATES)
     month = month if month.day == 1 else _next_month(month)
     while month < min(end, _END_OF_RATES):
-        rates += [
-            {
+        for code, rate in _RATES.items():
+            shown: dict[str, Json] = {
                 "base_currency": "USD",
                 "quote_currency": code,
                 "start_date": month,
                 "end_date": _next_month(month),
                 "rate": rate + Decimal(month.month).scaleb(-4),
             }
-            for code, rate in _RATES.items()
-        ]
+            rates.append(shown)
         month = _next_month(month)
     return rates
 
@@ -274,7 +273,7 @@ def _next_month(day: date) -> date:
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
-_LISTS: Final[Mapping[str, Callable[[Arguments], list[dict[str, Content]]]]] = {
+_LISTS: Final[Mapping[str, Callable[[Arguments], list[dict[str, Json]]]]] = {
     "billing_cycles": _pairs("billing_cycle", V1_BILLING_CYCLES),
     "payment_types": _pairs("payment_type", PAYMENT_TYPES),
     "payment_settings": _pairs("payment_setting", PAYMENT_SETTINGS),

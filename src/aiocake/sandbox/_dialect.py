@@ -24,7 +24,7 @@ class Dialect:
         first_row: the number of the first row. A server that counts from 1 reads 0 as 1.
         row_cap: the most rows that one page has, whatever is asked for.
         end_date: whether the last day of a period belongs to it.
-        ignored_filters: names of list filters that this server does not know.
+        ignored_filters: names of parameters of the list that this server does not know.
         total_rows: whether a list tells how many rows match.
         error_status: no page shows an error of v2. ``ok`` answers with 200, ``typed`` with
             400, 401 or 404.
@@ -55,6 +55,9 @@ class Dialect:
     def all() -> dict[str, "Dialect"]:
         """Every disagreement by itself, and a few together, by name.
 
+        All of them can be paged to the end. A server that cannot is
+        ``Dialect(ignored_filters=frozenset({"start_at_row"}))``.
+
         Returns:
             The default first, then each one-off, then the combinations.
         """
@@ -72,7 +75,6 @@ class Dialect:
             "no-affiliate-filter": Dialect(ignored_filters=frozenset({"affiliate_id"})),
             "no-status-filter": Dialect(ignored_filters=frozenset({"invoice_status"})),
             "no-date-filter": Dialect(ignored_filters=frozenset({"start_date", "end_date"})),
-            "no-start-at-row": Dialect(ignored_filters=frozenset({"start_at_row"})),
             "no-total-rows": Dialect(total_rows=False),
             "typed-errors": Dialect(error_status="typed"),
             "error-field": Dialect(error_field="error", error_request_status="Failure"),

@@ -4,11 +4,16 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from starlette.responses import Response
 
-__all__ = ["Json", "RawJson", "Scalar", "dump", "dump_plain", "json_response"]
+__all__ = ["Json", "RawJson", "Scalar", "dump", "dump_plain", "is_object", "json_response"]
+
+
+def is_object(value: "Json") -> TypeGuard[Mapping[str, "Json"]]:
+    """Whether a value has members by name."""
+    return isinstance(value, Mapping)
 
 
 class RawJson(str):
@@ -39,7 +44,7 @@ def dump(value: Json) -> str:
         return f'"{value.isoformat()}"'
     if value is None or isinstance(value, str | int):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
+    if is_object(value):
         pairs = (f"{dump(name)}:{dump(item)}" for name, item in value.items())
         return "{" + ",".join(pairs) + "}"
     return "[" + ",".join(dump(item) for item in value) + "]"

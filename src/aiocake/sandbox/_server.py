@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -13,7 +13,7 @@ __all__ = ["serve"]
 
 
 @contextmanager
-def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
     """Serve a sandbox from a thread, until the block is left.
 
     There is no access log: the query of a call holds the key.

@@ -185,8 +185,8 @@ class RecordedRequest:
         body: As sent.
         operation: ``MarkAffiliateBillAsPaid``, ``BillingCycles``… for v1; the last part of the
             path without ``.json`` for v2; None when it is no operation.
-        arguments: What the server read from it: for v1 typed values by name, whatever the
-            binding (empty when binding failed); for v2 the query without the key, or the JSON.
+        arguments: What the server read from it, the key left out: for v1 typed values by name,
+            whatever the binding (empty when binding failed); for v2 the query, or the JSON.
         time: ``anyio.current_time()`` at its arrival, in seconds.
     """
 
