@@ -1,0 +1,21 @@
+"""How a request gets to CAKE and its answer back: deadline, retries, throttle, key, network."""
+
+from aiocake.transport._address import Address, parse_address
+from aiocake.transport._call import Exchange, Plan
+from aiocake.transport._exchange import Begin, Check, Settled, Stats, Transport
+from aiocake.transport._http import AsyncBaseTransport
+from aiocake.transport._stream import OpenExchange
+
+__all__ = [
+    "Address",
+    "AsyncBaseTransport",
+    "Begin",
+    "Check",
+    "Exchange",
+    "OpenExchange",
+    "Plan",
+    "Settled",
+    "Stats",
+    "Transport",
+    "parse_address",
+]

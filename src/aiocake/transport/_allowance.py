@@ -1,0 +1,59 @@
+"""A deadline that counts only the time spent waiting for the network.
+
+An export is read as fast as its consumer works through it, which may take far longer than the
+network does; the time that the consumer takes is not the server's fault.
+"""
+
+from collections.abc import Awaitable
+from enum import Enum
+from typing import Final, Literal, TypeVar
+
+import anyio
+
+__all__ = ["OUT_OF_TIME", "Allowance", "OutOfTime"]
+
+T = TypeVar("T")
+
+
+class _Mark(Enum):
+    OUT_OF_TIME = "out of time"
+
+
+OUT_OF_TIME: Final = _Mark.OUT_OF_TIME
+OutOfTime = Literal[_Mark.OUT_OF_TIME]
+
+
+class Allowance:
+    """Seconds that may be spent waiting."""
+
+    __slots__ = ("_ended", "_left", "_scope")
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._ended = False
+        self._scope: anyio.CancelScope | None = None
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left."""
+        return max(0.0, self._left)
+
+    async def spend(self, wait: Awaitable[T]) -> T | OutOfTime:
+        """Wait for something, as long as the seconds last."""
+        began = anyio.current_time()
+        scope = anyio.CancelScope(deadline=began if self._ended else began + self.left)
+        self._scope = scope
+        try:
+            with scope:
+                return await wait
+        finally:
+            self._scope = None
+            self._left -= anyio.current_time() - began
+        return OUT_OF_TIME
+
+    def end(self) -> None:
+        """Whoever waits has no time left, and gets none any more."""
+        self._ended = True
+        self._left = 0.0
+        if self._scope is not None:
+            self._scope.cancel()

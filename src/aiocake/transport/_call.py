@@ -1,0 +1,187 @@
+"""The facts of one call, kept exact while it runs, and what they come to in the end."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+
+import anyio
+import attrs
+
+from aiocake._wire import Request, Response
+from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent
+from aiocake.transport._fault import Fault
+from aiocake.transport._http import Departure
+from aiocake.transport._retry import may_be_done
+from aiocake.values import Effect, Secret
+
+__all__ = ["Call", "Exchange", "Plan"]
+
+
+@attrs.frozen
+class Plan:
+    """How a call is to be made.
+
+    Attributes:
+        effect: What sending it again does.
+        total: Seconds for the whole call.
+        read: Seconds to wait for the next bytes.
+        attempts: How many attempts at most.
+        queue: Seconds to wait for a turn at most; None for as long as the call may take.
+        export: Whether it uses the slot of the exports.
+    """
+
+    effect: Effect
+    total: float
+    read: float
+    attempts: int
+    queue: float | None = None
+    export: bool = False
+
+
+@attrs.frozen(eq=False)
+class Exchange:
+    """What became of a whole call.
+
+    Attributes:
+        response: The answer of the last attempt, when it is a success.
+        error: What the last attempt met; None when there is a response.
+        attempts: How many attempts were begun.
+        sent: Whether the last attempt may have left.
+        sent_before: Whether an attempt before the last may have left and been carried out: it
+            left, and was not answered by "too many calls" (429 or "Restricted") or "invalid
+            key", which say that nothing was done.
+        left_at: Of a write: when the first attempt that may have left began; None when none did.
+    """
+
+    response: Response | None
+    error: CakeError | None
+    attempts: int
+    sent: bool
+    sent_before: bool
+    left_at: datetime | None = None
+
+
+class Phase(Enum):
+    """Where a call is."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    BETWEEN = "between"
+
+
+class Call:
+    """One call on its way."""
+
+    __slots__ = (
+        "_began_at",
+        "abandoned",
+        "attempts",
+        "began",
+        "departure",
+        "error",
+        "headers",
+        "kept",
+        "key",
+        "left_at",
+        "maybe_done",
+        "phase",
+        "plan",
+        "renewed",
+        "request",
+        "response",
+        "sent_before",
+        "status",
+    )
+
+    def __init__(self, request: Request, plan: Plan) -> None:
+        self.request = request
+        self.plan = plan
+        self.phase = Phase.QUEUED
+        self.attempts = 0
+        self.departure = Departure()
+        #: When the current attempt began, on the event loop's clock.
+        self.began = 0.0
+        self._began_at: datetime | None = None
+        self.left_at: datetime | None = None
+        self.maybe_done = False
+        self.sent_before = False
+        self.response: Response | None = None
+        self.error: CakeError | None = None
+        #: Of the current attempt's answer.
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        #: The key that the current attempt uses, and how often it had been asked for.
+        self.key: tuple[Secret, int] | None = None
+        self.renewed = False
+        #: Whether a stream goes on using slot and connection.
+        self.kept = False
+        #: Whether nobody waits for it any more, so that no further attempt is begun.
+        self.abandoned = False
+
+    def begin(self) -> Departure:
+        """Another attempt begins."""
+        self.sent_before = self.sent_before or self.maybe_done
+        self.attempts += 1
+        self.phase = Phase.SENDING
+        self.began = anyio.current_time()
+        if self.plan.effect is not Effect.READ:
+            self._began_at = datetime.now(UTC)
+        self.departure = Departure()
+        self.response = self.error = self.status = None
+        self.headers = {}
+        self.maybe_done = False
+        return self.departure
+
+    def end(self, outcome: CakeError | Fault | None) -> CakeError | None:
+        """The attempt is over."""
+        self._left()
+        self.phase = Phase.BETWEEN
+        if outcome is None:
+            return None
+        self.maybe_done = may_be_done(outcome)
+        self.response = None
+        self.error = outcome.error() if isinstance(outcome, Fault) else outcome
+        return self.error
+
+    def no_turn(self, reason: CakeError) -> CakeError:
+        """No attempt could be begun; what an attempt before met has the last word."""
+        if self.error is None:
+            self.error = reason
+        return self.error
+
+    def cut(self, *, closed: bool) -> None:
+        """It was ended from outside: by its deadline, or by the client's end."""
+        if self.response is not None:  # it was there in time
+            return
+        self._left()
+        nothing = not (self.sent_before or (self.attempts and self.departure.sent))
+        if closed:
+            self.error = ClosedError("the client was closed while the call was on its way")
+        elif self.phase is Phase.SENDING:
+            text = f"no answer within {self.plan.total:g} s"
+            self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
+        else:
+            self.no_turn(NotSent(f"nothing was sent: no turn within {self.plan.total:g} s"))
+
+    def forsake(self) -> None:
+        """Its caller was cancelled, and it was cut before it had come to an end."""
+        if self.response is None and (self.error is None or self.phase is Phase.SENDING):
+            self._left()
+            nothing = not (self.sent_before or (self.attempts and self.departure.sent))
+            text = "the caller was cancelled"
+            self.error = NotSent(f"nothing was sent: {text}") if nothing else CakeError(text)
+
+    def exchange(self) -> Exchange:
+        """What became of it."""
+        return Exchange(
+            self.response,
+            self.error,
+            self.attempts,
+            sent=self.attempts > 0 and self.departure.sent,
+            sent_before=self.sent_before,
+            left_at=self.left_at,
+        )
+
+    def _left(self) -> None:
+        if self.left_at is None and self.departure.sent:
+            self.left_at = self._began_at

@@ -1,0 +1,365 @@
+"""The transport of one client: exchange = deadline( retry( throttle( sign -> send ) -> check ) ).
+
+A read runs in its caller's task. A write runs in a task of its own, so that no cancellation of the
+caller, of whatever kind and however often, can cut it while the server carries it out: it is given
+a grace, and what became of it is told to ``settled`` before the cancellation goes on.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import anyio
+import attrs
+
+from aiocake._tasks import Job, JobCancelled, start
+from aiocake._wire import Request, Response, StreamedResponse
+from aiocake.config import RetryPolicy, Throttle, Timeouts
+from aiocake.errors import CakeError, ClosedError, DecodeError, WrongLoopError
+from aiocake.events import OnEvent
+from aiocake.transport._address import Address
+from aiocake.transport._allowance import Allowance
+from aiocake.transport._attempt import Sender
+from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_whole
+from aiocake.transport._call import Call, Exchange, Phase, Plan
+from aiocake.transport._fault import Fault
+from aiocake.transport._http import Answer, AsyncBaseTransport, CakeTransport, Wire
+from aiocake.transport._proxy import parse_proxy
+from aiocake.transport._retry import Retries
+from aiocake.transport._scrub import Scrubber, watch_logs
+from aiocake.transport._sign import Keys
+from aiocake.transport._stream import Chunks, OpenExchange
+from aiocake.transport._throttle import Gate
+from aiocake.values import Effect, Secret
+
+__all__ = ["Begin", "Check", "Settled", "Stats", "Transport"]
+
+#: The error that an answer of any status holds, or None when it is a success.
+Check = Callable[[Response], CakeError | None]
+#: Reads a stream as far as its head; an error means that this attempt failed.
+Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
+#: Is told what became of a write whose caller was cancelled.
+Settled = Callable[[Exchange], Awaitable[None]]
+
+_log = logging.getLogger("aiocake")
+
+
+@attrs.frozen
+class Stats:
+    """What a transport is doing.
+
+    Attributes:
+        in_flight: Calls that are being sent or answered.
+        waiting: Calls that wait for their turn.
+        paused_until: Seconds until a pause ends; None when there is none.
+        budget: Tokens that are left for retries.
+    """
+
+    in_flight: int
+    waiting: int
+    paused_until: float | None
+    budget: int
+
+
+class Transport:
+    """Carries the requests of one client, on one event loop.
+
+    Args:
+        address: Where to.
+        key: The key, or an async function that gives it.
+        timeouts: How long things may take.
+        retry: When a call is sent again.
+        throttle: How much is sent at once, and how fast.
+        http: What carries the requests; our own over httpcore2 when it is None. It is closed
+            along with this.
+        proxy: The URL of a proxy; only for our own.
+        ssl_context: For https; only for our own.
+        user_agent: The User-Agent header.
+        grace: Seconds that a write which has left is given when its caller is cancelled.
+        on_event: Is told what happens. An exception that it raises is logged and breaks nothing.
+        draw: Gives random numbers from 0 to 1.
+
+    Raises:
+        ConfigurationError: The key or the proxy cannot be used.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting of the client
+        self,
+        *,
+        address: Address,
+        key: Secret | Callable[[], Awaitable[str]],
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        throttle: Throttle,
+        http: AsyncBaseTransport | None,
+        proxy: str | None,
+        ssl_context: ssl.SSLContext | None,
+        user_agent: str,
+        grace: float,
+        on_event: OnEvent | None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._scrubber = Scrubber()
+        keys = Keys(key, self._scrubber.learn)
+        self._gate = Gate(throttle, draw)
+        if http is None:
+            through = None if proxy is None else parse_proxy(proxy)
+            if through is not None:
+                self._scrubber.learn(through.password)
+            watch_logs(self._scrubber)
+            http = CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
+        self._wire = Wire(address, http, connect=timeouts.connect)
+        self._retries = Retries(retry, draw)
+        self._sender = Sender(
+            keys=keys,
+            gate=self._gate,
+            wire=self._wire,
+            retries=self._retries,
+            headers=[
+                (b"Host", address.authority.encode("ascii")),
+                (b"User-Agent", user_agent.encode("latin-1")),
+                (b"Accept-Encoding", b"gzip, deflate"),
+            ],
+            on_event=on_event,
+        )
+        self._grace = grace
+        self._closed = False
+        self._wire_closed = False
+        self._home: tuple[int, object] | None = None
+        self._scopes: set[anyio.CancelScope] = set()
+        self._streams: dict[OpenExchange, Chunks] = {}
+        self._settling = 0
+        self._idle: anyio.Event | None = None
+
+    async def exchange(
+        self, request: Request, check: Check, plan: Plan, *, settled: Settled | None = None
+    ) -> Exchange:
+        """Make a call.
+
+        Args:
+            request: What to send.
+            check: Says what is wrong with an answer.
+            plan: How to make the call.
+            settled: Of a write: is awaited in the end when the caller was cancelled, before the
+                cancellation goes on.
+
+        Returns:
+            What became of it. Errors are in there; they are not raised.
+
+        Raises:
+            ArgumentError: The request with the key in it is too long.
+            ClosedError: The client is closed.
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._enter()
+        call = Call(request, plan)
+        if plan.effect is Effect.READ:
+            return await self._run(call, check)
+        job = start(self._run(call, check))
+        try:
+            return await job.result()
+        except JobCancelled:
+            call.cut(closed=True)
+            return call.exchange()
+        except anyio.get_cancelled_exc_class():
+            call.abandoned = True
+            # In a task of its own, too: a second cancellation breaks through asyncio's shields.
+            last = start(self._settle(call, job, settled))
+            with anyio.CancelScope(shield=True):
+                await last.result()
+            raise
+
+    async def open(self, request: Request, begin: Begin, plan: Plan) -> OpenExchange:
+        """Make a call whose answer is read as it comes.
+
+        Args:
+            request: What to send; it must be a read.
+            begin: Reads the answer as far as its head. Attempts are made until it finds no error.
+            plan: How to make the call. ``total`` counts the time spent waiting for the network
+                only (and, apart from that, for a turn).
+
+        Returns:
+            The open answer, to be closed by the caller, or the error of the last attempt.
+
+        Raises:
+            ArgumentError: The request with the key in it is too long.
+            ClosedError: The client is closed.
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._enter()
+        call = Call(request, plan)
+        allowance = Allowance(plan.total)
+        opened: list[OpenExchange] = []
+
+        async def use(answer: Answer, slot: int) -> CakeError | Fault | None:
+            chunks = Chunks(Body(answer, LARGEST_STREAM), allowance)
+            stream = StreamedResponse(answer.status, answer.headers, chunks)
+            error: CakeError | None
+            try:
+                error = await begin(stream)
+            except CakeError as raised:
+                error = raised
+                error.__traceback__ = None
+            if chunks.fault is not None:
+                return chunks.fault
+            if error is None:
+                call.kept = True
+                opened.append(self._keep(call, stream, chunks, answer, slot))
+            return error
+
+        with self._watched(math.inf) as scope:
+            await self._sender.carry(call, use, lambda: allowance.left, allowance)
+        if scope.cancelled_caught:
+            call.cut(closed=self._closed)
+        if opened:
+            return opened[0]
+        return OpenExchange(None, call.error, call.attempts, _nothing)
+
+    def clean(self, text: str) -> str:
+        """Take the key, and the password of the proxy, out of a text, in whatever disguise."""
+        return self._scrubber.clean(text)
+
+    def stats(self) -> Stats:
+        """What is going on. Makes no call."""
+        return Stats(
+            in_flight=self._gate.in_flight,
+            waiting=self._gate.waiting,
+            paused_until=self._gate.paused_for() if self._home is not None else None,
+            budget=self._retries.budget,
+        )
+
+    async def aclose(self) -> None:
+        """End what is on its way, and close all connections. Can be called twice.
+
+        Raises:
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._check_home()
+        self._closed = True
+        try:
+            for scope in tuple(self._scopes):
+                scope.cancel()
+            for opened in tuple(self._streams):
+                await opened.aclose()
+            while self._scopes or self._settling:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+        finally:
+            if not self._wire_closed:
+                self._wire_closed = True
+                with anyio.CancelScope(shield=True):
+                    await self._wire.aclose()
+
+    async def _run(self, call: Call, check: Check) -> Exchange:
+        if self._closed:  # between the start of a write's task and its first step
+            call.cut(closed=True)
+            return call.exchange()
+        deadline = anyio.current_time() + call.plan.total
+
+        async def use(answer: Answer, _slot: int) -> CakeError | Fault | None:
+            whole = await read_whole(Body(answer, LARGEST_BODY))
+            if isinstance(whole, Fault):
+                return whole
+            response = Response(answer.status, answer.headers, whole)
+            error = _checked(check, response)
+            if error is None:
+                call.response = response
+            return error
+
+        with self._watched(deadline) as scope:
+            await self._sender.carry(call, use, lambda: deadline - anyio.current_time())
+        if scope.cancelled_caught:
+            call.cut(closed=self._closed)
+        return call.exchange()
+
+    async def _settle(self, call: Call, job: Job[Exchange], settled: Settled | None) -> None:
+        """Give a write that has left its grace, and tell what became of it."""
+        self._settling += 1
+        try:
+            if call.phase is Phase.SENDING and call.departure.sent and self._grace > 0:
+                with anyio.move_on_after(self._grace), suppress(Exception):
+                    await job.result()
+            await job.aclose()
+            call.forsake()
+            if settled is not None:
+                await settled(call.exchange())
+        except Exception:
+            _log.exception("telling the outcome of a cancelled write failed")
+        finally:
+            self._settling -= 1
+            self._rest()
+
+    def _keep(
+        self, call: Call, stream: StreamedResponse, chunks: Chunks, answer: Answer, slot: int
+    ) -> OpenExchange:
+        async def end() -> None:
+            if self._streams.pop(opened, None) is None:
+                return
+            chunks.close()
+            try:
+                await answer.aclose()
+            finally:
+                self._gate.release(slot)
+
+        opened = OpenExchange(stream, None, call.attempts, end)
+        self._streams[opened] = chunks
+        chunks.finish = end
+        return opened
+
+    @contextmanager
+    def _watched(self, deadline: float) -> Iterator[anyio.CancelScope]:
+        """A scope that ends at the deadline, or when the client is closed."""
+        scope = anyio.CancelScope(deadline=deadline)
+        self._scopes.add(scope)
+        try:
+            with scope:
+                yield scope
+        finally:
+            self._scopes.discard(scope)
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._idle is not None and not self._scopes and not self._settling:
+            self._idle.set()
+
+    def _enter(self) -> None:
+        self._check_home()
+        if self._closed:
+            message = "the client is closed"
+            raise ClosedError(message)
+
+    def _check_home(self) -> None:
+        here = os.getpid(), _running_loop()
+        if self._home is None:
+            self._home = here
+        elif self._home[0] != here[0]:
+            message = "the client was made in another process: make one after the fork"
+            raise WrongLoopError(message)
+        elif self._home[1] is not here[1]:
+            message = "the client belongs to another event loop: make one for each loop"
+            raise WrongLoopError(message)
+
+
+def _checked(check: Check, response: Response) -> CakeError | None:
+    try:
+        return check(response)
+    except Exception as error:  # noqa: BLE001 - the answer of a write must never be lost
+        return DecodeError(f"the answer broke its reader ({type(error).__name__})")
+
+
+def _running_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        return trio.lowlevel.current_trio_token()
+
+
+async def _nothing() -> None:
+    """Nothing was opened, so there is nothing to close."""

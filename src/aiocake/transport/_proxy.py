@@ -1,0 +1,71 @@
+"""The proxy that a client is told to use: never one from the environment."""
+
+import importlib.util
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from aiocake.errors import ConfigurationError
+from aiocake.values import Secret
+
+__all__ = ["Proxy", "parse_proxy"]
+
+_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+@attrs.frozen
+class Proxy:
+    """A proxy.
+
+    Attributes:
+        url: Scheme, host and port, without user name and password.
+        user: The user name; None when there is none.
+        password: The password.
+    """
+
+    url: str
+    user: str | None
+    password: Secret
+
+    def auth(self) -> tuple[bytes, bytes] | None:
+        """User name and password, as they are sent."""
+        if self.user is None:
+            return None
+        return self.user.encode(), self.password.reveal().encode()
+
+
+def parse_proxy(url: str) -> Proxy:
+    """Read the URL of a proxy.
+
+    Args:
+        url: ``http://``, ``https://``, ``socks5://`` or ``socks5h://``, with
+            ``user:password@`` where the proxy asks for it.
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError(_bad("it cannot be read as a URL")) from None
+    if parts.scheme not in _PORTS:
+        raise ConfigurationError(_bad(f"the scheme must be one of {', '.join(_PORTS)}"))
+    if not parts.hostname or not parts.hostname.isascii():
+        raise ConfigurationError(_bad("it needs a host"))
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ConfigurationError(_bad("it must not have a path or query"))
+    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(_bad("SOCKS needs the package socksio"))
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return Proxy(
+        f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}",
+        None if parts.username is None else unquote(parts.username),
+        Secret(unquote(parts.password or "")),
+    )
+
+
+def _bad(reason: str) -> str:
+    # The text itself is not shown: it may hold a password.
+    return f"proxy: {reason}"

@@ -1,0 +1,201 @@
+"""Which attempts are worth another one, how long to wait for it, and when enough is enough.
+
+The first attempt runs bare: tenacity takes over when it failed, so a call that simply works does
+not pay for it. What keeps an outage from being multiplied is the budget: a bucket of tokens that
+each retry takes from and each success gives back to, after the retry quota of the AWS SDKs.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Final
+
+import anyio
+import attrs
+import tenacity
+
+from aiocake.config import RetryPolicy
+from aiocake.errors import CakeError, RateLimited, Restricted, ServerError
+from aiocake.transport._fault import Fault
+from aiocake.values import Effect
+
+__all__ = ["Again", "Attempt", "Retries", "Terms", "again_after", "may_be_done"]
+
+_COST: Final = 14
+_COST_THROTTLED: Final = 5
+_GAIN: Final = 1
+#: CAKE's "Restricted" passes slowly if it passes: wait 3 seconds, then 9.
+_RESTRICTED_WAIT: Final = 3.0
+_UNAVAILABLE: Final = 503
+#: Beyond it the cap of a wait has long been reached.
+_MOST_DOUBLINGS: Final = 32
+
+
+class Again(Enum):
+    """Whether, and at which pace, to try again."""
+
+    NO = "no"
+    FAILURE = "failure"
+    THROTTLED = "throttled"
+    RESTRICTED = "restricted"
+
+
+@attrs.frozen
+class Attempt:
+    """What an attempt ended in.
+
+    Attributes:
+        error: What it met; None when it succeeded.
+        again: Whether another one is worth it.
+        wait: How many seconds to wait before that.
+    """
+
+    error: CakeError | None
+    again: Again = Again.NO
+    wait: float = 0.0
+
+
+@attrs.frozen
+class Terms:
+    """What a call allows its retries.
+
+    Attributes:
+        attempts: How many attempts at most, the first one included.
+        left: Gives the seconds that are left of the call; 0 when it is given up.
+        scheduled: Is told of each retry before its wait.
+    """
+
+    attempts: int
+    left: Callable[[], float]
+    scheduled: Callable[[Attempt], None]
+
+
+def again_after(outcome: CakeError | Fault, effect: Effect) -> Again:
+    """Whether a call of this effect may be sent again after what an attempt ended in.
+
+    A call that must not be repeated is, only where nothing was sent, or where the answer says
+    that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
+    that had passed the request on.
+    """
+    once = effect is Effect.ONCE
+    if isinstance(outcome, Fault):
+        return Again.FAILURE if outcome.passing and not (once and outcome.sent) else Again.NO
+    if isinstance(outcome, RateLimited):
+        return Again.NO if once and outcome.status == _UNAVAILABLE else Again.THROTTLED
+    if isinstance(outcome, Restricted):
+        return Again.RESTRICTED
+    if isinstance(outcome, ServerError) and not once:
+        return Again.FAILURE
+    return Again.NO
+
+
+def may_be_done(outcome: CakeError | Fault) -> bool:
+    """Whether a write may have been carried out by an attempt that ended so."""
+    if isinstance(outcome, Fault):
+        return outcome.sent
+    if isinstance(outcome, RateLimited):
+        return outcome.status == _UNAVAILABLE
+    return isinstance(outcome, ServerError)
+
+
+class Retries:
+    """The retries of one client: one policy, one budget."""
+
+    def __init__(self, policy: RetryPolicy, draw: Callable[[], float]) -> None:
+        self._policy = policy
+        self._draw = draw
+        self._tokens = policy.budget
+
+    @property
+    def budget(self) -> int:
+        """The tokens that are left."""
+        return self._tokens
+
+    @property
+    def longest_asked(self) -> float:
+        """The longest wait that a server may ask for, in seconds."""
+        return self._policy.retry_after_cap
+
+    def wait(self, again: Again, retried: int, asked: float | None) -> float:
+        """Seconds to wait before the next attempt.
+
+        Args:
+            again: The pace.
+            retried: How many retries the call has had.
+            asked: What the server asks for; None when it does not say.
+        """
+        policy = self._policy
+        if again is Again.RESTRICTED:
+            return min(_RESTRICTED_WAIT ** (min(retried, _MOST_DOUBLINGS) + 1), policy.retry_after_cap)
+        if asked is not None:
+            return asked
+        base = policy.throttle_base if again is Again.THROTTLED else policy.base
+        return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
+
+    def succeeded(self) -> None:
+        """A call succeeded at its first attempt."""
+        self._give(_GAIN)
+
+    async def run(
+        self, first: Attempt, attempt: Callable[[], Awaitable[Attempt]], terms: Terms
+    ) -> Attempt:
+        """Try again, after a first attempt that failed, as long as it is worth it.
+
+        Args:
+            first: What the first attempt ended in.
+            attempt: Makes another one.
+            terms: What the call allows.
+
+        Returns:
+            What the last attempt ended in.
+        """
+        done: list[Attempt] = [first]
+        took = 0
+
+        async def next_attempt() -> Attempt:
+            return done.pop() if done else await attempt()
+
+        def worth_it(state: tenacity.RetryCallState) -> bool:
+            # An outcome that failed is an exception: a cancellation, above all.
+            outcome = state.outcome
+            return outcome is not None and not outcome.failed and _result(state).again is not Again.NO
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal took
+            result = _result(state)
+            if state.attempt_number >= terms.attempts or result.wait >= terms.left():
+                return True
+            if result.again is Again.THROTTLED and result.wait > self.longest_asked:
+                return True
+            took = _COST if result.again is Again.FAILURE else _COST_THROTTLED
+            return not self._take(took)
+
+        # A controller of its own for each call: one shared by tasks mixes up their outcomes.
+        controller = tenacity.AsyncRetrying(
+            sleep=anyio.sleep,
+            retry=worth_it,
+            wait=lambda state: _result(state).wait,
+            stop=enough,
+            before_sleep=lambda state: terms.scheduled(_result(state)),
+            retry_error_callback=_result,
+        )
+        last: Attempt = await controller(next_attempt)
+        if last.error is None:
+            self._give(took)
+        return last
+
+    def _take(self, tokens: int) -> bool:
+        if self._tokens < tokens:
+            return False
+        self._tokens -= tokens
+        return True
+
+    def _give(self, tokens: int) -> None:
+        self._tokens = min(self._policy.budget, self._tokens + tokens)
+
+
+def _result(state: tenacity.RetryCallState) -> Attempt:
+    if state.outcome is None:
+        message = "tenacity decides only after an attempt"
+        raise RuntimeError(message)
+    result: Attempt = state.outcome.result()
+    return result

@@ -1,0 +1,65 @@
+"""How long a server asks to wait: the Retry-After header of RFC 9110 section 10.2.3."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+__all__ = ["retry_after"]
+
+#: The one form of a date that senders may use (RFC 9110 section 5.6.7, IMF-fixdate).
+_IMF_DATE: Final = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) "
+    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) (\d\d):(\d\d):(\d\d) GMT",
+    re.ASCII,
+)
+_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_DIGITS: Final = re.compile(r"[0-9]+")
+#: A number with more digits than this is longer than any wait: how much longer does not matter.
+_MOST_DIGITS: Final = 12
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait.
+
+    ``retry-after-ms``, which some gateways send, counts first, since it is the finer one. A date
+    is read against the answer's own ``Date``, so that neither clock has to be right.
+
+    Args:
+        headers: The answer's headers, by lower-case name.
+
+    Returns:
+        Seconds, more than 0; None when nothing readable is asked, or nothing that lies ahead.
+    """
+    seconds = _number(headers.get("retry-after-ms"), unit=0.001)
+    if seconds is None:
+        asked = headers.get("retry-after")
+        seconds = _number(asked, unit=1.0)
+        if seconds is None:
+            seconds = _until(asked, headers.get("date"))
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _number(text: str | None, *, unit: float) -> float | None:
+    if text is None or _DIGITS.fullmatch(text.strip(" \t")) is None:
+        return None
+    return int(text.strip(" \t").lstrip("0")[:_MOST_DIGITS] or "0") * unit
+
+
+def _until(text: str | None, now: str | None) -> float | None:
+    then, start = _moment(text), _moment(now)
+    return (then - start).total_seconds() if then is not None and start is not None else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    found = _IMF_DATE.fullmatch(text.strip(" \t")) if text is not None else None
+    if found is None:
+        return None
+    day, month, year, *clock = found.groups()
+    hour, minute, second = map(int, clock)
+    try:
+        return datetime(
+            int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC
+        )
+    except ValueError:  # the thirtieth of February
+        return None

@@ -1,0 +1,224 @@
+"""Who may send, and when: slots and a rate, first come, first served.
+
+A call waits in one queue until it is the first, a slot is free and the rate lets it go; only then
+it gets its slot, and sends at once. So no slot is ever held by a call that waits or sleeps. The
+rate is a GCRA (the virtual scheduling of ITU-T I.371): in any window of ``W`` seconds at most
+``rate * W + burst`` calls begin. Exports have a lane with a slot of their own, so that a loop over
+a running export can make other calls; rate and pause count for both lanes together.
+
+There is no task that keeps the time: the first of each queue watches the clock for all.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from aiocake.config import Throttle
+
+__all__ = ["Gate"]
+
+_NEVER: Final = -math.inf
+#: After a pause the slots are filled again over this many seconds at most, not in one tick.
+_RAMP: Final = 1.0
+
+
+class _Waiter:
+    __slots__ = ("awake", "event", "slot", "ticket")
+
+    def __init__(self, ticket: int) -> None:
+        self.ticket = ticket
+        self.event = anyio.Event()
+        self.slot: int | None = None
+        #: Whether it looks at the clock by itself, so that nobody has to wake it.
+        self.awake = True
+
+
+class _Lane:
+    __slots__ = ("busy", "free", "limit", "waiters")
+
+    def __init__(self, slots: range) -> None:
+        #: How many of the slots may be in use at once: where an adaptive limit takes hold.
+        self.limit = len(slots)
+        self.busy = 0
+        #: The slot used last is given first: its connection is the warmest.
+        self.free = list(reversed(slots))
+        self.waiters: deque[_Waiter] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        return self.busy < self.limit
+
+    def take(self) -> int:
+        self.busy += 1
+        return self.free.pop()
+
+    def give_back(self, slot: int) -> None:
+        self.busy -= 1
+        self.free.append(slot)
+
+
+class Gate:
+    """The throttle of one client."""
+
+    def __init__(self, settings: Throttle, draw: Callable[[], float]) -> None:
+        count = settings.concurrency
+        self._calls = _Lane(range(count))
+        self._exports = _Lane(range(count, count + 1))
+        self._lanes = (self._calls, self._exports)
+        self._export_slot = count
+        self._max_waiting = settings.max_waiting
+        self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
+        self._slack = (settings.burst - 1) * self._interval
+        self._draw = draw
+        self._tickets = 0
+        #: When the next call would begin if all had come at the even pace of the rate.
+        self._due = _NEVER
+        self._paused_at = _NEVER
+        self._resume = _NEVER
+        self._ramp_left = 0
+        self._ramp_step = 0.0
+        self._ramp_at = _NEVER
+        #: Whether the clock has to be asked at all.
+        self._timed = settings.rate is not None
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are, that of the exports (the last one) included."""
+        return self._export_slot + 1
+
+    @property
+    def in_flight(self) -> int:
+        """How many slots are in use."""
+        return self._calls.busy + self._exports.busy
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their turn."""
+        return len(self._calls.waiters) + len(self._exports.waiters)
+
+    def paused_for(self) -> float | None:
+        """Seconds until a pause ends; None when there is none."""
+        if not self._timed:
+            return None
+        left = self._resume - anyio.current_time()
+        return left if left > 0 else None
+
+    async def turn(
+        self, *, export: bool = False, within: float | None = None, again: bool = False
+    ) -> int | None:
+        """Wait for a turn.
+
+        Args:
+            export: Whether it is for the slot of the exports.
+            within: How many seconds to wait at most.
+            again: Whether the call had a turn before: it is not turned away from a full queue.
+
+        Returns:
+            A slot, to be handed to :meth:`release`; None when the queue is full, or the time
+            was not enough.
+        """
+        lane = self._exports if export else self._calls
+        if self._next_lane() is None and lane.has_room and self._may_pass():
+            return lane.take()
+        if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
+            return None
+        self._tickets += 1
+        waiter = _Waiter(self._tickets)
+        lane.waiters.append(waiter)
+        try:
+            with anyio.move_on_after(within):
+                await self._wait(lane, waiter)
+        except BaseException:
+            if waiter.slot is None:
+                lane.waiters.remove(waiter)
+            else:  # granted in the moment of the cancellation: the next one gets it
+                lane.give_back(waiter.slot)
+            self._grant()
+            raise
+        if waiter.slot is None:
+            lane.waiters.remove(waiter)
+            self._grant()
+        return waiter.slot
+
+    def release(self, slot: int) -> None:
+        """Give a slot back, to the first who waits."""
+        lane = self._exports if slot == self._export_slot else self._calls
+        lane.give_back(slot)
+        self._grant()
+
+    def pause(self, seconds: float, *, since: float, asked: bool) -> bool:
+        """Hold all calls back, after a throttled answer.
+
+        Args:
+            seconds: For how long.
+            since: When the throttled request was sent. If a pause has begun since, this answer
+                tells of the same congestion, and does not begin another.
+            asked: Whether the server named the time, which may make a pause longer.
+
+        Returns:
+            Whether a pause has begun.
+        """
+        now = anyio.current_time()
+        if since < self._paused_at:
+            if asked:
+                self._resume = max(self._resume, now + seconds)
+            return False
+        self._timed = True
+        self._paused_at = now
+        self._resume = max(self._resume, now + seconds)
+        self._ramp_left = self._calls.limit
+        self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
+        return True
+
+    async def _wait(self, lane: _Lane, waiter: _Waiter) -> None:
+        self._grant()
+        while waiter.slot is None:
+            waiter.event = anyio.Event()
+            at = math.inf
+            if lane.waiters[0] is waiter and lane.has_room:
+                at = self._earliest()
+            waiter.awake = at < math.inf
+            with anyio.CancelScope(deadline=at):
+                await waiter.event.wait()
+            waiter.awake = True
+            if waiter.slot is None:
+                self._grant()
+
+    def _grant(self) -> None:
+        """Give slots to those who may go now, and see that the next one watches the clock."""
+        while (lane := self._next_lane()) is not None:
+            waiter = lane.waiters[0]
+            if not self._may_pass():
+                if not waiter.awake:
+                    waiter.event.set()
+                return
+            lane.waiters.popleft()
+            waiter.slot = lane.take()
+            waiter.event.set()
+
+    def _next_lane(self) -> _Lane | None:
+        """The lane whose first waiter came before that of the other, of those with room."""
+        open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
+        return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
+
+    def _earliest(self) -> float:
+        return max(self._resume, self._ramp_at, self._due - self._slack)
+
+    def _may_pass(self) -> bool:
+        """Whether a call may begin now; if so, it counts."""
+        if not self._timed:
+            return True
+        now = anyio.current_time()
+        if now < self._earliest():
+            return False
+        if self._interval:
+            self._due = max(self._due, now) + self._interval
+        if self._ramp_left:
+            self._ramp_left -= 1
+            self._ramp_at = now + self._draw() * self._ramp_step
+        else:
+            self._timed = self._interval > 0
+        return True

@@ -1,0 +1,237 @@
+"""A server that misbehaves by script, over real sockets, and a transport to try it on."""
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Protocol
+
+import attrs
+import pytest
+
+from aiocake._wire import Hole, Request
+from aiocake.config import RetryPolicy, Throttle, Timeouts
+from aiocake.transport import AsyncBaseTransport, Plan, Transport, parse_address
+from aiocake.values import Effect, Secret
+
+KEY = 'canary-K3Y<&">/+%='
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+Script = Callable[["Connection"], None]
+
+
+class Connection:
+    """One connection, from the server's side."""
+
+    def __init__(self, server: "Server", raw: socket.socket, number: int) -> None:
+        self.server = server
+        self.socket = raw
+        #: From 0, in the order in which they were accepted.
+        self.number = number
+        self._unread = b""
+
+    def request(self) -> bytes:
+        """Read a whole request, and keep it in the server's record; b"" when there is none."""
+        while b"\r\n\r\n" not in self._unread:
+            if not self._read():
+                return b""
+        head, self._unread = self._unread.split(b"\r\n\r\n", 1)
+        length = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        while len(self._unread) < length:
+            if not self._read():
+                return b""
+        whole = head + b"\r\n\r\n" + self._unread[:length]
+        self._unread = self._unread[length:]
+        self.server.requests.append(whole)
+        self.server.arrived.set()
+        return whole
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self, body: bytes, *headers: str, status: str = "200 OK") -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+        self.send("\r\n".join(lines).encode() + body)
+
+    def reset(self) -> None:
+        """End the connection by RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def until_closed(self) -> None:
+        """Read on until the client is gone."""
+        while self._read():
+            pass
+
+    def _read(self) -> bool:
+        data = self.socket.recv(65536)
+        self._unread += data
+        return bool(data)
+
+
+class Server:
+    """Runs its script in a thread of its own for each connection."""
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections: list[Connection] = []
+        #: Set when a whole request was read.
+        self.arrived = threading.Event()
+        #: For scripts that wait until the test says so.
+        self.go_on = threading.Event()
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                raw, _ = self._listener.accept()
+                connection = Connection(self, raw, len(self.connections))
+                self.connections.append(connection)
+                thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        with suppress(OSError):
+            if self._tls is not None:
+                connection.socket = self._tls.wrap_socket(connection.socket, server_side=True)
+            self._script(connection)
+        with suppress(OSError):
+            connection.socket.close()
+
+    def close(self) -> None:
+        self.go_on.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                connection.socket.close()
+        for thread in [self._accepting, *self._threads]:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+class Serve(Protocol):
+    def __call__(self, script: Script, tls: ssl.SSLContext | None = None) -> Server: ...
+
+
+class MakeTransport(Protocol):
+    def __call__(
+        self, to: Server | str, http: AsyncBaseTransport | None = None, **settings: object
+    ) -> Transport: ...
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start servers that end with the test."""
+    servers: list[Server] = []
+
+    def start(script: Script, tls: ssl.SSLContext | None = None) -> Server:
+        servers.append(Server(script, tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def make() -> MakeTransport:
+    """Build a transport; waits between attempts are over at once unless ``draw`` says otherwise."""
+
+    def build(
+        to: Server | str, http: AsyncBaseTransport | None = None, **settings: object
+    ) -> Transport:
+        address = parse_address(to if isinstance(to, str) else to.url)
+        given: dict[str, object] = {
+            "key": Secret(KEY),
+            "timeouts": Timeouts(),
+            "retry": RetryPolicy(),
+            "throttle": Throttle(),
+            "proxy": None,
+            "ssl_context": None,
+            "user_agent": "aiocake/test",
+            "grace": 5.0,
+            "on_event": None,
+            "draw": lambda: 0.0,
+        }
+        return Transport(address=address, http=http, **(given | settings))  # type: ignore[arg-type] # checked by the tests themselves
+
+    return build
+
+
+GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", hole_at=8)
+POST = attrs.evolve(GET, operation="invoices.create", method="POST", body=b'{"memo":"canary note"}')
+FORM = Request(
+    "bills.mark",
+    "POST",
+    "/api/1/accounting.asmx/Mark",
+    headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+    body=b"api_key=&bill_id=1",
+    hole=Hole.FORM,
+    hole_at=8,
+)
+
+
+@pytest.fixture
+def get() -> Request:
+    """A read."""
+    return GET
+
+
+@pytest.fixture
+def post() -> Request:
+    """A request with a body, and the key in the query."""
+    return POST
+
+
+@pytest.fixture
+def form() -> Request:
+    """A request with the key in its body."""
+    return FORM
+
+
+@pytest.fixture
+def key() -> str:
+    """The key that each transport has, full of what has to be escaped."""
+    return KEY
+
+
+@pytest.fixture
+def ok() -> bytes:
+    """A whole answer."""
+    return OK
+
+
+class MakePlan(Protocol):
+    def __call__(self, effect: Effect = ..., **settings: object) -> Plan: ...
+
+
+@pytest.fixture
+def plan() -> MakePlan:
+    """How to make a call: a read within 30 s, unless said otherwise."""
+
+    def build(effect: Effect = Effect.READ, **settings: object) -> Plan:
+        given: dict[str, object] = {"total": 30.0, "read": 20.0, "attempts": 3}
+        return Plan(effect, **(given | settings))  # type: ignore[arg-type] # checked by the tests
+
+    return build
