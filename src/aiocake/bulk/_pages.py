@@ -1,0 +1,231 @@
+"""Reading a list page by page: asking ahead, walking again, and giving each row once."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Final, Generic, Protocol, Self, TypeVar, final
+
+import anyio
+import attrs
+
+from aiocake._tasks import JobCancelled
+from aiocake.bulk._ahead import Ahead
+from aiocake.bulk._seen import Seen
+from aiocake.bulk._walk import Walk
+from aiocake.errors import CakeError, ClosedError, ConsistencyError, ListChanged
+
+__all__ = ["FreshPage", "PageLike", "Pages", "Reader", "Source"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+E = TypeVar("E", bound=CakeError)
+
+_WALKS: Final = 5
+
+
+class PageLike(Protocol[T_co]):
+    """What paging needs of a page."""
+
+    @property
+    def items(self) -> Sequence[T_co]:
+        """The rows."""
+        ...
+
+    @property
+    def total_rows(self) -> int | None:
+        """How many rows match in all; None where the server does not say."""
+        ...
+
+    @property
+    def start_at_row(self) -> int:
+        """The offset that was asked for."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class FreshPage(Generic[T_co]):
+    """One page of a list, with only those of its rows that no page before it held.
+
+    Attributes:
+        items: The rows that were not given yet, at least one.
+        total_rows: How many rows match in all, as this page said; None where it does not say.
+        start_at_row: The offset that was asked for. A page begins with the last row of the one
+            before it, which is left out of ``items``.
+    """
+
+    items: tuple[T_co, ...]
+    total_rows: int | None
+    start_at_row: int
+
+
+@attrs.frozen(kw_only=True)
+class Source(Generic[T]):
+    """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
+
+    fetch: Callable[[int, int], Awaitable[PageLike[T]]]
+    row_id: Callable[[T], int]
+    matches: Callable[[T], str | None]
+    wrong_date: Callable[[T], str | None] | None
+    row_limit: int
+    limit: int
+    operation: str
+    surprise: Callable[[str, str, str], None]
+
+
+class Reader(AsyncIterator[T]):
+    """An iterator whose ``async with`` closes it."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop here; nothing of it runs any more then. Can be called twice."""
+        raise NotImplementedError
+
+
+@final
+class Pages(Reader[FreshPage[T]]):
+    """A list, page by page: each row in one page only, pages with nothing new left out.
+
+    Made by :meth:`Pager.pages`. An error closes it, and so does a cancellation: going on after it
+    would be a list with a hole. Several tasks may share one.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ahead",
+        "_closed",
+        "_ended",
+        "_given",
+        "_source",
+        "_surprise",
+        "_turn",
+        "_walk",
+        "_walks",
+    )
+
+    def __init__(self, source: Source[T]) -> None:
+        self._source = source
+        self._ahead = Ahead(source.fetch, source.limit)
+        self._given = Seen()
+        self._surprise = _Surprises(source.operation, source.surprise)
+        self._walk = Walk(source.row_limit, self._surprise)
+        self._walks = 1
+        self._ended = False
+        self._closed = False
+        self._turn = anyio.Lock()
+
+    async def __anext__(self) -> FreshPage[T]:
+        async with self._turn:
+            try:
+                page = await self._next()
+            except JobCancelled:
+                raise self._error(ClosedError("the list was closed while it was read")) from None
+            except Exception:
+                await self.aclose()
+                raise
+            except BaseException:
+                self._closed = True
+                self._ahead.drop()
+                raise
+        if page is None:
+            raise StopAsyncIteration
+        return page
+
+    async def aclose(self) -> None:
+        """Stop here; nothing of it runs any more then. Can be called twice."""
+        self._closed = True
+        await self._ahead.aclose()
+
+    async def _next(self) -> FreshPage[T] | None:
+        while not self._ended:
+            if self._closed:
+                raise self._error(ClosedError("the list was closed before its end"))
+            if not self._walk.over:
+                page = await self._read()
+                if page.items:
+                    return page
+            else:
+                await self._ahead.aclose()
+                if self._walk.trouble:
+                    self._walk_again()
+                else:
+                    self._ended = True
+        return None
+
+    async def _read(self) -> FreshPage[T]:
+        walk, ahead, source = self._walk, self._ahead, self._source
+        if ahead.next_start is None or ahead.next_start > walk.due:
+            ahead.ask_first(walk.due, walk.row_limit)
+        start, page = await ahead.take()
+        ids = [source.row_id(row) for row in page.items]
+        walk.take(start, ids, page.total_rows)
+        if walk.ignores_start:
+            text = f"asked to start at row {start}, the server gave its first page again"
+            raise self._error(ConsistencyError(text))
+        self._ask_ahead()
+        given = self._given
+        rows = zip(page.items, ids, strict=True)
+        fresh = tuple(row for row, number in rows if given.add(number))
+        self._check(fresh)
+        return FreshPage(items=fresh, total_rows=page.total_rows, start_at_row=start)
+
+    def _ask_ahead(self) -> None:
+        walk, ahead = self._walk, self._ahead
+        wanted = 2 * self._source.limit
+        if walk.total_rows is None:
+            # Nobody knows how many more there are: ask for no more than there were already.
+            wanted = min(wanted, walk.pages)
+        while not walk.over and len(ahead) < wanted and (start := walk.ahead()) is not None:
+            ahead.ask(start, walk.row_limit)
+
+    def _check(self, rows: Iterable[T]) -> None:
+        source = self._source
+        for row in rows:
+            wrong = source.matches(row)
+            if wrong is not None:
+                text = f"row {source.row_id(row)} is not of what was asked for: {wrong}"
+                raise self._error(ConsistencyError(text))
+            odd = source.wrong_date(row) if source.wrong_date else None
+            if odd is not None:
+                self._surprise("date outside the filter", f"row {source.row_id(row)}: {odd}")
+
+    def _walk_again(self) -> None:
+        walk, source = self._walk, self._source
+        if self._walks == _WALKS:
+            text = f"the list did not hold still in {_WALKS} walks: {walk.trouble}"
+            rows = len(self._given)
+            raise self._error(ListChanged(text, rows_read=rows, total_rows=walk.total_rows))
+        self._walks += 1
+        source.surprise(source.operation, "walked again", walk.trouble)
+        self._walk = Walk(source.row_limit, self._surprise)
+
+    def _error(self, error: E) -> E:
+        error.operation = self._source.operation
+        return error
+
+
+@final
+class _Surprises:
+    """Tells of each kind of surprise once, however many pages show it."""
+
+    __slots__ = ("_operation", "_tell", "_told")
+
+    def __init__(self, operation: str, tell: Callable[[str, str, str], None]) -> None:
+        self._operation = operation
+        self._tell = tell
+        self._told: set[str] = set()
+
+    def __call__(self, what: str, detail: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._tell(self._operation, what, detail)

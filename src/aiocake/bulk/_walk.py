@@ -1,0 +1,176 @@
+"""One walk over a list, page by page: what to ask for next, and whether the list held still.
+
+Nothing here waits or sends; a :class:`Walk` is told what came and says what is due.
+
+**The seam.** Each page is asked for from the last row of the page before, so that two pages
+share that row. As long as it is there, at its place, no row can have slipped through between
+them: a row that was behind it is still behind it. Counting alone does not show this. When one row
+of the first page is deleted and another is appended at the end, each later page begins one row
+too late and one row is never read, yet there are as many distinct rows as ``total_rows`` says and
+that number held still. The price is one row in each page.
+
+**The first row.** CAKE's pages disagree on whether ``start_at_row`` counts from 0 or from 1; v1
+counts from 1 and reads 0 as 1. The first seam tells: asked for its last row, a server that counts
+from 1 begins one row before it. All pages that are on their way by then are one row early alike,
+so they still meet each other; only the end of the list has to be asked for one row further on.
+
+**The end.** A page that could have held more rows and did not, together with as many distinct rows
+as ``total_rows`` says. Without ``total_rows``: a page that holds nothing behind the last row.
+
+What no client can see: rows that trade places while as many others leave and come, all of it
+between two pages; without ``total_rows``, rows that trade places at all; and a server that gives
+not as many rows as asked and calls just these the total.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from aiocake.bulk._seen import Seen
+
+__all__ = ["Walk"]
+
+#: Row limits that CAKE's pages name for sibling calls: a page of just so many may be cut off.
+_CAPS: Final = (500, 10_000)
+
+
+@final
+class Walk:
+    """The bookkeeping of one walk.
+
+    Args:
+        row_limit: How many rows to ask for in each page.
+        surprise: Told what the list did that the documents do not promise, and the detail.
+    """
+
+    __slots__ = (
+        "_cursor",
+        "_first",
+        "_furthest",
+        "_last",
+        "_seen",
+        "_shift",
+        "_size",
+        "_surprise",
+        "_total_held",
+        "ignores_start",
+        "over",
+        "pages",
+        "row_limit",
+        "total_rows",
+        "trouble",
+    )
+
+    def __init__(self, row_limit: int, surprise: Callable[[str, str], None]) -> None:
+        self.row_limit = row_limit
+        """How many rows to ask for: no more than the first page really gave, once it is here."""
+        self.total_rows: int | None = None
+        """How many rows there are, as the last page said."""
+        self.pages = 0
+        """How many pages were taken."""
+        self.over = False
+        """Whether there is nothing more to ask for."""
+        self.trouble = ""
+        """Why the walk cannot be trusted to be complete; empty as long as it can."""
+        self.ignores_start = False
+        """Whether the server gave its first page again, wherever it was asked to start."""
+        self._surprise = surprise
+        self._total_held = True
+        self._seen = Seen()
+        self._first: int | None = None
+        self._last: int | None = None
+        self._cursor = -1  # the place of the last row in the list, counted from 0
+        self._shift: int | None = None  # 1 where the server counts from 1; None: not known yet
+        self._furthest = 0  # the last start that was planned
+        self._size = 0  # how many rows the first page gave
+
+    @property
+    def due(self) -> int:
+        """The start at which the walk goes on: no page that starts later fits."""
+        if not self.pages:
+            return 0
+        return self._cursor + (self._shift or 0) + 1 - self._shared
+
+    def ahead(self) -> int | None:
+        """The start of a further page that is worth asking for now; None when there is none."""
+        if not self.pages:
+            return None
+        start = self._furthest + self._size - self._shared
+        first_new = start - (self._shift or 0) + self._shared
+        if self.total_rows is not None and first_new >= self.total_rows:
+            return None
+        self._furthest = start
+        return start
+
+    def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> None:
+        """Take the rows of the page that was asked for at ``start``, by their ids."""
+        self._compare(total_rows)
+        asked, known_shift = self.row_limit, self._shift
+        met = self._meet(start, ids) if self.pages else 0
+        new = sum(map(self._seen.add, ids))
+        if not self.pages:
+            self._begin(ids)
+        self.pages += 1
+        self._furthest = max(self._furthest, start)
+        if met is None:
+            self._distrust("a page did not go on where the one before had ended")
+        elif new + met < len(ids):
+            self._surprise("row repeated", f"in the page at row {start}")
+        self._cursor = start - (self._shift or 0) + len(ids) - 1
+        self._last = ids[-1] if ids else self._last
+        full = len(ids) == asked or len(ids) in _CAPS
+        if new:
+            self.over = self._reached_total() and not full
+            if len(ids) < asked and not self._reached_total() and self.total_rows is not None:
+                self._surprise("fewer rows than asked", f"{len(ids)} of {asked}")
+        elif not (full and self._shift and known_shift is None):
+            self.over = True
+            if met != len(ids):
+                self._distrust("a page had nothing new, and was not the end")
+                self.ignores_start = self._total_held and list(ids[:1]) == [self._first]
+        if self.over:
+            self._count()
+
+    @property
+    def _shared(self) -> int:
+        """How many rows a page shares with the one before: one, if it has room for another."""
+        return 1 if self.row_limit > 1 else 0
+
+    def _begin(self, ids: Sequence[int]) -> None:
+        if ids:
+            self._first = ids[0]
+            self._size = len(ids)
+            self.row_limit = min(self.row_limit, self._size)
+
+    def _meet(self, start: int, ids: Sequence[int]) -> int | None:
+        """How many rows at the page's front were read before; None when it does not join on."""
+        for shift in (0, 1) if self._shift is None else (self._shift,):
+            place = self._cursor - start + shift  # where the last row should be in this page
+            if 0 <= place < len(ids) and ids[place] == self._last:
+                if shift and self._shift is None:
+                    self._surprise("counts from 1", f"the page at row {start} begins one row early")
+                self._shift = shift
+                return place + 1
+        self._shift = self._shift or 0
+        return 0 if start == self.due and not self._shared else None
+
+    def _compare(self, total_rows: int | None) -> None:
+        if total_rows is None:
+            return
+        if self.total_rows not in (None, total_rows):
+            self._surprise("total changed", f"{self.total_rows}, then {total_rows}")
+            self._total_held = False
+            self._distrust(f"total_rows was {self.total_rows}, then {total_rows}")
+        self.total_rows = total_rows
+
+    def _reached_total(self) -> bool:
+        return self.total_rows is not None and self._cursor + 1 >= self.total_rows
+
+    def _count(self) -> None:
+        rows = len(self._seen)
+        if self.total_rows not in (None, rows):
+            self._distrust(f"{rows} distinct rows, and total_rows is {self.total_rows}")
+        elif rows != self._cursor + 1:
+            self._distrust(f"{rows} distinct rows of {self._cursor + 1}")
+
+    def _distrust(self, why: str) -> None:
+        self.trouble = self.trouble or why

@@ -1,0 +1,144 @@
+"""A list that CAKE gives in pages, read as one: concurrently, in order, and complete, or it raises.
+
+Offsets are a poor way to page through a list that people work on: when a row leaves, all later
+ones move up, and the next page skips one without a word. So a list ends normally only when one
+walk over it read as many distinct rows as ``total_rows`` says, that number held still, and each
+page went on exactly where the one before had ended (see :mod:`aiocake.bulk._walk`). If not, it is
+walked again, and only rows that were not given yet are given; after five walks that did not hold
+still, :class:`~aiocake.errors.ListChanged` says how many rows were read.
+
+What this cannot help with: writing to the rows of a list while reading it. Approving invoices while
+paging the pending ones changes that very list; collect first.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Generic, TypeVar, final
+from weakref import WeakSet
+
+from aiocake.bulk._pages import FreshPage, PageLike, Pages, Reader, Source
+from aiocake.errors import ArgumentError, Problem
+
+__all__ = ["FreshPage", "PageLike", "Pager", "Pages", "Rows"]
+
+T = TypeVar("T")
+
+
+@final
+class Pager(Generic[T]):
+    """A list in pages, read row by row. Nothing is sent before it is iterated.
+
+    ``async with`` gives :class:`Rows` and closes them; a bare ``async for`` works too, and cancels
+    what is on its way when it is left. Each loop over the pager itself begins at the first row.
+
+    Args:
+        fetch: Fetches the page at ``(start_at_row, row_limit)``. Its errors are raised as they
+            are, after the rows that came before.
+        row_id: The number by which a row is known.
+        matches: None, or what is wrong with a row that does not belong to what was asked for.
+        wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
+            page of CAKE says exactly how it compares dates.
+        row_limit: How many rows to ask for at once. At least two are asked for, since a page
+            begins with the last row of the one before.
+        limit: How many pages are fetched at once; up to twice as many are fetched ahead.
+        operation: The operation's name, for errors and surprises.
+        surprise: Told ``(operation, what, detail)`` of whatever the documents do not promise;
+            ``what`` is one of :class:`aiocake.events.ListSurprise`'s.
+
+    Raises:
+        ArgumentError: ``row_limit`` or ``limit`` is less than 1.
+        ConsistencyError: While reading: a row does not match what was asked for, or the server
+            ignores ``start_at_row``.
+        ListChanged: While reading: the list did not hold still in five walks.
+        ClosedError: While reading: it was closed, or broken off by an error, before its end.
+    """
+
+    __slots__ = ("_readers", "_source")
+
+    def __init__(  # noqa: PLR0913 - all by name, and each is needed
+        self,
+        fetch: Callable[[int, int], Awaitable[PageLike[T]]],
+        *,
+        row_id: Callable[[T], int],
+        matches: Callable[[T], str | None],
+        wrong_date: Callable[[T], str | None] | None = None,
+        row_limit: int = 100,
+        limit: int,
+        operation: str,
+        surprise: Callable[[str, str, str], None],
+    ) -> None:
+        problems = [
+            Problem(name, "must be at least 1")
+            for name, value in (("row_limit", row_limit), ("limit", limit))
+            if value < 1
+        ]
+        if problems:
+            raise ArgumentError(*problems)
+        self._readers: WeakSet[Pages[T]] = WeakSet()
+        self._source = Source(
+            fetch=fetch,
+            row_id=row_id,
+            matches=matches,
+            wrong_date=wrong_date,
+            row_limit=max(row_limit, 2),
+            limit=limit,
+            operation=operation,
+            surprise=surprise,
+        )
+
+    async def __aenter__(self) -> "Rows[T]":
+        return Rows(self.pages())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> "Rows[T]":
+        return Rows(self.pages())
+
+    def pages(self) -> Pages[T]:
+        """The same list from its first row, page by page."""
+        pages = Pages(self._source)
+        self._readers.add(pages)
+        return pages
+
+    async def collect(self) -> list[T]:
+        """The whole list, from its first row."""
+        async with Rows(self.pages()) as rows:
+            return await rows.collect()
+
+    async def aclose(self) -> None:
+        """Close whatever reads this list; nothing of it runs any more then."""
+        for pages in list(self._readers):
+            await pages.aclose()
+
+
+@final
+class Rows(Reader[T]):
+    """The rows of a list, one by one. Made by :class:`Pager`. Several tasks may share them."""
+
+    __slots__ = ("_pages", "_ready")
+
+    def __init__(self, pages: Pages[T]) -> None:
+        self._pages = pages
+        self._ready: deque[T] = deque()
+
+    async def __anext__(self) -> T:
+        while not self._ready:
+            page = await anext(self._pages)
+            self._ready.extend(page.items)
+        return self._ready.popleft()
+
+    async def collect(self) -> list[T]:
+        """The rows from here on."""
+        return [row async for row in self]
+
+    async def aclose(self) -> None:
+        """Stop here; nothing of it runs any more then. Can be called twice."""
+        self._ready.clear()
+        await self._pages.aclose()

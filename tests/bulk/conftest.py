@@ -1,0 +1,116 @@
+"""A server of one list, with what CAKE's documents disagree on and what may happen meanwhile."""
+
+from collections.abc import Callable, Iterable
+
+import anyio
+import attrs
+import pytest
+from aiocake.bulk import Pager
+
+
+@attrs.frozen
+class Answer:
+    """One page, as a fetch gives it."""
+
+    items: tuple[int, ...]
+    total_rows: int | None
+    start_at_row: int
+
+
+@attrs.define(kw_only=True)
+class Server:
+    """A list of row ids.
+
+    ``total`` is "right", "missing", "page" (the count of the page itself) or a number by which it
+    is wrong. ``changes`` are applied one by one, each before the answer of that number (from 0).
+    ``delays`` are how many turns of the event loop the answer of a request waits, cyclically.
+    """
+
+    rows: list[int]
+    first_row: int = 0
+    cap: int | None = None
+    total: str | int = "right"
+    ignores_start: bool = False
+    ignores_limit: bool = False
+    changes: dict[int, Callable[[list[int]], None]] = attrs.field(factory=dict)
+    delays: tuple[int, ...] = (0,)
+    requests: list[tuple[int, int]] = attrs.field(factory=list)
+    answers: list[Answer] = attrs.field(factory=list)
+    active: int = 0
+    most_active: int = 0
+    surprises: list[tuple[str, str, str]] = attrs.field(factory=list)
+    always: set[int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.always = set(self.rows)
+
+    async def fetch(self, start_at_row: int, row_limit: int) -> Answer:
+        number = len(self.requests)
+        self.requests.append((start_at_row, row_limit))
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        try:
+            for _ in range(self.delays[number % len(self.delays)]):
+                await anyio.lowlevel.checkpoint()
+            return self.answer(start_at_row, row_limit)
+        finally:
+            self.active -= 1
+
+    def answer(self, start_at_row: int, row_limit: int) -> Answer:
+        change = self.changes.get(len(self.answers))
+        if change is not None:
+            change(self.rows)
+            self.always &= set(self.rows)
+        begin = 0 if self.ignores_start else max(start_at_row - self.first_row, 0)
+        size = len(self.rows) if self.ignores_limit else row_limit
+        if self.cap is not None:
+            size = min(size, self.cap)
+        items = tuple(self.rows[begin : begin + size])
+        self.answers.append(Answer(items, self._total_rows(items), start_at_row))
+        return self.answers[-1]
+
+    def _total_rows(self, items: tuple[int, ...]) -> int | None:
+        match self.total:
+            case "missing":
+                return None
+            case "page":
+                return len(items)
+            case int(wrong):
+                return max(len(self.rows) + wrong, 0)
+            case _:
+                return len(self.rows)
+
+    def pager(
+        self,
+        *,
+        row_limit: int = 10,
+        limit: int = 4,
+        matches: Callable[[int], str | None] = lambda _: None,
+        wrong_date: Callable[[int], str | None] | None = None,
+    ) -> Pager[int]:
+        return Pager(
+            self.fetch,
+            row_id=lambda row: row,
+            matches=matches,
+            wrong_date=wrong_date,
+            row_limit=row_limit,
+            limit=limit,
+            operation="invoices.find",
+            surprise=lambda operation, what, detail: self.surprises.append(
+                (operation, what, detail)
+            ),
+        )
+
+    def told(self) -> list[str]:
+        return [what for _, what, _ in self.surprises]
+
+
+@pytest.fixture(scope="session")
+def make_server() -> Callable[..., Server]:
+    """Make a server of the rows given, or of so many."""
+
+    def make(rows: int | Iterable[int], **dialect: object) -> Server:
+        ids = range(1, rows + 1) if isinstance(rows, int) else rows
+        return Server(rows=list(ids), **dialect)
+
+    return make
