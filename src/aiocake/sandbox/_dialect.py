@@ -77,9 +77,10 @@ class Dialect:
             "no-date-filter": Dialect(ignored_filters=frozenset({"start_date", "end_date"})),
             "no-total-rows": Dialect(total_rows=False),
             "typed-errors": Dialect(error_status="typed"),
-            "error-field": Dialect(error_field="error", error_request_status="Failure"),
-            "error-message": Dialect(error_field="error_message", error_request_status="error"),
-            "errors-list": Dialect(error_field="errors", error_request_status="Failed"),
+            "error-field": Dialect(error_field="error"),
+            "error-message": Dialect(error_field="error_message"),
+            "errors-list": Dialect(error_field="errors"),
+            "failure": Dialect(error_request_status="failure"),
             "v1-json": Dialect(v1_answers="json"),
             "lookups-without-success": Dialect(lookup_success=False),
             "newer-pages": Dialect(
