@@ -22,7 +22,8 @@ class Server:
     """A list of row ids.
 
     ``total`` is "right", "missing", "page" (the count of the page itself) or a number by which it
-    is wrong. ``changes`` are applied one by one, each before the answer of that number (from 0).
+    is wrong. ``shorten(start, limit)`` is how many rows a page has, ``fail(start)`` its error, if any.
+    ``changes`` are applied one by one, each before the answer of that number (from 0).
     ``delays`` are how many turns of the event loop the answer of a request waits, cyclically.
     """
 
@@ -32,6 +33,8 @@ class Server:
     total: str | int = "right"
     ignores_start: bool = False
     ignores_limit: bool = False
+    shorten: Callable[[int, int], int] = lambda _, row_limit: row_limit
+    fail: Callable[[int], Exception | None] = lambda _: None
     changes: dict[int, Callable[[list[int]], None]] = attrs.field(factory=dict)
     delays: tuple[int, ...] = (0,)
     requests: list[tuple[int, int]] = attrs.field(factory=list)
@@ -61,8 +64,11 @@ class Server:
         if change is not None:
             change(self.rows)
             self.always &= set(self.rows)
+        error = self.fail(start_at_row)
+        if error is not None:
+            raise error
         begin = 0 if self.ignores_start else max(start_at_row - self.first_row, 0)
-        size = len(self.rows) if self.ignores_limit else row_limit
+        size = len(self.rows) if self.ignores_limit else self.shorten(start_at_row, row_limit)
         if self.cap is not None:
             size = min(size, self.cap)
         items = tuple(self.rows[begin : begin + size])

@@ -45,6 +45,7 @@ class Walk:
     __slots__ = (
         "_cursor",
         "_first",
+        "_full",
         "_furthest",
         "_last",
         "_seen",
@@ -81,6 +82,7 @@ class Walk:
         self._cursor = -1  # the place of the last row in the list, counted from 0
         self._shift: int | None = None  # 1 where the server counts from 1; None: not known yet
         self._furthest = 0  # the last start that was planned
+        self._full = False  # whether the last page could not have held more
         self._size = 0  # how many rows the first page gave
 
     @property
@@ -92,7 +94,7 @@ class Walk:
 
     def ahead(self) -> int | None:
         """The start of a further page that is worth asking for now; None when there is none."""
-        if not self.pages:
+        if not self.pages or (self.total_rows is None and not self._full):
             return None
         start = self._furthest + self._size - self._shared
         first_new = start - (self._shift or 0) + self._shared
@@ -117,12 +119,12 @@ class Walk:
             self._surprise("row repeated", f"in the page at row {start}")
         self._cursor = start - (self._shift or 0) + len(ids) - 1
         self._last = ids[-1] if ids else self._last
-        full = len(ids) == asked or len(ids) in _CAPS
+        self._full = len(ids) == asked or len(ids) in _CAPS
         if new:
-            self.over = self._reached_total() and not full
+            self.over = self._reached_total() and not self._full
             if len(ids) < asked and not self._reached_total() and self.total_rows is not None:
                 self._surprise("fewer rows than asked", f"{len(ids)} of {asked}")
-        elif not (full and self._shift and known_shift is None):
+        elif not (self._full and self._shift and known_shift is None):
             self.over = True
             if met != len(ids):
                 self._distrust("a page had nothing new, and was not the end")

@@ -1,0 +1,55 @@
+"""A set of row ids that stays small."""
+
+import random
+import tracemalloc
+from collections.abc import Iterable
+
+import pytest
+from aiocake.bulk._seen import Seen
+from hypothesis import given
+from hypothesis import strategies as st
+
+near = st.integers(0, 200) | st.integers(65_500, 65_600)
+anywhere = st.integers(-(2**33), 2**33)
+
+
+@given(st.lists(near | anywhere, max_size=300))
+def test_it_knows_what_a_set_knows(numbers: list[int]) -> None:
+    seen, known = Seen(), set[int]()
+    for number in numbers:
+        assert seen.add(number) is (number not in known)
+        known.add(number)
+        assert len(seen) == len(known)
+
+
+@pytest.mark.parametrize("order", ["up", "down", "mixed"])
+def test_few_and_many_numbers_side_by_side(order: str) -> None:
+    numbers = list(range(1, 10_000)) + list(range(100_000, 200_000, 30))
+    if order == "down":
+        numbers.reverse()
+    if order == "mixed":
+        random.Random(1).shuffle(numbers)
+    seen = Seen()
+    assert all(seen.add(number) for number in numbers)
+    assert not any(seen.add(number) for number in numbers)
+    assert len(seen) == len(numbers)
+
+
+def _size(numbers: Iterable[int]) -> int:
+    tracemalloc.start()
+    try:
+        seen = Seen()
+        for number in numbers:
+            seen.add(number)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_numbers_in_sequence_take_hardly_any_room() -> None:
+    assert _size(range(7_000_000, 7_200_000)) < 100_000
+
+
+def test_scattered_numbers_take_little_room() -> None:
+    numbers = random.Random(1).sample(range(2**31), 200_000)
+    assert _size(numbers) < 10_000_000
