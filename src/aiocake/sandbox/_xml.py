@@ -41,12 +41,9 @@ class Element:
 
 class _Builder:
     def __init__(self, charset: str | None) -> None:
-        try:
-            self.parser = expat.ParserCreate(charset, namespace_separator=" ")
-        except (LookupError, ValueError) as error:
-            raise NotXml(str(error)) from error
-        self.open: list[Element] = []
-        self.root: Element | None = None
+        self.parser = expat.ParserCreate(charset, namespace_separator=" ")
+        self.document = Element("", "", {}, 0, 0)
+        self.open = [self.document]
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self.doctype
         self.parser.StartElementHandler = self.start
@@ -58,16 +55,13 @@ class _Builder:
         raise NotXml(message)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self.open) == _DEPTH:
+        if len(self.open) > _DEPTH:
             message = "too deep"
             raise NotXml(message)
         namespace, _, local = name.rpartition(" ")
         line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
         element = Element(namespace, local, attributes, line, column)
-        if self.open:
-            self.open[-1].children.append(element)
-        else:
-            self.root = element
+        self.open[-1].children.append(element)
         self.open.append(element)
 
     def end(self, _: str) -> None:
@@ -91,12 +85,9 @@ def parse(body: bytes, charset: str | None = None) -> Element:
         NotXml: It is not well formed, has a document type, is too deep, or its encoding is
             unknown.
     """
-    builder = _Builder(charset)
     try:
+        builder = _Builder(charset)
         builder.parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise NotXml(str(error)) from error
-    if builder.root is None:
-        message = "no root"
-        raise NotXml(message)
-    return builder.root
+    return builder.document.children[0]

@@ -1,0 +1,213 @@
+"""The sandbox itself: its data, its record of requests, its hooks, its pace."""
+
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+import trio.testing
+from starlette.responses import PlainTextResponse, Response
+
+from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+Connect = Callable[[Sandbox], httpx.AsyncClient]
+LIST = "/api/2/invoices.json"
+
+
+def shown(sandbox: Sandbox) -> str:
+    state = sandbox.state
+    tables = (
+        state.affiliates,
+        state.advertisers,
+        state.buyers,
+        state.invoices,
+        state.affiliate_bills,
+        state.advertiser_bills,
+        state.buyer_bills,
+    )
+    return "\n".join(repr(record) for table in tables for record in table.values())
+
+
+def test_the_data_is_the_same_for_the_same_seed_and_size() -> None:
+    first = shown(Sandbox(invoices=300, bills=70, seed=7))
+    assert first == shown(Sandbox(invoices=300, bills=70, seed=7))
+    assert first != shown(Sandbox(invoices=300, bills=70, seed=8))
+
+
+@pytest.mark.parametrize(("invoices", "bills"), [(0, 0), (1, 1), (200, 50), (5_000, 999)])
+def test_the_data_has_the_size_that_was_asked_for(invoices: int, bills: int) -> None:
+    state = Sandbox(invoices=invoices, bills=bills).state
+    assert len(state.invoices) == invoices
+    assert len(state.affiliate_bills) == bills
+    assert len(state.advertiser_bills) == len(state.buyer_bills) == -(-bills // 5)
+    assert state.invoices.next_id() == (4821 + invoices if invoices else 1)
+
+
+def test_the_bills_have_what_is_awkward() -> None:
+    bills = list(Sandbox().state.affiliate_bills.values())
+    assert any(bill.amount < 0 for bill in bills)
+    assert any(bill.partner.tipalti for bill in bills)
+    assert {bill.partner.billing_cycle for bill in bills} == {"weekly", "bimonthly", "monthly"}
+    assert any("\x1b" in bill.partner.name for bill in bills)
+    assert {"paid" in bill.marked for bill in bills} == {True, False}
+    assert {bill.notes for bill in bills} >= {None, ""}
+
+
+async def test_a_request_is_recorded_as_it_came(sandbox: Sandbox) -> None:
+    transport = httpx.ASGITransport(app=sandbox.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        await client.post(
+            "/api/2/update_invoice.json?api_key=SANDBOX-KEY&x=1&x=%20%E2%82%AC&x+y=%FF",
+            content=b'{"invoice_id": 4821, "memo": "m"}',
+            headers={"X-Thing": "Value"},
+        )
+    recorded = sandbox.state.requests[-1]
+    assert (recorded.method, recorded.path) == ("POST", "/api/2/update_invoice.json")
+    assert recorded.query == [
+        ("api_key", "SANDBOX-KEY"),
+        ("x", "1"),
+        ("x", " €"),
+        ("x y", "\ufffd"),
+    ]
+    assert recorded.headers["x-thing"] == "Value"
+    assert recorded.body == b'{"invoice_id": 4821, "memo": "m"}'
+    assert recorded.operation == "update_invoice"
+    assert recorded.arguments == {"invoice_id": 4821, "memo": "m"}
+    assert 0 <= anyio.current_time() - recorded.time < 600
+
+
+async def test_only_the_newest_requests_are_kept(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.state.keep_requests = 3
+    async with connect(sandbox) as client:
+        for row in range(5):
+            await client.get(LIST, params={"start_at_row": row})
+    rows = [recorded.arguments["start_at_row"] for recorded in sandbox.state.requests]
+    assert rows == ["2", "3", "4"]
+
+
+async def test_a_hook_can_answer_instead_or_change_the_data_between_pages(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    def third_fails(request: RecordedRequest) -> Response | None:
+        del request
+        if len(sandbox.state.requests) == 2:
+            sandbox.state.invoices[4821].invoice_status = "void"
+        if len(sandbox.state.requests) == 3:
+            return PlainTextResponse("no", 503)
+        return None
+
+    sandbox.state.on_request.append(third_fails)
+    async with connect(sandbox) as client:
+        query = {**client.params, "invoice_id": 4821}
+        answers = [await client.get(LIST, params=query) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
+    statuses = [answers[i].json()["invoices"][0]["invoice_status"] for i in (0, 1)]
+    assert statuses == ["pending", "void"]
+
+
+async def test_a_hook_can_be_async_and_can_lose_an_answer_after_the_work(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    async def wait(request: RecordedRequest) -> None:
+        del request
+        await anyio.lowlevel.checkpoint()
+
+    async def lose(request: RecordedRequest, answer: Response) -> Response | None:
+        await anyio.lowlevel.checkpoint()
+        assert answer.status_code == 200
+        return PlainTextResponse("", 502) if request.operation == "invoice" else None
+
+    sandbox.state.on_request.append(wait)
+    sandbox.state.on_answer.append(lose)
+    body = {"affiliate_id": 67890, "start_date": "2024-01-01", "end_date": "2024-01-31"}
+    async with connect(sandbox) as client:
+        assert (await client.post("/api/2/invoice.json", json=body)).status_code == 502
+        assert (await client.get(LIST)).json()["total_rows"] == 201
+
+
+async def test_keys_can_be_added_and_expire(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.state.api_keys = {"NEW"}
+    async with connect(sandbox) as client:
+        assert (await client.get(LIST)).json()["message"] == "Invalid API key"
+        new = await client.get(LIST, params={"api_key": "NEW"})
+    assert new.json()["request_status"] == "Success"
+
+
+async def test_what_a_test_stores_is_served_and_followed(
+    sandbox: Sandbox, connect: Connect
+) -> None:
+    template = sandbox.state.invoices[4821]
+    record = InvoiceRecord(
+        invoice_id=9,
+        affiliate_id=1,
+        advertiser_id=None,
+        partner_name="Mine",
+        invoice_status="draft",
+        start_date=template.start_date,
+        end_date=template.end_date,
+        total_amount=template.total_amount,
+        currency="XXX",
+        billing_cycle="weekly",
+    )
+    sandbox.state.invoices[9] = record
+    async with connect(sandbox) as client:
+        query = {**client.params, "invoice_id": 9}
+        first = (await client.get(LIST, params=query)).json()["invoices"][0]
+        record.partner_name = "Renamed"
+        second = (await client.get(LIST, params=query)).json()["invoices"][0]
+    assert (first["affiliate_name"], first["invoice_status"]) == ("Mine", "draft")
+    assert second["affiliate_name"] == "Renamed"
+
+
+async def test_too_many_calls_are_refused_by_each_api_in_its_way(connect: Connect) -> None:
+    sandbox = Sandbox(rate_limit=(2, 3_600))
+    async with connect(sandbox) as client:
+        good = [await client.get(LIST) for _ in range(2)]
+        v2 = await client.get(LIST)
+        v1 = await client.get("/api/1/get.asmx/Currencies")
+    assert [answer.status_code for answer in good] == [200, 200]
+    assert (v2.status_code, v2.json()["message"]) == (429, "Restricted")
+    assert v1.status_code == 200
+    assert "<success>false</success><message>Restricted</message>" in v1.text
+
+
+def test_the_rate_limit_is_of_any_window() -> None:
+    sandbox = Sandbox(rate_limit=(2, 10))
+    transport = httpx.ASGITransport(app=sandbox.app)
+    statuses: list[int] = []
+
+    async def calls_at_0_6_9_11_16() -> None:
+        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+            for pause in (0, 6, 3, 2, 5):
+                await trio.sleep(pause)
+                statuses.append((await client.get(LIST)).status_code)
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    trio.run(calls_at_0_6_9_11_16, clock=clock)
+    assert statuses == [200, 200, 429, 200, 200]
+
+
+def test_an_answer_takes_its_latency_give_or_take_the_jitter() -> None:
+    def times(**pace: float) -> list[float]:
+        sandbox = Sandbox(**pace)
+        taken: list[float] = []
+
+        async def calls() -> None:
+            transport = httpx.ASGITransport(app=sandbox.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+                for _ in range(20):
+                    start = trio.current_time()
+                    await client.get(LIST)
+                    taken.append(trio.current_time() - start)
+
+        trio.run(calls, clock=trio.testing.MockClock(autojump_threshold=0))
+        return taken
+
+    assert times() == [0] * 20
+    assert times(latency=2) == pytest.approx([2] * 20)
+    jittered = times(latency=2, jitter=0.5)
+    assert 1 <= min(jittered) < 1.5
+    assert 2.5 < max(jittered) <= 3
+    assert jittered == pytest.approx(times(latency=2, jitter=0.5))

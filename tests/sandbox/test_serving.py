@@ -1,0 +1,94 @@
+"""The sandbox on a real socket: in a thread, and as a command."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+
+from aiocake.sandbox import Sandbox, serve
+from aiocake.sandbox.__main__ import main
+
+KEY = {"api_key": "SANDBOX-KEY"}
+
+
+def test_a_served_sandbox_answers_and_leaves_nothing_behind(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG", logger="uvicorn")
+    threads = threading.active_count()
+    sandbox = Sandbox()
+    with serve(sandbox) as url:
+        listed = httpx.get(f"{url}/api/2/invoices.json", params=KEY)
+        wsdl = httpx.get(f"{url}/api/1/accounting.asmx?wsdl")
+    assert listed.json()["total_rows"] == 200
+    assert f'location="{url}/api/1/accounting.asmx"' in wsdl.text
+    assert threading.active_count() == threads
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    assert "SANDBOX-KEY" not in caplog.text
+    assert "SANDBOX-KEY" not in "".join(capfd.readouterr())
+
+
+def test_an_export_of_many_megabytes_is_served_with_its_length() -> None:
+    sandbox = Sandbox(invoices=0, bills=3_000)
+    query = KEY | {
+        "billing_cycle": "all",
+        "billing_period_start_date": "2013-01-01",
+        "billing_period_end_date": "2016-01-01",
+        "paid_only": "false",
+        "payment_type_id": "0",
+    }
+    with serve(sandbox) as url:
+        answer = httpx.get(f"{url}/api/1/accounting.asmx/ExportAffiliateBills", params=query)
+    assert int(answer.headers["content-length"]) == len(answer.content) > 3_000_000
+    assert "transfer-encoding" not in answer.headers
+    assert answer.content.count(b"<affiliate_bill>") == 3_000
+
+
+def test_a_served_sandbox_can_be_reached_by_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this Python has no IPv6")
+    try:
+        probe = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as reason:
+        pytest.skip(f"this machine has no IPv6: {reason}")
+    probe.close()
+    with serve(Sandbox(), host="::1") as url:
+        assert url.startswith("http://[::1]:")
+        assert httpx.get(f"{url}/api/2/invoices.json", params=KEY).status_code == 200
+
+
+def test_a_port_that_is_taken_is_an_error_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="ddress already in use"), serve(Sandbox(), port=port):
+            pytest.fail("served on a port that is taken")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_its_url_first_and_ends_when_told(end: signal.Signals) -> None:
+    command = [sys.executable, "-m", "aiocake.sandbox", "--invoices", "7", "--key", "K-1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            answer = httpx.get(f"{url}/api/2/invoices.json", params={"api_key": "K-1"})
+            process.send_signal(end)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert answer.json()["total_rows"] == 7
+    assert (out, err) == ("", "")
+    assert process.returncode in {0, -end}
+
+
+def test_the_command_names_its_dialects(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--dialect", "klingon"])
+    assert "first-row-1" in capsys.readouterr().err
