@@ -7,17 +7,17 @@ import anyio
 
 from aiocake.errors import AuthenticationError, CakeError, NotSent, RateLimited
 from aiocake.events import AttemptEnded, Event, OnEvent, Paused, RetryScheduled
-from aiocake.transport._allowance import OUT_OF_TIME, Allowance
+from aiocake.transport._allowance import OUT_OF_TIME
 from aiocake.transport._call import Call, Phase
+from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault, Kind
-from aiocake.transport._http import Answer, Departure, Wire
 from aiocake.transport._retry import Again, Attempt, Retries, Terms, again_after
 from aiocake.transport._retry_after import retry_after
 from aiocake.transport._sign import Keys, Signed, sign
 from aiocake.transport._throttle import Gate
 from aiocake.values import Effect, Secret
 
-__all__ = ["Sender", "Use"]
+__all__ = ["Attempts", "Use"]
 
 #: Makes something of an answer: what is wrong with it, or None. Is given the slot, too.
 Use = Callable[[Answer, int], Awaitable[CakeError | Fault | None]]
@@ -25,10 +25,10 @@ Use = Callable[[Answer, int], Awaitable[CakeError | Fault | None]]
 _log = logging.getLogger("aiocake")
 
 
-class Sender:
+class Attempts:
     """Makes the attempts of all calls of one client."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the layers of one client, put together here
         self,
         *,
         keys: Keys,
@@ -47,41 +47,34 @@ class Sender:
         #: The operations that have succeeded with the key in use.
         self._proven: set[str] = set()
 
-    async def carry(
-        self, call: Call, use: Use, left: Callable[[], float], allowance: Allowance | None = None
-    ) -> None:
+    async def carry(self, call: Call, use: Use) -> None:
         """Make attempts until one succeeds, or no further one is worth it.
 
         Args:
             call: Takes note of what happens.
             use: Makes something of each answer.
-            left: Gives the seconds that are left of the call.
-            allowance: The seconds that may be spent waiting for the network; None when a
-                deadline around it all sees to that.
         """
-        first = await self._attempt(call, use, allowance)
+        first = await self._attempt(call, use)
         if first.error is None:
             self._retries.succeeded()
         elif first.again is not Again.NO and call.plan.attempts > 1:
             terms = Terms(
-                call.plan.attempts,
-                left=lambda: 0.0 if call.abandoned else left(),
-                scheduled=lambda attempt: self._scheduled(call, attempt),
+                call.plan.attempts, call.left, lambda attempt: self._scheduled(call, attempt)
             )
-            await self._retries.run(first, lambda: self._attempt(call, use, allowance), terms)
+            await self._retries.run(first, lambda: self._attempt(call, use), terms)
 
-    async def _attempt(self, call: Call, use: Use, allowance: Allowance | None) -> Attempt:
+    async def _attempt(self, call: Call, use: Use) -> Attempt:
         """An attempt; a second one at once, when the key was refused and there is another."""
-        made = await self._once(call, use, allowance)
+        made = await self._once(call, use)
         if not isinstance(made.error, AuthenticationError) or call.renewed or call.key is None:
             return made
         call.renewed = True
         if call.abandoned or not await self._keys.renew(*call.key):
             return made
         self._proven.clear()
-        return await self._once(call, use, allowance)
+        return await self._once(call, use)
 
-    async def _once(self, call: Call, use: Use, allowance: Allowance | None) -> Attempt:
+    async def _once(self, call: Call, use: Use) -> Attempt:
         plan = call.plan
         key = await self._keys.get()
         if not isinstance(key, Secret):
@@ -89,28 +82,23 @@ class Sender:
         call.key = key, self._keys.asked
         signed = sign(call.request, key, self._headers)
         call.phase = Phase.QUEUED
-        within = plan.total if plan.queue is None and allowance is not None else plan.queue
+        within = plan.queue
+        if within is None and call.allowance is not None:
+            within = plan.total  # no deadline around it all
         slot = await self._gate.turn(export=plan.export, within=within, again=call.attempts > 0)
         if slot is None:
             return Attempt(call.no_turn(NotSent("nothing was sent: no turn in the queue")))
-        departure = call.begin()
         try:
-            outcome = await self._send(call, signed, slot, departure, use, allowance)
+            outcome = await self._send(call, signed, slot, use)
         finally:
             if not call.kept:
                 self._gate.release(slot)
         return self._judged(call, outcome)
 
-    async def _send(  # noqa: PLR0913 - what one attempt is made of, and nowhere else together
-        self,
-        call: Call,
-        signed: Signed,
-        slot: int,
-        departure: Departure,
-        use: Use,
-        allowance: Allowance | None,
+    async def _send(
+        self, call: Call, signed: Signed, slot: int, use: Use
     ) -> CakeError | Fault | None:
-        plan = call.plan
+        plan, allowance, departure = call.plan, call.allowance, call.begin()
         sending = self._wire.send(
             signed, slot, departure, read=plan.read, fresh=plan.effect is Effect.ONCE
         )
@@ -173,5 +161,5 @@ class Sender:
             return
         try:
             self._on_event(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is the user's function
             _log.exception("on_event raised an exception; the call goes on")

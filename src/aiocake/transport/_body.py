@@ -65,29 +65,36 @@ class Body:
     async def next(self) -> bytes | Fault | None:
         """The next piece, never empty; None at the end; a fault each time once there was one."""
         while self._fault is None:
-            try:
-                piece = next(self._ready, b"")
-            except zlib.error:
-                return self._fail(Kind.BROKEN, "the compressed body is damaged")
-            if piece:
-                self._given += len(piece)
-                if self._given > self._cap:
-                    return self._fail(Kind.UNREADABLE, self._too_long())
+            if piece := self._ready_piece():
                 return piece
-            raw = await self._raw.next()
-            if raw is None:
-                return self._end()
-            if isinstance(raw, Fault):
-                self._fault = raw
-                break
-            self._came += len(raw)
-            if self._came > self._cap:
-                return self._fail(Kind.UNREADABLE, self._too_long())
-            if raw and self._inflater is not None:
-                self._ready = self._inflater.feed(raw)
-            elif raw:
-                return raw
+            if self._fault is None:
+                raw = await self._raw.next()
+                if raw is None:
+                    return self._end()
+                self._take(raw)
         return self._fault
+
+    def _take(self, raw: bytes | Fault) -> None:
+        if isinstance(raw, Fault):
+            self._fault = raw
+            return
+        self._came += len(raw)
+        if self._came > self._cap:
+            self._fail(Kind.UNREADABLE, self._too_long())
+        elif raw:
+            self._ready = iter((raw,)) if self._inflater is None else self._inflater.feed(raw)
+
+    def _ready_piece(self) -> bytes:
+        try:
+            piece = next(self._ready, b"")
+        except zlib.error:
+            self._fail(Kind.BROKEN, "the compressed body is damaged")
+            return b""
+        self._given += len(piece)
+        if self._given > self._cap:
+            self._fail(Kind.UNREADABLE, self._too_long())
+            return b""
+        return piece
 
     def _unknown_encoding(self) -> Fault | None:
         encoding = self._raw.encoding

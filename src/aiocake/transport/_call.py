@@ -1,6 +1,6 @@
 """The facts of one call, kept exact while it runs, and what they come to in the end."""
 
-from collections.abc import Mapping
+import math
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -9,8 +9,9 @@ import attrs
 
 from aiocake._wire import Request, Response
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent
+from aiocake.transport._allowance import Allowance
+from aiocake.transport._edge import Departure
 from aiocake.transport._fault import Fault
-from aiocake.transport._http import Departure
 from aiocake.transport._retry import may_be_done
 from aiocake.values import Effect, Secret
 
@@ -75,8 +76,10 @@ class Call:
     __slots__ = (
         "_began_at",
         "abandoned",
+        "allowance",
         "attempts",
         "began",
+        "deadline",
         "departure",
         "error",
         "headers",
@@ -93,9 +96,12 @@ class Call:
         "status",
     )
 
-    def __init__(self, request: Request, plan: Plan) -> None:
+    def __init__(self, request: Request, plan: Plan, allowance: Allowance | None = None) -> None:
         self.request = request
         self.plan = plan
+        #: What may be spent waiting for the network; None where the deadline counts everything.
+        self.allowance = allowance
+        self.deadline = math.inf
         self.phase = Phase.QUEUED
         self.attempts = 0
         self.departure = Departure()
@@ -109,7 +115,7 @@ class Call:
         self.error: CakeError | None = None
         #: Of the current attempt's answer.
         self.status: int | None = None
-        self.headers: Mapping[str, str] = {}
+        self.headers: dict[str, str] = {}
         #: The key that the current attempt uses, and how often it had been asked for.
         self.key: tuple[Secret, int] | None = None
         self.renewed = False
@@ -117,6 +123,14 @@ class Call:
         self.kept = False
         #: Whether nobody waits for it any more, so that no further attempt is begun.
         self.abandoned = False
+
+    def left(self) -> float:
+        """The seconds that are left for further attempts."""
+        if self.abandoned:
+            return 0.0
+        if self.allowance is not None:
+            return self.allowance.left
+        return self.deadline - anyio.current_time()
 
     def begin(self) -> Departure:
         """Another attempt begins."""

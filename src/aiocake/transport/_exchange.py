@@ -5,14 +5,11 @@ caller, of whatever kind and however often, can cut it while the server carries 
 a grace, and what became of it is told to ``settled`` before the cancellation goes on.
 """
 
-import asyncio
 import logging
-import math
-import os
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 import attrs
@@ -20,15 +17,17 @@ import attrs
 from aiocake._tasks import Job, JobCancelled, start
 from aiocake._wire import Request, Response, StreamedResponse
 from aiocake.config import RetryPolicy, Throttle, Timeouts
-from aiocake.errors import CakeError, ClosedError, DecodeError, WrongLoopError
+from aiocake.errors import CakeError, DecodeError
 from aiocake.events import OnEvent
 from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
-from aiocake.transport._attempt import Sender
+from aiocake.transport._attempt import Attempts
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_whole
 from aiocake.transport._call import Call, Exchange, Phase, Plan
+from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault
-from aiocake.transport._http import Answer, AsyncBaseTransport, CakeTransport, Wire
+from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
+from aiocake.transport._lifetime import Lifetime
 from aiocake.transport._proxy import parse_proxy
 from aiocake.transport._retry import Retries
 from aiocake.transport._scrub import Scrubber, watch_logs
@@ -113,9 +112,11 @@ class Transport:
                 self._scrubber.learn(through.password)
             watch_logs(self._scrubber)
             http = CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
-        self._wire = Wire(address, http, connect=timeouts.connect)
+        self._wire = Wire(
+            Sender(http, address.base, timeouts.connect), self._scrubber.clean_headers
+        )
         self._retries = Retries(retry, draw)
-        self._sender = Sender(
+        self._attempts = Attempts(
             keys=keys,
             gate=self._gate,
             wire=self._wire,
@@ -128,13 +129,9 @@ class Transport:
             on_event=on_event,
         )
         self._grace = grace
-        self._closed = False
+        self._lifetime = Lifetime()
         self._wire_closed = False
-        self._home: tuple[int, object] | None = None
-        self._scopes: set[anyio.CancelScope] = set()
-        self._streams: dict[OpenExchange, Chunks] = {}
-        self._settling = 0
-        self._idle: anyio.Event | None = None
+        self._streams: set[OpenExchange] = set()
 
     async def exchange(
         self, request: Request, check: Check, plan: Plan, *, settled: Settled | None = None
@@ -156,7 +153,7 @@ class Transport:
             ClosedError: The client is closed.
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._enter()
+        self._lifetime.enter()
         call = Call(request, plan)
         if plan.effect is Effect.READ:
             return await self._run(call, check)
@@ -191,9 +188,9 @@ class Transport:
             ClosedError: The client is closed.
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._enter()
-        call = Call(request, plan)
+        self._lifetime.enter()
         allowance = Allowance(plan.total)
+        call = Call(request, plan, allowance)
         opened: list[OpenExchange] = []
 
         async def use(answer: Answer, slot: int) -> CakeError | Fault | None:
@@ -212,10 +209,10 @@ class Transport:
                 opened.append(self._keep(call, stream, chunks, answer, slot))
             return error
 
-        with self._watched(math.inf) as scope:
-            await self._sender.carry(call, use, lambda: allowance.left, allowance)
+        with self._lifetime.watched() as scope:
+            await self._attempts.carry(call, use)
         if scope.cancelled_caught:
-            call.cut(closed=self._closed)
+            call.cut(closed=self._lifetime.over)
         if opened:
             return opened[0]
         return OpenExchange(None, call.error, call.attempts, _nothing)
@@ -229,7 +226,7 @@ class Transport:
         return Stats(
             in_flight=self._gate.in_flight,
             waiting=self._gate.waiting,
-            paused_until=self._gate.paused_for() if self._home is not None else None,
+            paused_until=self._gate.paused_for() if self._lifetime.begun else None,
             budget=self._retries.budget,
         )
 
@@ -239,16 +236,12 @@ class Transport:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._check_home()
-        self._closed = True
+        self._lifetime.check_home()
+        self._lifetime.over = True
         try:
-            for scope in tuple(self._scopes):
-                scope.cancel()
             for opened in tuple(self._streams):
                 await opened.aclose()
-            while self._scopes or self._settling:
-                self._idle = anyio.Event()
-                await self._idle.wait()
+            await self._lifetime.end()
         finally:
             if not self._wire_closed:
                 self._wire_closed = True
@@ -256,10 +249,10 @@ class Transport:
                     await self._wire.aclose()
 
     async def _run(self, call: Call, check: Check) -> Exchange:
-        if self._closed:  # between the start of a write's task and its first step
+        if self._lifetime.over:  # between the start of a write's task and its first step
             call.cut(closed=True)
             return call.exchange()
-        deadline = anyio.current_time() + call.plan.total
+        call.deadline = anyio.current_time() + call.plan.total
 
         async def use(answer: Answer, _slot: int) -> CakeError | Fault | None:
             whole = await read_whole(Body(answer, LARGEST_BODY))
@@ -271,35 +264,33 @@ class Transport:
                 call.response = response
             return error
 
-        with self._watched(deadline) as scope:
-            await self._sender.carry(call, use, lambda: deadline - anyio.current_time())
+        with self._lifetime.watched(call.deadline) as scope:
+            await self._attempts.carry(call, use)
         if scope.cancelled_caught:
-            call.cut(closed=self._closed)
+            call.cut(closed=self._lifetime.over)
         return call.exchange()
 
     async def _settle(self, call: Call, job: Job[Exchange], settled: Settled | None) -> None:
         """Give a write that has left its grace, and tell what became of it."""
-        self._settling += 1
         try:
-            if call.phase is Phase.SENDING and call.departure.sent and self._grace > 0:
-                with anyio.move_on_after(self._grace), suppress(Exception):
-                    await job.result()
-            await job.aclose()
-            call.forsake()
-            if settled is not None:
-                await settled(call.exchange())
-        except Exception:
+            with self._lifetime.held():
+                if call.phase is Phase.SENDING and call.departure.sent and self._grace > 0:
+                    with anyio.move_on_after(self._grace), suppress(Exception):
+                        await job.result()
+                await job.aclose()
+                call.forsake()
+                if settled is not None:
+                    await settled(call.exchange())
+        except Exception:  # noqa: BLE001 - it is the ledger's
             _log.exception("telling the outcome of a cancelled write failed")
-        finally:
-            self._settling -= 1
-            self._rest()
 
     def _keep(
         self, call: Call, stream: StreamedResponse, chunks: Chunks, answer: Answer, slot: int
     ) -> OpenExchange:
         async def end() -> None:
-            if self._streams.pop(opened, None) is None:
+            if opened not in self._streams:
                 return
+            self._streams.remove(opened)
             chunks.close()
             try:
                 await answer.aclose()
@@ -307,42 +298,9 @@ class Transport:
                 self._gate.release(slot)
 
         opened = OpenExchange(stream, None, call.attempts, end)
-        self._streams[opened] = chunks
+        self._streams.add(opened)
         chunks.finish = end
         return opened
-
-    @contextmanager
-    def _watched(self, deadline: float) -> Iterator[anyio.CancelScope]:
-        """A scope that ends at the deadline, or when the client is closed."""
-        scope = anyio.CancelScope(deadline=deadline)
-        self._scopes.add(scope)
-        try:
-            with scope:
-                yield scope
-        finally:
-            self._scopes.discard(scope)
-            self._rest()
-
-    def _rest(self) -> None:
-        if self._idle is not None and not self._scopes and not self._settling:
-            self._idle.set()
-
-    def _enter(self) -> None:
-        self._check_home()
-        if self._closed:
-            message = "the client is closed"
-            raise ClosedError(message)
-
-    def _check_home(self) -> None:
-        here = os.getpid(), _running_loop()
-        if self._home is None:
-            self._home = here
-        elif self._home[0] != here[0]:
-            message = "the client was made in another process: make one after the fork"
-            raise WrongLoopError(message)
-        elif self._home[1] is not here[1]:
-            message = "the client belongs to another event loop: make one for each loop"
-            raise WrongLoopError(message)
 
 
 def _checked(check: Check, response: Response) -> CakeError | None:
@@ -350,15 +308,6 @@ def _checked(check: Check, response: Response) -> CakeError | None:
         return check(response)
     except Exception as error:  # noqa: BLE001 - the answer of a write must never be lost
         return DecodeError(f"the answer broke its reader ({type(error).__name__})")
-
-
-def _running_loop() -> object:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio  # noqa: PLC0415 - only there when it is in use
-
-        return trio.lowlevel.current_trio_token()
 
 
 async def _nothing() -> None:

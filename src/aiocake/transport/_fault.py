@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from enum import Enum
+from typing import cast
 
 import attrs
 
@@ -92,4 +93,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield each
         pending += [each.__context__, each.__cause__]
         if isinstance(each, BaseExceptionGroup):
-            pending += each.exceptions
+            group = cast("BaseExceptionGroup[BaseException]", each)
+            pending += group.exceptions

@@ -1,35 +1,41 @@
 """The one place that knows an HTTP library: httpx's transport interface, over httpcore2.
 
 :class:`CakeTransport` is an ``httpx.AsyncBaseTransport`` like any other, with one connection for
-each slot of the throttle. :class:`Wire` is the edge: it sends a signed request through a transport
-and gives back plain values. No exception of a library leaves it, and what does leave (a
-cancellation) leaves without its traceback, for the frames below hold the request and so the key.
+each slot of the throttle.
 """
 
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
+import attrs
 import certifi
 import httpx
 
 from aiocake._tasks import start
-from aiocake.transport._fault import Fault, Kind, stripped, why
+from aiocake.transport._fault import Fault, Kind, why
 from aiocake.transport._surplus import has_surplus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self
 
     import httpcore2
 
-    from aiocake.transport._address import Address
     from aiocake.transport._proxy import Proxy
     from aiocake.transport._sign import Signed
 
-__all__ = ["Answer", "AsyncBaseTransport", "CakeTransport", "Departure", "Wire"]
+__all__ = [
+    "AsyncBaseTransport",
+    "CakeTransport",
+    "RawAnswer",
+    "Sender",
+    "fault_of",
+    "surely_unsent",
+]
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
 
@@ -88,18 +94,19 @@ class CakeTransport(httpx.AsyncBaseTransport):
                         scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
                     ),
                     headers=request.headers.raw,
-                    content=request.stream,  # type: ignore[arg-type] # both kinds are iterable
+                    content=request.stream,
                     extensions=request.extensions,
                 )
             )
         except Exception as error:
             raise _as_httpx(error) from error
-        network = response.extensions.get("network_stream")
+        extensions = cast(
+            "dict[str, Any]",
+            response.extensions,  # pyright: ignore[reportUnknownMemberType] - half said by httpcore2
+        )
+        stream = _BodyStream(response, self, slot, pool, extensions.get("network_stream"))
         return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=_BodyStream(response, self, slot, pool, network),
-            extensions=response.extensions,
+            response.status, headers=response.headers, stream=stream, extensions=extensions
         )
 
     async def drop(self, slot: int) -> None:
@@ -139,10 +146,9 @@ class CakeTransport(httpx.AsyncBaseTransport):
 
 async def _close(pool: httpcore2.AsyncConnectionPool) -> None:
     with anyio.move_on_after(_CLOSING):
-        try:
+        # It was given up: how it ends does not matter.
+        with suppress(Exception):
             await pool.aclose()
-        except Exception:  # noqa: BLE001, S110 - it was given up: how it ends does not matter
-            pass
 
 
 def _default_ssl_context() -> ssl.SSLContext:
@@ -173,20 +179,17 @@ class _BodyStream(httpx.AsyncByteStream):
         pool: httpcore2.AsyncConnectionPool,
         network: object,
     ) -> None:
-        self._stream: Any = response.stream  # a union of which async pools give one kind only
+        self._stream = cast("Any", response.stream)  # a union: async pools give one kind only
         self._transport = transport
         self._slot = slot
         self._pool = pool
         self._network = network
-        self._pieces: AsyncIterator[bytes] | None = None
+        self._pieces: AsyncIterator[bytes] = self._stream.__aiter__()
 
     def __aiter__(self) -> Self:
-        self._pieces = self._stream.__aiter__()
         return self
 
     async def __anext__(self) -> bytes:
-        if self._pieces is None:
-            self._pieces = self._stream.__aiter__()
         try:
             return await self._pieces.__anext__()
         except StopAsyncIteration:
@@ -204,163 +207,81 @@ class _BodyStream(httpx.AsyncByteStream):
             await self._transport.drop(self._slot)
 
 
-class Departure:
-    """Whether a request may have left, as httpcore2's trace tells it."""
+@attrs.frozen(eq=False, repr=False)
+class RawAnswer:
+    """The head of an answer, its body still on its way.
 
-    __slots__ = ("sent",)
+    Attributes:
+        status: The status.
+        headers: Name and value pairs, as they came.
+        pieces: The raw body.
+        aclose: Ends it.
+    """
 
-    def __init__(self) -> None:
-        self.sent = False
-
-    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
-        """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
-        if name.endswith("send_request_headers.started"):
-            if info["request"].method != b"CONNECT":
-                self.sent = True
-        elif name.endswith("send_request_headers.failed"):
-            # h11 refused to write it; its exception and httpcore2's have one name.
-            if type(info["exception"]).__name__ == "LocalProtocolError":
-                self.sent = False
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    pieces: AsyncIterator[bytes]
+    aclose: Callable[[], Awaitable[None]]
 
 
-class Answer:
-    """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
-
-    __slots__ = ("_pieces", "_response", "_slot", "_wire", "encoding", "headers", "length", "status")
-
-    def __init__(
-        self, wire: Wire, slot: int, response: httpx.Response, headers: dict[str, str]
-    ) -> None:
-        self._wire = wire
-        self._slot = slot
-        self._response = response
-        stream = response.stream
-        if not isinstance(stream, httpx.AsyncByteStream):
-            message = "the transport gives a body that is not asynchronous"
-            raise TypeError(message)
-        self._pieces = aiter(stream)
-        self.status = response.status_code
-        self.headers = headers
-        self.encoding = ""
-        self.length: int | None = None
-        if "content-encoding" in headers:
-            self.encoding = response.headers["content-encoding"].strip().lower()
-        size = headers.get("content-length", "")
-        if "transfer-encoding" not in headers and size.isascii() and size.isdecimal():
-            self.length = int(size)
-
-    async def next(self) -> bytes | Fault | None:
-        """The next raw piece of the body; None at its end."""
-        try:
-            return await anext(self._pieces, None)
-        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            fault = _fault(error, sent=True, status=self.status)
-        except BaseException as error:
-            stripped(error)
-            await self._wire.drop(self._slot)
-            raise
-        await self._wire.drop(self._slot)
-        return fault
-
-    async def aclose(self) -> None:
-        """End it; a body that was not read to its end costs the connection."""
-        try:
-            await self._response.stream.aclose()  # type: ignore[union-attr] # see __init__
-        except Exception:  # noqa: BLE001 - the answer was read, or given up
-            await self._wire.drop(self._slot)
-        except BaseException as error:
-            stripped(error)
-            await self._wire.drop(self._slot)
-            raise
-
-
-class Wire:
-    """The edge to the network: signed requests in, plain values out.
+class Sender:
+    """Makes httpx's requests, and hands them to a transport.
 
     Args:
-        address: Where to.
-        transport: What carries the requests.
+        transport: What carries them.
+        base: The URL without a path.
         connect: Seconds to open a connection.
     """
 
-    def __init__(
-        self, address: Address, transport: httpx.AsyncBaseTransport, *, connect: float
-    ) -> None:
-        self._address = address
+    def __init__(self, transport: httpx.AsyncBaseTransport, base: str, connect: float) -> None:
         self._transport = transport
-        self._own = transport if isinstance(transport, CakeTransport) else None
+        self._base = base
         self._connect = connect
         self._urls: dict[str, httpx.URL] = {}
+        #: Our own transport, which has connections by slot and tells what was sent.
+        self.own = transport if isinstance(transport, CakeTransport) else None
 
     async def send(
-        self, signed: Signed, slot: int, departure: Departure, *, read: float, fresh: bool
-    ) -> Answer | Fault:
-        """Send a request, and wait for the head of its answer.
-
-        Args:
-            signed: The request.
-            slot: The slot, and so the connection.
-            departure: Is told whether the request may have left.
-            read: Seconds to wait for the next bytes.
-            fresh: Whether it must not go over a connection that was used before.
-
-        Returns:
-            The answer, or what went wrong.
-        """
-        try:
-            if fresh:
-                await self.drop(slot)
-            return await self._send(signed, slot, departure, read)
-        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            if self._own is None and isinstance(error, _UNSENT):
-                departure.sent = False
-            fault = _fault(error, sent=departure.sent, status=None)
-        except BaseException as error:
-            stripped(error)
-            await self.drop(slot)
-            raise
-        await self.drop(slot)
-        return fault
-
-    async def drop(self, slot: int) -> None:
-        """Close the connection of a slot."""
-        if self._own is not None:
-            await self._own.drop(slot)
-
-    async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()
-
-    async def _send(self, signed: Signed, slot: int, departure: Departure, read: float) -> Answer:
+        self, signed: Signed, slot: int, read: float, trace: Callable[..., Awaitable[None]]
+    ) -> RawAnswer:
+        """Send a request, and wait for the head of its answer. Raises whatever goes wrong."""
         extensions: dict[str, object] = {
             "timeout": {"connect": self._connect, "read": read, "write": read, "pool": read}
         }
-        if self._own is not None:
+        if self.own is not None:
             url = self._url(signed.path)
-            extensions |= {"target": signed.target, "trace": departure.trace, _SLOT: slot}
+            extensions |= {"target": signed.target, "trace": trace, _SLOT: slot}
         else:
-            url = httpx.URL(self._address.base + signed.target.decode("ascii"))
-            departure.sent = True
+            url = httpx.URL(self._base + signed.target.decode("ascii"))
         request = httpx.Request(
             signed.method, url, headers=signed.headers, content=signed.body, extensions=extensions
         )
         response = await self._transport.handle_async_request(request)
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers.raw
-        }
-        return Answer(self, slot, response, headers)
+        stream = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            message = "the transport gives a body that is not asynchronous"
+            raise TypeError(message)
+        return RawAnswer(response.status_code, response.headers.raw, aiter(stream), stream.aclose)
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
 
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
         if url is None:
             if len(self._urls) >= _KEPT_URLS:
                 self._urls.clear()
-            url = self._urls[path] = httpx.URL(self._address.base + path)
+            url = self._urls[path] = httpx.URL(self._base + path)
         return url
 
 
-def _fault(error: Exception, *, sent: bool, status: int | None) -> Fault:
+def surely_unsent(error: Exception) -> bool:
+    """Whether an exception says, on any transport, that nothing was sent."""
+    return isinstance(error, _UNSENT)
+
+
+def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
     """What an exception means. ``sent`` is known better than any exception's class tells."""
     name = type(error).__name__
     if sent:

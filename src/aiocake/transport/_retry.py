@@ -125,7 +125,9 @@ class Retries:
         """
         policy = self._policy
         if again is Again.RESTRICTED:
-            return min(_RESTRICTED_WAIT ** (min(retried, _MOST_DOUBLINGS) + 1), policy.retry_after_cap)
+            return min(
+                _RESTRICTED_WAIT ** (min(retried, _MOST_DOUBLINGS) + 1), policy.retry_after_cap
+            )
         if asked is not None:
             return asked
         base = policy.throttle_base if again is Again.THROTTLED else policy.base
@@ -157,7 +159,9 @@ class Retries:
         def worth_it(state: tenacity.RetryCallState) -> bool:
             # An outcome that failed is an exception: a cancellation, above all.
             outcome = state.outcome
-            return outcome is not None and not outcome.failed and _result(state).again is not Again.NO
+            return (
+                outcome is not None and not outcome.failed and _result(state).again is not Again.NO
+            )
 
         def enough(state: tenacity.RetryCallState) -> bool:
             nonlocal took

@@ -13,7 +13,12 @@ _IMF_DATE: Final = re.compile(
     r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) (\d\d):(\d\d):(\d\d) GMT",
     re.ASCII,
 )
-_MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
+    )
+}
 _DIGITS: Final = re.compile(r"[0-9]+")
 #: A number with more digits than this is longer than any wait: how much longer does not matter.
 _MOST_DIGITS: Final = 12
@@ -58,8 +63,6 @@ def _moment(text: str | None) -> datetime | None:
     day, month, year, *clock = found.groups()
     hour, minute, second = map(int, clock)
     try:
-        return datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC
-        )
+        return datetime(int(year), _MONTHS[month], int(day), hour, minute, second, tzinfo=UTC)
     except ValueError:  # the thirtieth of February
         return None

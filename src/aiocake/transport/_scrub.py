@@ -46,6 +46,13 @@ class Scrubber:
             text = pattern.sub(_PUT_INSTEAD, text)
         return text
 
+    def clean_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers of an answer: a redirect's Location echoes the URL, and so the key."""
+        together = "\n".join(headers.values())
+        if self.clean(together) == together:
+            return headers
+        return {name: self.clean(value) for name, value in headers.items()}
+
 
 def _forms(secret: str) -> Iterable[str]:
     # The longest first: a pattern takes the first alternative that fits.
@@ -57,14 +64,15 @@ def _character(character: str) -> str:
     code = f"{ord(character):02x}"
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
     forms = [
-        rf"\\*{re.escape(character)}",
-        rf"%(?:25)*{digits}",
-        rf"&(?:amp;)*#0*{ord(character)};?",
-        rf"&(?:amp;)*#[xX]0*{digits};?",
-        rf"\\+(?:x|u00){digits}",
+        # Every repetition is bounded, or a long text could make the search quadratic.
+        rf"\\{{0,3}}{re.escape(character)}",
+        rf"%(?:25){{0,3}}{digits}",
+        rf"&(?:amp;){{0,3}}#0{{0,6}}{ord(character)};?",
+        rf"&(?:amp;){{0,3}}#[xX]0{{0,6}}{digits};?",
+        rf"\\{{1,3}}(?:x|u00){digits}",
     ]
     if character in _NAMED:
-        forms.append(rf"&(?:amp;)*{_NAMED[character]};")
+        forms.append(rf"&(?:amp;){{0,3}}{_NAMED[character]};")
     if character == " ":
         forms.append(r"\+")
     return f"(?:{'|'.join(forms)})"

@@ -142,10 +142,12 @@ class Keys:
 
     async def get(self) -> Secret | CakeError:
         """The key; the first time, the function is asked for it, once for all callers."""
-        if self._key is not None:
-            return self._key
-        async with self._lock:
-            return self._key if self._key is not None else await self._fetch()
+        key = self._key
+        if key is None:
+            async with self._lock:  # behind which another caller may have got it
+                key = self._known()
+                return key if key is not None else await self._fetch()
+        return key
 
     async def renew(self, refused: Secret, asked: int) -> bool:
         """Ask the function again, after the server refused a key.
@@ -164,6 +166,9 @@ class Keys:
             if self._asked == asked:
                 await self._fetch()
             return self._key is not None and self._key != refused
+
+    def _known(self) -> Secret | None:
+        return self._key
 
     async def _fetch(self) -> Secret | CakeError:
         try:

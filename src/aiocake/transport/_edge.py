@@ -1,0 +1,149 @@
+"""The edge to the network: signed requests in, plain values out.
+
+No exception of a library leaves it, and what does leave (a cancellation) leaves without its
+traceback, for the frames below hold the request and so the key.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiocake.transport._fault import Fault, stripped
+from aiocake.transport._http import RawAnswer, Sender, fault_of, surely_unsent
+from aiocake.transport._sign import Signed
+
+__all__ = ["Answer", "Departure", "Wire"]
+
+#: The steps of httpcore2 that tell when a request leaves.
+_STARTED: Final = "http11.send_request_headers.started"
+_FAILED: Final = "http11.send_request_headers.failed"
+
+
+class Departure:
+    """Whether a request may have left, as httpcore2's trace tells it."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
+        if name == _STARTED:
+            if info["request"].method != b"CONNECT":
+                self.sent = True
+        elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
+            # Refused before it was written; h11's exception and httpcore2's have one name.
+            self.sent = False
+
+
+class Answer:
+    """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
+
+    __slots__ = ("_drop", "_raw", "_slot", "encoding", "headers", "length", "status")
+
+    def __init__(
+        self,
+        raw: RawAnswer,
+        slot: int,
+        clean: Callable[[dict[str, str]], dict[str, str]],
+        drop: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._raw = raw
+        self._slot = slot
+        self._drop = drop
+        #: The status.
+        self.status = raw.status
+        headers: dict[str, str] = {}
+        encodings: list[str] = []
+        for raw_name, raw_value in raw.headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            headers[name] = value
+            if name == "content-encoding":
+                encodings.append(value.strip().lower())
+        #: All values of Content-Encoding.
+        self.encoding = ",".join(encodings)
+        size = headers.get("content-length", "")
+        counts = "transfer-encoding" not in headers and size.isascii() and size.isdecimal()
+        #: What Content-Length says; None where it does not count.
+        self.length = int(size) if counts else None
+        #: By lower-case name, the last of several values, without the key.
+        self.headers = clean(headers)
+
+    async def next(self) -> bytes | Fault | None:
+        """The next raw piece of the body; None at its end."""
+        try:
+            return await anext(self._raw.pieces, None)
+        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
+            fault = fault_of(error, sent=True, status=self.status)
+        except BaseException as error:
+            stripped(error)
+            await self._drop(self._slot)
+            raise
+        await self._drop(self._slot)
+        return fault
+
+    async def aclose(self) -> None:
+        """End it; a body that was not read to its end costs the connection."""
+        try:
+            await self._raw.aclose()
+        except Exception:  # noqa: BLE001 - the answer was read, or given up
+            await self._drop(self._slot)
+        except BaseException as error:
+            stripped(error)
+            await self._drop(self._slot)
+            raise
+
+
+class Wire:
+    """Sends requests.
+
+    Args:
+        sender: Hands them to a transport.
+        clean: Takes the key out of the headers of an answer.
+    """
+
+    def __init__(self, sender: Sender, clean: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        self._sender = sender
+        self._clean = clean
+
+    async def send(
+        self, signed: Signed, slot: int, departure: Departure, *, read: float, fresh: bool
+    ) -> Answer | Fault:
+        """Send a request, and wait for the head of its answer.
+
+        Args:
+            signed: The request.
+            slot: The slot, and so the connection.
+            departure: Is told whether the request may have left.
+            read: Seconds to wait for the next bytes.
+            fresh: Whether it must not go over a connection that was used before.
+
+        Returns:
+            The answer, or what went wrong.
+        """
+        try:
+            if fresh:
+                await self.drop(slot)
+            # Other transports do not tell: from here on it may have left.
+            departure.sent = self._sender.own is None
+            raw = await self._sender.send(signed, slot, read, departure.trace)
+            return Answer(raw, slot, self._clean, self.drop)
+        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
+            if self._sender.own is None and surely_unsent(error):
+                departure.sent = False
+            fault = fault_of(error, sent=departure.sent, status=None)
+        except BaseException as error:
+            stripped(error)
+            await self.drop(slot)
+            raise
+        await self.drop(slot)
+        return fault
+
+    async def drop(self, slot: int) -> None:
+        """Close the connection of a slot."""
+        if self._sender.own is not None:
+            await self._sender.own.drop(slot)
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._sender.aclose()

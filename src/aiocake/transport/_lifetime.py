@@ -1,0 +1,102 @@
+"""To which event loop a client belongs, what it has under way, and how that comes to an end."""
+
+import asyncio
+import math
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import anyio
+
+from aiocake.errors import ClosedError, WrongLoopError
+
+__all__ = ["Lifetime"]
+
+
+class Lifetime:
+    """From the first call of a client, which binds it to a loop and a process, to its closing."""
+
+    def __init__(self) -> None:
+        self._home: tuple[int, object] | None = None
+        self._scopes: set[anyio.CancelScope] = set()
+        self._holds = 0
+        self._idle: anyio.Event | None = None
+        #: Whether it was ended.
+        self.over = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a call."""
+        return self._home is not None
+
+    def enter(self) -> None:
+        """A call begins.
+
+        Raises:
+            ClosedError: It is over.
+            WrongLoopError: It belongs to another event loop or process.
+        """
+        self.check_home()
+        if self.over:
+            message = "the client is closed"
+            raise ClosedError(message)
+
+    def check_home(self) -> None:
+        """See that this is the loop and the process of the first call.
+
+        Raises:
+            WrongLoopError: It is not.
+        """
+        here = os.getpid(), _running_loop()
+        if self._home is None:
+            self._home = here
+        elif self._home[0] != here[0]:
+            message = "the client was made in another process: make one after the fork"
+            raise WrongLoopError(message)
+        elif self._home[1] is not here[1]:
+            message = "the client belongs to another event loop: make one for each loop"
+            raise WrongLoopError(message)
+
+    @contextmanager
+    def watched(self, deadline: float = math.inf) -> Generator[anyio.CancelScope]:
+        """A scope that is cancelled at a deadline, or by :meth:`end`."""
+        scope = anyio.CancelScope(deadline=deadline)
+        self._scopes.add(scope)
+        try:
+            with scope:
+                yield scope
+        finally:
+            self._scopes.discard(scope)
+            self._look()
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """What :meth:`end` waits for, but does not cancel."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self._look()
+
+    async def end(self) -> None:
+        """Cancel what is under way, and wait until it has ended."""
+        self.over = True
+        for scope in tuple(self._scopes):
+            scope.cancel()
+        while self._scopes or self._holds:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+    def _look(self) -> None:
+        if self._idle is not None and not self._scopes and not self._holds:
+            self._idle.set()
+
+
+def _running_loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        return trio.lowlevel.current_trio_token()
