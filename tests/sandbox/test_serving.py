@@ -11,6 +11,7 @@ import pytest
 
 from aiocake.sandbox import Sandbox, serve
 from aiocake.sandbox.__main__ import main
+from aiocake.sandbox._server import listen
 
 KEY = {"api_key": "SANDBOX-KEY"}
 
@@ -60,6 +61,15 @@ def test_a_served_sandbox_can_be_reached_by_ipv6() -> None:
     with serve(Sandbox(), host="::1") as url:
         assert url.startswith("http://[::1]:")
         assert httpx.get(f"{url}/api/2/invoices.json", params=KEY).status_code == 200
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_a_port_that_is_taken_is_an_error_at_once() -> None:

@@ -151,11 +151,12 @@ async def test_by_soap_what_is_not_known_is_ignored_and_what_is_missing_is_a_def
 
 
 @pytest.mark.parametrize("binding", SOAP)
-async def test_by_soap_markup_in_a_text_is_a_text(
-    sandbox: Sandbox, call_v1: CallV1, binding: str
+@pytest.mark.parametrize("text", ["<b>&#60; & ]]>", "  two  ", "a\tb\nc", "日本 🍰 \u200b"])
+async def test_by_soap_a_text_is_stored_as_it_is(
+    sandbox: Sandbox, call_v1: CallV1, binding: str, text: str
 ) -> None:
-    assert succeeded(await call_v1(binding, RECEIVED, {**VALUES, "notes": "<b>&#60; & ]]>"}))
-    assert sandbox.state.affiliate_bills[345].notes == "<b>&#60; & ]]>"
+    assert succeeded(await call_v1(binding, RECEIVED, {**VALUES, "notes": text}))
+    assert sandbox.state.affiliate_bills[345].notes == text
 
 
 @pytest.mark.parametrize("binding", SOAP)
