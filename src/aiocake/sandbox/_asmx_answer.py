@@ -11,7 +11,15 @@ from aiocake.sandbox._asmx_table import Operation
 from aiocake.sandbox._asmx_work import Answer
 from aiocake.sandbox._json import Json, json_response
 
-__all__ = ["Envelope", "InPieces", "as_json", "as_xml", "in_chunks"]
+__all__ = [
+    "PROLOGUE",
+    "Envelope",
+    "InPieces",
+    "as_json",
+    "as_xml",
+    "in_chunks",
+    "plain_envelope",
+]
 
 PROLOGUE = '<?xml version="1.0" encoding="utf-8"?>'
 _CHUNK = 1 << 18

@@ -9,7 +9,7 @@ import uvicorn
 
 from aiocake.sandbox._app import Sandbox
 
-__all__ = ["serve"]
+__all__ = ["listen", "serve", "server_config", "url_of"]
 
 
 @contextmanager

@@ -19,7 +19,16 @@ from aiocake.sandbox._asmx_table import Operation
 from aiocake.sandbox._asmx_url import CannotBind
 from aiocake.sandbox._xml import Element
 
-__all__ = ["SOAP11", "SOAP12", "Version", "bind_element", "called", "version_of"]
+__all__ = [
+    "SOAP11",
+    "SOAP12",
+    "Version",
+    "bind_element",
+    "called",
+    "content_type_parameters",
+    "unrecognized",
+    "version_of",
+]
 
 _PARAMETER = re.compile(r';\s*(charset|action)\s*=\s*(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
 
