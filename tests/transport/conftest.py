@@ -6,7 +6,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Protocol
 
 import attrs
 import pytest
@@ -15,9 +14,6 @@ from aiocake._wire import Hole, Request
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.transport import AsyncBaseTransport, Plan, Transport, parse_address
 from aiocake.values import Effect, Secret
-
-KEY = 'canary-K3Y<&">/+%='
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Script = Callable[["Connection"], None]
 
@@ -115,6 +111,11 @@ class Server:
         with suppress(OSError):
             connection.socket.close()
 
+    def join(self, number: int) -> None:
+        """Wait until a connection, from 0, has been served and closed."""
+        self._threads[number].join(10)
+        assert not self._threads[number].is_alive()
+
     def close(self) -> None:
         self.go_on.set()
         with suppress(OSError):
@@ -130,43 +131,59 @@ class Server:
             assert not thread.is_alive()
 
 
-class Serve(Protocol):
-    def __call__(self, script: Script, tls: ssl.SSLContext | None = None) -> Server: ...
+GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", hole_at=8)
 
 
-class MakeTransport(Protocol):
-    def __call__(
+class Lab:
+    """Servers and transports, and what to send through them."""
+
+    #: The key that each transport has, full of what has to be escaped.
+    key = 'canary-K3Y<&">/+%='
+    #: A whole answer.
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    #: A read, a request with the key in the query and a body, and one with the key in its body.
+    get = GET
+    post = attrs.evolve(
+        GET, operation="invoices.create", method="POST", body=b'{"memo":"canary note"}'
+    )
+    form = Request(
+        "bills.mark",
+        "POST",
+        "/api/1/accounting.asmx/Mark",
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        body=b"api_key=&bill_id=1",
+        hole=Hole.FORM,
+        hole_at=8,
+    )
+
+    def __init__(self) -> None:
+        self._servers: list[Server] = []
+
+    def serve(self, script: Script, tls: ssl.SSLContext | None = None) -> Server:
+        """Start a server that ends with the test."""
+        self._servers.append(Server(script, tls))
+        return self._servers[-1]
+
+    def obedient(self, tls: ssl.SSLContext | None = None) -> Server:
+        """Start a server that answers each request as it should."""
+
+        def script(connection: Connection) -> None:
+            while connection.request():
+                connection.send(self.ok)
+
+        return self.serve(script, tls)
+
+    def transport(
         self, to: Server | str, http: AsyncBaseTransport | None = None, **settings: object
-    ) -> Transport: ...
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start servers that end with the test."""
-    servers: list[Server] = []
-
-    def start(script: Script, tls: ssl.SSLContext | None = None) -> Server:
-        servers.append(Server(script, tls))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-@pytest.fixture
-def make() -> MakeTransport:
-    """Build a transport; waits between attempts are over at once unless ``draw`` says otherwise."""
-
-    def build(
-        to: Server | str, http: AsyncBaseTransport | None = None, **settings: object
     ) -> Transport:
-        address = parse_address(to if isinstance(to, str) else to.url)
+        """Build a transport that does not wait between attempts, unless ``draw`` says so."""
         given: dict[str, object] = {
-            "key": Secret(KEY),
+            "address": parse_address(to if isinstance(to, str) else to.url),
+            "key": Secret(self.key),
             "timeouts": Timeouts(),
             "retry": RetryPolicy(),
             "throttle": Throttle(),
+            "http": http,
             "proxy": None,
             "ssl_context": None,
             "user_agent": "aiocake/test",
@@ -174,64 +191,21 @@ def make() -> MakeTransport:
             "on_event": None,
             "draw": lambda: 0.0,
         }
-        return Transport(address=address, http=http, **(given | settings))  # type: ignore[arg-type] # checked by the tests themselves
+        return Transport(**(given | settings))  # type: ignore[arg-type] # they are what they are
 
-    return build
-
-
-GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", hole_at=8)
-POST = attrs.evolve(GET, operation="invoices.create", method="POST", body=b'{"memo":"canary note"}')
-FORM = Request(
-    "bills.mark",
-    "POST",
-    "/api/1/accounting.asmx/Mark",
-    headers=(("Content-Type", "application/x-www-form-urlencoded"),),
-    body=b"api_key=&bill_id=1",
-    hole=Hole.FORM,
-    hole_at=8,
-)
-
-
-@pytest.fixture
-def get() -> Request:
-    """A read."""
-    return GET
-
-
-@pytest.fixture
-def post() -> Request:
-    """A request with a body, and the key in the query."""
-    return POST
-
-
-@pytest.fixture
-def form() -> Request:
-    """A request with the key in its body."""
-    return FORM
-
-
-@pytest.fixture
-def key() -> str:
-    """The key that each transport has, full of what has to be escaped."""
-    return KEY
-
-
-@pytest.fixture
-def ok() -> bytes:
-    """A whole answer."""
-    return OK
-
-
-class MakePlan(Protocol):
-    def __call__(self, effect: Effect = ..., **settings: object) -> Plan: ...
-
-
-@pytest.fixture
-def plan() -> MakePlan:
-    """How to make a call: a read within 30 s, unless said otherwise."""
-
-    def build(effect: Effect = Effect.READ, **settings: object) -> Plan:
+    def plan(self, effect: Effect = Effect.READ, **settings: object) -> Plan:
+        """How to make a call: a read within 30 s, unless said otherwise."""
         given: dict[str, object] = {"total": 30.0, "read": 20.0, "attempts": 3}
-        return Plan(effect, **(given | settings))  # type: ignore[arg-type] # checked by the tests
+        return Plan(effect, **(given | settings))  # type: ignore[arg-type] # the same
 
-    return build
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """Everything for an experiment, and the end of it."""
+    lab = Lab()
+    yield lab
+    lab.close()

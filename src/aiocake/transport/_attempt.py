@@ -109,10 +109,14 @@ class Attempts:
             return answer
         call.status, call.headers = answer.status, answer.headers
         try:
-            return await use(answer, slot)
+            outcome = await use(answer, slot)
         finally:
             if not call.kept:
                 await answer.aclose()
+        if isinstance(outcome, Fault):
+            # However well it was framed: a connection that brings this is not used again.
+            await self._wire.drop(slot)
+        return outcome
 
     def _judged(self, call: Call, outcome: CakeError | Fault | None) -> Attempt:
         error = call.end(outcome)

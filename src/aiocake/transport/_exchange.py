@@ -108,8 +108,8 @@ class Transport:
         self._gate = Gate(throttle, draw)
         if http is None:
             through = None if proxy is None else parse_proxy(proxy)
-            if through is not None:
-                self._scrubber.learn(through.password)
+            for secret in () if through is None else through.secrets():
+                self._scrubber.learn(secret)
             watch_logs(self._scrubber)
             http = CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
         self._wire = Wire(

@@ -70,6 +70,8 @@ def why(error: BaseException) -> tuple[str, bool]:
     """Why no connection came about: the words of the system, and whether TLS said no."""
     reason = ""
     for each in _chain(error):
+        if isinstance(each, ssl.SSLWantReadError | ssl.SSLWantWriteError):
+            continue  # how a TLS layer asks for the network, and no error at all
         if isinstance(each, ssl.SSLError):
             # The peer ended the connection within the handshake: no word on certificates.
             ended = isinstance(each, ssl.SSLEOFError | ssl.SSLSyscallError | ssl.SSLZeroReturnError)

@@ -35,6 +35,12 @@ class Proxy:
         return self.user.encode(), self.password.reveal().encode()
 
 
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must not be shown: the password, and before that how it is sent, with the name."""
+        password = self.password.reveal()
+        return (Secret(f"{self.user}:{password}"), self.password) if password else ()
+
+
 def parse_proxy(url: str) -> Proxy:
     """Read the URL of a proxy.
 

@@ -63,16 +63,17 @@ def _forms(secret: str) -> Iterable[str]:
 def _character(character: str) -> str:
     code = f"{ord(character):02x}"
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
+    # Every repetition is bounded, or a long text could make the search quadratic. The character
+    # itself comes last: "&" is also the beginning of "&amp;".
     forms = [
-        # Every repetition is bounded, or a long text could make the search quadratic.
-        rf"\\{{0,3}}{re.escape(character)}",
         rf"%(?:25){{0,3}}{digits}",
         rf"&(?:amp;){{0,3}}#0{{0,6}}{ord(character)};?",
         rf"&(?:amp;){{0,3}}#[xX]0{{0,6}}{digits};?",
         rf"\\{{1,3}}(?:x|u00){digits}",
+        rf"\\{{0,3}}{re.escape(character)}",
     ]
     if character in _NAMED:
-        forms.append(rf"&(?:amp;){{0,3}}{_NAMED[character]};")
+        forms.insert(0, rf"&(?:amp;){{0,3}}{_NAMED[character]};")
     if character == " ":
         forms.append(r"\+")
     return f"(?:{'|'.join(forms)})"

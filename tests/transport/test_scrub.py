@@ -1,0 +1,112 @@
+"""The key does not come out again, whatever it has been turned into."""
+
+import base64
+import gc
+import html
+import json
+import logging
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocake.transport._scrub import Scrubber, watch_logs
+from aiocake.values import Secret
+
+KEYS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=8, max_size=50)
+
+
+def every_character(key: str, form: str) -> str:
+    return "".join(form.format(ord(character)) for character in key)
+
+
+FORMS = {
+    "raw": str,
+    "percent": lambda key: urllib.parse.quote(key, safe=""),
+    "percent, lower case": lambda key: every_character(key, "%{:02x}"),
+    "percent, all of it": lambda key: every_character(key, "%{:02X}"),
+    "percent, twice": lambda key: urllib.parse.quote(urllib.parse.quote(key, safe=""), safe=""),
+    "form": urllib.parse.quote_plus,
+    "html": html.escape,
+    "html, twice": lambda key: html.escape(html.escape(key)),
+    "decimal references": lambda key: every_character(key, "&#{};"),
+    "hexadecimal references": lambda key: every_character(key, "&#x{:X};"),
+    "json": lambda key: json.dumps(key)[1:-1],
+    "unicode escapes": lambda key: every_character(key, "\\u{:04x}"),
+    "repr": lambda key: repr(key)[1:-1],
+    "bytes": lambda key: repr(key.encode())[2:-1],
+    "mixed": lambda key: key[:4] + urllib.parse.quote(key[4:], safe=""),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(key=KEYS)
+def test_each_form_of_a_key_is_taken_out_whole(form: str, key: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret(key))
+    assert scrubber.clean(f"[[{FORMS[form](key)}]]") == "[[<key>]]"
+
+
+@given(key=KEYS, before=st.binary(max_size=9), after=st.binary(max_size=9))
+def test_base64_gives_no_part_of_a_key_away(key: str, before: bytes, after: bytes) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret(key))
+    for encode, decode in (
+        (base64.b64encode, base64.b64decode),
+        (base64.urlsafe_b64encode, base64.urlsafe_b64decode),
+    ):
+        text = encode(before + key.encode() + after).decode()
+        cleaned = scrubber.clean(text)
+        assert "<key>" in cleaned
+        left = cleaned.replace("<key>", "A" * (len(text) - len(cleaned) + len("<key>")))
+        assert key.encode()[1:-1] not in decode(left)
+
+
+def test_other_texts_stay_as_they_are() -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret("abcdefgh"))
+    for text in ("", "abcdefg", "nothing of it", "abcdefg h", "%61%62 &#97;"):
+        assert scrubber.clean(text) == text
+    assert Scrubber().clean("abcdefgh") == "abcdefgh"
+
+
+def test_old_keys_stay_secret_and_empty_ones_are_none() -> None:
+    scrubber = Scrubber()
+    for text in ("first-key", "second-key", "first-key", ""):
+        scrubber.learn(Secret(text))
+    assert scrubber.clean("first-key second-key third-key") == "<key> <key> third-key"
+
+
+def test_headers_are_cleaned() -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret("abcdefgh"))
+    plain = {"server": "IIS", "date": "today"}
+    assert scrubber.clean_headers(plain) is plain
+    echo = {"location": "/login?back=%2Fapi%3Fapi_key%3Dabcdefgh", "server": "IIS"}
+    assert scrubber.clean_headers(echo) == {
+        "location": "/login?back=%2Fapi%3Fapi_key%3D<key>",
+        "server": "IIS",
+    }
+
+
+def test_a_text_made_to_be_slow_is_not() -> None:
+    # Each of these takes minutes when a repetition in the pattern is not bounded.
+    scrubber = Scrubber()
+    scrubber.learn(Secret("k" * 40))
+    for text in ("\\" * 1_000_000, "%" + "25" * 500_000, "&" + "amp;" * 250_000, "k" * 39 + "x"):
+        assert scrubber.clean(text) == text
+
+
+def test_the_logs_of_the_http_library_are_cleaned(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(1)
+    scrubber = Scrubber()
+    scrubber.learn(Secret("abcdefgh"))
+    watch_logs(scrubber)
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore2.{name}").debug("%s and %s", "key=abcdefgh", b"abc%64efgh")
+    assert [record.getMessage() for record in caplog.records] == ["key=<key> and b'<key>'"] * 5
+    del scrubber
+    gc.collect()
+    logging.getLogger("httpcore2.http11").debug("key=abcdefgh")
+    assert caplog.records[-1].getMessage() == "key=abcdefgh"

@@ -1,0 +1,161 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""The key: what it may be, where it goes, and when it is asked for."""
+
+from urllib.parse import parse_qs
+from xml.etree import ElementTree as ET
+
+import anyio
+import attrs
+import pytest
+
+from aiocake._wire import Hole, Request
+from aiocake.errors import ArgumentError, ConfigurationError, NotSent
+from aiocake.transport._sign import Keys, check_key, sign
+from aiocake.values import Secret
+
+ENVELOPE = b"<e><api_key></api_key></e>"
+
+
+@pytest.mark.parametrize("text", ["", "x" * 51, "k\u00e9y", "key\n", "k\x00y", "\x7f"])
+def test_what_cannot_be_a_key_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check_key(Secret(text))
+    assert not text or text not in str(caught.value)
+
+
+def test_what_can_be_a_key() -> None:
+    for text in ("k", "x" * 50, "a b&c<d>\"e'%+"):
+        assert check_key(Secret(text)).reveal() == text
+
+
+def test_the_key_stands_in_its_hole(lab) -> None:
+    signed = sign(lab.get, Secret(lab.key), [])
+    query = signed.target.decode().partition("?")[2]
+    assert parse_qs(query) == {"api_key": [lab.key], "row_limit": ["1"]}
+    assert signed.body == b""
+
+    signed = sign(lab.form, Secret(lab.key), [])
+    assert parse_qs(signed.body.decode()) == {"api_key": [lab.key], "bill_id": ["1"]}
+    assert signed.target == b"/api/1/accounting.asmx/Mark"
+
+    soap = Request("x", "POST", "/x", body=ENVELOPE, hole=Hole.ENVELOPE, hole_at=12)
+    signed = sign(soap, Secret(lab.key + "'"), [])
+    assert ET.fromstring(signed.body).findtext("api_key") == lab.key + "'"  # noqa: S314 - our own
+
+
+def test_a_signed_request_does_not_show_the_key(lab) -> None:
+    for request in (lab.get, lab.form):
+        shown = repr(sign(request, Secret(lab.key), []))
+        assert "canary" not in shown
+        assert request.path in shown
+
+
+def test_the_length_of_the_query_counts_with_the_key_in_place(lab) -> None:
+    length = len(lab.get.query) + 50
+    key = Secret("k" * 50)
+    assert sign(attrs.evolve(lab.get, query_limit=length + 1), key, []).target
+    with pytest.raises(ArgumentError, match=r"SOAP12") as caught:
+        sign(attrs.evolve(lab.get, query_limit=length), key, [])
+    assert str(length) in str(caught.value)
+
+
+def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> None:
+    request = attrs.evolve(
+        lab.get, headers=(("Accept-Encoding", "identity"), ("X-Note", "caf\u00e9"))
+    )
+    own = [(b"Host", b"h"), (b"accept-encoding", b"gzip")]
+    assert sign(request, Secret("k"), own).headers == [
+        (b"Host", b"h"),
+        (b"Accept-Encoding", b"identity"),
+        (b"X-Note", "caf\u00e9".encode("latin-1")),
+    ]
+
+
+class Vault:
+    """Gives these keys, one after the other, as slowly as a network does."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def __call__(self) -> str:
+        self.asked += 1
+        await anyio.lowlevel.checkpoint()
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.anyio
+async def test_many_callers_ask_once() -> None:
+    vault = Vault("one")
+    seen: list[Secret] = []
+    keys = Keys(vault, seen.append)
+    got = []
+
+    async def call() -> None:
+        got.append(await keys.get())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(call)
+    assert got == [Secret("one")] * 20
+    assert vault.asked == 1
+    assert seen == [Secret("one")]
+
+
+@pytest.mark.anyio
+async def test_a_refused_key_is_asked_for_again_once_for_all_who_were_refused() -> None:
+    vault = Vault("old", "new")
+    keys = Keys(vault, lambda _: None)
+    old = await keys.get()
+    assert isinstance(old, Secret)
+    asked = keys.asked
+    changed = []
+
+    async def renew() -> None:
+        changed.append(await keys.renew(old, asked))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(renew)
+    assert changed == [True] * 20
+    assert vault.asked == 2
+    assert await keys.get() == Secret("new")
+
+
+@pytest.mark.anyio
+async def test_the_same_key_again_is_no_other_key() -> None:
+    keys = Keys(Vault("same", "same"), lambda _: None)
+    key = await keys.get()
+    assert isinstance(key, Secret)
+    assert not await keys.renew(key, keys.asked)
+
+
+@pytest.mark.anyio
+async def test_a_text_is_never_asked_for_again() -> None:
+    keys = Keys(Secret("text"), lambda _: None)
+    assert await keys.get() == Secret("text")
+    assert not await keys.renew(Secret("text"), keys.asked)
+
+
+@pytest.mark.anyio
+async def test_what_goes_wrong_in_the_vault_is_told_without_its_text() -> None:
+    vault = Vault(RuntimeError("token canary"), "k\u00e9y", "good")
+    keys = Keys(vault, lambda _: None)
+    error = await keys.get()
+    assert isinstance(error, NotSent)
+    assert "RuntimeError" in str(error)
+    assert "canary" not in str(error)
+    assert isinstance(await keys.get(), ConfigurationError)
+    assert await keys.get() == Secret("good")
+
+
+@pytest.mark.anyio
+async def test_a_vault_that_fails_later_leaves_the_key_that_was() -> None:
+    keys = Keys(Vault("old", RuntimeError()), lambda _: None)
+    key = await keys.get()
+    assert isinstance(key, Secret)
+    assert not await keys.renew(key, keys.asked)
+    assert await keys.get() == key

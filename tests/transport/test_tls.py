@@ -1,0 +1,260 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""Certificates, and proxies in front of them."""
+
+import datetime as dt
+import socket
+import ssl
+import threading
+from contextlib import aclosing, suppress
+
+import pytest
+import trustme
+from httpcore2._backends.auto import AutoBackend
+
+from aiocake._wire import Response
+from aiocake.config import Throttle, Timeouts
+from aiocake.errors import CakeError, DecodeError, NotSent
+from aiocake.transport._surplus import has_surplus
+from aiocake.values import Effect
+
+pytestmark = pytest.mark.anyio
+
+CA = trustme.CA()
+
+
+def fine(_: Response) -> CakeError | None:
+    """Take every answer for a success."""
+    return None
+
+
+def certified(*names: str, **settings: dt.datetime) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA.issue_cert(*names, **settings).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    CA.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    return certified("127.0.0.1")
+
+
+async def test_https_with_a_certificate_that_is_trusted(lab, tls, trusting) -> None:
+    server = lab.obedient(tls)
+    async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
+        for effect in (Effect.READ, Effect.SETS, Effect.ONCE, Effect.READ):
+            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            assert done.error is None
+            assert done.attempts == 1
+    assert len(server.requests) == 4
+    assert len(server.connections) == 2  # the second one is the create's
+
+
+async def test_a_certificate_that_is_not_trusted_by_certifi(lab, tls) -> None:
+    server = lab.obedient(tls)
+    async with aclosing(lab.transport(server)) as transport:
+        done = await transport.exchange(lab.get, fine, lab.plan())
+    assert isinstance(done.error, NotSent)
+    assert "certificate" in str(done.error)
+    assert (done.attempts, done.sent) == (1, False)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("wrong", ["name", "expired"])
+async def test_a_certificate_of_another_or_of_the_past(lab, trusting, wrong, effect) -> None:
+    past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    tls = (
+        certified("other.example")
+        if wrong == "name"
+        else certified("127.0.0.1", not_after=past, not_before=past - dt.timedelta(1))
+    )
+    server = lab.obedient(tls)
+    async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
+        done = await transport.exchange(lab.post, fine, lab.plan(effect))
+    assert isinstance(done.error, NotSent)
+    assert (done.attempts, done.sent) == (1, False)
+    assert server.requests == []
+
+
+async def test_a_peer_that_speaks_no_tls(lab, trusting) -> None:
+    def script(connection) -> None:
+        connection.socket.recv(100)
+        connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+        connection.until_closed()
+
+    server = lab.serve(script)
+    address = f"https://127.0.0.1:{server.port}"
+    async with aclosing(lab.transport(address, ssl_context=trusting)) as transport:
+        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+    assert isinstance(done.error, NotSent)
+    assert (done.attempts, done.sent) == (1, False)
+
+
+@pytest.mark.parametrize("how", ["stall", "reset", "end"])
+async def test_a_handshake_that_breaks_is_tried_again(lab, trusting, how) -> None:
+    def script(connection) -> None:
+        connection.socket.recv(100)
+        if how == "stall":
+            connection.until_closed()
+        elif how == "reset":
+            connection.reset()
+
+    server = lab.serve(script)
+    address = f"https://127.0.0.1:{server.port}"
+    timeouts = Timeouts(connect=0.3)
+    async with aclosing(
+        lab.transport(address, ssl_context=trusting, timeouts=timeouts)
+    ) as transport:
+        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+    assert isinstance(done.error, NotSent)
+    assert (done.attempts, done.sent) == (3, False)
+
+
+async def test_a_record_that_is_corrupted_after_sending(lab, tls, trusting) -> None:
+    def script(connection) -> None:
+        connection.request()
+        raw = socket.socket(fileno=connection.socket.detach())
+        raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+        raw.close()
+
+    server = lab.serve(script, tls)
+    async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
+        for effect, attempts in ((Effect.SETS, 3), (Effect.ONCE, 1)):
+            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            assert isinstance(done.error, DecodeError)
+            assert (done.attempts, done.sent) == (attempts, True)
+
+
+async def test_a_surplus_record_is_not_taken_for_the_next_answer(lab, tls, trusting) -> None:
+    def script(connection) -> None:
+        if connection.request() and connection.number == 0:
+            connection.send(lab.ok)
+            connection.send(lab.ok.replace(b"ok", b"NO"))
+            connection.until_closed()
+            return
+        connection.send(lab.ok)
+        while connection.request():
+            connection.send(lab.ok)
+
+    server = lab.serve(script, tls)
+    one = Throttle(concurrency=1)
+    async with aclosing(lab.transport(server, ssl_context=trusting, throttle=one)) as transport:
+        for _ in range(3):
+            done = await transport.exchange(lab.get, fine, lab.plan())
+            assert done.response is not None
+            assert done.response.body == b"ok"
+
+
+class Clean:
+    """A connection whose parser has nothing left."""
+
+    class _h11_state:  # noqa: N801 - the name that httpcore2 gives it
+        trailing_data = (b"", False)
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+async def test_what_was_read_ahead_is_seen(lab, tls, trusting, over_tls) -> None:
+    def script(connection) -> None:
+        connection.send(b"ten bytes.")
+        connection.until_closed()
+
+    server = lab.serve(script, tls if over_tls else None)
+    stream = await AutoBackend().connect_tcp("127.0.0.1", server.port)
+    if over_tls:
+        stream = await stream.start_tls(trusting, "127.0.0.1")
+    try:
+        assert await stream.read(4) == b"ten "
+        # On trio without TLS the rest waits in the socket, where httpcore2 looks for it itself.
+        assert has_surplus(Clean(), stream) or stream.get_extra_info("is_readable")
+        with suppress(TimeoutError, Exception):
+            await stream.read(6, timeout=0.05)
+        assert not has_surplus(Clean(), stream)
+        assert has_surplus(object(), stream)
+    finally:
+        await stream.aclose()
+
+
+# Proxies
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def tunnel(connection) -> None:
+    """Do what a proxy does after a CONNECT."""
+    connect = connection.request()
+    if not connect:
+        return
+    host, _, port = connect.split(b" ")[1].decode().rpartition(":")
+    with socket.create_connection((host, int(port))) as target:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=pump, args=(target, connection.socket), daemon=True)
+        back.start()
+        pump(connection.socket, target)
+        back.join()
+
+
+async def test_a_proxy_sees_the_host_and_nothing_else(lab, tls, trusting) -> None:
+    proxy, server = lab.serve(tunnel), lab.obedient(tls)
+    url = f"http://me:p%40ss@127.0.0.1:{proxy.port}"
+    async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
+        for effect in (Effect.READ, Effect.ONCE):
+            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            assert done.error is None
+        assert transport.clean("p%40ss bWU6cEBzcw== p@ss") == "<key> <key>== <key>"
+    assert len(server.requests) == 2
+    for request in proxy.requests:
+        assert request.startswith(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n".encode())
+        assert b"Proxy-Authorization: Basic bWU6cEBzcw==" in request
+        assert b"canary" not in request
+        assert b"invoices" not in request
+    assert b"roxy" not in server.requests[0]
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [("407 Proxy Authentication Required", 1), ("502 Bad Gateway", 1), (None, 3)],
+)
+async def test_a_proxy_that_refuses_lets_nothing_through(  # noqa: PLR0913, PLR0917 - a table
+    lab, tls, trusting, status, attempts, effect
+) -> None:
+    def script(connection) -> None:
+        connection.request()
+        if status is None:
+            connection.reset()
+        else:
+            connection.answer(b"no", status=status)
+
+    proxy, server = lab.serve(script), lab.obedient(tls)
+    url = f"http://127.0.0.1:{proxy.port}"
+    async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
+        done = await transport.exchange(lab.post, fine, lab.plan(effect))
+    assert isinstance(done.error, NotSent)
+    assert (done.attempts, done.sent, done.sent_before) == (attempts, False, False)
+    assert server.connections == []
+
+
+async def test_an_answer_that_is_lost_behind_a_proxy_was_sent(lab, tls, trusting) -> None:
+    def script(connection) -> None:
+        connection.request()
+        connection.reset()
+
+    proxy, server = lab.serve(tunnel), lab.serve(script, tls)
+    url = f"http://127.0.0.1:{proxy.port}"
+    async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
+        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+    assert isinstance(done.error, DecodeError)
+    assert (done.attempts, done.sent) == (1, True)
