@@ -10,8 +10,17 @@ from contextlib import suppress
 import attrs
 import pytest
 
-from aiocake._wire import Hole, Request
+from aiocake._wire import Hole, Request, Response
 from aiocake.config import RetryPolicy, Throttle, Timeouts
+from aiocake.errors import (
+    AuthenticationError,
+    CakeError,
+    DecodeError,
+    NotFound,
+    RateLimited,
+    Restricted,
+    ServerError,
+)
 from aiocake.transport import AsyncBaseTransport, Plan, Transport, parse_address
 from aiocake.values import Effect, Secret
 
@@ -197,6 +206,27 @@ class Lab:
         """How to make a call: a read within 30 s, unless said otherwise."""
         given: dict[str, object] = {"total": 30.0, "read": 20.0, "attempts": 3}
         return Plan(effect, **(given | settings))  # type: ignore[arg-type] # the same
+
+    @staticmethod
+    def fine(_: Response) -> CakeError | None:
+        """Take every answer for a success."""
+        return None
+
+    @staticmethod
+    def check(response: Response) -> CakeError | None:
+        """Judge an answer by its status, as a codec may."""
+        text, status = response.body.decode(), response.status
+        if status == 200:
+            return Restricted(text, status=status) if text == "Restricted" else None
+        if status in {429, 503}:
+            return RateLimited(text, status=status)
+        if status >= 500:
+            return ServerError(text, status=status)
+        if status == 401:
+            return AuthenticationError(text, status=status)
+        if status == 404:
+            return NotFound(text, status=status)
+        return DecodeError(text, status=status)
 
     def close(self) -> None:
         for server in self._servers:

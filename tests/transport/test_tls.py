@@ -11,20 +11,14 @@ import pytest
 import trustme
 from httpcore2._backends.auto import AutoBackend
 
-from aiocake._wire import Response
 from aiocake.config import Throttle, Timeouts
-from aiocake.errors import CakeError, DecodeError, NotSent
+from aiocake.errors import DecodeError, NotSent
 from aiocake.transport._surplus import has_surplus
 from aiocake.values import Effect
 
 pytestmark = pytest.mark.anyio
 
 CA = trustme.CA()
-
-
-def fine(_: Response) -> CakeError | None:
-    """Take every answer for a success."""
-    return None
 
 
 def certified(*names: str, **settings: dt.datetime) -> ssl.SSLContext:
@@ -49,7 +43,7 @@ async def test_https_with_a_certificate_that_is_trusted(lab, tls, trusting) -> N
     server = lab.obedient(tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
         for effect in (Effect.READ, Effect.SETS, Effect.ONCE, Effect.READ):
-            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
             assert done.error is None
             assert done.attempts == 1
     assert len(server.requests) == 4
@@ -59,7 +53,7 @@ async def test_https_with_a_certificate_that_is_trusted(lab, tls, trusting) -> N
 async def test_a_certificate_that_is_not_trusted_by_certifi(lab, tls) -> None:
     server = lab.obedient(tls)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.get, fine, lab.plan())
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
     assert isinstance(done.error, NotSent)
     assert "certificate" in str(done.error)
     assert (done.attempts, done.sent) == (1, False)
@@ -77,7 +71,7 @@ async def test_a_certificate_of_another_or_of_the_past(lab, trusting, wrong, eff
     )
     server = lab.obedient(tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (1, False)
     assert server.requests == []
@@ -92,7 +86,7 @@ async def test_a_peer_that_speaks_no_tls(lab, trusting) -> None:
     server = lab.serve(script)
     address = f"https://127.0.0.1:{server.port}"
     async with aclosing(lab.transport(address, ssl_context=trusting)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (1, False)
 
@@ -112,7 +106,7 @@ async def test_a_handshake_that_breaks_is_tried_again(lab, trusting, how) -> Non
     async with aclosing(
         lab.transport(address, ssl_context=trusting, timeouts=timeouts)
     ) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (3, False)
 
@@ -127,7 +121,7 @@ async def test_a_record_that_is_corrupted_after_sending(lab, tls, trusting) -> N
     server = lab.serve(script, tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
         for effect, attempts in ((Effect.SETS, 3), (Effect.ONCE, 1)):
-            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
             assert isinstance(done.error, DecodeError)
             assert (done.attempts, done.sent) == (attempts, True)
 
@@ -147,7 +141,7 @@ async def test_a_surplus_record_is_not_taken_for_the_next_answer(lab, tls, trust
     one = Throttle(concurrency=1)
     async with aclosing(lab.transport(server, ssl_context=trusting, throttle=one)) as transport:
         for _ in range(3):
-            done = await transport.exchange(lab.get, fine, lab.plan())
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
             assert done.response is not None
             assert done.response.body == b"ok"
 
@@ -211,7 +205,7 @@ async def test_a_proxy_sees_the_host_and_nothing_else(lab, tls, trusting) -> Non
     url = f"http://me:p%40ss@127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
         for effect in (Effect.READ, Effect.ONCE):
-            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
             assert done.error is None
         assert transport.clean("p%40ss bWU6cEBzcw== p@ss") == "<key> <key>== <key>"
     assert len(server.requests) == 2
@@ -241,7 +235,7 @@ async def test_a_proxy_that_refuses_lets_nothing_through(  # noqa: PLR0913, PLR0
     proxy, server = lab.serve(script), lab.obedient(tls)
     url = f"http://127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent, done.sent_before) == (attempts, False, False)
     assert server.connections == []
@@ -255,6 +249,6 @@ async def test_an_answer_that_is_lost_behind_a_proxy_was_sent(lab, tls, trusting
     proxy, server = lab.serve(tunnel), lab.serve(script, tls)
     url = f"http://127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
     assert isinstance(done.error, DecodeError)
     assert (done.attempts, done.sent) == (1, True)

@@ -18,16 +18,11 @@ pytestmark = pytest.mark.anyio
 ONE = Throttle(concurrency=1)
 
 
-def fine(_: Response) -> CakeError | None:
-    """Take every answer for a success."""
-    return None
-
-
 async def test_a_call_comes_back_with_its_answer(lab) -> None:
     server = lab.obedient()
     async with aclosing(lab.transport(server)) as transport:
         for _ in range(3):
-            done = await transport.exchange(lab.get, fine, lab.plan())
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
             assert done.response is not None
             assert done.response.status == 200
             assert done.response.body == b"ok"
@@ -41,8 +36,8 @@ async def test_a_call_comes_back_with_its_answer(lab) -> None:
 async def test_the_request_on_the_wire(lab) -> None:
     server = lab.obedient()
     async with aclosing(lab.transport(server)) as transport:
-        await transport.exchange(lab.get, fine, lab.plan())
-        await transport.exchange(lab.form, fine, lab.plan(Effect.SETS))
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+        await transport.exchange(lab.form, lab.fine, lab.plan(Effect.SETS))
     encoded = "canary-K3Y%3C%26%22%3E%2F%2B%25%3D"
     line, *headers = server.requests[0].decode().split("\r\n")
     assert line == f"GET /api/2/invoices.json?api_key={encoded}&row_limit=1 HTTP/1.1"
@@ -63,7 +58,7 @@ async def test_nothing_is_sent_to_a_host_that_refuses(lab) -> None:
     server.close()
     async with aclosing(lab.transport(server)) as transport:
         for effect in Effect:
-            done = await transport.exchange(lab.get, fine, lab.plan(effect))
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
             assert isinstance(done.error, NotSent)
             assert "refused" in str(done.error) or "failed" in str(done.error)
             assert (done.attempts, done.sent, done.sent_before) == (3, False, False)
@@ -72,7 +67,7 @@ async def test_nothing_is_sent_to_a_host_that_refuses(lab) -> None:
 
 async def test_nothing_is_sent_to_a_host_that_does_not_exist(lab) -> None:
     async with aclosing(lab.transport("no-such-host.invalid")) as transport:
-        done = await transport.exchange(lab.get, fine, lab.plan(attempts=1))
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(attempts=1))
     assert isinstance(done.error, NotSent)
 
 
@@ -152,7 +147,7 @@ async def test_an_answer_that_is_not_whole_leaves_the_outcome_open(lab, how, eff
 
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
         assert transport.stats().in_flight == 0
     attempts = 1 if effect is Effect.ONCE else 3
     assert isinstance(done.error, DecodeError)
@@ -173,7 +168,7 @@ async def test_after_a_broken_answer_the_next_call_works(lab, how) -> None:
 
     async with aclosing(lab.transport(lab.serve(script), throttle=ONE)) as transport:
         for attempts in (2, 1):
-            done = await transport.exchange(lab.get, fine, lab.plan())
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
             assert done.response is not None
             assert done.response.body == b"ok"
             assert done.attempts == attempts
@@ -186,7 +181,7 @@ async def test_a_connection_that_ends_on_accept_is_never_taken_for_not_sent(lab)
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
         for _ in range(20):
-            done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
             assert done.error is not None
             assert isinstance(done.error, NotSent) == (not done.sent)
 
@@ -198,10 +193,10 @@ async def test_an_answer_that_does_not_come_is_slow(lab) -> None:
 
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.get, fine, lab.plan(read=0.05))
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(read=0.05))
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (3, True, True)
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE, read=0.05))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE, read=0.05))
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
 
@@ -213,7 +208,7 @@ async def test_the_deadline_ends_what_no_other_time_limit_does(lab) -> None:
             connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
     async with aclosing(lab.transport(lab.serve(script))) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.SETS, total=0.2))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS, total=0.2))
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
         assert transport.stats().in_flight == 0
@@ -261,9 +256,9 @@ async def test_what_lies_behind_an_answer_is_not_taken_for_the_next(lab, answer)
 
     server = lab.serve(script)
     async with aclosing(lab.transport(server, throttle=ONE)) as transport:
-        await transport.exchange(lab.get, fine, lab.plan())
+        await transport.exchange(lab.get, lab.fine, lab.plan())
         for _ in range(2):
-            done = await transport.exchange(lab.get, fine, lab.plan())
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
             assert done.response is not None
             assert done.response.body == b"ok"
             assert done.attempts == 1
@@ -278,7 +273,7 @@ async def test_an_idle_connection_that_was_closed_is_replaced_unseen(lab) -> Non
     server = lab.serve(script)
     async with aclosing(lab.transport(server, throttle=ONE)) as transport:
         for number in range(3):
-            done = await transport.exchange(lab.post, fine, lab.plan(Effect.SETS))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS))
             assert done.response is not None
             assert done.response.body == b"ok"
             # The server closes: wait until it has, so that the close is there to be seen.
@@ -290,7 +285,7 @@ async def test_a_call_that_must_not_be_repeated_goes_over_a_fresh_connection(lab
     server = lab.obedient()
     async with aclosing(lab.transport(server, throttle=ONE)) as transport:
         for effect in (Effect.READ, Effect.ONCE, Effect.SETS, Effect.ONCE):
-            done = await transport.exchange(lab.post, fine, lab.plan(effect))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
             assert done.attempts == 1
             assert done.error is None
     # The read's, the first create's (which the update goes over, too), the second create's.
@@ -307,7 +302,7 @@ async def test_a_body_above_the_cap_is_refused_at_once(lab) -> None:
 
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.get, fine, lab.plan())
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
     assert isinstance(done.error, DecodeError)
     assert "longer than" in str(done.error)
     assert done.attempts == 1
@@ -317,8 +312,8 @@ async def test_each_slot_has_a_connection_of_its_own(lab) -> None:
     server = lab.obedient()
     async with aclosing(lab.transport(server, throttle=Throttle(concurrency=2))) as transport:
         for _ in range(3):
-            await transport.exchange(lab.get, fine, lab.plan(export=True))
-            await transport.exchange(lab.get, fine, lab.plan())
+            await transport.exchange(lab.get, lab.fine, lab.plan(export=True))
+            await transport.exchange(lab.get, lab.fine, lab.plan())
     assert len(server.connections) == 2
 
 
@@ -333,7 +328,7 @@ async def test_redirects_are_not_followed_and_cookies_not_kept(lab) -> None:
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
         for _ in range(2):
-            done = await transport.exchange(lab.get, fine, lab.plan())
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
             assert done.response is not None
             assert done.response.status == 302
             assert "canary" not in repr(done.response)
@@ -349,10 +344,10 @@ async def test_an_illegal_request_is_not_sent(lab) -> None:
         "x", "POST", "/x", headers=(("X-Bad", "a\r\nX-Other: b"),), body=b"", hole_at=0
     )
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(request, fine, lab.plan(Effect.SETS))
+        done = await transport.exchange(request, lab.fine, lab.plan(Effect.SETS))
         assert isinstance(done.error, NotSent)
         assert (done.attempts, done.sent) == (1, False)
-        assert (await transport.exchange(lab.get, fine, lab.plan())).error is None
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
     assert len(server.requests) == 1
 
 
@@ -360,7 +355,7 @@ async def test_a_connection_that_cannot_be_made_in_time_is_not_sent(lab) -> None
     server = lab.obedient()
     timeouts = Timeouts(connect=1e-9)
     async with aclosing(lab.transport(server, timeouts=timeouts)) as transport:
-        done = await transport.exchange(lab.post, fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (3, False)
 
@@ -368,7 +363,7 @@ async def test_a_connection_that_cannot_be_made_in_time_is_not_sent(lab) -> None
 async def test_nothing_is_left_behind(lab) -> None:
     server = lab.obedient()
     transport = lab.transport(server)
-    await transport.exchange(lab.get, fine, lab.plan())
+    await transport.exchange(lab.get, lab.fine, lab.plan())
     await transport.aclose()
     del transport
     gc.collect()  # a socket that was not closed would be an error here

@@ -169,8 +169,10 @@ class Gate:
         self._timed = True
         self._paused_at = now
         self._resume = max(self._resume, now + seconds)
-        self._ramp_left = self._calls.limit
+        # The first one goes when the pause ends; the others follow, on average, within the ramp.
+        self._ramp_left = self._calls.limit - 1
         self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
+        self._ramp_at = _NEVER
         return True
 
     async def _wait(self, lane: _Lane, waiter: _Waiter) -> None:

@@ -1,0 +1,379 @@
+"""Turns: first come, first served; never more than the rate in any window; no slot lost."""
+
+from itertools import count
+
+import anyio
+import pytest
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocake.config import Throttle
+from aiocake.transport._throttle import Gate
+
+pytestmark = pytest.mark.anyio
+
+
+def gate(draw: float = 0.0, **settings: object) -> Gate:
+    return Gate(Throttle(**settings), lambda: draw)  # type: ignore[arg-type] # checked by attrs
+
+
+SIMULATED = pytest.mark.parametrize(
+    "anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})]
+)
+
+
+async def settled() -> None:
+    """Let all other tasks run until they wait."""
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_no_more_at_once_than_there_are_slots() -> None:
+    turns = gate(concurrency=2)
+    first, second = await turns.turn(), await turns.turn()
+    assert {first, second} == {0, 1}
+    got: list[int | None] = []
+
+    async def third() -> None:
+        got.append(await turns.turn())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(third)
+        await settled()
+        assert (turns.in_flight, turns.waiting, got) == (2, 1, [])
+        assert first is not None
+        turns.release(first)
+        await settled()
+        assert (turns.in_flight, turns.waiting, got) == (2, 0, [first])
+
+
+async def test_first_come_first_served() -> None:
+    turns = gate(concurrency=3)
+    order: list[int] = []
+
+    async def call(number: int) -> None:
+        slot = await turns.turn()
+        assert slot is not None
+        order.append(number)
+        await anyio.lowlevel.checkpoint()
+        turns.release(slot)
+
+    slots = [await turns.turn() for _ in range(3)]
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(call, number)
+            await settled()
+        for slot in slots:
+            assert slot is not None
+            turns.release(slot)
+            await settled()
+    # A tick of trio wakes its tasks in random order; within three slots they may swap.
+    assert sorted(order) == list(range(50))
+    assert all(abs(place - number) < 3 for place, number in enumerate(order))
+
+
+async def test_a_newcomer_does_not_overtake() -> None:
+    turns = gate(concurrency=1)
+    slot = await turns.turn()
+    assert slot is not None
+    order: list[str] = []
+
+    async def call(name: str) -> None:
+        slot = await turns.turn()
+        assert slot is not None
+        order.append(name)
+        turns.release(slot)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call, "waiting")
+        await settled()
+        turns.release(slot)  # granted in this moment, though the task has not run yet
+        group.start_soon(call, "newcomer")
+    assert order == ["waiting", "newcomer"]
+
+
+async def test_a_full_queue_turns_away_but_for_those_who_were_in() -> None:
+    turns = gate(concurrency=1, max_waiting=1)
+    slot = await turns.turn()
+    assert slot is not None
+    async with anyio.create_task_group() as group:
+        group.start_soon(turns.turn)
+        await settled()
+        assert await turns.turn() is None
+        with anyio.move_on_after(0):
+            await turns.turn(again=True)
+            pytest.fail("there is no slot")
+        assert turns.waiting == 1
+        turns.release(slot)
+
+
+async def test_a_turn_that_does_not_come_in_time() -> None:
+    turns = gate(concurrency=1)
+    slot = await turns.turn()
+    assert slot is not None
+    assert await turns.turn(within=0.01) is None
+    assert (turns.in_flight, turns.waiting) == (1, 0)
+    turns.release(slot)
+    assert await turns.turn(within=0.01) == slot
+
+
+async def test_exports_have_a_slot_of_their_own() -> None:
+    turns = gate(concurrency=1)
+    assert turns.slots == 2
+    slot, export = await turns.turn(), await turns.turn(export=True)
+    assert (slot, export) == (0, 1)
+    assert await turns.turn(export=True, within=0.01) is None
+    assert slot is not None
+    turns.release(slot)
+    assert await turns.turn() == 0
+    assert export is not None
+    turns.release(export)
+    assert await turns.turn(export=True) == 1
+
+
+@pytest.mark.parametrize("steps", range(6))
+@pytest.mark.parametrize("granted", [False, True])
+async def test_a_cancelled_turn_loses_no_slot(steps: int, granted: bool) -> None:  # noqa: FBT001
+    turns = gate(concurrency=1)
+    slot = await turns.turn()
+    assert slot is not None
+    taken: list[int | None] = []
+    scope = anyio.CancelScope()
+
+    async def cancelled() -> None:
+        with scope:
+            got = await turns.turn()
+            assert got is not None
+            turns.release(got)
+
+    async def behind() -> None:
+        taken.append(await turns.turn())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(cancelled)
+        await settled()
+        group.start_soon(behind)
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        if granted:
+            turns.release(slot)
+        scope.cancel()
+        await settled()
+        if not granted:
+            assert taken == []
+            turns.release(slot)
+    assert taken == [slot]
+    assert (turns.in_flight, turns.waiting) == (1, 0)
+
+
+async def test_hundreds_of_cancelled_turns_lose_no_slot() -> None:
+    turns = gate(concurrency=3)
+
+    async def call() -> None:
+        slot = await turns.turn()
+        assert slot is not None
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            turns.release(slot)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(200):
+            group.start_soon(call)
+        for _ in range(7):
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    assert (turns.in_flight, turns.waiting) == (0, 0)
+    assert {await turns.turn() for _ in range(3)} == {0, 1, 2}
+
+
+# Simulated time
+
+
+@SIMULATED
+async def test_a_pace_is_kept_and_a_burst_allowed() -> None:
+    turns = gate(concurrency=10, rate=2.0, burst=3)
+    start = anyio.current_time()
+    times = []
+    for _ in range(6):
+        slot = await turns.turn()
+        assert slot is not None
+        times.append(anyio.current_time() - start)
+        turns.release(slot)
+    assert times == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5]
+    await anyio.sleep(100)
+    start = anyio.current_time()
+    for _ in range(4):
+        slot = await turns.turn()
+        assert slot is not None
+        turns.release(slot)
+    assert anyio.current_time() - start == 0.5
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.floats(0, 3), st.booleans()), min_size=1, max_size=40),
+    st.integers(1, 4),
+    st.sampled_from([0.5, 1.0, 3.0, 7.0]),
+    st.integers(1, 5),
+)
+def test_never_more_than_the_rate_in_any_window(
+    calls: list[tuple[float, float, bool]],
+    concurrency: int,
+    rate: float,
+    burst: int,
+) -> None:
+    """Calls that come, take and give up at random: at most ``rate * window + burst`` begin."""
+    begun: list[float] = []
+    order: list[int] = []
+    running = 0
+    most = 0
+
+    async def call(turns: Gate, number: int, takes: float, export: bool) -> None:  # noqa: FBT001
+        nonlocal running, most
+        with anyio.move_on_after(takes * 2):
+            slot = await turns.turn(export=export)
+            assert slot is not None
+            begun.append(anyio.current_time())
+            order.append(number)
+            running += 1
+            most = max(most, running)
+            try:
+                await anyio.sleep(takes)
+            finally:
+                running -= 1
+                turns.release(slot)
+
+    async def main() -> None:
+        turns = gate(concurrency=concurrency, rate=rate, burst=burst)
+        async with anyio.create_task_group() as group:
+            for number, (after, takes, export) in enumerate(calls):
+                await anyio.sleep(after)
+                group.start_soon(call, turns, number, takes, export)
+        assert (turns.in_flight, turns.waiting) == (0, 0)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert most <= concurrency + 1
+    for first in range(len(begun)):
+        for last in range(first, len(begun)):
+            window = begun[last] - begun[first]
+            assert last - first + 1 <= window * rate + burst + 1e-6
+
+
+@SIMULATED
+async def test_a_rate_serves_in_order_with_exports_in_between() -> None:
+    turns = gate(concurrency=2, rate=1.0, burst=1)
+    order: list[int] = []
+
+    async def call(number: int) -> None:
+        slot = await turns.turn(export=number % 5 == 4)
+        assert slot is not None
+        order.append(number)
+        turns.release(slot)
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(call, number)
+            await trio.testing.wait_all_tasks_blocked()
+    assert order == list(range(20))
+
+
+@SIMULATED
+async def test_those_who_give_up_do_not_stop_the_clock_for_the_others() -> None:
+    turns = gate(concurrency=4, rate=1.0, burst=1)
+    done: list[int] = []
+
+    async def call(number: int, patience: float) -> None:
+        with anyio.move_on_after(patience):
+            slot = await turns.turn()
+            assert slot is not None
+            turns.release(slot)
+            done.append(number)
+
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for number in range(30):
+            # Each first of the queue, whoever watches the clock, gives up half of the time.
+            group.start_soon(call, number, 0.5 if number % 2 else 1000)
+            await trio.testing.wait_all_tasks_blocked()
+    assert done == [number for number in range(30) if number % 2 == 0]
+    assert anyio.current_time() - start <= 15
+
+
+@SIMULATED
+async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one() -> None:
+    draws = count(1)
+    turns = Gate(Throttle(concurrency=8), lambda: next(draws) % 10 / 10)
+    start = anyio.current_time()
+    assert turns.paused_for() is None
+    assert turns.pause(10.0, since=start, asked=True)
+    assert turns.paused_for() == 10.0
+    times: list[float] = []
+
+    async def call() -> None:
+        slot = await turns.turn()
+        assert slot is not None
+        times.append(anyio.current_time() - start)
+        await anyio.sleep(0.01)
+        turns.release(slot)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(call)
+    assert times[0] == 10.0
+    assert len(set(times[:8])) == 8
+    assert 10.0 < times[7] <= 12.0
+    assert turns.paused_for() is None
+
+
+@SIMULATED
+async def test_many_answers_of_one_congestion_make_one_pause() -> None:
+    turns = gate(concurrency=8)
+    await anyio.sleep(1)
+    sent = anyio.current_time()
+    await anyio.sleep(1)
+    begun = [turns.pause(2.0, since=sent, asked=False) for _ in range(100)]
+    assert begun == [True] + [False] * 99
+    assert turns.paused_for() == 2.0
+    assert not turns.pause(1.0, since=sent, asked=True)
+    assert turns.paused_for() == 2.0
+    assert not turns.pause(5.0, since=sent, asked=True)
+    assert turns.paused_for() == 5.0
+    await anyio.sleep(6)
+    assert not turns.pause(3.0, since=sent, asked=False)  # a late one of the same congestion
+    assert turns.paused_for() is None
+    assert turns.pause(3.0, since=anyio.current_time(), asked=False)
+    assert turns.paused_for() == 3.0
+
+
+@SIMULATED
+async def test_after_a_pause_the_rate_still_counts() -> None:
+    turns = gate(concurrency=4, rate=1.0, burst=1)
+    start = anyio.current_time()
+    turns.pause(5.0, since=start, asked=True)
+    times = []
+    for _ in range(4):
+        slot = await turns.turn()
+        assert slot is not None
+        times.append(anyio.current_time() - start)
+        turns.release(slot)
+    assert times == [5.0, 6.0, 7.0, 8.0]
+
+
+@SIMULATED
+async def test_a_longer_pause_reaches_those_who_already_wait() -> None:
+    turns = gate(concurrency=1)
+    start = anyio.current_time()
+    turns.pause(2.0, since=start, asked=True)
+    times: list[float] = []
+
+    async def call() -> None:
+        slot = await turns.turn()
+        assert slot is not None
+        times.append(anyio.current_time() - start)
+        turns.release(slot)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await anyio.sleep(1)
+        assert turns.pause(4.0, since=anyio.current_time(), asked=True)
+    assert times == [5.0]
