@@ -35,6 +35,7 @@ class Connection:
         self.socket = raw
         #: From 0, in the order in which they were accepted.
         self.number = number
+        self.requests: list[bytes] = []
         self._unread = b""
 
     def request(self) -> bytes:
@@ -53,6 +54,7 @@ class Connection:
                 return b""
         whole = head + b"\r\n\r\n" + self._unread[:length]
         self._unread = self._unread[length:]
+        self.requests.append(whole)
         self.server.requests.append(whole)
         self.server.arrived.set()
         return whole
@@ -181,6 +183,16 @@ class Lab:
                 connection.send(self.ok)
 
         return self.serve(script, tls)
+
+    def slow(self) -> Server:
+        """Start a server that answers only when it is told to, by ``go_on``."""
+
+        def script(connection: Connection) -> None:
+            while connection.request():
+                connection.server.go_on.wait(20)
+                connection.send(self.ok)
+
+        return self.serve(script)
 
     def transport(
         self, to: Server | str, http: AsyncBaseTransport | None = None, **settings: object

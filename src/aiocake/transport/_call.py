@@ -168,21 +168,21 @@ class Call:
         if self.response is not None:  # it was there in time
             return
         self._left()
-        nothing = not (self.sent_before or (self.attempts and self.departure.sent))
         if closed:
             self.error = ClosedError("the client was closed while the call was on its way")
         elif self.phase is Phase.SENDING:
             text = f"no answer within {self.plan.total:g} s"
+            nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
         else:
             self.no_turn(NotSent(f"nothing was sent: no turn within {self.plan.total:g} s"))
 
     def forsake(self) -> None:
         """Its caller was cancelled, and it was cut before it had come to an end."""
-        if self.response is None and (self.error is None or self.phase is Phase.SENDING):
+        if self.response is None and self.error is None:
             self._left()
-            nothing = not (self.sent_before or (self.attempts and self.departure.sent))
             text = "the caller was cancelled"
+            nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else CakeError(text)
 
     def exchange(self) -> Exchange:
@@ -191,10 +191,13 @@ class Call:
             self.response,
             self.error,
             self.attempts,
-            sent=self.attempts > 0 and self.departure.sent,
+            sent=self.departure.sent,
             sent_before=self.sent_before,
             left_at=self.left_at,
         )
+
+    def _nothing_left(self) -> bool:
+        return not (self.sent_before or self.departure.sent)
 
     def _left(self) -> None:
         if self.left_at is None and self.departure.sent:

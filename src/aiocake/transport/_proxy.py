@@ -34,7 +34,6 @@ class Proxy:
             return None
         return self.user.encode(), self.password.reveal().encode()
 
-
     def secrets(self) -> tuple[Secret, ...]:
         """What must not be shown: the password, and before that how it is sent, with the name."""
         password = self.password.reveal()

@@ -1,0 +1,350 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+# ruff: noqa: SIM117 - the transport outlives the group: that is another block
+"""Cancelled at each await, in each way: no slot, connection or task is lost, no outcome either."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+
+from aiocake.config import RetryPolicy, Throttle
+from aiocake.errors import CakeError, NotSent, ServerError
+from aiocake.transport import Exchange, Transport
+from aiocake.values import Effect
+
+pytestmark = pytest.mark.anyio
+
+ONE = Throttle(concurrency=1)
+
+
+class Interrupted:
+    """Runs a coroutine, and calls ``cancel`` each time that it is about to wait, from the first
+    to the last of these waits."""
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, object], waits: range, cancel: Callable[[], object]
+    ) -> None:
+        self._coroutine = coroutine
+        self._waits = waits
+        self._cancel = cancel
+        #: How often it waited.
+        self.waited = 0
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        send: Callable[[], Any] = lambda: self._coroutine.send(None)  # noqa: E731 - replaced below
+        while True:
+            try:
+                wait = send()
+            except StopIteration as stop:
+                return stop.value
+            if self.waited in self._waits:
+                self._cancel()
+            self.waited += 1
+            try:
+                value = yield wait
+            except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
+                send = lambda error=error: self._coroutine.throw(error)  # noqa: E731 - as above
+            else:
+                send = lambda value=value: self._coroutine.send(value)  # noqa: E731 - as above
+
+
+async def interrupted(coroutine, waits: range, *, natively: bool) -> bool:
+    """Whether the coroutine came so far that it was cancelled."""
+    if natively:
+        task = asyncio.current_task()
+        assert task is not None
+        run = Interrupted(coroutine, waits, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await run
+        while task.cancelling():
+            task.uncancel()
+    else:
+        with anyio.CancelScope() as scope:
+            run = Interrupted(coroutine, waits, scope.cancel)
+            await run
+    return run.waited > waits.start
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("natively", [False, True])
+@pytest.mark.parametrize("reused", [False, True])
+async def test_a_call_that_is_cancelled_at_any_await_loses_nothing(  # noqa: PLR0913, PLR0917
+    lab, reused, natively, times, effect, anyio_backend
+) -> None:
+    if natively and anyio_backend == "trio":
+        natively = False  # trio has one way only; the test is the same once more
+    at = 0
+    while True:
+        server = lab.obedient()
+        async with aclosing(lab.transport(server, throttle=ONE)) as transport:
+            if reused:
+                await transport.exchange(lab.get, lab.fine, lab.plan())
+            call = transport.exchange(lab.post, lab.fine, lab.plan(effect))
+            came = await interrupted(call, range(at, at + times), natively=natively)
+            with anyio.fail_after(20):
+                done = await transport.exchange(lab.get, lab.fine, lab.plan())
+            assert done.error is None
+            assert transport.stats().in_flight == transport.stats().waiting == 0
+        server.close()
+        at += 1
+        if not came:
+            break
+    assert at > 3 or effect is not Effect.READ
+    gc.collect()  # what was not closed would be an error here
+
+
+async def test_many_cancelled_at_once_leave_all_slots(lab) -> None:
+    server = lab.obedient()
+    throttle = Throttle(concurrency=3)
+    async with aclosing(lab.transport(server, throttle=throttle)) as transport:
+        for ticks in (1, 5, 20):
+            async with anyio.create_task_group() as group:
+                for number in range(200):
+                    plan = lab.plan(list(Effect)[number % 3])
+                    group.start_soon(transport.exchange, lab.post, lab.fine, plan)
+                for _ in range(ticks):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            with anyio.fail_after(20):
+                for _ in range(6):
+                    done = await transport.exchange(lab.get, lab.fine, lab.plan())
+                    assert done.error is None
+            assert transport.stats().in_flight == transport.stats().waiting == 0
+
+
+class Ledger:
+    """Keeps what it is told of writes whose caller was cancelled."""
+
+    def __init__(self) -> None:
+        self.told: list[Exchange] = []
+        self.finished = anyio.Event()
+
+    async def __call__(self, done: Exchange) -> None:
+        await anyio.lowlevel.checkpoint()  # a database takes its time
+        self.told.append(done)
+        self.finished.set()
+
+
+async def arrived(event: threading.Event) -> None:
+    assert await anyio.to_thread.run_sync(event.wait, 20)
+
+
+@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
+async def test_a_write_that_has_left_is_given_a_grace(lab, effect) -> None:
+    server, ledger = lab.slow(), Ledger()
+    async with aclosing(lab.transport(server)) as transport:
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                with anyio.CancelScope() as scope:
+                    group.start_soon(cancel, scope)
+                    await transport.exchange(lab.post, lab.fine, lab.plan(effect), settled=ledger)
+                # Only when the outcome was told does the cancellation go on.
+                assert scope.cancelled_caught
+                assert len(ledger.told) == 1
+
+            async def cancel(scope: anyio.CancelScope) -> None:
+                await arrived(server.arrived)
+                scope.cancel()
+                server.go_on.set()
+
+            group.start_soon(call)
+        done = ledger.told[0]
+        assert done.response is not None
+        assert done.response.body == b"ok"
+        assert (done.attempts, done.sent) == (1, True)
+        assert transport.stats().in_flight == 0
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+
+
+@pytest.mark.parametrize("grace", [0.0, 0.05])
+@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
+async def test_what_the_grace_does_not_settle_is_told_as_open(lab, effect, grace) -> None:
+    server, ledger = lab.slow(), Ledger()
+    async with aclosing(lab.transport(server, grace=grace)) as transport:
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                await transport.exchange(lab.post, lab.fine, lab.plan(effect), settled=ledger)
+
+            group.start_soon(call)
+            await arrived(server.arrived)
+            group.cancel_scope.cancel()
+        (done,) = ledger.told
+        assert type(done.error) is CakeError
+        assert done.response is None
+        assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
+        assert done.left_at is not None
+        assert transport.stats().in_flight == 0
+    assert len(server.requests) == 1
+
+
+async def test_a_write_that_waits_for_its_turn_is_cancelled_at_once(lab) -> None:
+    server, ledger = lab.slow(), Ledger()
+    async with aclosing(lab.transport(server, throttle=ONE)) as transport:
+        async with anyio.create_task_group() as group:
+            group.start_soon(transport.exchange, lab.get, lab.fine, lab.plan())
+            await arrived(server.arrived)
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as inner:
+
+                    async def call() -> None:
+                        await transport.exchange(
+                            lab.post, lab.fine, lab.plan(Effect.SETS), settled=ledger
+                        )
+
+                    inner.start_soon(call)
+                    await anyio.wait_all_tasks_blocked()
+                    assert transport.stats().waiting == 1
+                    scope.cancel()
+            (done,) = ledger.told
+            assert isinstance(done.error, NotSent)
+            assert (done.attempts, done.sent) == (0, False)
+            assert transport.stats().waiting == 0
+            server.go_on.set()
+    assert len(server.requests) == 1
+
+
+async def test_a_write_that_waits_for_its_next_attempt_gets_none(lab) -> None:
+    requests = 0
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        return httpx.Response(500)
+
+    ledger = Ledger()
+    retry = RetryPolicy(base=1000.0, cap=1000.0)
+    http = httpx.MockTransport(answer)
+    async with aclosing(
+        lab.transport("x.cake.com", http, draw=lambda: 1.0, retry=retry)
+    ) as transport:
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                plan = lab.plan(Effect.SETS, total=5000.0)
+                await transport.exchange(lab.post, lab.check, plan, settled=ledger)
+
+            group.start_soon(call)
+            while not requests:
+                await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    (done,) = ledger.told
+    assert isinstance(done.error, ServerError)
+    assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
+    assert requests == 1
+
+
+async def test_no_further_attempt_follows_within_the_grace(lab) -> None:
+    begun, go_on = anyio.Event(), anyio.Event()
+    requests = 0
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        begun.set()
+        await go_on.wait()
+        return httpx.Response(500)
+
+    ledger = Ledger()
+    async with aclosing(lab.transport("x.cake.com", httpx.MockTransport(answer))) as transport:
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                plan = lab.plan(Effect.SETS)
+                await transport.exchange(lab.post, lab.check, plan, settled=ledger)
+
+            async def cancel() -> None:
+                await begun.wait()
+                scope.cancel()
+                await anyio.wait_all_tasks_blocked()  # the call has seen it
+                go_on.set()
+
+            group.start_soon(cancel)
+            with anyio.CancelScope() as scope:
+                await call()
+    (done,) = ledger.told
+    assert isinstance(done.error, ServerError)
+    assert (done.attempts, done.sent) == (1, True)
+    assert requests == 1
+
+
+async def test_a_second_native_cancellation_does_not_lose_the_outcome(lab, anyio_backend) -> None:
+    if anyio_backend == "trio":
+        pytest.skip("trio has no cancellation that breaks through a shield")
+    server, ledger = lab.slow(), Ledger()
+    async with aclosing(lab.transport(server)) as transport:
+        task = asyncio.ensure_future(
+            transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE), settled=ledger)
+        )
+        await arrived(server.arrived)
+        task.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert not task.done()  # the grace
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ledger.told == []
+        server.go_on.set()
+        with anyio.fail_after(20):
+            await ledger.finished.wait()
+        assert ledger.told[0].response is not None
+    assert len(server.requests) == 1
+
+
+async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) -> None:
+    server = lab.slow()
+
+    async def settled(_: Exchange) -> None:
+        message = "the database is gone"
+        raise RuntimeError(message)
+
+    async with aclosing(lab.transport(server, grace=0.0)) as transport:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def call() -> None:
+                    plan = lab.plan(Effect.SETS)
+                    await transport.exchange(lab.post, lab.fine, plan, settled=settled)
+
+                group.start_soon(call)
+                await arrived(server.arrived)
+                scope.cancel()
+    assert scope.cancelled_caught
+    assert [record.name for record in caplog.records] == ["aiocake"]
+
+
+async def create(lab, transport: Transport, ledger: Ledger, results: list[Exchange]) -> None:
+    plan = lab.plan(Effect.ONCE)
+    results.append(await transport.exchange(lab.post, lab.fine, plan, settled=ledger))
+
+
+async def test_what_was_told_is_what_arrived(lab) -> None:
+    """A write that is cancelled at any moment: never told as not sent when the server has it."""
+    throttle = Throttle(concurrency=2)
+    for ticks in range(40):
+        server, ledger = lab.obedient(), Ledger()
+        async with aclosing(lab.transport(server, throttle=throttle, grace=0.0)) as transport:
+            results: list[Exchange] = []
+            async with anyio.create_task_group() as group:
+                group.start_soon(create, lab, transport, ledger, results)
+                for _ in range(ticks):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+        server.close()
+        told = results + ledger.told
+        if server.requests:
+            assert len(told) == 1
+            assert told[0].sent
+            assert not isinstance(told[0].error, NotSent)
+        for done in told:
+            assert done.sent or isinstance(done.error, NotSent)

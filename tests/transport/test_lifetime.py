@@ -1,0 +1,156 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""Closing, with calls on their way; another event loop; a fork."""
+
+import os
+import threading
+from contextlib import aclosing
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+
+from aiocake.config import Throttle
+from aiocake.errors import ClosedError, WrongLoopError
+from aiocake.transport import Exchange
+from aiocake.values import Effect, Secret
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_use_after_close(lab) -> None:
+    transport = lab.transport(lab.obedient())
+    assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+    await transport.aclose()
+    await transport.aclose()
+    for effect in Effect:
+        with pytest.raises(ClosedError):
+            await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+
+    async def begin(_: object) -> None:
+        pytest.fail("nothing is sent")
+
+    with pytest.raises(ClosedError):
+        await transport.open(lab.get, begin, lab.plan())
+    assert transport.stats().in_flight == 0
+
+
+async def test_a_transport_that_was_never_used_can_be_closed(lab) -> None:
+    transport = lab.transport("x.cake.com")
+    assert transport.stats().paused_until is None
+    await transport.aclose()
+    with pytest.raises(ClosedError):
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_closing_ends_what_is_on_its_way(lab, effect) -> None:
+    server = lab.slow()
+    transport = lab.transport(server, throttle=Throttle(concurrency=1))
+    done: list[Exchange] = []
+
+    async def call() -> None:
+        done.append(await transport.exchange(lab.post, lab.fine, lab.plan(effect)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+        group.start_soon(call)
+        await anyio.wait_all_tasks_blocked()
+        assert (transport.stats().in_flight, transport.stats().waiting) == (1, 1)
+        await transport.aclose()
+    sent, waiting = sorted(done, key=lambda each: not each.sent)
+    assert isinstance(sent.error, ClosedError)
+    assert (sent.attempts, sent.sent) == (1, True)
+    assert isinstance(waiting.error, ClosedError)
+    assert (waiting.attempts, waiting.sent, waiting.left_at) == (0, False, None)
+    assert transport.stats().in_flight == 0
+
+
+async def test_closing_waits_for_the_outcome_of_a_cancelled_write_to_be_told(lab) -> None:
+    server, told = lab.slow(), []
+    transport = lab.transport(server)
+
+    async def settled(done: Exchange) -> None:
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        told.append(done)
+
+    async with anyio.create_task_group() as group:
+        scope = anyio.CancelScope()
+
+        async def call() -> None:
+            with scope:
+                await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE), settled=settled)
+
+        group.start_soon(call)
+        assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+        scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert told == []  # within the grace
+        await transport.aclose()
+        assert isinstance(told[0].error, ClosedError)
+        assert told[0].sent
+
+
+async def test_closing_while_cancelled_closes_all_the_same(lab) -> None:
+    closed = []
+
+    class Http(httpx.MockTransport):
+        async def aclose(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            closed.append(True)
+
+    transport = lab.transport("x.cake.com", Http(lambda _: httpx.Response(200)))
+    await transport.exchange(lab.get, lab.fine, lab.plan())
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await transport.aclose()
+    await transport.aclose()
+    assert closed == [True]
+
+
+async def test_another_event_loop_is_told(lab, anyio_backend) -> None:
+    async with aclosing(lab.transport(lab.obedient())) as transport:
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+        other = "trio" if anyio_backend == "asyncio" else "asyncio"
+        for backend in (anyio_backend, other):
+
+            def elsewhere(backend: str = backend) -> None:
+                anyio.run(use, backend=backend)
+
+            async def use() -> None:
+                for effect in Effect:
+                    with pytest.raises(WrongLoopError, match="loop"):
+                        await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+                with pytest.raises(WrongLoopError):
+                    await transport.aclose()
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            await anyio.to_thread.run_sync(thread.join)
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+
+
+async def test_another_process_is_told(lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with aclosing(lab.transport(lab.obedient())) as transport:
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(WrongLoopError, match="process"):
+                await transport.exchange(lab.get, lab.fine, lab.plan())
+
+
+async def test_two_clients_do_not_mix_their_keys(lab) -> None:
+    server = lab.obedient()
+    async with (
+        aclosing(lab.transport(server, key=Secret("first-key"))) as one,
+        aclosing(lab.transport(server, key=Secret("second-key"))) as two,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(20):
+            group.start_soon(one.exchange, lab.get, lab.fine, lab.plan())
+            group.start_soon(two.exchange, lab.get, lab.fine, lab.plan())
+    for connection in server.connections:
+        assert len({b"first-key" in request for request in connection.requests}) == 1
+    assert sum(b"first-key" in request for request in server.requests) == 20
