@@ -11,6 +11,7 @@ import weakref
 import anyio
 import pytest
 import trio
+
 from aiocake import _tasks
 from aiocake._tasks import JobCancelled, start
 

@@ -1,10 +1,11 @@
 """A server of one list, with what CAKE's documents disagree on and what may happen meanwhile."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 import attrs
 import pytest
+
 from aiocake.bulk import Pager
 
 
@@ -21,8 +22,8 @@ class Answer:
 class Server:
     """A list of row ids.
 
-    ``total`` is "right", "missing", "page" (the count of the page itself) or a number by which it
-    is wrong. ``shorten(start, limit)`` is how many rows a page has, ``fail(start)`` its error, if any.
+    ``total`` is "right", "missing", "page" (the count of the page itself) or by how many rows it
+    is wrong. ``shorten(start, limit)`` is how many rows a page has, ``fail(start)`` its error.
     ``changes`` are applied one by one, each before the answer of that number (from 0).
     ``delays`` are how many turns of the event loop the answer of a request waits, cyclically.
     """
@@ -36,7 +37,7 @@ class Server:
     shorten: Callable[[int, int], int] = lambda _, row_limit: row_limit
     fail: Callable[[int], Exception | None] = lambda _: None
     changes: dict[int, Callable[[list[int]], None]] = attrs.field(factory=dict)
-    delays: tuple[int, ...] = (0,)
+    delays: Sequence[int] = (0,)
     requests: list[tuple[int, int]] = attrs.field(factory=list)
     answers: list[Answer] = attrs.field(factory=list)
     active: int = 0

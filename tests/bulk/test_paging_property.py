@@ -2,25 +2,33 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
-from aiocake.errors import ConsistencyError, ListChanged
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocake.errors import ConsistencyError, ListChanged
+
 Change = Callable[[list[int]], None]
+MakeServer = Callable[..., Any]
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 sizes = st.integers(0, 60)
-row_limits = st.integers(1, 12)
-limits = st.integers(1, 4)
-delays = st.lists(st.integers(0, 4), min_size=1, max_size=7).map(tuple)
-first_rows = st.sampled_from([0, 1])
-caps = st.none() | st.integers(1, 12)
+options = st.fixed_dictionaries({"row_limit": st.integers(1, 12), "limit": st.integers(1, 4)})
+caps = st.integers(1, 12)
 # Pages of one row cannot share one: where a server gives no more, the count is all there is.
-caps_that_leave_a_seam = st.none() | st.integers(2, 12)
+caps_that_leave_a_seam = st.integers(2, 12)
+
+
+def dialects(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    always = {
+        "first_row": st.sampled_from([0, 1]),
+        "delays": st.lists(st.integers(0, 4), min_size=1, max_size=7),
+    }
+    return st.fixed_dictionaries(always | fields)
 
 
 def remove(at: int, rows: list[int]) -> None:
@@ -57,7 +65,11 @@ def changes(of: st.SearchStrategy[Change], most: int) -> st.SearchStrategy[dict[
     return st.dictionaries(st.integers(0, 40), of, max_size=most)
 
 
-def read(server, backend: str, **options: int) -> tuple[list[int], Exception | None]:  # noqa: ANN001 - the fixture's class
+def read(
+    server: Any,  # noqa: ANN401 - the fixture's class
+    backend: str,
+    options: dict[str, int],
+) -> tuple[list[int], Exception | None]:
     async def main() -> tuple[list[int], Exception | None]:
         rows: list[int] = []
         try:
@@ -73,7 +85,11 @@ def read(server, backend: str, **options: int) -> tuple[list[int], Exception | N
     return anyio.run(main, backend=backend)
 
 
-def check(server, rows: list[int], error: Exception | None) -> None:  # noqa: ANN001 - the fixture's class
+def check(
+    server: Any,  # noqa: ANN401 - the fixture's class
+    rows: list[int],
+    error: Exception | None,
+) -> None:
     assert len(rows) == len(set(rows)), "a row was given twice"
     if error is None:
         assert server.always <= set(rows), "a quiet short list"
@@ -84,80 +100,83 @@ def check(server, rows: list[int], error: Exception | None) -> None:  # noqa: AN
 @BACKENDS
 @given(
     size=sizes,
-    row_limit=row_limits,
-    limit=limits,
-    first_row=first_rows,
-    cap=caps,
-    total=st.sampled_from(["right", "missing"]),
-    delays=delays,
+    dialect=dialects(cap=st.none() | caps, total=st.sampled_from(["right", "missing"])),
+    options=options,
 )
-def test_a_list_that_holds_still_is_read_once_in_order(  # noqa: PLR0913 - what servers differ in
-    make_server, backend, size, row_limit, limit, first_row, cap, total, delays
+def test_a_list_that_holds_still_is_read_once_in_order(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
-    server = make_server(size, first_row=first_row, cap=cap, total=total, delays=delays)
-    rows, error = read(server, backend, row_limit=row_limit, limit=limit)
+    server = make_server(size, **dialect)
+    rows, error = read(server, backend, options)
     assert error is None
     assert rows == server.rows
     assert "walked again" not in server.told()
-    page = min(max(row_limit, 2), cap or row_limit + 1)
-    pages = size // max(page - 1, 1) + 1
-    spare = 4 if total == "right" else 4 + min(2 * limit, pages)
-    assert len(server.requests) <= pages + spare
+    asked, limit = max(options["row_limit"], 2), options["limit"]
+    pages = size // max(min(asked, dialect["cap"] or asked) - 1, 1) + 1
+    beyond = 0 if dialect["total"] == "right" else min(2 * limit, pages)
+    assert len(server.requests) <= pages + 4 + beyond
     assert server.most_active <= limit
 
 
 @BACKENDS
 @given(
     size=sizes,
-    row_limit=row_limits,
-    limit=limits,
-    first_row=first_rows,
-    cap=caps_that_leave_a_seam,
-    total=st.sampled_from(["right", "missing"]),
-    delays=delays,
-    changes=changes(comings_and_goings, 40),
+    dialect=dialects(
+        cap=st.none() | caps_that_leave_a_seam,
+        total=st.sampled_from(["right", "missing"]),
+        changes=changes(comings_and_goings, 40),
+    ),
+    options=options,
 )
-def test_rows_that_come_and_go(  # noqa: PLR0913 - what servers differ in
-    make_server, backend, size, row_limit, limit, first_row, cap, total, delays, changes
+def test_rows_that_come_and_go(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
-    server = make_server(
-        size, first_row=first_row, cap=cap, total=total, delays=delays, changes=changes
-    )
-    check(server, *read(server, backend, row_limit=row_limit, limit=limit))
+    server = make_server(size, **dialect)
+    check(server, *read(server, backend, options))
 
 
 @BACKENDS
 @given(
     size=sizes,
-    row_limit=row_limits,
-    limit=limits,
-    first_row=first_rows,
-    cap=caps,
-    delays=delays,
-    changes=changes(moves, 40),
+    dialect=dialects(cap=st.none() | caps, changes=changes(moves, 40)),
+    options=options,
 )
-def test_rows_that_trade_places(  # noqa: PLR0913 - what servers differ in
-    make_server, backend, size, row_limit, limit, first_row, cap, delays, changes
+def test_rows_that_trade_places(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
-    server = make_server(size, first_row=first_row, cap=cap, delays=delays, changes=changes)
-    check(server, *read(server, backend, row_limit=row_limit, limit=limit))
+    server = make_server(size, **dialect)
+    check(server, *read(server, backend, options))
 
 
 @BACKENDS
 @given(
     size=sizes,
-    row_limit=row_limits,
-    limit=limits,
-    first_row=first_rows,
-    cap=caps_that_leave_a_seam,
-    delays=delays,
-    changes=changes(removals | insertions | moves, 2),
+    dialect=dialects(
+        cap=st.none() | caps_that_leave_a_seam, changes=changes(removals | insertions | moves, 2)
+    ),
+    options=options,
 )
-def test_any_two_changes_are_survived(  # noqa: PLR0913 - what servers differ in
-    make_server, backend, size, row_limit, limit, first_row, cap, delays, changes
+def test_any_two_changes_are_survived(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
-    server = make_server(size, first_row=first_row, cap=cap, delays=delays, changes=changes)
-    rows, error = read(server, backend, row_limit=row_limit, limit=limit)
+    server = make_server(size, **dialect)
+    rows, error = read(server, backend, options)
     check(server, rows, error)
     assert not isinstance(error, ListChanged), "the third walk at the latest held still"
 
@@ -165,46 +184,30 @@ def test_any_two_changes_are_survived(  # noqa: PLR0913 - what servers differ in
 @BACKENDS
 @given(
     size=sizes,
-    row_limit=row_limits,
-    limit=limits,
-    first_row=first_rows,
-    cap=caps_that_leave_a_seam,
-    total=st.just("page") | st.integers(-60, 60).filter(bool),
-    ignores_start=st.booleans(),
-    ignores_limit=st.booleans(),
-    delays=delays,
-    changes=changes(comings_and_goings | moves, 3),
+    dialect=dialects(
+        cap=st.none() | caps_that_leave_a_seam,
+        total=st.just("page") | st.integers(-60, 60).filter(bool),
+        ignores_start=st.booleans(),
+        ignores_limit=st.booleans(),
+        changes=changes(comings_and_goings | moves, 3),
+    ),
+    options=options,
 )
-def test_a_server_that_is_wrong(  # noqa: PLR0913 - what servers differ in
-    make_server,
-    backend,
-    size,
-    row_limit,
-    limit,
-    first_row,
-    cap,
-    total,
-    ignores_start,
-    ignores_limit,
-    delays,
-    changes,
+def test_a_server_that_is_wrong(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
-    server = make_server(
-        size,
-        first_row=first_row,
-        cap=cap,
-        total=total,
-        ignores_start=ignores_start,
-        ignores_limit=ignores_limit,
-        delays=delays,
-        changes=changes,
-    )
-    rows, error = read(server, backend, row_limit=row_limit, limit=limit)
-    asked = max(row_limit, 2)
+    server = make_server(size, **dialect)
+    rows, error = read(server, backend, options)
+    asked = max(options["row_limit"], 2)
     first = [answer for answer in server.answers if answer.start_at_row == 0][-1]
     # Not as many rows as asked, and just these are called the total: nothing shows that it is not.
     if not len(first.items) == first.total_rows != asked:
         check(server, rows, error)
-    step = max(min(asked, cap or asked) - 1, 1)
-    most_rows = size + 3 + (total if isinstance(total, int) and total > 0 else 0)
-    assert len(server.requests) <= 5 * (2 * (most_rows // step + 3) + 2 * limit)
+    too_many = dialect["total"] if isinstance(dialect["total"], int) else 0
+    step = max(min(asked, dialect["cap"] or asked) - 1, 1)
+    pages = (size + 3 + max(too_many, 0)) // step + 3
+    assert len(server.requests) <= 5 * (2 * pages + 2 * options["limit"])

@@ -5,9 +5,10 @@ import tracemalloc
 from collections.abc import Iterable
 
 import pytest
-from aiocake.bulk._seen import Seen
 from hypothesis import given
 from hypothesis import strategies as st
+
+from aiocake.bulk._seen import Seen
 
 near = st.integers(0, 200) | st.integers(65_500, 65_600)
 anywhere = st.integers(-(2**33), 2**33)
@@ -28,7 +29,7 @@ def test_few_and_many_numbers_side_by_side(order: str) -> None:
     if order == "down":
         numbers.reverse()
     if order == "mixed":
-        random.Random(1).shuffle(numbers)
+        random.Random(1).shuffle(numbers)  # noqa: S311 - no secret
     seen = Seen()
     assert all(seen.add(number) for number in numbers)
     assert not any(seen.add(number) for number in numbers)
@@ -51,5 +52,5 @@ def test_numbers_in_sequence_take_hardly_any_room() -> None:
 
 
 def test_scattered_numbers_take_little_room() -> None:
-    numbers = random.Random(1).sample(range(2**31), 200_000)
+    numbers = random.Random(1).sample(range(2**31), 200_000)  # noqa: S311 - no secret
     assert _size(numbers) < 10_000_000

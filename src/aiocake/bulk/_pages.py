@@ -125,18 +125,18 @@ class Pages(Reader[FreshPage[T]]):
         self._turn = anyio.Lock()
 
     async def __anext__(self) -> FreshPage[T]:
-        async with self._turn:
-            try:
+        try:
+            async with self._turn:
                 page = await self._next()
-            except JobCancelled:
-                raise self._error(ClosedError("the list was closed while it was read")) from None
-            except Exception:
-                await self.aclose()
-                raise
-            except BaseException:
-                self._closed = True
-                self._ahead.drop()
-                raise
+        except JobCancelled:
+            raise self._error(ClosedError("the list was closed while it was read")) from None
+        except Exception:
+            await self.aclose()
+            raise
+        except BaseException:
+            self._closed = True
+            self._ahead.drop()
+            raise
         if page is None:
             raise StopAsyncIteration
         return page
