@@ -20,6 +20,12 @@ class OpenEnum(StrEnum):
     :attr:`known` is False.
     """
 
+    def __init_subclass__(cls) -> None:
+        # "Paid" is as common as "paid", and to find it by _missing_ takes a microsecond.
+        for member in cls:
+            for spelling in (member.value.title(), member.value.upper()):
+                cls._value2member_map_.setdefault(spelling, member)
+
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):

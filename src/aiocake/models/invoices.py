@@ -10,7 +10,9 @@ from aiocake.models._enums import InvoiceKind, InvoiceStatus
 __all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]
 
 
-@attrs.frozen(kw_only=True)
+# Without a slot for weak references, which would cost each of many thousand rows eight bytes and
+# keep a decoder from laying out rows before it fills them.
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class Invoice:
     """A row of the list of invoices.
 

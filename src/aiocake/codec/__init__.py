@@ -1,0 +1,66 @@
+"""Between arguments and bytes: encode a call, check its answer, decode a success.
+
+Three pure functions, and one file for each format that they read or write. What an operation takes
+and answers stands in its :class:`~aiocake._operation.Operation`; nothing here knows any endpoint,
+the key, or the network.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from aiocake._operation import Api, Operation
+from aiocake._wire import Request, Response
+from aiocake.codec import _asmx_form, _asmx_get, _soap, _v2
+from aiocake.codec._arguments import checked
+from aiocake.codec._body import Format, format_of
+from aiocake.codec._check import OK, check
+from aiocake.codec._decode import decode
+from aiocake.codec._faults import fault_of
+from aiocake.values import Binding, Effect
+
+__all__ = ["applied_likely", "check", "decode", "encode", "fault_of"]
+
+T = TypeVar("T")
+
+_BINDINGS: Final[Mapping[Binding, Callable[[Operation[object], Mapping[str, object]], Request]]] = {
+    Binding.GET: _asmx_get.request,
+    Binding.POST: _asmx_form.request,
+    Binding.SOAP11: lambda operation, given: _soap.request(operation, given, _soap.SOAP11),
+    Binding.SOAP12: lambda operation, given: _soap.request(operation, given, _soap.SOAP12),
+}
+
+
+def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
+    """The request of a call, with a hole for the key.
+
+    Args:
+        operation: The operation.
+        arguments: By name; SKIP is as good as not given.
+        binding: The form of a v1 call. One that must not be repeated goes by SOAP 1.2 in place
+            of GET, which proxies repeat and cache. v2 has one form only.
+
+    Returns:
+        The request.
+
+    Raises:
+        ArgumentError: Names every argument that is missing, unknown or cannot be sent.
+    """
+    plain: Operation[Any] = operation
+    given = checked(plain, arguments)
+    if plain.api is Api.V2:
+        return _v2.request(plain, given)
+    if binding is Binding.GET and plain.effect_of(given) is Effect.ONCE:
+        binding = Binding.SOAP12
+    return _BINDINGS[binding](plain, given)
+
+
+def applied_likely(response: Response) -> bool:
+    """Whether an answer that cannot be read is most likely one to a write that was carried out.
+
+    Args:
+        response: The answer.
+
+    Returns:
+        True of a 200 that is no page of HTML: login and help pages are, and did nothing.
+    """
+    return response.status in OK and format_of(response.body) is not Format.HTML

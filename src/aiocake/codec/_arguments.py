@@ -1,0 +1,94 @@
+"""What may be sent: every argument is checked before anything is, and all that is wrong is said.
+
+ASP.NET takes a great deal without a word: an amount with a comma is a hundred times as much, a
+date is read month first, a misspelt element becomes a zero, and the answer is "success". So what
+could be read in two ways does not leave.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from aiocake._operation import Api, Kind, Operation, Parameter
+from aiocake.codec import _values
+from aiocake.errors import ArgumentError, Problem
+from aiocake.values import ANY, ERASE, SKIP
+
+__all__ = ["SKIPPABLE", "checked"]
+
+#: What v1 has a way to leave alone: every parameter of it is sent on each call.
+SKIPPABLE: Final = frozenset({Kind.TEXT, Kind.BYTE, Kind.BOOL, Kind.MODIFIED_DATE, Kind.ROW})
+
+_NONE: Final = "None is not taken: leave the argument out, or give SKIP"
+
+
+def checked(operation: Operation[object], arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments that were given, when all of them may be sent.
+
+    Args:
+        operation: The operation.
+        arguments: By name; SKIP is as good as not given.
+
+    Returns:
+        The arguments without those that are SKIP.
+
+    Raises:
+        ArgumentError: Names every argument that is missing, unknown or cannot be sent, or, when
+            there is none, whatever does not fit together.
+    """
+    given = {name: value for name, value in arguments.items() if value is not SKIP}
+    table = {parameter.name: parameter for parameter in operation.parameters}
+    problems = [_unknown(name, table) for name in given if name not in table]
+    for parameter in operation.parameters:
+        reason = _reason(operation.api, parameter, given)
+        if reason is not None:
+            problems.append(Problem(parameter.name, reason))
+    if not problems:
+        found = (rule(given) for rule in operation.rules)
+        problems = [problem for problem in found if problem is not None]
+    if problems:
+        raise ArgumentError(*problems)
+    return given
+
+
+def _unknown(name: str, table: Mapping[str, Parameter]) -> Problem:
+    near = difflib.get_close_matches(name, table, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Problem(name, f"there is no such argument{hint}")
+
+
+def _reason(api: Api, parameter: Parameter, given: Mapping[str, object]) -> str | None:
+    if parameter.name not in given:
+        needed = parameter.required or (api is Api.V1 and parameter.kind not in SKIPPABLE)
+        return "is required" if needed else None
+    value = given[parameter.name]
+    if value is None:
+        return _NONE
+    if value is ERASE:
+        return None if parameter.erasable else "cannot be erased"
+    if value is ANY:
+        return None if parameter.anything else "ANY is not taken here: leave the argument out"
+    if api is Api.V1 and parameter.kind in _OF_V1:
+        return _CHECKS[parameter.kind](value, parameter) or _OF_V1[parameter.kind](value)
+    return _CHECKS[parameter.kind](value, parameter)
+
+
+_Check = Callable[[object, Parameter], str | None]
+
+_CHECKS: Final[Mapping[Kind, _Check]] = {
+    Kind.ID: lambda value, _: _values.whole(value, 1, _values.MAX_INT),
+    Kind.ROW: lambda value, its: _values.whole(value, 0, its.limit or _values.MAX_INT),
+    Kind.BYTE: lambda value, its: _values.byte(value, anything=its.anything),
+    Kind.TEXT: lambda value, its: _values.text(value, its.limit),
+    Kind.MONEY: lambda value, _: _values.money(value),
+    Kind.DATE: lambda value, _: _values.day(value),
+    Kind.MODIFIED_DATE: lambda value, _: _values.day(value),
+    Kind.MOMENT: lambda value, _: _values.moment(value),
+    Kind.BOOL: lambda value, _: _values.boolean(value),
+    Kind.CHOICE: lambda value, its: _values.choice(value, its.choices),
+}
+_OF_V1: Final[Mapping[Kind, Callable[[object], str | None]]] = {
+    Kind.TEXT: _values.v1_text,
+    Kind.DATE: _values.v1_day,
+    Kind.MODIFIED_DATE: _values.v1_day,
+}

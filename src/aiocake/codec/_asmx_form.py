@@ -1,0 +1,23 @@
+"""v1 by form: the parameters of a GET, in the body of a POST."""
+
+from collections.abc import Mapping
+
+from aiocake._operation import Operation
+from aiocake._wire import Hole, Request
+from aiocake.codec._asmx_get import pairs
+from aiocake.codec._v2 import KEY
+
+__all__ = ["request"]
+
+
+def request(operation: Operation[object], arguments: Mapping[str, object]) -> Request:
+    """The request of a v1 call by POST of a form."""
+    return Request(
+        operation.name,
+        "POST",
+        f"{operation.path}/{operation.call}",
+        headers=(("Content-Type", "application/x-www-form-urlencoded"),),
+        body=(KEY + pairs(operation, arguments)).encode("ascii"),
+        hole=Hole.FORM,
+        hole_at=len(KEY),
+    )

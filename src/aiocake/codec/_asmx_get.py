@@ -1,0 +1,47 @@
+"""v1 by GET: parameters in the query."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiocake._operation import Operation
+from aiocake._wire import Hole, Request
+from aiocake.codec._asmx import refuse_markup, sent
+from aiocake.codec._v2 import KEY, query
+from aiocake.values import ERASE, Effect
+
+__all__ = ["pairs", "request"]
+
+#: IIS refuses longer ones: ``maxQueryString`` of its request filtering is 2048 by default.
+_QUERY_LIMIT: Final = 2048
+#: By GET and form nothing can be null; CAKE's pages give this text as the one that erases.
+_ERASES: Final = "NULL"
+
+
+def request(operation: Operation[object], arguments: Mapping[str, object]) -> Request:
+    """The request of a v1 call by GET; a call that writes asks caches to keep out of it."""
+    reads = operation.effect_of(arguments) is Effect.READ
+    return Request(
+        operation.name,
+        "GET",
+        f"{operation.path}/{operation.call}",
+        query=KEY + pairs(operation, arguments),
+        headers=() if reads else (("Cache-Control", "no-store"),),
+        hole=Hole.QUERY,
+        hole_at=len(KEY),
+        query_limit=_QUERY_LIMIT,
+    )
+
+
+def pairs(operation: Operation[object], arguments: Mapping[str, object]) -> str:
+    """All parameters, percent-encoded, as query and form have them behind the key.
+
+    Raises:
+        ArgumentError: A text cannot be sent in this way.
+    """
+    refuse_markup(operation, arguments)
+    return query(
+        {
+            each.name: _ERASES if each.text is ERASE else each.text
+            for each in sent(operation, arguments)
+        }
+    )

@@ -1,0 +1,173 @@
+"""What the body of an answer is, by its bytes: the content type is often wrong, or of HTML.
+
+And what it holds, whatever it is written in: the record that says how the call went, by name.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from html import unescape
+from typing import Final, TypeAlias, TypeGuard
+
+import attrs
+
+from aiocake.codec import _json
+from aiocake.codec._faults import TEXTS, said
+from aiocake.codec._xml import Element, parse
+from aiocake.errors import DecodeError
+
+__all__ = ["Format", "Record", "Told", "as_text", "format_of", "is_object", "read", "told"]
+
+_START: Final = 1024
+_READ_AS_TEXT: Final = 1 << 16
+_HTML: Final = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_SPACE: Final = b" \t\r\n"
+
+
+class Format(Enum):
+    """What a body is written in."""
+
+    EMPTY = "nothing"
+    JSON = "JSON"
+    XML = "XML"
+    HTML = "a page of HTML"
+    TEXT = "plain text"
+
+
+def format_of(body: bytes) -> Format:
+    """What a body seems to be written in, by how it begins."""
+    start = body[:_START].removeprefix(_json.BOM).lstrip(_SPACE)
+    if not start:
+        return Format.TEXT if body.strip(_SPACE) else Format.EMPTY
+    if start[:1] == b"<":
+        return Format.HTML if _HTML.search(start) else Format.XML
+    return Format.JSON if start[:1] in b'{["' or start[:4] == b"null" else Format.TEXT
+
+
+@attrs.frozen
+class Told:
+    """What an answer says of the call itself.
+
+    Attributes:
+        done: Whether it says that the call was carried out; None when it does not say.
+        message: Its text; empty when it has none.
+        fault: The code of a SOAP Fault; None when it is none.
+    """
+
+    done: bool | None = None
+    message: str = ""
+    fault: str | None = None
+
+
+Record: TypeAlias = Mapping[str, object] | Element
+
+
+def read(body: bytes, *, payloads: bool = False) -> Record:
+    """The record that a body holds: an object of JSON, or the element around its fields.
+
+    Args:
+        body: The body.
+        payloads: Whether an error may show values.
+
+    Raises:
+        DecodeError: It holds neither.
+    """
+    form = format_of(body)
+    if form is Format.XML:
+        return _inside(parse(body))
+    if form is not Format.JSON:
+        message = f"{form.value} in place of an answer"
+        raise DecodeError(message)
+    value = _json.parse(body, payloads=payloads)
+    # ASP.NET's way to answer a call whose request was JSON.
+    if is_object(value) and "d" in value:
+        value = value["d"]
+    if isinstance(value, str):
+        return {"message": value}
+    if not is_object(value):
+        message = "JSON that is no object"
+        raise DecodeError(message)
+    return value
+
+
+def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
+    """Whether a value of JSON is an object."""
+    return isinstance(value, Mapping)
+
+
+def _inside(root: Element) -> Element:
+    """Of an envelope what is in its body: a fault, or the result inside of the response."""
+    if root.name != "Envelope":
+        return root
+    body = root.find("Body")
+    first = body.children[0] if body is not None and body.children else None
+    if first is None:
+        message = "an envelope without an answer"
+        raise DecodeError(message)
+    return first.children[0] if first.name != "Fault" and len(first.children) == 1 else first
+
+
+def told(record: Record) -> Told:
+    """What an answer says of the call itself.
+
+    Raises:
+        DecodeError: It says it in a way that is neither yes nor no.
+    """
+    if isinstance(record, Element):
+        return _told_by_xml(record)
+    inner = record.get("response")
+    layers = [record, inner] if is_object(inner) else [record]
+    words = [word for layer in layers for word in _words(layer)]
+    texts = [text for layer in layers if (text := said({n: layer.get(n) for n in TEXTS}))]
+    return Told(all(words) if words else None, texts[0] if texts else "")
+
+
+def _words(layer: Mapping[str, object]) -> Iterator[bool]:
+    status, success = layer.get("request_status"), layer.get("success")
+    if status is not None:
+        yield _text(status, "request_status").casefold() == "success"
+    if success is not None:
+        yield success if isinstance(success, bool) else _yes(_text(success, "success"))
+
+
+def _text(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        message = "a value is not a text"
+        raise DecodeError(message, path=path)
+    return value
+
+
+def _yes(text: str) -> bool:
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.strip().casefold()]
+    except KeyError:
+        message = "a value is neither true nor false"
+        raise DecodeError(message, path="success") from None
+
+
+def _told_by_xml(element: Element) -> Told:
+    if element.name == "Fault":
+        code, text = element.find("faultcode"), element.find("faultstring")
+        if code is None:
+            code, text = _below(element, "Code", "Value"), _below(element, "Reason", "Text")
+        return Told(done=False, message=_text_of(text), fault=_text_of(code))
+    if not element.children:
+        # Some look-ups say no by a single text.
+        return Told(message=_text_of(element))
+    success = element.find("success")
+    done = None if success is None else _yes(_text_of(success))
+    return Told(done, _text_of(element.find("message")))
+
+
+def _below(element: Element, outer: str, inner: str) -> Element | None:
+    found = element.find(outer)
+    return None if found is None else found.find(inner)
+
+
+def _text_of(element: Element | None) -> str:
+    return "" if element is None else element.text or ""
+
+
+def as_text(body: bytes) -> str:
+    """The beginning of a body as text: ASP.NET escapes it for HTML, in plain text as well."""
+    return unescape(body[:_READ_AS_TEXT].decode("utf-8", "replace"))

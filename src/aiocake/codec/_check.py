@@ -1,0 +1,181 @@
+"""Whether an answer is a no, and which: in any status, and in the body of a 200.
+
+Three layers say no: CAKE (a 200 whose ``success`` is false or whose ``request_status`` is not
+Success), ASP.NET (a 500 with its own text, or a SOAP Fault), and IIS or the network between (HTML,
+or nothing). So neither the status nor the body is judged alone. A write is done only where the
+answer says so in as many words.
+"""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiocake._operation import Api, Operation, Shape
+from aiocake._wire import Response
+from aiocake.codec._body import Format, Told, as_text, format_of, read, told
+from aiocake.codec._faults import hidden, is_binders, kind_of, short, soap_kind
+from aiocake.codec._snippet import snippet
+from aiocake.errors import (
+    ApiError,
+    AuthenticationError,
+    CakeError,
+    DecodeError,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    ServerError,
+)
+from aiocake.values import Effect
+
+__all__ = ["OK", "about", "check", "error_of"]
+
+#: All else of 2xx says that something else than usual was done.
+OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
+_ERRORS: Final = range(400, 600)
+#: How a page of a list begins on the server that says first how the call went.
+_PLAIN_SUCCESS: Final = re.compile(rb'\s*\{\s*"request_status"\s*:\s*"(?i:success)"\s*[,}]')
+
+
+def check(
+    operation: Operation[Any],
+    response: Response,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    payloads: bool = False,
+) -> CakeError | None:
+    """The error that an answer holds.
+
+    Args:
+        operation: The operation that was called.
+        response: The answer.
+        arguments: What it was called with: errors hide what of it the server repeats.
+        payloads: Whether errors may show names, notes and amounts.
+
+    Returns:
+        None of a success, which :func:`aiocake.codec.decode` may read.
+    """
+    if response.status in OK:
+        if operation.shape is Shape.PAGE and _PLAIN_SUCCESS.match(response.body):
+            # The reading of the page looks at the rest.
+            return None
+        silent = operation.effect is Effect.READ and operation.api is Api.V1
+        found = _of_success(response, may_be_silent=silent, payloads=payloads)
+    else:
+        found = error_of(response, payloads=payloads)
+    if isinstance(found, ApiError) and not payloads:
+        found.message = hidden(found.message, operation, arguments or {})
+        found.args = (found.message,)
+    return found
+
+
+def _of_success(response: Response, *, may_be_silent: bool, payloads: bool) -> CakeError | None:
+    try:
+        what = told(read(response.body, payloads=payloads))
+    except DecodeError as error:
+        return about(error, response, payloads=payloads)
+    if what.done:
+        return None
+    if what.fault is not None:
+        return _fault(what, response.status)
+    if what.done is False or kind_of(what.message) is not ApiError:
+        return _said_no(what.message, response.status)
+    if may_be_silent:
+        return None
+    message = "the answer does not say whether the call was carried out"
+    return about(DecodeError(message), response, payloads=payloads)
+
+
+def error_of(response: Response, *, payloads: bool = False) -> CakeError:
+    """The error that an answer with a status other than 200 and 201 is."""
+    status = response.status
+    if status not in _ERRORS:
+        message = (
+            f"a redirect (status {status}), which is not followed"
+            if status in range(300, 400)
+            else f"an answer with the status {status}"
+        )
+        return about(DecodeError(message), response, payloads=payloads)
+    form, what = _what_it_says(response.body)
+    if what.fault is not None and status not in {429, 503}:
+        return _fault(what, status)
+    if status == HTTPStatus.NOT_FOUND and form is not Format.JSON:
+        if kind_of(what.message) is not ApiError:
+            return _said_no(what.message, status)
+        message = f"{form.value} with the status 404, which is no word of CAKE's"
+        return about(DecodeError(message), response, payloads=payloads)
+    kind = _kind(status, what.message, form, response.body)
+    return kind(short(what.message) or _phrase(status), status=status)
+
+
+def _kind(status: int, message: str, form: Format, body: bytes) -> type[ApiError]:
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return RateLimited
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServerError
+    known = kind_of(message) if form in {Format.JSON, Format.XML} else ApiError
+    if known is not ApiError:
+        return known
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        binders = form in {Format.TEXT, Format.HTML} and is_binders(
+            as_text(body), anywhere=form is Format.HTML
+        )
+        return RequestRejected if binders else ServerError
+    return _BY_STATUS.get(status, RequestRejected)
+
+
+_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.NOT_FOUND: NotFound,
+}
+
+
+def _what_it_says(body: bytes) -> tuple[Format, Told]:
+    """What the body of an error says, where it can be read."""
+    form = format_of(body)
+    if form is Format.TEXT:
+        return form, Told(message=as_text(body))
+    if form in {Format.JSON, Format.XML}:
+        try:
+            return form, told(read(body))
+        except DecodeError:
+            # The status says enough.
+            return Format.TEXT, Told()
+    return form, Told()
+
+
+def _fault(what: Told, status: int) -> ApiError:
+    kind = kind_of(what.message)
+    if kind is ApiError or kind is NotFound:
+        kind = soap_kind(what.fault or "")
+    return kind(short(what.message) or "a SOAP Fault without a text", status=status)
+
+
+def _said_no(message: str, status: int) -> ApiError:
+    text = short(message) or "CAKE said no, and not why"
+    return kind_of(message)(text, status=status)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no text"
+
+
+def about(error: DecodeError, response: Response, *, payloads: bool) -> DecodeError:
+    """An error with what it lacks: the status of the answer, and a part of it."""
+    error.status = response.status
+    if not error.snippet:
+        error.snippet = snippet(response.body, _place(response.body, error.path), payloads=payloads)
+    return error.with_traceback(None)
+
+
+def _place(body: bytes, path: str) -> int:
+    """About where the field of a path is: a row's is as often named as the row's number says."""
+    name = path.rpartition(".")[2].partition("[")[0].encode()
+    row = re.search(r"\[([0-9]+)\]", path)
+    at = -1
+    for _ in range(int(row[1]) + 1 if row else 1):
+        at = body.find(b'"%b"' % name, at + 1)
+    return max(at, 0)

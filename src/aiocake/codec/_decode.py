@@ -1,0 +1,197 @@
+"""A success of any shape, read into values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+
+from aiocake._operation import Operation, Shape
+from aiocake._wire import Response
+from aiocake.codec._body import is_object, read, told
+from aiocake.codec._check import about
+from aiocake.codec._fast import read_invoices
+from aiocake.codec._values import written
+from aiocake.codec._xml import Element
+from aiocake.codec.converter import count, structure
+from aiocake.errors import ConsistencyError, DecodeError
+from aiocake.models import Invoice, MarkResult, Page
+
+__all__ = ["decode"]
+
+T = TypeVar("T")
+
+#: Which messages say that a bill was marked for the first time. Source: CAKE's pages on each call.
+_FIRST: Final[Mapping[str, bool]] = {
+    "bill marked as received": True,
+    "bill marked as invoice sent": True,
+    "affiliate payment added": True,
+    "bill successfully updated": False,
+    "affiliate payment updated": False,
+}
+
+
+def decode(
+    operation: Operation[T],
+    arguments: Mapping[str, object],
+    response: Response,
+    *,
+    repeated: bool = False,
+    payloads: bool = False,
+) -> T:
+    """What a success holds.
+
+    Args:
+        operation: The operation that was called.
+        arguments: What it was called with.
+        response: An answer in which :func:`aiocake.codec.check` found no error.
+        repeated: Whether an attempt before may have been carried out, so that "for the first
+            time" means nothing.
+        payloads: Whether errors may show names, notes and amounts.
+
+    Returns:
+        The operation's own type.
+
+    Raises:
+        DecodeError: It cannot be read.
+        ConsistencyError: It is not of what was asked for.
+    """
+    plain: Operation[Any] = operation
+    try:
+        value = _READERS[plain.shape](plain, arguments, response.body)
+    except DecodeError as error:
+        raise about(error, response, payloads=payloads) from None
+    if repeated and isinstance(value, MarkResult):
+        value = attrs.evolve(value, first=None)
+    return cast("T", value)
+
+
+def _page(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
+    start = cast("int", arguments.get("start_at_row", 0))
+    if operation.model is Invoice and operation.element == "invoices":
+        invoices = read_invoices(body)
+        if invoices is not None:
+            return Page(items=invoices[0], total_rows=invoices[1], start_at_row=start)
+    around, path = _around(operation, _success(operation, body)[1])
+    total = count(around.get("total_rows"), f"{path}total_rows")
+    return Page(items=_items(operation, around, path), total_rows=total, start_at_row=start)
+
+
+def _rows(operation: Operation[object], _: Mapping[str, object], body: bytes) -> object:
+    around, path = _around(operation, _success(operation, body)[1])
+    items = _items(operation, around, path)
+    total = count(around.get("row_count"), f"{path}row_count")
+    if total is not None and total > len(items):
+        message = f"{len(items)} rows where row_count is {total}"
+        raise DecodeError(message, path=f"{path}{operation.element}")
+    return items
+
+
+def _one(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
+    around, path = _around(operation, _success(operation, body)[1])
+    value = structure(around[operation.element], operation.model, f"{path}{operation.element}")
+    _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoes})
+    return value
+
+
+def _mark(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
+    message, fields = _success(operation, body)
+    inner = fields.get("response")
+    fields = inner if is_object(inner) else fields
+    _refuse_other(operation, arguments, fields)
+    result: dict[str, object] = {
+        "bill_id": arguments["bill_id"],
+        "message": message,
+        "first": _FIRST.get(message.strip().casefold()),
+    }
+    for name in ("payment_amount", "bill_amount"):
+        amount = fields.get(name)
+        # As exports have it, with its currency beside it.
+        amount = amount.get("amount") if is_object(amount) else amount
+        result[name] = None if amount == "" else amount
+    return structure(result, operation.model, "")
+
+
+_READERS: Final = {Shape.PAGE: _page, Shape.ROWS: _rows, Shape.ONE: _one, Shape.MARK: _mark}
+
+
+def _success(operation: Operation[object], body: bytes) -> tuple[str, Mapping[str, object]]:
+    """The text of an answer and its fields, when it does not say that the call failed."""
+    record = read(body)
+    what = told(record)
+    if what.done is False:
+        message = "an answer that says both success and failure"
+        raise DecodeError(message)
+    fields = _fields(record, operation) if isinstance(record, Element) else record
+    if not is_object(fields):
+        message = "an answer without any fields"
+        raise DecodeError(message)
+    return what.message, fields
+
+
+def _fields(element: Element, operation: Operation[object]) -> object:
+    """What an element holds, as JSON would have it: an object, a list of rows, a text, or None."""
+    if element.nil:
+        return None
+    if element.name == operation.element and (
+        {child.name for child in element.children} == {operation.row}
+        or not (element.children or element.text)
+    ):
+        return [_fields(child, operation) for child in element.children]
+    if not element.children:
+        return element.text or ""
+    fields = {child.name: _fields(child, operation) for child in element.children}
+    if len(fields) != len(element.children):
+        message = "an element twice"
+        raise DecodeError(message, path=element.name)
+    return fields
+
+
+def _around(
+    operation: Operation[object], fields: Mapping[str, object]
+) -> tuple[Mapping[str, object], str]:
+    """What holds the answer's record or list, and its path.
+
+    The newer pages of CAKE put both into ``response``.
+    """
+    inner = fields.get("response")
+    found = [
+        (holder, path)
+        for holder, path in ((fields, ""), (inner, "response."))
+        if is_object(holder) and operation.element in holder
+    ]
+    if len(found) != 1:
+        message = "it is there twice" if found else "it is missing"
+        raise DecodeError(message, path=operation.element)
+    return found[0]
+
+
+def _items(
+    operation: Operation[object], around: Mapping[str, object], path: str
+) -> tuple[object, ...]:
+    rows, path = around[operation.element], f"{path}{operation.element}"
+    if not isinstance(rows, list):
+        message = "it is no list"
+        raise DecodeError(message, path=path)
+    return tuple(
+        structure(row, operation.model, f"{path}[{number}]")
+        for number, row in enumerate(cast("list[object]", rows))
+    )
+
+
+def _refuse_other(
+    operation: Operation[object], arguments: Mapping[str, object], got: Mapping[str, object]
+) -> None:
+    """Refuse an answer that names another record, or another value, than was asked for."""
+    for name in operation.echoes:
+        asked, answered = arguments.get(name), got.get(name)
+        if asked is not None and answered is not None and not _is_same(asked, answered):
+            message = f"the answer has another {name} than was asked for"
+            raise ConsistencyError(message)
+
+
+def _is_same(asked: object, answered: object) -> bool:
+    if isinstance(asked, datetime) and isinstance(answered, datetime):
+        # An instance that gives its own time without a zone cannot be compared.
+        return answered.tzinfo is None or answered == asked
+    return written(answered).strip().casefold() == written(asked).strip().casefold()

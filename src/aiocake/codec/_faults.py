@@ -1,0 +1,129 @@
+"""What CAKE, ASP.NET and SOAP say when they say no, and which error each of it is.
+
+CAKE says no in the body of a 200, by a text; the texts are those of its pages, compared without
+case. ASP.NET answers with a 500 of its own when it cannot bind a request to a method, and so does
+a method that threw: only the text tells the two apart.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, cast
+
+from aiocake._operation import Kind, Operation
+from aiocake.codec._values import written
+from aiocake.errors import (
+    ApiError,
+    AuthenticationError,
+    NotFound,
+    RequestRejected,
+    Restricted,
+    ServerError,
+    TipaltiError,
+)
+
+__all__ = ["TEXTS", "fault_of", "hidden", "is_binders", "kind_of", "said", "short", "soap_kind"]
+
+#: Where an answer of JSON may have its text; no page shows an error of v2.
+TEXTS: Final = ("message", "error", "error_message", "errors")
+_LONGEST: Final = 300
+#: Shorter pieces of an argument are found in any text by accident.
+_SHORTEST_ECHO: Final = 4
+_HIDDEN: Final = "<hidden>"
+_SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+_BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        (r"invalid api key", AuthenticationError),
+        (r"\btipalti\b", TipaltiError),
+        (r"^\s*restricted\b", Restricted),
+        (r"invalid bill id|billing id does not exist|\bnot found\b", NotFound),
+    )
+)
+# System.Web.Services reads the parameters before it calls the method; so does request validation.
+_BINDERS: Final = re.compile(
+    r"Missing parameter: \w+\."
+    r"|Cannot convert .*? to [\w.]+\.\s+Parameter name: "
+    r"|A potentially dangerous Request\.",
+    re.DOTALL,
+)
+_CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
+
+
+def kind_of(message: str) -> type[ApiError]:
+    """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
+    return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
+
+
+def fault_of(message: str, status: int) -> ApiError:
+    """The error that a text of CAKE's is.
+
+    Args:
+        message: The text.
+        status: The HTTP status of the answer.
+    """
+    return kind_of(message)(short(message), status=status)
+
+
+def is_binders(text: str, *, anywhere: bool) -> bool:
+    """Whether a text is ASP.NET's own, about a request that it could not bind to a method.
+
+    Args:
+        text: The text, unescaped.
+        anywhere: Whether it may have other text before it, as a page of HTML does.
+    """
+    return (_BINDERS.search(text) if anywhere else _BINDERS.match(text.lstrip())) is not None
+
+
+def soap_kind(code: str) -> type[ApiError]:
+    """Whose fault a code of SOAP 1.1 or 1.2 is: the caller's or the server's."""
+    name = code.rpartition(":")[2].strip().partition(".")[0]
+    return RequestRejected if name in _CALLERS_CODES else ServerError
+
+
+def said(value: object) -> str:
+    """The text that an object of JSON has for people: a text, a list of them, or an object."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, object]", value)
+        named = [fields[name] for name in TEXTS if fields.get(name)]
+        return said(named[0]) if named else said(list(fields.values()))
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(said, cast("list[object]", value))))
+    return ""
+
+
+def hidden(message: str, operation: Operation[object], arguments: Mapping[str, object]) -> str:
+    """A text without what it repeats of the caller's own names, notes and amounts.
+
+    Args:
+        message: What the server said.
+        operation: The operation.
+        arguments: What it was sent. ASP.NET repeats the beginning of a text, so that counts too.
+    """
+    for parameter in operation.parameters:
+        value = arguments.get(parameter.name)
+        if parameter.kind is Kind.MONEY and isinstance(value, int | Decimal):
+            message = _without_word(message, written(value))
+        elif parameter.kind is Kind.TEXT and isinstance(value, str) and value:
+            message = _without_beginning(message, value)
+    return message
+
+
+def _without_beginning(message: str, value: str) -> str:
+    for length in range(len(value), _SHORTEST_ECHO - 1, -1):
+        if value[:length] in message:
+            return message.replace(value[:length], _HIDDEN)
+    return _without_word(message, value)
+
+
+def _without_word(message: str, value: str) -> str:
+    return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _HIDDEN, message)
+
+
+def short(message: str) -> str:
+    """A text in one line of at most 300 characters."""
+    text = _SPACES.sub(" ", message).strip()
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,50 @@
+"""Numbers as answers write them: exact, bounded, and in ASCII digits, or none at all.
+
+``Decimal()`` takes more than a number of an answer may be: ``NaN``, ``1_000``, spaces, the digits
+of every script, and an exponent of a million.
+"""
+
+import re
+from decimal import Decimal
+from typing import Final
+
+__all__ = ["MAX_DIGITS", "exact", "integer"]
+
+#: As many digits as .NET's decimal always keeps; of an exponent, as far either way.
+MAX_DIGITS: Final = 28
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+#: Leading zeros are no digits of a number; that many are nonsense.
+_LONGEST: Final = 3 * MAX_DIGITS
+
+
+def exact(text: str) -> Decimal:
+    """The number that a text is.
+
+    Args:
+        text: Digits with a sign, a point and an exponent, where it has them.
+
+    Raises:
+        ValueError: It is no number, or has over 28 digits or an exponent beyond 28.
+    """
+    if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
+        message = "is not a number of at most 28 digits"
+        raise ValueError(message)
+    number = Decimal(text)
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or len(digits) > MAX_DIGITS or abs(exponent) > MAX_DIGITS:
+        message = "has over 28 digits or an exponent beyond 28"
+        raise ValueError(message)
+    return number
+
+
+def integer(text: str) -> int:
+    """The integer that a text is.
+
+    Raises:
+        ValueError: It is none, or has over 28 digits.
+    """
+    if len(text) > MAX_DIGITS + 1 or _INTEGER.fullmatch(text) is None:
+        message = "is not an integer of at most 28 digits"
+        raise ValueError(message)
+    return int(text)

@@ -1,0 +1,225 @@
+"""How values of an answer become fields of a model, by cattrs: the exact reading.
+
+The models know no format, so whatever an answer may look like is said here, once for JSON and XML:
+
+- a number may be a text of one, in ASCII digits; an amount is exact and bounded;
+- an id is positive; in a field that may be empty, 0 names nothing, as .NET writes an absent number;
+- a date may have a time behind it, which is dropped;
+- an open enum keeps a value that it does not know; fields that no model has are passed over;
+- ``total_payout`` is ``total_amount`` under the name that newer pages of CAKE give it.
+"""
+
+import re
+import types
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+from cattrs import AttributeValidationNote, ClassValidationError, Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from aiocake.codec._number import exact, integer
+from aiocake.codec._values import MAX_INT
+from aiocake.errors import DecodeError
+
+__all__ = ["ALIASES", "converter", "count", "is_optional", "structure"]
+
+T = TypeVar("T")
+
+#: Other names of a field.
+ALIASES: Final[Mapping[str, str]] = {"total_payout": "total_amount"}
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_TRUTH: Final[Mapping[object, bool]] = {"true": True, "1": True, "false": False, "0": False}
+
+
+def structure(fields: object, cls: type[T], path: str) -> T:
+    """A model from the fields of an answer.
+
+    Args:
+        fields: By name.
+        cls: The model.
+        path: Where in the answer they are.
+
+    Raises:
+        DecodeError: A field is missing or cannot be read; its path is told.
+    """
+    try:
+        return converter.structure(fields, cls)
+    except ClassValidationError as error:
+        name, reason = _first(error)
+        where = f"{path}.{name}".strip(".")
+        raise DecodeError(reason, path=where) from None
+    except ValueError as error:
+        message = f"a value {error}"
+        raise DecodeError(message, path=path) from None
+
+
+def count(value: object, path: str) -> int | None:
+    """A number of rows; None where the answer has none.
+
+    Raises:
+        DecodeError: It is no integer of at least 0.
+    """
+    if value is None:
+        return None
+    try:
+        number = _int(value)
+    except ValueError as error:
+        message = f"a value {error}"
+        raise DecodeError(message, path=path) from None
+    if number < 0:
+        message = "a number of rows below 0"
+        raise DecodeError(message, path=path)
+    return number
+
+
+def is_optional(kind: object) -> bool:
+    """Whether a field of this type may be None."""
+    return get_origin(kind) in {Union, types.UnionType} and type(None) in get_args(kind)
+
+
+def _first(error: ClassValidationError) -> tuple[str, str]:
+    """The path and the reason of the first field that is wrong."""
+    for inner, note in error.group_exceptions()[0]:
+        return _reason(inner, note)
+    return "", "the fields of a record are no object"
+
+
+def _reason(error: Exception, note: AttributeValidationNote) -> tuple[str, str]:
+    if isinstance(error, ClassValidationError):
+        name, reason = _first(error)
+        return f"{note.name}.{name}".strip("."), reason
+    if isinstance(error, KeyError):
+        return note.name, "a field is missing"
+    return note.name, f"a value {error}" if isinstance(error, ValueError) else "a value is wrong"
+
+
+def _int(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return integer(value)
+    raise _Unfit(value, "an integer")
+
+
+def _id(value: object) -> int:
+    number = _int(value)
+    if not 1 <= number <= MAX_INT:
+        message = "is no id: not positive, or beyond 32 bits"
+        raise ValueError(message)
+    return number
+
+
+def _optional_id(value: object) -> int | None:
+    return None if value is None or _int(value) == 0 else _id(value)
+
+
+_ID: Final = override(struct_hook=lambda value, _: _id(value))
+_OPTIONAL_ID: Final = override(struct_hook=lambda value, _: _optional_id(value))
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str):
+        return exact(value)
+    raise _Unfit(value, "a number")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Unfit(value, "a text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            message = "holds half a character (a lone surrogate)"
+            raise ValueError(message) from None
+    return value
+
+
+def _bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTH:
+        return _TRUTH[value.lower()]
+    raise _Unfit(value, "true or false")
+
+
+def _date(value: object) -> date:
+    # As it stands there: a zone does not shift the day.
+    return _datetime(value).date()
+
+
+def _datetime(value: object) -> datetime:
+    if isinstance(value, str) and _MOMENT.fullmatch(value) is not None:
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            # Its own words repeat the value.
+            pass
+    raise _Unfit(value, "a date")
+
+
+class _Unfit(ValueError):
+    """A value that is not what it has to be."""
+
+    def __init__(self, value: object, what: str) -> None:
+        super().__init__(f"is null, not {what}" if value is None else f"is not {what}")
+
+
+def _is_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, StrEnum)
+
+
+def _enum(value: object, cls: type[StrEnum]) -> StrEnum:
+    return cls(_text(value))
+
+
+def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]], object]:
+    attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+    # Any: the function takes options of its own by name, too.
+    ids: dict[str, Any] = {
+        attribute.name: _OPTIONAL_ID if is_optional(attribute.type) else _ID
+        for attribute in attributes
+        if attribute.name.endswith("_id")
+    }
+    read = make_dict_structure_fn(cls, made, **ids)
+    names = {attribute.name for attribute in attributes}
+    aliases = {other: name for other, name in ALIASES.items() if name in names}
+
+    def structured(value: object, kind: type[object]) -> object:
+        if not isinstance(value, Mapping):
+            raise _Unfit(value, "an object")
+        fields = cast("Mapping[str, object]", value)
+        for other, name in aliases.items():
+            if name not in fields and other in fields:
+                fields = {**fields, name: fields[other]}
+        return read(fields, kind)
+
+    return structured
+
+
+def _made() -> Converter:
+    made = Converter()
+    made.register_structure_hook_func(lambda kind: kind is int, lambda value, _: _int(value))
+    made.register_structure_hook_func(lambda kind: kind is str, lambda value, _: _text(value))
+    made.register_structure_hook_func(lambda kind: kind is bool, lambda value, _: _bool(value))
+    made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    made.register_structure_hook(date, lambda value, _: _date(value))
+    made.register_structure_hook(datetime, lambda value, _: _datetime(value))
+    made.register_structure_hook_func(_is_enum, _enum)
+    made.register_structure_hook_factory(attrs.has, partial(_model, made))
+    return made
+
+
+converter: Final = _made()
