@@ -90,6 +90,8 @@ class Server:
         self.connections: list[Connection] = []
         #: Set when a whole request was read.
         self.arrived = threading.Event()
+        #: Released for each connection that is accepted.
+        self.accepted = threading.Semaphore(0)
         #: For scripts that wait until the test says so.
         self.go_on = threading.Event()
         self._script = script
@@ -113,6 +115,7 @@ class Server:
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
                 self._threads.append(thread)
                 thread.start()
+                self.accepted.release()
 
     def _serve(self, connection: Connection) -> None:
         with suppress(OSError):

@@ -125,16 +125,7 @@ class Attempts:
             self._proven.add(operation)
             made = Attempt(None)
         else:
-            asked = None
-            if isinstance(error, RateLimited):
-                if error.retry_after is None:
-                    error.retry_after = retry_after(call.headers)
-                asked = error.retry_after
-            again = again_after(outcome, call.plan.effect)
-            pace = Again.THROTTLED if isinstance(error, RateLimited) else again
-            made = Attempt(error, again, self._retries.wait(pace, call.attempts - 1, asked))
-            if pace is Again.THROTTLED or (pace is Again.RESTRICTED and operation in self._proven):
-                self._pause(call, made.wait, asked=asked is not None)
+            made = self._failed(call, outcome, error)
         if self._on_event is not None:
             self.tell(
                 AttemptEnded(
@@ -147,6 +138,21 @@ class Attempts:
                 )
             )
         return made
+
+    def _failed(self, call: Call, outcome: CakeError | Fault, error: CakeError) -> Attempt:
+        again = again_after(outcome, call.plan.effect)
+        pace, asked = again, None
+        if isinstance(error, RateLimited):
+            if error.retry_after is None:
+                error.retry_after = retry_after(call.headers)
+            pace, asked = Again.THROTTLED, error.retry_after
+        if pace is Again.NO:
+            return Attempt(error)
+        wait = self._retries.wait(pace, call.attempts - 1, asked)
+        proven = call.request.operation in self._proven
+        if pace is Again.THROTTLED or (pace is Again.RESTRICTED and proven):
+            self._pause(call, wait, asked=asked is not None)
+        return Attempt(error, again, wait)
 
     def _pause(self, call: Call, seconds: float, *, asked: bool) -> None:
         # A longer one would hang every call; each of them will be told by the server itself.

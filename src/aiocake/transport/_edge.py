@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiocake.transport._fault import Fault, stripped
-from aiocake.transport._http import RawAnswer, Sender, fault_of, surely_unsent
+from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
 from aiocake.transport._sign import Signed
 
 __all__ = ["Answer", "Departure", "Wire"]
@@ -16,15 +16,19 @@ __all__ = ["Answer", "Departure", "Wire"]
 #: The steps of httpcore2 that tell when a request leaves.
 _STARTED: Final = "http11.send_request_headers.started"
 _FAILED: Final = "http11.send_request_headers.failed"
+#: And when a socket was opened, directly or to a proxy.
+_OPENED: Final = ".connect_tcp.complete"
 
 
 class Departure:
     """Whether a request may have left, as httpcore2's trace tells it."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("opened", "sent")
 
     def __init__(self) -> None:
         self.sent = False
+        #: The stream that was opened for it; None when there was a connection.
+        self.opened: Closable | None = None
 
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
@@ -34,6 +38,8 @@ class Departure:
         elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
             # Refused before it was written; h11's exception and httpcore2's have one name.
             self.sent = False
+        elif name.endswith(_OPENED):
+            self.opened = info["return_value"]
 
 
 class Answer:
@@ -134,15 +140,15 @@ class Wire:
             fault = fault_of(error, sent=departure.sent, status=None)
         except BaseException as error:
             stripped(error)
-            await self.drop(slot)
+            await self.drop(slot, departure.opened)
             raise
-        await self.drop(slot)
+        await self.drop(slot, departure.opened)
         return fault
 
-    async def drop(self, slot: int) -> None:
-        """Close the connection of a slot."""
+    async def drop(self, slot: int, half_open: Closable | None = None) -> None:
+        """Close the connection of a slot, and a stream that did not become one."""
         if self._sender.own is not None:
-            await self._sender.own.drop(slot)
+            await self._sender.own.drop(slot, half_open)
 
     async def aclose(self) -> None:
         """Close the transport."""

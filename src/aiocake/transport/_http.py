@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import anyio
 import attrs
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncBaseTransport",
     "CakeTransport",
+    "Closable",
     "RawAnswer",
     "Sender",
     "fault_of",
@@ -109,12 +110,21 @@ class CakeTransport(httpx.AsyncBaseTransport):
             response.status, headers=response.headers, stream=stream, extensions=extensions
         )
 
-    async def drop(self, slot: int) -> None:
-        """Close the connection of a slot, whatever state it is in; the next call opens another."""
+    async def drop(self, slot: int, half_open: Closable | None = None) -> None:
+        """Close the connection of a slot, whatever state it is in; the next call opens another.
+
+        Args:
+            slot: The slot.
+            half_open: A stream that was opened for it, and may not have become a connection:
+                httpcore2 forgets to close it when it is cancelled within the TLS handshake.
+        """
         pool, self._pools[slot] = self._pools[slot], None
+        given_up: list[Closable] = [] if half_open is None else [half_open]
         if pool is not None and pool.connections:
+            given_up.append(pool)
+        if given_up:
             # In a task of its own: asyncio's cancellation breaks through a shield.
-            job = start(_close(pool))
+            job = start(_close(given_up))
             with anyio.CancelScope(shield=True):
                 await job.result()
 
@@ -144,11 +154,19 @@ class CakeTransport(httpx.AsyncBaseTransport):
         )
 
 
-async def _close(pool: httpcore2.AsyncConnectionPool) -> None:
-    with anyio.move_on_after(_CLOSING):
-        # It was given up: how it ends does not matter.
-        with suppress(Exception):
-            await pool.aclose()
+class Closable(Protocol):
+    """What can be closed."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+
+async def _close(given_up: list[Closable]) -> None:
+    for each in given_up:
+        # How it ends does not matter, but that it does.
+        with anyio.move_on_after(_CLOSING), suppress(Exception):
+            await each.aclose()
 
 
 def _default_ssl_context() -> ssl.SSLContext:

@@ -1,0 +1,232 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""The key is in no log, no exception, no frame and no pickle, whatever goes wrong."""
+
+import base64
+import pickle
+import ssl
+import traceback
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import attrs
+import httpx
+import pytest
+
+from aiocake._wire import Request
+from aiocake.config import Timeouts
+from aiocake.transport import Exchange, Plan, Transport
+from aiocake.values import Effect, Secret
+
+pytestmark = pytest.mark.anyio
+
+KEY = "canary0123456789CANARY"
+TRACES = [KEY, KEY[::-1], base64.b64encode(KEY.encode()).decode()[4:20], urllib.parse.quote(KEY)]
+
+
+def chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    yield error
+    yield from chain(error.__cause__, seen)
+    yield from chain(error.__context__, seen)
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from chain(each, seen)
+
+
+def shown(error: BaseException | None) -> str:
+    """All that a tool which reports errors may find: texts, fields, and the locals of frames."""
+    texts: list[str] = []
+    for each in chain(error, set()):
+        texts += [str(each), repr(each), repr(vars(each))]
+        told = traceback.TracebackException.from_exception(each, capture_locals=True)
+        texts += told.format()
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            if frame.f_code.co_filename != __file__:
+                texts += map(repr, frame.f_locals.values())
+    return "\n".join(texts)
+
+
+def assert_silent(text: str) -> None:
+    for trace in TRACES:
+        assert trace not in text
+
+
+@pytest.fixture(autouse=True)
+def all_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Log everything, and look through it in the end."""
+    caplog.set_level(1)
+    yield
+    for record in caplog.get_records("call"):
+        assert_silent(record.getMessage() + repr(record.args) + repr(record.msg))
+
+
+def assert_exchange_is_silent(done: Exchange) -> None:
+    assert_silent(repr(done) + shown(done.error))
+    assert KEY.encode() not in pickle.dumps(done.error)
+
+
+async def test_our_own_marks_are_found(lab, caplog) -> None:
+    """The tools of this test see a key where there is one."""
+    server = lab.obedient()
+    async with aclosing(lab.transport(server, key=Secret(KEY))) as transport:
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert KEY.encode() in server.requests[0]
+    assert any(record.name == "httpcore2.http11" for record in caplog.records)
+
+    def fail(hidden: str) -> None:
+        raise ValueError(hidden[:3])
+
+    with pytest.raises(ValueError, match="can") as caught:
+        fail(KEY)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert KEY in "".join(told.format())
+
+
+def reset(connection) -> None:
+    connection.request()
+    connection.reset()
+
+
+def echo(connection) -> None:
+    while request := connection.request():
+        target = request.split(b" ")[1].decode()
+        connection.answer(
+            request, f"Location: https://other.example{target}", f"X-Url: {target}", status="302 Go"
+        )
+
+
+def echo_as_http(connection) -> None:
+    request = connection.request()
+    connection.send(b"HTTP/1.1 200 " + request + b"\r\n\r\n")
+
+
+def echo_in_header(connection) -> None:
+    request = connection.request()
+    connection.send(b"HTTP/1.1 200 OK\r\nX " + request.split(b" ")[1] + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [reset, echo, echo_as_http, echo_in_header])
+@pytest.mark.parametrize("effect", Effect)
+async def test_no_failure_shows_it(lab, script, effect) -> None:
+    server = lab.serve(script)
+    async with aclosing(lab.transport(server, key=Secret(KEY))) as transport:
+        for request in (lab.get, lab.form):
+            done = await transport.exchange(request, lab.fine, lab.plan(effect))
+            if done.response is None:
+                assert_exchange_is_silent(done)
+            else:
+                assert_silent(repr(done.response.headers))
+        assert_silent(repr(transport) + repr(vars(transport)) + repr(transport.stats()))
+    assert any(KEY.encode() in request for request in server.requests)
+
+
+async def test_no_refused_connection_shows_it(lab) -> None:
+    server = lab.obedient()
+    server.close()
+    timeouts = Timeouts(connect=0.2)
+    for address in (server.url, "no-such-host.invalid"):
+        async with aclosing(
+            lab.transport(address, key=Secret(KEY), timeouts=timeouts)
+        ) as transport:
+            assert_exchange_is_silent(await transport.exchange(lab.get, lab.fine, lab.plan()))
+
+
+async def test_no_illegal_request_shows_it(lab) -> None:
+    async with aclosing(lab.transport(lab.obedient(), key=Secret(KEY))) as transport:
+        for request in (lab.get, lab.form):
+            bad = attrs.evolve(request, headers=(("X-Bad", "a\r\nb"),))
+            done = await transport.exchange(bad, lab.fine, lab.plan(attempts=1))
+            assert not done.sent
+            assert_exchange_is_silent(done)
+
+
+async def cancelled(
+    scope: anyio.CancelScope, found: list[str], transport: Transport, request: Request, plan: Plan
+) -> None:
+    """Find out what an exchange shows when it is cancelled."""
+    with scope:
+        try:
+            await transport.exchange(request, lambda _: None, plan)
+        except anyio.get_cancelled_exc_class() as error:
+            found.append(shown(error))
+            raise
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("where", ["connecting", "writing", "reading"])
+async def test_no_cancellation_shows_it(lab, where, effect) -> None:
+    def script(connection) -> None:
+        if where == "reading":
+            connection.request()
+        connection.server.go_on.wait(20)
+
+    server = lab.serve(script)
+    # More than the buffers between the two take, so that the client waits within its write.
+    body = lab.form.body + bytes(20_000_000) if where == "writing" else lab.form.body
+    requests = [attrs.evolve(lab.form, body=body)]
+    if where != "writing":
+        requests.append(lab.get)
+    settings = {"grace": 0.0, "key": Secret(KEY), "ssl_context": ssl.create_default_context()}
+    # "connecting" is within the TLS handshake.
+    address = server.url.replace("http:", "https:") if where == "connecting" else server
+    for request in requests:
+        server.arrived.clear()
+        async with aclosing(lab.transport(address, **settings)) as transport:
+            async with anyio.create_task_group() as group:
+                scope, found = anyio.CancelScope(), []
+                group.start_soon(cancelled, scope, found, transport, request, lab.plan(effect))
+                if where == "reading":
+                    assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+                else:
+                    await anyio.to_thread.run_sync(server.accepted.acquire)
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+            (text,) = found
+            assert "exchange" in text
+            assert_silent(text)
+
+
+async def test_no_deadline_shows_it(lab) -> None:
+    async with aclosing(lab.transport(lab.slow(), key=Secret(KEY))) as transport:
+        for effect in Effect:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect, total=0.1))
+            assert_exchange_is_silent(done)
+
+
+async def test_no_other_transport_shows_it(lab) -> None:
+    """Another engine is given the key in the URL, and may put that into its exceptions."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        cause = ValueError(str(request.url))
+        message = f"reset at {request.url}"
+        raise httpx.ReadError(message, request=request) from cause
+
+    async with aclosing(
+        lab.transport("x.cake.com", httpx.MockTransport(answer), key=Secret(KEY))
+    ) as transport:
+        for effect in Effect:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+            assert_exchange_is_silent(done)
+
+
+async def test_our_own_transport_never_has_it_in_a_url(lab, monkeypatch) -> None:
+    seen: list[httpx.Request] = []
+    build = httpx.Request.__init__
+
+    def spy(self: httpx.Request, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - httpx's own
+        build(self, *arguments, **settings)
+        seen.append(self)
+
+    monkeypatch.setattr(httpx.Request, "__init__", spy)
+    async with aclosing(lab.transport(lab.obedient(), key=Secret(KEY))) as transport:
+        await transport.exchange(lab.get, lab.fine, lab.plan())
+    (request,) = seen
+    assert str(request.url).endswith("/api/2/invoices.json")
+    assert_silent(repr(request) + str(request.url) + repr(request.headers))
+    assert KEY.encode() not in pickle.dumps(request)
