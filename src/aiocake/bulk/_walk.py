@@ -107,28 +107,23 @@ class Walk:
         """Take the rows of the page that was asked for at ``start``, by their ids."""
         self._compare(total_rows)
         asked, known_shift = self.row_limit, self._shift
-        met = self._meet(start, ids) if self.pages else 0
+        met = self._meet(start, ids) if self.pages else self._begin(ids)
         new = sum(map(self._seen.add, ids))
-        if not self.pages:
-            self._begin(ids)
-        self.pages += 1
-        self._furthest = max(self._furthest, start)
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
         elif new + met < len(ids):
             self._surprise("row repeated", f"in the page at row {start}")
+        self.pages += 1
+        self._furthest = max(self._furthest, start)
         self._cursor = start - (self._shift or 0) + len(ids) - 1
         self._last = ids[-1] if ids else self._last
         self._full = len(ids) == asked or len(ids) in _CAPS
         if new:
-            self.over = self._reached_total() and not self._full
-            if len(ids) < asked and not self._reached_total() and self.total_rows is not None:
-                self._surprise("fewer rows than asked", f"{len(ids)} of {asked}")
+            self._go_on(len(ids), asked)
         elif not (self._full and self._shift and known_shift is None):
             self.over = True
-            if met != len(ids):
-                self._distrust("a page had nothing new, and was not the end")
-                self.ignores_start = self._total_held and list(ids[:1]) == [self._first]
+            again = met != len(ids) and list(ids[:1]) == [self._first]
+            self.ignores_start = again and self._total_held
         if self.over:
             self._count()
 
@@ -137,11 +132,12 @@ class Walk:
         """How many rows a page shares with the one before: one, if it has room for another."""
         return 1 if self.row_limit > 1 else 0
 
-    def _begin(self, ids: Sequence[int]) -> None:
+    def _begin(self, ids: Sequence[int]) -> int:
         if ids:
             self._first = ids[0]
             self._size = len(ids)
             self.row_limit = min(self.row_limit, self._size)
+        return 0
 
     def _meet(self, start: int, ids: Sequence[int]) -> int | None:
         """How many rows at the page's front were read before; None when it does not join on."""
@@ -164,8 +160,13 @@ class Walk:
             self._distrust(f"total_rows was {self.total_rows}, then {total_rows}")
         self.total_rows = total_rows
 
-    def _reached_total(self) -> bool:
-        return self.total_rows is not None and self._cursor + 1 >= self.total_rows
+    def _go_on(self, rows: int, asked: int) -> None:
+        if self.total_rows is None:
+            return
+        if self._cursor + 1 >= self.total_rows:
+            self.over = not self._full
+        elif rows < asked:
+            self._surprise("fewer rows than asked", f"{rows} of {asked}")
 
     def _count(self) -> None:
         rows = len(self._seen)

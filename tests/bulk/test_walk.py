@@ -1,0 +1,86 @@
+"""The bookkeeping of one walk, where a list changes so that counting alone shows nothing."""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from aiocake.bulk._walk import Walk
+
+
+def walk(*pages: tuple[int, Iterable[int], int | None]) -> tuple[Walk, list[str]]:
+    """Take pages of 10: the start, the ids, and the total that each one tells."""
+    told: list[str] = []
+    taken = Walk(10, lambda what, _: told.append(what))
+    for start, ids, total_rows in pages:
+        assert not taken.over
+        taken.take(start, list(ids), total_rows)
+    return taken, told
+
+
+def test_a_list_that_held_still() -> None:
+    taken, told = walk((0, range(1, 11), 25), (9, range(10, 20), 25), (18, range(19, 26), 25))
+    assert taken.over
+    assert taken.trouble == ""
+    assert told == []
+
+
+def test_a_row_that_slipped_through_though_all_counts_are_right() -> None:
+    # Between the pages two rows left and two came; then one came in front and one left behind.
+    taken, _ = walk(
+        (0, range(1, 11), 28), (9, range(12, 22), 28), (18, [20, 21, *range(22, 30)], 28)
+    )
+    assert taken.trouble == "a page did not go on where the one before had ended"
+
+
+def test_a_total_that_changed_and_changed_back() -> None:
+    taken, told = walk((0, range(1, 11), 25), (9, range(10, 20), 26), (18, range(19, 26), 25))
+    assert taken.over
+    assert taken.trouble == "total_rows was 25, then 26"
+    assert told == ["total changed", "total changed"]
+
+
+def test_a_total_that_only_some_pages_tell() -> None:
+    taken, told = walk((0, range(1, 11), None), (9, range(10, 20), 25), (18, range(19, 26), None))
+    assert taken.over
+    assert taken.trouble == ""
+    assert told == []
+
+
+def test_a_row_twice_without_a_total() -> None:
+    taken, told = walk(
+        (0, range(1, 11), None), (9, [10, 3, *range(12, 16)], None), (14, [15], None)
+    )
+    assert taken.over
+    assert taken.trouble == "14 distinct rows of 15"
+    assert told == ["row repeated"]
+
+
+def test_the_first_page_again_after_as_many_rows_came_in_front() -> None:
+    taken, _ = walk((0, range(1, 11), 30), (9, range(1, 11), 39))
+    assert taken.over
+    assert not taken.ignores_start
+    assert taken.trouble
+    taken, _ = walk((0, range(1, 11), 30), (9, range(1, 11), 30))
+    assert taken.ignores_start
+
+
+@pytest.mark.parametrize("ids", [[], [30]])
+def test_a_page_that_does_not_hold_the_row_it_was_asked_for(ids: Sequence[int]) -> None:
+    taken, _ = walk((0, range(1, 11), None), (9, ids, None))
+    assert taken.trouble == "a page did not go on where the one before had ended"
+
+
+def test_what_is_due_and_what_is_worth_asking_for_ahead() -> None:
+    taken, _ = walk()
+    assert (taken.due, taken.ahead()) == (0, None)
+    taken.take(0, list(range(1, 11)), 28)
+    assert taken.due == 9
+    assert [taken.ahead() for _ in range(3)] == [9, 18, None]
+    taken.take(9, list(range(9, 19)), 28)  # the server counts from 1: one row early
+    assert taken.due == 18
+    assert taken.ahead() == 27
+    taken.take(18, list(range(18, 28)), 28)
+    assert (taken.due, taken.over) == (27, False)
+    taken.take(27, [27, 28], 28)
+    assert taken.over
+    assert taken.trouble == ""
