@@ -1,7 +1,10 @@
 # ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
 """Closing, with calls on their way; another event loop; a fork."""
 
+import asyncio
+import gc
 import os
+import ssl
 import threading
 from contextlib import aclosing
 
@@ -11,8 +14,8 @@ import httpx
 import pytest
 
 from aiocake.config import Throttle
-from aiocake.errors import ClosedError, WrongLoopError
-from aiocake.transport import Exchange
+from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
+from aiocake.transport import Exchange, Transport
 from aiocake.values import Effect, Secret
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +142,66 @@ async def test_another_process_is_told(lab, monkeypatch: pytest.MonkeyPatch) -> 
             patch.setattr(os, "getpid", lambda: -1)
             with pytest.raises(WrongLoopError, match="process"):
                 await transport.exchange(lab.get, lab.fine, lab.plan())
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on trio nobody can cancel such a task
+async def test_the_end_of_the_loop_ends_a_write(lab, anyio_backend) -> None:
+    del anyio_backend
+    server = lab.slow()
+    done: list[Exchange] = []
+    async with aclosing(lab.transport(server)) as transport, anyio.create_task_group() as group:
+
+        async def call() -> None:
+            done.append(await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE)))
+
+        group.start_soon(call)
+        assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+        for task in asyncio.all_tasks():
+            if "Job._run" in repr(task):
+                task.cancel()
+    assert isinstance(done[0].error, ClosedError)
+    assert done[0].sent
+
+
+async def test_closed_at_any_moment_of_a_write(lab) -> None:
+    seen: set[str] = set()
+    for ticks in range(12):
+        server = lab.obedient()
+        transport = lab.transport(server)
+        async with anyio.create_task_group() as group:
+            group.start_soon(close_after, transport, ticks)
+            try:
+                done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS))
+            except ClosedError:
+                seen.add("refused")
+                assert server.requests == []
+            else:
+                seen.add("answered" if done.response is not None else "cut")
+                assert done.response is not None or isinstance(done.error, ClosedError)
+                assert done.sent or server.requests == []
+        assert transport.stats().in_flight == transport.stats().waiting == 0
+        server.close()
+    assert "cut" in seen
+    gc.collect()
+
+
+async def close_after(transport: Transport, ticks: int) -> None:
+    for _ in range(ticks):
+        await anyio.lowlevel.checkpoint()
+    await transport.aclose()
+
+
+def test_settings_that_cannot_be(lab) -> None:
+    http = httpx.MockTransport(lambda _: httpx.Response(200))
+    for to, settings in (
+        ("http://127.0.0.1:1", {"proxy": "http://proxy.example"}),
+        ("x.cake.com", {"proxy": "http://proxy.example", "http": http}),
+        ("x.cake.com", {"ssl_context": ssl.create_default_context(), "http": http}),
+        ("x.cake.com", {"user_agent": "a\nb"}),
+        ("x.cake.com", {"key": Secret("")}),
+    ):
+        with pytest.raises(ConfigurationError):
+            lab.transport(to, **settings)
 
 
 async def test_two_clients_do_not_mix_their_keys(lab) -> None:

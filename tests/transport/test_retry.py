@@ -17,6 +17,7 @@ from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import (
     AuthenticationError,
     CakeError,
+    ConfigurationError,
     DeadlineExceeded,
     DecodeError,
     NotFound,
@@ -401,6 +402,22 @@ async def test_a_key_that_is_refused_again_or_is_the_same_is_an_error(lab) -> No
             done = await transport.exchange(lab.get, lab.check, lab.plan())
         assert isinstance(done.error, AuthenticationError)
         assert done.attempts == attempts
+
+
+async def test_a_key_that_cannot_be_had_sends_nothing(lab) -> None:
+    async def fail() -> str:
+        raise OSError
+
+    async def wrong() -> str:
+        return ""
+
+    for ask, error in ((fail, NotSent), (wrong, ConfigurationError)):
+        play = Play(FINE)
+        async with aclosing(lab.transport("x.cake.com", play.http, key=ask)) as transport:
+            done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+        assert isinstance(done.error, error)
+        assert (done.attempts, done.sent) == (0, False)
+        assert play.times == []
 
 
 async def test_a_key_that_never_comes_is_inside_the_deadline(lab) -> None:

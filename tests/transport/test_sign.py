@@ -71,6 +71,26 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("path", "/caf\u00e9"),
+        ("path", "/a b"),
+        ("path", "/a\r\nb"),
+        ("query", "api_key=&a=\u20ac"),
+        ("query", "api_key=&a=b c"),
+        ("headers", (("X Y", "z"),)),
+        ("headers", (("", "z"),)),
+        ("headers", (("X", "a\nb"),)),
+        ("headers", (("X", " a"),)),
+        ("headers", (("X", "\u20ac"),)),
+    ],
+)
+def test_what_cannot_be_written_as_http_is_refused(lab, field, value) -> None:
+    with pytest.raises(ArgumentError, match=field):
+        sign(attrs.evolve(lab.get, **{field: value}), Secret(lab.key), [])
+
+
 class Vault:
     """Gives these keys, one after the other, as slowly as a network does."""
 

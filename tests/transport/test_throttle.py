@@ -187,6 +187,18 @@ async def test_hundreds_of_cancelled_turns_lose_no_slot() -> None:
     assert {await turns.turn() for _ in range(3)} == {0, 1, 2}
 
 
+def test_outside_of_a_loop_there_is_no_pause_to_tell_of() -> None:
+    turns = gate(rate=1.0)
+    assert turns.paused_for() is None
+
+    async def pause() -> None:
+        turns.pause(10.0, since=anyio.current_time(), asked=True)
+        assert turns.paused_for() is not None
+
+    anyio.run(pause)
+    assert turns.paused_for() is None
+
+
 # Simulated time
 
 

@@ -5,11 +5,19 @@ import gc
 import gzip
 from contextlib import aclosing
 
+import attrs
 import pytest
 
 from aiocake._wire import Response
 from aiocake.config import Throttle, Timeouts
-from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent, RequestRejected
+from aiocake.errors import (
+    ArgumentError,
+    CakeError,
+    DeadlineExceeded,
+    DecodeError,
+    NotSent,
+    RequestRejected,
+)
 from aiocake.transport._body import LARGEST_BODY
 from aiocake.values import Effect
 
@@ -339,14 +347,16 @@ async def test_redirects_are_not_followed_and_cookies_not_kept(lab) -> None:
 
 async def test_an_illegal_request_is_not_sent(lab) -> None:
     server = lab.obedient()
-    request = lab.form
-    request = type(request)(
-        "x", "POST", "/x", headers=(("X-Bad", "a\r\nX-Other: b"),), body=b"", hole_at=0
-    )
+    bad_method = attrs.evolve(lab.post, method="PO ST")
+    bad_header = attrs.evolve(lab.post, headers=(("X-Bad", "a\r\nX-Other: b"),))
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(request, lab.fine, lab.plan(Effect.SETS))
+        done = await transport.exchange(bad_method, lab.fine, lab.plan(Effect.SETS))
         assert isinstance(done.error, NotSent)
         assert (done.attempts, done.sent) == (1, False)
+        for effect in Effect:
+            with pytest.raises(ArgumentError, match="X-Bad"):
+                await transport.exchange(bad_header, lab.fine, lab.plan(effect))
+        assert transport.stats().in_flight == 0
         assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
     assert len(server.requests) == 1
 

@@ -17,7 +17,7 @@ import attrs
 from aiocake._tasks import Job, JobCancelled, start
 from aiocake._wire import Request, Response, StreamedResponse
 from aiocake.config import RetryPolicy, Throttle, Timeouts
-from aiocake.errors import CakeError, DecodeError
+from aiocake.errors import CakeError, ConfigurationError, DecodeError
 from aiocake.events import OnEvent
 from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
@@ -84,7 +84,7 @@ class Transport:
         draw: Gives random numbers from 0 to 1.
 
     Raises:
-        ConfigurationError: The key or the proxy cannot be used.
+        ConfigurationError: The key, the proxy or the user agent cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the client
@@ -107,11 +107,13 @@ class Transport:
         keys = Keys(key, self._scrubber.learn)
         self._gate = Gate(throttle, draw)
         if http is None:
-            through = None if proxy is None else parse_proxy(proxy)
-            for secret in () if through is None else through.secrets():
-                self._scrubber.learn(secret)
-            watch_logs(self._scrubber)
-            http = CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
+            http = self._own_transport(address, proxy, ssl_context)
+        elif proxy is not None or ssl_context is not None:
+            message = "proxy and ssl_context: a transport of yours has its own"
+            raise ConfigurationError(message)
+        if not (user_agent.isascii() and user_agent.isprintable()):
+            message = "user_agent: must be printable ASCII"
+            raise ConfigurationError(message)
         self._wire = Wire(
             Sender(http, address.base, timeouts.connect), self._scrubber.clean_headers
         )
@@ -123,7 +125,7 @@ class Transport:
             retries=self._retries,
             headers=[
                 (b"Host", address.authority.encode("ascii")),
-                (b"User-Agent", user_agent.encode("latin-1")),
+                (b"User-Agent", user_agent.encode("ascii")),
                 (b"Accept-Encoding", b"gzip, deflate"),
             ],
             on_event=on_event,
@@ -132,6 +134,19 @@ class Transport:
         self._lifetime = Lifetime()
         self._wire_closed = False
         self._streams: set[OpenExchange] = set()
+
+    def _own_transport(
+        self, address: Address, proxy: str | None, ssl_context: ssl.SSLContext | None
+    ) -> AsyncBaseTransport:
+        through = None if proxy is None else parse_proxy(proxy)
+        if through is not None:
+            if address.scheme != "https":
+                message = "proxy: for https only, or it would see the key"
+                raise ConfigurationError(message)
+            for secret in through.secrets():
+                self._scrubber.learn(secret)
+        watch_logs(self._scrubber)
+        return CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
 
     async def exchange(
         self, request: Request, check: Check, plan: Plan, *, settled: Settled | None = None
@@ -226,7 +241,7 @@ class Transport:
         return Stats(
             in_flight=self._gate.in_flight,
             waiting=self._gate.waiting,
-            paused_until=self._gate.paused_for() if self._lifetime.begun else None,
+            paused_until=self._gate.paused_for(),
             budget=self._retries.budget,
         )
 

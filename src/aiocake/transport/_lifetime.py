@@ -24,11 +24,6 @@ class Lifetime:
         #: Whether it was ended.
         self.over = False
 
-    @property
-    def begun(self) -> bool:
-        """Whether there has been a call."""
-        return self._home is not None
-
     def enter(self) -> None:
         """A call begins.
 

@@ -1,5 +1,6 @@
 """The key: where it comes from, and how it gets into a request at the last moment."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import quote
@@ -16,6 +17,11 @@ __all__ = ["Keys", "Signed", "check_key", "sign"]
 
 #: CAKE's own limit for ``api_key``.
 _LONGEST_KEY: Final = 50
+
+_VISIBLE: Final = re.compile(r"[!-~]*")
+#: RFC 9110 sections 5.1 and 5.5.
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 
 KeySource = Callable[[], Awaitable[str]]
 
@@ -72,8 +78,10 @@ def sign(request: Request, key: Secret, headers: list[tuple[bytes, bytes]]) -> S
         The request as it goes over the wire.
 
     Raises:
-        ArgumentError: The query with the key in place is too long for the server.
+        ArgumentError: The query with the key in place is too long for the server, or path,
+            query or a header cannot be written as HTTP.
     """
+    _check_text(request)
     query, body = _filled(request, key)
     if request.query_limit is not None and len(query) >= request.query_limit:
         _too_long(len(query), request.query_limit)
@@ -85,6 +93,21 @@ def sign(request: Request, key: Secret, headers: list[tuple[bytes, bytes]]) -> S
         _merged(headers, request.headers) if request.headers else headers,
         body,
     )
+
+
+def _check_text(request: Request) -> None:
+    problems = [
+        Problem(name, "must be encoded: visible ASCII only")
+        for name, text in (("path", request.path), ("query", request.query))
+        if _VISIBLE.fullmatch(text) is None
+    ]
+    problems += [
+        Problem("headers", f"{name!a} cannot be written as an HTTP header")
+        for name, value in request.headers
+        if _TOKEN.fullmatch(name) is None or _VALUE.fullmatch(value) is None
+    ]
+    if problems:
+        raise ArgumentError(*problems)
 
 
 def _filled(request: Request, key: Secret) -> tuple[str, bytes]:

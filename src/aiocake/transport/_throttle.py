@@ -100,10 +100,13 @@ class Gate:
         return len(self._calls.waiters) + len(self._exports.waiters)
 
     def paused_for(self) -> float | None:
-        """Seconds until a pause ends; None when there is none."""
-        if not self._timed:
+        """Seconds until a pause ends; None when there is none, or no event loop to ask."""
+        if self._resume == _NEVER:
             return None
-        left = self._resume - anyio.current_time()
+        try:
+            left = self._resume - anyio.current_time()
+        except RuntimeError:  # outside of any loop
+            return None
         return left if left > 0 else None
 
     async def turn(
