@@ -38,7 +38,7 @@ def format_of(body: bytes) -> Format:
     """What a body seems to be written in, by how it begins."""
     start = body[:_START].removeprefix(_json.BOM).lstrip(_SPACE)
     if not start:
-        return Format.TEXT if body.strip(_SPACE) else Format.EMPTY
+        return Format.TEXT if body.removeprefix(_json.BOM).strip(_SPACE) else Format.EMPTY
     if start[:1] == b"<":
         return Format.HTML if _HTML.search(start) else Format.XML
     return Format.JSON if start[:1] in b'{["' or start[:4] == b"null" else Format.TEXT

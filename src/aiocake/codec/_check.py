@@ -28,7 +28,7 @@ from aiocake.errors import (
 )
 from aiocake.values import Effect
 
-__all__ = ["OK", "about", "check", "error_of"]
+__all__ = ["OK", "about", "check", "judge"]
 
 #: All else of 2xx says that something else than usual was done.
 OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
@@ -55,39 +55,49 @@ def check(
     Returns:
         None of a success, which :func:`aiocake.codec.decode` may read.
     """
-    if response.status in OK:
-        if operation.shape is Shape.PAGE and _PLAIN_SUCCESS.match(response.body):
-            # The reading of the page looks at the rest.
-            return None
-        silent = operation.effect is Effect.READ and operation.api is Api.V1
-        found = _of_success(response, may_be_silent=silent, payloads=payloads)
-    else:
-        found = error_of(response, payloads=payloads)
+    plain = operation.shape is Shape.PAGE and response.status == HTTPStatus.OK
+    if plain and _PLAIN_SUCCESS.match(response.body):
+        # The reading of the page looks at the rest.
+        return None
+    silent = operation.effect is Effect.READ and operation.api is Api.V1
+    found = judge(response, may_be_silent=silent, payloads=payloads)
     if isinstance(found, ApiError) and not payloads:
         found.message = hidden(found.message, operation, arguments or {})
         found.args = (found.message,)
     return found
 
 
-def _of_success(response: Response, *, may_be_silent: bool, payloads: bool) -> CakeError | None:
+def judge(response: Response, *, may_be_silent: bool, payloads: bool = False) -> CakeError | None:
+    """The error that an answer to whatever call holds, or None.
+
+    Args:
+        response: The answer.
+        may_be_silent: Whether a 200 that says neither yes nor no is a success, too.
+        payloads: Whether errors may show values.
+    """
+    if response.status not in OK:
+        return _refusal(response, payloads=payloads)
     try:
         what = told(read(response.body, payloads=payloads))
     except DecodeError as error:
         return about(error, response, payloads=payloads)
-    if what.done:
-        return None
+    no = _no(what, response.status)
+    if no is None and not (what.done or may_be_silent):
+        message = "the answer does not say whether the call was carried out"
+        return about(DecodeError(message), response, payloads=payloads)
+    return no
+
+
+def _no(what: Told, status: int) -> ApiError | None:
+    """What an answer says against the call; None where it says yes, or nothing that is known."""
     if what.fault is not None:
-        return _fault(what, response.status)
-    if what.done is False or kind_of(what.message) is not ApiError:
-        return _said_no(what.message, response.status)
-    if may_be_silent:
+        return _fault(what, status)
+    if what.done or (what.done is None and kind_of(what.message) is ApiError):
         return None
-    message = "the answer does not say whether the call was carried out"
-    return about(DecodeError(message), response, payloads=payloads)
+    return _said_no(what.message, status)
 
 
-def error_of(response: Response, *, payloads: bool = False) -> CakeError:
-    """The error that an answer with a status other than 200 and 201 is."""
+def _refusal(response: Response, *, payloads: bool) -> CakeError:
     status = response.status
     if status not in _ERRORS:
         message = (
@@ -100,7 +110,7 @@ def error_of(response: Response, *, payloads: bool = False) -> CakeError:
     if what.fault is not None and status not in {429, 503}:
         return _fault(what, status)
     if status == HTTPStatus.NOT_FOUND and form is not Format.JSON:
-        if kind_of(what.message) is not ApiError:
+        if form is Format.XML and kind_of(what.message) is not ApiError:
             return _said_no(what.message, status)
         message = f"{form.value} with the status 404, which is no word of CAKE's"
         return about(DecodeError(message), response, payloads=payloads)

@@ -27,8 +27,8 @@ __all__ = ["TEXTS", "fault_of", "hidden", "is_binders", "kind_of", "said", "shor
 #: Where an answer of JSON may have its text; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors")
 _LONGEST: Final = 300
-#: Shorter pieces of an argument are found in any text by accident.
-_SHORTEST_ECHO: Final = 4
+#: Shorter beginnings of an argument are found in any text by accident.
+_SHORTEST_ECHO: Final = 8
 _HIDDEN: Final = "<hidden>"
 _SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
@@ -113,10 +113,10 @@ def hidden(message: str, operation: Operation[object], arguments: Mapping[str, o
 
 
 def _without_beginning(message: str, value: str) -> str:
+    message = _without_word(message, value)
     for length in range(len(value), _SHORTEST_ECHO - 1, -1):
-        if value[:length] in message:
-            return message.replace(value[:length], _HIDDEN)
-    return _without_word(message, value)
+        message = message.replace(value[:length], _HIDDEN)
+    return message
 
 
 def _without_word(message: str, value: str) -> str:

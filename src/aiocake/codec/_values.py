@@ -90,7 +90,7 @@ def money(value: object) -> str | None:
         last = value.as_tuple().exponent
         fits = -_MAX_DIGITS <= value.adjusted() < _MAX_DIGITS
         fits = fits and isinstance(last, int) and -_MAX_DIGITS <= last <= _MAX_DIGITS
-    if not fits or sum(map(str.isdigit, format(value, "f"))) > _MAX_DIGITS:
+    if not fits or sum(map(str.isdigit, written(value))) > _MAX_DIGITS:
         return f"must have at most {_MAX_DIGITS} digits"
     return None
 

@@ -1,0 +1,166 @@
+"""Calls that have no method yet: a request as it is told, and its answer as it came."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, TypeAlias, TypeVar, cast
+
+import attrs
+import msgspec
+
+from aiocake._wire import Hole, Request, Response
+from aiocake.codec import _json
+from aiocake.codec._body import Format, format_of
+from aiocake.codec._check import OK, judge
+from aiocake.codec._v2 import KEY, query
+from aiocake.codec._values import moment, money, text, written
+from aiocake.codec._xml import Element, parse
+from aiocake.errors import ArgumentError, CakeError, Problem
+from aiocake.values import SKIP, Effect, Skip
+
+__all__ = ["Answer", "Json", "Value", "check_raw", "encode_raw"]
+
+#: What a parameter may be. None is not, since it means different things in different places.
+Value: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
+#: What the body of a request may be made of.
+Json: TypeAlias = "Value | Mapping[str, Json] | Sequence[Json]"
+
+T = TypeVar("T")
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+# Section 3.3 of RFC 3986: what a path is made of.
+_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
+_OPERATION: Final = "request"
+
+
+@attrs.frozen(eq=False)
+class Answer:
+    """The answer to ``client.request()``.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By lower-case name.
+        body: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body)} bytes>"
+
+    def json(self) -> object:
+        """The body as JSON, read exactly: numbers are int or Decimal.
+
+        Raises:
+            DecodeError: It is no JSON, has a key twice, ``NaN``, or a number of over 28 digits.
+        """
+        return _json.parse(self.body)
+
+    def xml(self) -> Element:
+        """The body as XML, by local names; no doctype, no entities.
+
+        Raises:
+            DecodeError: It is no XML, or of a kind that is refused.
+        """
+        return parse(self.body)
+
+
+def encode_raw(
+    method: str,
+    path: str,
+    params: Mapping[str, Value] | None = None,
+    json: Mapping[str, Json] | None = None,
+) -> Request:
+    """A request with the key in its query.
+
+    Args:
+        method: The HTTP method, in capitals.
+        path: From the first slash, encoded, without a query.
+        params: What stands in the query behind the key, in this order. SKIP is left out.
+        json: The body, an object. SKIP is left out; amounts and dates become texts, as v2 has
+            them.
+
+    Raises:
+        ArgumentError: Names every argument that cannot be sent.
+    """
+    problems: list[Problem] = []
+    if method not in _METHODS:
+        problems.append(Problem("method", f"must be one of {', '.join(sorted(_METHODS))}"))
+    if _PATH.fullmatch(path) is None:
+        problems.append(Problem("path", "must begin with a slash, be encoded and have no query"))
+    texts = {name: _plain(value, name, problems) for name, value in _given(params or {})}
+    body = b"" if json is None else msgspec.json.encode(_plain(json, "json", problems))
+    if "api_key" in texts or (json is not None and "api_key" in json):
+        problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
+    if problems:
+        raise ArgumentError(*problems)
+    return Request(
+        _OPERATION,
+        method,
+        path,
+        query=KEY + query({name: written(value) for name, value in texts.items()}),
+        headers=() if json is None else (("Content-Type", "application/json"),),
+        body=body,
+        hole=Hole.QUERY,
+        hole_at=len(KEY),
+    )
+
+
+def _given(values: Mapping[str, T]) -> list[tuple[str, T]]:
+    return [(name, value) for name, value in values.items() if value is not SKIP]
+
+
+def _plain(value: object, name: str, problems: list[Problem]) -> object:
+    """The value with dates and amounts as texts; whatever cannot be sent is noted."""
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, object]", value)
+        return {key: _plain(inner, f"{name}.{key}", problems) for key, inner in _given(fields)}
+    if isinstance(value, list | tuple):
+        rows = cast("Sequence[object]", value)
+        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(rows)]
+    reason = _reason(value)
+    if reason is not None:
+        problems.append(Problem(name, reason))
+        return None
+    return value if isinstance(value, bool | int) else written(value)
+
+
+def _reason(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | Decimal):
+        return money(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, date):
+        return None
+    if isinstance(value, str):
+        return text(str(value), None)
+    return "must be a str, int, Decimal, date, datetime or bool"
+
+
+def check_raw(
+    response: Response, *, effect: Effect = Effect.READ, payloads: bool = False
+) -> CakeError | None:
+    """The error that an answer to such a request holds.
+
+    Args:
+        response: The answer.
+        effect: What sending the request again does. The answer to a write has to say that it was
+            carried out; what was only read may be a text or a list, too.
+        payloads: Whether errors may show values.
+
+    Returns:
+        None of a success.
+    """
+    reads = effect is Effect.READ
+    if reads and response.status in OK and _is_without_verdict(response.body):
+        return None
+    return judge(response, may_be_silent=reads, payloads=payloads)
+
+
+def _is_without_verdict(body: bytes) -> bool:
+    return format_of(body) is Format.TEXT or body.removeprefix(_json.BOM).lstrip()[:1] == b"["
