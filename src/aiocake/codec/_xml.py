@@ -1,0 +1,80 @@
+"""A whole small answer of XML as a tree of elements, by their local names.
+
+CAKE's namespaces and the roots of its answers are irregular, so what is read goes by local names.
+"""
+
+from typing import Final
+
+import attrs
+
+from aiocake.codec._xml_feed import Builder, XmlFeed, local
+from aiocake.errors import DecodeError
+
+__all__ = ["Element", "parse"]
+
+#: A year of exchange rates between twenty currencies has less.
+_MAX_ELEMENTS: Final = 1_000_000
+
+
+@attrs.frozen(weakref_slot=False)
+class Element:
+    """An element of an answer.
+
+    Attributes:
+        name: Its local name.
+        text: Its text; empty when it is empty, None when it is nil or holds elements.
+        nil: Whether it says ``xsi:nil="true"``.
+        children: The elements in it.
+    """
+
+    name: str
+    text: str | None = None
+    nil: bool = False
+    children: "tuple[Element, ...]" = ()
+
+    def find(self, name: str) -> "Element | None":
+        """The first child of that name."""
+        return next((child for child in self.children if child.name == name), None)
+
+
+class _Tree(Builder[list[Element]]):
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        super().__init__(list)
+        self._count = 0
+
+    def end(self, name: str) -> None:
+        children = self._inner
+        nil = self._nil
+        text = None if children else self.leaf()
+        self._text = ""
+        self._inner = outer = self._open.pop()
+        outer.append(Element(local(name), text, nil, tuple(children or ())))
+        self._count += 1
+        if self._count > _MAX_ELEMENTS:
+            message = f"an answer of over {_MAX_ELEMENTS} elements"
+            raise DecodeError(message)
+
+    def root(self) -> Element:
+        """The root of a whole document."""
+        return (self._inner or [])[0]
+
+
+def parse(body: bytes) -> Element:
+    """The root of a body.
+
+    Args:
+        body: The body, decompressed.
+
+    Returns:
+        The root element.
+
+    Raises:
+        DecodeError: It is no XML of UTF-8, it has a document type, or it is beyond a bound.
+    """
+    tree = _Tree()
+    feed = XmlFeed(tree)
+    feed.feed(body)
+    feed.close()
+    return tree.root()

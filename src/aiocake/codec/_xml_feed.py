@@ -1,0 +1,266 @@
+"""XML read piece by piece by the standard library's expat, under bounds.
+
+expat believes what it is given: it expands entities, holds an unfinished tag of any size and reads
+it again with each piece that arrives, and reads on to the end of a piece after a handler refused
+something in it. So what it is given is bounded here:
+
+- no document type at all, so there are no entities; what comes before the root is fed to it tag by
+  tag, so that nothing behind a document type is ever seen;
+- while a tag or a comment is unfinished, it is fed again only when as much is waiting as it would
+  have to read again, and never more than 64 KiB of it;
+- UTF-8 only; it would take UTF-16 whatever encoding it is told, so a NUL byte is refused.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+from xml.parsers import expat
+
+from aiocake.codec._xml_filter import MARK, ReferenceFilter
+from aiocake.errors import DecodeError
+
+__all__ = ["MAX_PIECE", "Builder", "XmlFeed", "local"]
+
+C = TypeVar("C")
+
+MAX_DEPTH: Final = 64
+MAX_ATTRIBUTES: Final = 64
+#: Characters of one text.
+MAX_TEXT: Final = 1 << 20
+#: Bytes of a tag, a comment or an instruction that did not end yet.
+MAX_UNCONSUMED: Final = 1 << 16
+#: Bytes up to the end of the root's tag.
+MAX_BEFORE_ROOT: Final = 1 << 12
+#: expat keeps each name that it has seen.
+MAX_NAMES: Final = 10_000
+#: Bytes that expat is given at once: it reads all of them, whatever a handler says.
+MAX_PIECE: Final = 1 << 16
+
+_ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+#: What expat says at the end of a document that goes on.
+_CUT_SHORT: Final = frozenset(
+    {
+        expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS],
+        expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
+        expat.errors.codes[expat.errors.XML_ERROR_PARTIAL_CHAR],
+        expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
+    }
+)
+_NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
+
+
+class Builder(Generic[C]):
+    """What all readings of XML share: the open elements, and the bounds on them.
+
+    A reading says what holds the children of an element, and in :meth:`end` what becomes of it.
+    """
+
+    __slots__ = ("_inner", "_make", "_nil", "_open", "_text", "lossy")
+
+    def __init__(self, make: Callable[[], C]) -> None:
+        self._make = make
+        #: What holds the children of each element around the open one.
+        self._open: list[C] = []
+        #: What holds the children of the open one; None as long as it has none.
+        self._inner: C | None = make()
+        self._text = ""
+        self._nil = False
+        #: Whether references were dropped from the body.
+        self.lossy = False
+
+    def attach(self, parser: expat.XMLParserType) -> None:
+        """Take what the parser finds."""
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.text
+
+    def start(self, _: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        if self._nil:
+            raise DecodeError(_NIL_AND_NOT_EMPTY)
+        if attributes:
+            self._nil = _is_nil(attributes)
+        opened = self._open
+        if len(opened) >= MAX_DEPTH:
+            message = f"XML nested deeper than {MAX_DEPTH}"
+            raise DecodeError(message)
+        inner = self._inner
+        opened.append(self._make() if inner is None else inner)
+        self._inner = None
+        self._text = ""
+
+    def text(self, text: str) -> None:
+        """A text, or a part of one."""
+        if self._text:
+            text = self._text + text
+            if len(text) > MAX_TEXT:
+                message = f"a text of over {MAX_TEXT} characters"
+                raise DecodeError(message)
+        self._text = text
+
+    def end(self, name: str) -> None:
+        """The open element ends."""
+        raise NotImplementedError
+
+    @property
+    def began(self) -> bool:
+        """Whether the root has begun."""
+        return bool(self._open or self._inner)
+
+    def leaf(self) -> str | None:
+        """The text of an element without children that is special: nil, or of a lossy body."""
+        text = self._text
+        if self._nil:
+            self._nil = False
+            if text:
+                raise DecodeError(_NIL_AND_NOT_EMPTY)
+            return None
+        return _without_marks(text) if MARK in text else text
+
+
+def local(name: str) -> str:
+    """The name without a prefix."""
+    return name.rpartition(":")[2]
+
+
+_NIL_AND_NOT_EMPTY: Final = "an element that is nil and not empty"
+
+
+def _is_nil(attributes: dict[str, str]) -> bool:
+    """Whether ``xsi:nil`` is among them; the prefix is the document's own."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        message = f"an element with over {MAX_ATTRIBUTES} attributes"
+        raise DecodeError(message)
+    return any(
+        name.endswith(":nil") and value in {"true", "1"} for name, value in attributes.items()
+    )
+
+
+def _without_marks(text: str) -> str:
+    """A text without the characters that could not be read.
+
+    A number or a date without one of its characters is another one. There something that is no
+    digit takes its place, so that nothing reads it as a number.
+    """
+    left = text.replace(MARK, "")
+    return text.replace(MARK, "\ufffd") if left and _NUMBER.issuperset(left) else left
+
+
+class XmlFeed:
+    """Feeds a body to expat and a :class:`Builder`, under the bounds.
+
+    Args:
+        builder: What the elements become.
+    """
+
+    def __init__(self, builder: Builder[Any]) -> None:
+        self._builder = builder
+        self._filter = ReferenceFilter()
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = _refuse_doctype
+        self._parser.XmlDeclHandler = _refuse_encoding
+        # Newer ones put off unfinished tags by a rule of their own, and do not say how much waits.
+        put_off = getattr(self._parser, "SetReparseDeferralEnabled", None)
+        if put_off is not None:
+            put_off(False)  # noqa: FBT003 - expat takes it by position
+        builder.attach(self._parser)
+        #: Waits to be fed.
+        self._pending = bytearray()
+        #: How many bytes were fed, and how many of them belong to what did not end yet.
+        self._fed = 0
+        self._unconsumed = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many illegal references were left out."""
+        return self._filter.dropped
+
+    def feed(self, body: bytes) -> None:
+        """Read on.
+
+        Args:
+            body: What came. The builder is told of it as far as it is whole.
+
+        Raises:
+            DecodeError: It is no XML, or beyond a bound.
+        """
+        for start in range(0, len(body), MAX_PIECE):
+            piece = body[start : start + MAX_PIECE]
+            if b"\0" in piece:
+                message = "a NUL byte: the body is not UTF-8"
+                raise DecodeError(message)
+            self._feed(self._filter.feed(piece))
+
+    def close(self) -> None:
+        """The body has ended.
+
+        Raises:
+            DecodeError: It ended before its root did.
+        """
+        self._feed(self._filter.close())
+        self._parse(self._pending, final=True)
+
+    def _feed(self, piece: bytes) -> None:
+        if self._filter.dropped:
+            self._builder.lossy = True
+        if not self._builder.began:
+            piece = self._feed_before_root(piece)
+        if not self._pending and len(piece) >= self._unconsumed:
+            self._parse(piece)
+            return
+        self._pending += piece
+        if len(self._pending) >= self._unconsumed:
+            self._parse(self._pending)
+            self._pending.clear()
+
+    def _feed_before_root(self, piece: bytes) -> bytes:
+        """Feed up to the end of the root's tag; what is behind it is left."""
+        piece = bytes(self._pending) + piece
+        self._pending.clear()
+        while not self._builder.began:
+            end = piece.find(b">") + 1
+            if self._fed + (end or len(piece)) > MAX_BEFORE_ROOT:
+                message = f"no root element within {MAX_BEFORE_ROOT} bytes"
+                raise DecodeError(message)
+            if not end:
+                self._pending += piece
+                return b""
+            self._parse(piece[:end])
+            piece = piece[end:]
+        self._unconsumed = 0
+        return piece
+
+    def _parse(self, piece: bytes | bytearray, *, final: bool = False) -> None:
+        try:
+            self._parser.Parse(piece, final)
+        except expat.ExpatError as error:
+            raise DecodeError(_reason(error)) from None
+        except (ValueError, LookupError):
+            message = "not UTF-8"
+            raise DecodeError(message) from None
+        self._fed += len(piece)
+        self._unconsumed = self._fed - self._parser.CurrentByteIndex
+        if self._unconsumed > MAX_UNCONSUMED:
+            message = f"a tag or a comment of over {MAX_UNCONSUMED} bytes"
+            raise DecodeError(message)
+        if len(self._parser.intern) > MAX_NAMES:
+            message = f"over {MAX_NAMES} names of elements and attributes"
+            raise DecodeError(message)
+
+
+def _reason(error: expat.ExpatError) -> str:
+    if error.code in _CUT_SHORT:
+        return "the XML ends before it is whole"
+    where = f"line {error.lineno}, column {error.offset + 1}"
+    return f"not well-formed XML: {expat.ErrorString(error.code)}, {where}"
+
+
+def _refuse_doctype(*_: object) -> None:
+    message = "XML with a document type, which is refused"
+    raise DecodeError(message)
+
+
+def _refuse_encoding(_: str, encoding: str | None, __: int) -> None:
+    if encoding is not None and encoding.lower() not in _ENCODINGS:
+        message = "XML in another encoding than UTF-8"
+        raise DecodeError(message)

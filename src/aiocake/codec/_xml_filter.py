@@ -1,0 +1,142 @@
+"""References to characters that XML cannot hold, taken out before a parser meets them.
+
+.NET's XmlSerializer writes a control character of a text as a reference such as ``&#xB;``, and by
+section 4.1 of the XML 1.0 recommendation a document with one is not well formed: every parser
+stops there. One such note would keep a whole export from being read.
+
+A reference is one only outside of CDATA sections, comments and processing instructions, and it can
+be cut in two where a piece of the body ends; so the filter knows where it is, and holds back a tail
+that may go on.
+"""
+
+import re
+import sys
+from typing import Final
+
+from aiocake.errors import DecodeError
+
+__all__ = ["MARK", "MAX_DROPPED", "ReferenceFilter"]
+
+#: What is put in place of a reference: a noncharacter, which Unicode keeps for such inner uses.
+#: A text loses it later, when it is known whether the whole text is a number.
+MARK: Final = "\ufdd0"
+#: How many references are dropped before the body counts as garbage.
+MAX_DROPPED: Final = 10_000
+
+_MARK_BYTES: Final = MARK.encode()
+#: What keeps a piece from being passed on as it is.
+_SPECIAL: Final = (b"&#", b"<!", b"<?")
+#: A longer reference, all zeros in front, is left to the parser.
+_LONGEST_DIGITS: Final = 24
+
+_OPENINGS: Final = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
+# Digits that may name an illegal character; the number itself decides.
+_HEX: Final = rb"x0{0,16}(?:1?[0-9A-Fa-f]?|[Dd][0-9A-Fa-f]{3}|[Ff]{3}[EeFf]|[0-9A-Fa-f]{6,8})"
+_DECIMAL: Final = rb"0{0,16}(?:[0-9]?|[12][0-9]|3[01]|5[5-7][0-9]{3}|6553[45]|[0-9]{7,8})"
+_STOPS: Final = re.compile(
+    b"&#(?:" + _HEX + b"|" + _DECIMAL + b");|" + b"|".join(map(re.escape, _OPENINGS))
+)
+# Section 2.2 of the XML 1.0 recommendation.
+_CHARACTER: Final = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TAIL: Final = re.compile(
+    rb"(?:&(?:#(?:x[0-9A-Fa-f]{0,%d}|[0-9]{0,%d}))?|" % (_LONGEST_DIGITS, _LONGEST_DIGITS)
+    + b"|".join(
+        re.escape(opening[:length])
+        for opening in _OPENINGS
+        for length in range(len(opening) - 1, 0, -1)
+    )
+    + rb")\Z"
+)
+_LONGEST_TAIL: Final = _LONGEST_DIGITS + len("&#x")
+
+
+class ReferenceFilter:
+    """Takes a body piece by piece and gives it on without illegal references.
+
+    Attributes:
+        dropped: How many references were taken out.
+    """
+
+    __slots__ = ("_closing", "_held", "dropped")
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._held = b""
+        #: What ends the section, comment or instruction that is open.
+        self._closing: bytes | None = None
+
+    def feed(self, piece: bytes) -> bytes:
+        """The piece, with what was held back before it, without what must wait for the next.
+
+        Raises:
+            DecodeError: Too many references were dropped.
+        """
+        if self._held:
+            piece = self._held + piece
+            self._held = b""
+        if self._closing is None and not any(special in piece for special in _SPECIAL):
+            return self._hold_back(piece)
+        return self._filtered(piece)
+
+    def close(self) -> bytes:
+        """What was held back to the end."""
+        held, self._held = self._held, b""
+        return held
+
+    def _filtered(self, piece: bytes) -> bytes:
+        kept: list[bytes] = []
+        at = 0
+        while True:
+            if self._closing is not None:
+                end = piece.find(self._closing, at)
+                if end < 0:
+                    return b"".join(kept) + self._hold_back_closing(piece, at)
+                end += len(self._closing)
+                self._closing = None
+                kept.append(piece[at:end])
+                at = end
+            stop = _STOPS.search(piece, at)
+            if stop is None:
+                return b"".join(kept) + self._hold_back(piece[at:])
+            kept.append(piece[at : stop.start()])
+            at = stop.end()
+            self._closing = _OPENINGS.get(stop[0])
+            if self._closing is None and not _is_legal(stop[0]):
+                self._count()
+                kept.append(_MARK_BYTES)
+            else:
+                kept.append(stop[0])
+
+    def _count(self) -> None:
+        self.dropped += 1
+        if self.dropped > MAX_DROPPED:
+            message = f"over {MAX_DROPPED} references to characters that XML cannot hold"
+            raise DecodeError(message)
+
+    def _hold_back(self, piece: bytes) -> bytes:
+        """Of markup and text: hold back what may be the beginning of a stop."""
+        tail = _TAIL.search(piece, max(0, len(piece) - _LONGEST_TAIL))
+        if tail is None:
+            return piece
+        self._held = tail[0]
+        return piece[: tail.start()]
+
+    def _hold_back_closing(self, piece: bytes, at: int) -> bytes:
+        """Of a section, comment or instruction: hold back what may be the beginning of its end."""
+        closing = self._closing or b""
+        for length in range(len(closing) - 1, 0, -1):
+            if len(piece) - at >= length and piece.endswith(closing[:length]):
+                self._held = piece[-length:]
+                return piece[at:-length]
+        return piece[at:]
+
+
+def _is_legal(reference: bytes) -> bool:
+    """Whether it names a character that a document may hold."""
+    digits = reference[2:-1]
+    try:
+        number = int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
+    except ValueError:
+        # Without a digit it is no reference: the parser says so.
+        return True
+    return number <= sys.maxunicode and _CHARACTER.match(chr(number)) is not None
