@@ -7,19 +7,34 @@ from aiocake.models._enums import (
     InvoiceStatus,
     InvoiceStatusText,
 )
-from aiocake.models.bills import AffiliateBill, BillAmount, Extra, MarkResult, Partner
+from aiocake.models.bills import (
+    AdvertiserBill,
+    AffiliateBill,
+    Bill,
+    BillAmount,
+    BuyerBill,
+    Extra,
+    MarkResult,
+    Partner,
+)
 from aiocake.models.invoices import CreatedInvoice, Invoice, UpdatedInvoice
+from aiocake.models.lookups import AccountStatus, ExchangeRate, PaymentSetting, PaymentType
 from aiocake.models.page import Page
 from aiocake.models.reference import BillingCycle, Currency, PaymentMethod
 
 __all__ = [
+    "AccountStatus",
+    "AdvertiserBill",
     "AffiliateBill",
+    "Bill",
     "BillAmount",
     "BillingCycle",
     "BillingCycleName",
     "BillingCycleText",
+    "BuyerBill",
     "CreatedInvoice",
     "Currency",
+    "ExchangeRate",
     "Extra",
     "Invoice",
     "InvoiceKind",
@@ -29,5 +44,7 @@ __all__ = [
     "Page",
     "Partner",
     "PaymentMethod",
+    "PaymentSetting",
+    "PaymentType",
     "UpdatedInvoice",
 ]

@@ -8,10 +8,23 @@ from decimal import Decimal
 
 import attrs
 
-__all__ = ["AffiliateBill", "BillAmount", "Extra", "MarkResult", "Partner"]
+__all__ = [
+    "AdvertiserBill",
+    "AffiliateBill",
+    "Bill",
+    "BillAmount",
+    "BuyerBill",
+    "Extra",
+    "MarkResult",
+    "Partner",
+]
 
 Extra = Mapping[str, object]
-"""Elements that no page documents, by local name: a text, None, a mapping or a list of these."""
+"""Elements that no page documents, by local name.
+
+Each is a text, ``""`` when it is empty, None when it is nil, a mapping when it holds elements, and
+a list of these when it is there more than once.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -45,26 +58,60 @@ class Partner:
     name: str | None = None
     account_status_id: int | None = None
     account_status_name: str | None = None
-    extra: Extra = attrs.field(factory=dict[str, object])
+    extra: Extra = attrs.field(factory=dict[str, object], hash=False)
 
 
 @attrs.frozen(kw_only=True)
-class AffiliateBill:
-    """What the platform owes one affiliate for one billing cycle and period.
+class Bill:
+    """What all bills have.
 
     Attributes:
         bill_id: The bill.
-        affiliate: Who is paid.
         bill_amount: The amount and its currency.
-        sent_payment: Whether a payment was noted; None where the instance does not say.
+        sent_payment: Whether a payment was noted: True of "yes", False of "no". None where the
+            instance says nothing, or another word, which is then kept in ``extra``: only
+            ``is False`` means that none was.
         extra: Elements that are not modelled, by local name.
     """
 
     bill_id: int
-    affiliate: Partner
     bill_amount: BillAmount
     sent_payment: bool | None = None
-    extra: Extra = attrs.field(factory=dict[str, object])
+    # A mapping has no hash; a bill has one all the same.
+    extra: Extra = attrs.field(factory=dict[str, object], hash=False)
+
+
+@attrs.frozen(kw_only=True)
+class AffiliateBill(Bill):
+    """What the platform owes one affiliate for one billing cycle and period.
+
+    Attributes:
+        affiliate: Who is paid.
+    """
+
+    affiliate: Partner
+
+
+@attrs.frozen(kw_only=True)
+class AdvertiserBill(Bill):
+    """What one advertiser owes for one billing cycle and period.
+
+    Attributes:
+        advertiser: Who pays.
+    """
+
+    advertiser: Partner
+
+
+@attrs.frozen(kw_only=True)
+class BuyerBill(Bill):
+    """What one buyer owes for one billing cycle and period.
+
+    Attributes:
+        buyer: Who pays.
+    """
+
+    buyer: Partner
 
 
 @attrs.frozen(kw_only=True)
