@@ -81,6 +81,11 @@ _OTHER_NAME: Final = b'"total_payout":'
 _BARE_AMOUNT: Final = re.compile(
     rb'("total_amount":\s*)(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)(?=[\s,}])'
 )
+_QUOTE: Final = re.compile(rb'\s*"')
+_EMPTY: Final = re.compile(rb"\[\s*\]")
+_ESCAPE_IN_KEY: Final = re.compile(rb'\\[^"]*"\s*:')
+_NULL_AFFILIATE: Final = re.compile(rb'"affiliate_id":\s*null')
+_NULL_ADVERTISER: Final = re.compile(rb'"advertiser_id":\s*null')
 _decoder: Final = msgspec.json.Decoder(_Answer)
 
 
@@ -101,7 +106,7 @@ def read_invoices(body: bytes) -> tuple[tuple[Invoice, ...], int | None] | None:
             body.decode()
         found = answer if answer.response is None else answer.response
         rows = found.invoices
-        if rows is None or not (_is_plain(answer, body) and _rows_are_plain(rows, body)):
+        if rows is None or not (_is_plain(answer, body, rows) and _rows_are_plain(rows, body)):
             return None
         return _invoices(rows), found.total_rows
     except (msgspec.MsgspecError, ValueError, DecimalException, RecursionError):
@@ -115,8 +120,8 @@ def _with_plain_amounts(body: bytes) -> bytes:
         # With its colon it is a key, wherever it stands.
         body = body.replace(_OTHER_NAME, _AMOUNT)
         first = body.find(_AMOUNT)
-    after = first + len(_AMOUNT)
-    return body if body[after : after + 1] == b'"' else _BARE_AMOUNT.sub(rb'\1"\2"', body)
+    quoted = _QUOTE.match(body, first + len(_AMOUNT))
+    return body if quoted else _BARE_AMOUNT.sub(rb'\1"\2"', body)
 
 
 def _invoices(rows: tuple[_OpenRow, ...]) -> tuple[Invoice, ...]:
@@ -126,8 +131,9 @@ def _invoices(rows: tuple[_OpenRow, ...]) -> tuple[Invoice, ...]:
     return cast("tuple[Invoice, ...]", rows)
 
 
-def _is_plain(answer: _Answer, body: bytes) -> bool:
-    around = body[: body.find(b"[")] + body[body.rfind(b"]") :]
+def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_OpenRow]) -> bool:
+    first, last = body.find(b"["), body.rfind(b"]")
+    around = body[:first] + body[last:]
     return (
         answer.request_status.casefold() == "success"
         and answer.success is None
@@ -135,6 +141,10 @@ def _is_plain(answer: _Answer, body: bytes) -> bool:
         and (answer.response is None or (answer.invoices is None and answer.total_rows is None))
         and around.count(b'"request_status":') == around.count(b'"invoices":') == 1
         and around.count(b'"total_rows":') <= 1
+        # A list of the same name before this one would be the first.
+        and (_EMPTY.match(body, first) is None) == bool(rows)
+        # No key is hidden by escapes.
+        and not (b"\\" in body and _ESCAPE_IN_KEY.search(body))
     )
 
 
@@ -155,8 +165,10 @@ def _ids_are_said_once(rows: Sequence[_OpenRow], body: bytes) -> bool:
         return True
     return (
         body.count(b'"invoice_id":') == len(rows)
-        and body.count(b'"affiliate_id":') == affiliates + body.count(b'"affiliate_id":null')
-        and body.count(b'"advertiser_id":') == advertisers + body.count(b'"advertiser_id":null')
+        and body.count(b'"affiliate_id":') in {affiliates, len(rows)}
+        and body.count(b'"advertiser_id":') in {advertisers, len(rows)}
+        and len(_NULL_AFFILIATE.findall(body)) in {0, len(rows) - affiliates}
+        and len(_NULL_ADVERTISER.findall(body)) in {0, len(rows) - advertisers}
     )
 
 

@@ -177,10 +177,6 @@ class _Unfit(ValueError):
         super().__init__(f"is null, not {what}" if value is None else f"is not {what}")
 
 
-def _is_enum(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, StrEnum)
-
-
 def _enum(value: object, cls: type[StrEnum]) -> StrEnum:
     return cls(_text(value))
 
@@ -211,13 +207,13 @@ def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]
 
 def _made() -> Converter:
     made = Converter()
-    made.register_structure_hook_func(lambda kind: kind is int, lambda value, _: _int(value))
-    made.register_structure_hook_func(lambda kind: kind is str, lambda value, _: _text(value))
-    made.register_structure_hook_func(lambda kind: kind is bool, lambda value, _: _bool(value))
+    made.register_structure_hook(int, lambda value, _: _int(value))
+    made.register_structure_hook(str, lambda value, _: _text(value))
+    made.register_structure_hook(bool, lambda value, _: _bool(value))
     made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
     made.register_structure_hook(date, lambda value, _: _date(value))
     made.register_structure_hook(datetime, lambda value, _: _datetime(value))
-    made.register_structure_hook_func(_is_enum, _enum)
+    made.register_structure_hook(StrEnum, _enum)
     made.register_structure_hook_factory(attrs.has, partial(_model, made))
     return made
 

@@ -1,0 +1,307 @@
+"""The fast reading of invoices gives what the exact one gives, or gives way to it."""
+
+import json
+import weakref
+from collections.abc import Callable
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocake._operation import Api, Operation, Shape
+from aiocake._wire import Response
+from aiocake.codec import _decode as decoding
+from aiocake.codec import decode
+from aiocake.codec._fast import _OpenRow, read_invoices
+from aiocake.errors import DecodeError
+from aiocake.models import Invoice, InvoiceStatus, Page
+
+PAGE: Operation[Page[Invoice]] = Operation(
+    name="invoices.page",
+    api=Api.V2,
+    path="/api/2/invoices.json",
+    shape=Shape.PAGE,
+    element="invoices",
+    model=Invoice,
+    page="",
+)
+
+
+def exactly(body: bytes) -> Page[Invoice] | None:
+    """What the exact reading makes of it; None when it refuses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "read_invoices", lambda _: None)
+        try:
+            return decode(PAGE, {}, Response(200, {}, body))
+        except DecodeError:
+            return None
+
+
+def fast(body: bytes) -> Page[Invoice] | None:
+    """What the fast reading makes of it; None when it gives way."""
+    found = read_invoices(body)
+    return None if found is None else Page(items=found[0], total_rows=found[1], start_at_row=0)
+
+
+ROW = {
+    "invoice_id": 4821,
+    "affiliate_id": 67890,
+    "affiliate_name": "Acme Media Group",
+    "invoice_status": "pending",
+    "start_date": "2024-01-01",
+    "end_date": "2024-01-31",
+    "total_amount": "1250.00",
+    "currency": "USD",
+}
+
+
+def body_of(*rows: object, wrapped: bool = False, **around: object) -> bytes:
+    content = {"invoices": rows, **around}
+    content = {"response": content} if wrapped else content
+    return json.dumps({"request_status": "Success", **content}, ensure_ascii=False).encode()
+
+
+NEWER = {
+    "invoice_id": 5,
+    "invoice_date": "2024-01-31",
+    "invoice_status": "Paid",
+    "advertiser_id": 7,
+    "advertiser_name": 'a "total_payout" total_payout',
+    "total_payout": -12.5,
+    "currency_symbol": "€",
+    "billing_cycle_name": "Weekly",
+    "payment_type": None,
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of(),
+        body_of(ROW, total_rows=1),
+        body_of(ROW, ROW, wrapped=True, total_rows=2),
+        body_of(NEWER, NEWER, wrapped=True),
+        body_of({**ROW, "total_amount": 1250.5}, {**ROW, "total_amount": -3}),
+        body_of({**ROW, "advertiser_id": None, "x_id": 5}),
+        body_of(
+            {**ROW, "advertiser_id": None}, {**NEWER, "affiliate_id": None, "total_amount": "1"}
+        ),
+        body_of({**ROW, "extra": [{"a": {"b": [1]}}]}, total_rows=10),
+        body_of({**ROW, "invoice_status": "draft"}),
+        body_of({**ROW, "affiliate_name": '"invoice_id", "total_amount" 1'}),
+        body_of({**ROW, "affiliate_name": "日本\x00😀"}),
+        body_of({**ROW, "total_amount": "5."}, {**ROW, "total_amount": "-.5"}),
+        b"\xef\xbb\xbf" + body_of(ROW),
+        b" " + json.dumps({"request_status": "success", "invoices": [ROW]}, indent=2).encode(),
+        json.dumps({"invoices": [ROW], "request_status": "SUCCESS"}).encode(),
+    ],
+)
+def test_the_plain_kind_is_read_fast(body: bytes) -> None:
+    found = fast(body)
+    assert found is not None
+    assert found == exactly(body)
+    assert [type(row) for row in found.items] == [Invoice] * len(found.items)
+
+
+def test_a_row_that_was_read_fast_is_an_invoice_like_any_other() -> None:
+    found = fast(body_of(ROW))
+    assert found is not None
+    row = found.items[0]
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        row.invoice_id = 5  # type: ignore[misc]  # that it is refused is the point
+    assert attrs.evolve(row, currency="EUR").currency == "EUR"
+    made = Invoice(
+        invoice_id=4821,
+        invoice_status=InvoiceStatus.PENDING,
+        total_amount=Decimal("1250.00"),
+        affiliate_id=67890,
+        affiliate_name="Acme Media Group",
+        start_date=row.start_date,
+        end_date=row.end_date,
+        currency="USD",
+    )
+    assert (row, hash(row), repr(row)) == (made, hash(made), repr(made))
+    with pytest.raises(TypeError):
+        weakref.ref(row)
+
+
+def test_open_rows_are_laid_out_as_invoices_are() -> None:
+    names = [attribute.name for attribute in attrs.fields(Invoice)]
+    assert [attribute.name for attribute in attrs.fields(_OpenRow)] == names
+    optional = {a.name: a.default for a in attrs.fields(Invoice) if a.default is not attrs.NOTHING}
+    assert optional == dict.fromkeys(names[3:])
+    bare = fast(body_of({"invoice_id": 1, "invoice_status": "paid", "total_amount": "1"}))
+    assert bare is not None
+    assert attrs.asdict(bare.items[0]) == {
+        "invoice_id": 1,
+        "invoice_status": "paid",
+        "total_amount": Decimal(1),
+        **optional,
+    }
+
+
+def twice(key: str, value: str) -> Callable[[bytes], bytes]:
+    """Put a key into the first row once more."""
+    return lambda body: body.replace(b"[{", f'[{{"{key}": {value}, '.encode(), 1)
+
+
+def instead(was: str, is_now: str) -> Callable[[bytes], bytes]:
+    return lambda body: body.replace(was.encode(), is_now.encode(), 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        twice("invoice_id", "1"),
+        twice("affiliate_id", "1"),
+        twice("affiliate_id", "null"),
+        twice("invoice_status", '"paid"'),
+        twice("total_amount", '"0.01"'),
+        twice("total_amount", "0.01"),
+        twice(r"invoice_\u0069d", "1"),
+        instead('"request_status"', '"request_status": "Error", "request_status"'),
+        instead('"total_rows"', '"total_rows": 7, "total_rows"'),
+        instead('"invoices"', '"invoices": [], "invoices"'),
+        instead('"request_status": "Success"', '"request_status": "Error"'),
+        instead('"request_status": "Success"', '"success": false'),
+        instead('"total_rows": 2', '"total_rows": -1'),
+        instead('"total_rows": 2', '"total_rows": 1.5'),
+        *(
+            instead('"1250.00"', value)
+            for value in (
+                '"NaN"',
+                '"Infinity"',
+                '"1_000"',
+                '" 12.5 "',
+                '"1,250.00"',
+                r'"\u0661\u0662"',
+                r'"\uff11\uff12"',
+                '""',
+                '"-"',
+                '"1-2"',
+                '"1.2.3"',
+                '"--1"',
+                f'"{"9" * 29}"',
+                f'"{"9" * 5000}"',
+                '"1e999999"',
+                "1e999999",
+                "NaN",
+                "01",
+                "null",
+                "true",
+                "9" * 5000,
+            )
+        ),
+        *(instead("4821", value) for value in ("0", "-1", "2147483648", "1.0", "null", "9" * 5000)),
+        instead("67890", "-67890"),
+        instead("Acme", "Ac\x01me"),
+        lambda body: body + b"x",
+        lambda body: body[:-1],
+        lambda body: body.replace(b"Acme", b"\xff"),
+        lambda body: body.replace(b'"currency"', b'"\xff"', 1),
+        lambda body: body.decode().encode("utf-16"),
+    ],
+)
+def test_what_is_not_plain_is_refused_by_both(change: Callable[[bytes], bytes]) -> None:
+    plain = body_of(ROW, ROW, total_rows=2)
+    body = change(plain)
+    assert body != plain
+    assert fast(plain) is not None
+    assert fast(body) is None
+    assert exactly(body) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        instead("4821", '"4821"'),
+        instead("67890", "0"),
+        instead('"1250.00"', '"1.25e3"'),
+        instead('"1250.00"', "1.25e3"),
+        instead('"1250.00"', '"+1250.00"'),
+        instead('"1250.00"', f'"{"0" * 40}1250.00"'),
+        instead('"2024-01-01"', '"2024-01-01T00:00:00"'),
+        instead('"request_status": "Success"', '"success": "true"'),
+        instead("Acme", r"\"invoice_id\": 5, \"total_amount\": 1"),
+    ],
+)
+def test_what_is_odd_but_clear_is_left_to_the_exact_reading(
+    change: Callable[[bytes], bytes],
+) -> None:
+    body = change(body_of(ROW, ROW, total_rows=2))
+    assert fast(body) is None
+    found = exactly(body)
+    assert found is not None
+    assert len(found.items) == 2
+    assert decode(PAGE, {}, Response(200, {}, body)) == found
+
+
+NUMBERS = st.one_of(
+    st.decimals(allow_nan=True, allow_infinity=True).map(str),
+    st.decimals(-(10**6), 10**6, places=2).map(str),
+    st.text("0123456789.-+eE_ ,\u0661", max_size=32),
+    st.integers(-(10**30), 10**30).map(str),
+)
+IDS = st.one_of(st.integers(-1, 3), st.integers(2**31 - 1, 2**31), st.none(), st.text(max_size=3))
+ROWS = st.fixed_dictionaries(
+    {
+        "invoice_id": st.integers(1, 2**31 - 1) | IDS,
+        "invoice_status": st.sampled_from(["pending", "Paid", "draft", "", None, 1]),
+        "total_amount": NUMBERS | st.integers() | st.floats(allow_nan=False),
+    },
+    optional={
+        "affiliate_id": IDS,
+        "affiliate_name": st.text() | st.none(),
+        "advertiser_id": IDS,
+        "start_date": st.dates().map(str) | st.datetimes().map(str) | st.text(max_size=10),
+        "currency": st.sampled_from(["USD", "", None, 5]),
+        "total_payout": NUMBERS,
+        "unknown_id": st.integers() | st.lists(st.integers(), max_size=2),
+    },
+)
+
+
+@given(
+    rows=st.lists(ROWS, max_size=3),
+    total=st.none() | st.integers(-1, 10) | st.just("5"),
+    wrapped=st.booleans(),
+    ascii_only=st.booleans(),
+)
+def test_both_readings_agree(
+    rows: list[dict[str, object]],
+    total: object,
+    *,
+    wrapped: bool,
+    ascii_only: bool,
+) -> None:
+    content = {"invoices": rows, "total_rows": total}
+    answer = {"request_status": "Success", **({"response": content} if wrapped else content)}
+    body = json.dumps(answer, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    found = fast(body)
+    if found is not None:
+        assert found == exactly(body)
+
+
+@given(
+    st.integers(1, 2**31 - 1),
+    st.decimals(-(10**20), 10**20, places=2),
+    st.sampled_from(InvoiceStatus),
+    st.dates(),
+)
+def test_what_servers_send_is_read_fast(
+    invoice_id: int, amount: Decimal, status: InvoiceStatus, day: object
+) -> None:
+    row = {
+        **ROW,
+        "invoice_id": invoice_id,
+        "total_amount": str(amount),
+        "invoice_status": status.title(),
+        "start_date": str(day),
+    }
+    found = fast(body_of(row, total_rows=1))
+    assert found is not None
+    assert found.items[0].total_amount == amount
+    assert found.items[0].invoice_status is status
+    assert found == exactly(body_of(row, total_rows=1))
