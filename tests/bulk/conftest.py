@@ -90,7 +90,7 @@ class Server:
     def pager(
         self,
         *,
-        row_limit: int = 10,
+        row_limit: int = 9,
         limit: int = 4,
         matches: Callable[[int], str | None] = lambda _: None,
         wrong_date: Callable[[int], str | None] | None = None,

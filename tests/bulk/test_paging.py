@@ -77,14 +77,16 @@ async def test_the_end_stays_the_end(make_server: MakeServer) -> None:
         await anext(rows)
 
 
-@pytest.mark.parametrize("size", [0, 1, 7])
+@pytest.mark.parametrize("size", [0, 1, 7, 9])
 async def test_a_list_of_one_page_is_one_request(make_server: MakeServer, size: int) -> None:
     server = make_server(size)
     assert await server.pager().collect() == server.rows
     assert starts(server) == [0]
 
 
-async def test_a_full_page_is_not_believed_to_be_all(make_server: MakeServer) -> None:
+async def test_a_page_as_long_as_asked_is_not_believed_to_be_all(
+    make_server: MakeServer,
+) -> None:
     server = make_server(10)
     assert await server.pager().collect() == server.rows
     assert starts(server) == [0, 9]
@@ -99,10 +101,13 @@ async def test_a_page_of_a_known_cap_is_not_believed_to_be_all(make_server: Make
     assert starts(server) == [0, 499]
 
 
-async def test_a_row_limit_of_one_asks_for_two(make_server: MakeServer) -> None:
+@pytest.mark.parametrize(("row_limit", "asked"), [(1, 2), (100, 101), (10_000, 10_000)])
+async def test_one_row_more_is_asked_for_than_a_page_adds(
+    make_server: MakeServer, row_limit: int, asked: int
+) -> None:
     server = make_server(4)
-    assert await server.pager(row_limit=1).collect() == server.rows
-    assert {limit for _, limit in server.requests} == {2}
+    assert await server.pager(row_limit=row_limit).collect() == server.rows
+    assert {limit for _, limit in server.requests} == {asked}
 
 
 @pytest.mark.parametrize("name", ["row_limit", "limit"])

@@ -115,7 +115,7 @@ def test_a_list_that_holds_still_is_read_once_in_order(
     assert error is None
     assert rows == server.rows
     assert "walked again" not in server.told()
-    asked, limit = max(options["row_limit"], 2), options["limit"]
+    asked, limit = options["row_limit"] + 1, options["limit"]
     pages = size // max(min(asked, dialect["cap"] or asked) - 1, 1) + 1
     beyond = 0 if dialect["total"] == "right" else min(2 * limit, pages)
     assert len(server.requests) <= pages + 4 + beyond
@@ -202,7 +202,7 @@ def test_a_server_that_is_wrong(
 ) -> None:
     server = make_server(size, **dialect)
     rows, error = read(server, backend, options)
-    asked = max(options["row_limit"], 2)
+    asked = options["row_limit"] + 1
     first = [answer for answer in server.answers if answer.start_at_row == 0][-1]
     # Not as many rows as asked, and just these are called the total: nothing shows that it is not.
     if not len(first.items) == first.total_rows != asked:

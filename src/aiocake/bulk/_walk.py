@@ -7,7 +7,7 @@ share that row. As long as it is there, at its place, no row can have slipped th
 them: a row that was behind it is still behind it. Counting alone does not show this. When one row
 of the first page is deleted and another is appended at the end, each later page begins one row
 too late and one row is never read, yet there are as many distinct rows as ``total_rows`` says and
-that number held still. The price is one row in each page.
+that number held still. The price is one row more in each page.
 
 **The first row.** CAKE's pages disagree on whether ``start_at_row`` counts from 0 or from 1; v1
 counts from 1 and reads 0 as 1. The first seam tells: asked for its last row, a server that counts

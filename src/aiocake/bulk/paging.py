@@ -14,7 +14,7 @@ paging the pending ones changes that very list; collect first.
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.bulk._pages import FreshPage, PageLike, Pages, Reader, Source
@@ -23,6 +23,8 @@ from aiocake.errors import ArgumentError, Problem
 __all__ = ["FreshPage", "PageLike", "Pager", "Pages", "Rows"]
 
 T = TypeVar("T")
+
+_MOST_ROWS: Final = 10_000
 
 
 @final
@@ -39,8 +41,8 @@ class Pager(Generic[T]):
         matches: None, or what is wrong with a row that does not belong to what was asked for.
         wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
             page of CAKE says exactly how it compares dates.
-        row_limit: How many rows to ask for at once. At least two are asked for, since a page
-            begins with the last row of the one before.
+        row_limit: How many rows a page adds. One more is asked for, the one that it shares with
+            the page before; never more than the 10,000 that CAKE's pages allow, unless given.
         limit: How many pages are fetched at once; up to twice as many are fetched ahead.
         operation: The operation's name, for errors and surprises.
         surprise: Told ``(operation, what, detail)`` of whatever the documents do not promise;
@@ -81,7 +83,7 @@ class Pager(Generic[T]):
             row_id=row_id,
             matches=matches,
             wrong_date=wrong_date,
-            row_limit=max(row_limit, 2),
+            row_limit=max(row_limit, min(row_limit + 1, _MOST_ROWS)),
             limit=limit,
             operation=operation,
             surprise=surprise,
