@@ -9,6 +9,8 @@ things keep it from being enough:
   as: invoices.
 - It takes what an answer must not hold: a key twice, an amount of ``"1_000"``. So its result counts
   only where the body is of the plain kind. What is not is left to the exact reading, which judges.
+  Ids, statuses and amounts are counted, and so is what stands around the rows; that a row has a
+  name or a date twice is what the exact reading alone would see.
 """
 
 import re

@@ -44,7 +44,7 @@ def integer(text: str) -> int:
     Raises:
         ValueError: It is none, or has over 28 digits.
     """
-    if len(text) > MAX_DIGITS + 1 or _INTEGER.fullmatch(text) is None:
+    if len(text.lstrip("+-")) > MAX_DIGITS or _INTEGER.fullmatch(text) is None:
         message = "is not an integer of at most 28 digits"
         raise ValueError(message)
     return int(text)

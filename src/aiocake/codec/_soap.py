@@ -14,8 +14,7 @@ import attrs
 
 from aiocake._operation import Kind, Operation
 from aiocake._wire import Hole, Request
-from aiocake.codec._asmx import Sent, sent
-from aiocake.values import ERASE
+from aiocake.codec._asmx import sent
 
 __all__ = ["SOAP11", "SOAP12", "Version", "request"]
 
@@ -78,17 +77,12 @@ def _envelope(
     xml.endElement("api_key")
     for each in sent(operation, arguments):
         # Not there is null here, which erases; an empty element keeps what is stored.
-        if each.text is not ERASE:
+        if isinstance(each.text, str):
+            text = f"{each.text}T00:00:00" if each.kind is Kind.DATE else each.text
             xml.startElement(each.name, _NONE)
             # Already escaped, a line break of the old kind included: a parser would change it.
-            xml.ignorableWhitespace(escape(_text(each), {"\r": "&#13;"}))
+            xml.ignorableWhitespace(escape(text, {"\r": "&#13;"}))
             xml.endElement(each.name)
     for name in (operation.call, "soap:Body", "soap:Envelope"):
         xml.endElement(name)
     return out.getvalue(), hole_at
-
-
-def _text(each: Sent) -> str:
-    if each.text is ERASE:
-        return ""
-    return f"{each.text}T00:00:00" if each.kind is Kind.DATE else each.text

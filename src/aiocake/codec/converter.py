@@ -89,7 +89,7 @@ def _first(error: ClassValidationError) -> tuple[str, str]:
     """The path and the reason of the first field that is wrong."""
     for inner, note in error.group_exceptions()[0]:
         return _reason(inner, note)
-    return "", "the fields of a record are no object"
+    return "", "a record that the model refuses"
 
 
 def _reason(error: Exception, note: AttributeValidationNote) -> tuple[str, str]:

@@ -120,7 +120,8 @@ def _plain(value: object, name: str, problems: list[Problem]) -> object:
         return {key: _plain(inner, f"{name}.{key}", problems) for key, inner in _given(fields)}
     if isinstance(value, list | tuple):
         rows = cast("Sequence[object]", value)
-        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(rows)]
+        given = [inner for inner in rows if inner is not SKIP]
+        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(given)]
     reason = _reason(value)
     if reason is not None:
         problems.append(Problem(name, reason))
