@@ -35,6 +35,9 @@ MAX_NAMES: Final = 10_000
 #: Bytes that expat is given at once: it reads all of them, whatever a handler says.
 MAX_PIECE: Final = 1 << 16
 
+#: Bytes before and after an error that are told.
+_AROUND: Final = 60
+
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 #: What expat says at the end of a document that goes on.
 _CUT_SHORT: Final = frozenset(
@@ -169,6 +172,8 @@ class XmlFeed:
         #: How many bytes were fed, and how many of them belong to what did not end yet.
         self._fed = 0
         self._unconsumed = 0
+        #: What stands around the place at which it is not well formed.
+        self.broken = b""
 
     @property
     def dropped(self) -> int:
@@ -234,6 +239,8 @@ class XmlFeed:
         try:
             self._parser.Parse(piece, final)
         except expat.ExpatError as error:
+            at = max(self._parser.ErrorByteIndex - self._fed, 0)
+            self.broken = bytes(piece[max(at - _AROUND, 0) : at + _AROUND])
             raise DecodeError(_reason(error)) from None
         except (ValueError, LookupError):
             message = "not UTF-8"

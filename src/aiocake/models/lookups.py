@@ -1,8 +1,8 @@
 """v1's look-ups: what an instance calls its payment types, settings, statuses and rates.
 
 Billing cycles and currencies are those of :mod:`aiocake.models.reference`. Ids are unsigned bytes
-and differ between instances: never hard-code them. Source: CAKE's pages on ``get.asmx``, and answers
-of an instance.
+and differ between instances: never hard-code them. Source: CAKE's pages on ``get.asmx``, and
+answers of an instance.
 """
 
 from datetime import datetime

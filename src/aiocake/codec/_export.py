@@ -1,0 +1,122 @@
+"""The answer to an export, whatever it is, fed piece by piece.
+
+Three kinds share this face: bills in XML, which are given as they end; bills in JSON, which are
+given at its end; and what holds none, which is small and judged like any other answer.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, Generic, TypeVar, cast
+
+import attrs
+
+from aiocake._operation import Operation
+from aiocake._wire import Response
+from aiocake.codec._bills import bill_reader
+from aiocake.codec._body import told
+from aiocake.codec._check import about, check
+from aiocake.codec._faults import fault_of, kind_of
+from aiocake.errors import ApiError, CakeError, DecodeError
+
+__all__ = ["SMALL", "Context", "Export", "NoExport"]
+
+T = TypeVar("T")
+
+#: Bytes of an answer without a list, and of what is around a list: none of it is long.
+SMALL: Final = 1 << 16
+
+
+@attrs.frozen(eq=False)
+class Context(Generic[T]):
+    """Which export an answer is to, and how it came.
+
+    Attributes:
+        operation: The export.
+        status: The HTTP status.
+        headers: By lower-case name.
+        payloads: Whether errors may show values.
+    """
+
+    operation: Operation[T]
+    status: int
+    headers: Mapping[str, str]
+    payloads: bool
+
+    def bill_reader(self) -> Callable[[object, int], T]:
+        """What makes a bill of its fields and its number."""
+        model = cast("type[T]", self.operation.model)
+        return bill_reader(model, self.operation.element, payloads=self.payloads)
+
+    def error_of(self, body: bytes) -> CakeError:
+        """What is wrong with an answer that holds no list."""
+        response = Response(self.status, self.headers, body)
+        error = check(self.operation, response, payloads=self.payloads)
+        if error is None:
+            nothing = DecodeError("a success without its list", path=self.operation.element)
+            error = about(nothing, response, payloads=self.payloads)
+        return error
+
+
+class Export(Generic[T]):
+    """An answer whose bills become ready while it is fed.
+
+    Attributes:
+        ready: The bills that were read and not taken yet.
+        row_count: How many bills it says that it holds; None when it does not say, or not yet.
+        count: How many bills were read.
+    """
+
+    def __init__(self, context: Context[T]) -> None:
+        self._context = context
+        self.ready: deque[T] = deque()
+        self.row_count: int | None = None
+        self.count = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many illegal references were left out."""
+        return 0
+
+    def feed(self, piece: bytes) -> None:
+        """Read on.
+
+        Raises:
+            CakeError: The answer is one, or cannot be read. The bills before that are ready.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The body has ended.
+
+        Raises:
+            CakeError: The answer is one, ends too early, or holds other bills than it says.
+        """
+        raise NotImplementedError
+
+    def _refuse_no(self, fields: Mapping[str, object]) -> None:
+        """Raise the error that the fields beside the list are, if they are one."""
+        what = told(fields)
+        if what.done is False or (what.done is None and kind_of(what.message) is not ApiError):
+            raise fault_of(what.message or "CAKE said no, and not why", self._context.status)
+
+    def _refuse_other_count(self) -> None:
+        # The number is of all that match, and an export has no pages.
+        if self.row_count is not None and self.count != self.row_count:
+            message = f"{self.count} bills where row_count is {self.row_count}"
+            raise DecodeError(message, path=self._context.operation.element)
+
+
+class NoExport(Export[T]):
+    """An answer that holds no bills."""
+
+    def __init__(self, context: Context[T]) -> None:
+        super().__init__(context)
+        self._body = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > SMALL:
+            self.close()
+
+    def close(self) -> None:
+        raise self._context.error_of(bytes(self._body[:SMALL]))

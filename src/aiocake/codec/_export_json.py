@@ -1,0 +1,61 @@
+"""Bills in JSON, as newer pages of CAKE show answers of v1: one object, which has to be whole."""
+
+from typing import Final, TypeVar, cast
+
+from aiocake._wire import Response
+from aiocake.codec._body import is_object, read
+from aiocake.codec._check import about
+from aiocake.codec._export import Context, Export
+from aiocake.codec.converter import count
+from aiocake.errors import DecodeError
+
+__all__ = ["JsonExport"]
+
+T = TypeVar("T")
+
+#: Bytes of which all are held.
+_LARGEST: Final = 1 << 26
+
+
+class JsonExport(Export[T]):
+    """An export in JSON, as newer pages of CAKE show the answers of v1."""
+
+    def __init__(self, context: Context[T]) -> None:
+        super().__init__(context)
+        self._body = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > _LARGEST:
+            message = f"JSON of over {_LARGEST} bytes"
+            raise DecodeError(message, status=self._context.status)
+
+    def close(self) -> None:
+        context, body = self._context, bytes(self._body)
+        try:
+            self._read(body)
+        except DecodeError as error:
+            response = Response(context.status, context.headers, body)
+            raise about(error, response, payloads=context.payloads) from None
+
+    def _read(self, body: bytes) -> None:
+        operation = self._context.operation
+        record = read(body, payloads=self._context.payloads)
+        if not is_object(record):
+            raise self._context.error_of(body)
+        self._refuse_no(record)
+        layers = [each for each in (record, record.get("response")) if is_object(each)]
+        found = [each for each in layers if operation.element in each]
+        if len(found) != 1:
+            raise self._context.error_of(body)
+        around = found[0]
+        self.row_count = count(around.get("row_count"), "row_count")
+        rows = around[operation.element]
+        if not isinstance(rows, list):
+            message = "it is no list"
+            raise DecodeError(message, path=operation.element)
+        read_bill = self._context.bill_reader()
+        for number, fields in enumerate(cast("list[object]", rows)):
+            self.ready.append(read_bill(fields, number))
+            self.count += 1
+        self._refuse_other_count()

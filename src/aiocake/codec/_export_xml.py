@@ -1,0 +1,93 @@
+"""Bills in XML, each as soon as it is whole."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from aiocake.codec._export import SMALL, Context, Export
+from aiocake.codec._snippet import snippet
+from aiocake.codec._xml_feed import XmlFeed
+from aiocake.codec._xml_rows import Rows
+from aiocake.codec.converter import count
+from aiocake.errors import CakeError, DecodeError
+
+__all__ = ["XmlExport"]
+
+T = TypeVar("T")
+
+#: Bytes in which one bill has to end.
+_LARGEST_BILL: Final = 1 << 23
+
+
+class XmlExport(Export[T]):
+    """An export in XML."""
+
+    def __init__(self, context: Context[T]) -> None:
+        super().__init__(context)
+        operation = context.operation
+        self._rows = Rows(operation.element, operation.row, context.bill_reader())
+        self._feed = XmlFeed(self._rows)
+        self.ready = self._rows.ready
+        #: What came before the list; None since it began.
+        self._before: bytearray | None = bytearray()
+        #: Bytes since a bill ended.
+        self._idle = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._feed.dropped
+
+    def feed(self, piece: bytes) -> None:
+        error = self._error_in(lambda: self._feed.feed(piece))
+        self._idle = self._idle + len(piece) if self.count == self._rows.count else 0
+        self.count = self._rows.count
+        if self._before is not None:
+            self._before += piece
+            if self._rows.around is not None:
+                self._before = None
+                self._look_around()
+            elif error is not None:
+                raise self._context.error_of(bytes(self._before))
+        if error is not None:
+            raise error
+        self._refuse_idling()
+
+    def close(self) -> None:
+        error = self._error_in(self._feed.close)
+        if self._before is not None:
+            raise self._context.error_of(bytes(self._before))
+        if error is not None:
+            raise error
+        self._look_around()
+        self._refuse_other_count()
+
+    def _look_around(self) -> None:
+        """See what stands beside the list, as far as it came."""
+        around = self._rows.around or {}
+        try:
+            self._refuse_no(around)
+            self.row_count = count(around.get("row_count"), "row_count")
+        except CakeError:
+            # A no is said before any bill is given.
+            self.ready.clear()
+            raise
+
+    def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
+        try:
+            step()
+        except DecodeError as error:
+            context = self._context
+            if not (error.path or self._rows.ended):
+                error.path = f"{context.operation.element}[{self._rows.count}]"
+            error.snippet = error.snippet or snippet(self._feed.broken, payloads=context.payloads)
+            error.status = context.status
+            return error.with_traceback(None)
+        return None
+
+    def _refuse_idling(self) -> None:
+        inside = self._before is None and not self._rows.ended
+        if self._idle > (_LARGEST_BILL if inside else SMALL):
+            what = "an end of a bill" if inside else "an end" if self._rows.ended else "a list"
+            message = f"{self._idle} bytes without {what}"
+            raise DecodeError(
+                message, path=self._context.operation.element, status=self._context.status
+            )

@@ -1,0 +1,166 @@
+"""Exports of bills, read as they arrive.
+
+An export is one body of 200 MB and more. It is parsed as it comes, and each bill is given as soon
+as it is whole, so memory stays flat.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, Generic, Self, TypeVar
+
+from aiocake._operation import Operation
+from aiocake.codec._body import Format, format_of
+from aiocake.codec._check import OK
+from aiocake.codec._export import Context, Export, NoExport
+from aiocake.codec._export_json import JsonExport
+from aiocake.codec._export_xml import XmlExport
+from aiocake.errors import CakeError, DecodeError
+
+__all__ = ["BillStream"]
+
+T = TypeVar("T")
+
+#: Bytes that tell what an answer is written in.
+_ENOUGH: Final = 1 << 10
+#: Bytes that are parsed at once: the event loop waits for no more, and no more bills wait.
+_PIECE: Final = 1 << 16
+
+
+class BillStream(Generic[T]):
+    """The bills of one answer, as they arrive.
+
+    Args:
+        operation: The export.
+        status: The HTTP status.
+        headers: By lower-case name.
+        chunks: The body, decompressed. What it raises is passed on; but of a body that was cut
+            short, a DecodeError says how many bills came before.
+        payloads: Whether errors may show names, notes and amounts.
+
+    Attributes:
+        rows: How many bills were given.
+    """
+
+    def __init__(
+        self,
+        operation: Operation[T],
+        status: int,
+        headers: Mapping[str, str],
+        chunks: AsyncIterator[bytes],
+        *,
+        payloads: bool = False,
+    ) -> None:
+        self._context = Context(operation, status, headers, payloads)
+        self._chunks = chunks
+        self._export: Export[T] = NoExport(self._context)
+        #: What came and is not parsed yet, and from where on.
+        self._came = b""
+        self._at = 0
+        self._begun = False
+        self._ended = False
+        self._error: CakeError | None = None
+        self.rows = 0
+
+    @property
+    def row_count(self) -> int | None:
+        """How many bills the answer says that it holds; None when it does not say, or not yet."""
+        return self._export.row_count
+
+    @property
+    def dropped(self) -> int:
+        """How many illegal references were left out so far."""
+        return self._export.dropped
+
+    async def head(self) -> CakeError | None:
+        """Read up to the first bill, or to the end where there is none.
+
+        Returns:
+            The error that the answer holds; None when bills may follow, or there are none.
+
+        Raises:
+            CakeError: What the body raised before the first bill.
+        """
+        if not self._begun:
+            await self._begin()
+            while not (self._export.ready or self._error or self._ended):
+                await self._advance()
+        return None if self._export.ready else self._error
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """The next bill.
+
+        Raises:
+            CakeError: The answer holds an error, was cut short, cannot be read, or ended with
+                other bills than it said; after the bills before that were given.
+        """
+        if not self._begun:
+            await self.head()
+        ready = self._export.ready
+        while not ready:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                raise StopAsyncIteration
+            await self._advance()
+        self.rows += 1
+        return ready.popleft()
+
+    async def _begin(self) -> None:
+        start = b""
+        while len(start) < _ENOUGH and (chunk := await self._next_chunk()):
+            start += chunk
+        self._begun = True
+        self._came = start
+        form = format_of(start) if self._context.status in OK else Format.TEXT
+        if form is Format.XML:
+            self._export = XmlExport(self._context)
+        elif form is Format.JSON:
+            self._export = JsonExport(self._context)
+
+    async def _advance(self) -> None:
+        """Parse the next piece, or end."""
+        try:
+            piece = await self._next_piece()
+        except DecodeError as error:
+            if not self._export.count:
+                raise
+            self._error = self._counted(error)
+            return
+        try:
+            if piece:
+                self._export.feed(piece)
+            else:
+                self._ended = True
+                self._export.close()
+        except DecodeError as error:
+            self._error = self._counted(error)
+        except CakeError as error:
+            self._error = error
+
+    def _counted(self, error: DecodeError) -> DecodeError:
+        """The same, with how many bills came before it."""
+        count = self._export.count
+        after = f" (after {count} {'bill' if count == 1 else 'bills'})" if count else ""
+        return DecodeError(
+            f"{error.args[0]}{after}",
+            path=error.path,
+            snippet=error.snippet,
+            status=self._context.status,
+        )
+
+    async def _next_piece(self) -> bytes:
+        """The next bytes to parse; none at the end."""
+        if self._at >= len(self._came):
+            self._came, self._at = b"", 0
+            self._came = await self._next_chunk()
+        piece = self._came[self._at : self._at + _PIECE]
+        self._at += _PIECE
+        return piece
+
+    async def _next_chunk(self) -> bytes:
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        return b""
