@@ -214,6 +214,25 @@ def test_what_is_not_plain_is_refused_by_both(change: Callable[[bytes], bytes]) 
 
 
 @pytest.mark.parametrize(
+    "first",
+    [
+        '"affiliate_id": 1, "affiliate_id": 67890',
+        '"affiliate_id": null, "affiliate_id": 67890',
+        '"affiliate_id": null, "affiliate_id": null',
+        '"affiliate_id": 67890, "advertiser_id": 1, "advertiser_id": 2',
+        '"affiliate_id": 1, "between": {"a": 1}, "affiliate_id": 67890',
+    ],
+)
+def test_an_id_twice_is_not_made_up_for_by_a_row_without_one(first: str) -> None:
+    revenue = {key: value for key, value in ROW.items() if key != "affiliate_id"}
+    rows = [ROW, ROW, {**revenue, "advertiser_id": 5}]
+    body = body_of(*rows).replace(b'"affiliate_id": 67890', first.encode(), 1)
+    assert fast(body_of(*rows)) is not None
+    assert fast(body) is None
+    assert exactly(body) is None
+
+
+@pytest.mark.parametrize(
     "change",
     [
         instead("4821", '"4821"'),

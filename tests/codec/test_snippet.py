@@ -30,6 +30,7 @@ def test_of_text_nothing_is_shown() -> None:
 
 def test_what_looks_like_a_key_or_a_tag_in_a_text_is_none() -> None:
     assert "canary" not in snippet(b'{"a": "x \\"canary\\": y"}')
+    assert "canary" not in snippet(b'{"x \\"canary": 1}')
     assert "canary" not in snippet(b"<a><![CDATA[<canary>]]></a>")
     assert "canary" not in snippet(b'{"a": "<canary>"}')
     long = "canary" * 20

@@ -86,8 +86,6 @@ _BARE_AMOUNT: Final = re.compile(
 _QUOTE: Final = re.compile(rb'\s*"')
 _EMPTY: Final = re.compile(rb"\[\s*\]")
 _ESCAPE_IN_KEY: Final = re.compile(rb'\\[^"]*"\s*:')
-_NULL_AFFILIATE: Final = re.compile(rb'"affiliate_id":\s*null')
-_NULL_ADVERTISER: Final = re.compile(rb'"advertiser_id":\s*null')
 _decoder: Final = msgspec.json.Decoder(_Answer)
 
 
@@ -167,11 +165,15 @@ def _ids_are_said_once(rows: Sequence[_OpenRow], body: bytes) -> bool:
         return True
     return (
         body.count(b'"invoice_id":') == len(rows)
-        and body.count(b'"affiliate_id":') in {affiliates, len(rows)}
-        and body.count(b'"advertiser_id":') in {advertisers, len(rows)}
-        and len(_NULL_AFFILIATE.findall(body)) in {0, len(rows) - affiliates}
-        and len(_NULL_ADVERTISER.findall(body)) in {0, len(rows) - advertisers}
+        and _is_said_once(b'"affiliate_id":', affiliates, body)
+        and _is_said_once(b'"advertiser_id":', advertisers, body)
     )
+
+
+def _is_said_once(key: bytes, given: int, body: bytes) -> bool:
+    """Whether rows name an id that they may lack once, be it by a null."""
+    nulls = len(re.findall(key + rb"\s*null", body))
+    return body.count(key) == given + nulls and not re.search(key + rb"[^{}]*" + key, body)
 
 
 def _amounts_are_plain(amounts: Sequence[str]) -> bool:
