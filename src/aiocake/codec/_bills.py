@@ -4,6 +4,7 @@ No page of CAKE shows a whole bill, and instances differ. So nothing that is the
 nothing is guessed: the bill that is marked as paid later is the one that these fields name.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, TypeVar, cast
@@ -28,6 +29,9 @@ _PARTNERS: Final[Mapping[type[object], str]] = {
 }
 #: Source: CAKE's page on ExportAffiliateBills has "yes" and "no".
 _WORDS: Final[Mapping[object, bool]] = {"yes": True, "no": False, "true": True, "false": False}
+#: An amount that needs no further look: at most 28 digits and no exponent.
+_PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
+_ID_DIGITS: Final = len(str(MAX_INT))
 
 
 def bill_reader(
@@ -149,7 +153,10 @@ def _id(value: object) -> int:
 def _optional_id(value: object) -> int | None:
     if value is None:
         return None
-    number = integer(value) if isinstance(value, str) else value
+    number = value
+    if isinstance(value, str):
+        plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
+        number = int(value) if plain else integer(value)
     if type(number) is not int or not 0 <= number <= MAX_INT:
         message = "is no id: not positive, or beyond 32 bits"
         raise ValueError(message)
@@ -166,7 +173,7 @@ def _optional_text(value: object) -> str | None:
 
 def _amount(value: object) -> Decimal:
     if isinstance(value, str):
-        return exact(value)
+        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else exact(value)
     # JSON can have numbers.
     if isinstance(value, Decimal) or type(value) is int:
         return Decimal(value)

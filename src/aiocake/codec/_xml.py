@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from aiocake.codec._xml_feed import Builder, XmlFeed, local
+from aiocake.codec._xml_feed import Builder, XmlFeed, local, without_marks
 from aiocake.errors import DecodeError
 
 __all__ = ["Element", "parse"]
@@ -46,8 +46,8 @@ class _Tree(Builder[list[Element]]):
 
     def end(self, name: str) -> None:
         children = self._inner
-        nil = self._nil
-        text = None if children else self.leaf()
+        text = None if children else without_marks(self._text)
+        nil = text is None and not children
         self._text = ""
         self._inner = outer = self._open.pop()
         outer.append(Element(local(name), text, nil, tuple(children or ())))

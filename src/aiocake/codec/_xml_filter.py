@@ -24,8 +24,9 @@ MARK: Final = "\ufdd0"
 MAX_DROPPED: Final = 10_000
 
 _MARK_BYTES: Final = MARK.encode()
-#: What keeps a piece from being passed on as it is.
-_SPECIAL: Final = (b"&#", b"<!", b"<?")
+#: What keeps a piece from being passed on as it is, and the byte of it that is rare in an export:
+#: to look for one byte takes a thirtieth of the time.
+_SPECIAL: Final = ((b"#", b"&#"), (b"!", b"<!"), (b"?", b"<?"))
 #: A longer reference, all zeros in front, is left to the parser.
 _LONGEST_DIGITS: Final = 24
 
@@ -74,9 +75,9 @@ class ReferenceFilter:
         if self._held:
             piece = self._held + piece
             self._held = b""
-        if self._closing is None and not any(special in piece for special in _SPECIAL):
-            return self._hold_back(piece)
-        return self._filtered(piece)
+        if self._closing is not None or _is_special(piece):
+            return self._filtered(piece)
+        return self._hold_back(piece)
 
     def close(self) -> bytes:
         """What was held back to the end."""
@@ -129,6 +130,10 @@ class ReferenceFilter:
                 self._held = piece[-length:]
                 return piece[at:-length]
         return piece[at:]
+
+
+def _is_special(piece: bytes) -> bool:
+    return any(rare in piece and special in piece for rare, special in _SPECIAL)
 
 
 def _is_legal(reference: bytes) -> bool:

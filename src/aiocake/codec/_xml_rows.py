@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar, cast
 from xml.parsers import expat
 
-from aiocake.codec._xml_feed import Builder, local
+from aiocake.codec._xml_feed import Builder, local, without_marks
 from aiocake.errors import DecodeError
 
 __all__ = ["Rows"]
@@ -62,7 +62,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
 
     def _start_around(self, name: str, attributes: dict[str, str]) -> None:
         self.start(name, attributes)
-        if local(name) == self._element and not self._nil:
+        if local(name) == self._element and self._text is not None:
             if self._list is not None:
                 raise DecodeError(_TWICE, path=self._element)
             self._list = self._inner = {}
@@ -70,11 +70,10 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             self._hand_starts_to(self.start)
 
     def end(self, name: str) -> None:
-        inner = self._inner
-        value: object = inner
-        if inner is None:
-            value = self.leaf() if self._nil or self.lossy else self._text
-        elif inner is self._list:
+        value: object = self._inner
+        if value is None:
+            value = without_marks(self._text) if self.lossy else self._text
+        elif value is self._list:
             self.ended = True
             self._hand_starts_to(self._start_around)
         self._text = ""
