@@ -1,1 +1,120 @@
-"""An async SDK for the billing and accounting API of CAKE."""
+"""An async SDK for the billing and accounting API of CAKE.
+
+::
+
+    import aiocake
+
+    async with aiocake.Client("yourdomain.cake.com", api_key=key) as cake:
+        async for invoice in cake.invoices.find(invoice_status="pending"):
+            print(invoice.invoice_id, invoice.total_amount)
+
+What the API does is said by CAKE's own pages, which the modules name.
+"""
+
+from aiocake import bulk, errors
+from aiocake._engine import Stats
+from aiocake.client import Client, View
+from aiocake.codec.raw import Answer
+from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
+from aiocake.errors import (
+    ApiError,
+    ArgumentError,
+    AuthenticationError,
+    CakeError,
+    ConfigurationError,
+    ConsistencyError,
+    DeadlineExceeded,
+    DecodeError,
+    Intent,
+    ListChanged,
+    NotFound,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRejected,
+    Restricted,
+    ServerError,
+    TipaltiError,
+)
+from aiocake.models import (
+    AffiliateBill,
+    BillAmount,
+    BillingCycle,
+    BillingCycleName,
+    CreatedInvoice,
+    Currency,
+    Invoice,
+    InvoiceKind,
+    InvoiceStatus,
+    MarkResult,
+    Page,
+    Partner,
+    PaymentMethod,
+    UpdatedInvoice,
+)
+from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
+
+__all__ = [
+    "ANY",
+    "ERASE",
+    "SKIP",
+    "AffiliateBill",
+    "Answer",
+    "Any_",
+    "ApiError",
+    "ArgumentError",
+    "AuthenticationError",
+    "BillAmount",
+    "BillingCycle",
+    "BillingCycleName",
+    "Binding",
+    "CakeError",
+    "Client",
+    "ConfigurationError",
+    "ConsistencyError",
+    "CreatedInvoice",
+    "Currency",
+    "DeadlineExceeded",
+    "DecodeError",
+    "Erase",
+    "Intent",
+    "Invoice",
+    "InvoiceKind",
+    "InvoiceStatus",
+    "Ledger",
+    "ListChanged",
+    "MarkResult",
+    "NotFound",
+    "NotSent",
+    "Outcome",
+    "OutcomeUnknown",
+    "Page",
+    "Partner",
+    "PaymentMethod",
+    "Period",
+    "RateLimited",
+    "RequestRejected",
+    "Restricted",
+    "RetryPolicy",
+    "ServerError",
+    "Skip",
+    "Stats",
+    "Throttle",
+    "Timeouts",
+    "TipaltiError",
+    "UpdatedInvoice",
+    "View",
+    "__version__",
+    "bulk",
+    "errors",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # read only when it is asked for
+
+        return version("aiocake")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

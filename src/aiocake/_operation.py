@@ -5,14 +5,15 @@ everything that codec and transport need to know of a call, so that neither know
 """
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from enum import Enum, StrEnum
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from aiocake.errors import Problem
-from aiocake.values import SKIP, Effect
+from aiocake.errors import ArgumentError, Problem
+from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = [
     "Api",
@@ -24,7 +25,9 @@ __all__ = [
     "Rule",
     "Shape",
     "Stream",
+    "days",
     "given",
+    "in_order",
 ]
 
 T = TypeVar("T")
@@ -217,3 +220,38 @@ class Endpoints:
 def given(arguments: Mapping[str, object]) -> dict[str, object]:
     """The arguments that were given: those that are not SKIP."""
     return {name: value for name, value in arguments.items() if value is not SKIP}
+
+
+def days(
+    period: Period | Skip, start: date | Skip, end: date | Skip, *, exclusive_end: bool = False
+) -> tuple[date | Skip, date | Skip]:
+    """The two dates of a billing period, given as a Period or as they are sent.
+
+    Args:
+        period: The period, its last day included.
+        start: The first day.
+        end: The end as the API takes it.
+        exclusive_end: Whether the API takes the day after the last (v1).
+
+    Raises:
+        ArgumentError: Both a period and a date are given, or the period is none.
+    """
+    if period is SKIP:
+        return start, end
+    if start is not SKIP or end is not SKIP:
+        raise ArgumentError(Problem("period", "give a period or its two dates, not both"))
+    if not isinstance(period, Period):
+        raise ArgumentError(Problem("period", "must be a Period"))
+    return period.start, period.exclusive_end if exclusive_end else period.end
+
+
+def in_order(first: str, last: str) -> Rule:
+    """The rule that a date is not after another."""
+
+    def rule(arguments: Mapping[str, object]) -> Problem | None:
+        start, end = arguments.get(first), arguments.get(last)
+        if isinstance(start, date) and isinstance(end, date) and start > end:
+            return Problem(first, f"must not be after {last}")
+        return None
+
+    return rule

@@ -1,11 +1,13 @@
 """Settings: frozen, checked when they are made, shared by nobody."""
 
+from typing import Protocol
+
 import attrs
 
-from aiocake.errors import ConfigurationError
+from aiocake.errors import ConfigurationError, Intent, Outcome
 from aiocake.values import Binding
 
-__all__ = ["Options", "RetryPolicy", "Throttle", "Timeouts"]
+__all__ = ["Ledger", "Options", "RetryPolicy", "Throttle", "Timeouts"]
 
 
 def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
@@ -116,3 +118,15 @@ class Options:
     queue: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     attempts: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole))
     binding: Binding | None = None
+
+
+class Ledger(Protocol):
+    """Told of each write before it leaves and after it ended: a table in your own database."""
+
+    async def before(self, intent: Intent) -> None:
+        """A write is going to be sent. If this raises, nothing is sent and the call is NotSent."""
+        ...
+
+    async def after(self, intent: Intent, outcome: Outcome) -> None:
+        """A write has ended. No cancellation of the caller interrupts this."""
+        ...

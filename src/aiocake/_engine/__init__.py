@@ -1,0 +1,5 @@
+"""encode, exchange, decode: the only place where codec and transport meet."""
+
+from aiocake._engine._engine import Engine, Settings, Stats, View
+
+__all__ = ["Engine", "Settings", "Stats", "View"]

@@ -1,0 +1,290 @@
+"""The Executor that endpoints talk to: one engine for each client, one view for its options."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+import anyio
+import attrs
+
+from aiocake import codec
+from aiocake._engine._call import Reading
+from aiocake._engine._export import Export
+from aiocake._engine._verdict import verdict
+from aiocake._operation import Operation
+from aiocake._wire import Request, Response
+from aiocake.codec.raw import Answer, check_raw
+from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
+from aiocake.errors import ArgumentError, CakeError, Intent, NotSent, Outcome, Problem
+from aiocake.events import CallEnded, Event, ListSurprise, OnEvent
+from aiocake.transport import Exchange, Plan, Transport
+from aiocake.values import Binding, Effect
+
+__all__ = ["Engine", "Settings", "Stats", "View"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("aiocake")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a client was built with, as far as calls go."""
+
+    timeouts: Timeouts
+    retry: RetryPolicy
+    throttle: Throttle
+    binding: Binding
+    read_only: bool
+    payloads: bool
+    ledger: Ledger | None
+    on_event: OnEvent | None
+
+
+@attrs.frozen
+class Stats:
+    """What a client is doing.
+
+    Attributes:
+        in_flight: Calls that are being sent or answered.
+        waiting: Calls that wait for their turn.
+        paused_until: Seconds until a pause ends; None when there is none.
+        budget: Tokens that are left for retries.
+        unknowns: Writes so far whose fate is unknown.
+    """
+
+    in_flight: int
+    waiting: int
+    paused_until: float | None
+    budget: int
+    unknowns: int
+
+
+class Engine:
+    """Carries calls out: codec makes and reads what transport carries."""
+
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self.transport = transport
+        self.settings = settings
+        self._unknowns = 0
+
+    def stats(self) -> Stats:
+        """What is going on; no call."""
+        now = self.transport.stats()
+        return Stats(now.in_flight, now.waiting, now.paused_until, now.budget, self._unknowns)
+
+    def tell(self, event: Event) -> None:
+        """Tell ``on_event``; an exception that it raises is logged and breaks nothing."""
+        if self.settings.on_event is None:
+            return
+        try:
+            self.settings.on_event(event)
+        except Exception:
+            _log.exception("on_event failed")
+
+    def plan(self, options: Options, effect: Effect, *, export: bool = False) -> Plan:
+        """How a call is made, by the client's settings and a view's options."""
+        timeouts = self.settings.timeouts
+        total = timeouts.export_total if export else timeouts.total
+        return Plan(
+            effect=effect,
+            total=options.total or total,
+            read=timeouts.export_read if export else timeouts.read,
+            attempts=options.attempts or self.settings.retry.attempts,
+            queue=options.queue,
+            export=export,
+        )
+
+    async def run(self, request: Request, reading: Reading[T], plan: Plan, intent: Intent) -> T:
+        """Make a call and read its answer.
+
+        Raises:
+            CakeError: The verdict of the whole call.
+        """
+        writes = plan.effect is not Effect.READ
+        began = anyio.current_time()
+        if writes:
+            await self._before(intent)
+
+        def judge(exchange: Exchange, error: CakeError | None) -> CakeError | None:
+            told = attrs.evolve(
+                intent, attempts=exchange.attempts, at=exchange.left_at or intent.at
+            )
+            likely = reading.applied_likely
+            return verdict(exchange, error, plan.effect, told, applied_likely=likely)
+
+        async def settled(exchange: Exchange) -> None:
+            error = exchange.error
+            if exchange.response is not None:
+                _, error = reading.read(exchange.response, repeated=exchange.sent_before)
+            await self._after(intent, self._clean(judge(exchange, error)))
+
+        try:
+            exchange = await self.transport.exchange(
+                request, reading.check, plan, settled=settled if writes else None
+            )
+        except CakeError as error:  # refused before anything was sent
+            error.outcome = Outcome.NOT_DONE if writes else None
+            error.operation = intent.operation
+            if writes:
+                await self._after(intent, error)
+            raise
+        value: list[T] = []
+        error = exchange.error
+        if exchange.response is not None:
+            value, error = reading.read(exchange.response, repeated=exchange.sent_before)
+        failure = self._clean(judge(exchange, error))
+        if writes:
+            await self._after(intent, failure)
+        if self.settings.on_event is not None:
+            seconds = anyio.current_time() - began
+            self._tell_end(intent.operation, exchange, seconds, failure, writes=writes)
+        if failure is not None:
+            raise failure
+        return value[0]
+
+    def _tell_end(
+        self,
+        operation: str,
+        exchange: Exchange,
+        seconds: float,
+        failure: CakeError | None,
+        *,
+        writes: bool,
+    ) -> None:
+        done = Outcome.DONE if failure is None else failure.outcome
+        name = None if failure is None else type(failure).__name__
+        outcome = done if writes else None
+        self.tell(CallEnded(operation, exchange.attempts, seconds, outcome, name))
+
+    def _clean(self, failure: CakeError | None) -> CakeError | None:
+        if failure is not None:
+            failure.scrub(self.transport.clean)
+        return failure
+
+    async def _before(self, intent: Intent) -> None:
+        if self.settings.ledger is None:
+            return
+        try:
+            await self.settings.ledger.before(intent)
+        except Exception as error:
+            refused = NotSent(f"the ledger refused the write: {type(error).__name__}")
+            refused.outcome = Outcome.NOT_DONE
+            refused.operation = intent.operation
+            raise refused from error
+
+    async def _after(self, intent: Intent, failure: CakeError | None) -> None:
+        outcome = Outcome.DONE if failure is None else failure.outcome or Outcome.UNKNOWN
+        if outcome is Outcome.UNKNOWN:
+            self._unknowns += 1
+        if self.settings.ledger is None:
+            return
+        with anyio.CancelScope(shield=True):
+            await self.settings.ledger.after(intent, outcome)
+
+
+class View:
+    """An engine with the options of one view: what the endpoints are handed."""
+
+    def __init__(self, engine: Engine, options: Options) -> None:
+        self.engine = engine
+        self.options = options
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls the throttle lets out at once."""
+        return self.engine.settings.throttle.concurrency
+
+    def surprise(self, operation: str, what: str, detail: str = "") -> None:
+        """Tell ``on_event`` of a list that behaved in an unpromised way."""
+        self.engine.tell(ListSurprise(operation, what, detail))
+
+    async def execute(self, operation: Operation[T], arguments: Mapping[str, object]) -> T:
+        """Carry one call out, with its retries, inside its deadline.
+
+        Raises:
+            CakeError: The verdict of the whole call.
+        """
+        settings = self.engine.settings
+        effect = operation.effect_of(arguments)
+        self._refuse_writes(operation.name, effect)
+        request = self._encoded(operation, arguments, effect)
+        hidden = frozenset[str]() if settings.payloads else operation.payload()
+        reading = Reading(
+            lambda response: codec.check(
+                operation, response, arguments, payloads=settings.payloads
+            ),
+            lambda response, repeated: codec.decode(
+                operation, arguments, response, repeated=repeated, payloads=settings.payloads
+            ),
+        )
+        intent = _intent(operation.name, arguments, hidden, effect)
+        return await self.engine.run(
+            request, reading, self.engine.plan(self.options, effect), intent
+        )
+
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
+        """Begin a streamed call: nothing is sent before the first record is asked for."""
+        request = self._encoded(operation, arguments, Effect.READ)
+        engine = self.engine
+        return Export(
+            operation,
+            lambda begin: engine.transport.open(
+                request, begin, engine.plan(self.options, Effect.READ, export=True)
+            ),
+            clean=engine.transport.clean,
+            tell=engine.tell,
+            payloads=engine.settings.payloads,
+        )
+
+    async def raw(
+        self, request: Request, effect: Effect, arguments: Mapping[str, object]
+    ) -> Answer:
+        """Make a call that has no method.
+
+        Raises:
+            CakeError: The verdict of the whole call.
+        """
+        self._refuse_writes(request.operation, effect)
+        payloads = self.engine.settings.payloads
+        reading = Reading(
+            lambda response: check_raw(response, effect=effect, payloads=payloads), _as_it_came
+        )
+        hidden = frozenset[str]() if payloads else frozenset(arguments)
+        intent = _intent(request.operation, arguments, hidden, effect)
+        return await self.engine.run(
+            request, reading, self.engine.plan(self.options, effect), intent
+        )
+
+    def _encoded(
+        self, operation: Operation[T], arguments: Mapping[str, object], effect: Effect
+    ) -> Request:
+        binding = self.options.binding or self.engine.settings.binding
+        try:
+            return codec.encode(operation, arguments, binding)
+        except ArgumentError as error:
+            error.operation = operation.name
+            error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE
+            raise
+
+    def _refuse_writes(self, operation: str, effect: Effect) -> None:
+        if effect is Effect.READ or not self.engine.settings.read_only:
+            return
+        error = ArgumentError(Problem(operation, "this client is read-only and sends no writes"))
+        error.operation = operation
+        error.outcome = Outcome.NOT_DONE
+        raise error
+
+
+def _intent(
+    operation: str, arguments: Mapping[str, object], hidden: frozenset[str], effect: Effect
+) -> Intent:
+    if effect is Effect.READ:  # nobody is shown it
+        return Intent("", operation)
+    return Intent(str(uuid4()), operation, dict(arguments), datetime.now(UTC), 0, hidden)
+
+
+def _as_it_came(response: Response, repeated: bool) -> Answer:  # noqa: ARG001, FBT001 - a decoder
+    return Answer(response.status, response.headers, response.body)

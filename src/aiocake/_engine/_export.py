@@ -1,0 +1,135 @@
+"""An export: bills as the body arrives, with all that has to be given back in the end."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from aiocake._operation import Operation
+from aiocake._tasks import start
+from aiocake._wire import StreamedResponse
+from aiocake.codec.stream import BillStream
+from aiocake.errors import CakeError, ClosedError
+from aiocake.events import Event, ReferencesDropped
+from aiocake.transport import Begin, OpenExchange
+
+__all__ = ["Export"]
+
+T = TypeVar("T")
+
+
+class Export(Generic[T]):
+    """The records of one export. ``async with``, a bare ``async for`` and ``collect()`` all work.
+
+    Nothing is sent before the first record is asked for. A refused export raises before it gives
+    anything; a body that is cut short raises after what came.
+    """
+
+    def __init__(
+        self,
+        operation: Operation[T],
+        open_: Callable[[Begin], Awaitable[OpenExchange]],
+        *,
+        clean: Callable[[str], str],
+        tell: Callable[[Event], None],
+        payloads: bool,
+    ) -> None:
+        self._operation = operation
+        self._open = open_
+        self._clean = clean
+        self._tell = tell
+        self._payloads = payloads
+        self._exchange: OpenExchange | None = None
+        self._bills: BillStream[T] | None = None
+        self._closed = False
+        self._ended = False
+
+    @property
+    def row_count(self) -> int | None:
+        """How many bills CAKE says match; None before the first was read, or where it is silent."""
+        return None if self._bills is None else self._bills.row_count
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._ended:
+            raise StopAsyncIteration
+        if self._closed:
+            message = "the export is closed"
+            raise ClosedError(message)
+        try:
+            bills = self._bills or await self._begin()
+            return await anext(bills)
+        except StopAsyncIteration:
+            self._ended = True
+            await self._finish()
+            raise
+        except CakeError as error:
+            await self._finish()
+            raise self._told(error) from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def collect(self) -> list[T]:
+        """All records, as a list."""
+        async with self:
+            return [bill async for bill in self]
+
+    async def aclose(self) -> None:
+        """Stop and give slot and connection back. Can be called twice."""
+        self._closed = True
+        if self._exchange is not None:
+            await self._exchange.aclose()
+
+    async def _begin(self) -> BillStream[T]:
+        bills: list[BillStream[T]] = []
+
+        async def begin(response: StreamedResponse) -> CakeError | None:
+            bills[:] = [
+                BillStream(
+                    self._operation,
+                    response.status,
+                    response.headers,
+                    response.chunks,
+                    payloads=self._payloads,
+                )
+            ]
+            return await bills[0].head()
+
+        self._exchange = await self._open(begin)
+        if self._exchange.error is not None:
+            raise self._exchange.error
+        self._bills = bills[0]
+        return self._bills
+
+    async def _finish(self) -> None:
+        await self.aclose()
+        if self._bills is not None and self._bills.dropped:
+            self._tell(ReferencesDropped(self._operation.name, self._bills.dropped))
+
+    def _told(self, error: CakeError) -> CakeError:
+        error.operation = self._operation.name
+        error.scrub(self._clean)
+        return error.with_traceback(None)
+
+    def __del__(self) -> None:
+        if self._exchange is not None and not self._closed:
+            closing = self._exchange.aclose()
+            try:
+                start(closing)
+            except RuntimeError:  # no event loop runs any more, and so no connection either
+                with suppress(RuntimeError):
+                    closing.close()

@@ -1,0 +1,66 @@
+"""What became of a call: of the whole call, not of its last attempt.
+
+A first try can be carried out and its answer be lost while the second is refused, or finds no
+connection: "not done" would be untrue. So a write ends in a verified answer, in an error that says
+it was not done, or in OutcomeUnknown; nothing else.
+"""
+
+from http import HTTPStatus
+
+from aiocake.errors import (
+    ApiError,
+    CakeError,
+    Intent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    ServerError,
+)
+from aiocake.transport import Exchange
+from aiocake.values import Effect
+
+__all__ = ["verdict"]
+
+
+def verdict(
+    exchange: Exchange,
+    error: CakeError | None,
+    effect: Effect,
+    intent: Intent,
+    *,
+    applied_likely: bool = False,
+) -> CakeError | None:
+    """The error that a call ends in, or None when it was done.
+
+    Args:
+        exchange: The facts of the attempts.
+        error: What the last attempt met: the exchange's own error, or that of reading its answer.
+        effect: What sending the call again does.
+        intent: What was going to be written.
+        applied_likely: Whether an answer that could not be read looked like one to a write that
+            was carried out.
+    """
+    if error is None:
+        return None
+    error.operation = intent.operation
+    if effect is Effect.READ:
+        return error
+    if not exchange.sent_before and (not exchange.sent or _is_no(error)):
+        error.outcome = Outcome.NOT_DONE
+        return error
+    unknown = OutcomeUnknown(
+        f"{intent.operation} may have been carried out: {error}",
+        intent=intent,
+        cause=error,
+        applied_likely=applied_likely,
+    )
+    error.outcome = Outcome.UNKNOWN
+    unknown.operation = intent.operation
+    return unknown
+
+
+def _is_no(error: CakeError) -> bool:
+    """Whether an answer says that nothing was done. A server that failed does not say."""
+    if isinstance(error, RateLimited):
+        return error.status != HTTPStatus.SERVICE_UNAVAILABLE
+    return isinstance(error, ApiError) and not isinstance(error, ServerError)

@@ -1,0 +1,259 @@
+"""The client: builds the layers once, has one attribute for each group of endpoints, closes them.
+
+::
+
+    async with Client("yourdomain.cake.com", api_key=key) as cake:
+        invoices = await cake.invoices.find(invoice_status="pending").collect()
+"""
+
+import os
+import ssl
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiocake._engine import Engine, Settings, Stats
+from aiocake._engine import View as _View
+from aiocake.codec.raw import Answer, Json, Value, encode_raw
+from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
+from aiocake.endpoints.affiliate_bills import AffiliateBills
+from aiocake.endpoints.invoices import Invoices
+from aiocake.endpoints.reference import Reference
+from aiocake.errors import ConfigurationError
+from aiocake.events import OnEvent
+from aiocake.transport import AsyncBaseTransport, Transport, parse_address
+from aiocake.values import Binding, Effect, Secret
+
+__all__ = ["Client", "View"]
+
+ApiKey = str | Callable[[], Awaitable[str]]
+
+
+class View:
+    """All endpoints, under one set of options. A Client is one; ``with_options`` makes others.
+
+    Attributes:
+        invoices: Invoices (v2).
+        affiliate_bills: Affiliates' bills (v1).
+        reference: What the instance calls its cycles, methods and currencies.
+    """
+
+    def __init__(self, engine: Engine, options: Options) -> None:
+        self._engine = engine
+        self._options = options
+        self._executor = _View(engine, options)
+        self.invoices = Invoices(self._executor)
+        self.affiliate_bills = AffiliateBills(self._executor)
+        self.reference = Reference(self._executor)
+
+    def with_options(
+        self,
+        *,
+        total: float | None = None,
+        queue: float | None = None,
+        attempts: int | None = None,
+        binding: Binding | None = None,
+    ) -> "View":
+        """A view on the same connections, throttle and budget, for one handler or one call.
+
+        Args:
+            total: Seconds for one call, as ``Timeouts.total``.
+            queue: Seconds that a call may wait for its turn before it ends in ``NotSent``.
+            attempts: How often a call is sent at most.
+            binding: The form of v1 calls.
+
+        Returns:
+            The view. What is None stays as it is here.
+
+        Raises:
+            ConfigurationError: An option cannot be.
+        """
+        mine = self._options
+        options = Options(
+            total=mine.total if total is None else total,
+            queue=mine.queue if queue is None else queue,
+            attempts=mine.attempts if attempts is None else attempts,
+            binding=mine.binding if binding is None else Binding(binding),
+        )
+        return View(self._engine, options)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Value] | None = None,
+        json: Mapping[str, Json] | None = None,
+        repeatable: bool,
+        writes: bool | None = None,
+    ) -> Answer:
+        """What has no method yet, with the key, throttle, retries, verdict and scrubbing.
+
+        Args:
+            method: The HTTP method.
+            path: The path, such as ``"/api/2/api_logs.json"``.
+            params: The query, without the key.
+            json: The body, as JSON.
+            repeatable: Whether sending it twice does no more than sending it once.
+            writes: Whether it changes anything; by default all but a GET of v2 does, since v1
+                has GETs that write.
+
+        Returns:
+            The answer as it came: ``.status``, ``.headers``, ``.body``, ``.json()``, ``.xml()``.
+
+        Raises:
+            ArgumentError: An argument cannot be sent, or the client is read-only.
+            CakeError: As of any other call.
+        """
+        request = encode_raw(method, path, params, json)
+        if writes is None:
+            writes = method != "GET" or not path.startswith("/api/2/")
+        effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
+        return await self._executor.raw(request, effect, {**(params or {}), **(json or {})})
+
+    def stats(self) -> Stats:
+        """What is in flight, waiting, paused and unknown. Sends nothing."""
+        return self._engine.stats()
+
+
+class Client(View):
+    """A client of one CAKE instance, for one event loop.
+
+    Use it as ``async with Client(...) as cake:``, or close it with :meth:`aclose`.
+
+    Args:
+        domain: The instance's host, such as ``"yourdomain.cake.com"``, or an https URL; plain
+            http for a loopback address only.
+        api_key: The key, of at most 50 ASCII characters, or an async function that gives it: it
+            is asked once, and again after "Invalid API key".
+        timeouts: How long things may take.
+        retry: When a call is sent again.
+        throttle: How much is sent at once, and how fast.
+        binding: The form of v1 calls.
+        transport: What carries the requests in place of our own transport: a mock, an ASGI
+            application, another engine.
+        proxy: The URL of a proxy. Proxies of the environment are not used.
+        ssl_context: In place of one with certifi's certificates.
+        ledger: Is told of each write before it leaves and after it ended.
+        grace: Seconds that a write which has left is given when its caller is cancelled; 0 for
+            none.
+        read_only: Refuse writes before they are sent.
+        payloads: Whether errors and logs may hold names, notes and amounts.
+        user_agent: The User-Agent header.
+        on_event: Is told what happens: see :mod:`aiocake.events`.
+
+    Raises:
+        ConfigurationError: It cannot be built so.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting, by name
+        self,
+        domain: str,
+        api_key: ApiKey,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        throttle: Throttle | None = None,
+        binding: Binding = Binding.GET,
+        transport: AsyncBaseTransport | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        ledger: Ledger | None = None,
+        grace: float = 5.0,
+        read_only: bool = False,
+        payloads: bool = False,
+        user_agent: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self._closed = True  # until it is built: a client that is refused has nothing to close
+        settings = Settings(
+            timeouts=timeouts or Timeouts(),
+            retry=retry or RetryPolicy(),
+            throttle=throttle or Throttle(),
+            binding=Binding(binding),
+            read_only=read_only,
+            payloads=payloads,
+            ledger=ledger,
+            on_event=on_event,
+        )
+        carrier = Transport(
+            address=parse_address(domain),
+            key=Secret(api_key) if isinstance(api_key, str) else api_key,
+            timeouts=settings.timeouts,
+            retry=settings.retry,
+            throttle=settings.throttle,
+            http=transport,
+            proxy=proxy,
+            ssl_context=ssl_context,
+            user_agent=user_agent or f"aiocake/{metadata.version('aiocake')}",
+            grace=grace,
+            on_event=on_event,
+        )
+        super().__init__(Engine(carrier, settings), Options())
+        self._domain = domain
+        self._closed = False
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client by the environment.
+
+        ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file that
+        holds it; ``CAKE_READ_ONLY`` (1 or true) to refuse writes.
+
+        Raises:
+            ConfigurationError: A variable is missing, or the file cannot be read.
+        """
+        domain = os.environ.get("CAKE_DOMAIN")
+        if not domain:
+            message = "CAKE_DOMAIN is not set"
+            raise ConfigurationError(message)
+        read_only = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
+        if read_only not in {"", "0", "1", "false", "true", "no", "yes"}:
+            message = "CAKE_READ_ONLY must be 1 or 0"
+            raise ConfigurationError(message)
+        return cls(domain, _key_of_env(), read_only=read_only in {"1", "true", "yes"})
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections. Calls in flight end in errors. Can be called twice."""
+        self._closed = True
+        await self._engine.transport.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Client {self._domain}>" if not self._closed else "<Client, closed>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        message = "a Client is not pickled: make one in each process"
+        raise TypeError(message)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+def _key_of_env() -> str:
+    key = os.environ.get("CAKE_API_KEY")
+    if key:
+        return key
+    file = os.environ.get("CAKE_API_KEY_FILE")
+    if not file:
+        message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
+        raise ConfigurationError(message)
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"CAKE_API_KEY_FILE cannot be read: {type(error).__name__}"
+        raise ConfigurationError(message) from None

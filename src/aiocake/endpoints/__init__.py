@@ -1,0 +1,1 @@
+"""The endpoints: Operation constants and the short methods that carry them out, side by side."""

@@ -1,0 +1,216 @@
+"""Affiliates' bills of v1: received, then paid.
+
+Sources: CAKE's pages "ACCOUNTING ExportAffiliateBills", "ACCOUNTING MarkAffiliateBillAsReceived"
+and "ACCOUNTING MarkAffiliateBillAsPaid", API version 1.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    Kind,
+    Operation,
+    Parameter,
+    Shape,
+    Stream,
+    days,
+    in_order,
+)
+from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
+from aiocake.values import ANY, SKIP, Any_, Effect, Erase, Period, Skip
+
+__all__ = ["AffiliateBills"]
+
+_SERVICE = "/api/1/accounting.asmx"
+_BILL_ID = Parameter(name="bill_id", kind=Kind.ID, required=True)
+_INVOICE_NUMBER = Parameter(
+    name="invoice_number", kind=Kind.TEXT, erasable=True, limit=50, payload=True
+)
+_NOTES = Parameter(name="notes", kind=Kind.TEXT, erasable=True, limit=250, payload=True)
+
+EXPORT = Operation[AffiliateBill](
+    name="affiliate_bills.export",
+    api=Api.V1,
+    path=_SERVICE,
+    call="ExportAffiliateBills",
+    parameters=(
+        Parameter(name="billing_cycle", kind=Kind.CHOICE, choices=BillingCycleName, required=True),
+        Parameter(name="billing_period_start_date", kind=Kind.DATE, required=True),
+        Parameter(name="billing_period_end_date", kind=Kind.DATE, required=True),
+        Parameter(name="paid_only", kind=Kind.BOOL, required=True),
+        Parameter(name="payment_type_id", kind=Kind.BYTE, anything=True),
+    ),
+    shape=Shape.STREAM,
+    element="affiliate_bills",
+    row="affiliate_bill",
+    model=AffiliateBill,
+    rules=(in_order("billing_period_start_date", "billing_period_end_date"),),
+    page="ACCOUNTING ExportAffiliateBills API Version 1",
+)
+
+MARK_RECEIVED = Operation[MarkResult](
+    name="affiliate_bills.mark_received",
+    api=Api.V1,
+    path=_SERVICE,
+    call="MarkAffiliateBillAsReceived",
+    parameters=(
+        _BILL_ID,
+        _INVOICE_NUMBER,
+        Parameter(name="invoiced_amount", kind=Kind.MONEY, required=True, payload=True),
+        Parameter(name="date_invoice_received", kind=Kind.MODIFIED_DATE, erasable=True),
+        _NOTES,
+    ),
+    effect=Effect.SETS,
+    shape=Shape.MARK,
+    element="",
+    model=MarkResult,
+    page="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
+)
+
+MARK_PAID = Operation[MarkResult](
+    name="affiliate_bills.mark_paid",
+    api=Api.V1,
+    path=_SERVICE,
+    call="MarkAffiliateBillAsPaid",
+    parameters=(
+        _BILL_ID,
+        Parameter(name="payment_type_id", kind=Kind.BYTE),
+        _INVOICE_NUMBER,
+        Parameter(name="verification_code", kind=Kind.TEXT, erasable=True, limit=50, payload=True),
+        Parameter(name="payment_date", kind=Kind.DATE, required=True),
+        _NOTES,
+    ),
+    effect=Effect.SETS,
+    shape=Shape.MARK,
+    element="",
+    model=MarkResult,
+    page="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
+)
+
+
+class AffiliateBills(Endpoints):
+    """``client.affiliate_bills``: what the platform owes affiliates, received and paid."""
+
+    __slots__ = ()
+
+    def export(
+        self,
+        *,
+        billing_cycle: BillingCycleName | BillingCycleText = "all",
+        period: Period | Skip = SKIP,
+        billing_period_start_date: date | Skip = SKIP,
+        billing_period_end_date: date | Skip = SKIP,
+        paid_only: bool = False,
+        payment_type_id: int | Any_ = ANY,
+    ) -> Stream[AffiliateBill]:
+        """The bills of a period, each as soon as it has arrived.
+
+        Args:
+            billing_cycle: Only bills of this cycle.
+            period: The billing period.
+            billing_period_start_date: Its first day, in place of ``period``.
+            billing_period_end_date: The day after its last, as v1 takes it.
+            paid_only: Only bills that are paid.
+            payment_type_id: Only bills paid by this type, 1 to 255.
+
+        Returns:
+            Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
+            the first is asked for.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            ApiError: While reading: it was refused; no bill was given.
+            DecodeError: While reading: a body that was cut short, after the bills that came.
+        """
+        start, end = days(
+            period, billing_period_start_date, billing_period_end_date, exclusive_end=True
+        )
+        return self._stream(
+            EXPORT,
+            billing_cycle=billing_cycle,
+            billing_period_start_date=start,
+            billing_period_end_date=end,
+            paid_only=paid_only,
+            payment_type_id=payment_type_id,
+        )
+
+    async def mark_received(
+        self,
+        bill_id: int,
+        *,
+        invoiced_amount: Decimal | int,
+        date_invoice_received: date | Skip | Erase = SKIP,
+        invoice_number: str | Skip | Erase = SKIP,
+        notes: str | Skip | Erase = SKIP,
+    ) -> MarkResult:
+        """Note that an affiliate's own invoice for a bill has come.
+
+        Args:
+            bill_id: The bill; :meth:`export` gives it.
+            invoiced_amount: The amount on the affiliate's invoice; nothing means "keep".
+            date_invoice_received: When it came.
+            invoice_number: Its number, of at most 50 UTF-16 units.
+            notes: Of at most 250 UTF-16 units.
+
+        Returns:
+            CAKE's message, and whether the bill was marked for the first time.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            NotFound: There is no such bill.
+            TipaltiError: The affiliate is paid through Tipalti.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been marked.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            MARK_RECEIVED,
+            bill_id=bill_id,
+            invoice_number=invoice_number,
+            invoiced_amount=invoiced_amount,
+            date_invoice_received=date_invoice_received,
+            notes=notes,
+        )
+
+    async def mark_paid(
+        self,
+        bill_id: int,
+        *,
+        payment_date: date,
+        payment_type_id: int | Skip = SKIP,
+        invoice_number: str | Skip | Erase = SKIP,
+        verification_code: str | Skip | Erase = SKIP,
+        notes: str | Skip | Erase = SKIP,
+    ) -> MarkResult:
+        """Note that a bill was paid.
+
+        Args:
+            bill_id: The bill; :meth:`export` gives it.
+            payment_date: When it was paid.
+            payment_type_id: How it was paid, 1 to 255; ids differ between instances.
+            invoice_number: The number of the affiliate's invoice, of at most 50 UTF-16 units.
+            verification_code: Of at most 50 UTF-16 units.
+            notes: Of at most 250 UTF-16 units.
+
+        Returns:
+            CAKE's message, and whether a payment was noted for the first time.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            NotFound: There is no such bill.
+            TipaltiError: The affiliate is paid through Tipalti.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been marked.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            MARK_PAID,
+            bill_id=bill_id,
+            payment_type_id=payment_type_id,
+            invoice_number=invoice_number,
+            verification_code=verification_code,
+            payment_date=payment_date,
+            notes=notes,
+        )

@@ -1,0 +1,327 @@
+"""Invoices of v2. Source: CAKE's page "How to Manage Invoices via the CAKE API"."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from http import HTTPStatus
+
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    Kind,
+    Operation,
+    Parameter,
+    Shape,
+    days,
+    given,
+    in_order,
+)
+from aiocake.bulk import Pager
+from aiocake.errors import ConsistencyError, NotFound, Problem
+from aiocake.models import (
+    CreatedInvoice,
+    Invoice,
+    InvoiceStatus,
+    InvoiceStatusText,
+    Page,
+    UpdatedInvoice,
+)
+from aiocake.values import SKIP, Effect, Period, Skip
+
+__all__ = ["Invoices"]
+
+_PAGE = "How to Manage Invoices via the CAKE API"
+_STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
+#: The highest row_limit that any of CAKE's pages names.
+_MOST_ROWS = 10_000
+
+
+def _paid_at_with_paid(arguments: Mapping[str, object]) -> Problem | None:
+    if "paid_at" in arguments and arguments.get("invoice_status") != InvoiceStatus.PAID:
+        return Problem("paid_at", "goes with invoice_status='paid' only")
+    return None
+
+
+def _sets_something(arguments: Mapping[str, object]) -> Problem | None:
+    if set(arguments) <= {"invoice_id"}:
+        return Problem("invoice_status, memo, paid_at", "an update has to set one of these")
+    return None
+
+
+FIND = Operation[Page[Invoice]](
+    name="invoices.find",
+    api=Api.V2,
+    path="/api/2/invoices.json",
+    parameters=(
+        Parameter(name="invoice_id", kind=Kind.ID),
+        Parameter(name="affiliate_id", kind=Kind.ID),
+        Parameter(name="advertiser_id", kind=Kind.ID),
+        _STATUS,
+        Parameter(name="start_date", kind=Kind.DATE),
+        Parameter(name="end_date", kind=Kind.DATE),
+        Parameter(name="start_at_row", kind=Kind.ROW),
+        Parameter(name="row_limit", kind=Kind.ROW, limit=_MOST_ROWS),
+    ),
+    shape=Shape.PAGE,
+    element="invoices",
+    model=Invoice,
+    rules=(in_order("start_date", "end_date"),),
+    page=_PAGE,
+)
+
+CREATE = Operation[CreatedInvoice](
+    name="invoices.create",
+    api=Api.V2,
+    method="POST",
+    path="/api/2/invoice.json",
+    parameters=(
+        Parameter(name="affiliate_id", kind=Kind.ID, required=True),
+        Parameter(name="start_date", kind=Kind.DATE, required=True),
+        Parameter(name="end_date", kind=Kind.DATE, required=True),
+        Parameter(name="memo", kind=Kind.TEXT, payload=True),
+    ),
+    effect=Effect.ONCE,
+    shape=Shape.ONE,
+    element="invoice",
+    model=CreatedInvoice,
+    echoes=("affiliate_id",),
+    rules=(in_order("start_date", "end_date"),),
+    page=_PAGE,
+)
+
+UPDATE = Operation[UpdatedInvoice](
+    name="invoices.update",
+    api=Api.V2,
+    method="POST",
+    path="/api/2/update_invoice.json",
+    parameters=(
+        Parameter(name="invoice_id", kind=Kind.ID, required=True),
+        _STATUS,
+        Parameter(name="memo", kind=Kind.TEXT, payload=True),
+        Parameter(name="paid_at", kind=Kind.MOMENT),
+    ),
+    effect=Effect.SETS,
+    shape=Shape.ONE,
+    element="invoice",
+    model=UpdatedInvoice,
+    echoes=("invoice_id", "invoice_status"),
+    rules=(_paid_at_with_paid, _sets_something),
+    page=_PAGE,
+)
+
+
+class Invoices(Endpoints):
+    """``client.invoices``: find, read, create and update the invoices of an instance."""
+
+    __slots__ = ()
+
+    def find(
+        self,
+        *,
+        affiliate_id: int | Skip = SKIP,
+        advertiser_id: int | Skip = SKIP,
+        invoice_status: InvoiceStatus | InvoiceStatusText | Skip = SKIP,
+        period: Period | Skip = SKIP,
+        start_date: date | Skip = SKIP,
+        end_date: date | Skip = SKIP,
+        row_limit: int = 100,
+    ) -> Pager[Invoice]:
+        """Every invoice that matches, paged concurrently, in order: complete, or it raises.
+
+        Collect before you write: to approve pending invoices while paging through the pending
+        ones takes rows out of the list that is being read.
+
+        Args:
+            affiliate_id: Only payout invoices of this affiliate.
+            advertiser_id: Only revenue invoices of this advertiser.
+            invoice_status: Only invoices of this status.
+            period: Only invoices whose own period lies inside this one.
+            start_date: Only invoices whose period starts on or after this day.
+            end_date: Only invoices whose period ends on or before this day.
+            row_limit: Rows a page, 1 to 10,000. One more is asked for where that is allowed, so
+                that neighbouring pages share a row by which a changed list is noticed.
+
+        Returns:
+            Invoices for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
+            Nothing is sent before the first is asked for.
+
+        Raises:
+            ArgumentError: An argument cannot be sent (some are found when reading begins).
+            ListChanged: While reading: the list would not hold still.
+            ConsistencyError: While reading: a row does not match what was asked for.
+            CakeError: While reading: it was refused, or no answer that can be read came.
+        """
+        start, end = days(period, start_date, end_date)
+        filters = given(
+            {
+                "affiliate_id": affiliate_id,
+                "advertiser_id": advertiser_id,
+                "invoice_status": invoice_status,
+                "start_date": start,
+                "end_date": end,
+            }
+        )
+
+        async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
+            return await self._call(FIND, **filters, start_at_row=start_at_row, row_limit=rows)
+
+        return Pager(
+            fetch,
+            row_id=_invoice_id,
+            matches=lambda row: _mismatch(row, filters),
+            wrong_date=lambda row: _wrong_date(row, filters),
+            row_limit=row_limit,
+            limit=self._executor.concurrency,
+            operation=FIND.name,
+            surprise=self._executor.surprise,
+        )
+
+    async def page(
+        self,
+        *,
+        affiliate_id: int | Skip = SKIP,
+        advertiser_id: int | Skip = SKIP,
+        invoice_status: InvoiceStatus | InvoiceStatusText | Skip = SKIP,
+        period: Period | Skip = SKIP,
+        start_date: date | Skip = SKIP,
+        end_date: date | Skip = SKIP,
+        start_at_row: int = 0,
+        row_limit: int = 100,
+    ) -> Page[Invoice]:
+        """One page, in exactly one request, as the server gives it: nothing guards it.
+
+        Args:
+            affiliate_id: As in :meth:`find`.
+            advertiser_id: As in :meth:`find`.
+            invoice_status: As in :meth:`find`.
+            period: As in :meth:`find`.
+            start_date: As in :meth:`find`.
+            end_date: As in :meth:`find`.
+            start_at_row: The first row's offset. Some instances count from 1.
+            row_limit: Rows at most, 1 to 10,000; an instance may give fewer.
+
+        Returns:
+            The page.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        start, end = days(period, start_date, end_date)
+        return await self._call(
+            FIND,
+            affiliate_id=affiliate_id,
+            advertiser_id=advertiser_id,
+            invoice_status=invoice_status,
+            start_date=start,
+            end_date=end,
+            start_at_row=start_at_row,
+            row_limit=row_limit,
+        )
+
+    async def get(self, invoice_id: int) -> Invoice:
+        """One invoice.
+
+        Args:
+            invoice_id: The invoice.
+
+        Returns:
+            It.
+
+        Raises:
+            NotFound: There is none.
+            ConsistencyError: The instance gave another one.
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        page = await self._call(FIND, invoice_id=invoice_id, start_at_row=0, row_limit=1)
+        if not page.items:
+            message = f"there is no invoice {invoice_id}"
+            raise NotFound(message, status=HTTPStatus.OK)
+        invoice = page.items[0]
+        if invoice.invoice_id != invoice_id:
+            message = f"invoice {invoice_id} was asked for and {invoice.invoice_id} came"
+            raise ConsistencyError(message)
+        return invoice
+
+    async def create(
+        self, *, affiliate_id: int, start_date: date, end_date: date, memo: str | Skip = SKIP
+    ) -> CreatedInvoice:
+        """Create an invoice; CAKE works its total out. Never sent twice: creating twice makes two.
+
+        Args:
+            affiliate_id: Whom it pays.
+            start_date: The first day of its period.
+            end_date: The last day of its period, included.
+            memo: A note.
+
+        Returns:
+            The new invoice.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been created.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            CREATE, affiliate_id=affiliate_id, start_date=start_date, end_date=end_date, memo=memo
+        )
+
+    async def update(
+        self,
+        invoice_id: int,
+        *,
+        invoice_status: InvoiceStatus | InvoiceStatusText | Skip = SKIP,
+        memo: str | Skip = SKIP,
+        paid_at: datetime | Skip = SKIP,
+    ) -> UpdatedInvoice:
+        """Set an invoice's status, note or time of payment. Approving and paying move money.
+
+        Args:
+            invoice_id: The invoice.
+            invoice_status: Its new status.
+            memo: Its new note; ``""`` is sent as it is.
+            paid_at: When it was paid, with a time zone; only with status ``"paid"``.
+
+        Returns:
+            What was set.
+
+        Raises:
+            ArgumentError: An argument cannot be sent, or nothing is set.
+            NotFound: There is no such invoice.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been set.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
+        )
+
+
+def _invoice_id(row: Invoice) -> int:
+    return row.invoice_id
+
+
+def _mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
+    """What tells that a row was not asked for: its partner, the kind of it, or its status."""
+    for name, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
+        if name not in filters:
+            continue
+        found = getattr(row, name)
+        if found is None and getattr(row, other) is not None:
+            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was asked for"
+        if found is not None and found != filters[name]:
+            return f"invoice {row.invoice_id} has {name} {found}, not {filters[name]}"
+    status = filters.get("invoice_status", row.invoice_status)
+    if row.invoice_status != status:
+        return f"invoice {row.invoice_id} is {row.invoice_status}, not {status}"
+    return None
+
+
+def _wrong_date(row: Invoice, filters: Mapping[str, object]) -> str | None:
+    """What looks wrong about a row's dates; no page says exactly how CAKE compares them."""
+    start, end = filters.get("start_date"), filters.get("end_date")
+    if isinstance(start, date) and row.start_date is not None and row.start_date < start:
+        return f"invoice {row.invoice_id} starts on {row.start_date}, before {start}"
+    if isinstance(end, date) and row.end_date is not None and row.end_date > end:
+        return f"invoice {row.invoice_id} ends on {row.end_date}, after {end}"
+    return None
