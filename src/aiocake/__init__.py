@@ -11,6 +11,8 @@
 What the API does is said by CAKE's own pages, which the modules name.
 """
 
+from typing import TYPE_CHECKING
+
 from aiocake import bulk, errors
 from aiocake._engine import Stats
 from aiocake.client import Client, View
@@ -54,6 +56,9 @@ from aiocake.models import (
     UpdatedInvoice,
 )
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
+
+if TYPE_CHECKING:
+    __version__: str
 
 __all__ = [
     "ANY",
@@ -113,7 +118,7 @@ __all__ = [
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        from importlib.metadata import version  # read only when it is asked for
+        from importlib.metadata import version  # noqa: PLC0415 - only when it is asked for
 
         return version("aiocake")
     message = f"module {__name__!r} has no attribute {name!r}"

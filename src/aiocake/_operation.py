@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 Rule = Callable[[Mapping[str, object]], Problem | None]
 """A check over several arguments: the problem it finds, or None."""
@@ -155,7 +154,7 @@ class Operation(Generic[T]):
         return frozenset(parameter.name for parameter in self.parameters if parameter.payload)
 
 
-class Stream(Protocol[T_co]):
+class Stream(Protocol[T]):
     """Records as they arrive. Leaving ``async with`` leaves nothing running."""
 
     async def __aenter__(self) -> Self: ...
@@ -170,9 +169,9 @@ class Stream(Protocol[T_co]):
 
     def __aiter__(self) -> Self: ...
 
-    async def __anext__(self) -> T_co: ...
+    async def __anext__(self) -> T: ...
 
-    async def collect(self) -> list[T_co]:
+    async def collect(self) -> list[T]:
         """All records, as a list."""
         ...
 
@@ -240,7 +239,7 @@ def days(
         return start, end
     if start is not SKIP or end is not SKIP:
         raise ArgumentError(Problem("period", "give a period or its two dates, not both"))
-    if not isinstance(period, Period):
+    if not isinstance(period, Period):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         raise ArgumentError(Problem("period", "must be a Period"))
     return period.start, period.exclusive_end if exclusive_end else period.end
 

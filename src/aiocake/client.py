@@ -80,7 +80,7 @@ class View:
         )
         return View(self._engine, options)
 
-    async def request(
+    async def request(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         method: str,
         path: str,

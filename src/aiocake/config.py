@@ -22,6 +22,12 @@ def _whole(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
         raise ConfigurationError(message)
 
 
+def _not_negative(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if type(value) is not int or value < 0:
+        message = f"{attribute.name} must be a whole number of at least 0"
+        raise ConfigurationError(message)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -68,13 +74,7 @@ class RetryPolicy:
     throttle_base: float = attrs.field(default=1.0, validator=_positive)
     cap: float = attrs.field(default=20.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
-    budget: int = attrs.field(default=500)
-
-    @budget.validator
-    def _check_budget(self, _: object, value: int) -> None:
-        if type(value) is not int or value < 0:
-            message = "budget must be a whole number of at least 0"
-            raise ConfigurationError(message)
+    budget: int = attrs.field(default=500, validator=_not_negative)
 
 
 @attrs.frozen(kw_only=True)
@@ -94,13 +94,9 @@ class Throttle:
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     burst: int = attrs.field(default=2, validator=_whole)
     adaptive: bool = True
-    max_waiting: int | None = attrs.field(default=None)
-
-    @max_waiting.validator
-    def _check_max_waiting(self, _: object, value: int | None) -> None:
-        if value is not None and (type(value) is not int or value < 0):
-            message = "max_waiting must be a whole number of at least 0, or None"
-            raise ConfigurationError(message)
+    max_waiting: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_not_negative)
+    )
 
 
 @attrs.frozen(kw_only=True)

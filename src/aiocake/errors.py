@@ -188,6 +188,7 @@ class OutcomeUnknown(CakeError):
         self.outcome = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
+        """Pass every text that this error and its cause hold through ``clean``."""
         super().scrub(clean)
         self.cause.scrub(clean)
 

@@ -23,7 +23,7 @@ __all__ = [
 
 @attrs.frozen
 class AttemptEnded:
-    """One attempt is over: its number (from 1), the status or the error, whether it may have left."""
+    """One attempt is over: its number from 1, its status or error, and whether it may have left."""
 
     operation: str
     number: int

@@ -1,7 +1,7 @@
 """The Executor that endpoints talk to: one engine for each client, one view for its options."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
@@ -14,6 +14,7 @@ from aiocake._engine._call import Reading
 from aiocake._engine._export import Export
 from aiocake._engine._verdict import verdict
 from aiocake._operation import Operation
+from aiocake._tasks import start
 from aiocake._wire import Request, Response
 from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
@@ -81,7 +82,7 @@ class Engine:
             return
         try:
             self.settings.on_event(event)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is not the call's
             _log.exception("on_event failed")
 
     def plan(self, options: Options, effect: Effect, *, export: bool = False) -> Plan:
@@ -108,34 +109,21 @@ class Engine:
         if writes:
             await self._before(intent)
 
-        def judge(exchange: Exchange, error: CakeError | None) -> CakeError | None:
-            told = attrs.evolve(
-                intent, attempts=exchange.attempts, at=exchange.left_at or intent.at
-            )
-            likely = reading.applied_likely
-            return verdict(exchange, error, plan.effect, told, applied_likely=likely)
-
         async def settled(exchange: Exchange) -> None:
-            error = exchange.error
-            if exchange.response is not None:
-                _, error = reading.read(exchange.response, repeated=exchange.sent_before)
-            await self._after(intent, self._clean(judge(exchange, error)))
+            _, failure = self._ended(exchange, reading, plan.effect, intent)
+            await self._after(intent, failure)
 
         try:
             exchange = await self.transport.exchange(
                 request, reading.check, plan, settled=settled if writes else None
             )
-        except CakeError as error:  # refused before anything was sent
-            error.outcome = Outcome.NOT_DONE if writes else None
-            error.operation = intent.operation
+        except CakeError as refused:  # before anything was sent
+            refused.operation = intent.operation
             if writes:
-                await self._after(intent, error)
+                refused.outcome = Outcome.NOT_DONE
+                await self._after(intent, refused)
             raise
-        value: list[T] = []
-        error = exchange.error
-        if exchange.response is not None:
-            value, error = reading.read(exchange.response, repeated=exchange.sent_before)
-        failure = self._clean(judge(exchange, error))
+        value, failure = self._ended(exchange, reading, plan.effect, intent)
         if writes:
             await self._after(intent, failure)
         if self.settings.on_event is not None:
@@ -144,6 +132,22 @@ class Engine:
         if failure is not None:
             raise failure
         return value[0]
+
+    def _ended(
+        self, exchange: Exchange, reading: Reading[T], effect: Effect, intent: Intent
+    ) -> tuple[list[T], CakeError | None]:
+        """The value in a list of one, or the error that the whole call ends in."""
+        value: list[T] = []
+        error = exchange.error
+        if exchange.response is not None:
+            value, error = reading.read(exchange.response, repeated=exchange.sent_before)
+        if error is None:
+            return value, None
+        told = attrs.evolve(intent, attempts=exchange.attempts, at=exchange.left_at or intent.at)
+        likely = reading.applied_likely
+        failure = verdict(exchange, error, effect, told, applied_likely=likely)
+        failure.scrub(self.transport.clean)
+        return [], failure
 
     def _tell_end(
         self,
@@ -158,11 +162,6 @@ class Engine:
         name = None if failure is None else type(failure).__name__
         outcome = done if writes else None
         self.tell(CallEnded(operation, exchange.attempts, seconds, outcome, name))
-
-    def _clean(self, failure: CakeError | None) -> CakeError | None:
-        if failure is not None:
-            failure.scrub(self.transport.clean)
-        return failure
 
     async def _before(self, intent: Intent) -> None:
         if self.settings.ledger is None:
@@ -181,8 +180,10 @@ class Engine:
             self._unknowns += 1
         if self.settings.ledger is None:
             return
+        # In a task of its own: asyncio's own cancellation breaks through shields.
+        told = start(self.settings.ledger.after(intent, outcome))
         with anyio.CancelScope(shield=True):
-            await self.settings.ledger.after(intent, outcome)
+            await told.result()
 
 
 class View:

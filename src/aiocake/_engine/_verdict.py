@@ -24,13 +24,13 @@ __all__ = ["verdict"]
 
 def verdict(
     exchange: Exchange,
-    error: CakeError | None,
+    error: CakeError,
     effect: Effect,
     intent: Intent,
     *,
     applied_likely: bool = False,
-) -> CakeError | None:
-    """The error that a call ends in, or None when it was done.
+) -> CakeError:
+    """The error that a call which met one ends in.
 
     Args:
         exchange: The facts of the attempts.
@@ -40,8 +40,6 @@ def verdict(
         applied_likely: Whether an answer that could not be read looked like one to a write that
             was carried out.
     """
-    if error is None:
-        return None
     error.operation = intent.operation
     if effect is Effect.READ:
         return error

@@ -95,7 +95,7 @@ class AffiliateBills(Endpoints):
 
     __slots__ = ()
 
-    def export(
+    def export(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         *,
         billing_cycle: BillingCycleName | BillingCycleText = "all",
@@ -174,7 +174,7 @@ class AffiliateBills(Endpoints):
             notes=notes,
         )
 
-    async def mark_paid(
+    async def mark_paid(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         bill_id: int,
         *,

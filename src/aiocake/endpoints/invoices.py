@@ -114,7 +114,7 @@ class Invoices(Endpoints):
 
     __slots__ = ()
 
-    def find(
+    def find(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         *,
         affiliate_id: int | Skip = SKIP,
@@ -175,7 +175,7 @@ class Invoices(Endpoints):
             surprise=self._executor.surprise,
         )
 
-    async def page(
+    async def page(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         *,
         affiliate_id: int | Skip = SKIP,
