@@ -1,0 +1,139 @@
+"""``find()`` over a sandbox on a socket: how close to the ideal rate, and in what memory.
+
+    python benchmarks/find.py
+    python benchmarks/find.py --invoices 20000 --latency 0.02
+
+The sandbox runs in a process of its own and takes ``latency`` seconds for each page. The ideal is
+``pages x latency / limit`` seconds. The rivals read the same list with bare httpx and ``.json()``:
+in batches of so many pages, and one page after the other.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from aiocake import Client, Throttle
+
+ROWS = 100
+KEY = "BENCHMARK"
+
+
+@contextmanager
+def sandbox(invoices: int, latency: float) -> Iterator[str]:
+    """A sandbox in a process of its own: its URL."""
+    command = [sys.executable, "-m", "aiocake.sandbox", "--port", "0", "--key", KEY]
+    command += ["--invoices", str(invoices), "--latency", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+async def ours(url: str, limit: int) -> int:
+    """Typed, in order, complete."""
+    async with Client(url, KEY, throttle=Throttle(concurrency=limit)) as cake:
+        count = 0
+        async with cake.invoices.find(row_limit=ROWS) as rows:
+            async for _ in rows:
+                count += 1
+        return count
+
+
+async def batches(url: str, limit: int) -> int:
+    """Bare httpx: a batch of pages, then the next batch; dicts."""
+    limits = httpx.Limits(max_connections=limit)
+    async with httpx.AsyncClient(base_url=url, limits=limits) as http:
+        first = await page(http, 0)
+        total = int(str(first["total_rows"]))
+        count = len(rows_of(first))
+        starts = list(range(ROWS, total, ROWS))
+        for at in range(0, len(starts), limit):
+            answers = await asyncio.gather(*(page(http, s) for s in starts[at : at + limit]))
+            count += sum(len(rows_of(answer)) for answer in answers)
+        return count
+
+
+async def sequential(url: str, limit: int) -> int:
+    """Bare httpx: one page after the other, up to a short one."""
+    del limit
+    async with httpx.AsyncClient(base_url=url) as http:
+        count = 0
+        while True:
+            got = len(rows_of(await page(http, count)))
+            count += got
+            if got < ROWS:
+                return count
+
+
+async def page(http: httpx.AsyncClient, start: int) -> dict[str, object]:
+    """One page as a dict."""
+    params = {"api_key": KEY, "start_at_row": start, "row_limit": ROWS}
+    answer = await http.get("/api/2/invoices.json", params=params)
+    data: dict[str, object] = answer.json()
+    return data
+
+
+def rows_of(answer: dict[str, object]) -> list[object]:
+    """The rows of a page."""
+    rows = answer["invoices"]
+    assert isinstance(rows, list)
+    return rows
+
+
+async def timed(way: Callable[[str, int], Awaitable[int]], url: str, limit: int) -> float:
+    """Seconds for the whole list."""
+    begin = time.perf_counter()
+    count = await way(url, limit)
+    taken = time.perf_counter() - begin
+    assert count > 0
+    return taken
+
+
+def resident() -> float:
+    """The memory of this process that is in use now, in MB."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+async def memory(invoices: int) -> float:
+    """The most memory while so many invoices were read, in MB."""
+    with sandbox(invoices, 0) as url:
+        assert await ours(url, 8) == invoices
+    return resident()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--invoices", type=int, default=20_000)
+    parser.add_argument("--latency", type=float, default=0.02)
+    options = parser.parse_args()
+    invoices: int = options.invoices
+    latency: float = options.latency
+    before = asyncio.run(memory(2_000))
+    after = asyncio.run(memory(200_000))
+    print(f"memory: {before:.1f} MB at most over 2,000 invoices, {after:.1f} MB over 200,000")
+    pages = invoices / ROWS
+    with sandbox(invoices, latency) as url:
+        asyncio.run(ours(url, 8))  # loads what the first use loads, here and there
+        for limit in (8, 32):
+            ideal = pages * latency / limit
+            print(f"{invoices} invoices, pages of {ROWS}, {latency * 1000:g} ms; limit {limit}")
+            for way in (ours, batches, sequential):
+                taken = asyncio.run(timed(way, url, limit))
+                print(f"    {way.__name__:<12}{taken:8.3f} s   ideal / taken {ideal / taken:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
