@@ -1,6 +1,6 @@
 """Bills in XML, each as soon as it is whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from aiocake.codec._export import SMALL, Context, Export
@@ -42,9 +42,15 @@ class XmlExport(Export[T]):
         self.count = self._rows.count
         if self._before is not None:
             self._before += piece
-            if self._rows.around is not None:
+            if self._rows.before is not None:
                 self._before = None
-                self._look_around()
+                try:
+                    self._look_at(self._rows.before)
+                except CakeError:
+                    # What is no success gives no bills.
+                    self.ready.clear()
+                    self.count = 0
+                    raise
             elif error is not None:
                 raise self._context.error_of(bytes(self._before))
         if error is not None:
@@ -57,19 +63,13 @@ class XmlExport(Export[T]):
             raise self._context.error_of(bytes(self._before))
         if error is not None:
             raise error
-        self._look_around()
+        self._look_at(self._rows.around)
         self._refuse_other_count()
 
-    def _look_around(self) -> None:
-        """See what stands beside the list, as far as it came."""
-        around = self._rows.around or {}
-        try:
-            self._refuse_no(around)
-            self.row_count = count(around.get("row_count"), "row_count")
-        except CakeError:
-            # A no is said before any bill is given.
-            self.ready.clear()
-            raise
+    def _look_at(self, fields: Mapping[str, object]) -> None:
+        """See what stands beside the list."""
+        self._refuse_no(fields)
+        self.row_count = count(fields.get("row_count"), "row_count")
 
     def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
         try:

@@ -26,7 +26,8 @@ class Rows(Builder[dict[str, object]], Generic[T]):
     Attributes:
         ready: The rows that were read and not taken yet.
         count: How many were read.
-        around: The fields beside the list; None before the list began.
+        before: The fields before the list; None as long as it has not begun.
+        around: The fields before and behind the list.
         ended: Whether the list has ended.
     """
 
@@ -37,6 +38,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         "_read",
         "_row",
         "around",
+        "before",
         "count",
         "ended",
         "ready",
@@ -51,7 +53,8 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         self._parser: expat.XMLParserType | None = None
         self.ready: deque[T] = deque()
         self.count = 0
-        self.around: dict[str, object] | None = None
+        self.before: dict[str, object] | None = None
+        self.around: dict[str, object] = {}
         self.ended = False
 
     def attach(self, parser: expat.XMLParserType) -> None:
@@ -67,6 +70,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
                 raise DecodeError(_TWICE, path=self._element)
             self._list = self._inner = {}
             self.around = self._open[-1]
+            self.before = dict(self.around)
             self._hand_starts_to(self.start)
 
     def end(self, name: str) -> None:

@@ -19,8 +19,9 @@ __all__ = ["BillStream"]
 
 T = TypeVar("T")
 
-#: Bytes that tell what an answer is written in.
-_ENOUGH: Final = 1 << 10
+#: Bytes that tell what an answer is written in, and spaces before them at most.
+_ENOUGH: Final = 4
+_MOST_SPACES: Final = 1 << 10
 #: Bytes that are parsed at once: the event loop waits for no more, and no more bills wait.
 _PIECE: Final = 1 << 16
 
@@ -109,7 +110,10 @@ class BillStream(Generic[T]):
 
     async def _begin(self) -> None:
         start = b""
-        while len(start) < _ENOUGH and (chunk := await self._next_chunk()):
+        while len(start.strip()) < _ENOUGH and len(start) < _MOST_SPACES:
+            chunk = await self._next_chunk()
+            if not chunk:
+                break
             start += chunk
         self._begun = True
         self._came = start
