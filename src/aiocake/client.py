@@ -19,7 +19,9 @@ from aiocake._engine import Engine, Settings, Stats
 from aiocake._engine import View as _View
 from aiocake.codec.raw import Answer, Json, Value, encode_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
+from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
+from aiocake.endpoints.buyer_bills import BuyerBills
 from aiocake.endpoints.invoices import Invoices
 from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
@@ -38,6 +40,8 @@ class View:
     Attributes:
         invoices: Invoices (v2).
         affiliate_bills: Affiliates' bills (v1).
+        advertiser_bills: Advertisers' bills (v1).
+        buyer_bills: Buyers' bills (v1).
         reference: What the instance calls its cycles, methods and currencies.
     """
 
@@ -47,6 +51,8 @@ class View:
         self._executor = _View(engine, options)
         self.invoices = Invoices(self._executor)
         self.affiliate_bills = AffiliateBills(self._executor)
+        self.advertiser_bills = AdvertiserBills(self._executor)
+        self.buyer_bills = BuyerBills(self._executor)
         self.reference = Reference(self._executor)
 
     def with_options(

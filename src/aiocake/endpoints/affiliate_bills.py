@@ -7,38 +7,28 @@ and "ACCOUNTING MarkAffiliateBillAsPaid", API version 1.
 from datetime import date
 from decimal import Decimal
 
-from aiocake._operation import (
-    Api,
-    Endpoints,
-    Kind,
-    Operation,
-    Parameter,
-    Shape,
-    Stream,
-    days,
-    in_order,
+from aiocake._accounting import (
+    BILL_ID,
+    EXPORTED,
+    IN_ORDER,
+    INVOICE_NUMBER,
+    NOTES,
+    SERVICE,
+    VERIFICATION_CODE,
 )
+from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, Stream, days
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import ANY, SKIP, Any_, Effect, Erase, Period, Skip
 
 __all__ = ["AffiliateBills"]
 
-_SERVICE = "/api/1/accounting.asmx"
-_BILL_ID = Parameter(name="bill_id", kind=Kind.ID, required=True)
-_INVOICE_NUMBER = Parameter(
-    name="invoice_number", kind=Kind.TEXT, erasable=True, limit=50, payload=True
-)
-_NOTES = Parameter(name="notes", kind=Kind.TEXT, erasable=True, limit=250, payload=True)
-
 EXPORT = Operation[AffiliateBill](
     name="affiliate_bills.export",
     api=Api.V1,
-    path=_SERVICE,
+    path=SERVICE,
     call="ExportAffiliateBills",
     parameters=(
-        Parameter(name="billing_cycle", kind=Kind.CHOICE, choices=BillingCycleName, required=True),
-        Parameter(name="billing_period_start_date", kind=Kind.DATE, required=True),
-        Parameter(name="billing_period_end_date", kind=Kind.DATE, required=True),
+        *EXPORTED,
         Parameter(name="paid_only", kind=Kind.BOOL, required=True),
         Parameter(name="payment_type_id", kind=Kind.BYTE, anything=True),
     ),
@@ -46,21 +36,21 @@ EXPORT = Operation[AffiliateBill](
     element="affiliate_bills",
     row="affiliate_bill",
     model=AffiliateBill,
-    rules=(in_order("billing_period_start_date", "billing_period_end_date"),),
+    rules=(IN_ORDER,),
     page="ACCOUNTING ExportAffiliateBills API Version 1",
 )
 
 MARK_RECEIVED = Operation[MarkResult](
     name="affiliate_bills.mark_received",
     api=Api.V1,
-    path=_SERVICE,
+    path=SERVICE,
     call="MarkAffiliateBillAsReceived",
     parameters=(
-        _BILL_ID,
-        _INVOICE_NUMBER,
+        BILL_ID,
+        INVOICE_NUMBER,
         Parameter(name="invoiced_amount", kind=Kind.MONEY, required=True, payload=True),
         Parameter(name="date_invoice_received", kind=Kind.MODIFIED_DATE, erasable=True),
-        _NOTES,
+        NOTES,
     ),
     effect=Effect.SETS,
     shape=Shape.MARK,
@@ -72,15 +62,15 @@ MARK_RECEIVED = Operation[MarkResult](
 MARK_PAID = Operation[MarkResult](
     name="affiliate_bills.mark_paid",
     api=Api.V1,
-    path=_SERVICE,
+    path=SERVICE,
     call="MarkAffiliateBillAsPaid",
     parameters=(
-        _BILL_ID,
+        BILL_ID,
         Parameter(name="payment_type_id", kind=Kind.BYTE),
-        _INVOICE_NUMBER,
-        Parameter(name="verification_code", kind=Kind.TEXT, erasable=True, limit=50, payload=True),
+        INVOICE_NUMBER,
+        VERIFICATION_CODE,
         Parameter(name="payment_date", kind=Kind.DATE, required=True),
-        _NOTES,
+        NOTES,
     ),
     effect=Effect.SETS,
     shape=Shape.MARK,

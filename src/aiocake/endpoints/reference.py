@@ -1,10 +1,20 @@
-"""Look-ups of v2: what an instance calls its cycles, methods and currencies.
+"""Look-ups of v2 and v1: what an instance calls its cycles, methods, types and currencies.
 
 CAKE advises to keep these lists and to refresh them daily.
 """
 
-from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape
-from aiocake.models import BillingCycle, Currency, PaymentMethod
+from datetime import date
+
+from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, in_order
+from aiocake.models import (
+    AccountStatus,
+    BillingCycle,
+    Currency,
+    ExchangeRate,
+    PaymentMethod,
+    PaymentSetting,
+    PaymentType,
+)
 from aiocake.values import SKIP, Skip
 
 __all__ = ["Reference"]
@@ -41,6 +51,86 @@ CURRENCIES = Operation[tuple[Currency, ...]](
     element="currencies",
     model=Currency,
     page=_PAGE,
+)
+
+
+_SERVICE = "/api/1/get.asmx"
+
+PAYMENT_TYPES = Operation[tuple[PaymentType, ...]](
+    name="reference.payment_types",
+    api=Api.V1,
+    path=_SERVICE,
+    call="PaymentTypes",
+    shape=Shape.ROWS,
+    element="payment_types",
+    row="payment_type",
+    model=PaymentType,
+    page="GET PaymentTypes API Version 1",
+)
+
+PAYMENT_SETTINGS = Operation[tuple[PaymentSetting, ...]](
+    name="reference.payment_settings",
+    api=Api.V1,
+    path=_SERVICE,
+    call="PaymentSettings",
+    shape=Shape.ROWS,
+    element="payment_settings",
+    row="payment_setting",
+    model=PaymentSetting,
+    page="GET PaymentSettings API Version 1",
+)
+
+ACCOUNT_STATUSES = Operation[tuple[AccountStatus, ...]](
+    name="reference.account_statuses",
+    api=Api.V1,
+    path=_SERVICE,
+    call="AccountStatuses",
+    shape=Shape.ROWS,
+    element="account_statuses",
+    row="account_status",
+    model=AccountStatus,
+    page="GET AccountStatuses API Version 1",
+)
+
+V1_BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
+    name="reference.v1_billing_cycles",
+    api=Api.V1,
+    path=_SERVICE,
+    call="BillingCycles",
+    shape=Shape.ROWS,
+    element="billing_cycles",
+    row="billing_cycle",
+    model=BillingCycle,
+    page="GET BillingCycles API Version 1",
+)
+
+V1_CURRENCIES = Operation[tuple[Currency, ...]](
+    name="reference.v1_currencies",
+    api=Api.V1,
+    path=_SERVICE,
+    call="Currencies",
+    shape=Shape.ROWS,
+    element="currencies",
+    row="currency",
+    model=Currency,
+    page="GET Currencies API Version 1",
+)
+
+EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
+    name="reference.exchange_rates",
+    api=Api.V1,
+    path=_SERVICE,
+    call="ExchangeRates",
+    parameters=(
+        Parameter(name="start_date", kind=Kind.DATE, required=True),
+        Parameter(name="end_date", kind=Kind.DATE, required=True),
+    ),
+    shape=Shape.ROWS,
+    element="exchange_rates",
+    row="exchange_rate",
+    model=ExchangeRate,
+    rules=(in_order("start_date", "end_date"),),
+    page="GET ExchangeRates API Version 1",
 )
 
 
@@ -91,3 +181,74 @@ class Reference(Endpoints):
             CakeError: It was refused, or no answer that can be read came.
         """
         return await self._call(CURRENCIES)
+
+    async def payment_types(self) -> tuple[PaymentType, ...]:
+        """The ways in which money is sent, as v1 counts them: what its ``payment_type_id`` means.
+
+        Returns:
+            All of them.
+
+        Raises:
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(PAYMENT_TYPES)
+
+    async def payment_settings(self) -> tuple[PaymentSetting, ...]:
+        """In which currency affiliates can be paid.
+
+        Returns:
+            All of them.
+
+        Raises:
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(PAYMENT_SETTINGS)
+
+    async def account_statuses(self) -> tuple[AccountStatus, ...]:
+        """The statuses that a partner's account can have.
+
+        Returns:
+            All of them.
+
+        Raises:
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(ACCOUNT_STATUSES)
+
+    async def v1_billing_cycles(self) -> tuple[BillingCycle, ...]:
+        """How often partners can be billed, as v1 says it.
+
+        Returns:
+            All of them.
+
+        Raises:
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(V1_BILLING_CYCLES)
+
+    async def v1_currencies(self) -> tuple[Currency, ...]:
+        """The currencies of the instance, as v1 says it.
+
+        Returns:
+            All of them.
+
+        Raises:
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(V1_CURRENCIES)
+
+    async def exchange_rates(self, *, start_date: date, end_date: date) -> tuple[ExchangeRate, ...]:
+        """What the currencies of the instance were worth in each other (v1).
+
+        Args:
+            start_date: From this day on.
+            end_date: Until this day.
+
+        Returns:
+            The rates.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            CakeError: It was refused, or no answer that can be read came.
+        """
+        return await self._call(EXCHANGE_RATES, start_date=start_date, end_date=end_date)

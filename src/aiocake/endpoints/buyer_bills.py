@@ -1,0 +1,183 @@
+"""Buyers' bills of v1: sent, then received.
+
+Sources: CAKE's pages "ACCOUNTING ExportBuyerBills", "ACCOUNTING MarkBuyerBillAsSent" and
+"ACCOUNTING MarkBuyerBillAsReceived", API version 1.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
+from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, Stream, days
+from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
+from aiocake.values import SKIP, Effect, Erase, Period, Skip
+
+__all__ = ["BuyerBills"]
+
+EXPORT = Operation[BuyerBill](
+    name="buyer_bills.export",
+    api=Api.V1,
+    path=SERVICE,
+    call="ExportBuyerBills",
+    parameters=EXPORTED,
+    shape=Shape.STREAM,
+    element="buyer_bills",
+    row="buyer_bill",
+    model=BuyerBill,
+    rules=(IN_ORDER,),
+    page="ACCOUNTING ExportBuyerBills API Version 1",
+)
+
+MARK_SENT = Operation[MarkResult](
+    name="buyer_bills.mark_sent",
+    api=Api.V1,
+    path=SERVICE,
+    call="MarkBuyerBillAsSent",
+    parameters=SENT,
+    effect=Effect.SETS,
+    shape=Shape.MARK,
+    element="",
+    model=MarkResult,
+    page="ACCOUNTING MarkBuyerBillAsSent API Version 1",
+)
+
+MARK_RECEIVED = Operation[MarkResult](
+    name="buyer_bills.mark_received",
+    api=Api.V1,
+    path=SERVICE,
+    call="MarkBuyerBillAsReceived",
+    parameters=(
+        *RECEIVED,
+        Parameter(name="apply_credit_to_buyer", kind=Kind.BOOL, required=True),
+        NOTES,
+    ),
+    effect=Effect.SETS,
+    once_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
+    shape=Shape.MARK,
+    element="",
+    model=MarkResult,
+    page="ACCOUNTING MarkBuyerBillAsReceived API Version 1",
+)
+
+
+class BuyerBills(Endpoints):
+    """``client.buyer_bills``: what buyers owe the platform, sent and received."""
+
+    __slots__ = ()
+
+    def export(
+        self,
+        *,
+        billing_cycle: BillingCycleName | BillingCycleText = "all",
+        period: Period | Skip = SKIP,
+        billing_period_start_date: date | Skip = SKIP,
+        billing_period_end_date: date | Skip = SKIP,
+    ) -> Stream[BuyerBill]:
+        """The bills of a period, each as soon as it has arrived.
+
+        Args:
+            billing_cycle: Only bills of this cycle.
+            period: The billing period.
+            billing_period_start_date: Its first day, in place of ``period``.
+            billing_period_end_date: The day after its last, as v1 takes it.
+
+        Returns:
+            Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
+            the first is asked for.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            ApiError: While reading: it was refused; no bill was given.
+            DecodeError: While reading: a body that was cut short, after the bills that came.
+        """
+        start, end = days(
+            period, billing_period_start_date, billing_period_end_date, exclusive_end=True
+        )
+        return self._stream(
+            EXPORT,
+            billing_cycle=billing_cycle,
+            billing_period_start_date=start,
+            billing_period_end_date=end,
+        )
+
+    async def mark_sent(
+        self,
+        bill_id: int,
+        *,
+        date_sent_invoice: date | Skip | Erase = SKIP,
+        invoice_number: str | Skip | Erase = SKIP,
+        notes: str | Skip | Erase = SKIP,
+    ) -> MarkResult:
+        """Note that the invoice for a bill was sent to the buyer.
+
+        Args:
+            bill_id: The bill; :meth:`export` gives it.
+            date_sent_invoice: When it was sent.
+            invoice_number: Its number, of at most 50 UTF-16 units.
+            notes: Of at most 250 UTF-16 units.
+
+        Returns:
+            CAKE's message, and whether the bill was marked for the first time.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            NotFound: There is no such bill.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been marked.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            MARK_SENT,
+            bill_id=bill_id,
+            invoice_number=invoice_number,
+            date_sent_invoice=date_sent_invoice,
+            notes=notes,
+        )
+
+    async def mark_received(  # noqa: PLR0913 - CAKE's parameters, by name
+        self,
+        bill_id: int,
+        *,
+        payment_amount: Decimal | int,
+        payment_type_id: int | Skip = SKIP,
+        invoice_number: str | Skip | Erase = SKIP,
+        verification_code: str | Skip | Erase = SKIP,
+        date_payment_received: date | Skip | Erase = SKIP,
+        apply_credit_to_buyer: bool = False,
+        notes: str | Skip | Erase = SKIP,
+    ) -> MarkResult:
+        """Note that a buyer's payment for a bill has come.
+
+        Args:
+            bill_id: The bill; :meth:`export` gives it.
+            payment_amount: The amount that came; nothing means "keep".
+            payment_type_id: How it was paid, 1 to 255; ids differ between instances.
+            invoice_number: The number of the invoice, of at most 50 UTF-16 units.
+            verification_code: Of at most 50 UTF-16 units.
+            date_payment_received: When it came.
+            apply_credit_to_buyer: Credit the amount to the buyer's account. That moves money each
+                time: the call is then never repeated, and never goes by GET.
+            notes: Of at most 250 UTF-16 units.
+
+        Returns:
+            CAKE's message, whether the bill was marked for the first time, and the amounts of
+            payment and bill where the instance sends them.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            NotFound: There is no such bill.
+            NotSent: Nothing left: safe to send again.
+            OutcomeUnknown: It may have been marked.
+            ApiError: It was refused.
+        """
+        return await self._call(
+            MARK_RECEIVED,
+            bill_id=bill_id,
+            payment_amount=payment_amount,
+            payment_type_id=payment_type_id,
+            invoice_number=invoice_number,
+            verification_code=verification_code,
+            date_payment_received=date_payment_received,
+            apply_credit_to_buyer=apply_credit_to_buyer,
+            notes=notes,
+        )
