@@ -433,7 +433,9 @@ async def test_an_answer_in_json_is_read_once_it_is_whole() -> None:
     )
     response = f'{{"row_count": 1, "affiliate_bills": [{one}]}}'
     body = f'{{"request_status": "Success", "response": {response}}}'
-    (read,) = [each async for each in stream(body.encode())]
+    bills = stream(body.encode())
+    (read,) = [each async for each in bills]
+    assert bills.dropped == 0
     assert read.bill_amount.amount.as_tuple() == Decimal("10.1000").as_tuple()
     assert read.affiliate.id == 7
     assert read.extra == {"notes": [1, {"a": True}]}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import pytest
 from hypothesis import example, given
@@ -208,6 +209,16 @@ def test_another_encoding_than_utf_8_is_refused(body: bytes) -> None:
         parse(body)
 
 
+def test_a_parser_that_fails_in_another_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Parser:
+        def Parse(self, *_: object) -> None:  # noqa: N802 - expat's own
+            b"\xff".decode()  # as other builds of expat may
+
+    monkeypatch.setattr(expat, "ParserCreate", lambda _: Parser())
+    with pytest.raises(DecodeError, match="not UTF-8"):
+        parse(b"<a/>")
+
+
 @pytest.mark.parametrize(
     "before",
     [b"", b"\xef\xbb\xbf", b'<?xml version="1.0" encoding="UTF-8"?>\r\n', b" \n", b"<!-- > -->"],
@@ -226,7 +237,10 @@ def test_a_document_that_ends_early_is_told(end: int) -> None:
         parse(body[:end])
 
 
-@pytest.mark.parametrize("body", [b"<a/><b/>", b"<a></b>", b"<a>&nbsp;</a>", b"a", b"<a/>x"])
+@pytest.mark.parametrize(
+    "body",
+    [b"<a/><b/>", b"<a></b>", b"<a>&nbsp;</a>", b"<a>&#;</a>", b"<a>&#x;</a>", b"a", b"<a/>x"],
+)
 def test_what_is_not_well_formed_is_told_with_its_place(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"not well-formed XML: .* line 1, column \d"):
         parse(body)

@@ -4,6 +4,7 @@ Three kinds share this face: bills in XML, which are given as they end; bills in
 given at its end; and what holds none, which is small and judged like any other answer.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar, cast
@@ -13,7 +14,7 @@ import attrs
 from aiocake._operation import Operation
 from aiocake._wire import Response
 from aiocake.codec._bills import bill_reader
-from aiocake.codec._body import told
+from aiocake.codec._body import Record, told
 from aiocake.codec._check import about, check
 from aiocake.codec._faults import fault_of, kind_of
 from aiocake.errors import ApiError, CakeError, DecodeError
@@ -57,7 +58,7 @@ class Context(Generic[T]):
         return error
 
 
-class Export(Generic[T]):
+class Export(ABC, Generic[T]):
     """An answer whose bills become ready while it is fed.
 
     Attributes:
@@ -77,25 +78,25 @@ class Export(Generic[T]):
         """How many illegal references were left out."""
         return 0
 
+    @abstractmethod
     def feed(self, piece: bytes) -> None:
         """Read on.
 
         Raises:
             CakeError: The answer is one, or cannot be read. The bills before that are ready.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """The body has ended.
 
         Raises:
             CakeError: The answer is one, ends too early, or holds other bills than it says.
         """
-        raise NotImplementedError
 
-    def _refuse_no(self, fields: Mapping[str, object]) -> None:
+    def _refuse_no(self, record: Record) -> None:
         """Raise the error that the fields beside the list are, if they are one."""
-        what = told(fields)
+        what = told(record)
         if what.done is False or (what.done is None and kind_of(what.message) is not ApiError):
             raise fault_of(what.message or "CAKE said no, and not why", self._context.status)
 

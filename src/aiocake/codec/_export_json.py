@@ -41,10 +41,9 @@ class JsonExport(Export[T]):
     def _read(self, body: bytes) -> None:
         operation = self._context.operation
         record = read(body, payloads=self._context.payloads)
-        if not is_object(record):
-            raise self._context.error_of(body)
         self._refuse_no(record)
-        layers = [each for each in (record, record.get("response")) if is_object(each)]
+        inner = record.get("response") if is_object(record) else None
+        layers = [each for each in (record, inner) if is_object(each)]
         found = [each for each in layers if operation.element in each]
         if len(found) != 1:
             raise self._context.error_of(body)

@@ -11,6 +11,7 @@ something in it. So what it is given is bounded here:
 - UTF-8 only; it would take UTF-16 whatever encoding it is told, so a NUL byte is refused.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 from xml.parsers import expat
@@ -52,7 +53,7 @@ _TRUE: Final = frozenset({"true", "1"})
 _NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
 
 
-class Builder(Generic[C]):
+class Builder(ABC, Generic[C]):
     """What all readings of XML share: the open elements, and the bounds on them.
 
     A reading says what holds the children of an element, and in :meth:`end` what becomes of it.
@@ -103,9 +104,9 @@ class Builder(Generic[C]):
             raise DecodeError(_NIL_AND_NOT_EMPTY)
         self._text = text
 
+    @abstractmethod
     def end(self, name: str) -> None:
         """The open element ends."""
-        raise NotImplementedError
 
     @property
     def began(self) -> bool:

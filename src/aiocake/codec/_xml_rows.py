@@ -31,6 +31,8 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         ended: Whether the list has ended.
     """
 
+    _parser: expat.XMLParserType
+
     __slots__ = (
         "_element",
         "_list",
@@ -50,7 +52,6 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         self._row = row
         self._read = read
         self._list: dict[str, object] | None = None
-        self._parser: expat.XMLParserType | None = None
         self.ready: deque[T] = deque()
         self.count = 0
         self.before: dict[str, object] | None = None
@@ -99,8 +100,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         self.count += 1
 
     def _hand_starts_to(self, handler: Callable[[str, dict[str, str]], None]) -> None:
-        if self._parser is not None:
-            self._parser.StartElementHandler = handler
+        self._parser.StartElementHandler = handler
 
 
 def _again(before: object, value: object) -> list[object]:
