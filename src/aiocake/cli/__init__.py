@@ -1,0 +1,29 @@
+"""The command ``aiocake``: ``pip install 'aiocake[cli]'``."""
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import NoReturn
+
+__all__ = ["main"]
+
+_NEEDED = ("typer", "rich", "starlette", "uvicorn")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and end the process with its exit code.
+
+    Args:
+        arguments: The words after ``aiocake``; by default those of this process.
+
+    Raises:
+        SystemExit: Always. 0: done. 2: bad arguments or configuration. 3: the key. 4: not found.
+            5: refused. 6: not sent. 7: unknown whether it was done. 8: an answer that cannot be
+            read or trusted. 130: Ctrl-C. 1: anything else.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        sys.exit(f"aiocake: {', '.join(missing)} missing: pip install 'aiocake[cli]'")
+    from aiocake.cli import _app  # noqa: PLC0415 - it needs what the extra brings
+
+    sys.exit(_app.run(sys.argv[1:] if arguments is None else arguments))

@@ -1,0 +1,103 @@
+"""The command's parts put together, and how each run ends."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+import aiocake
+from aiocake.cli import _bills, _demo, _invoices, _sandbox
+from aiocake.cli._errors import INTERRUPTED, USAGE, say, silence_output
+from aiocake.cli._text import escaped
+
+__all__ = ["run"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app.add_typer(_invoices.app, name="invoices")
+app.add_typer(_bills.app, name="bills")
+app.command()(_sandbox.sandbox)
+app.command()(_demo.demo)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    if wanted:
+        print(f"aiocake {aiocake.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show it and end."),
+    ] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """The billing and accounting API of CAKE: invoices, bills, and a sandbox to try them on.
+
+    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
+
+    Exit codes: 2 arguments or configuration, 3 the key, 4 not found, 5 refused, 6 not sent,
+    7 unknown whether it was done, 8 an answer that cannot be used, 130 Ctrl-C, 1 anything else.
+    """
+    del version
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(USAGE)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The words after ``aiocake``.
+
+    Returns:
+        The exit code.
+    """
+    _prepare_output()
+    try:
+        result = get_command(app).main(
+            args=list(arguments), prog_name="aiocake", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence_output()
+        return 0
+    except SystemExit as error:
+        # Typer ends the process on a closed pipe.
+        if isinstance(error.__context__, BrokenPipeError):
+            silence_output()
+            return 0
+        raise
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except typer.Abort:
+        print("aiocake: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
+        return _usage(error) or say(error)
+    return result if isinstance(result, int) else 0
+
+
+def _prepare_output() -> None:
+    """Write what is asked for in UTF-8, and nothing that cannot be encoded ends a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _usage(error: Exception) -> int | None:
+    """Say what is wrong with the words of the command line, if this is such an error."""
+    # Typer has these errors from Click, under a name that has changed with its versions.
+    text = getattr(error, "format_message", None)
+    if text is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if isinstance(context, typer.Context) else "aiocake"
+    print(f"aiocake: {escaped(text())} (see {path} --help)", file=sys.stderr)
+    return USAGE

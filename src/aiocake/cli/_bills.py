@@ -1,0 +1,176 @@
+"""``aiocake bills``: export, mark-received, mark-paid."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from aiocake import ANY, BillingCycleName, Client, Period
+from aiocake.cli import _parse as parse
+from aiocake.cli._connection import (
+    ApiKeyOption,
+    Connection,
+    DomainOption,
+    KeyFileOption,
+    YesOption,
+)
+from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._progress import bar
+from aiocake.cli._records import BILL, MARKED
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Affiliates' bills (API version 1).", rich_markup_mode=None)
+
+BillId = Annotated[int, typer.Argument(help="The bill.", show_default=False)]
+InvoiceNumber = Annotated[
+    str | None,
+    typer.Option("--invoice-number", help="Of the affiliate's invoice.", show_default=False),
+]
+Notes = Annotated[str | None, typer.Option("--notes", help="A note.", show_default=False)]
+EraseInvoiceNumber = Annotated[
+    bool, typer.Option("--erase-invoice-number", help="Erase the stored invoice number.")
+]
+EraseNotes = Annotated[bool, typer.Option("--erase-notes", help="Erase the stored note.")]
+
+
+def _date_option(name: str, text: str) -> typer.models.OptionInfo:
+    return typer.Option(name, parser=parse.day, metavar="DATE", help=text, show_default=False)
+
+
+@app.command()
+def export(  # noqa: PLR0913 - options
+    period: Annotated[
+        Period,
+        typer.Option(
+            parser=parse.period,
+            metavar="PERIOD",
+            help="As in 2014-06, or 2014-06-01..2014-06-15, both days included.",
+            show_default=False,
+        ),
+    ],
+    billing_cycle: Annotated[
+        str, typer.Option(metavar="CYCLE", help="weekly, bimonthly, monthly or all")
+    ] = "all",
+    paid_only: Annotated[
+        bool, typer.Option("--paid-only", help="Only bills that are paid.")
+    ] = False,  # noqa: FBT002 - a flag of the command line
+    payment_type_id: Annotated[
+        int | None, typer.Option(help="Only of this payment type.", show_default=False)
+    ] = None,
+    form: FormatOption = None,
+    out: OutOption = None,
+    domain: DomainOption = None,
+    key_file: KeyFileOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Write the bills of a billing period."""
+    output = Output(form, out)
+
+    async def work(client: Client) -> None:
+        found = client.affiliate_bills.export(
+            billing_cycle=BillingCycleName(billing_cycle),
+            period=period,
+            paid_only=paid_only,
+            payment_type_id=ANY if payment_type_id is None else payment_type_id,
+        )
+        with output.records(BILL) as records, bar("bills", hidden=output.on_terminal) as advance:
+            async with found as bills:
+                async for bill in bills:
+                    records.write(bill)
+                    advance(1, None)
+
+    Connection.of(domain, key_file, api_key).run(work)
+
+
+@app.command()
+def mark_received(  # noqa: PLR0913 - options
+    bill_id: BillId,
+    invoiced_amount: Annotated[
+        Decimal,
+        typer.Option(
+            parser=parse.amount,
+            metavar="AMOUNT",
+            help="The amount on the affiliate's invoice, as in 1250.00.",
+            show_default=False,
+        ),
+    ],
+    received: Annotated[
+        date | None, _date_option("--date-invoice-received", "When it came.")
+    ] = None,
+    invoice_number: InvoiceNumber = None,
+    notes: Notes = None,
+    erase_received: Annotated[
+        bool, typer.Option("--erase-date-invoice-received", help="Erase the stored date.")
+    ] = False,  # noqa: FBT002 - a flag of the command line
+    erase_invoice_number: EraseInvoiceNumber = False,  # noqa: FBT002 - the same
+    erase_notes: EraseNotes = False,  # noqa: FBT002 - the same
+    yes: YesOption = False,  # noqa: FBT002 - the same
+    form: FormatOption = None,
+    out: OutOption = None,
+    domain: DomainOption = None,
+    key_file: KeyFileOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Note that an affiliate's own invoice for a bill has come."""
+    new_date = parse.or_erased("date-invoice-received", received, erase=erase_received)
+    new_number = parse.or_erased("invoice-number", invoice_number, erase=erase_invoice_number)
+    new_notes = parse.or_erased("notes", notes, erase=erase_notes)
+    connection = Connection.of(domain, key_file, api_key)
+    connection.ask(f"Mark bill {bill_id} as received, {invoiced_amount:f}", yes=yes)
+    marked = connection.run(
+        lambda client: client.affiliate_bills.mark_received(
+            bill_id,
+            invoiced_amount=invoiced_amount,
+            date_invoice_received=new_date,
+            invoice_number=new_number,
+            notes=new_notes,
+        )
+    )
+    Output(form, out).record(MARKED, marked)
+
+
+@app.command()
+def mark_paid(  # noqa: PLR0913 - options
+    bill_id: BillId,
+    payment_date: Annotated[date, _date_option("--payment-date", "When it was paid.")],
+    payment_type_id: Annotated[
+        int | None, typer.Option(help="How it was paid, 1 to 255.", show_default=False)
+    ] = None,
+    invoice_number: InvoiceNumber = None,
+    verification_code: Annotated[
+        str | None, typer.Option(help="Of the payment.", show_default=False)
+    ] = None,
+    notes: Notes = None,
+    erase_invoice_number: EraseInvoiceNumber = False,  # noqa: FBT002 - a flag of the command line
+    erase_verification_code: Annotated[
+        bool, typer.Option("--erase-verification-code", help="Erase the stored code.")
+    ] = False,  # noqa: FBT002 - the same
+    erase_notes: EraseNotes = False,  # noqa: FBT002 - the same
+    yes: YesOption = False,  # noqa: FBT002 - the same
+    form: FormatOption = None,
+    out: OutOption = None,
+    domain: DomainOption = None,
+    key_file: KeyFileOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Note that a bill was paid."""
+    new_number = parse.or_erased("invoice-number", invoice_number, erase=erase_invoice_number)
+    new_code = parse.or_erased(
+        "verification-code", verification_code, erase=erase_verification_code
+    )
+    new_notes = parse.or_erased("notes", notes, erase=erase_notes)
+    connection = Connection.of(domain, key_file, api_key)
+    connection.ask(f"Mark bill {bill_id} as paid on {payment_date}", yes=yes)
+    marked = connection.run(
+        lambda client: client.affiliate_bills.mark_paid(
+            bill_id,
+            payment_date=payment_date,
+            payment_type_id=parse.or_skip(payment_type_id),
+            invoice_number=new_number,
+            verification_code=new_code,
+            notes=new_notes,
+        )
+    )
+    Output(form, out).record(MARKED, marked)

@@ -1,0 +1,144 @@
+"""``aiocake demo``: the whole way once, against a sandbox of its own."""
+
+import sys
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from time import perf_counter
+from typing import Final
+
+import anyio
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aiocake import ERASE, Client, Invoice, Period
+from aiocake.cli._progress import bar
+from aiocake.cli._text import escaped
+from aiocake.sandbox import Sandbox, serve
+
+__all__ = ["demo"]
+
+_INVOICES: Final = 20_000
+#: Seconds that the sandbox takes for an answer: about what a near instance does.
+_LATENCY: Final = 0.02
+_KEY: Final = "SANDBOX-KEY"
+_AFFILIATE: Final = 67_890
+_BILL: Final = 345
+_JUNE: Final = Period.month(2014, 6)
+
+Group = tuple[str, str, str]
+
+
+def demo() -> None:
+    """Start a sandbox, read its 20,000 invoices, pay one and mark a bill: twenty seconds at most."""
+    show = _Show()
+    show.line(f"A CAKE is started on this machine, with {_INVOICES:,} invoices.")
+    with serve(Sandbox(invoices=_INVOICES, api_key=_KEY, latency=_LATENCY)) as url:
+        anyio.run(_walk, url, show)
+
+
+class _Show:
+    """What the demo says. No text is markup: partners choose their names."""
+
+    def __init__(self) -> None:
+        self._console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        self._console.print(Text(escaped(text)))
+
+    def fact(self, text: str) -> None:
+        self._console.print(Text(f"  {escaped(text)}"))
+
+    def totals(self, counts: Counter[Group], sums: dict[Group, Decimal]) -> None:
+        table = Table("kind", "status", "currency", box=box.SIMPLE_HEAD)
+        table.add_column("invoices", justify="right")
+        table.add_column("total", justify="right")
+        kind = None
+        for group in sorted(counts):
+            if kind not in {None, group[0]}:
+                # Payout is owed, revenue is due: there is no total of both.
+                table.add_section()
+            kind = group[0]
+            cells = [*group, f"{counts[group]:,}", f"{sums[group]:,f}"]
+            table.add_row(*(Text(escaped(cell)) for cell in cells))
+        self._console.print(table)
+
+
+async def _walk(url: str, show: _Show) -> None:
+    async with Client(url, _KEY) as client:
+        await _read_all(client, show)
+        await _pay_one(client, show)
+        await _mark_one(client, show)
+
+
+async def _read_all(client: Client, show: _Show) -> None:
+    counts: Counter[Group] = Counter()
+    sums: dict[Group, Decimal] = defaultdict(Decimal)
+    began = perf_counter()
+    with bar("invoices") as advance:
+        async with client.invoices.find().pages() as pages:
+            async for page in pages:
+                for invoice in page.items:
+                    group = _group(invoice)
+                    counts[group] += 1
+                    sums[group] += invoice.total_amount
+                advance(len(page.items), page.total_rows)
+    seconds = perf_counter() - began
+    show.line(f"\n{counts.total():,} invoices read, page by page, in {seconds:.1f} s:"[1:])
+    show.totals(counts, sums)
+
+
+def _group(invoice: Invoice) -> Group:
+    return (invoice.kind or "?", invoice.invoice_status, invoice.currency or "?")
+
+
+async def _pay_one(client: Client, show: _Show) -> None:
+    created = await client.invoices.create(
+        affiliate_id=_AFFILIATE,
+        start_date=date(2024, 1, 1),
+        end_date=date(2024, 1, 31),
+        memo="January",
+    )
+    number = created.invoice_id
+    show.line(f"Invoice {number} is created, approved and paid:")
+    amount = f"{created.total_amount:,f} {created.currency or ''}"
+    show.fact(f"{created.invoice_status}: {amount} for affiliate {created.affiliate_id}")
+    for status, paid_at in (("approved", None), ("paid", datetime(2024, 2, 15, 10, tzinfo=UTC))):
+        updated = await (
+            client.invoices.update(number, invoice_status="approved")
+            if paid_at is None
+            else client.invoices.update(number, invoice_status="paid", paid_at=paid_at)
+        )
+        show.fact(f"{updated.invoice_status or status}")
+    stored = await client.invoices.get(number)
+    show.fact(
+        f"stored: {stored.invoice_status}, {stored.total_amount:,f} {stored.currency}, "
+        f"{stored.affiliate_name}, {stored.start_date} to {stored.end_date}"
+    )
+
+
+async def _mark_one(client: Client, show: _Show) -> None:
+    amount = Decimal("10037.89")
+    show.line(f"\nBill {_BILL} is marked as received, with a note that is erased again:"[1:])
+    first = await client.affiliate_bills.mark_received(
+        _BILL,
+        invoiced_amount=amount,
+        date_invoice_received=date(2014, 7, 10),
+        invoice_number="A-17",
+        notes="Checked by phone",
+    )
+    show.fact(f"{first.message}: {await _stored(client)}")
+    second = await client.affiliate_bills.mark_received(_BILL, invoiced_amount=amount, notes=ERASE)
+    show.fact(f"{second.message}: {await _stored(client)}")
+
+
+async def _stored(client: Client) -> str:
+    """What the instance holds of the bill now."""
+    async with client.affiliate_bills.export(billing_cycle="monthly", period=_JUNE) as bills:
+        async for bill in bills:
+            if bill.bill_id == _BILL:
+                names = ("invoice_number", "invoiced_amount", "date_invoice_received", "notes")
+                return ", ".join(f"{name} {bill.extra.get(name) or 'none'}" for name in names)
+    return "it is not there any more"

@@ -1,0 +1,73 @@
+"""What an error says on one line, and the exit code that it ends in."""
+
+import os
+import sys
+from typing import Final
+
+from aiocake.cli._text import escaped
+from aiocake.errors import (
+    ApiError,
+    ArgumentError,
+    AuthenticationError,
+    CakeError,
+    ConfigurationError,
+    ConsistencyError,
+    DecodeError,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+)
+
+__all__ = ["INTERRUPTED", "USAGE", "code_of", "say", "silence_output"]
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+_OTHER: Final = 1
+
+# The first that fits counts: a NotFound is an ApiError, too.
+_CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
+    (ArgumentError, USAGE),
+    (ConfigurationError, USAGE),
+    (AuthenticationError, 3),
+    (NotFound, 4),
+    (ApiError, 5),
+    (NotSent, 6),
+    (OutcomeUnknown, 7),
+    (DecodeError, 8),
+    (ConsistencyError, 8),
+)
+_MEANINGS: Final = {
+    3: "the key was refused",
+    4: "not found",
+    5: "refused",
+    6: "not sent",
+    7: "it is unknown whether this was done",
+    8: "an answer that cannot be used",
+}
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code that an error ends in."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), _OTHER)
+
+
+def say(error: BaseException) -> int:
+    """Write an error on one line of the standard error.
+
+    Returns:
+        The exit code.
+    """
+    code = code_of(error)
+    meaning = _MEANINGS.get(code)
+    text = f"{meaning}: {error}" if meaning else str(error) or type(error).__name__
+    if isinstance(error, OutcomeUnknown):
+        text += f" ({error.intent.operation}, {error.intent.id})"
+    print(f"aiocake: {escaped(text)}", file=sys.stderr)  # noqa: T201 - what this is for
+    return code
+
+
+def silence_output() -> None:
+    """Write no more: who read the output has closed it. Not even when the process ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.close(nowhere)

@@ -1,0 +1,178 @@
+"""Records as a table, JSON, CSV or JSON lines: one record at a time, so that memory stays flat."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+
+from aiocake.cli._table import Table
+from aiocake.cli._text import escaped_json, spreadsheet_text
+
+__all__ = ["Fields", "Format", "Kind", "Writer", "writer"]
+
+T = TypeVar("T")
+
+Fields = Mapping[str, object]
+
+
+class Format(StrEnum):
+    """How records are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@attrs.frozen(kw_only=True)
+class Kind(Generic[T]):
+    """How one kind of record is written.
+
+    Attributes:
+        whole: All that a record holds, for JSON.
+        flat: The same by column, for CSV.
+        columns: The names of CSV's columns.
+        short: What a table shows, by column.
+        shown: The names of a table's columns.
+        one: Whether a single record is asked for: then JSON is an object, and a table has a line
+            for each field.
+    """
+
+    whole: Callable[[T], Fields]
+    flat: Callable[[T], Fields]
+    columns: tuple[str, ...]
+    short: Callable[[T], Fields]
+    shown: tuple[str, ...]
+    one: bool = False
+
+
+class Writer(Protocol[T]):
+    """Gives the text of a list, piece by piece."""
+
+    def row(self, record: T, /) -> str:
+        """The text that this record adds; may be empty for now."""
+        ...
+
+    def end(self) -> str:
+        """The rest of the text."""
+        ...
+
+
+def writer(form: Format, kind: Kind[T], *, width: int | None) -> Writer[T]:
+    """What writes records of a kind in a format.
+
+    Args:
+        form: The format.
+        kind: The kind of record.
+        width: The columns of the terminal, for tables; None for none.
+    """
+    match form:
+        case Format.TABLE:
+            return _Table(kind, width)
+        case Format.CSV:
+            return _Csv(kind)
+        case Format.JSONL:
+            return _JsonLines(kind)
+        case Format.JSON:
+            return _JsonLines(kind) if kind.one else _JsonArray(kind)
+
+
+class _Table(Generic[T]):
+    def __init__(self, kind: Kind[T], width: int | None) -> None:
+        self._kind = kind
+        self._table = Table(("field", "value") if kind.one else kind.shown, width)
+
+    def row(self, record: T) -> str:
+        fields = self._kind.short(record)
+        if self._kind.one:
+            return "".join(map(self._table.row, fields.items()))
+        return self._table.row([fields[name] for name in self._kind.shown])
+
+    def end(self) -> str:
+        return self._table.end()
+
+
+class _JsonLines(Generic[T]):
+    def __init__(self, kind: Kind[T]) -> None:
+        self._kind = kind
+
+    def row(self, record: T) -> str:
+        return _json(self._kind.whole(record)) + "\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class _JsonArray(Generic[T]):
+    def __init__(self, kind: Kind[T]) -> None:
+        self._kind = kind
+        self._begun = False
+
+    def row(self, record: T) -> str:
+        before = ",\n" if self._begun else "[\n"
+        self._begun = True
+        return before + _json(self._kind.whole(record))
+
+    def end(self) -> str:
+        return "\n]\n" if self._begun else "[]\n"
+
+
+class _Csv(Generic[T]):
+    def __init__(self, kind: Kind[T]) -> None:
+        self._kind = kind
+        self._text = io.StringIO()
+        self._lines = csv.writer(self._text, lineterminator="\n")
+        self._lines.writerow(kind.columns)
+
+    def row(self, record: T) -> str:
+        fields = self._kind.flat(record)
+        self._lines.writerow([_cell(fields[name]) for name in self._kind.columns])
+        return self._taken()
+
+    def end(self) -> str:
+        return self._taken()
+
+    def _taken(self) -> str:
+        text = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return text
+
+
+def _json(fields: Fields) -> str:
+    return escaped_json(json.dumps(fields, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> object:
+    match value:
+        case Decimal():
+            # A number would be a float to most programs that read it, and lose digits.
+            return format(value, "f")
+        case date():
+            return value.isoformat()
+        case Mapping():
+            return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - json goes through it
+        case _:
+            return str(value)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return format(value, "f")
+        case int() | date():
+            return str(value)
+        case Mapping():
+            return escaped_json(json.dumps(value, ensure_ascii=False, default=_as_text))
+        case _:
+            return spreadsheet_text(str(value))

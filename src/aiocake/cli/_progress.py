@@ -1,0 +1,50 @@
+"""A bar for long work: on the standard error, and only where that is a terminal."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+__all__ = ["bar"]
+
+Advance = Callable[[int, int | None], None]
+
+
+@contextmanager
+def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
+    """Show how far a long work has come.
+
+    Args:
+        what: What is counted, such as ``"invoices"``.
+        hidden: Show nothing: the records themselves go to the terminal.
+
+    Yields:
+        A function that is told how many there are more, and how many in all (None: not known).
+    """
+    console = Console(file=sys.stderr, markup=False, highlight=False)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=hidden or not sys.stderr.isatty(),
+        transient=True,
+        # Records may be written to the standard output meanwhile; they are not its business.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+
+        def advance(more: int, total: int | None) -> None:
+            progress.update(task, advance=more, total=total)
+
+        yield advance

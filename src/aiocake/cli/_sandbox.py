@@ -1,0 +1,39 @@
+"""``aiocake sandbox``: a CAKE on this machine, until Ctrl-C."""
+
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from aiocake.sandbox import Sandbox, serve
+
+__all__ = ["sandbox"]
+
+_KEY = "SANDBOX-KEY"
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(help="0 for any that is free.", min=0, max=65535)] = 0,
+    invoices: Annotated[int, typer.Option(help="How many there are.", min=0)] = 200,
+    bills: Annotated[int, typer.Option(help="How many affiliate bills there are.", min=0)] = 50,
+    seed: Annotated[int, typer.Option(help="Chooses the data.")] = 1,
+    latency: Annotated[float, typer.Option(help="Seconds that an answer takes.", min=0)] = 0.0,
+) -> None:
+    """Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."""
+    made = Sandbox(invoices=invoices, bills=bills, seed=seed, latency=latency, api_key=_KEY)
+    try:
+        with serve(made, port=port) as url:
+            print(url, flush=True)
+            print(
+                f"A CAKE with {invoices} invoices. In another terminal:\n\n"
+                f"  export CAKE_DOMAIN={url} CAKE_API_KEY={_KEY}\n"
+                "  aiocake invoices list --status pending\n\n"
+                "Ctrl-C ends it.",
+                file=sys.stderr,
+                flush=True,
+            )
+            threading.Event().wait()
+    except OSError as error:
+        message = f"port {port} cannot be listened on: {error.strerror}"
+        raise typer.BadParameter(message, param_hint="--port") from None
