@@ -238,7 +238,6 @@ class XmlFeed:
                 return b""
             self._parse(piece[:end])
             piece = piece[end:]
-        self._unconsumed = 0
         return piece
 
     def _parse(self, piece: bytes | bytearray, *, final: bool = False) -> None:
