@@ -24,17 +24,18 @@ app.command()(_demo.demo)
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
     if wanted:
-        print(f"aiocake {aiocake.__version__}")
+        typer.echo(f"aiocake {aiocake.__version__}")
         raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
+    *,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show it and end."),
-    ] = False,  # noqa: FBT002 - a flag of the command line
+    ] = False,
 ) -> None:
     """The billing and accounting API of CAKE: invoices, bills, and a sandbox to try them on.
 
@@ -45,7 +46,7 @@ def root(
     """
     del version
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        typer.echo(context.get_help())
         raise typer.Exit(USAGE)
 
 
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except typer.Abort:
-        print("aiocake: interrupted", file=sys.stderr)
+        typer.echo("aiocake: interrupted", err=True)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
         return _usage(error) or say(error)
@@ -99,5 +100,5 @@ def _usage(error: Exception) -> int | None:
         return None
     context = getattr(error, "ctx", None)
     path = context.command_path if isinstance(context, typer.Context) else "aiocake"
-    print(f"aiocake: {escaped(text())} (see {path} --help)", file=sys.stderr)
+    typer.echo(f"aiocake: {escaped(text())} (see {path} --help)", err=True)
     return USAGE

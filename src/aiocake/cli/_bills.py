@@ -35,12 +35,9 @@ EraseInvoiceNumber = Annotated[
 EraseNotes = Annotated[bool, typer.Option("--erase-notes", help="Erase the stored note.")]
 
 
-def _date_option(name: str, text: str) -> typer.models.OptionInfo:
-    return typer.Option(name, parser=parse.day, metavar="DATE", help=text, show_default=False)
-
-
 @app.command()
 def export(  # noqa: PLR0913 - options
+    *,
     period: Annotated[
         Period,
         typer.Option(
@@ -55,7 +52,7 @@ def export(  # noqa: PLR0913 - options
     ] = "all",
     paid_only: Annotated[
         bool, typer.Option("--paid-only", help="Only bills that are paid.")
-    ] = False,  # noqa: FBT002 - a flag of the command line
+    ] = False,
     payment_type_id: Annotated[
         int | None, typer.Option(help="Only of this payment type.", show_default=False)
     ] = None,
@@ -87,6 +84,7 @@ def export(  # noqa: PLR0913 - options
 @app.command()
 def mark_received(  # noqa: PLR0913 - options
     bill_id: BillId,
+    *,
     invoiced_amount: Annotated[
         Decimal,
         typer.Option(
@@ -97,16 +95,16 @@ def mark_received(  # noqa: PLR0913 - options
         ),
     ],
     received: Annotated[
-        date | None, _date_option("--date-invoice-received", "When it came.")
+        date | None, parse.day_option("--date-invoice-received", "When it came.")
     ] = None,
     invoice_number: InvoiceNumber = None,
     notes: Notes = None,
     erase_received: Annotated[
         bool, typer.Option("--erase-date-invoice-received", help="Erase the stored date.")
-    ] = False,  # noqa: FBT002 - a flag of the command line
-    erase_invoice_number: EraseInvoiceNumber = False,  # noqa: FBT002 - the same
-    erase_notes: EraseNotes = False,  # noqa: FBT002 - the same
-    yes: YesOption = False,  # noqa: FBT002 - the same
+    ] = False,
+    erase_invoice_number: EraseInvoiceNumber = False,
+    erase_notes: EraseNotes = False,
+    yes: YesOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     domain: DomainOption = None,
@@ -134,7 +132,8 @@ def mark_received(  # noqa: PLR0913 - options
 @app.command()
 def mark_paid(  # noqa: PLR0913 - options
     bill_id: BillId,
-    payment_date: Annotated[date, _date_option("--payment-date", "When it was paid.")],
+    *,
+    payment_date: Annotated[date, parse.day_option("--payment-date", "When it was paid.")],
     payment_type_id: Annotated[
         int | None, typer.Option(help="How it was paid, 1 to 255.", show_default=False)
     ] = None,
@@ -143,12 +142,12 @@ def mark_paid(  # noqa: PLR0913 - options
         str | None, typer.Option(help="Of the payment.", show_default=False)
     ] = None,
     notes: Notes = None,
-    erase_invoice_number: EraseInvoiceNumber = False,  # noqa: FBT002 - a flag of the command line
+    erase_invoice_number: EraseInvoiceNumber = False,
     erase_verification_code: Annotated[
         bool, typer.Option("--erase-verification-code", help="Erase the stored code.")
-    ] = False,  # noqa: FBT002 - the same
-    erase_notes: EraseNotes = False,  # noqa: FBT002 - the same
-    yes: YesOption = False,  # noqa: FBT002 - the same
+    ] = False,
+    erase_notes: EraseNotes = False,
+    yes: YesOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     domain: DomainOption = None,

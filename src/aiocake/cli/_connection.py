@@ -104,11 +104,9 @@ class Connection:
         """
         if yes or not sys.stdin.isatty():
             return
-        print(
-            f"{escaped(f'{what}, at {self.domain}')}? [y/N] ", end="", file=sys.stderr, flush=True
-        )
+        typer.echo(f"{escaped(f'{what}, at {self.domain}')}? [y/N] ", nl=False, err=True)
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            print("aiocake: nothing was sent", file=sys.stderr)
+            typer.echo("aiocake: nothing was sent", err=True)
             raise typer.Exit(1)
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -133,16 +131,16 @@ class Connection:
         try:
             return anyio.run(with_client)
         except KeyboardInterrupt:
-            print(f"aiocake: interrupted{''.join(fates)}", file=sys.stderr)
+            typer.echo(f"aiocake: interrupted{''.join(fates)}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str:
     if api_key is not None:
-        print(
+        typer.echo(
             "aiocake: warning: other users of this machine can read --api-key in the process "
             "list; better set CAKE_API_KEY, or give --key-file",
-            file=sys.stderr,
+            err=True,
         )
         return api_key
     if key_file is not None:

@@ -4,6 +4,8 @@ import os
 import sys
 from typing import Final
 
+import typer
+
 from aiocake.cli._text import escaped
 from aiocake.errors import (
     ApiError,
@@ -62,7 +64,7 @@ def say(error: BaseException) -> int:
     text = f"{meaning}: {error}" if meaning else str(error) or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.operation}, {error.intent.id})"
-    print(f"aiocake: {escaped(text)}", file=sys.stderr)  # noqa: T201 - what this is for
+    typer.echo(f"aiocake: {escaped(text)}", err=True)
     return code
 
 

@@ -17,6 +17,7 @@ from aiocake.cli._text import escaped_json, spreadsheet_text
 __all__ = ["Fields", "Format", "Kind", "Writer", "writer"]
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 Fields = Mapping[str, object]
 
@@ -52,10 +53,10 @@ class Kind(Generic[T]):
     one: bool = False
 
 
-class Writer(Protocol[T]):
+class Writer(Protocol[T_contra]):
     """Gives the text of a list, piece by piece."""
 
-    def row(self, record: T, /) -> str:
+    def row(self, record: T_contra, /) -> str:
         """The text that this record adds; may be empty for now."""
         ...
 

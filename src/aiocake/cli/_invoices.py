@@ -31,12 +31,9 @@ Status = Annotated[
 Memo = Annotated[str | None, typer.Option("--memo", help="A note.", show_default=False)]
 
 
-def _date_option(name: str, text: str) -> typer.models.OptionInfo:
-    return typer.Option(name, parser=parse.day, metavar="DATE", help=text, show_default=False)
-
-
 @app.command("list")
 def list_(  # noqa: PLR0913 - options
+    *,
     affiliate_id: Annotated[int | None, typer.Option(help="Only of this affiliate.")] = None,
     advertiser_id: Annotated[int | None, typer.Option(help="Only of this advertiser.")] = None,
     status: Status = None,
@@ -49,10 +46,10 @@ def list_(  # noqa: PLR0913 - options
         ),
     ] = None,
     start_date: Annotated[
-        date | None, _date_option("--start-date", "In place of --period.")
+        date | None, parse.day_option("--start-date", "In place of --period.")
     ] = None,
     end_date: Annotated[
-        date | None, _date_option("--end-date", "In place of --period; included.")
+        date | None, parse.day_option("--end-date", "In place of --period; included.")
     ] = None,
     row_limit: Annotated[int, typer.Option(help="Rows of one page.")] = 100,
     form: FormatOption = None,
@@ -87,6 +84,7 @@ def list_(  # noqa: PLR0913 - options
 @app.command()
 def get(  # noqa: PLR0913 - options
     invoice_id: InvoiceId,
+    *,
     form: FormatOption = None,
     out: OutOption = None,
     domain: DomainOption = None,
@@ -104,11 +102,14 @@ def get(  # noqa: PLR0913 - options
 
 @app.command()
 def create(  # noqa: PLR0913 - options
+    *,
     affiliate_id: Annotated[int, typer.Option(help="Whom it pays.", show_default=False)],
-    start_date: Annotated[date, _date_option("--start-date", "The first day of its period.")],
-    end_date: Annotated[date, _date_option("--end-date", "The last day of its period, included.")],
+    start_date: Annotated[date, parse.day_option("--start-date", "The first day of its period.")],
+    end_date: Annotated[
+        date, parse.day_option("--end-date", "The last day of its period, included.")
+    ],
     memo: Memo = None,
-    yes: YesOption = False,  # noqa: FBT002 - a flag of the command line
+    yes: YesOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     domain: DomainOption = None,
@@ -133,6 +134,7 @@ def create(  # noqa: PLR0913 - options
 @app.command()
 def update(  # noqa: PLR0913 - options
     invoice_id: InvoiceId,
+    *,
     status: Status = None,
     memo: Memo = None,
     paid_at: Annotated[
@@ -144,7 +146,7 @@ def update(  # noqa: PLR0913 - options
             show_default=False,
         ),
     ] = None,
-    yes: YesOption = False,  # noqa: FBT002 - a flag of the command line
+    yes: YesOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     domain: DomainOption = None,

@@ -44,7 +44,7 @@ OutOption = Annotated[
 class Records(Generic[T]):
     """Takes records one by one."""
 
-    write: Callable[[T], None]
+    write: Callable[[T], object]
 
 
 @attrs.frozen

@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 import typer
+from typer.models import OptionInfo
 
 from aiocake import ERASE, SKIP, ArgumentError, Period
 from aiocake.values import Erase, Skip
 
-__all__ = ["amount", "day", "moment", "or_erased", "or_skip", "period"]
+__all__ = ["amount", "day", "day_option", "moment", "or_erased", "or_skip", "period"]
 
 T = TypeVar("T")
 
@@ -25,6 +26,19 @@ def day(text: str) -> date:
     except ValueError:
         message = f"{text!r} is not a date such as 2024-01-31"
         raise typer.BadParameter(message) from None
+
+
+def day_option(name: str, text: str) -> OptionInfo:
+    """An option that takes a date.
+
+    Args:
+        name: Its name, such as ``"--start-date"``.
+        text: What its help says.
+    """
+    option: OptionInfo = typer.Option(
+        name, parser=day, metavar="DATE", help=text, show_default=False
+    )
+    return option
 
 
 def moment(text: str) -> datetime:

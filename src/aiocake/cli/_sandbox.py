@@ -1,6 +1,5 @@
 """``aiocake sandbox``: a CAKE on this machine, until Ctrl-C."""
 
-import sys
 import threading
 from typing import Annotated
 
@@ -14,6 +13,7 @@ _KEY = "SANDBOX-KEY"
 
 
 def sandbox(
+    *,
     port: Annotated[int, typer.Option(help="0 for any that is free.", min=0, max=65535)] = 0,
     invoices: Annotated[int, typer.Option(help="How many there are.", min=0)] = 200,
     bills: Annotated[int, typer.Option(help="How many affiliate bills there are.", min=0)] = 50,
@@ -24,14 +24,13 @@ def sandbox(
     made = Sandbox(invoices=invoices, bills=bills, seed=seed, latency=latency, api_key=_KEY)
     try:
         with serve(made, port=port) as url:
-            print(url, flush=True)
-            print(
+            typer.echo(url)
+            typer.echo(
                 f"A CAKE with {invoices} invoices. In another terminal:\n\n"
                 f"  export CAKE_DOMAIN={url} CAKE_API_KEY={_KEY}\n"
                 "  aiocake invoices list --status pending\n\n"
                 "Ctrl-C ends it.",
-                file=sys.stderr,
-                flush=True,
+                err=True,
             )
             threading.Event().wait()
     except OSError as error:
