@@ -85,7 +85,7 @@ class CakeTransport(httpx.AsyncBaseTransport):
         slot: int = request.extensions.get(_SLOT, 0)
         pool = self._pools[slot]
         if pool is None:
-            pool = self._pools[slot] = self._make_pool()
+            pool = self._pools[slot] = self._make_pool(request.url.scheme)
         url = request.url
         try:
             response = await pool.handle_async_request(
@@ -133,10 +133,11 @@ class CakeTransport(httpx.AsyncBaseTransport):
         for slot in range(len(self._pools)):
             await self.drop(slot)
 
-    def _make_pool(self) -> httpcore2.AsyncConnectionPool:
+    def _make_pool(self, scheme: str) -> httpcore2.AsyncConnectionPool:
         import httpcore2  # noqa: PLC0415 - see above
 
-        if self._ssl_context is None:
+        # Reading the certificates takes longer than many a call: only where TLS is spoken.
+        if self._ssl_context is None and scheme == "https":
             self._ssl_context = _default_ssl_context()
         proxy = self._proxy
         return httpcore2.AsyncConnectionPool(
