@@ -80,6 +80,7 @@ class Sandbox:
         self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
 
     async def _answer(self, request: Request) -> Response:
+        arrived = anyio.current_time()
         incoming = Incoming(
             method=request.method,
             path=request.url.path,
@@ -97,14 +98,15 @@ class Sandbox:
             body=incoming.body,
             operation=call.operation,
             arguments=call.arguments,
-            time=anyio.current_time(),
+            time=arrived,
         )
         kept = self.state.requests
         kept.append(recorded)
         del kept[: -self.state.keep_requests]
         response = await self._carry_out(call, recorded)
         if self.latency:
-            await anyio.sleep(self.latency * (1 + self.jitter * self._chance.uniform(-1, 1)))
+            takes = self.latency * (1 + self.jitter * self._chance.uniform(-1, 1))
+            await anyio.sleep_until(arrived + takes)
         return response
 
     async def _carry_out(self, call: Call, recorded: RecordedRequest) -> Response:
