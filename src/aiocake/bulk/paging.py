@@ -71,9 +71,9 @@ class Pager(Generic[T]):
         surprise: Callable[[str, str, str], None],
     ) -> None:
         problems = [
-            Problem(name, "must be at least 1")
+            Problem(name, "must be a whole number of at least 1")
             for name, value in (("row_limit", row_limit), ("limit", limit))
-            if value < 1
+            if type(value) is not int or value < 1
         ]
         if problems:
             raise ArgumentError(*problems)

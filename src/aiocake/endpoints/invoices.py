@@ -168,7 +168,9 @@ class Invoices(Endpoints):
             fetch,
             row_id=_invoice_id,
             matches=lambda row: _mismatch(row, filters),
-            wrong_date=lambda row: _wrong_date(row, filters),
+            wrong_date=(lambda row: _wrong_date(row, filters))
+            if {"start_date", "end_date"} & set(filters)
+            else None,
             row_limit=row_limit,
             limit=self._executor.concurrency,
             operation=FIND.name,
