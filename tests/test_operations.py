@@ -1,4 +1,4 @@
-"""Every operation there is: it has a method, says what a repeat does, is in the sandbox and told of."""
+"""Every operation has a method, says what a repeat does, is in the sandbox and is documented."""
 
 import importlib
 import inspect
