@@ -12,7 +12,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from aiocake.errors import ArgumentError, Problem
+from aiocake.errors import ArgumentError, CakeError, Intent, Problem
 from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = [
@@ -25,12 +25,14 @@ __all__ = [
     "Rule",
     "Shape",
     "Stream",
+    "Witness",
     "days",
     "given",
     "in_order",
 ]
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 Rule = Callable[[Mapping[str, object]], Problem | None]
 """A check over several arguments: the problem it finds, or None."""
@@ -180,15 +182,42 @@ class Stream(Protocol[T]):
         ...
 
 
+class Witness(Protocol[T_contra]):
+    """Is told of one write before it leaves, and of its end whatever that is: a run's journal."""
+
+    async def before(self, intent: Intent) -> None:
+        """The write is going to be sent. If this raises, nothing is sent."""
+        ...
+
+    async def after(self, value: T_contra | None, error: CakeError | None) -> None:
+        """The write has ended. No cancellation of the caller interrupts this."""
+        ...
+
+
 class Executor(Protocol):
     """What carries operations out. Endpoints know nothing else of the layers below."""
+
+    @property
+    def domain(self) -> str:
+        """The instance: host, and port where it is not usual."""
+        ...
 
     @property
     def concurrency(self) -> int:
         """How many calls the throttle lets out at once: paging reads twice as far ahead."""
         ...
 
-    async def execute(self, operation: Operation[T], arguments: Mapping[str, object]) -> T:
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
+        """Refuse with an ArgumentError what :meth:`execute` would not send. Sends nothing."""
+        ...
+
+    async def execute(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        *,
+        witness: Witness[T] | None = None,
+    ) -> T:
         """Carry one call out, with its retries, inside its deadline."""
         ...
 

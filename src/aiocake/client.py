@@ -175,7 +175,9 @@ class Client(View):
         on_event: OnEvent | None = None,
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
+        address = parse_address(domain)
         settings = Settings(
+            domain=address.authority,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
             throttle=throttle or Throttle(),
@@ -186,7 +188,7 @@ class Client(View):
             on_event=on_event,
         )
         carrier = Transport(
-            address=parse_address(domain),
+            address=address,
             key=Secret(api_key) if isinstance(api_key, str) else api_key,
             timeouts=settings.timeouts,
             retry=settings.retry,

@@ -13,7 +13,7 @@ from aiocake import codec
 from aiocake._engine._call import Reading
 from aiocake._engine._export import Export
 from aiocake._engine._verdict import verdict
-from aiocake._operation import Operation
+from aiocake._operation import Operation, Witness
 from aiocake._tasks import start
 from aiocake._wire import Request, Response
 from aiocake.codec.raw import Answer, check_raw
@@ -34,6 +34,7 @@ _log = logging.getLogger("aiocake")
 class Settings:
     """What a client was built with, as far as calls go."""
 
+    domain: str
     timeouts: Timeouts
     retry: RetryPolicy
     throttle: Throttle
@@ -98,7 +99,14 @@ class Engine:
             export=export,
         )
 
-    async def run(self, request: Request, reading: Reading[T], plan: Plan, intent: Intent) -> T:
+    async def run(
+        self,
+        request: Request,
+        reading: Reading[T],
+        plan: Plan,
+        intent: Intent,
+        witness: Witness[T] | None = None,
+    ) -> T:
         """Make a call and read its answer.
 
         Raises:
@@ -107,11 +115,11 @@ class Engine:
         writes = plan.effect is not Effect.READ
         began = anyio.current_time()
         if writes:
-            await self._before(intent)
+            await self._before(intent, witness)
 
         async def settled(exchange: Exchange) -> None:
-            _, failure = self._ended(exchange, reading, plan.effect, intent)
-            await self._after(intent, failure)
+            value, failure = self._ended(exchange, reading, plan.effect, intent)
+            await self._after(intent, value, failure, witness)
 
         try:
             exchange = await self.transport.exchange(
@@ -121,11 +129,11 @@ class Engine:
             refused.operation = intent.operation
             if writes:
                 refused.outcome = Outcome.NOT_DONE
-                await self._after(intent, refused)
+                await self._after(intent, [], refused, witness)
             raise
         value, failure = self._ended(exchange, reading, plan.effect, intent)
         if writes:
-            await self._after(intent, failure)
+            await self._after(intent, value, failure, witness)
         if self.settings.on_event is not None:
             seconds = anyio.current_time() - began
             self._tell_end(intent.operation, exchange, seconds, failure, writes=writes)
@@ -163,25 +171,54 @@ class Engine:
         outcome = done if writes else None
         self.tell(CallEnded(operation, exchange.attempts, seconds, outcome, name))
 
-    async def _before(self, intent: Intent) -> None:
-        if self.settings.ledger is None:
-            return
+    async def _before(self, intent: Intent, witness: Witness[T] | None) -> None:
+        """Tell of a write that is going to be sent; whoever raises keeps it from being sent."""
+        ledger = self.settings.ledger
+        begun = False
         try:
-            await self.settings.ledger.before(intent)
+            if ledger is not None:
+                begun = True
+                await ledger.before(intent)
+            if witness is not None:
+                await witness.before(intent)
         except Exception as error:
             refused = NotSent(f"the ledger refused the write: {type(error).__name__}")
             refused.outcome = Outcome.NOT_DONE
             refused.operation = intent.operation
+            if begun and witness is not None:
+                await self._after(intent, [], refused, None)
             raise refused from error
+        except BaseException:  # cancelled: the intent may stand in the ledger already
+            if begun:
+                await self._after(intent, [], _cancelled(intent), None)
+            raise
 
-    async def _after(self, intent: Intent, failure: CakeError | None) -> None:
+    async def _after(
+        self,
+        intent: Intent,
+        value: list[T],
+        failure: CakeError | None,
+        witness: Witness[T] | None,
+    ) -> None:
         outcome = Outcome.DONE if failure is None else failure.outcome or Outcome.UNKNOWN
         if outcome is Outcome.UNKNOWN:
             self._unknowns += 1
-        if self.settings.ledger is None:
+        ledger = self.settings.ledger
+        if ledger is None and witness is None:
             return
+
+        async def tell() -> None:
+            if ledger is not None:
+                try:
+                    await ledger.after(intent, outcome)
+                # Raised, it would read as if the write were not done.
+                except Exception:  # noqa: BLE001 - it is the user's
+                    _log.exception("the ledger failed to take the outcome of %s", intent.id)
+            if witness is not None:
+                await witness.after(value[0] if value else None, failure)
+
         # In a task of its own: asyncio's own cancellation breaks through shields.
-        told = start(self.settings.ledger.after(intent, outcome))
+        told = start(tell())
         with anyio.CancelScope(shield=True):
             await told.result()
 
@@ -198,11 +235,32 @@ class View:
         """How many calls the throttle lets out at once."""
         return self.engine.settings.throttle.concurrency
 
+    @property
+    def domain(self) -> str:
+        """The instance: host, and port where it is not usual."""
+        return self.engine.settings.domain
+
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
+        """Refuse what :meth:`execute` would not send. Sends nothing.
+
+        Raises:
+            ArgumentError: An argument cannot be sent, or the client is read-only.
+        """
+        effect = operation.effect_of(arguments)
+        self._refuse_writes(operation.name, effect)
+        self._encoded(operation, arguments, effect)
+
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
         self.engine.tell(ListSurprise(operation, what, detail))
 
-    async def execute(self, operation: Operation[T], arguments: Mapping[str, object]) -> T:
+    async def execute(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        *,
+        witness: Witness[T] | None = None,
+    ) -> T:
         """Carry one call out, with its retries, inside its deadline.
 
         Raises:
@@ -223,7 +281,7 @@ class View:
         )
         intent = _intent(operation.name, arguments, hidden, effect)
         return await self.engine.run(
-            request, reading, self.engine.plan(self.options, effect), intent
+            request, reading, self.engine.plan(self.options, effect), intent, witness
         )
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
@@ -285,6 +343,13 @@ def _intent(
     if effect is Effect.READ:  # nobody is shown it
         return Intent("", operation)
     return Intent(str(uuid4()), operation, dict(arguments), datetime.now(UTC), 0, hidden)
+
+
+def _cancelled(intent: Intent) -> NotSent:
+    error = NotSent("nothing was sent: the caller was cancelled")
+    error.outcome = Outcome.NOT_DONE
+    error.operation = intent.operation
+    return error
 
 
 def _as_it_came(response: Response, repeated: bool) -> Answer:  # noqa: ARG001, FBT001 - a decoder
