@@ -110,11 +110,20 @@ class Period:
         """The seven days that begin on ``start``."""
         if type(start) is not date:
             raise ArgumentError(Problem("start", "must be a date without a time"))
-        return cls(start, start + timedelta(days=6))
+        try:
+            return cls(start, start + timedelta(days=6))
+        except OverflowError:
+            raise ArgumentError(Problem("start", "is within the last week of all")) from None
 
     @property
     def exclusive_end(self) -> date:
-        """The day after the last: v1's ``billing_period_end_date``."""
+        """The day after the last: v1's ``billing_period_end_date``.
+
+        Raises:
+            ArgumentError: There is none: the period ends on the last day of the year 9999.
+        """
+        if self.end == date.max:
+            raise ArgumentError(Problem("period", f"must end before {date.max}, the last day"))
         return self.end + timedelta(days=1)
 
 
