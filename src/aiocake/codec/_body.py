@@ -16,11 +16,22 @@ from aiocake.codec._faults import TEXTS, said
 from aiocake.codec._xml import Element, parse
 from aiocake.errors import DecodeError
 
-__all__ = ["Format", "Record", "Told", "as_text", "format_of", "is_object", "read", "told"]
+__all__ = [
+    "Format",
+    "Record",
+    "Told",
+    "as_text",
+    "format_of",
+    "is_object",
+    "read",
+    "title_of",
+    "told",
+]
 
 _START: Final = 1024
 _READ_AS_TEXT: Final = 1 << 16
 _HTML: Final = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
 
 
@@ -171,3 +182,9 @@ def _text_of(element: Element | None) -> str:
 def as_text(body: bytes) -> str:
     """The beginning of a body as text: ASP.NET escapes it for HTML, in plain text as well."""
     return unescape(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
+
+
+def title_of(body: bytes) -> str:
+    """The title of a page of HTML, where ASP.NET and IIS put what went wrong; or nothing."""
+    found = _TITLE.search(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
+    return "" if found is None else unescape(found[1])

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiocake._operation import Api, Operation, Shape
 from aiocake._wire import Response
-from aiocake.codec._body import Format, Told, as_text, format_of, read, told
+from aiocake.codec._body import Format, Told, as_text, format_of, read, title_of, told
 from aiocake.codec._faults import hidden, is_binders, kind_of, short, soap_kind
 from aiocake.codec._snippet import snippet
 from aiocake.errors import (
@@ -145,6 +145,8 @@ def _what_it_says(body: bytes) -> tuple[Format, Told]:
     form = format_of(body)
     if form is Format.TEXT:
         return form, Told(message=as_text(body))
+    if form is Format.HTML:
+        return form, Told(message=title_of(body))
     if form in {Format.JSON, Format.XML}:
         try:
             return form, told(read(body))

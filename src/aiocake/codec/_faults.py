@@ -42,8 +42,11 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
     )
 )
 # System.Web.Services reads the parameters before it calls the method; so does request validation.
+# "Request format…" is what it says of a binding that the instance does not take (by default, a form
+# from elsewhere), and so before it looks for a method.
 _BINDERS: Final = re.compile(
     r"Missing parameter: \w+\."
+    r"|Request format is (?:unrecognized|invalid)\b"
     r"|Cannot convert .*? to [\w.]+\.\s+Parameter name: "
     r"|A potentially dangerous Request\.",
     re.DOTALL,
