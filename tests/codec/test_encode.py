@@ -290,6 +290,14 @@ def test_by_soap_any_text_is_written_so_that_a_parser_reads_the_same(
     assert mark(binding, notes=text)["notes"] == text
 
 
+@pytest.mark.parametrize("binding", SOAP)
+def test_by_soap_white_space_alone_says_that_it_counts(binding: Binding) -> None:
+    body = encode(RECEIVED, {**REQUIRED, "notes": " \t\r\n", "invoice_number": " x "}, binding).body
+    assert b'<notes xml:space="preserve"> \t&#13;\n</notes>' in body
+    assert b"<invoice_number> x </invoice_number>" in body
+    assert body.count(b"xml:space") == 1
+
+
 UPDATE: Operation[UpdatedInvoice] = Operation(
     name="invoices.update",
     api=Api.V2,

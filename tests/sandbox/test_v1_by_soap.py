@@ -160,6 +160,21 @@ async def test_by_soap_a_text_is_stored_as_it_is(
 
 
 @pytest.mark.parametrize("binding", SOAP)
+@pytest.mark.parametrize("space", [" ", "\t \n", "&#13;"])
+async def test_by_soap_white_space_alone_is_no_text_unless_it_is_to_be_preserved(
+    sandbox: Sandbox, post_soap: Callable[..., Awaitable[httpx.Response]], binding: str, space: str
+) -> None:
+    bill = sandbox.state.affiliate_bills[345]
+    bill.notes = "as it was"
+    before = "".join(f"<{name}>{text}</{name}>" for name, text in VALUES.items() if name != "notes")
+    before = f"<{RECEIVED} xmlns='{CAKE}'><api_key>SANDBOX-KEY</api_key>{before}"
+    for attribute, stored in (("", "as it was"), (" xml:space='preserve'", unescape(space))):
+        notes = f"<notes{attribute}>{space}</notes></{RECEIVED}>"
+        assert succeeded(await post_soap(binding, RECEIVED, before + notes))
+        assert bill.notes == stored
+
+
+@pytest.mark.parametrize("binding", SOAP)
 @pytest.mark.parametrize(
     "body",
     [

@@ -19,6 +19,10 @@ from aiocake.codec._asmx import sent
 __all__ = ["SOAP11", "SOAP12", "Version", "request"]
 
 _NONE: "AttributesImpl[str]" = AttributesImpl({})
+#: Of a text of nothing but white space, which .NET's XmlSerializer otherwise reads as an empty one:
+#: that keeps what is stored. Source: XmlReader's SignificantWhitespace; xml:space in section 2.10
+#: of the XML 1.0 recommendation.
+_ALL_SPACE: "AttributesImpl[str]" = AttributesImpl({"xml:space": "preserve"})
 #: The namespace of CAKE's services, as their WSDLs give it.
 _CAKE: Final = "http://cakemarketing.com/api/1/"
 
@@ -79,10 +83,14 @@ def _envelope(
         # Not there is null here, which erases; an empty element keeps what is stored.
         if isinstance(each.text, str):
             text = f"{each.text}T00:00:00" if each.kind is Kind.DATE else each.text
-            xml.startElement(each.name, _NONE)
+            xml.startElement(each.name, _ALL_SPACE if _is_space(text) else _NONE)
             # Already escaped, a line break of the old kind included: a parser would change it.
             xml.ignorableWhitespace(escape(text, {"\r": "&#13;"}))
             xml.endElement(each.name)
     for name in (operation.call, "soap:Body", "soap:Envelope"):
         xml.endElement(name)
     return out.getvalue(), hole_at
+
+
+def _is_space(text: str) -> bool:
+    return bool(text) and not text.strip(" \t\r\n")

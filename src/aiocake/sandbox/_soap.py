@@ -30,6 +30,7 @@ __all__ = [
     "version_of",
 ]
 
+_SPACE: Final = "http://www.w3.org/XML/1998/namespace space"
 _PARAMETER = re.compile(r';\s*(charset|action)\s*=\s*(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
 
 
@@ -181,10 +182,16 @@ def bind_element(operation: Operation, element: Element) -> dict[str, Value]:
         if found.children:
             raise _unreadable(found.children[0], "Unexpected node type Element.")
         try:
-            values[parameter.name] = parameter.kind.from_soap(found.text)
+            values[parameter.name] = parameter.kind.from_soap(_text(found))
         except ValueError as error:
             raise _unreadable(found, str(error)) from None
     return values
+
+
+def _text(element: Element) -> str:
+    """The text as XmlSerializer sees it: white space alone is none, unless it says that it is."""
+    text = element.text
+    return text if text.strip(" \t\r\n") or element.attributes.get(_SPACE) == "preserve" else ""
 
 
 def _unreadable(element: Element, reason: str) -> CannotBind:
