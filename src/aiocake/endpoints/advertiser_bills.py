@@ -38,6 +38,7 @@ MARK_SENT = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkAdvertiserBillAsSent API Version 1",
 )
 
@@ -54,6 +55,7 @@ MARK_RECEIVED = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkAdvertiserBillAsReceived API Version 1",
 )
 

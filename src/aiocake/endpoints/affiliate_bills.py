@@ -56,6 +56,7 @@ MARK_RECEIVED = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
 )
 
@@ -76,6 +77,7 @@ MARK_PAID = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
 )
 

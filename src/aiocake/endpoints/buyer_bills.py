@@ -38,6 +38,7 @@ MARK_SENT = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkBuyerBillAsSent API Version 1",
 )
 
@@ -56,6 +57,7 @@ MARK_RECEIVED = Operation[MarkResult](
     shape=Shape.MARK,
     element="",
     model=MarkResult,
+    echoes=("bill_id",),
     page="ACCOUNTING MarkBuyerBillAsReceived API Version 1",
 )
 
