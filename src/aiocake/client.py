@@ -114,11 +114,13 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
             CakeError: As of any other call.
         """
-        request = encode_raw(method, path, params, json)
         if writes is None:
             writes = method != "GET" or not path.startswith("/api/2/")
         effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
-        return await self._executor.raw(request, effect, {**(params or {}), **(json or {})})
+        arguments = {**(params or {}), **(json or {})}
+        return await self._executor.raw(
+            lambda: encode_raw(method, path, params, json), effect, arguments
+        )
 
     def stats(self) -> Stats:
         """What is in flight, waiting, paused and unknown. Sends nothing."""
@@ -149,7 +151,7 @@ class Client(View):
         read_only: Refuse writes before they are sent.
         payloads: Whether errors and logs may hold names, notes and amounts.
         user_agent: The User-Agent header.
-        on_event: Is told what happens: see :mod:`aiocake.events`.
+        on_event: A plain function that is told what happens: see :mod:`aiocake.events`.
 
     Raises:
         ConfigurationError: It cannot be built so.
@@ -185,7 +187,6 @@ class Client(View):
             read_only=read_only,
             payloads=payloads,
             ledger=ledger,
-            on_event=on_event,
         )
         carrier = Transport(
             address=address,

@@ -1,6 +1,12 @@
 """What ``Client(on_event=…)`` is told: one small frozen class for each kind of event.
 
-Events hold no key, no URL with a query, no names, notes or amounts.
+Events hold no key, no URL with a query, no names, notes or amounts. ``on_event`` is called in the
+task, and in the context variables, of the call that the event is about, in the order in which
+things happen; it must not wait. What it raises is logged and breaks nothing.
+
+A call is told of in this order: of each attempt :class:`Waited` (where it had to wait for its
+turn), :class:`AttemptEnded`, and :class:`Paused` and :class:`RetryScheduled` where they follow
+from it; in the end :class:`CallEnded`, once, whatever way it ended.
 """
 
 from collections.abc import Callable
@@ -18,12 +24,40 @@ __all__ = [
     "Paused",
     "ReferencesDropped",
     "RetryScheduled",
+    "Waited",
 ]
 
 
 @attrs.frozen
+class Waited:
+    """A call had to wait for its turn in the throttle's queue, or was turned away from it.
+
+    Attributes:
+        operation: The operation's name, such as ``"invoices.update"``.
+        seconds: How long it waited.
+        got_turn: Whether it got its turn in the end. If not, the queue was full, the time that
+            it may wait was over, or it was cancelled.
+    """
+
+    operation: str
+    seconds: float
+    got_turn: bool
+
+
+@attrs.frozen
 class AttemptEnded:
-    """One attempt is over: its number from 1, its status or error, and whether it may have left."""
+    """One attempt is over: of an export, when the list began or the answer proved to be none.
+
+    Attributes:
+        operation: The operation's name.
+        number: Which attempt of its call it was, from 1.
+        seconds: How long it took, without its wait for a turn.
+        status: The HTTP status; None when no answer came.
+        error: The class of the error that it met, such as ``"ServerError"``; ``"Cancelled"`` when
+            it was cut by the call's deadline, by the caller or by the end of the client; None
+            when it succeeded.
+        sent: Whether it may have left this process.
+    """
 
     operation: str
     number: int
@@ -35,7 +69,14 @@ class AttemptEnded:
 
 @attrs.frozen
 class RetryScheduled:
-    """A further attempt will be made after ``wait`` seconds."""
+    """A further attempt will be made.
+
+    Attributes:
+        operation: The operation's name.
+        number: Which attempt of its call it will be.
+        wait: Seconds until then; 0 when the key was refused and another one is at hand.
+        error: The class of the error that the attempt before it met.
+    """
 
     operation: str
     number: int
@@ -45,7 +86,12 @@ class RetryScheduled:
 
 @attrs.frozen
 class Paused:
-    """A throttled answer pauses all calls of the client for ``seconds``."""
+    """A throttled answer pauses all calls of the client, once for all that are throttled with it.
+
+    Attributes:
+        operation: The operation that was throttled first.
+        seconds: For how long.
+    """
 
     operation: str
     seconds: float
@@ -53,21 +99,41 @@ class Paused:
 
 @attrs.frozen
 class CallEnded:
-    """A call is over: how many attempts it took, and, of a write, its outcome."""
+    """A call is over: also one that was refused before it was sent, cancelled, or an export.
+
+    A page of a list is a call; ``find()`` makes many.
+
+    Attributes:
+        operation: The operation's name.
+        attempts: How many attempts were begun; 0 when it was refused before.
+        seconds: How long it took, waits and retries included; of an export, from the first bill
+            that was asked for to the last, and so what was done with each of them.
+        outcome: Of a write, what became of it; None of a read.
+        error: The class of the error that it ended in; None when it succeeded, or was cancelled
+            before it ended in one.
+        intent: Of a write, the id that its ledger and its ``OutcomeUnknown`` have; None of a
+            read, and of a write that was refused by its arguments.
+        cancelled: Whether its caller was cancelled, or left an export before its end.
+    """
 
     operation: str
     attempts: int
     seconds: float
     outcome: Outcome | None
     error: str | None
+    intent: str | None = None
+    cancelled: bool = False
 
 
 @attrs.frozen
 class ListSurprise:
     """A list behaved in a way that the documents do not promise, and paging coped with it.
 
-    ``what`` is one of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
-    ``"row repeated"``, ``"walked again"``, ``"date outside the filter"``.
+    Attributes:
+        operation: The operation's name.
+        what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
+            ``"row repeated"``, ``"walked again"``, ``"date outside the filter"``.
+        detail: What was seen, in words; may be empty.
     """
 
     operation: str
@@ -77,11 +143,21 @@ class ListSurprise:
 
 @attrs.frozen
 class ReferencesDropped:
-    """Illegal character references (such as ``&#xB;``) were left out of an XML answer."""
+    """Illegal character references (such as ``&#xB;``) were left out of an XML answer.
+
+    Attributes:
+        operation: The operation's name.
+        count: How many.
+    """
 
     operation: str
     count: int
 
 
-Event = AttemptEnded | RetryScheduled | Paused | CallEnded | ListSurprise | ReferencesDropped
+Event = (
+    Waited | AttemptEnded | RetryScheduled | Paused | CallEnded | ListSurprise | ReferencesDropped
+)
+"""Whatever ``on_event`` is told."""
+
 OnEvent = Callable[[Event], None]
+"""What ``Client(on_event=…)`` takes."""

@@ -1,7 +1,7 @@
 """The Executor that endpoints talk to: one engine for each client, one view for its options."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
@@ -11,15 +11,17 @@ import attrs
 
 from aiocake import codec
 from aiocake._engine._call import Reading
+from aiocake._engine._ending import Ending
 from aiocake._engine._export import Export
 from aiocake._engine._verdict import verdict
 from aiocake._operation import Operation, Witness
 from aiocake._tasks import start
 from aiocake._wire import Request, Response
+from aiocake.codec.raw import OPERATION as RAW
 from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import ArgumentError, CakeError, Intent, NotSent, Outcome, Problem
-from aiocake.events import CallEnded, Event, ListSurprise, OnEvent
+from aiocake.events import CallEnded, ListSurprise, ReferencesDropped
 from aiocake.transport import Exchange, Plan, Transport
 from aiocake.values import Binding, Effect
 
@@ -42,7 +44,6 @@ class Settings:
     read_only: bool
     payloads: bool
     ledger: Ledger | None
-    on_event: OnEvent | None
 
 
 @attrs.frozen
@@ -69,6 +70,7 @@ class Engine:
 
     def __init__(self, transport: Transport, settings: Settings) -> None:
         self.transport = transport
+        self.listener = transport.listener
         self.settings = settings
         self._unknowns = 0
 
@@ -76,15 +78,6 @@ class Engine:
         """What is going on; no call."""
         now = self.transport.stats()
         return Stats(now.in_flight, now.waiting, now.paused_until, now.budget, self._unknowns)
-
-    def tell(self, event: Event) -> None:
-        """Tell ``on_event``; an exception that it raises is logged and breaks nothing."""
-        if self.settings.on_event is None:
-            return
-        try:
-            self.settings.on_event(event)
-        except Exception:  # noqa: BLE001 - whatever it is, it is not the call's
-            _log.exception("on_event failed")
 
     def plan(self, options: Options, effect: Effect, *, export: bool = False) -> Plan:
         """How a call is made, by the client's settings and a view's options."""
@@ -113,33 +106,37 @@ class Engine:
             CakeError: The verdict of the whole call.
         """
         writes = plan.effect is not Effect.READ
-        began = anyio.current_time()
-        if writes:
-            await self._before(intent, witness)
-
-        async def settled(exchange: Exchange) -> None:
-            value, failure = self._ended(exchange, reading, plan.effect, intent)
-            await self._after(intent, value, failure, witness)
-
-        try:
-            exchange = await self.transport.exchange(
-                request, reading.check, plan, settled=settled if writes else None
-            )
-        except CakeError as refused:  # before anything was sent
-            refused.operation = intent.operation
+        with Ending(self.listener, intent.operation, intent.id if writes else None) as ending:
             if writes:
-                refused.outcome = Outcome.NOT_DONE
-                await self._after(intent, [], refused, witness)
-            raise
-        value, failure = self._ended(exchange, reading, plan.effect, intent)
-        if writes:
-            await self._after(intent, value, failure, witness)
-        if self.settings.on_event is not None:
-            seconds = anyio.current_time() - began
-            self._tell_end(intent.operation, exchange, seconds, failure, writes=writes)
-        if failure is not None:
-            raise failure
-        return value[0]
+                await self._before(intent, witness)
+                ending.outcome = Outcome.UNKNOWN
+
+            async def settled(exchange: Exchange) -> None:
+                value, failure = self._ended(exchange, reading, plan.effect, intent)
+                ending.note(failure)
+                await self._after(intent, value, failure, witness)
+
+            try:
+                exchange = await self.transport.exchange(
+                    request,
+                    reading.check,
+                    plan,
+                    begun=ending.count,
+                    settled=settled if writes else None,
+                )
+            except CakeError as refused:  # before anything was sent
+                refused.operation = intent.operation
+                if writes:
+                    refused.outcome = Outcome.NOT_DONE
+                    await self._after(intent, [], refused, witness)
+                raise
+            value, failure = self._ended(exchange, reading, plan.effect, intent)
+            ending.note(failure)
+            if writes:
+                await self._after(intent, value, failure, witness)
+            if failure is not None:
+                raise failure
+            return value[0]
 
     def _ended(
         self, exchange: Exchange, reading: Reading[T], effect: Effect, intent: Intent
@@ -156,20 +153,6 @@ class Engine:
         failure = verdict(exchange, error, effect, told, applied_likely=likely)
         failure.scrub(self.transport.clean)
         return [], failure
-
-    def _tell_end(
-        self,
-        operation: str,
-        exchange: Exchange,
-        seconds: float,
-        failure: CakeError | None,
-        *,
-        writes: bool,
-    ) -> None:
-        done = Outcome.DONE if failure is None else failure.outcome
-        name = None if failure is None else type(failure).__name__
-        outcome = done if writes else None
-        self.tell(CallEnded(operation, exchange.attempts, seconds, outcome, name))
 
     async def _before(self, intent: Intent, witness: Witness[T] | None) -> None:
         """Tell of a write that is going to be sent; whoever raises keeps it from being sent."""
@@ -247,12 +230,11 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
         effect = operation.effect_of(arguments)
-        self._refuse_writes(operation.name, effect)
-        self._encoded(operation, arguments, effect)
+        self._encoded(self._encoder(operation, arguments), operation.name, effect)
 
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
-        self.engine.tell(ListSurprise(operation, what, detail))
+        self.engine.listener.tell(ListSurprise(operation, what, detail))
 
     async def execute(
         self,
@@ -268,16 +250,13 @@ class View:
         """
         settings = self.engine.settings
         effect = operation.effect_of(arguments)
-        self._refuse_writes(operation.name, effect)
-        request = self._encoded(operation, arguments, effect)
+        request = self._request(self._encoder(operation, arguments), operation.name, effect)
         hidden = frozenset[str]() if settings.payloads else operation.payload()
         reading = Reading(
             lambda response: codec.check(
                 operation, response, arguments, payloads=settings.payloads
             ),
-            lambda response, repeated: codec.decode(
-                operation, arguments, response, repeated=repeated, payloads=settings.payloads
-            ),
+            lambda response, repeated: self._decoded(operation, arguments, response, repeated),
         )
         intent = _intent(operation.name, arguments, hidden, effect)
         return await self.engine.run(
@@ -286,27 +265,27 @@ class View:
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
-        request = self._encoded(operation, arguments, Effect.READ)
         engine = self.engine
+        request = self._request(self._encoder(operation, arguments), operation.name, Effect.READ)
         return Export(
             operation,
-            lambda begin: engine.transport.open(
-                request, begin, engine.plan(self.options, Effect.READ, export=True)
+            lambda begin, begun: engine.transport.open(
+                request, begin, engine.plan(self.options, Effect.READ, export=True), begun=begun
             ),
             clean=engine.transport.clean,
-            tell=engine.tell,
+            listener=engine.listener,
             payloads=engine.settings.payloads,
         )
 
     async def raw(
-        self, request: Request, effect: Effect, arguments: Mapping[str, object]
+        self, encode: Callable[[], Request], effect: Effect, arguments: Mapping[str, object]
     ) -> Answer:
         """Make a call that has no method.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        self._refuse_writes(request.operation, effect)
+        request = self._request(encode, RAW, effect)
         payloads = self.engine.settings.payloads
         reading = Reading(
             lambda response: check_raw(response, effect=effect, payloads=payloads), _as_it_came
@@ -317,24 +296,45 @@ class View:
             request, reading, self.engine.plan(self.options, effect), intent
         )
 
-    def _encoded(
-        self, operation: Operation[T], arguments: Mapping[str, object], effect: Effect
-    ) -> Request:
+    def _decoded(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        response: Response,
+        repeated: bool,  # noqa: FBT001 - a decoder
+    ) -> T:
+        payloads = self.engine.settings.payloads
+        value = codec.decode(operation, arguments, response, repeated=repeated, payloads=payloads)
+        dropped = codec.dropped(response)
+        if dropped:
+            self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
+        return value
+
+    def _encoder(
+        self, operation: Operation[T], arguments: Mapping[str, object]
+    ) -> Callable[[], Request]:
         binding = self.options.binding or self.engine.settings.binding
+        return lambda: codec.encode(operation, arguments, binding)
+
+    def _request(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
+        """The request of a call that begins, or that is refused here: then this is its end."""
         try:
-            return codec.encode(operation, arguments, binding)
+            return self._encoded(encode, operation, effect)
         except ArgumentError as error:
-            error.operation = operation.name
-            error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE
+            name = type(error).__name__
+            self.engine.listener.tell(CallEnded(operation, 0, 0.0, error.outcome, name))
             raise
 
-    def _refuse_writes(self, operation: str, effect: Effect) -> None:
-        if effect is Effect.READ or not self.engine.settings.read_only:
-            return
-        error = ArgumentError(Problem(operation, "this client is read-only and sends no writes"))
-        error.operation = operation
-        error.outcome = Outcome.NOT_DONE
-        raise error
+    def _encoded(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
+        try:
+            if effect is not Effect.READ and self.engine.settings.read_only:
+                problem = Problem(operation, "this client is read-only and sends no writes")
+                raise ArgumentError(problem)  # noqa: TRY301 - told like those of the encoder
+            return encode()
+        except ArgumentError as error:
+            error.operation = operation
+            error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE
+            raise
 
 
 def _intent(

@@ -5,13 +5,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from aiocake._engine._ending import Ending
+from aiocake._listener import Listener
 from aiocake._operation import Operation
 from aiocake._tasks import start
 from aiocake._wire import StreamedResponse
 from aiocake.codec.stream import BillStream
 from aiocake.errors import CakeError, ClosedError
-from aiocake.events import Event, ReferencesDropped
-from aiocake.transport import Begin, OpenExchange
+from aiocake.events import ReferencesDropped
+from aiocake.transport import Begin, Begun, OpenExchange
 
 __all__ = ["Export"]
 
@@ -28,19 +30,21 @@ class Export(Generic[T]):
     def __init__(
         self,
         operation: Operation[T],
-        open_: Callable[[Begin], Awaitable[OpenExchange]],
+        open_: Callable[[Begin, Begun], Awaitable[OpenExchange]],
         *,
         clean: Callable[[str], str],
-        tell: Callable[[Event], None],
+        listener: Listener,
         payloads: bool,
     ) -> None:
         self._operation = operation
         self._open = open_
         self._clean = clean
-        self._tell = tell
+        self._listener = listener
         self._payloads = payloads
         self._exchange: OpenExchange | None = None
         self._bills: BillStream[T] | None = None
+        #: From the first record that is asked for until it is told.
+        self._ending: Ending | None = None
         self._closed = False
         self._ended = False
 
@@ -74,10 +78,10 @@ class Export(Generic[T]):
             return await anext(bills)
         except StopAsyncIteration:
             self._ended = True
-            await self._finish()
+            await self._finish(None)
             raise
         except CakeError as error:
-            await self._finish()
+            await self._finish(error)
             raise self._told(error) from None
         except BaseException:
             await self.aclose()
@@ -91,6 +95,7 @@ class Export(Generic[T]):
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
         self._closed = True
+        self._tell_end(None, left=True)
         if self._exchange is not None:
             await self._exchange.aclose()
 
@@ -109,16 +114,26 @@ class Export(Generic[T]):
             ]
             return await bills[0].head()
 
-        self._exchange = await self._open(begin)
+        self._ending = ending = Ending(self._listener, self._operation.name, None)
+        self._exchange = await self._open(begin, ending.count)
         if self._exchange.error is not None:
             raise self._exchange.error
         self._bills = bills[0]
         return self._bills
 
-    async def _finish(self) -> None:
+    async def _finish(self, failure: CakeError | None) -> None:
+        self._tell_end(failure, left=False)
         await self.aclose()
+
+    def _tell_end(self, failure: CakeError | None, *, left: bool) -> None:
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return
         if self._bills is not None and self._bills.dropped:
-            self._tell(ReferencesDropped(self._operation.name, self._bills.dropped))
+            self._listener.tell(ReferencesDropped(self._operation.name, self._bills.dropped))
+        if not left:
+            ending.note(failure)
+        ending.tell(cancelled=left)
 
     def _told(self, error: CakeError) -> CakeError:
         error.operation = self._operation.name
@@ -127,9 +142,16 @@ class Export(Generic[T]):
 
     def __del__(self) -> None:
         if self._exchange is not None and not self._closed:
-            closing = self._exchange.aclose()
+            closing = _leave(self._exchange, self._ending)
             try:
                 start(closing)
             except RuntimeError:  # no event loop runs any more, and so no connection either
                 with suppress(RuntimeError):
                     closing.close()
+
+
+async def _leave(exchange: OpenExchange, ending: Ending | None) -> None:
+    """Close an export that was dropped: not in its finaliser, which runs wherever it may."""
+    if ending is not None:
+        ending.tell(cancelled=True)
+    await exchange.aclose()

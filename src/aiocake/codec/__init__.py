@@ -16,9 +16,10 @@ from aiocake.codec._body import Format, format_of
 from aiocake.codec._check import OK, check
 from aiocake.codec._decode import decode
 from aiocake.codec._faults import fault_of
+from aiocake.codec._xml_filter import ReferenceFilter
 from aiocake.values import Binding, Effect
 
-__all__ = ["applied_likely", "check", "decode", "encode", "fault_of"]
+__all__ = ["applied_likely", "check", "decode", "dropped", "encode", "fault_of"]
 
 T = TypeVar("T")
 
@@ -64,3 +65,17 @@ def applied_likely(response: Response) -> bool:
         True of a 200 that is no page of HTML: login and help pages are, and did nothing.
     """
     return response.status in OK and format_of(response.body) is not Format.HTML
+
+
+def dropped(response: Response) -> int:
+    """How many illegal references were left out of an answer when it was read.
+
+    Args:
+        response: A success.
+    """
+    body = response.body
+    if b"&#" not in body or format_of(body) is not Format.XML:
+        return 0
+    references = ReferenceFilter()
+    references.feed(body)
+    return references.dropped

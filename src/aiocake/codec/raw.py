@@ -19,7 +19,7 @@ from aiocake.codec._xml import Element, parse
 from aiocake.errors import ArgumentError, CakeError, Problem
 from aiocake.values import SKIP, Effect, Skip
 
-__all__ = ["Answer", "Json", "Value", "check_raw", "encode_raw"]
+__all__ = ["OPERATION", "Answer", "Json", "Value", "check_raw", "encode_raw"]
 
 #: What a parameter may be. None is not, since it means different things in different places.
 Value: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
@@ -31,7 +31,8 @@ T = TypeVar("T")
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 # Section 3.3 of RFC 3986: what a path is made of.
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
-_OPERATION: Final = "request"
+#: The name of such calls in errors and events.
+OPERATION: Final = "request"
 
 
 @attrs.frozen(eq=False)
@@ -98,7 +99,7 @@ def encode_raw(
     if problems:
         raise ArgumentError(*problems)
     return Request(
-        _OPERATION,
+        OPERATION,
         method,
         path,
         query=KEY + query({name: written(value) for name, value in texts.items()}),

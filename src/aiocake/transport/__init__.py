@@ -2,7 +2,7 @@
 
 from aiocake.transport._address import Address, parse_address
 from aiocake.transport._call import Exchange, Plan
-from aiocake.transport._exchange import Begin, Check, Settled, Stats, Transport
+from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Transport
 from aiocake.transport._http import AsyncBaseTransport
 from aiocake.transport._stream import OpenExchange
 
@@ -10,6 +10,7 @@ __all__ = [
     "Address",
     "AsyncBaseTransport",
     "Begin",
+    "Begun",
     "Check",
     "Exchange",
     "OpenExchange",

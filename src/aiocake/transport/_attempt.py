@@ -1,12 +1,14 @@
 """One attempt of a call: key, turn, send, judge."""
 
-import logging
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import anyio
+import attrs
 
+from aiocake._listener import Listener
 from aiocake.errors import AuthenticationError, CakeError, NotSent, RateLimited
-from aiocake.events import AttemptEnded, Event, OnEvent, Paused, RetryScheduled
+from aiocake.events import AttemptEnded, Paused, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
 from aiocake.transport._call import Call, Phase
 from aiocake.transport._edge import Answer, Wire
@@ -22,7 +24,8 @@ __all__ = ["Attempts", "Use"]
 #: Makes something of an answer: what is wrong with it, or None. Is given the slot, too.
 Use = Callable[[Answer, int], Awaitable[CakeError | Fault | None]]
 
-_log = logging.getLogger("aiocake")
+#: The error of an attempt that was cut from outside.
+_CANCELLED: Final = "Cancelled"
 
 
 class Attempts:
@@ -36,14 +39,14 @@ class Attempts:
         wire: Wire,
         retries: Retries,
         headers: list[tuple[bytes, bytes]],
-        on_event: OnEvent | None,
+        listener: Listener,
     ) -> None:
         self._keys = keys
         self._gate = gate
         self._wire = wire
         self._retries = retries
         self._headers = headers
-        self._on_event = on_event
+        self._listener = listener
         #: The operations that have succeeded with the key in use.
         self._proven: set[str] = set()
 
@@ -72,6 +75,7 @@ class Attempts:
         if call.abandoned or not await self._keys.renew(*call.key):
             return made
         self._proven.clear()
+        self._scheduled(call, attrs.evolve(made, wait=0.0))
         return await self._once(call, use)
 
     async def _once(self, call: Call, use: Use) -> Attempt:
@@ -85,15 +89,32 @@ class Attempts:
         within = plan.queue
         if within is None and call.allowance is not None:
             within = plan.total  # no deadline around it all
-        slot = await self._gate.turn(export=plan.export, within=within, again=call.attempts > 0)
+        slot = await self._turn(call, within)
         if slot is None:
             return Attempt(call.no_turn(NotSent("nothing was sent: no turn in the queue")))
         try:
             outcome = await self._send(call, signed, slot, use)
+        except BaseException:
+            self._tell_end(call, _CANCELLED)
+            raise
         finally:
             if not call.kept:
                 self._gate.release(slot)
         return self._judged(call, outcome)
+
+    async def _turn(self, call: Call, within: float | None) -> int | None:
+        """A slot, or None: no turn in time. A wait for it is told."""
+        gate, queued, slot, began = self._gate, self._gate.queued, None, 0.0
+        if self._listener.listens:
+            began = anyio.current_time()
+        try:
+            slot = await gate.turn(export=call.plan.export, within=within, again=call.attempts > 0)
+        finally:
+            # Whoever passes at once leaves no other task the time to queue.
+            if self._listener.listens and (slot is None or gate.queued != queued):
+                waited = anyio.current_time() - began
+                self._listener.tell(Waited(call.request.operation, waited, slot is not None))
+        return slot
 
     async def _send(
         self, call: Call, signed: Signed, slot: int, use: Use
@@ -120,24 +141,20 @@ class Attempts:
 
     def _judged(self, call: Call, outcome: CakeError | Fault | None) -> Attempt:
         error = call.end(outcome)
-        operation = call.request.operation
+        self._tell_end(call, None if error is None else type(error).__name__)
         if outcome is None or error is None:
-            self._proven.add(operation)
-            made = Attempt(None)
-        else:
-            made = self._failed(call, outcome, error)
-        if self._on_event is not None:
-            self.tell(
-                AttemptEnded(
-                    operation,
-                    call.attempts,
-                    anyio.current_time() - call.began,
-                    call.status,
-                    None if error is None else type(error).__name__,
-                    call.departure.sent,
-                )
-            )
-        return made
+            self._proven.add(call.request.operation)
+            return Attempt(None)
+        return self._failed(call, outcome, error)
+
+    def _tell_end(self, call: Call, error: str | None) -> None:
+        if not self._listener.listens:
+            return
+        took = anyio.current_time() - call.began
+        sent = call.departure.sent
+        self._listener.tell(
+            AttemptEnded(call.request.operation, call.attempts, took, call.status, error, sent)
+        )
 
     def _failed(self, call: Call, outcome: CakeError | Fault, error: CakeError) -> Attempt:
         again = again_after(outcome, call.plan.effect)
@@ -159,17 +176,10 @@ class Attempts:
         if seconds > self._retries.longest_asked:
             return
         if self._gate.pause(seconds, since=call.began, asked=asked):
-            self.tell(Paused(call.request.operation, seconds))
+            self._listener.tell(Paused(call.request.operation, seconds))
 
     def _scheduled(self, call: Call, attempt: Attempt) -> None:
         error = type(attempt.error).__name__
-        self.tell(RetryScheduled(call.request.operation, call.attempts + 1, attempt.wait, error))
-
-    def tell(self, event: Event) -> None:
-        """Give an event to ``on_event``, whose exceptions break no call: they are logged."""
-        if self._on_event is None:
-            return
-        try:
-            self._on_event(event)
-        except Exception:  # noqa: BLE001 - it is the user's function
-            _log.exception("on_event raised an exception; the call goes on")
+        self._listener.tell(
+            RetryScheduled(call.request.operation, call.attempts + 1, attempt.wait, error)
+        )

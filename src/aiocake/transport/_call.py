@@ -1,6 +1,7 @@
 """The facts of one call, kept exact while it runs, and what they come to in the end."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -15,7 +16,10 @@ from aiocake.transport._fault import Fault
 from aiocake.transport._retry import may_be_done
 from aiocake.values import Effect, Secret
 
-__all__ = ["Call", "Exchange", "Plan"]
+__all__ = ["Begun", "Call", "Exchange", "Plan"]
+
+#: Is told of each attempt that is begun: its number, from 1.
+Begun = Callable[[int], None]
 
 
 @attrs.frozen
@@ -75,6 +79,7 @@ class Call:
 
     __slots__ = (
         "_began_at",
+        "_begun",
         "abandoned",
         "allowance",
         "attempts",
@@ -96,7 +101,15 @@ class Call:
         "status",
     )
 
-    def __init__(self, request: Request, plan: Plan, allowance: Allowance | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        plan: Plan,
+        allowance: Allowance | None = None,
+        *,
+        begun: Begun | None = None,
+    ) -> None:
+        self._begun = begun
         self.request = request
         self.plan = plan
         #: What may be spent waiting for the network; None where the deadline counts everything.
@@ -136,6 +149,8 @@ class Call:
         """Another attempt begins."""
         self.sent_before = self.sent_before or self.maybe_done
         self.attempts += 1
+        if self._begun is not None:
+            self._begun(self.attempts)
         self.phase = Phase.SENDING
         self.began = anyio.current_time()
         if self.plan.effect is not Effect.READ:

@@ -14,6 +14,7 @@ from contextlib import suppress
 import anyio
 import attrs
 
+from aiocake._listener import Listener
 from aiocake._tasks import Job, JobCancelled, start
 from aiocake._wire import Request, Response, StreamedResponse
 from aiocake.config import RetryPolicy, Throttle, Timeouts
@@ -23,7 +24,7 @@ from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._attempt import Attempts
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_whole
-from aiocake.transport._call import Call, Exchange, Phase, Plan
+from aiocake.transport._call import Begun, Call, Exchange, Phase, Plan
 from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault
 from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
@@ -36,7 +37,7 @@ from aiocake.transport._stream import Chunks, OpenExchange
 from aiocake.transport._throttle import Gate
 from aiocake.values import Effect, Secret
 
-__all__ = ["Begin", "Check", "Settled", "Stats", "Transport"]
+__all__ = ["Begin", "Begun", "Check", "Settled", "Stats", "Transport"]
 
 #: The error that an answer of any status holds, or None when it is a success.
 Check = Callable[[Response], CakeError | None]
@@ -84,7 +85,10 @@ class Transport:
         draw: Gives random numbers from 0 to 1.
 
     Raises:
-        ConfigurationError: The key, the proxy or the user agent cannot be used.
+        ConfigurationError: The key, the proxy, the user agent or on_event cannot be used.
+
+    Attributes:
+        listener: Passes events on to ``on_event``.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the client
@@ -103,6 +107,7 @@ class Transport:
         on_event: OnEvent | None,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        self.listener = Listener(on_event)
         self._scrubber = Scrubber()
         keys = Keys(key, self._scrubber.learn)
         self._gate = Gate(throttle, draw)
@@ -128,7 +133,7 @@ class Transport:
                 (b"User-Agent", user_agent.encode("ascii")),
                 (b"Accept-Encoding", b"gzip, deflate"),
             ],
-            on_event=on_event,
+            listener=self.listener,
         )
         self._grace = grace
         self._lifetime = Lifetime()
@@ -149,7 +154,13 @@ class Transport:
         return CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
 
     async def exchange(
-        self, request: Request, check: Check, plan: Plan, *, settled: Settled | None = None
+        self,
+        request: Request,
+        check: Check,
+        plan: Plan,
+        *,
+        begun: Begun | None = None,
+        settled: Settled | None = None,
     ) -> Exchange:
         """Make a call.
 
@@ -157,6 +168,7 @@ class Transport:
             request: What to send.
             check: Says what is wrong with an answer.
             plan: How to make the call.
+            begun: Is told of each attempt that is begun.
             settled: Of a write: is awaited in the end when the caller was cancelled, before the
                 cancellation goes on.
 
@@ -169,7 +181,7 @@ class Transport:
             WrongLoopError: The client belongs to another event loop or process.
         """
         self._lifetime.enter()
-        call = Call(request, plan)
+        call = Call(request, plan, begun=begun)
         if plan.effect is Effect.READ:
             return await self._run(call, check)
         job = start(self._run(call, check))
@@ -186,7 +198,9 @@ class Transport:
                 await last.result()
             raise
 
-    async def open(self, request: Request, begin: Begin, plan: Plan) -> OpenExchange:
+    async def open(
+        self, request: Request, begin: Begin, plan: Plan, *, begun: Begun | None = None
+    ) -> OpenExchange:
         """Make a call whose answer is read as it comes.
 
         Args:
@@ -194,6 +208,7 @@ class Transport:
             begin: Reads the answer as far as its head. Attempts are made until it finds no error.
             plan: How to make the call. ``total`` counts the time spent waiting for the network
                 only (and, apart from that, for a turn).
+            begun: Is told of each attempt that is begun.
 
         Returns:
             The open answer, to be closed by the caller, or the error of the last attempt.
@@ -205,7 +220,7 @@ class Transport:
         """
         self._lifetime.enter()
         allowance = Allowance(plan.total)
-        call = Call(request, plan, allowance)
+        call = Call(request, plan, allowance, begun=begun)
         opened: list[OpenExchange] = []
 
         async def use(answer: Answer, slot: int) -> CakeError | Fault | None:

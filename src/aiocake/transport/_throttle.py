@@ -99,6 +99,11 @@ class Gate:
         """How many calls wait for their turn."""
         return len(self._calls.waiters) + len(self._exports.waiters)
 
+    @property
+    def queued(self) -> int:
+        """How many calls have had to wait for their turn so far."""
+        return self._tickets
+
     def paused_for(self) -> float | None:
         """Seconds until a pause ends; None when there is none, or no event loop to ask."""
         if self._resume == _NEVER:

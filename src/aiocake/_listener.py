@@ -1,0 +1,95 @@
+"""Who is told of what happens: ``on_event``, and of the little that people should see, the log.
+
+The log is for what somebody may have to act on or will ask about; what every call does is for
+``on_event``. docs/observability.md lists both.
+"""
+
+import inspect
+import logging
+from typing import Final
+
+from aiocake.errors import ConfigurationError, Outcome
+from aiocake.events import (
+    CallEnded,
+    Event,
+    ListSurprise,
+    OnEvent,
+    Paused,
+    ReferencesDropped,
+    RetryScheduled,
+)
+
+__all__ = ["Listener"]
+
+_log: Final = logging.getLogger("aiocake")
+# A library does not decide where its log goes: without this, warnings would end up on stderr.
+_log.addHandler(logging.NullHandler())
+
+
+class Listener:
+    """Is told of each event of one client.
+
+    Args:
+        on_event: Is told in turn. An exception that it raises is logged and breaks nothing.
+
+    Attributes:
+        listens: Whether there is anybody to tell of what is not logged: if not, the events of
+            what every call does need not be made.
+
+    Raises:
+        ConfigurationError: It is no plain function.
+    """
+
+    __slots__ = ("_on_event", "listens")
+
+    def __init__(self, on_event: OnEvent | None) -> None:
+        given: object = on_event
+        if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
+            message = "on_event: must be a plain function, which is called and not awaited"
+            raise ConfigurationError(message)
+        self._on_event = on_event
+        self.listens = on_event is not None
+
+    def tell(self, event: Event) -> None:
+        """Log an event, if it is of that kind, and pass it on."""
+        _write(event)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:  # noqa: BLE001 - it is the user's function
+            _log.exception("on_event raised an exception; the call goes on")
+
+
+def _write(event: Event) -> None:
+    match event:
+        case RetryScheduled():
+            _log.info(
+                "%s: attempt %d in %.3g s, after %s",
+                event.operation,
+                event.number,
+                event.wait,
+                event.error,
+            )
+        case CallEnded(outcome=Outcome.UNKNOWN):
+            _log.warning(
+                "%s: it may have been carried out, nobody knows (intent %s, attempts: %d, %s)",
+                event.operation,
+                event.intent,
+                event.attempts,
+                event.error or "its caller was cancelled",
+            )
+        case Paused():
+            _log.warning(
+                "%s: throttled; all calls pause for %.3g s", event.operation, event.seconds
+            )
+        case ListSurprise():
+            _log.info("%s: the list is odd: %s (%s)", event.operation, event.what, event.detail)
+        case ReferencesDropped():
+            _log.info(
+                "%s: references to characters that XML cannot hold were left out: %d",
+                event.operation,
+                event.count,
+            )
+        case _:
+            pass

@@ -1,0 +1,316 @@
+# ruff: noqa: ANN001 - the stage comes from a conftest, whose types cannot be imported
+# ruff: noqa: SIM117 - the client outlives what is in it: that is another block
+"""What is told of calls that are sent: each attempt, wait, pause and retry, and the end once."""
+
+import contextvars
+import inspect
+import typing
+from datetime import date
+
+import anyio
+import attrs
+import pytest
+import trio.testing
+
+from aiocake import (
+    ConfigurationError,
+    DeadlineExceeded,
+    DecodeError,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    Throttle,
+    events,
+)
+from aiocake.events import (
+    AttemptEnded,
+    CallEnded,
+    Event,
+    ListSurprise,
+    Paused,
+    ReferencesDropped,
+    RetryScheduled,
+    Waited,
+)
+
+pytestmark = pytest.mark.anyio
+
+PAGE = "invoices.find"
+UPDATE = "invoices.update"
+CREATE = "invoices.create"
+ONE = Throttle(concurrency=1)
+MOCK_CLOCK = pytest.mark.parametrize(
+    "anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})]
+)
+
+KINDS: tuple[type, ...] = typing.get_args(events.Event)
+
+
+def test_all_kinds_of_events_are_in_the_union() -> None:
+    public = [getattr(events, name) for name in events.__all__]
+    assert {each for each in public if inspect.isclass(each)} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_is_a_frozen_class_that_says_what_it_holds(kind: type) -> None:
+    fields = [field.name for field in attrs.fields(kind)]
+    text = inspect.getdoc(kind) or ""
+    assert [name for name in fields if f"\n    {name}: " not in text] == []
+    made = kind(*[None] * len(fields))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(made, fields[0], "other")
+    assert not hasattr(made, "__dict__")
+
+
+async def test_a_listener_that_would_have_to_be_awaited_is_refused(stage) -> None:
+    async def listen(event: Event) -> None:
+        del event
+
+    for wrong in (listen, "listen"):
+        with pytest.raises(ConfigurationError, match="on_event"):
+            stage.client(stage.page, on_event=wrong)
+
+
+async def test_a_read_that_works(stage) -> None:
+    async with stage.client(stage.page) as cake:
+        await cake.invoices.page()
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
+        CallEnded(PAGE, 1, 0.0, None, None),
+    ]
+
+
+async def test_each_page_of_a_list_is_a_call(stage) -> None:
+    async with stage.client(stage.page) as cake:
+        assert len(await cake.invoices.find().collect()) == 1
+    assert stage.ends == [CallEnded(PAGE, 1, 0.0, None, None)]
+
+
+async def test_a_write_that_works_has_the_id_that_its_ledger_has(stage) -> None:
+    ledger = stage.ledger()
+    async with stage.client(stage.updated, ledger=ledger) as cake:
+        await cake.invoices.update(1, invoice_status="approved")
+    assert stage.told == [
+        AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
+        CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id"),
+    ]
+    ((intent, _),) = ledger.told
+    assert stage.events[-1].intent == intent.id
+
+
+async def test_each_attempt_and_retry_in_the_order_in_which_they_happen(stage) -> None:
+    async with stage.client(500, stage.refused, stage.page) as cake:
+        await cake.invoices.page()
+    told = [
+        attrs.evolve(event, wait=0.0) if isinstance(event, RetryScheduled) else event
+        for event in stage.told
+    ]
+    assert told == [
+        AttemptEnded(PAGE, 1, 0.0, 500, "ServerError", sent=True),
+        RetryScheduled(PAGE, 2, 0.0, "ServerError"),
+        AttemptEnded(PAGE, 2, 0.0, None, "NotSent", sent=False),
+        RetryScheduled(PAGE, 3, 0.0, "NotSent"),
+        AttemptEnded(PAGE, 3, 0.0, 200, None, sent=True),
+        CallEnded(PAGE, 3, 0.0, None, None),
+    ]
+
+
+async def test_a_write_whose_fate_is_unknown(stage) -> None:
+    async with stage.client(stage.lost) as cake:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await cake.invoices.create(
+                affiliate_id=1, start_date=date(2024, 1, 1), end_date=date(2024, 1, 31)
+            )
+    assert stage.told == [
+        AttemptEnded(CREATE, 1, 0.0, None, "DecodeError", sent=True),
+        CallEnded(CREATE, 1, 0.0, Outcome.UNKNOWN, "OutcomeUnknown", "id"),
+    ]
+    assert stage.events[-1].intent == caught.value.intent.id
+
+
+async def test_a_write_that_was_refused_is_not_done(stage) -> None:
+    async with stage.client(b'{"request_status":"Failed","message":"no"}') as cake:
+        with pytest.raises(Exception, match="no"):
+            await cake.invoices.update(1, invoice_status="paid")
+    assert stage.ends == [CallEnded(UPDATE, 1, 0.0, Outcome.NOT_DONE, "ApiError", "id")]
+
+
+async def test_an_answer_that_cannot_be_read_is_an_error_of_the_call(stage) -> None:
+    async with stage.client(stage.page.replace(b"354.25", b"354,25")) as cake:
+        with pytest.raises(DecodeError):
+            await cake.invoices.page()
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
+        CallEnded(PAGE, 1, 0.0, None, "DecodeError"),
+    ]
+
+
+@MOCK_CLOCK
+async def test_a_throttled_answer_pauses_and_the_wait_for_its_end_is_told(stage) -> None:
+    both = stage.page.replace(b"{", b'{"currencies":[],', 1)
+    async with stage.client((429, {"retry-after": "5"}, b""), both) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await anyio.sleep(1)
+            await cake.reference.currencies()
+    told = stage.told
+    assert told[:3] == [
+        AttemptEnded(PAGE, 1, 0.0, 429, "RateLimited", sent=True),
+        Paused(PAGE, 5.0),
+        RetryScheduled(PAGE, 2, 5.0, "RateLimited"),
+    ]
+    other = Waited("reference.currencies", 0.0, got_turn=True)
+    assert other in told
+    assert stage.events[told.index(other)].seconds >= 4.0
+
+
+async def test_another_key_is_a_retry_without_a_wait(stage) -> None:
+    keys = iter(["first", "second"])
+
+    async def ask() -> str:
+        return next(keys)
+
+    async with stage.client(401, stage.page, api_key=ask) as cake:
+        await cake.invoices.page()
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, 401, "AuthenticationError", sent=True),
+        RetryScheduled(PAGE, 2, 0.0, "AuthenticationError"),
+        AttemptEnded(PAGE, 2, 0.0, 200, None, sent=True),
+        CallEnded(PAGE, 2, 0.0, None, None),
+    ]
+
+
+# The queue
+
+
+@MOCK_CLOCK
+async def test_how_long_a_call_waited_for_its_turn(stage) -> None:
+    held = stage.held(stage.page)
+    async with stage.client(held, stage.updated, throttle=ONE) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await held.asked.wait()
+            group.start_soon(lambda: cake.invoices.update(1, memo="x"))
+            await anyio.sleep(7)
+            held.go_on.set()
+    (waited,) = [event for event in stage.events if isinstance(event, Waited)]
+    assert waited == Waited(UPDATE, pytest.approx(7.0), got_turn=True)
+    ended = {event.operation: event for event in stage.events if isinstance(event, AttemptEnded)}
+    # The wait is no part of the attempt, but of the call.
+    assert ended[UPDATE].seconds == 0.0
+    (end,) = [e for e in stage.events if isinstance(e, CallEnded) and e.operation == UPDATE]
+    assert end.seconds == pytest.approx(7.0)
+
+
+async def test_a_call_that_is_turned_away(stage) -> None:
+    held = stage.held(stage.page)
+    throttle = Throttle(concurrency=1, max_waiting=0)
+    async with stage.client(held, throttle=throttle) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await held.asked.wait()
+            with pytest.raises(NotSent):
+                await cake.invoices.update(1, memo="x")
+            assert stage.told == [
+                Waited(UPDATE, 0.0, got_turn=False),
+                CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id"),
+            ]
+            held.go_on.set()
+
+
+@MOCK_CLOCK
+async def test_a_call_that_gets_no_turn_in_time(stage) -> None:
+    held = stage.held(stage.page)
+    async with stage.client(held, throttle=ONE) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await held.asked.wait()
+            for view in (cake.with_options(queue=2), cake.with_options(total=2)):
+                with pytest.raises(NotSent):
+                    await view.invoices.get(1)
+            held.go_on.set()
+    waits = [event for event in stage.events if isinstance(event, Waited)]
+    assert waits == [Waited(PAGE, pytest.approx(2.0), got_turn=False)] * 2
+
+
+@MOCK_CLOCK
+async def test_the_deadline_cuts_an_attempt(stage) -> None:
+    async with stage.client(stage.held(stage.page)) as cake:
+        with pytest.raises(DeadlineExceeded):
+            await cake.with_options(total=5).invoices.page()
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, None, "Cancelled", sent=True),
+        CallEnded(PAGE, 1, 0.0, None, "DeadlineExceeded"),
+    ]
+    assert [event.seconds for event in stage.events] == [pytest.approx(5.0)] * 2
+
+
+# Who is told, and where
+
+
+async def test_the_context_is_the_callers(stage) -> None:
+    who: contextvars.ContextVar[str] = contextvars.ContextVar("who")
+    seen: list[tuple[str, str]] = []
+
+    def listen(event: Event) -> None:
+        seen.append((type(event).__name__, who.get()))
+
+    cake = stage.client(500, stage.updated, on_event=listen)
+    who.set("writer")
+    async with cake:
+        await cake.invoices.update(1, memo="x")
+        assert seen == [
+            (name, "writer")
+            for name in ("AttemptEnded", "RetryScheduled", "AttemptEnded", "CallEnded")
+        ]
+    seen.clear()
+    who.set("reader")
+    async with stage.client(stage.page, on_event=listen) as cake:
+        await cake.invoices.find().collect()
+    assert seen == [("AttemptEnded", "reader"), ("CallEnded", "reader")]
+
+
+async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
+    told: list[Event] = []
+
+    def listen(event: Event) -> None:
+        told.append(event)
+        raise RuntimeError(type(event).__name__)
+
+    scenes = 500, stage.page, stage.updated, stage.export(stage.bill(1, "<notes>&#xB;</notes>"))
+    async with stage.client(*scenes, on_event=listen) as cake:
+        await cake.invoices.page()
+        await cake.invoices.update(1, memo="x")
+        await stage.june(cake).collect()
+    assert len(told) == 9
+    raised = [each for each in caplog.records if each.name == "aiocake" and each.exc_info]
+    assert len(raised) == len(told)
+    assert {each.levelname for each in raised} == {"ERROR"}
+
+
+# What an answer brings to light
+
+
+async def test_a_list_that_behaves_oddly(stage) -> None:
+    short = stage.page.replace(b'"total_rows":1', b'"total_rows":2')
+    async with stage.client(short, stage.page) as cake:
+        await cake.invoices.find(row_limit=1).collect()
+    surprises = [event for event in stage.told if isinstance(event, ListSurprise)]
+    assert ListSurprise(PAGE, "fewer rows than asked", "1 of 2") in surprises
+    assert len({event.what for event in surprises}) == len(surprises)
+
+
+async def test_references_that_were_left_out_of_a_small_answer(stage) -> None:
+    answer = (
+        b"<r><success>true</success><row_count>1</row_count><payment_types><payment_type>"
+        b"<payment_type_id>1</payment_type_id><payment_type_name>a&#xB;b&#65;&#x1;"
+        b"</payment_type_name></payment_type></payment_types></r>"
+    )
+    async with stage.client(answer) as cake:
+        await cake.reference.payment_types()
+    name = "reference.payment_types"
+    assert stage.told == [
+        AttemptEnded(name, 1, 0.0, 200, None, sent=True),
+        ReferencesDropped(name, 2),
+        CallEnded(name, 1, 0.0, None, None),
+    ]

@@ -1,0 +1,125 @@
+# ruff: noqa: ANN001 - the stage comes from a conftest, whose types cannot be imported
+# ruff: noqa: SIM117 - the client outlives what is in it: that is another block
+"""What is told of calls whose caller was cancelled: their end, once, and what is known of it."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from aiocake import Client, Outcome, Throttle
+from aiocake.events import AttemptEnded, CallEnded, Waited
+
+pytestmark = pytest.mark.anyio
+
+PAGE = "invoices.find"
+UPDATE = "invoices.update"
+ONE = Throttle(concurrency=1)
+
+
+async def cancelled(call: Callable[[], Awaitable[object]], when: anyio.Event) -> None:
+    """Make a call, and cancel it when something has happened."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await when.wait()
+        group.cancel_scope.cancel()
+
+
+async def test_a_read(stage) -> None:
+    held = stage.held(stage.page)
+    async with stage.client(held) as cake:
+        await cancelled(cake.invoices.page, held.asked)
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, None, "Cancelled", sent=True),
+        CallEnded(PAGE, 1, 0.0, None, None, cancelled=True),
+    ]
+
+
+async def test_a_call_that_waits_for_its_turn(stage) -> None:
+    held, ledger = stage.held(stage.page), stage.ledger()
+    async with stage.client(held, throttle=ONE, ledger=ledger) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await held.asked.wait()
+            await cancelled(lambda: cake.invoices.update(1, memo="x"), ledger.asked)
+            held.go_on.set()
+    assert stage.told[:2] == [
+        Waited(UPDATE, 0.0, got_turn=False),
+        CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id", cancelled=True),
+    ]
+
+
+async def test_a_write_that_its_grace_settles(stage) -> None:
+    held = stage.held(stage.updated)
+    async with stage.client(held, grace=5.0) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: cake.invoices.update(1, invoice_status="approved"))
+            await held.asked.wait()
+            group.cancel_scope.cancel()
+            held.go_on.set()
+    assert stage.told == [
+        AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
+        CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id", cancelled=True),
+    ]
+
+
+@pytest.mark.parametrize("with_ledger", [True, False])
+async def test_a_write_that_nothing_settles(stage, with_ledger) -> None:
+    held, ledger = stage.held(stage.updated), stage.ledger() if with_ledger else None
+    async with stage.client(held, grace=0.0, ledger=ledger) as cake:
+        await cancelled(lambda: cake.invoices.update(1, memo="x"), held.asked)
+        assert cake.stats().unknowns == 1
+    assert stage.told == [
+        AttemptEnded(UPDATE, 1, 0.0, None, "Cancelled", sent=True),
+        CallEnded(UPDATE, 1, 0.0, Outcome.UNKNOWN, "OutcomeUnknown", "id", cancelled=True),
+    ]
+    if ledger is not None:
+        ((intent, outcome),) = ledger.told
+        assert (intent.id, outcome) == (stage.events[-1].intent, Outcome.UNKNOWN)
+
+
+async def test_a_write_whose_ledger_has_not_taken_it_yet(stage) -> None:
+    ledger = stage.ledger(waits=True)
+    async with stage.client(stage.updated, ledger=ledger) as cake:
+        await cancelled(lambda: cake.invoices.update(1, memo="x"), ledger.asked)
+    assert stage.told == [CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, None, "id", cancelled=True)]
+
+
+async def read(cake: Client) -> None:
+    await cake.invoices.page()
+
+
+async def write(cake: Client) -> None:
+    await cake.invoices.update(1, memo="x")
+
+
+@pytest.mark.parametrize("call", [read, write])
+async def test_whenever_it_is_there_is_one_end_and_each_attempt_is_told(stage, call) -> None:
+    answer, kinds = stage.page if call is read else stage.updated, set()
+
+    def slowly(status: int) -> Callable[[], Awaitable[httpx.Response]]:
+        async def respond() -> httpx.Response:
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            return httpx.Response(status, content=answer)
+
+        return respond
+
+    for ticks in range(30):
+        stage.events.clear()
+        async with stage.client(slowly(500), slowly(200), grace=0.0) as cake:
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, cake)
+                for _ in range(ticks):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+        if not stage.told:  # before its first step
+            continue
+        end = stage.told[-1]
+        assert stage.ends == [end]
+        kinds.add((end.attempts, end.cancelled))
+        attempts = [event for event in stage.told if isinstance(event, AttemptEnded)]
+        assert [event.number for event in attempts] == list(range(1, end.attempts + 1))
+    assert {(1, True), (2, True), (2, False)} <= kinds
