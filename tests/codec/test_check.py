@@ -220,6 +220,28 @@ def test_a_yes_and_a_no_in_one_answer_are_a_no() -> None:
 def test_a_no_without_a_reason_is_one_too() -> None:
     assert found(MARK, xml("false")) == (ApiError, "CAKE said no, and not why")
     assert found(UPDATE, '{"request_status": "Error"}')[0] is ApiError
+    assert found(UPDATE, '{"request_status": "Error", "invoice": null}')[0] is ApiError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"request_status": "Suxcess", "invoice": {"invoice_id": 4821}}',
+        '{"request_status": "Suxcess", "response": {"invoice": {"invoice_id": 4821}}}',
+        '{"request_status": "Suxcess", "message": "Bill Marked As Received"}',
+        '{"request_status": "Suxcess", "response": {"message": " affiliate payment ADDED"}}',
+    ],
+)
+def test_a_no_that_otherwise_is_a_yes_is_neither(body: str) -> None:
+    for operation in (UPDATE, MARK):
+        assert found(operation, body)[0] is DecodeError
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429])
+@pytest.mark.parametrize("body", ['{"request_status": "Success"}', xml("true")])
+def test_a_yes_with_the_status_of_a_no_is_neither(body: str, status: int) -> None:
+    for operation in (UPDATE, MARK):
+        assert found(operation, body, status)[0] is DecodeError
 
 
 @pytest.mark.parametrize(

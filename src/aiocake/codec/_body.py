@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeGuard
 import attrs
 
 from aiocake.codec import _json
-from aiocake.codec._faults import TEXTS, said
+from aiocake.codec._faults import TEXTS, is_yes, said
 from aiocake.codec._xml import Element, parse
 from aiocake.errors import DecodeError
 
@@ -33,6 +33,8 @@ _READ_AS_TEXT: Final = 1 << 16
 _HTML: Final = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
+#: What an answer of JSON may hold beside what it is about.
+_FRAME: Final = frozenset({"request_status", "success", "response"})
 
 
 class Format(Enum):
@@ -130,7 +132,17 @@ def told(record: Record) -> Told:
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
     texts = [text for layer in layers if (text := said({n: layer.get(n) for n in TEXTS}))]
-    return Told(all(words) if words else None, texts[0] if texts else "")
+    text = texts[0] if texts else ""
+    no = bool(words) and not all(words)
+    if no and (is_yes(text) if text else any(map(_holds_more, layers))):
+        # One wrong letter makes a no of "Success". Who says no gives a reason, or nothing else.
+        message = "an answer that says no, and otherwise is one that says yes"
+        raise DecodeError(message)
+    return Told(not no if words else None, text)
+
+
+def _holds_more(layer: Mapping[str, object]) -> bool:
+    return any(value for name, value in layer.items() if name not in _FRAME)
 
 
 def _words(layer: Mapping[str, object]) -> Iterator[bool]:

@@ -107,6 +107,9 @@ def _refusal(response: Response, *, payloads: bool) -> CakeError:
         )
         return about(DecodeError(message), response, payloads=payloads)
     form, what = _what_it_says(response.body)
+    if what.done and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = f"an answer that says success with the status {status}"
+        return about(DecodeError(message), response, payloads=payloads)
     if what.fault is not None and status not in {429, 503}:
         return _fault(what, status)
     if status == HTTPStatus.NOT_FOUND and form is not Format.JSON:

@@ -11,6 +11,7 @@ from aiocake._wire import Response
 from aiocake.codec._body import is_object, read, told
 from aiocake.codec._check import about
 from aiocake.codec._fast import read_invoices
+from aiocake.codec._faults import is_first
 from aiocake.codec._values import written
 from aiocake.codec._xml import Element
 from aiocake.codec.converter import count, structure
@@ -20,15 +21,6 @@ from aiocake.models import Invoice, MarkResult, Page
 __all__ = ["decode"]
 
 T = TypeVar("T")
-
-#: Which messages say that a bill was marked for the first time. Source: CAKE's pages on each call.
-_FIRST: Final[Mapping[str, bool]] = {
-    "bill marked as received": True,
-    "bill marked as invoice sent": True,
-    "affiliate payment added": True,
-    "bill successfully updated": False,
-    "affiliate payment updated": False,
-}
 
 
 def decode(
@@ -102,7 +94,7 @@ def _mark(operation: Operation[object], arguments: Mapping[str, object], body: b
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
         "message": message,
-        "first": _FIRST.get(message.strip().casefold()),
+        "first": is_first(message),
     }
     for name in ("payment_amount", "bill_amount"):
         amount = fields.get(name)

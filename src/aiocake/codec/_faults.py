@@ -22,7 +22,18 @@ from aiocake.errors import (
     TipaltiError,
 )
 
-__all__ = ["TEXTS", "fault_of", "hidden", "is_binders", "kind_of", "said", "short", "soap_kind"]
+__all__ = [
+    "TEXTS",
+    "fault_of",
+    "hidden",
+    "is_binders",
+    "is_first",
+    "is_yes",
+    "kind_of",
+    "said",
+    "short",
+    "soap_kind",
+]
 
 #: Where an answer of JSON may have its text; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors")
@@ -51,12 +62,31 @@ _BINDERS: Final = re.compile(
     r"|A potentially dangerous Request\.",
     re.DOTALL,
 )
+#: Which messages say that a bill was marked, and whether for the first time. Source: CAKE's pages
+#: on each call.
+_MARKED: Final[Mapping[str, bool]] = {
+    "bill marked as received": True,
+    "bill marked as invoice sent": True,
+    "affiliate payment added": True,
+    "bill successfully updated": False,
+    "affiliate payment updated": False,
+}
 _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
 
 
 def kind_of(message: str) -> type[ApiError]:
     """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
     return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
+
+
+def is_yes(message: str) -> bool:
+    """Whether a text of CAKE's says that a bill was marked."""
+    return message.strip().casefold() in _MARKED
+
+
+def is_first(message: str) -> bool | None:
+    """Whether a text says that a bill was marked for the first time; None where it is no such."""
+    return _MARKED.get(message.strip().casefold())
 
 
 def fault_of(message: str, status: int) -> ApiError:
