@@ -43,6 +43,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def campaign(session: nox.Session) -> None:
+    """Break 400 calls of each kind of write at a random byte; ``-- --seed N`` repeats one."""
+    session.install(PACKAGE, *group("tests"))
+    seeds = () if "--seed" in session.posargs else ("--seeds", "400", "--numprocesses=auto")
+    session.run("pytest", "tests/campaign", "--maxprocesses=4", *seeds, *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Combine what the tests covered on all Pythons, and refuse less than the minimum."""
     session.install("coverage")
