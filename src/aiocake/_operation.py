@@ -19,6 +19,7 @@ __all__ = [
     "Api",
     "Endpoints",
     "Executor",
+    "ExportedBills",
     "Kind",
     "Operation",
     "Parameter",
@@ -194,6 +195,40 @@ class Witness(Protocol[T_contra]):
         ...
 
 
+class ExportedBills(Stream[T], Protocol[T]):
+    """The bills of one export, as they arrive.
+
+    ``async with`` sends the call and reads as far as the first bill, so that in its block the
+    attributes are known before any bill is; a refused export raises there. Without it, the first
+    step of ``async for`` does that.
+    """
+
+    @property
+    def success(self) -> bool | None:
+        """Whether CAKE says that the export succeeded; None while it is not known, or not said."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """What CAKE says beside the bills; mostly nothing."""
+        ...
+
+    @property
+    def row_count(self) -> int | None:
+        """How many bills CAKE says there are; None while it is not known, or not said."""
+        ...
+
+    @property
+    def rows_read(self) -> int:
+        """How many bills were given so far."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """How many references to characters that XML cannot hold were left out so far."""
+        ...
+
+
 class Executor(Protocol):
     """What carries operations out. Endpoints know nothing else of the layers below."""
 
@@ -221,7 +256,7 @@ class Executor(Protocol):
         """Carry one call out, with its retries, inside its deadline."""
         ...
 
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Stream[T]:
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         ...
 
@@ -241,7 +276,7 @@ class Endpoints:
     async def _call(self, operation: Operation[T], **arguments: object) -> T:
         return await self._executor.execute(operation, given(arguments))
 
-    def _stream(self, operation: Operation[T], **arguments: object) -> Stream[T]:
+    def _stream(self, operation: Operation[T], **arguments: object) -> ExportedBills[T]:
         return self._executor.stream(operation, given(arguments))
 
 

@@ -254,7 +254,10 @@ class DecodeError(CakeError):
         snippet: A short part of the answer, with the key removed; its values are masked
             unless the client was built with ``payloads=True``.
         status: The HTTP status of the answer; None when none came.
+        rows_read: Of an export: how many bills were given before; None of everything else.
     """
+
+    rows_read: int | None = None
 
     def __init__(
         self, message: str, *, path: str = "", snippet: str = "", status: int | None = None
@@ -289,7 +292,13 @@ class ListChanged(ConsistencyError):
 
 
 class DeadlineExceeded(CakeError, TimeoutError):
-    """A read ran out of time."""
+    """A read ran out of time.
+
+    Attributes:
+        rows_read: Of an export: how many bills were given before; None of everything else.
+    """
+
+    rows_read: int | None = None
 
 
 class ClosedError(CakeError):

@@ -54,15 +54,15 @@ async def test_the_head_is_known_before_the_first_bill_is_given(
     whole = export(bill(1), bill(2), bill(3))
     came = body([bytes([each]) for each in whole])
     bills = stream(body=came)
-    assert bills.row_count is None
+    assert (bills.success, bills.message, bills.row_count) == (None, "", None)
     assert await bills.head() is None
     assert await bills.head() is None
-    assert bills.row_count == 3
-    assert bills.rows == 0
+    assert (bills.success, bills.message, bills.row_count) == (True, "", 3)
+    assert bills.rows_read == 0
     assert (await anext(bills)).bill_id == 1
-    assert bills.rows == 1
+    assert bills.rows_read == 1
     assert await collect(bills) == ([2, 3], None)
-    assert bills.rows == 3
+    assert bills.rows_read == 3
     with pytest.raises(StopAsyncIteration):
         await anext(bills)
 
@@ -171,6 +171,7 @@ async def test_a_body_cut_short_anywhere_gives_what_came_and_raises(
         assert ids == [number for number, at in enumerate(ends, 1) if at <= end]
         assert isinstance(error, DecodeError)
         assert error.status == 200
+        assert error.rows_read == len(ids)
         if ids:
             assert f"(after {len(ids)} bill" in str(error)
 
@@ -204,6 +205,7 @@ async def test_running_out_of_time_between_bills_is_passed_on(
     ids, error = await collect(stream(export(bill(1))[:-20], error=late))
     assert ids == [1]
     assert error is late
+    assert late.rows_read == 1
 
 
 @pytest.mark.parametrize("row_count", [1, 3, 200_000])

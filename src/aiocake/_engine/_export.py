@@ -18,13 +18,14 @@ from aiocake.transport import Begin, Begun, OpenExchange
 __all__ = ["Export"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Export(Generic[T]):
     """The records of one export. ``async with``, a bare ``async for`` and ``collect()`` all work.
 
-    Nothing is sent before the first record is asked for. A refused export raises before it gives
-    anything; a body that is cut short raises after what came.
+    Nothing is sent before one of these begins. A refused export raises before it gives anything;
+    a body that is cut short raises after what came.
     """
 
     def __init__(
@@ -49,11 +50,33 @@ class Export(Generic[T]):
         self._ended = False
 
     @property
+    def success(self) -> bool | None:
+        """Whether CAKE says that the export succeeded; None while it is not known, or not said."""
+        return None if self._bills is None else self._bills.success
+
+    @property
+    def message(self) -> str:
+        """What CAKE says beside the bills; mostly nothing."""
+        return "" if self._bills is None else self._bills.message
+
+    @property
     def row_count(self) -> int | None:
-        """How many bills CAKE says match; None before the first was read, or where it is silent."""
+        """How many bills CAKE says there are; None while it is not known, or not said."""
         return None if self._bills is None else self._bills.row_count
 
+    @property
+    def rows_read(self) -> int:
+        """How many bills were given so far."""
+        return 0 if self._bills is None else self._bills.rows_read
+
+    @property
+    def dropped(self) -> int:
+        """How many references to characters that XML cannot hold were left out so far."""
+        return 0 if self._bills is None else self._bills.dropped
+
     async def __aenter__(self) -> Self:
+        if self._bills is None or self._closed:
+            await self._step(self._begin)
         return self
 
     async def __aexit__(
@@ -68,14 +91,23 @@ class Export(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        bills = self._bills
+        # What was read already waits for nothing.
+        if bills is not None and bills.ready and not self._closed:
+            return bills.ready.popleft()
         if self._ended:
             raise StopAsyncIteration
+        if bills is None:
+            bills = await self._step(self._begin)
+        return await self._step(bills.__anext__)
+
+    async def _step(self, step: Callable[[], Awaitable[V]]) -> V:
+        """Do what waits for the network; whatever it raises ends the export."""
         if self._closed:
             message = "the export is closed"
             raise ClosedError(message)
         try:
-            bills = self._bills or await self._begin()
-            return await anext(bills)
+            return await step()
         except StopAsyncIteration:
             self._ended = True
             await self._finish(None)
@@ -129,8 +161,8 @@ class Export(Generic[T]):
         ending, self._ending = self._ending, None
         if ending is None:
             return
-        if self._bills is not None and self._bills.dropped:
-            self._listener.tell(ReferencesDropped(self._operation.name, self._bills.dropped))
+        if self.dropped:
+            self._listener.tell(ReferencesDropped(self._operation.name, self.dropped))
         if not left:
             ending.note(failure)
         ending.tell(cancelled=left)

@@ -14,7 +14,7 @@ import attrs
 from aiocake._operation import Operation
 from aiocake._wire import Response
 from aiocake.codec._bills import bill_reader
-from aiocake.codec._body import Record, told
+from aiocake.codec._body import Record, Told, told
 from aiocake.codec._check import about, check
 from aiocake.codec._faults import fault_of, kind_of
 from aiocake.errors import ApiError, CakeError, DecodeError
@@ -63,6 +63,7 @@ class Export(ABC, Generic[T]):
 
     Attributes:
         ready: The bills that were read and not taken yet.
+        told: What it says of the call itself, as far as it is known.
         row_count: How many bills it says that it holds; None when it does not say, or not yet.
         count: How many bills were read.
     """
@@ -70,6 +71,7 @@ class Export(ABC, Generic[T]):
     def __init__(self, context: Context[T]) -> None:
         self._context = context
         self.ready: deque[T] = deque()
+        self.told = Told()
         self.row_count: int | None = None
         self.count = 0
 
@@ -96,7 +98,7 @@ class Export(ABC, Generic[T]):
 
     def _refuse_no(self, record: Record) -> None:
         """Raise the error that the fields beside the list are, if they are one."""
-        what = told(record)
+        what = self.told = told(record)
         if what.done is False or (what.done is None and kind_of(what.message) is not ApiError):
             raise fault_of(what.message or "CAKE said no, and not why", self._context.status)
 

@@ -4,6 +4,7 @@ An export is one body of 200 MB and more. It is parsed as it comes, and each bil
 as it is whole, so memory stays flat.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, Generic, Self, TypeVar
 
@@ -13,7 +14,7 @@ from aiocake.codec._check import OK
 from aiocake.codec._export import Context, Export, NoExport
 from aiocake.codec._export_json import JsonExport
 from aiocake.codec._export_xml import XmlExport
-from aiocake.errors import CakeError, DecodeError
+from aiocake.errors import CakeError, DeadlineExceeded, DecodeError
 
 __all__ = ["BillStream"]
 
@@ -33,12 +34,9 @@ class BillStream(Generic[T]):
         operation: The export.
         status: The HTTP status.
         headers: By lower-case name.
-        chunks: The body, decompressed. What it raises is passed on; but of a body that was cut
-            short, a DecodeError says how many bills came before.
+        chunks: The body, decompressed. What it raises is passed on; but a body that was cut
+            short, or did not come in time, raises an error that says how many bills came before.
         payloads: Whether errors may show names, notes and amounts.
-
-    Attributes:
-        rows: How many bills were given.
     """
 
     def __init__(
@@ -59,7 +57,26 @@ class BillStream(Generic[T]):
         self._begun = False
         self._ended = False
         self._error: CakeError | None = None
-        self.rows = 0
+
+    @property
+    def ready(self) -> deque[T]:
+        """The bills that were read and not given yet: whoever takes one gives it."""
+        return self._export.ready
+
+    @property
+    def success(self) -> bool | None:
+        """Whether the answer says that it is one; None when it does not say, or not yet."""
+        return self._export.told.done
+
+    @property
+    def message(self) -> str:
+        """What the answer says beside the bills."""
+        return self._export.told.message
+
+    @property
+    def rows_read(self) -> int:
+        """How many bills were given."""
+        return self._export.count - len(self._export.ready)
 
     @property
     def row_count(self) -> int | None:
@@ -105,7 +122,6 @@ class BillStream(Generic[T]):
             if self._ended:
                 raise StopAsyncIteration
             await self._advance()
-        self.rows += 1
         return ready.popleft()
 
     async def _begin(self) -> None:
@@ -132,6 +148,9 @@ class BillStream(Generic[T]):
                 raise
             self._error = self._counted(error)
             return
+        except DeadlineExceeded as error:
+            error.rows_read = self._export.count
+            raise
         try:
             if piece:
                 self._export.feed(piece)
@@ -147,12 +166,14 @@ class BillStream(Generic[T]):
         """The same, with how many bills came before it."""
         count = self._export.count
         after = f" (after {count} {'bill' if count == 1 else 'bills'})" if count else ""
-        return DecodeError(
+        counted = DecodeError(
             f"{error.args[0]}{after}",
             path=error.path,
             snippet=error.snippet,
             status=self._context.status,
         )
+        counted.rows_read = count
+        return counted
 
     async def _next_piece(self) -> bytes:
         """The next bytes to parse; none at the end."""

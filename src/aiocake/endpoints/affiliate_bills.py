@@ -16,7 +16,16 @@ from aiocake._accounting import (
     SERVICE,
     VERIFICATION_CODE,
 )
-from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, Stream, days
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    ExportedBills,
+    Kind,
+    Operation,
+    Parameter,
+    Shape,
+    days,
+)
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import ANY, SKIP, Any_, Effect, Erase, Period, Skip
 
@@ -96,7 +105,7 @@ class AffiliateBills(Endpoints):
         billing_period_end_date: date | Skip = SKIP,
         paid_only: bool = False,
         payment_type_id: int | Any_ = ANY,
-    ) -> Stream[AffiliateBill]:
+    ) -> ExportedBills[AffiliateBill]:
         """The bills of a period, each as soon as it has arrived.
 
         Args:
@@ -109,12 +118,15 @@ class AffiliateBills(Endpoints):
 
         Returns:
             Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            the first is asked for.
+            one of these. In the block of ``async with``, ``.success``, ``.message`` and
+            ``.row_count`` are known before the first bill.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ApiError: While reading: it was refused; no bill was given.
-            DecodeError: While reading: a body that was cut short, after the bills that came.
+            ApiError: Once it is sent: it was refused, and no bill was given.
+            DecodeError: While reading: a body that was cut short, after the bills that came;
+                ``.rows_read`` says how many.
+            DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
         start, end = days(
             period, billing_period_start_date, billing_period_end_date, exclusive_end=True

@@ -8,7 +8,16 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, Stream, days
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    ExportedBills,
+    Kind,
+    Operation,
+    Parameter,
+    Shape,
+    days,
+)
 from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
 from aiocake.values import SKIP, Effect, Erase, Period, Skip
 
@@ -74,7 +83,7 @@ class BuyerBills(Endpoints):
         period: Period | Skip = SKIP,
         billing_period_start_date: date | Skip = SKIP,
         billing_period_end_date: date | Skip = SKIP,
-    ) -> Stream[BuyerBill]:
+    ) -> ExportedBills[BuyerBill]:
         """The bills of a period, each as soon as it has arrived.
 
         Args:
@@ -85,12 +94,15 @@ class BuyerBills(Endpoints):
 
         Returns:
             Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            the first is asked for.
+            one of these. In the block of ``async with``, ``.success``, ``.message`` and
+            ``.row_count`` are known before the first bill.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ApiError: While reading: it was refused; no bill was given.
-            DecodeError: While reading: a body that was cut short, after the bills that came.
+            ApiError: Once it is sent: it was refused, and no bill was given.
+            DecodeError: While reading: a body that was cut short, after the bills that came;
+                ``.rows_read`` says how many.
+            DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
         start, end = days(
             period, billing_period_start_date, billing_period_end_date, exclusive_end=True
