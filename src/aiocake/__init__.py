@@ -19,6 +19,7 @@ from aiocake.client import Client, View
 from aiocake.codec.raw import Answer
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
+    AlreadyExists,
     ApiError,
     ArgumentError,
     AuthenticationError,
@@ -28,6 +29,7 @@ from aiocake.errors import (
     DeadlineExceeded,
     DecodeError,
     Intent,
+    JournalError,
     ListChanged,
     NotFound,
     NotSent,
@@ -73,6 +75,7 @@ __all__ = [
     "AccountStatus",
     "AdvertiserBill",
     "AffiliateBill",
+    "AlreadyExists",
     "Answer",
     "Any_",
     "ApiError",
@@ -97,6 +100,7 @@ __all__ = [
     "Invoice",
     "InvoiceKind",
     "InvoiceStatus",
+    "JournalError",
     "Ledger",
     "ListChanged",
     "MarkResult",

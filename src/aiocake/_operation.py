@@ -4,7 +4,7 @@ An endpoint is one :class:`Operation` and one short method next to each other. T
 everything that codec and transport need to know of a call, so that neither knows any endpoint.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from enum import Enum, StrEnum
 from types import TracebackType
@@ -17,17 +17,21 @@ from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = [
     "Api",
+    "Creates",
     "Endpoints",
     "Executor",
     "ExportedBills",
     "Kind",
     "Operation",
     "Parameter",
+    "Record",
     "Rule",
     "Shape",
+    "Standing",
     "Stream",
     "Witness",
     "days",
+    "executor_of",
     "given",
     "in_order",
 ]
@@ -106,6 +110,58 @@ class Shape(Enum):
     """A :class:`aiocake.models.MarkResult`."""
 
 
+@attrs.frozen
+class Record:
+    """A record as a list shows it: as much as tells whether a create would double it.
+
+    Attributes:
+        id: Its id.
+        owner: Whose it is.
+        start: The first day of its period; None where the instance does not show it.
+        end: The last day, included.
+        void: Whether it is cancelled.
+    """
+
+    id: int
+    owner: int
+    start: date | None
+    end: date | None
+    void: bool
+
+
+@attrs.frozen(kw_only=True)
+class Creates:
+    """What a create makes, and how a list shows it: the only way to find out whether it did.
+
+    Attributes:
+        owner: The name of the argument that says whose the record will be.
+        start: The name of the argument with the first day of its period.
+        end: The same of the last day, included.
+        id: The name of what in the answer is the id of the new record.
+        visit: Shows each record of an owner, of all periods, to a function; of all owners for
+            None.
+        total: How many records of all owners there are; None when the instance does not say.
+    """
+
+    owner: str
+    start: str
+    end: str
+    id: str
+    visit: Callable[["Executor", int | None, Callable[[Record], None]], Awaitable[None]]
+    total: Callable[["Executor"], Awaitable[int | None]]
+
+
+class Standing(Enum):
+    """How a record stands to a write that was to set it."""
+
+    THERE = "there"
+    """It is as the write would leave it."""
+    BEFORE = "before"
+    """The write can be sent (again)."""
+    BEYOND = "beyond"
+    """Somebody has set it to something that the write would undo."""
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Operation(Generic[T]):
     """One operation of CAKE's API, and what it answers: a ``T``.
@@ -127,6 +183,8 @@ class Operation(Generic[T]):
         model: The class of a record.
         echoes: The arguments that the answer must give back unchanged, where it names them.
         rules: Checks over several arguments.
+        creates: Of a create: what it makes.
+        standing: Of a call that sets values: how what it sets stands now, where that can be read.
         page: Where CAKE documents it.
     """
 
@@ -144,6 +202,8 @@ class Operation(Generic[T]):
     model: type[object]
     echoes: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    creates: Creates | None = None
+    standing: Callable[["Executor", Mapping[str, object]], Awaitable[Standing]] | None = None
     page: str
 
     def effect_of(self, arguments: Mapping[str, object]) -> Effect:
@@ -278,6 +338,11 @@ class Endpoints:
 
     def _stream(self, operation: Operation[T], **arguments: object) -> ExportedBills[T]:
         return self._executor.stream(operation, given(arguments))
+
+
+def executor_of(group: Endpoints) -> Executor:
+    """What carries out the calls of a group."""
+    return group._executor  # noqa: SLF001 - of this module
 
 
 def given(arguments: Mapping[str, object]) -> dict[str, object]:

@@ -17,7 +17,9 @@
     │   └── ServerError                   the server failed
     ├── DecodeError                       an answer that cannot be read: .path, .snippet
     ├── ConsistencyError                  the answer is not of what was asked for
-    │   └── ListChanged                   a list would not hold still
+    │   ├── ListChanged                   a list would not hold still
+    │   └── AlreadyExists                 an invoice of that partner and time is there
+    ├── JournalError                      the journal of a run cannot be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
     ├── ClosedError                       the client is closed
     └── WrongLoopError                    the client belongs to another event loop
@@ -34,6 +36,7 @@ from typing import Final
 import attrs
 
 __all__ = [
+    "AlreadyExists",
     "ApiError",
     "ArgumentError",
     "AuthenticationError",
@@ -44,6 +47,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "Intent",
+    "JournalError",
     "ListChanged",
     "NotFound",
     "NotSent",
@@ -289,6 +293,26 @@ class ListChanged(ConsistencyError):
         super().__init__(message)
         self.rows_read = rows_read
         self.total_rows = total_rows
+
+
+class AlreadyExists(ConsistencyError):
+    """A create was not sent: the partner has an invoice of an overlapping period.
+
+    Attributes:
+        existing: The ids of these invoices.
+    """
+
+    def __init__(self, message: str, *, existing: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.existing = existing
+
+
+class JournalError(CakeError):
+    """The journal of a run cannot be used: nothing more is sent.
+
+    It is not there or there already, of another instance or plan, in use by a run that is alive,
+    damaged, no journal at all, written by a newer version, or the disk is full.
+    """
 
 
 class DeadlineExceeded(CakeError, TimeoutError):

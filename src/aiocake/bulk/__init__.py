@@ -1,5 +1,42 @@
-"""Long lists and long runs: what takes many calls, and has to come out right all the same."""
+"""Long lists and long runs: what takes many calls, and has to come out right all the same.
 
+A write is a value::
+
+    calls = [bulk.call(cake.invoices.update, n, invoice_status="approved") for n in numbers]
+    summary = await bulk.each(calls, journal="run.db")
+
+and after a crash::
+
+    summary = await bulk.resume("run.db", cake)
+
+A dry run prints the calls in place of sending them.
+"""
+
+from aiocake.bulk._bulk import OnExisting, each, resume
+from aiocake.bulk._call import Call, Instance, call
+from aiocake.bulk._outcomes import Done, Ended, Failed, Progress, Skipped, Stop, Summary, Unknown
+from aiocake.bulk.journal import Journal
 from aiocake.bulk.paging import FreshPage, PageLike, Pager, Pages, Rows
 
-__all__ = ["FreshPage", "PageLike", "Pager", "Pages", "Rows"]
+__all__ = [
+    "Call",
+    "Done",
+    "Ended",
+    "Failed",
+    "FreshPage",
+    "Instance",
+    "Journal",
+    "OnExisting",
+    "PageLike",
+    "Pager",
+    "Pages",
+    "Progress",
+    "Rows",
+    "Skipped",
+    "Stop",
+    "Summary",
+    "Unknown",
+    "call",
+    "each",
+    "resume",
+]

@@ -1,16 +1,20 @@
 """Invoices of v2. Source: CAKE's page "How to Manage Invoices via the CAKE API"."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from http import HTTPStatus
 
 from aiocake._operation import (
     Api,
+    Creates,
     Endpoints,
+    Executor,
     Kind,
     Operation,
     Parameter,
+    Record,
     Shape,
+    Standing,
     days,
     given,
     in_order,
@@ -33,6 +37,10 @@ _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
 #: The highest row_limit that any of CAKE's pages names.
 _MOST_ROWS = 10_000
+#: Of a list that is read to look for what is there: fewer requests than pages of 100.
+_ROWS_AT_ONCE = 1_000
+#: CAKE's flow of statuses; void cancels.
+_FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
 
 def _paid_at_with_paid(arguments: Mapping[str, object]) -> Problem | None:
@@ -68,6 +76,48 @@ FIND = Operation[Page[Invoice]](
     page=_PAGE,
 )
 
+
+async def _visit(
+    executor: Executor, affiliate_id: int | None, visitor: Callable[[Record], None]
+) -> None:
+    """Show every payout invoice, of one affiliate or of all.
+
+    Without dates: the filters find only invoices that lie wholly inside of them.
+    """
+    owner: int | Skip = SKIP if affiliate_id is None else affiliate_id
+    found = Invoices(executor).find(affiliate_id=owner, row_limit=_ROWS_AT_ONCE)
+    async with found.pages() as pages:
+        async for page in pages:
+            for row in page.items:
+                if row.affiliate_id is not None:
+                    void = row.invoice_status == InvoiceStatus.VOID
+                    visitor(
+                        Record(row.invoice_id, row.affiliate_id, row.start_date, row.end_date, void)
+                    )
+
+
+async def _total(executor: Executor) -> int | None:
+    return (await Invoices(executor).page(row_limit=1)).total_rows
+
+
+async def _standing(executor: Executor, arguments: Mapping[str, object]) -> Standing:
+    """How an invoice stands to an update: approving must not undo that it was paid meanwhile."""
+    wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
+    if wanted is None or not isinstance(number, int):
+        return Standing.BEFORE
+    now = (await Invoices(executor).get(number)).invoice_status
+    if now == wanted:
+        return (
+            Standing.THERE
+            if set(arguments) == {"invoice_id", "invoice_status"}
+            else (Standing.BEFORE)
+        )
+    if wanted == InvoiceStatus.VOID:
+        return Standing.BEFORE
+    later = now not in _FLOW or _FLOW.index(now) > _FLOW.index(InvoiceStatus(str(wanted)))
+    return Standing.BEYOND if later else Standing.BEFORE
+
+
 CREATE = Operation[CreatedInvoice](
     name="invoices.create",
     api=Api.V2,
@@ -85,6 +135,14 @@ CREATE = Operation[CreatedInvoice](
     model=CreatedInvoice,
     echoes=("affiliate_id",),
     rules=(in_order("start_date", "end_date"),),
+    creates=Creates(
+        owner="affiliate_id",
+        start="start_date",
+        end="end_date",
+        id="invoice_id",
+        visit=_visit,
+        total=_total,
+    ),
     page=_PAGE,
 )
 
@@ -105,6 +163,7 @@ UPDATE = Operation[UpdatedInvoice](
     model=UpdatedInvoice,
     echoes=("invoice_id", "invoice_status"),
     rules=(_paid_at_with_paid, _sets_something),
+    standing=_standing,
     page=_PAGE,
 )
 

@@ -1,0 +1,294 @@
+"""``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
+
+import math
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from os import PathLike
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import anyio
+
+from aiocake._operation import executor_of
+from aiocake._tasks import start
+from aiocake.bulk._call import Call, Instance
+from aiocake.bulk._guard import wanted
+from aiocake.bulk._outcomes import Stop, Summary
+from aiocake.bulk._plan import (
+    Calls,
+    Given,
+    Item,
+    Listed,
+    Plan,
+    Recorded,
+    Repeats,
+    Source,
+    Then,
+)
+from aiocake.bulk._resolve import resolve
+from aiocake.bulk._run import OnOutcome, OnProgress, Rules, Run
+from aiocake.bulk.journal import Journal, State
+from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
+
+__all__ = ["OnExisting", "each", "resume"]
+
+T = TypeVar("T")
+
+OnExisting = Literal["skip", "raise", "create"]
+"""What to do with a create whose partner has an invoice of an overlapping period, not void."""
+
+_STOP: Final = Stop()
+#: How often what was lost in a run is looked for and sent again.
+_ROUNDS: Final = 2
+
+
+async def each(  # noqa: PLR0913 - all by name
+    calls: Calls[T],
+    *,
+    journal: str | PathLike[str] | None,
+    limit: int | None = None,
+    on_outcome: OnOutcome[T] | None = None,
+    on_progress: OnProgress | None = None,
+    stop_after: Stop | None = _STOP,
+    expected: tuple[type[CakeError], ...] = (),
+    on_existing: OnExisting = "skip",
+    allow_repeats: bool = False,
+    settle: float = 60.0,
+) -> Summary:
+    """Carry out many writes, side by side, so that a crash loses nothing.
+
+    Each call ends as :class:`Done`, :class:`Failed`, :class:`Unknown` or :class:`Skipped`. What
+    ended as unknown is looked for in the end, and told again when that is settled. When this is
+    cancelled, what has left is given the client's grace and written down; the rest is not sent.
+
+    Args:
+        calls: What :func:`call` makes; a list, or anything that gives one after the other, also
+            asynchronously. A list is written down as a whole before the first call is sent, all
+            else as it is taken.
+        journal: The path of a new file that remembers the run, for :func:`resume`; None for none.
+        limit: Calls on their way at once; by default what the client's throttle lets out.
+        on_outcome: Is told of each end; may be asynchronous. What it raises ends the run.
+        on_progress: Is told how far the run is, after each end.
+        stop_after: When to stop sending: after so many calls whose fate is unknown, or that
+            failed. None to go on; a key that is refused stops it all the same.
+        expected: Errors that do not count as failures, such as ``TipaltiError``.
+        on_existing: What to do with a create whose partner has an invoice, not void, of an
+            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same.
+        allow_repeats: Send calls that are equal to one before them.
+        settle: Seconds that a create whose answer was lost is given to show up in the list.
+
+    Returns:
+        How many calls ended how, the problems, and why it stopped if it did.
+
+    Raises:
+        ArgumentError: One of the calls was not made by :func:`call`, is for another client, or is
+            there twice; what came before it was sent.
+        JournalError: The file is there already or cannot be written; nothing more was sent.
+        AlreadyExists: As ``on_existing`` says.
+    """
+    rules = _rules(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    async with _taken(calls, allow_repeats=allow_repeats) as plan:
+        first = await plan.peek()
+        if first is None:
+            domain, executor = "", None
+        elif isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            executor = first.executor
+            domain = plan.domain = executor.domain
+        else:
+            raise ArgumentError(Problem("calls[0]", "must be made by bulk.call"))
+        book = None if journal is None else await Journal.create(journal, domain)
+        run = Run(rules, executor, book)
+        async with _written(run):
+            plan.journal = book
+            source: Source = plan
+            if first is None or isinstance(calls, Collection):
+                await _take_all(plan)
+                run.total = plan.taken
+            if isinstance(calls, Collection):
+                source = Given(calls)
+                await _look_ahead(run, calls)
+            if first is not None:
+                await _carry_out(run, source, settle)
+        return run.summary(taken=plan.taken, whole=plan.whole)
+
+
+async def resume(  # noqa: PLR0913 - all by name
+    path: str | PathLike[str],
+    cake: Instance,
+    *,
+    calls: Calls[Any] | None = None,
+    limit: int | None = None,
+    on_outcome: OnOutcome[Any] | None = None,
+    on_progress: OnProgress | None = None,
+    stop_after: Stop | None = _STOP,
+    expected: tuple[type[CakeError], ...] = (),
+    on_existing: OnExisting = "skip",
+    allow_repeats: bool = False,
+    settle: float = 60.0,
+) -> Summary:
+    """Go on with a run that was stopped, cancelled or killed; the journal is all it needs.
+
+    First it finds out what became of the calls whose fate is unknown, then it sends, in order,
+    those that were not carried out: the ones that failed, too.
+
+    Args:
+        path: The journal that :func:`each` wrote.
+        cake: A client of the same instance, or a view of one.
+        calls: The same plan once more, from its beginning, when it was not taken to its end: it
+            has to begin with the calls that the journal has, which is seen to before anything is
+            sent.
+        limit: As of :func:`each`.
+        on_outcome: As of :func:`each`.
+        on_progress: As of :func:`each`.
+        stop_after: As of :func:`each`; what was unknown or failed before does not count.
+        expected: As of :func:`each`.
+        on_existing: As of :func:`each`.
+        allow_repeats: As of :func:`each`.
+        settle: As of :func:`each`.
+
+    Returns:
+        As :func:`each`, of the whole plan.
+
+    Raises:
+        JournalError: The journal cannot be used, or the plan is another one; nothing was sent.
+        ArgumentError: As of :func:`each`.
+        AlreadyExists: As of :func:`each`.
+    """
+    rules = _rules(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    executor = executor_of(cake.invoices)
+    book = await Journal.open(path, executor.domain)
+    run = Run(rules, executor, book)
+    async with _written(run), _taken(calls or (), allow_repeats=allow_repeats) as plan:
+        run.counts |= {
+            state: count for state, count in (await book.counts()).items() if state in run.counts
+        }
+        whole = await book.is_whole()
+        if calls is None:
+            plan.taken, plan.whole = await book.size(), whole
+        else:
+            plan.domain = executor.domain
+            await plan.catch_up(book, whole=whole)
+        if plan.whole:
+            run.total = plan.taken
+        doubts = await _all(Recorded(book, cake, State.SENDING, State.UNKNOWN))
+        rest = Recorded(
+            book,
+            cake,
+            State.PLANNED,
+            State.FAILED,
+            without=frozenset(each.place for each in doubts),
+        )
+        source: Source = rest if plan.whole else Then(rest, plan)
+        await _carry_out(run, source, settle, doubts)
+    return run.summary(taken=plan.taken, whole=plan.whole)
+
+
+async def _carry_out(
+    run: Run, source: Source, settle: float, doubts: list[Item] | None = None
+) -> None:
+    if doubts:
+        await run.send(Listed(await resolve(run, doubts, settle)))
+    if run.stopped is None:
+        await run.send(source)
+    for _ in range(_ROUNDS):
+        lost, run.doubts = run.doubts, []
+        if not lost:
+            break
+        again = await resolve(run, lost, settle)
+        if run.stopped is None:
+            await run.send(Listed(again))
+
+
+async def _take_all(plan: Plan) -> None:
+    """Take a whole plan, so that all of it is on the disk before the first call is sent."""
+    while await plan.more():
+        if plan.journal is not None:
+            await plan.journal.flush()
+
+
+async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:
+    sample, owners = Given.owners(calls)
+    found = None if sample is None else wanted(sample)
+    if found is not None:
+        with suppress(CakeError):  # each create will look by itself
+            await run.guard.expect(found[0], run.executor, owners)
+
+
+async def _all(source: Source) -> list[Item]:
+    items: list[Item] = []
+    while more := await source.more():
+        items += more
+    return items
+
+
+@asynccontextmanager
+async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncIterator[Plan]:
+    repeats = None if allow_repeats else Repeats()
+    try:
+        plan = Plan(calls, repeats)
+        try:
+            yield plan
+        finally:
+            with anyio.CancelScope(shield=True):
+                await plan.aclose()
+    finally:
+        if repeats is not None:
+            repeats.close()
+
+
+@asynccontextmanager
+async def _written(run: Run) -> AsyncIterator[None]:
+    """See that all of a run is on the disk in the end, however it ends."""
+    book = run.journal
+    if book is None:
+        yield
+        return
+    reason: str | None = "it was broken off"
+    try:
+        yield
+        reason = run.stopped
+    finally:
+        book.stopped(run.stopped or reason)
+        # In a task of its own: asyncio's cancellation breaks through shields.
+        ending = start(_close(book))
+        with anyio.CancelScope(shield=True):
+            error = await ending.result()
+    if error is not None:
+        raise error
+
+
+async def _close(book: Journal) -> JournalError | None:
+    try:
+        await book.flush()
+    except JournalError as error:
+        return error
+    finally:
+        await book.aclose()
+    return None
+
+
+def _rules(  # noqa: PLR0913, PLR0917 - what each() and resume() share
+    limit: int | None,
+    on_existing: OnExisting,
+    stop_after: Stop | None,
+    expected: tuple[type[CakeError], ...],
+    on_outcome: OnOutcome[Any] | None,
+    on_progress: OnProgress | None,
+    settle: float,
+) -> Rules:
+    problems: list[Problem] = []
+    if limit is not None and (type(limit) is not int or limit < 1):
+        problems.append(Problem("limit", "must be a whole number of at least 1"))
+    if on_existing not in get_args(OnExisting):
+        problems.append(Problem("on_existing", "must be skip, raise or create"))
+    if not 0 <= settle < math.inf:
+        problems.append(Problem("settle", "must be a number of seconds"))
+    if problems:
+        raise ArgumentError(*problems)
+    return Rules(
+        limit=limit,
+        on_existing=on_existing,
+        stop_after=stop_after,
+        expected=expected,
+        on_outcome=on_outcome,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,147 @@
+"""How calls end, and what a run comes to."""
+
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from aiocake.bulk._call import Call
+from aiocake.errors import CakeError
+
+__all__ = ["Done", "Ended", "Failed", "Progress", "Skipped", "Stop", "Summary", "Unknown"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Done(Generic[T]):
+    """It was carried out.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        result: What its method returns; None where the answer was lost and it was found out
+            otherwise that the call was carried out.
+        found: Of a create whose answer was lost: the id of the record that was found.
+    """
+
+    index: int
+    call: Call[T]
+    result: T | None
+    found: int | None = None
+
+
+@attrs.frozen
+class Failed(Generic[T]):
+    """It was not carried out.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        error: Why not.
+    """
+
+    index: int
+    call: Call[T]
+    error: CakeError
+
+
+@attrs.frozen
+class Unknown(Generic[T]):
+    """It may have been carried out: somebody has to look.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        reason: What is known, and what to look at.
+        error: What it met; None of a call of an earlier run.
+        candidates: The ids of records that may be what it made.
+    """
+
+    index: int
+    call: Call[T]
+    reason: str
+    error: CakeError | None = None
+    candidates: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Skipped(Generic[T]):
+    """It was not sent: what it would create is there already.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        existing: The ids of the records that are there.
+    """
+
+    index: int
+    call: Call[T]
+    existing: tuple[int, ...]
+
+
+Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """When a run stops sending.
+
+    Attributes:
+        unknown: After so many calls whose fate is unknown.
+        failed: After so many that failed unexpectedly.
+    """
+
+    unknown: int = attrs.field(default=3, validator=attrs.validators.ge(1))
+    failed: int = attrs.field(default=20, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a run is. The numbers are those of the whole plan, earlier runs of it included.
+
+    Attributes:
+        done: Calls that were carried out.
+        failed: Calls that were not.
+        unknown: Calls whose fate is unknown.
+        skipped: Calls that were not sent, since what they create is there.
+        total: How many calls the plan has; None while that is not known.
+    """
+
+    done: int
+    failed: int
+    unknown: int
+    skipped: int
+    total: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """What a run came to. The numbers are those of the whole plan, earlier runs of it included.
+
+    Attributes:
+        done: Calls that were carried out.
+        failed: Calls that were not; :func:`resume` sends them again.
+        unknown: Calls whose fate is unknown.
+        skipped: Calls that were not sent, since what they create is there.
+        unsent: Calls that were taken from the plan and not sent.
+        whole: Whether the plan was taken to its end.
+        stopped: Why sending was stopped; None when it was not.
+        problems: The calls of this run that failed, are unknown or were skipped, in order: the
+            first 1,000.
+    """
+
+    done: int
+    failed: int
+    unknown: int
+    skipped: int
+    unsent: int
+    whole: bool
+    stopped: str | None
+    problems: tuple[Failed[Any] | Unknown[Any] | Skipped[Any], ...] = attrs.field(
+        repr=lambda problems: f"<{len(problems)}>"
+    )
+
+    @property
+    def complete(self) -> bool:
+        """Whether each call of the plan was carried out, or skipped for what is there."""
+        return self.whole and not (self.failed or self.unknown or self.unsent)

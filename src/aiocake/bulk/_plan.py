@@ -1,0 +1,316 @@
+"""Where the calls of a run come from: a plan that is read as it goes, or the journal."""
+
+import json
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, Protocol, TypeVar
+
+import attrs
+
+from aiocake.bulk._call import Call, Instance
+from aiocake.bulk._guard import wanted
+from aiocake.bulk.journal import Entry, Journal, State
+from aiocake.errors import ArgumentError, JournalError, Problem
+
+__all__ = [
+    "Calls",
+    "Given",
+    "Item",
+    "Listed",
+    "Plan",
+    "Recorded",
+    "Repeats",
+    "Source",
+    "Then",
+    "item_of",
+]
+
+T = TypeVar("T")
+
+Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
+
+#: How many calls are taken at once of a plan that does not have to be waited for.
+_AT_ONCE: Final = 64
+
+
+@attrs.define(eq=False)
+class Item:
+    """A call on its way.
+
+    Attributes:
+        place: Its place in the plan, from 0.
+        call: The call.
+        state: How it stands.
+        before: Of a create: the ids of what was there before it was sent; None when unknown.
+    """
+
+    place: int
+    call: Call[Any]
+    state: State = State.PLANNED
+    before: tuple[int, ...] | None = None
+
+
+class Source(Protocol):
+    """Gives items, some at a time, and none at the end."""
+
+    async def more(self) -> list[Item]:
+        """The next ones."""
+        ...
+
+
+class Repeats:
+    """Tells calls that were there before, in a few megabytes however many there are.
+
+    A private database of SQLite's in a temporary file, whose pages it holds in part only.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16000"):
+            self._database.execute(f"PRAGMA {setting}")
+        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def add(self, digest: bytes) -> bool:
+        """Whether it is new."""
+        statement = "INSERT OR IGNORE INTO seen VALUES (?)"
+        return self._database.execute(statement, (digest,)).rowcount == 1
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()
+
+
+class Plan:
+    """A plan that is read as it goes: each call is checked, and written down where a journal is.
+
+    Args:
+        calls: The calls.
+        repeats: Tells equal calls; None to allow them.
+    """
+
+    def __init__(self, calls: Calls[Any], repeats: Repeats | None) -> None:
+        self._async: AsyncIterator[Call[Any]] | None = None
+        self._sync: Iterator[Call[Any]] = iter(())
+        if isinstance(calls, AsyncIterable):
+            self._async = aiter(calls)
+        else:
+            self._sync = iter(calls)
+        self._repeats = repeats
+        self._held: list[Call[Any]] = []
+        self._error: Exception | None = None
+        #: How many calls were taken.
+        self.taken = 0
+        #: Whether it was taken to its end.
+        self.whole = False
+        #: The instance that all calls must be of.
+        self.domain = ""
+        #: Where the calls are written down.
+        self.journal: Journal | None = None
+
+    async def peek(self) -> Call[Any] | None:
+        """The first call, which :meth:`more` gives all the same; None of an empty plan."""
+        self._held = await self._take(1)
+        return self._held[0] if self._held else None
+
+    async def more(self) -> list[Item]:
+        """The next calls.
+
+        Raises:
+            ArgumentError: One is no call, of another client, or there twice. What was before it
+                has been given.
+        """
+        calls, self._held = self._held or await self._take(_AT_ONCE), []
+        items: list[Item] = []
+        for call in calls:
+            try:
+                digest = self._checked(call)
+            except ArgumentError as error:
+                self._error = error
+                break
+            if self.journal is not None:
+                self.journal.plan(self.taken, digest, call.to_json())
+            items.append(Item(self.taken, call))
+            self.taken += 1
+        if calls and not items and self._error is not None:
+            raise self._error
+        if not calls:
+            self.whole = True
+            if self.journal is not None:
+                self.journal.whole()
+        return items
+
+    async def catch_up(self, journal: Journal, *, whole: bool) -> None:
+        """Read past the calls that a journal has, which must be the same.
+
+        Args:
+            journal: The journal, which takes what follows.
+            whole: Whether the journal has the whole plan.
+
+        Raises:
+            JournalError: They are not: the difference is shown.
+        """
+        while rows := await journal.digests(after=self.taken - 1):
+            for digest, kept in rows:
+                calls = await self._take(1)
+                if not calls:
+                    message = (
+                        f"the journal has more calls than the plan, which ends at {self.taken}"
+                    )
+                    raise JournalError(message)
+                if self._checked(calls[0]) != digest:
+                    raise JournalError(_difference(self.taken, calls[0], kept))
+                self.taken += 1
+        if whole and await self._take(1):
+            message = f"the plan has more calls than the journal, whose plan ends at {self.taken}"
+            raise JournalError(message)
+        self.whole = whole
+        self.journal = journal
+
+    async def aclose(self) -> None:
+        """Close a generator that was not read to its end."""
+        close = getattr(self._async, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _take(self, count: int) -> list[Call[Any]]:
+        if self._error is not None:
+            raise self._error
+        if self._async is None:
+            calls: list[Call[Any]] = []
+            try:
+                calls.extend(islice(self._sync, count))
+            except Exception as error:
+                if not calls:
+                    raise
+                self._error = error  # what came before it goes first
+            return calls
+        try:  # each may be long in coming: none waits for the next
+            return [await anext(self._async)]
+        except StopAsyncIteration:
+            return []
+
+    def _checked(self, call: object) -> bytes:
+        name = f"calls[{self.taken}]"
+        if not isinstance(call, Call):
+            raise ArgumentError(Problem(name, "must be made by bulk.call"))
+        domain = call.executor.domain
+        if domain != self.domain:
+            raise ArgumentError(Problem(name, f"is for {domain}, not for {self.domain}"))
+        digest = call.digest()
+        if self._repeats is not None and not self._repeats.add(digest):
+            reason = f"is there twice: {call.describe()}; allow_repeats=True sends both"
+            raise ArgumentError(Problem(name, reason))
+        return digest
+
+
+class Given:
+    """A plan that was taken as a whole already, once more from its beginning."""
+
+    def __init__(self, calls: Collection[Call[Any]]) -> None:
+        self._calls = enumerate(calls)
+
+    async def more(self) -> list[Item]:
+        """The next calls."""
+        return [Item(place, call) for place, call in islice(self._calls, _AT_ONCE)]
+
+    @staticmethod
+    def owners(calls: Collection[Call[Any]]) -> tuple[Call[Any] | None, frozenset[int]]:
+        """A create of a plan, and the partners of all of them."""
+        sample: Call[Any] | None = None
+        owners: set[int] = set()
+        for call in calls:
+            wish = wanted(call)
+            if wish is not None:
+                sample = call
+                owners.add(wish[1].owner)
+        return sample, frozenset(owners)
+
+
+class Recorded:
+    """The calls of a journal that are in some states.
+
+    Args:
+        journal: The journal.
+        cake: The client that is to send them.
+        states: The states.
+        without: Places that are left out.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        cake: Instance,
+        *states: State,
+        without: frozenset[int] = frozenset(),
+    ) -> None:
+        self._journal = journal
+        self._cake = cake
+        self._states = states
+        self._without = without
+        self._place = -1
+
+    async def more(self) -> list[Item]:
+        """The next calls.
+
+        Raises:
+            ArgumentError: The client cannot send one.
+        """
+        while entries := await self._journal.entries(*self._states, after=self._place):
+            self._place = entries[-1].place
+            chosen = [entry for entry in entries if entry.place not in self._without]
+            if chosen:
+                return [item_of(entry, self._cake) for entry in chosen]
+        return []
+
+
+class Listed:
+    """Items that are at hand."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self._items = items
+
+    async def more(self) -> list[Item]:
+        """All of them, once."""
+        items, self._items = self._items, []
+        return items
+
+
+class Then:
+    """One source behind the other."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = deque(sources)
+
+    async def more(self) -> list[Item]:
+        """The next items of the first that has any."""
+        while self._sources:
+            items = await self._sources[0].more()
+            if items:
+                return items
+            self._sources.popleft()
+        return []
+
+
+def item_of(entry: Entry, cake: Instance) -> Item:
+    """The item of a call that a journal has."""
+    return Item(entry.place, Call.from_json(entry.call, cake), entry.state, entry.before)
+
+
+def _difference(place: int, call: Call[Any], kept: str) -> str:
+    theirs, ours = json.loads(kept), json.loads(call.to_json())
+    start = f"call {place} of the plan is not the one of the journal"
+    if theirs["operation"] != ours["operation"]:
+        return f"{start}: {ours['operation']} in place of {theirs['operation']}"
+    names = theirs["arguments"].keys() | ours["arguments"].keys()
+    hidden = call.table.payload()
+    parts = [
+        name
+        if name in hidden
+        else f"{name} {ours['arguments'].get(name)} in place of {theirs['arguments'].get(name)}"
+        for name in sorted(names)
+        if theirs["arguments"].get(name) != ours["arguments"].get(name)
+    ]
+    return f"{start}: {ours['operation']} with {', '.join(parts)}"

@@ -1,0 +1,362 @@
+"""One run over a plan: sends calls side by side, and sees that each one's end is written down."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+import attrs
+
+from aiocake._operation import Creates, Executor
+from aiocake.bulk._guard import Found, Guard, Wanted, wanted
+from aiocake.bulk._outcomes import (
+    Done,
+    Ended,
+    Failed,
+    Progress,
+    Skipped,
+    Stop,
+    Summary,
+    Unknown,
+)
+from aiocake.bulk._plan import Item, Source
+from aiocake.bulk.journal import Journal, State
+from aiocake.errors import (
+    AlreadyExists,
+    AuthenticationError,
+    CakeError,
+    ConsistencyError,
+    Intent,
+    JournalError,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+)
+
+__all__ = ["OnOutcome", "OnProgress", "Rules", "Run"]
+
+T = TypeVar("T")
+
+OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]
+OnProgress = Callable[[Progress], object]
+
+_MOST_PROBLEMS: Final = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """What a run is told to do.
+
+    Attributes:
+        limit: Calls on their way at once; None for what the throttle lets out.
+        on_existing: What to do with a create whose partner has a record of that time.
+        stop_after: When to stop sending; None to stop for a refused key only.
+        expected: Errors that do not count as failures.
+        on_outcome: Is told of each end.
+        on_progress: Is told how far the run is.
+    """
+
+    limit: int | None
+    on_existing: str
+    stop_after: Stop | None
+    expected: tuple[type[CakeError], ...]
+    on_outcome: OnOutcome[Any] | None
+    on_progress: OnProgress | None
+
+
+_STATES: Final[dict[type[object], State]] = {
+    Done: State.DONE,
+    Failed: State.FAILED,
+    Unknown: State.UNKNOWN,
+    Skipped: State.SKIPPED,
+}
+
+
+class Run:
+    """Sends the calls of a plan.
+
+    Args:
+        rules: What it is told to do.
+        executor: Of the client; None of an empty plan.
+        journal: Where it is written down; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        executor: Executor | None,
+        journal: Journal | None,
+    ) -> None:
+        self.rules = rules
+        self._executor = executor
+        self.journal = journal
+        self.guard = Guard()
+        #: How many calls have ended in which state.
+        self.counts = dict.fromkeys(_STATES.values(), 0)
+        #: How many calls the plan has; None while that is not known.
+        self.total: int | None = None
+        #: Why no more is sent; None while more is.
+        self.stopped: str | None = None
+        #: The calls of this run whose fate is unknown.
+        self.doubts: list[Item] = []
+        self._broken: Exception | None = None
+        self._unknown = self._failed = 0
+        self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
+        self._ready: deque[Item] = deque()
+        self._taking = anyio.Lock()
+
+    @property
+    def executor(self) -> Executor:
+        """What carries the calls out."""
+        if self._executor is None:
+            message = "an empty plan needs none"
+            raise RuntimeError(message)
+        return self._executor
+
+    async def send(self, source: Source) -> None:
+        """Send what a source gives, side by side, until it ends or the run is stopped.
+
+        Raises:
+            Exception: What the source, the journal or a function that is told of ends raised,
+                after all that was on its way has ended.
+        """
+        self._ready.clear()
+        async with anyio.create_task_group() as workers:
+            for _ in range(self.rules.limit or self.executor.concurrency):
+                workers.start_soon(self._work, source)
+        if self._broken is not None:
+            raise self._broken
+
+    def stop(self, reason: str) -> None:
+        """Send no more. The first reason counts."""
+        if self.stopped is None:
+            self.stopped = reason
+
+    def fail(self, error: Exception) -> None:
+        """Send no more, and raise this in the end."""
+        if self._broken is None:
+            self._broken = error
+        self.stop(f"{type(error).__name__}: {error}")
+
+    def move(self, item: Item, state: State) -> None:
+        """A call stands otherwise now."""
+        if item.state in self.counts:
+            self.counts[item.state] -= 1
+        item.state = state
+        if state in self.counts:
+            self.counts[state] += 1
+
+    def put_back(self, item: Item) -> None:
+        """A call was not carried out after all: it can be sent."""
+        self.move(item, State.PLANNED)
+        self._problems.pop(item.place, None)
+        if self.journal is not None:
+            self.journal.ended(item.place, State.PLANNED, None, None)
+
+    async def end(self, item: Item, ended: Ended[Any], intent: str | None = None) -> None:
+        """A call has ended: write it down, and tell of it."""
+        state = _STATES[type(ended)]
+        self.move(item, state)
+        if self.journal is not None:
+            self.journal.ended(item.place, state, intent, detail(ended))
+        if isinstance(ended, Done):
+            self._problems.pop(item.place, None)
+        elif len(self._problems) < _MOST_PROBLEMS or item.place in self._problems:
+            self._problems[item.place] = ended
+        await self._tell(ended)
+
+    def summary(self, *, taken: int, whole: bool) -> Summary:
+        """What it came to.
+
+        Args:
+            taken: How many calls were taken from the plan.
+            whole: Whether that is all of them.
+        """
+        return Summary(
+            done=self.counts[State.DONE],
+            failed=self.counts[State.FAILED],
+            unknown=self.counts[State.UNKNOWN],
+            skipped=self.counts[State.SKIPPED],
+            unsent=taken - sum(self.counts.values()),
+            whole=whole,
+            stopped=self.stopped,
+            problems=tuple(self._problems[place] for place in sorted(self._problems)),
+        )
+
+    async def _work(self, source: Source) -> None:
+        try:
+            while (item := await self._next(source)) is not None and self.stopped is None:
+                await self._one(item)
+        # A group of the workers' errors would hide which one it was.
+        except Exception as error:  # noqa: BLE001 - raised by send()
+            self.fail(error)
+
+    async def _next(self, source: Source) -> Item | None:
+        if self.stopped is not None:
+            return None
+        if not self._ready:
+            async with self._taking:
+                if not self._ready and self.stopped is None:
+                    self._ready.extend(await source.more())
+        return self._ready.popleft() if self._ready else None
+
+    async def _one(self, item: Item) -> None:
+        found = wanted(item.call)
+        if found is None:
+            await self._send(item, None)
+            return
+        creates, wish = found
+        ended: Ended[Any] | None = None
+        try:
+            async with self.guard.turn(creates, self.executor, wish) as what:
+                ended = self._kept_back(item, what)
+                if ended is None and self.stopped is None:
+                    item.before = what.there
+                    await self._send(item, (creates, wish))
+        except CakeError as error:  # of looking: sending tells its errors otherwise
+            self.count(error)
+            ended = Failed(item.place, item.call, error)
+        if ended is not None:
+            await self.end(item, ended)
+
+    def _kept_back(self, item: Item, found: Found) -> Failed[Any] | Skipped[Any] | None:
+        """How a create ends that must not be sent."""
+        place, call = item.place, item.call
+        if found.doubted:
+            text = "nothing was sent: an earlier create for the same partner and time is in doubt"
+            return Failed(place, call, NotSent(text))
+        if not found.there or self.rules.on_existing == "create":
+            return None
+        if found.dateless:
+            text = (
+                "nothing was sent: the instance shows no periods, so nobody can tell whether there "
+                "is an invoice of this one; on_existing='create' goes on all the same"
+            )
+            return Failed(place, call, ConsistencyError(text))
+        if self.rules.on_existing == "skip":
+            return Skipped(place, call, found.there)
+        text = f"nothing was sent: {call.describe()}: there is {_named(found.there)}"
+        error = AlreadyExists(text, existing=found.there)
+        self.fail(error)
+        return Failed(place, call, error)
+
+    async def _send(self, item: Item, making: tuple[Creates, Wanted] | None) -> None:
+        witness = _Witness(self, item, making)
+        try:
+            await item.call.send(witness)
+        except CakeError as error:
+            if not witness.told:  # refused before it began
+                await witness.after(None, error)
+
+    async def _tell(self, ended: Ended[Any]) -> None:
+        rules = self.rules
+        try:
+            if rules.on_outcome is not None:
+                told = rules.on_outcome(ended)
+                if isawaitable(told):
+                    await told
+            if rules.on_progress is not None:
+                rules.on_progress(
+                    Progress(
+                        done=self.counts[State.DONE],
+                        failed=self.counts[State.FAILED],
+                        unknown=self.counts[State.UNKNOWN],
+                        skipped=self.counts[State.SKIPPED],
+                        total=self.total,
+                    )
+                )
+        except Exception as error:  # noqa: BLE001 - the user's; it ends the run, not the write
+            self.fail(error)
+
+    def count(self, error: CakeError) -> None:
+        """A call has not gone well: stop where that is enough."""
+        limits = self.rules.stop_after
+        if isinstance(error, AuthenticationError):
+            self.stop(f"the key was refused: {error}")
+        elif isinstance(error, OutcomeUnknown):
+            if isinstance(error.cause, AuthenticationError):
+                self.stop(f"the key was refused: {error.cause}")
+            self._unknown += 1
+            if limits is not None and self._unknown >= limits.unknown:
+                self.stop(f"{self._unknown} calls whose fate is unknown")
+        elif not isinstance(error, self.rules.expected):
+            self._failed += 1
+            if limits is not None and self._failed >= limits.failed:
+                self.stop(f"{self._failed} calls that failed, {type(error).__name__} the last")
+
+
+class _Witness:
+    """Writes one call down, before it leaves and when it has ended."""
+
+    __slots__ = ("_intent", "_item", "_making", "_run", "told")
+
+    def __init__(self, run: Run, item: Item, making: tuple[Creates, Wanted] | None) -> None:
+        self._run = run
+        self._item = item
+        self._making = making
+        self._intent: str | None = None
+        self.told = False
+
+    async def before(self, intent: Intent) -> None:
+        """It is going to be sent: that has to be on the disk first."""
+        run, item, journal = self._run, self._item, self._run.journal
+        run.move(item, State.SENDING)
+        self._intent = intent.id
+        if journal is None:
+            return
+        journal.sending(item.place, intent.id, item.before)
+        try:
+            await journal.flush()
+        except JournalError as error:
+            run.fail(error)
+            raise
+        except BaseException:
+            run.move(item, State.PLANNED)
+            journal.ended(item.place, State.PLANNED, intent.id, None)
+            raise
+
+    async def after(self, value: object, error: CakeError | None) -> None:
+        """It has ended, whatever became of its caller."""
+        self.told = True
+        run, item, making = self._run, self._item, self._making
+        place, call = item.place, item.call
+        ended: Ended[Any]
+        if error is None:
+            ended = Done(place, call, value)
+            if making is not None:
+                run.guard.created(making[1], int(getattr(value, making[0].id)))
+        elif error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
+            ended = Unknown(place, call, str(error), error)
+            run.doubts.append(item)
+            if making is not None:
+                run.guard.doubt(making[1])
+        else:
+            ended = Failed(place, call, error)
+        if error is not None:
+            run.count(error)
+        await run.end(item, ended, self._intent)
+
+
+def detail(ended: Ended[Any]) -> object:
+    """What a call ended in, for the journal."""
+    if isinstance(ended, Done):
+        if ended.found is not None:
+            return {"found": ended.found}
+        return {"result": _plain(ended.result)}
+    if isinstance(ended, Failed):
+        return {"error": type(ended.error).__name__, "message": str(ended.error)}
+    if isinstance(ended, Unknown):
+        return {"reason": ended.reason, "candidates": ended.candidates}
+    return {"existing": ended.existing}
+
+
+def _plain(result: object) -> object:
+    if not attrs.has(type(result)):
+        return None
+    fields = attrs.asdict(cast("attrs.AttrsInstance", result), recurse=False)
+    return {name: None if value is None else str(value) for name, value in fields.items()}
+
+
+def _named(ids: tuple[int, ...]) -> str:
+    return f"invoice {', '.join(map(str, ids))}"

@@ -1,0 +1,124 @@
+"""Writes to SQLite off the event loop, in groups: one commit for all that came meanwhile.
+
+What was added first is on the disk first, and a group is there whole or not at all (SQLite's
+transactions are atomic: https://www.sqlite.org/atomiccommit.html). With ``synchronous=FULL`` a
+commit returns when the data has reached the disk.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TypeAlias
+
+import anyio
+import anyio.to_thread
+
+from aiocake._tasks import Job, start
+from aiocake.errors import JournalError
+
+__all__ = ["Statement", "Value", "Writer"]
+
+Value: TypeAlias = str | int | bytes | None
+Statement = tuple[str, Sequence[Value]]
+
+
+class _Group:
+    __slots__ = ("statements", "written")
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self.written = anyio.Event()
+
+
+class Writer:
+    """Hands statements to a connection, in a thread.
+
+    Args:
+        connection: Made with ``isolation_level=None`` and ``check_same_thread=False``; nobody
+            else may use it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._one = anyio.CapacityLimiter(1)
+        self._next = self._current = _Group()
+        self._job: Job[None] | None = None
+        #: What broke it; nothing is written any more then.
+        self.error: JournalError | None = None
+
+    def add(self, statement: str, *values: Value) -> None:
+        """Have a statement carried out soon."""
+        self._next.statements.append((statement, values))
+        if self._idle:
+            self._job = start(self._work())
+
+    async def flush(self) -> None:
+        """Wait until all that was added before is on the disk.
+
+        Raises:
+            JournalError: It cannot be written: the disk is full, or fails.
+        """
+        # The last statement is in the next group, or else in the one that is being written.
+        group = self._next if self._next.statements else self._current
+        if not self._idle:
+            await group.written.wait()
+        if self.error is not None:
+            raise JournalError(str(self.error))
+
+    @property
+    def _idle(self) -> bool:
+        return self._job is None or self._job.done
+
+    async def read(self, query: str, *values: Value) -> list[tuple[Value, ...]]:
+        """The rows of a query; sees all that was flushed.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+
+        def rows() -> list[tuple[Value, ...]]:
+            with closing(self._connection.execute(query, values)) as cursor:
+                return cursor.fetchall()
+
+        try:
+            return await anyio.to_thread.run_sync(rows, limiter=self._one)
+        except sqlite3.Error as error:
+            raise JournalError(_reason(error)) from None
+
+    async def aclose(self) -> None:
+        """Write what is left, and close the connection. No cancellation interrupts it."""
+        ending = start(self._end())
+        with anyio.CancelScope(shield=True):
+            await ending.result()
+
+    async def _end(self) -> None:
+        if self._job is not None:
+            await self._job.result()
+        await anyio.to_thread.run_sync(self._connection.close, limiter=self._one)
+
+    async def _work(self) -> None:
+        while self._next.statements:
+            self._current, self._next = self._next, _Group()
+            group = self._current
+            if self.error is None:
+                try:
+                    await anyio.to_thread.run_sync(self._write, group.statements, limiter=self._one)
+                except (sqlite3.Error, OSError) as error:
+                    self.error = JournalError(_reason(error))
+            group.written.set()
+
+    def _write(self, statements: list[Statement]) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in statements:
+                execute(statement, values)
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+
+def _reason(error: Exception) -> str:
+    return f"the journal cannot be used: {error}"

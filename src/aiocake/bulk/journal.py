@@ -1,0 +1,178 @@
+"""The journal of a run: what is planned, what was going to be sent, and what became of it.
+
+A SQLite file, readable by its owner alone. It never holds the key; it does hold names, notes and
+amounts, or nobody could go on with the plan. Each call's intent is on the disk before its request
+leaves, so that after a crash every call is known to be planned, ended, or in doubt.
+"""
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from os import PathLike
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from aiocake.bulk._file import create, now, open_existing
+from aiocake.bulk._writer import Value, Writer
+
+__all__ = ["Entry", "Journal", "State"]
+
+
+class State(StrEnum):
+    """How a call stands."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+@attrs.frozen
+class Entry:
+    """A call of the plan, as the journal has it.
+
+    Attributes:
+        place: Its place in the plan, from 0.
+        call: Operation and arguments, as JSON.
+        state: How it stands.
+        before: Of a create: the ids of what was there before it was sent; None when unknown.
+        detail: What it ended in, as JSON; None before.
+    """
+
+    place: int
+    call: str
+    state: State
+    before: tuple[int, ...] | None
+    detail: str | None
+
+
+class Journal:
+    """A journal that is open. Made by :meth:`create` and :meth:`open`."""
+
+    def __init__(self, writer: Writer, run: int) -> None:
+        self._writer = writer
+        self._run = run
+
+    @classmethod
+    async def create(cls, path: str | PathLike[str], domain: str) -> "Journal":
+        """Make a new one.
+
+        Raises:
+            JournalError: There is a file already, or it cannot be made.
+        """
+        # Shielded: a connection whose caller is gone would never be closed.
+        with anyio.CancelScope(shield=True):
+            made = await anyio.to_thread.run_sync(create, Path(path), domain)
+        return cls(Writer(made[0]), made[1])
+
+    @classmethod
+    async def open(cls, path: str | PathLike[str], domain: str | None = None) -> "Journal":
+        """Open one to go on with it, or, without a domain, to look at it.
+
+        Raises:
+            JournalError: It cannot be used, and why. It is left as it is.
+        """
+        with anyio.CancelScope(shield=True):  # as above
+            made = await anyio.to_thread.run_sync(open_existing, Path(path), domain)
+        return cls(Writer(made[0]), made[1])
+
+    def plan(self, place: int, digest: bytes, call: str) -> None:
+        """A call is part of the plan."""
+        self._writer.add(
+            "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", place, digest, call
+        )
+
+    def whole(self) -> None:
+        """The plan has no more calls."""
+        self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", now())
+
+    def sending(self, place: int, intent: str, before: Sequence[int] | None) -> None:
+        """A call is going to be sent; :meth:`flush` before it leaves."""
+        ids = None if before is None else json.dumps(list(before))
+        self._writer.add(
+            "UPDATE calls SET state = 'sending', intent = ?, before = ?, detail = NULL"
+            " WHERE place = ?",
+            intent,
+            ids,
+            place,
+        )
+        self._log(place, State.SENDING, intent, None)
+
+    def ended(self, place: int, state: State, intent: str | None, detail: object) -> None:
+        """A call has ended, or (``PLANNED``) was not sent after all."""
+        text = None if detail is None else json.dumps(detail)
+        self._writer.add(
+            "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, place
+        )
+        self._log(place, state, intent, text)
+
+    def stopped(self, reason: str | None) -> None:
+        """The run has ended."""
+        self._writer.add(
+            "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), reason, self._run
+        )
+
+    async def flush(self) -> None:
+        """Wait until all of this is on the disk.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        await self._writer.flush()
+
+    async def entries(self, *states: State, after: int = -1) -> list[Entry]:
+        """The next 500 calls behind a place that are in these states, in any when none is named."""
+        condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
+        query = f"SELECT * FROM standing WHERE place > ?{condition} LIMIT 500"  # noqa: S608 - marks
+        rows = await self._writer.read(query, after, *(state.value for state in states))
+        return [_entry(row) for row in rows]
+
+    async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
+        """Digest and JSON of the next 500 calls behind a place."""
+        query = "SELECT digest, call FROM calls WHERE place > ? ORDER BY place LIMIT 500"
+        rows = await self._writer.read(query, after)
+        return [(digest if isinstance(digest, bytes) else b"", str(call)) for digest, call in rows]
+
+    async def counts(self) -> dict[State, int]:
+        """How many calls are in each state."""
+        rows = await self._writer.read("SELECT state, count(*) FROM calls GROUP BY state")
+        return {State(str(state)): int(str(count)) for state, count in rows}
+
+    async def size(self) -> int:
+        """How many calls there are."""
+        return sum((await self.counts()).values())
+
+    async def is_whole(self) -> bool:
+        """Whether the plan was taken to its end."""
+        return bool(await self._writer.read("SELECT 1 FROM meta WHERE name = 'whole'"))
+
+    async def rows(self, query: str) -> list[tuple[Value, ...]]:
+        """What a query gives."""
+        return await self._writer.read(query)
+
+    async def aclose(self) -> None:
+        """Close it, and let the lock go."""
+        await self._writer.aclose()
+
+    def _log(self, place: int, what: State, intent: str | None, detail: str | None) -> None:
+        self._writer.add(
+            "INSERT INTO log (place, run, at, what, intent, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            place,
+            self._run,
+            now(),
+            what.value,
+            intent,
+            detail,
+        )
+
+
+def _entry(row: tuple[Value, ...]) -> Entry:
+    place, call, state, before, detail = row
+    ids = None if before is None else tuple(int(each) for each in json.loads(str(before)))
+    text = None if detail is None else str(detail)
+    return Entry(int(str(place)), str(call), State(str(state)), ids, text)
