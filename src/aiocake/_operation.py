@@ -342,7 +342,7 @@ class Endpoints:
 
 def executor_of(group: Endpoints) -> Executor:
     """What carries out the calls of a group."""
-    return group._executor  # noqa: SLF001 - of this module
+    return group._executor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
 
 
 def given(arguments: Mapping[str, object]) -> dict[str, object]:

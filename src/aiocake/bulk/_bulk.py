@@ -1,7 +1,7 @@
 """``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -221,7 +221,7 @@ async def _all(source: Source) -> list[Item]:
 
 
 @asynccontextmanager
-async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncIterator[Plan]:
+async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Plan]:
     repeats = None if allow_repeats else Repeats()
     try:
         plan = Plan(calls, repeats)
@@ -236,13 +236,14 @@ async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncIterator[Pla
 
 
 @asynccontextmanager
-async def _written(run: Run) -> AsyncIterator[None]:
+async def _written(run: Run) -> AsyncGenerator[None]:
     """See that all of a run is on the disk in the end, however it ends."""
     book = run.journal
     if book is None:
         yield
         return
     reason: str | None = "it was broken off"
+    errors: list[JournalError] = []
     try:
         yield
         reason = run.stopped
@@ -251,19 +252,19 @@ async def _written(run: Run) -> AsyncIterator[None]:
         # In a task of its own: asyncio's cancellation breaks through shields.
         ending = start(_close(book))
         with anyio.CancelScope(shield=True):
-            error = await ending.result()
-    if error is not None:
+            errors += await ending.result()
+    for error in errors:
         raise error
 
 
-async def _close(book: Journal) -> JournalError | None:
+async def _close(book: Journal) -> list[JournalError]:
     try:
         await book.flush()
     except JournalError as error:
-        return error
+        return [error]
     finally:
         await book.aclose()
-    return None
+    return []
 
 
 def _rules(  # noqa: PLR0913, PLR0917 - what each() and resume() share

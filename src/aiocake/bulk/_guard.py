@@ -6,7 +6,7 @@ those that lie wholly inside a period. Creates of one partner whose periods over
 other, and none goes while the fate of one before is unknown.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, Final, cast
@@ -135,7 +135,7 @@ class Guard:
     @asynccontextmanager
     async def turn(
         self, creates: Creates, executor: Executor, wish: Wanted
-    ) -> AsyncIterator[Found]:
+    ) -> AsyncGenerator[Found]:
         """What there is for the partner of a create, which may go until the block ends.
 
         Raises:

@@ -6,10 +6,12 @@ leaves, so that after a crash every call is known to be planned, ended, or in do
 """
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,6 +21,8 @@ from aiocake.bulk._file import create, now, open_existing
 from aiocake.bulk._writer import Value, Writer
 
 __all__ = ["Entry", "Journal", "State"]
+
+U = TypeVar("U", str, str | None)
 
 
 class State(StrEnum):
@@ -65,10 +69,7 @@ class Journal:
         Raises:
             JournalError: There is a file already, or it cannot be made.
         """
-        # Shielded: a connection whose caller is gone would never be closed.
-        with anyio.CancelScope(shield=True):
-            made = await anyio.to_thread.run_sync(create, Path(path), domain)
-        return cls(Writer(made[0]), made[1])
+        return cls(*await _opened(create, Path(path), domain))
 
     @classmethod
     async def open(cls, path: str | PathLike[str], domain: str | None = None) -> "Journal":
@@ -77,9 +78,7 @@ class Journal:
         Raises:
             JournalError: It cannot be used, and why. It is left as it is.
         """
-        with anyio.CancelScope(shield=True):  # as above
-            made = await anyio.to_thread.run_sync(open_existing, Path(path), domain)
-        return cls(Writer(made[0]), made[1])
+        return cls(*await _opened(open_existing, Path(path), domain))
 
     def plan(self, place: int, digest: bytes, call: str) -> None:
         """A call is part of the plan."""
@@ -176,3 +175,13 @@ def _entry(row: tuple[Value, ...]) -> Entry:
     ids = None if before is None else tuple(int(each) for each in json.loads(str(before)))
     text = None if detail is None else str(detail)
     return Entry(int(str(place)), str(call), State(str(state)), ids, text)
+
+
+async def _opened(
+    open_: Callable[[Path, U], tuple[sqlite3.Connection, int]], path: Path, domain: U
+) -> tuple[Writer, int]:
+    opened: list[tuple[sqlite3.Connection, int]] = []
+    # A connection whose caller is gone would never be closed.
+    with anyio.CancelScope(shield=True):
+        opened.append(await anyio.to_thread.run_sync(open_, path, domain))
+    return Writer(opened[0][0]), opened[0][1]
