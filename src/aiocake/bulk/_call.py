@@ -12,7 +12,15 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 
 import attrs
 
-from aiocake._operation import Endpoints, Executor, Operation, Stream, Witness, executor_of, given
+from aiocake._operation import (
+    Endpoints,
+    Executor,
+    ExportedBills,
+    Operation,
+    Witness,
+    executor_of,
+    given,
+)
 from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.values import ANY, ERASE, Effect
 
@@ -221,7 +229,7 @@ class _Recorder:
         del witness
         raise _Recorded(operation, given(arguments))
 
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Stream[T]:
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
         """Say what was asked for."""
         raise _Recorded(operation, given(arguments))
 
