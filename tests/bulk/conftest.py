@@ -1,12 +1,18 @@
 """A server of one list, with what CAKE's documents disagree on and what may happen meanwhile."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
 import anyio
 import attrs
+import httpx
 import pytest
+from starlette.responses import Response
 
-from aiocake.bulk import Pager
+from aiocake import Client, RetryPolicy, Throttle, bulk
+from aiocake.bulk import Call, Pager
+from aiocake.sandbox import Sandbox
+from aiocake.sandbox._state import RecordedRequest
 
 
 @attrs.frozen
@@ -119,5 +125,82 @@ def make_server() -> Callable[..., Server]:
     def make(rows: int | Iterable[int], **dialect: object) -> Server:
         ids = range(1, rows + 1) if isinstance(rows, int) else rows
         return Server(rows=list(ids), **dialect)
+
+    return make
+
+
+class Ledgers:
+    """A sandbox whose answers get lost where a test says so, and clients of it."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self.sandbox = sandbox or Sandbox(invoices=0)
+        self.state = self.sandbox.state
+        self._lost: list[tuple[Callable[[RecordedRequest], bool], bool]] = []
+        self.state.on_request.append(self._before)
+        self.state.on_answer.append(self._after)
+
+    def client(self, **settings: object) -> Client:
+        """A client that does not retry."""
+        given: dict[str, object] = {
+            "transport": httpx.ASGITransport(app=self.sandbox.app),
+            "retry": RetryPolicy(attempts=1),
+            "throttle": Throttle(concurrency=4),
+        }
+        return Client("x.example", "SANDBOX-KEY", **(given | settings))  # type: ignore[arg-type] # they are what they are
+
+    def lose(self, which: Callable[[RecordedRequest], bool], *, done: bool) -> None:
+        """Lose the answer of the first request of a kind, carried out or not."""
+        self._lost.append((which, done))
+
+    @property
+    def writes(self) -> list[RecordedRequest]:
+        """The requests that were to change something."""
+        return [each for each in self.state.requests if each.operation not in _READS]
+
+    def periods(self) -> list[tuple[int, str, str]]:
+        """Affiliate and period of each invoice that is not void and was made by a test."""
+        return sorted(
+            (each.affiliate_id or 0, each.start_date.isoformat(), each.end_date.isoformat())
+            for each in self.state.invoices.values()
+            if each.invoice_status != "void" and each.start_date.year == 2030
+        )
+
+    def affiliates(self, count: int) -> list[int]:
+        """Some affiliates that there are."""
+        return list(self.state.affiliates)[:count]
+
+    def _take(self, request: RecordedRequest, *, done: bool) -> bool:
+        for each in self._lost:
+            if each[1] is done and each[0](request):
+                self._lost.remove(each)
+                return True
+        return False
+
+    def _before(self, request: RecordedRequest) -> Response | None:
+        return Response("gone", 502) if self._take(request, done=False) else None
+
+    def _after(self, request: RecordedRequest, _: Response) -> Response | None:
+        return Response("gone", 502) if self._take(request, done=True) else None
+
+
+_READS = {"invoices", "billing_cycles", "payment_methods", "currencies"}
+
+
+@pytest.fixture
+def ledgers() -> type[Ledgers]:
+    return Ledgers
+
+
+@pytest.fixture
+def january() -> Callable[[Client, int], Call[object]]:
+    """Makes calls that create an affiliate's invoice of January."""
+
+    def make(cake: Client, affiliate_id: int) -> Call[object]:
+        return bulk.call(
+            cake.invoices.create,
+            affiliate_id=affiliate_id,
+            start_date=date(2030, 1, 1),
+            end_date=date(2030, 1, 31),
+        )
 
     return make

@@ -177,7 +177,7 @@ async def resume(  # noqa: PLR0913 - all by name
             State.FAILED,
             without=frozenset(each.place for each in doubts),
         )
-        source: Source = rest if plan.whole else Then(rest, plan)
+        source: Source = rest if calls is None or plan.whole else Then(rest, plan)
         await _carry_out(run, source, settle, doubts)
     return run.summary(taken=plan.taken, whole=plan.whole)
 

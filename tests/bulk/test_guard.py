@@ -1,0 +1,176 @@
+# ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
+"""No create for whose partner and time there is an invoice, or may be one."""
+
+from datetime import date
+
+import anyio
+import pytest
+
+from aiocake import Client, ConsistencyError, NotSent, bulk
+from aiocake.bulk import Call, Failed, Skipped
+from aiocake.sandbox import Dialect, Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+def create(cake: Client, affiliate: int, start: date, end: date, memo: str = "x") -> Call[object]:
+    return bulk.call(
+        cake.invoices.create, affiliate_id=affiliate, start_date=start, end_date=end, memo=memo
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sent"),
+    [
+        ((2030, 1, 1), (2030, 1, 31), False),
+        ((2030, 1, 31), (2030, 2, 28), False),
+        ((2029, 12, 1), (2030, 1, 1), False),
+        ((2030, 1, 10), (2030, 1, 10), False),
+        ((2029, 1, 1), (2031, 1, 1), False),
+        ((2030, 2, 1), (2030, 2, 28), True),
+        ((2029, 12, 1), (2029, 12, 31), True),
+    ],
+)
+async def test_an_overlapping_period_keeps_a_create_back(
+    ledgers, january, start: tuple[int, int, int], end: tuple[int, int, int], *, sent: bool
+) -> None:
+    books = ledgers()
+    (affiliate,) = books.affiliates(1)
+    async with books.client() as cake:
+        there = await january(cake, affiliate).send()
+        call = create(cake, affiliate, date(*start), date(*end))
+        summary = await bulk.each([call], journal=None)
+    assert summary.done == sent
+    if not sent:
+        assert summary.problems == (Skipped(0, call, (there.invoice_id,)),)
+
+
+async def test_a_void_invoice_and_another_partners_keep_nothing_back(ledgers, january) -> None:
+    books = ledgers()
+    one, other = books.affiliates(2)
+    async with books.client() as cake:
+        there = await january(cake, one).send()
+        await cake.invoices.update(there.invoice_id, invoice_status="void")
+        assert (await bulk.each([january(cake, one)], journal=None)).done == 1
+        assert (await bulk.each([january(cake, other)], journal=None)).done == 1
+
+
+async def test_creates_of_one_run_keep_each_other_back(ledgers, january) -> None:
+    books = ledgers()
+    (affiliate,) = books.affiliates(1)
+    async with books.client() as cake:
+        calls = [
+            january(cake, affiliate),
+            create(cake, affiliate, date(2030, 1, 15), date(2030, 2, 14)),
+            create(cake, affiliate, date(2030, 2, 1), date(2030, 2, 28)),
+            create(cake, affiliate, date(2030, 2, 1), date(2030, 2, 28), memo="y"),
+        ]
+        summary = await bulk.each(calls, journal=None)
+        assert (summary.done, summary.skipped) == (2, 2)
+        assert [each.index for each in summary.problems] == [1, 3]
+        assert len(books.periods()) == 2
+        # A list of the partner was asked for once; what the run itself made is known.
+        reads = [each for each in books.state.requests if each.operation == "invoices"]
+        assert [each.arguments.get("affiliate_id") for each in reads] == [None, str(affiliate)]
+        assert not any({"start_date", "end_date"} & set(each.arguments) for each in reads)
+
+
+async def test_many_partners_are_looked_up_at_once_and_few_by_themselves(ledgers, january) -> None:
+    books = ledgers(Sandbox(invoices=300))
+    everybody = list(books.state.affiliates)
+    assert len(everybody) > 4
+    async with books.client() as cake:
+        summary = await bulk.each([january(cake, n) for n in everybody], journal=None)
+        assert summary.done == len(everybody)
+        reads = [each for each in books.state.requests if each.operation == "invoices"]
+        assert [each.arguments.get("affiliate_id") for each in reads] == [None, None]
+        books.state.requests.clear()
+        summary = await bulk.each((january(cake, n) for n in everybody), journal=None)
+        assert summary.skipped == len(everybody)
+        reads = [each for each in books.state.requests if each.operation == "invoices"]
+        assert {each.arguments.get("affiliate_id") for each in reads} == set(map(str, everybody))
+
+
+async def test_overlapping_creates_go_one_after_the_other_and_others_side_by_side(
+    ledgers, january
+) -> None:
+    books = ledgers()
+    one, other = books.affiliates(2)
+    both, most = anyio.Event(), {one: 0, other: 0}
+    now = {one: 0, other: 0}
+
+    async def coming(request) -> None:
+        if request.operation == "invoice":
+            number = int(request.arguments["affiliate_id"])
+            now[number] += 1
+            most[number] = max(most[number], now[number])
+            if all(now.values()):
+                both.set()
+            await both.wait()
+
+    async def going(request, _: object) -> None:
+        if request.operation == "invoice":
+            now[int(request.arguments["affiliate_id"])] -= 1
+
+    books.state.on_request.append(coming)
+    books.state.on_answer.append(going)
+    async with books.client() as cake:
+        calls = [january(cake, one), january(cake, one), january(cake, other)]
+        summary = await bulk.each(calls, journal=None, on_existing="create", allow_repeats=True)
+    assert summary.done == 3
+    assert most == {one: 1, other: 1}
+
+
+@pytest.mark.parametrize("name", ["no-affiliate-filter", "newer-pages", "first-row-1-cap-7"])
+async def test_the_guard_works_with_each_kind_of_list(ledgers, january, name: str) -> None:
+    dialect = Dialect.all()[name]
+    books = ledgers(Sandbox(invoices=60, dialect=dialect))
+    numbers = books.affiliates(3)
+    async with books.client() as cake:
+        if dialect.invoice_fields == "payout":
+            books.state.invoices.clear()
+        assert (await bulk.each((january(cake, n) for n in numbers), journal=None)).done == 3
+        summary = await bulk.each((january(cake, n) for n in numbers), journal=None)
+    assert summary.done == 0
+    assert len(books.periods()) == 3
+    if dialect.invoice_fields == "payout":  # it shows no periods, so it cannot be told
+        for each in summary.problems:
+            assert isinstance(each, Failed)
+            assert isinstance(each.error, ConsistencyError)
+            assert "on_existing='create'" in str(each.error)
+    else:
+        assert summary.skipped == 3
+
+
+async def test_a_list_that_cannot_be_read_sends_nothing(ledgers, january) -> None:
+    books = ledgers()
+    (affiliate,) = books.affiliates(1)
+    books.lose(lambda request: request.operation == "invoices", done=False)
+    books.lose(lambda request: request.operation == "invoices", done=False)
+    async with books.client() as cake:
+        summary = await bulk.each([january(cake, affiliate)], journal=None)
+    assert (summary.failed, summary.done) == (1, 0)
+    assert books.writes == []
+
+
+async def test_nothing_overlapping_is_sent_while_the_fate_of_a_create_is_unknown(
+    ledgers, january
+) -> None:
+    books = ledgers()
+    one, other = books.affiliates(2)
+    books.lose(lambda request: request.operation == "invoice", done=True)
+    async with books.client() as cake:
+        calls = [
+            january(cake, one),
+            create(cake, one, date(2030, 1, 31), date(2030, 2, 10)),
+            create(cake, one, date(2030, 3, 1), date(2030, 3, 31)),
+            january(cake, other),
+        ]
+        summary = await bulk.each(calls, journal=None, limit=1, settle=0, on_existing="create")
+    # The lost one is found in the end; what was kept back meanwhile is not sent by itself.
+    assert (summary.done, summary.failed, summary.unknown) == (3, 1, 0)
+    (problem,) = summary.problems
+    assert problem.index == 1
+    assert isinstance(problem.error, NotSent)
+    assert "in doubt" in str(problem.error)
+    assert len(books.periods()) == 3

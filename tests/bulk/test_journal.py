@@ -1,0 +1,343 @@
+# ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
+"""The journal: what it holds, what it refuses, and how a run goes on from it."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+import httpx
+import pytest
+
+from aiocake import Client, JournalError, bulk
+from aiocake.bulk import Call, Done, Stop
+from aiocake.bulk._file import network_filesystem
+from aiocake.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+async def test_it_holds_the_plan_each_intent_and_each_outcome_and_not_the_key(
+    ledgers, january, tmp_path: Path
+) -> None:
+    books, path = ledgers(), tmp_path / "run.db"
+    one, other = books.affiliates(2)
+    async with books.client() as cake:
+        calls = [
+            january(cake, one),
+            january(cake, other),
+            bulk.call(cake.invoices.update, 9, memo="x"),
+        ]
+        summary = await bulk.each(calls, journal=path, limit=1)
+        assert (summary.done, summary.failed) == (2, 1)
+        assert [
+            Call.from_json(str(row[0]), cake) for row in rows(path, "SELECT call FROM calls")
+        ] == calls
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert b"SANDBOX-KEY" not in path.read_bytes()
+    assert os.listdir(tmp_path) == ["run.db"]  # noqa: PTH208 - a list
+    assert rows(path, "SELECT state FROM calls ORDER BY place") == [
+        ("done",),
+        ("done",),
+        ("failed",),
+    ]
+    log = rows(path, "SELECT place, what, intent IS NOT NULL FROM log ORDER BY entry")
+    assert log == [
+        (0, "sending", 1), (0, "done", 1), (1, "sending", 1), (1, "done", 1),
+        (2, "sending", 1), (2, "failed", 1),
+    ]  # fmt: skip
+    details = [
+        json.loads(str(row[0])) for row in rows(path, "SELECT detail FROM calls ORDER BY place")
+    ]
+    assert details[0]["result"]["affiliate_id"] == str(one)
+    assert details[2]["error"] == "NotFound"
+    ((domain,),) = rows(path, "SELECT value FROM meta WHERE name = 'domain'")
+    assert domain == "x.example"
+    ((user, host, pid, ended, stopped),) = rows(
+        path, "SELECT user, host, pid, ended_at, stopped FROM runs"
+    )
+    assert (pid, stopped) == (os.getpid(), None)
+    assert user
+    assert host
+    assert ended
+
+
+async def test_an_intent_is_on_the_disk_before_its_request_leaves(
+    ledgers, january, tmp_path: Path
+) -> None:
+    books, path = ledgers(), tmp_path / "run.db"
+    seen: list[tuple[object, ...]] = []
+
+    def look(request) -> None:
+        if request.operation == "invoice":
+            # As a crash would leave it: the journal itself is locked.
+            for name in ("run.db", "run.db-wal"):
+                shutil.copy(tmp_path / name, tmp_path / f"copy-{name}")
+            seen.extend(
+                rows(tmp_path / "copy-run.db", "SELECT state, before FROM calls WHERE place = 0")
+            )
+
+    books.state.on_request.append(look)
+    async with books.client() as cake:
+        await bulk.each([january(cake, books.affiliates(1)[0])], journal=path)
+    assert seen == [("sending", "[]")]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_list_is_written_down_as_a_whole_and_all_else_as_it_is_taken(
+    ledgers, tmp_path: Path, *, listed: bool
+) -> None:
+    books, path = ledgers(Sandbox(invoices=200)), tmp_path / "run.db"
+    books.state.on_request.append(lambda _: books.state.api_keys.clear())
+    async with books.client() as cake:
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in books.state.invoices]
+        plan = calls if listed else iter(calls)
+        summary = await bulk.each(plan, journal=path, limit=2)
+        assert summary.whole is listed
+        ((count,),) = rows(path, "SELECT count(*) FROM calls")
+        assert count == 200 if listed else count < 100
+        assert summary.unsent == count - summary.failed
+        books.state.api_keys.add("SANDBOX-KEY")
+        books.state.on_request.pop()
+        if listed:
+            summary = await bulk.resume(path, cake, limit=1)
+            assert (summary.done, summary.complete) == (200, True)
+        else:
+            summary = await bulk.resume(path, cake, limit=1)
+            assert (summary.done, summary.whole, summary.complete) == (count, False, False)
+            summary = await bulk.resume(path, cake, calls=iter(calls), limit=1)
+            assert (summary.done, summary.whole, summary.complete) == (200, True, True)
+    sent = [each.arguments["invoice_id"] for each in books.writes][-200:]
+    assert sent == sorted(sent)
+
+
+async def test_a_resumed_run_takes_the_same_plan_only(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        calls = [
+            bulk.call(cake.invoices.update, n, memo="x") for n in list(books.state.invoices)[:5]
+        ]
+        await bulk.each(calls, journal=path)
+        other = bulk.call(cake.invoices.update, calls[1].arguments["invoice_id"], memo="y")
+        mark = bulk.call(cake.affiliate_bills.mark_received, 3, invoiced_amount=1)
+        books.state.requests.clear()
+        for plan, message in (
+            ([calls[0], other], "call 1 of the plan .*: invoices.update with memo$"),
+            ([*calls[:2], calls[4]], "call 2 .*: invoices.update with invoice_id .* in place of"),
+            ([mark], "call 0 .*: affiliate_bills.mark_received in place of invoices.update"),
+            (calls[:3], "more calls than the plan, which ends at 3"),
+            ([*calls, mark], "more calls than the journal, whose plan ends at 5"),
+            ([], "more calls than the plan, which ends at 0"),
+        ):
+            with pytest.raises(JournalError, match=message):
+                await bulk.resume(path, cake, calls=plan)
+        assert books.state.requests == []
+        assert (await bulk.resume(path, cake, calls=calls)).complete
+
+
+async def test_what_failed_is_sent_again_and_what_is_done_is_not(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        numbers = [*list(books.state.invoices)[:3], 999]
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
+        assert (await bulk.each(calls, journal=path)).failed == 1
+        books.state.requests.clear()
+        ends: list[object] = []
+        summary = await bulk.resume(path, cake, on_outcome=ends.append)
+        assert (summary.done, summary.failed) == (3, 1)
+        assert [each.index for each in ends] == [3]
+        assert len(books.state.requests) == 1
+        books.state.invoices[999] = attrs.evolve(books.state.invoices[numbers[0]], invoice_id=999)
+        assert (await bulk.resume(path, cake)).complete
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_run_that_was_killed_goes_on(
+    ledgers, january, tmp_path: Path, *, done: bool
+) -> None:
+    """The disk as it is in the moment in which a create is on its way."""
+    books, killed = ledgers(), tmp_path / "killed.db"
+    numbers = books.affiliates(4)
+
+    def kill(request, _: object = None) -> None:
+        if (
+            request.operation == "invoice"
+            and len(books.periods()) == 1 + done
+            and not killed.exists()
+        ):
+            for end in ("", "-wal"):
+                shutil.copy(tmp_path / f"run.db{end}", tmp_path / f"killed.db{end}")
+            if not done:
+                raise ConnectionAbortedError
+
+    (books.state.on_answer if done else books.state.on_request).append(kill)
+    async with books.client() as cake:
+        await bulk.each(
+            [january(cake, n) for n in numbers],
+            journal=tmp_path / "run.db",
+            limit=1,
+            stop_after=Stop(unknown=1),
+            settle=0,
+        )
+        for number in [n for n, each in books.state.invoices.items()][1 + done :]:
+            del books.state.invoices[number]  # as if it had been killed then
+        ends: list[object] = []
+        summary = await bulk.resume(killed, cake, settle=0, on_outcome=ends.append)
+        assert summary.complete
+        assert len(books.periods()) == 4
+        assert len({each[0] for each in books.periods()}) == 4
+        found = [each for each in ends if isinstance(each, Done) and each.found is not None]
+        assert len(found) == done
+        assert rows(killed, "SELECT DISTINCT state FROM calls") == [("done",)]
+
+
+async def test_a_second_run_on_the_same_journal_is_refused(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    refused: list[JournalError] = []
+
+    async def meanwhile(_: object) -> None:
+        if not refused:
+            for attempt in (bulk.each([], journal=path), bulk.resume(path, cake)):
+                with pytest.raises(JournalError) as caught:
+                    await attempt
+                refused.append(caught.value)
+            with (
+                closing(sqlite3.connect(path, timeout=0)) as other,
+                pytest.raises(sqlite3.OperationalError, match="locked"),
+            ):
+                other.execute("SELECT * FROM calls")
+
+    books.state.on_request.append(meanwhile)
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, memo="x")
+        assert (await bulk.each([call], journal=path)).complete
+    assert "is there already" in str(refused[0])
+    assert "is in use by a run that is alive" in str(refused[1])
+
+
+def _foreign(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER)")
+
+
+def _newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def _damaged(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:-100] = os.urandom(len(data) - 4096 - 100)
+    path.write_bytes(data)
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(b"not a database, but long enough" * 100), "cannot be used"),
+        (lambda path: (path.unlink(), _foreign(path)), "is no journal of aiocake"),
+        (_newer, "is of schema 99"),
+        (_damaged, "damaged|malformed|cannot be used"),
+        (_cut, "damaged|malformed|cannot be used"),
+        (lambda path: path.unlink(), "is no file"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+    ],
+    ids=["no database", "foreign", "newer", "damaged", "cut", "missing", "empty"],
+)
+async def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(
+    ledgers, tmp_path: Path, spoil, message: str
+) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in books.state.invoices]
+        await bulk.each(calls, journal=path)
+        spoil(path)
+        before = path.read_bytes() if path.exists() else None
+        books.state.requests.clear()
+        with pytest.raises(JournalError, match=message):
+            await bulk.resume(path, cake)
+        if before:
+            with pytest.raises(JournalError, match="is there already"):
+                await bulk.each(calls, journal=path)
+        assert (path.read_bytes() if path.exists() else None) == before
+    assert books.state.requests == []
+
+
+async def test_a_journal_of_another_instance_is_refused(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        await bulk.each([bulk.call(cake.invoices.update, 4821, memo="x")], journal=path)
+    transport = httpx.ASGITransport(app=books.sandbox.app)
+    async with Client("y.example", "SANDBOX-KEY", transport=transport) as other:
+        with pytest.raises(JournalError, match=r"is of x\.example, not of y\.example"):
+            await bulk.resume(path, other)
+
+
+async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "none" / "run.db", tmp_path):
+        with pytest.raises(JournalError, match=r"cannot be made|is there already"):
+            await bulk.each([], journal=path)
+
+
+def test_a_network_drive_is_known_by_its_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/vda / ext4 rw 0 0\n"
+        "server:/home /home nfs4 rw 0 0\n"
+        "/dev/vdb /home/local ext4 rw 0 0\n"
+        "//nas/x /mnt/with\\040blank cifs rw 0 0\n"
+    )
+    for path, kind in (
+        ("/home/me/run.db", "nfs4"),
+        ("/home/local/run.db", None),
+        ("/homes/run.db", None),
+        ("/mnt/with blank/run.db", "cifs"),
+        ("/run.db", None),
+    ):
+        assert network_filesystem(Path(path), mounts) == kind
+    assert network_filesystem(tmp_path / "run.db", tmp_path / "none") is None
+
+
+FULL = """
+import anyio, httpx, resource, sys
+from aiocake import Client, JournalError, bulk
+from aiocake.sandbox import Sandbox
+
+async def main(path):
+    sandbox = Sandbox(invoices=3000)
+    transport = httpx.ASGITransport(sandbox.app)
+    async with Client("x.example", "SANDBOX-KEY", transport=transport) as cake:
+        calls = (bulk.call(cake.invoices.update, n, memo="m" * 200) for n in sandbox.state.invoices)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            await bulk.each(calls, journal=path)
+        except JournalError as error:
+            print(len(sandbox.state.requests), error)
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+def test_a_full_disk_stops_before_sending_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    ended = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True
+    )
+    sent, _, message = ended.stdout.partition(" ")
+    assert message.startswith("the journal cannot be used: ")
+    begun = rows(path, "SELECT count(DISTINCT place) FROM log WHERE what = 'sending'")[0][0]
+    assert 0 < int(sent) <= int(str(begun)) < 3000
