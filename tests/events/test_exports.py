@@ -79,8 +79,7 @@ async def test_one_that_is_dropped(stage) -> None:
 
 async def test_one_that_is_never_begun(stage) -> None:
     async with stage.client(stage.export()) as cake:
-        async with stage.june(cake):
-            pass
+        await stage.june(cake).aclose()
     assert stage.told == []
 
 
