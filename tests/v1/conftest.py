@@ -41,20 +41,20 @@ class Tampered(httpx.AsyncBaseTransport):
         )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def connect() -> Callable[..., Client]:
     """Makes clients of a sandbox, in process; or of another transport, for scripted answers."""
 
     def build(sandbox: Sandbox | None = None, **settings: object) -> Client:
-        given: dict[str, object] = {"retry": AT_ONCE}
+        given: dict[str, object] = {"api_key": KEY, "retry": AT_ONCE}
         if sandbox is not None:
             given["transport"] = httpx.ASGITransport(app=sandbox.app)
-        return Client("x.example", KEY, **(given | settings))  # type: ignore[arg-type] # they are what they are
+        return Client("x.example", **(given | settings))  # type: ignore[arg-type] # they are what they are
 
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tamper() -> type[Tampered]:
     return Tampered
 
