@@ -9,11 +9,13 @@ import threading
 import weakref
 
 import anyio
+import anyio.to_thread
 import pytest
 import trio
+import trio.testing
 
 from aiocake import _tasks
-from aiocake._tasks import JobCancelled, start
+from aiocake._tasks import JobCancelled, clock, start
 
 pytestmark = pytest.mark.anyio
 
@@ -322,6 +324,26 @@ def test_trio_in_guest_mode_leaves_asyncio_tasks_to_asyncio() -> None:
         return inside[0], outside
 
     assert asyncio.run(main()) == (1, 2)
+
+
+async def test_the_clock_is_the_loops_and_is_read_from_anywhere() -> None:
+    now = clock()
+    before = anyio.current_time()
+    assert before <= now() <= anyio.current_time()
+    elsewhere = await anyio.to_thread.run_sync(now)
+    assert before <= elsewhere <= anyio.current_time()
+
+
+async def _now(clocks: list[float]) -> None:
+    clocks.append(clock()())
+
+
+def test_the_clock_of_simulated_time_is_simulated() -> None:
+    clocks: list[float] = []
+    mock = trio.testing.MockClock()
+    mock.jump(7)
+    trio.run(_now, clocks, clock=mock)
+    assert clocks == [7.0]
 
 
 def test_asyncio_needs_neither_trio_nor_sniffio() -> None:

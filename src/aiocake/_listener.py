@@ -6,8 +6,9 @@ The log is for what somebody may have to act on or will ask about; what every ca
 
 import inspect
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from aiocake._tasks import clock
 from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
     CallEnded,
@@ -18,6 +19,9 @@ from aiocake.events import (
     ReferencesDropped,
     RetryScheduled,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Listener"]
 
@@ -40,7 +44,7 @@ class Listener:
         ConfigurationError: It is no plain function.
     """
 
-    __slots__ = ("_on_event", "listens")
+    __slots__ = ("_clock", "_on_event", "listens")
 
     def __init__(self, on_event: OnEvent | None) -> None:
         given: object = on_event
@@ -49,6 +53,13 @@ class Listener:
             raise ConfigurationError(message)
         self._on_event = on_event
         self.listens = on_event is not None
+        self._clock: Callable[[], float] | None = None
+
+    def now(self) -> float:
+        """The time, on the clock of the first event loop that asks: a client has one."""
+        if self._clock is None:
+            self._clock = clock()
+        return self._clock()
 
     def tell(self, event: Event) -> None:
         """Log an event, if it is of that kind, and pass it on."""

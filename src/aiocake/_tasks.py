@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Job", "JobCancelled", "start"]
+__all__ = ["Job", "JobCancelled", "clock", "start"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,18 @@ T = TypeVar("T")
 def start(coroutine: Coroutine[Any, Any, T]) -> "Job[T]":
     """Run ``coroutine`` in a native task of its own and return its :class:`Job` at once."""
     return Job(coroutine)
+
+
+def clock() -> Callable[[], float]:
+    """The clock of the event loop that runs here, as ``anyio.current_time`` has it.
+
+    It can be read from anywhere, and takes a fifth of the time: anyio looks for the loop first.
+    """
+    if _in_trio():
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        return trio.lowlevel.current_clock().current_time
+    return asyncio.get_running_loop().time
 
 
 class JobCancelled(Exception):

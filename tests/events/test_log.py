@@ -2,7 +2,6 @@
 # ruff: noqa: SIM117 - the client outlives what is in it: that is another block
 """What is logged: little, at levels that mean something, and never the key or what is written."""
 
-import logging
 import subprocess
 import sys
 from contextlib import suppress
@@ -122,8 +121,11 @@ async def test_no_key_and_no_payload_in_any_line_or_event(stage, caplog) -> None
 
 
 def test_without_any_logging_set_up_nothing_is_printed() -> None:
-    code = "import logging, aiocake; logging.getLogger('aiocake').warning('printed')"
+    code = (
+        "import logging, aiocake\n"
+        "log = logging.getLogger('aiocake')\n"
+        "log.warning('printed')\n"
+        "assert [type(each) for each in log.handlers] == [logging.NullHandler]\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
-    handlers = logging.getLogger("aiocake").handlers
-    assert [type(each) for each in handlers] == [logging.NullHandler]

@@ -4,6 +4,7 @@
 import gc
 import gzip
 from contextlib import aclosing
+from typing import Any
 
 import attrs
 import pytest
@@ -19,6 +20,7 @@ from aiocake.errors import (
     RequestRejected,
 )
 from aiocake.transport._body import LARGEST_BODY
+from aiocake.transport._edge import Departure
 from aiocake.values import Effect
 
 pytestmark = pytest.mark.anyio
@@ -377,3 +379,22 @@ async def test_nothing_is_left_behind(lab) -> None:
     await transport.aclose()
     del transport
     gc.collect()  # a socket that was not closed would be an error here
+
+
+async def test_no_more_is_traced_than_tells_what_was_sent(lab, monkeypatch) -> None:
+    """Each step that httpcore2 traces costs CPU, and most of them come behind the request."""
+    steps: list[str] = []
+    trace = Departure.trace
+
+    async def noted(self: Departure, name: str, info: Any) -> None:  # noqa: ANN401 - httpcore2's own
+        steps.append(name)
+        await trace(self, name, info)
+
+    monkeypatch.setattr(Departure, "trace", noted)
+    async with aclosing(lab.transport(lab.obedient())) as transport:
+        for _ in range(2):
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
+            assert done.sent
+    sent = ["http11.send_request_headers.started", "http11.send_request_headers.complete"]
+    opened = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
+    assert steps == [*opened, *sent, *sent]

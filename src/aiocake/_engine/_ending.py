@@ -3,8 +3,6 @@
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from aiocake._listener import Listener
 from aiocake.errors import CakeError, Outcome
 from aiocake.events import CallEnded
@@ -33,7 +31,8 @@ class Ending:
         self._error: str | None = None
         self._attempts = 0
         self.outcome: Outcome | None = None if intent is None else Outcome.NOT_DONE
-        self._began = anyio.current_time()
+        # The log does not say how long a call took.
+        self._began = listener.now() if listener.listens else 0.0
 
     def count(self, attempts: int) -> None:
         """So many attempts were begun."""
@@ -61,7 +60,7 @@ class Ending:
 
     def tell(self, *, cancelled: bool) -> None:
         """Tell it."""
-        took = anyio.current_time() - self._began
+        took = self._listener.now() - self._began if self._listener.listens else 0.0
         self._listener.tell(
             CallEnded(
                 self._operation,

@@ -305,8 +305,7 @@ class View:
     ) -> T:
         payloads = self.engine.settings.payloads
         value = codec.decode(operation, arguments, response, repeated=repeated, payloads=payloads)
-        dropped = codec.dropped(response)
-        if dropped:
+        if b"&#" in response.body and (dropped := codec.dropped(response)):
             self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
         return value
 

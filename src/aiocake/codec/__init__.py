@@ -73,9 +73,8 @@ def dropped(response: Response) -> int:
     Args:
         response: A success.
     """
-    body = response.body
-    if b"&#" not in body or format_of(body) is not Format.XML:
+    if format_of(response.body) is not Format.XML:
         return 0
     references = ReferenceFilter()
-    references.feed(body)
+    references.feed(response.body)
     return references.dropped

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import anyio
 import attrs
 
 from aiocake._listener import Listener
@@ -89,7 +88,8 @@ class Attempts:
         within = plan.queue
         if within is None and call.allowance is not None:
             within = plan.total  # no deadline around it all
-        slot = await self._turn(call, within)
+        turn = self._gate.turn(export=plan.export, within=within, again=call.attempts > 0)
+        slot = await (self._watched(call, turn) if self._listener.listens else turn)
         if slot is None:
             return Attempt(call.no_turn(NotSent("nothing was sent: no turn in the queue")))
         try:
@@ -102,17 +102,15 @@ class Attempts:
                 self._gate.release(slot)
         return self._judged(call, outcome)
 
-    async def _turn(self, call: Call, within: float | None) -> int | None:
-        """A slot, or None: no turn in time. A wait for it is told."""
-        gate, queued, slot, began = self._gate, self._gate.queued, None, 0.0
-        if self._listener.listens:
-            began = anyio.current_time()
+    async def _watched(self, call: Call, turn: Awaitable[int | None]) -> int | None:
+        """The same turn; a wait for it is told."""
+        queued, began, slot = self._gate.queued, self._listener.now(), None
         try:
-            slot = await gate.turn(export=call.plan.export, within=within, again=call.attempts > 0)
+            slot = await turn
         finally:
             # Whoever passes at once leaves no other task the time to queue.
-            if self._listener.listens and (slot is None or gate.queued != queued):
-                waited = anyio.current_time() - began
+            if slot is None or self._gate.queued != queued:
+                waited = self._listener.now() - began
                 self._listener.tell(Waited(call.request.operation, waited, slot is not None))
         return slot
 
@@ -150,7 +148,7 @@ class Attempts:
     def _tell_end(self, call: Call, error: str | None) -> None:
         if not self._listener.listens:
             return
-        took = anyio.current_time() - call.began
+        took = self._listener.now() - call.began
         sent = call.departure.sent
         self._listener.tell(
             AttemptEnded(call.request.operation, call.attempts, took, call.status, error, sent)

@@ -33,8 +33,11 @@ class Departure:
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
         if name == _STARTED:
-            if info["request"].method != b"CONNECT":
+            request = info["request"]
+            if request.method != b"CONNECT":
                 self.sent = True
+                # This step goes on telling how it ends; no later one has anything to tell.
+                request.extensions.pop("trace", None)
         elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
             # Refused before it was written; h11's exception and httpcore2's have one name.
             self.sent = False

@@ -1,0 +1,44 @@
+# ruff: noqa: ANN001 - the stage comes from a conftest, whose types cannot be imported
+"""The benchmark of what events cost compares what it says."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def tracing() -> ModuleType:
+    file = Path(__file__).parents[2] / "benchmarks" / "tracing.py"
+    spec = importlib.util.spec_from_file_location("tracing", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_copy_with_cuts_tells_nothing(tracing, cut) -> None:
+    told: list[object] = []
+    with tracing.package(tracing.CUTS if cut else {}) as get:
+        package = get("aiocake")
+        async with tracing.client(package, on_event=told.append) as cake:
+            await cake.invoices.page()
+            await cake.invoices.update(1, invoice_status="approved")
+        async with tracing.connects(get)(told.append) as cake:
+            await cake.invoices.page()
+    assert [type(event).__name__ for event in told] == (
+        [] if cut else ["AttemptEnded", "CallEnded"] * 3
+    )
+
+
+async def test_a_cut_that_does_not_fit_is_an_error(tracing) -> None:
+    with (
+        pytest.raises(RuntimeError, match="has changed"),
+        tracing.package({"_engine/_engine.py": (("no such text", "", 1),)}),
+    ):
+        raise AssertionError
