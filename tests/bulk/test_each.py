@@ -304,3 +304,13 @@ async def test_a_create_whose_partner_has_one_is_skipped_raised_or_sent(ledgers,
         summary = await bulk.each(calls, journal=None, on_existing="create")
         assert summary.done == 2
     assert len(books.periods()) == 4
+
+
+async def test_only_the_first_problems_are_kept(ledgers) -> None:
+    sandbox = Sandbox()
+    async with ledgers(sandbox).client() as cake:
+        calls = (bulk.call(cake.invoices.update, n, memo="x") for n in range(10_000, 11_100))
+        summary = await bulk.each(calls, journal=None, stop_after=None, limit=1)
+    assert summary.failed == 1100
+    assert [each.index for each in summary.problems] == list(range(1000))
+    assert "problems=<1000>" in repr(summary)

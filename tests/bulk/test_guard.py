@@ -6,11 +6,14 @@ from datetime import date
 import anyio
 import pytest
 
-from aiocake import Client, ConsistencyError, NotSent, bulk
+from aiocake import Client, ConsistencyError, ListChanged, NotSent, bulk
 from aiocake.bulk import Call, Failed, Skipped
 from aiocake.sandbox import Dialect, Sandbox
 
 pytestmark = pytest.mark.anyio
+
+
+FEBRUARY = date(2030, 2, 1), date(2030, 2, 28)
 
 
 def create(cake: Client, affiliate: int, start: date, end: date, memo: str = "x") -> Call[object]:
@@ -174,3 +177,35 @@ async def test_nothing_overlapping_is_sent_while_the_fate_of_a_create_is_unknown
     assert isinstance(problem.error, NotSent)
     assert "in doubt" in str(problem.error)
     assert len(books.periods()) == 3
+
+
+async def test_a_list_that_does_not_hold_still_sends_nothing(ledgers, january) -> None:
+    books = ledgers(Sandbox(invoices=3000, dialect=Dialect(row_cap=7)))
+    (affiliate,) = books.affiliates(1)
+    theirs = [n for n, each in books.state.invoices.items() if each.affiliate_id == affiliate]
+
+    def shrink(request, _: object) -> None:
+        if request.operation == "invoices" and theirs:
+            del books.state.invoices[theirs.pop()]
+
+    books.state.on_answer.append(shrink)
+    async with books.client() as cake:
+        summary = await bulk.each(iter([january(cake, affiliate)]), journal=None)
+    assert summary.failed == 1
+    assert isinstance(summary.problems[0].error, ListChanged)
+    assert books.writes == []
+
+
+async def test_partners_of_long_ago_are_forgotten_and_looked_up_again(
+    ledgers, january, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiocake.bulk._guard._MOST_OWNERS", 1)
+    books = ledgers()
+    one, other = books.affiliates(2)
+    async with books.client() as cake:
+        calls = [january(cake, one), january(cake, other), create(cake, one, *FEBRUARY)]
+        summary = await bulk.each(iter(calls), journal=None, limit=1)
+    assert summary.done == 3
+    reads = [each for each in books.state.requests if each.operation == "invoices"]
+    asked = [each.arguments["affiliate_id"] for each in reads]
+    assert asked == [str(one), str(other), str(one)]

@@ -10,13 +10,15 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import attrs
 import httpx
 import pytest
 
 from aiocake import Client, JournalError, bulk
-from aiocake.bulk import Call, Done, Stop
+from aiocake.bulk import Call, Done, Journal, Stop
 from aiocake.bulk._file import network_filesystem
+from aiocake.bulk.journal import State
 from aiocake.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +74,56 @@ async def test_it_holds_the_plan_each_intent_and_each_outcome_and_not_the_key(
     assert ended
 
 
+async def test_what_was_kept_back_and_an_empty_plan_are_written_down(
+    ledgers, january, tmp_path: Path
+) -> None:
+    books = ledgers()
+    (number,) = books.affiliates(1)
+    async with books.client() as cake:
+        there = await january(cake, number).send()
+        summary = await bulk.each([january(cake, number)], journal=tmp_path / "run.db")
+        assert summary.skipped == 1
+        summary = await bulk.resume(tmp_path / "run.db", cake)
+        assert (summary.skipped, summary.complete) == (1, True)
+        (tmp_path / "none.db").touch()  # as a process that is killed at once leaves it
+        assert (await bulk.each(iter(()), journal=tmp_path / "none.db")).complete
+        assert (await bulk.resume(tmp_path / "none.db", cake)).complete
+    ((detail,),) = rows(tmp_path / "run.db", "SELECT detail FROM calls")
+    assert json.loads(str(detail)) == {"existing": [there.invoice_id]}
+    assert (tmp_path / "none.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_it_can_be_read(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        numbers = list(range(900, 1600))
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
+        await bulk.each(calls, journal=path)
+        await bulk.resume(path, cake, stop_after=None)
+    async with await Journal.open(path) as journal:
+        assert await journal.domain() == "x.example"
+        assert await journal.is_whole()
+        assert await journal.counts() == {State.FAILED: 700}
+        assert await journal.size() == 700
+        first, second = await journal.sessions()
+        assert first.stopped == "20 calls that failed, NotFound the last"
+        assert second.stopped is None
+        assert (first.pid, first.host) == (os.getpid(), second.host)
+        assert first.started_at < str(first.ended_at) <= second.started_at
+        entries = await journal.entries()
+        entries += await journal.entries(State.FAILED, after=entries[-1].place)
+        assert [entry.place for entry in entries] == list(range(700))
+        assert all(entry.intent for entry in entries)
+        assert await journal.entries(State.DONE, State.UNKNOWN) == []
+        with pytest.raises(JournalError, match="in use"):
+            await Journal.open(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE calls")
+    async with await Journal.open(path) as journal:
+        with pytest.raises(JournalError, match="cannot be used"):
+            await journal.entries()
+
+
 async def test_an_intent_is_on_the_disk_before_its_request_leaves(
     ledgers, january, tmp_path: Path
 ) -> None:
@@ -91,6 +143,34 @@ async def test_an_intent_is_on_the_disk_before_its_request_leaves(
     async with books.client() as cake:
         await bulk.each([january(cake, books.affiliates(1)[0])], journal=path)
     assert seen == [("sending", "[]")]
+
+
+async def test_a_call_that_is_cancelled_while_its_intent_is_written_is_not_sent(
+    ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    reached, flush = anyio.Event(), Journal.flush
+
+    async def never(journal: Journal) -> None:
+        if ((await journal.entries())[-1:] or [None])[0]:
+            reached.set()
+            await anyio.sleep_forever()
+        await flush(journal)
+
+    async with books.client() as cake, anyio.create_task_group() as tasks:
+        call = bulk.call(cake.invoices.update, 4821, memo="x")
+
+        async def run() -> None:
+            await bulk.each([call], journal=path)
+
+        monkeypatch.setattr(Journal, "flush", never)
+        tasks.start_soon(run)
+        await reached.wait()
+        monkeypatch.setattr(Journal, "flush", flush)
+        tasks.cancel_scope.cancel()
+    assert books.state.requests == []
+    assert rows(path, "SELECT state FROM calls") == [("planned",)]
+    assert rows(path, "SELECT stopped FROM runs") == [("it was broken off",)]
 
 
 @pytest.mark.parametrize("listed", [True, False])

@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio.testing
 
-from aiocake import Client, Period, bulk
+from aiocake import Client, Period, RetryPolicy, bulk
 from aiocake.bulk import Call, Done, Unknown
 from aiocake.sandbox import Dialect, Sandbox
 
@@ -247,3 +247,27 @@ async def test_a_stopped_run_looks_and_sends_nothing_again(ledgers, january) -> 
     # The first create was carried out, the others were not; the update may have been.
     assert (summary.done, summary.unknown, summary.unsent) == (1, 1, 2)
     assert len(books.writes) == 4
+
+
+async def test_an_update_of_what_cannot_be_read_stays_unknown(ledgers) -> None:
+    books = ledgers(Sandbox())
+    books.lose(lost("update_invoice"), done=False)
+    books.lose(lost("invoices"), done=False)
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+        summary = await bulk.each([call], journal=None)
+    assert summary.unknown == 1
+    assert summary.problems[0].reason.startswith("could not be looked at (ServerError)")
+    assert len(books.writes) == 1
+
+
+async def test_a_key_that_is_refused_behind_a_lost_answer_stops_the_run(ledgers) -> None:
+    books = ledgers(Sandbox())
+    books.lose(lost("update_invoice"), done=True)
+    books.state.on_answer.insert(0, lambda *_: books.state.api_keys.clear())
+    async with books.client(retry=RetryPolicy(attempts=2, base=1e-6)) as cake:
+        numbers = list(books.state.invoices)[:20]
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
+        summary = await bulk.each(calls, journal=None, limit=1)
+    assert (summary.unknown, summary.unsent) == (1, 19)
+    assert str(summary.stopped).startswith("the key was refused")

@@ -89,25 +89,21 @@ async def each(  # noqa: PLR0913 - all by name
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
-            domain, executor = "", None
-        elif isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-            executor = first.executor
-            domain = plan.domain = executor.domain
-        else:
+            return await _nothing(journal)
+        if not isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise ArgumentError(Problem("calls[0]", "must be made by bulk.call"))
-        book = None if journal is None else await Journal.create(journal, domain)
-        run = Run(rules, executor, book)
+        plan.domain = first.executor.domain
+        book = None if journal is None else await Journal.create(journal, plan.domain)
+        run = Run(rules, first.executor, book)
         async with _written(run):
             plan.journal = book
             source: Source = plan
-            if first is None or isinstance(calls, Collection):
+            if isinstance(calls, Collection):
                 await _take_all(plan)
                 run.total = plan.taken
-            if isinstance(calls, Collection):
                 source = Given(calls)
                 await _look_ahead(run, calls)
-            if first is not None:
-                await _carry_out(run, source, settle)
+            await _carry_out(run, source, settle)
         return run.summary(taken=plan.taken, whole=plan.whole)
 
 
@@ -180,6 +176,18 @@ async def resume(  # noqa: PLR0913 - all by name
         source: Source = rest if calls is None or plan.whole else Then(rest, plan)
         await _carry_out(run, source, settle, doubts)
     return run.summary(taken=plan.taken, whole=plan.whole)
+
+
+async def _nothing(journal: str | PathLike[str] | None) -> Summary:
+    """What becomes of an empty plan: an end that is written down."""
+    if journal is not None:
+        async with await Journal.create(journal, "") as book:
+            book.whole()
+            book.stopped(None)
+            await book.flush()
+    return Summary(
+        done=0, failed=0, unknown=0, skipped=0, unsent=0, whole=True, stopped=None, problems=()
+    )
 
 
 async def _carry_out(

@@ -34,7 +34,8 @@ _TABLES: Final = (
         place INTEGER PRIMARY KEY, digest BLOB NOT NULL, call TEXT NOT NULL,
         state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT
     )""",
-    "CREATE VIEW standing AS SELECT place, call, state, before, detail FROM calls ORDER BY place",
+    """CREATE VIEW standing AS
+        SELECT place, call, state, intent, before, detail FROM calls ORDER BY place""",
     # All that ever happened to each call, in order.
     """CREATE TABLE log (
         entry INTEGER PRIMARY KEY, place INTEGER NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL,

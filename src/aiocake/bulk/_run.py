@@ -78,18 +78,18 @@ class Run:
 
     Args:
         rules: What it is told to do.
-        executor: Of the client; None of an empty plan.
+        executor: Of the client.
         journal: Where it is written down; None for nowhere.
     """
 
     def __init__(
         self,
         rules: Rules,
-        executor: Executor | None,
+        executor: Executor,
         journal: Journal | None,
     ) -> None:
         self.rules = rules
-        self._executor = executor
+        self.executor = executor
         self.journal = journal
         self.guard = Guard()
         #: How many calls have ended in which state.
@@ -105,14 +105,6 @@ class Run:
         self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
         self._ready: deque[Item] = deque()
         self._taking = anyio.Lock()
-
-    @property
-    def executor(self) -> Executor:
-        """What carries the calls out."""
-        if self._executor is None:
-            message = "an empty plan needs none"
-            raise RuntimeError(message)
-        return self._executor
 
     async def send(self, source: Source) -> None:
         """Send what a source gives, side by side, until it ends or the run is stopped.

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,7 +21,7 @@ import attrs
 from aiocake.bulk._file import create, now, open_existing
 from aiocake.bulk._writer import Value, Writer
 
-__all__ = ["Entry", "Journal", "State"]
+__all__ = ["Entry", "Journal", "Session", "State"]
 
 U = TypeVar("U", str, str | None)
 
@@ -44,6 +45,7 @@ class Entry:
         place: Its place in the plan, from 0.
         call: Operation and arguments, as JSON.
         state: How it stands.
+        intent: The id of its last intent; None where it was never going to be sent.
         before: Of a create: the ids of what was there before it was sent; None when unknown.
         detail: What it ended in, as JSON; None before.
     """
@@ -51,12 +53,36 @@ class Entry:
     place: int
     call: str
     state: State
+    intent: str | None
     before: tuple[int, ...] | None
     detail: str | None
 
 
+@attrs.frozen
+class Session:
+    """One time that somebody worked on a plan.
+
+    Attributes:
+        started_at: When it began, in UTC.
+        ended_at: When it ended; None where it was killed, or goes on.
+        stopped: Why it ended before its end; None where it did not.
+        user: Whose process it was.
+        host: On which machine.
+        pid: The process.
+        version: Of aiocake.
+    """
+
+    started_at: str
+    ended_at: str | None
+    stopped: str | None
+    user: str
+    host: str
+    pid: int
+    version: str
+
+
 class Journal:
-    """A journal that is open. Made by :meth:`create` and :meth:`open`."""
+    """A journal that is open; ``async with`` closes it. Made by :meth:`create` and :meth:`open`."""
 
     def __init__(self, writer: Writer, run: int) -> None:
         self._writer = writer
@@ -150,9 +176,39 @@ class Journal:
         """Whether the plan was taken to its end."""
         return bool(await self._writer.read("SELECT 1 FROM meta WHERE name = 'whole'"))
 
-    async def rows(self, query: str) -> list[tuple[Value, ...]]:
-        """What a query gives."""
-        return await self._writer.read(query)
+    async def domain(self) -> str:
+        """The instance that the run is of; empty for an empty plan."""
+        ((name,),) = await self._writer.read("SELECT value FROM meta WHERE name = 'domain'")
+        return str(name)
+
+    async def sessions(self) -> list[Session]:
+        """Who worked on it, where and when, in order."""
+        rows = await self._writer.read(
+            "SELECT started_at, ended_at, stopped, user, host, pid, aiocake FROM runs ORDER BY run"
+        )
+        return [
+            Session(
+                str(started),
+                None if ended is None else str(ended),
+                None if stopped is None else str(stopped),
+                str(user),
+                str(host),
+                int(str(pid)),
+                str(version),
+            )
+            for started, ended, stopped, user, host, pid, version in rows
+        ]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         """Close it, and let the lock go."""
@@ -171,10 +227,11 @@ class Journal:
 
 
 def _entry(row: tuple[Value, ...]) -> Entry:
-    place, call, state, before, detail = row
+    place, call, state, intent, before, detail = row
     ids = None if before is None else tuple(int(each) for each in json.loads(str(before)))
     text = None if detail is None else str(detail)
-    return Entry(int(str(place)), str(call), State(str(state)), ids, text)
+    known = None if intent is None else str(intent)
+    return Entry(int(str(place)), str(call), State(str(state)), known, ids, text)
 
 
 async def _opened(
