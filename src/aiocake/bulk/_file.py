@@ -17,7 +17,7 @@ from typing import Final
 
 from aiocake.errors import JournalError
 
-__all__ = ["create", "network_filesystem", "now", "open_existing"]
+__all__ = ["create", "network_filesystem", "now", "open_existing", "written"]
 
 #: "CAKE" in ASCII.
 _APPLICATION: Final = 0x43414B45
@@ -70,6 +70,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def written(text: str) -> str:
+    """A text as the file can hold it: what is no Unicode (half of a pair) is spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
     """Make a new journal, readable by its owner alone.
 
@@ -87,9 +92,9 @@ def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        if path.stat().st_size:
-            message = f"{path} is there already: resume it, or give another name"
-            raise JournalError(message) from None
+        # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
+        if path.stat().st_size and not _rollback(path).exists():
+            raise _taken(path) from None
         path.chmod(0o600)
     except OSError as error:
         message = f"{path} cannot be made: {error.strerror}"
@@ -97,6 +102,8 @@ def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
     connection = _connect(path)
     try:
         connection.execute("BEGIN EXCLUSIVE")
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise _taken(path)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_SCHEMA}")
         for table in _TABLES:
@@ -107,9 +114,12 @@ def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
         run = _begin(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
-        raise _unusable(path, error) from None
+        raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
+    except JournalError:
+        connection.close()
+        raise
     return connection, run
 
 
@@ -131,8 +141,7 @@ def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, i
         message = f"{path} is no file"
         raise JournalError(message)
     if not path.stat().st_size:
-        message = f"{path} is empty: the run had not begun"
-        raise JournalError(message)
+        raise _empty(path)
     _refuse_network(path)
     connection = _connect(path)
     try:
@@ -143,6 +152,8 @@ def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, i
             connection.execute("BEGIN IMMEDIATE")
             run = _begin(connection)
             connection.execute("COMMIT")
+            # The run may have been killed when its journal was made, and this was not yet set.
+            connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from None
@@ -167,6 +178,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _identify(connection: sqlite3.Connection, path: Path) -> None:
+    if not _pragma(connection, "page_count"):
+        raise _empty(path)
     connection.execute("BEGIN IMMEDIATE")  # takes the lock, and keeps it
     connection.execute("COMMIT")
     if _pragma(connection, "application_id") != _APPLICATION:
@@ -195,7 +208,13 @@ def _pragma(connection: sqlite3.Connection, name: str) -> object:
 
 
 def _begin(connection: sqlite3.Connection) -> int:
-    who = (now(), _user(), platform.node(), os.getpid(), metadata.version("aiocake"))
+    who = (
+        now(),
+        written(_user()),
+        written(platform.node()),
+        os.getpid(),
+        metadata.version("aiocake"),
+    )
     cursor = connection.execute(
         "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)", who
     )
@@ -207,6 +226,23 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as containers have it
         return str(os.getuid())
+
+
+def _rollback(path: Path) -> Path:
+    """Where SQLite keeps what undoes a transaction (https://www.sqlite.org/tempfiles.html)."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def _taken(path: Path) -> JournalError:
+    return JournalError(f"{path} is there already: resume it, or give another name")
+
+
+def _empty(path: Path) -> JournalError:
+    return JournalError(f"{path} is empty: the run had not begun")
+
+
+def _is_foreign(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode == sqlite3.SQLITE_NOTADB
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> JournalError:

@@ -103,7 +103,8 @@ class Writer:
             if self.error is None:
                 try:
                     await anyio.to_thread.run_sync(self._write, group.statements, limiter=self._one)
-                except (sqlite3.Error, OSError) as error:
+                # Whatever it is: a group that never counts as written would be waited for forever.
+                except Exception as error:  # noqa: BLE001
                     self.error = JournalError(_reason(error))
             group.written.set()
 

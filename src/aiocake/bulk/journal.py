@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from aiocake.bulk._file import create, now, open_existing
+from aiocake.bulk._file import create, now, open_existing, written
 from aiocake.bulk._writer import Value, Writer
 
 __all__ = ["Entry", "Journal", "Session", "State"]
@@ -138,8 +138,9 @@ class Journal:
 
     def stopped(self, reason: str | None) -> None:
         """The run has ended."""
+        text = None if reason is None else written(reason)
         self._writer.add(
-            "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), reason, self._run
+            "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
 
     async def flush(self) -> None:
