@@ -1,9 +1,11 @@
 """The command's parts put together, and how each run ends."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 from typer.main import get_command
@@ -60,36 +62,37 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     _prepare_output()
+    command = get_command(app)
     try:
-        result = get_command(app).main(
-            args=list(arguments), prog_name="aiocake", standalone_mode=False
-        )
+        with command.make_context("aiocake", list(arguments)) as context:
+            command.invoke(context)
         sys.stdout.flush()
+    except typer.Exit as ended:
+        return ended.exit_code
     except BrokenPipeError:
         silence_output()
         return 0
-    except SystemExit as error:
-        # Typer ends the process on a closed pipe.
-        if isinstance(error.__context__, BrokenPipeError):
-            silence_output()
-            return 0
-        raise
     except KeyboardInterrupt:
-        return INTERRUPTED
-    except typer.Abort:
         typer.echo("aiocake: interrupted", err=True)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
         return _usage(error) or say(error)
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _prepare_output() -> None:
     """Write what is asked for in UTF-8, and nothing that cannot be encoded ends a run."""
+    # They are None when they were closed before this process began.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _usage(error: Exception) -> int | None:
@@ -98,7 +101,7 @@ def _usage(error: Exception) -> int | None:
     text = getattr(error, "format_message", None)
     if text is None:
         return None
-    context = getattr(error, "ctx", None)
-    path = context.command_path if isinstance(context, typer.Context) else "aiocake"
-    typer.echo(f"aiocake: {escaped(text())} (see {path} --help)", err=True)
+    path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
+    said = " ".join(text().split()).rstrip(".")
+    typer.echo(f"aiocake: {escaped(said)} (see {path} --help)", err=True)
     return USAGE

@@ -1,23 +1,17 @@
 """``aiocake bills``: export, mark-received, mark-paid."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
 import typer
 
-from aiocake import ANY, BillingCycleName, Client, Period
+from aiocake import ANY, AffiliateBill, BillingCycleName, Client, Period
 from aiocake.cli import _parse as parse
-from aiocake.cli._connection import (
-    ApiKeyOption,
-    Connection,
-    DomainOption,
-    KeyFileOption,
-    YesOption,
-)
-from aiocake.cli._output import FormatOption, OutOption, Output
-from aiocake.cli._progress import bar
+from aiocake.cli._progress import Advance
 from aiocake.cli._records import BILL, MARKED
+from aiocake.cli._session import Session, changes, reading, writing
 
 __all__ = ["app"]
 
@@ -36,7 +30,9 @@ EraseNotes = Annotated[bool, typer.Option("--erase-notes", help="Erase the store
 
 
 @app.command()
-def export(  # noqa: PLR0913 - options
+@reading
+def export(
+    session: Session,
     *,
     period: Annotated[
         Period,
@@ -56,33 +52,30 @@ def export(  # noqa: PLR0913 - options
     payment_type_id: Annotated[
         int | None, typer.Option(help="Only of this payment type.", show_default=False)
     ] = None,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Write the bills of a billing period."""
-    output = Output(form, out)
 
-    async def work(client: Client) -> None:
+    async def work(
+        client: Client, write: Callable[[AffiliateBill], object], advance: Advance
+    ) -> None:
         found = client.affiliate_bills.export(
             billing_cycle=BillingCycleName(billing_cycle),
             period=period,
             paid_only=paid_only,
             payment_type_id=ANY if payment_type_id is None else payment_type_id,
         )
-        with output.records(BILL) as records, bar("bills", hidden=output.on_terminal) as advance:
-            async with found as bills:
-                async for bill in bills:
-                    records.write(bill)
-                    advance(1, None)
+        async with found as bills:
+            async for bill in bills:
+                write(bill)
+                advance(1, None)
 
-    Connection.of(domain, key_file, api_key).run(work)
+    session.read(BILL, "bills", work)
 
 
 @app.command()
+@writing
 def mark_received(  # noqa: PLR0913 - options
+    session: Session,
     bill_id: BillId,
     *,
     invoiced_amount: Annotated[
@@ -104,33 +97,34 @@ def mark_received(  # noqa: PLR0913 - options
     ] = False,
     erase_invoice_number: EraseInvoiceNumber = False,
     erase_notes: EraseNotes = False,
-    yes: YesOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Note that an affiliate's own invoice for a bill has come."""
     new_date = parse.or_erased("date-invoice-received", received, erase=erase_received)
     new_number = parse.or_erased("invoice-number", invoice_number, erase=erase_invoice_number)
     new_notes = parse.or_erased("notes", notes, erase=erase_notes)
-    connection = Connection.of(domain, key_file, api_key)
-    connection.ask(f"Mark bill {bill_id} as received, {invoiced_amount:f}", yes=yes)
-    marked = connection.run(
+    details = changes(
+        invoiced_amount=invoiced_amount,
+        date_invoice_received=new_date,
+        invoice_number=new_number,
+        notes=new_notes,
+    )
+    session.write(
+        MARKED,
+        f"Mark bill {bill_id} as received{details}",
         lambda client: client.affiliate_bills.mark_received(
             bill_id,
             invoiced_amount=invoiced_amount,
             date_invoice_received=new_date,
             invoice_number=new_number,
             notes=new_notes,
-        )
+        ),
     )
-    Output(form, out).record(MARKED, marked)
 
 
 @app.command()
+@writing
 def mark_paid(  # noqa: PLR0913 - options
+    session: Session,
     bill_id: BillId,
     *,
     payment_date: Annotated[date, parse.day_option("--payment-date", "When it was paid.")],
@@ -147,29 +141,29 @@ def mark_paid(  # noqa: PLR0913 - options
         bool, typer.Option("--erase-verification-code", help="Erase the stored code.")
     ] = False,
     erase_notes: EraseNotes = False,
-    yes: YesOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Note that a bill was paid."""
+    new_type = parse.or_skip(payment_type_id)
     new_number = parse.or_erased("invoice-number", invoice_number, erase=erase_invoice_number)
     new_code = parse.or_erased(
         "verification-code", verification_code, erase=erase_verification_code
     )
     new_notes = parse.or_erased("notes", notes, erase=erase_notes)
-    connection = Connection.of(domain, key_file, api_key)
-    connection.ask(f"Mark bill {bill_id} as paid on {payment_date}", yes=yes)
-    marked = connection.run(
+    details = changes(
+        payment_type_id=new_type,
+        invoice_number=new_number,
+        verification_code=new_code,
+        notes=new_notes,
+    )
+    session.write(
+        MARKED,
+        f"Mark bill {bill_id} as paid on {payment_date}{details}",
         lambda client: client.affiliate_bills.mark_paid(
             bill_id,
             payment_date=payment_date,
-            payment_type_id=parse.or_skip(payment_type_id),
+            payment_type_id=new_type,
             invoice_number=new_number,
             verification_code=new_code,
             notes=new_notes,
-        )
+        ),
     )
-    Output(form, out).record(MARKED, marked)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from getpass import getpass
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -11,13 +11,12 @@ import anyio
 import attrs
 import typer
 
-from aiocake import Client, ConfigurationError
+from aiocake import Client, ConfigurationError, Ledger, NotSent
 from aiocake.cli._errors import INTERRUPTED
-from aiocake.cli._text import escaped
-from aiocake.errors import Outcome
-from aiocake.events import CallEnded, Event
+from aiocake.cli._terminal import asked_for_key, confirm, is_terminal
+from aiocake.cli._writes import GRACE, Rehearsal, Writes
 
-__all__ = ["ApiKeyOption", "Connection", "DomainOption", "KeyFileOption", "YesOption"]
+__all__ = ["ApiKeyOption", "Connection", "DomainOption", "KeyFileOption"]
 
 T = TypeVar("T")
 
@@ -53,19 +52,10 @@ ApiKeyOption = Annotated[
         rich_help_panel="Connection",
     ),
 ]
-YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="Do not ask first, as it is done on a terminal.")
-]
 
 # As Client.from_env() reads CAKE_READ_ONLY.
 _OFF: Final = frozenset({"", "0", "false", "no"})
 _ON: Final = frozenset({"1", "true", "yes"})
-
-_FATES: Final = {
-    Outcome.DONE: "done",
-    Outcome.NOT_DONE: "not done",
-    Outcome.UNKNOWN: "unknown whether it was done",
-}
 
 
 @attrs.frozen
@@ -75,10 +65,12 @@ class Connection:
     Attributes:
         domain: The instance's host, or a URL.
         key: The API key.
+        writes: What became of each write.
     """
 
     domain: str
     key: str = attrs.field(repr=False)
+    writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
     def of(cls, domain: str | None, key_file: Path | None, api_key: str | None) -> "Connection":
@@ -92,22 +84,22 @@ class Connection:
             raise ConfigurationError(message)
         return cls(domain, _key(key_file, api_key))
 
-    def ask(self, what: str, *, yes: bool) -> None:
-        """On a terminal, have a write confirmed.
+    def confirm(self, what: str, work: Callable[[Client], Awaitable[object]]) -> None:
+        """On a terminal, have a write confirmed, once it is known that it could be sent.
 
         Args:
             what: What is going to be written.
-            yes: It is confirmed already.
+            work: The write.
 
         Raises:
+            CakeError: It cannot be sent; nothing was asked.
             typer.Exit: It was not confirmed.
         """
-        if yes or not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             return
-        typer.echo(f"{escaped(f'{what}, at {self.domain}')}? [y/N] ", nl=False, err=True)
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            typer.echo("aiocake: nothing was sent", err=True)
-            raise typer.Exit(1)
+        with suppress(NotSent):  # what the rehearsal ends in
+            self._run(work, Rehearsal())
+        confirm(f"{what}, at {self.domain}")
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client.
@@ -116,23 +108,27 @@ class Connection:
             CakeError: As the client does.
             typer.Exit: It was interrupted.
         """
-        fates: list[str] = []
 
-        def note(event: Event) -> None:
-            if isinstance(event, CallEnded) and event.outcome is not None:
-                fates.append(f"; {event.operation}: {_FATES[event.outcome]}")
-
-        async def with_client() -> T:
-            async with Client(
-                self.domain, self.key, read_only=_read_only(), on_event=note
-            ) as client:
+        async def watched(client: Client) -> T:
+            with self.writes.explained(client.aclose):
                 return await work(client)
 
         try:
-            return anyio.run(with_client)
+            return self._run(watched, self.writes)
         except KeyboardInterrupt:
-            typer.echo(f"aiocake: interrupted{''.join(fates)}", err=True)
+            typer.echo(f"aiocake: interrupted{self.writes}", err=True)
             raise typer.Exit(INTERRUPTED) from None
+
+    def _run(self, work: Callable[[Client], Awaitable[T]], ledger: Ledger) -> T:
+        read_only = _read_only()
+
+        async def with_client() -> T:
+            async with Client(
+                self.domain, self.key, read_only=read_only, ledger=ledger, grace=GRACE
+            ) as client:
+                return await work(client)
+
+        return anyio.run(with_client)
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str:
@@ -150,8 +146,8 @@ def _key(key_file: Path | None, api_key: str | None) -> str:
         return environment["CAKE_API_KEY"]
     if environment.get("CAKE_API_KEY_FILE"):
         return _read(Path(environment["CAKE_API_KEY_FILE"]), "CAKE_API_KEY_FILE")
-    if sys.stdin.isatty():
-        return _asked()
+    if is_terminal(sys.stdin):
+        return asked_for_key()
     message = "no API key: set CAKE_API_KEY or CAKE_API_KEY_FILE, or give --key-file"
     raise ConfigurationError(message)
 
@@ -162,14 +158,6 @@ def _read(file: Path, name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         message = f"{name} cannot be read: {reason}"
-        raise ConfigurationError(message) from None
-
-
-def _asked() -> str:
-    try:
-        return getpass("CAKE API key: ", stream=sys.stderr).strip()
-    except EOFError:
-        message = "no API key was given"
         raise ConfigurationError(message) from None
 
 

@@ -16,7 +16,6 @@ from rich.text import Text
 from aiocake import ERASE, Client, Invoice, Period
 from aiocake.cli._progress import bar
 from aiocake.cli._text import escaped
-from aiocake.sandbox import Sandbox, serve
 
 __all__ = ["demo"]
 
@@ -34,6 +33,8 @@ Group = tuple[str, str, str]
 
 def demo() -> None:
     """Show it all: a sandbox, its 20,000 invoices, one paid, and a bill marked."""
+    from aiocake.sandbox import Sandbox, serve  # noqa: PLC0415 - no other command waits for it
+
     show = _Show()
     show.line(f"A CAKE is started on this machine, with {_INVOICES:,} invoices.")
     with serve(Sandbox(invoices=_INVOICES, api_key=_KEY, latency=_LATENCY)) as url:
@@ -135,8 +136,6 @@ async def _mark_one(client: Client, show: _Show) -> None:
 async def _stored(client: Client) -> str:
     """What the instance holds of the bill now."""
     async with client.affiliate_bills.export(billing_cycle="monthly", period=_JUNE) as bills:
-        async for bill in bills:
-            if bill.bill_id == _BILL:
-                names = ("invoice_number", "invoiced_amount", "date_invoice_received", "notes")
-                return ", ".join(f"{name} {bill.extra.get(name) or 'none'}" for name in names)
-    return "it is not there any more"
+        (stored,) = [bill.extra async for bill in bills if bill.bill_id == _BILL]
+    names = ("invoice_number", "invoiced_amount", "date_invoice_received", "notes")
+    return ", ".join(f"{name} {stored.get(name) or 'none'}" for name in names)

@@ -43,7 +43,7 @@ _MEANINGS: Final = {
     4: "not found",
     5: "refused",
     6: "not sent",
-    7: "it is unknown whether this was done",
+    7: "unknown whether this was done, look before you send it again",
     8: "an answer that cannot be used",
 }
 
@@ -63,7 +63,7 @@ def say(error: BaseException) -> int:
     meaning = _MEANINGS.get(code)
     text = f"{meaning}: {error}" if meaning else str(error) or type(error).__name__
     if isinstance(error, OutcomeUnknown):
-        text += f" ({error.intent.operation}, {error.intent.id})"
+        text += f" ({error.intent.id})"
     typer.echo(f"aiocake: {escaped(text)}", err=True)
     return code
 

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from aiocake.cli._table import Table
+from aiocake.cli._table import Table, shown
 from aiocake.cli._text import escaped_json, spreadsheet_text
 
 __all__ = ["Fields", "Format", "Kind", "Writer", "writer"]
@@ -73,15 +73,11 @@ def writer(form: Format, kind: Kind[T], *, width: int | None) -> Writer[T]:
         kind: The kind of record.
         width: The columns of the terminal, for tables; None for none.
     """
-    match form:
-        case Format.TABLE:
-            return _Table(kind, width)
-        case Format.CSV:
-            return _Csv(kind)
-        case Format.JSONL:
-            return _JsonLines(kind)
-        case Format.JSON:
-            return _JsonLines(kind) if kind.one else _JsonArray(kind)
+    if form is Format.TABLE:
+        return _Table(kind, width)
+    if form is Format.CSV:
+        return _Csv(kind)
+    return _JsonLines(kind) if form is Format.JSONL or kind.one else _JsonArray(kind)
 
 
 class _Table(Generic[T]):
@@ -92,7 +88,8 @@ class _Table(Generic[T]):
     def row(self, record: T) -> str:
         fields = self._kind.short(record)
         if self._kind.one:
-            return "".join(map(self._table.row, fields.items()))
+            # As texts: a column of amounts is lined up at its right, a single one is not.
+            return "".join(self._table.row((name, shown(fields[name]))) for name in fields)
         return self._table.row([fields[name] for name in self._kind.shown])
 
     def end(self) -> str:
@@ -150,17 +147,11 @@ def _json(fields: Fields) -> str:
     return escaped_json(json.dumps(fields, ensure_ascii=False, default=_as_text))
 
 
-def _as_text(value: object) -> object:
-    match value:
-        case Decimal():
-            # A number would be a float to most programs that read it, and lose digits.
-            return format(value, "f")
-        case date():
-            return value.isoformat()
-        case Mapping():
-            return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - json goes through it
-        case _:
-            return str(value)
+def _as_text(value: object) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    # An amount. As a number it would be a float to most programs that read it, and lose digits.
+    return format(value, "f")
 
 
 def _cell(value: object) -> str:

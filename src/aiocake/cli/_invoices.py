@@ -1,5 +1,6 @@
 """``aiocake invoices``: list, get, create, update."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Annotated
 
@@ -7,16 +8,9 @@ import typer
 
 from aiocake import Client, Invoice, InvoiceStatus, Period
 from aiocake.cli import _parse as parse
-from aiocake.cli._connection import (
-    ApiKeyOption,
-    Connection,
-    DomainOption,
-    KeyFileOption,
-    YesOption,
-)
-from aiocake.cli._output import FormatOption, OutOption, Output
-from aiocake.cli._progress import bar
+from aiocake.cli._progress import Advance
 from aiocake.cli._records import CREATED, INVOICE, UPDATED
+from aiocake.cli._session import Session, changes, reading, writing
 from aiocake.values import SKIP, Skip
 
 __all__ = ["app"]
@@ -32,7 +26,9 @@ Memo = Annotated[str | None, typer.Option("--memo", help="A note.", show_default
 
 
 @app.command("list")
+@reading
 def list_(  # noqa: PLR0913 - options
+    session: Session,
     *,
     affiliate_id: Annotated[int | None, typer.Option(help="Only of this affiliate.")] = None,
     advertiser_id: Annotated[int | None, typer.Option(help="Only of this advertiser.")] = None,
@@ -52,16 +48,10 @@ def list_(  # noqa: PLR0913 - options
         date | None, parse.day_option("--end-date", "In place of --period; included.")
     ] = None,
     row_limit: Annotated[int, typer.Option(help="Rows of one page.")] = 100,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """List invoices: all that match, or an error."""
-    output = Output(form, out)
 
-    async def work(client: Client) -> None:
+    async def work(client: Client, write: Callable[[Invoice], object], advance: Advance) -> None:
         found = client.invoices.find(
             affiliate_id=parse.or_skip(affiliate_id),
             advertiser_id=parse.or_skip(advertiser_id),
@@ -71,37 +61,26 @@ def list_(  # noqa: PLR0913 - options
             end_date=parse.or_skip(end_date),
             row_limit=row_limit,
         )
-        with output.records(INVOICE) as records, bar("invoices", hidden=output.on_terminal) as move:
-            async with found.pages() as pages:
-                async for page in pages:
-                    for invoice in page.items:
-                        records.write(invoice)
-                    move(len(page.items), page.total_rows)
+        async with found.pages() as pages:
+            async for page in pages:
+                for invoice in page.items:
+                    write(invoice)
+                advance(len(page.items), page.total_rows)
 
-    Connection.of(domain, key_file, api_key).run(work)
+    session.read(INVOICE, "invoices", work)
 
 
 @app.command()
-def get(  # noqa: PLR0913 - options
-    invoice_id: InvoiceId,
-    *,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
-) -> None:
+@reading
+def get(session: Session, invoice_id: InvoiceId) -> None:
     """Show one invoice."""
-
-    async def work(client: Client) -> Invoice:
-        return await client.invoices.get(invoice_id)
-
-    invoice = Connection.of(domain, key_file, api_key).run(work)
-    Output(form, out).record(INVOICE, invoice)
+    session.show(INVOICE, lambda client: client.invoices.get(invoice_id))
 
 
 @app.command()
-def create(  # noqa: PLR0913 - options
+@writing
+def create(
+    session: Session,
     *,
     affiliate_id: Annotated[int, typer.Option(help="Whom it pays.", show_default=False)],
     start_date: Annotated[date, parse.day_option("--start-date", "The first day of its period.")],
@@ -109,30 +88,23 @@ def create(  # noqa: PLR0913 - options
         date, parse.day_option("--end-date", "The last day of its period, included.")
     ],
     memo: Memo = None,
-    yes: YesOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Create an invoice. Doing it twice makes two."""
-    connection = Connection.of(domain, key_file, api_key)
-    what = f"Create an invoice for affiliate {affiliate_id}, {start_date} to {end_date}"
-    connection.ask(what, yes=yes)
-    created = connection.run(
+    new_memo = parse.or_skip(memo)
+    session.write(
+        CREATED,
+        f"Create an invoice for affiliate {affiliate_id}, {start_date} to {end_date}"
+        f"{changes(memo=new_memo)}",
         lambda client: client.invoices.create(
-            affiliate_id=affiliate_id,
-            start_date=start_date,
-            end_date=end_date,
-            memo=parse.or_skip(memo),
-        )
+            affiliate_id=affiliate_id, start_date=start_date, end_date=end_date, memo=new_memo
+        ),
     )
-    Output(form, out).record(CREATED, created)
 
 
 @app.command()
-def update(  # noqa: PLR0913 - options
+@writing
+def update(
+    session: Session,
     invoice_id: InvoiceId,
     *,
     status: Status = None,
@@ -146,27 +118,17 @@ def update(  # noqa: PLR0913 - options
             show_default=False,
         ),
     ] = None,
-    yes: YesOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    domain: DomainOption = None,
-    key_file: KeyFileOption = None,
-    api_key: ApiKeyOption = None,
 ) -> None:
     """Set an invoice's status, note or time of payment."""
-    connection = Connection.of(domain, key_file, api_key)
-    new = {"status": status, "memo": memo, "paid at": paid_at}
-    changes = ", ".join(f"{name} {value}" for name, value in new.items() if value is not None)
-    connection.ask(f"Update invoice {invoice_id}: {changes or 'nothing'}", yes=yes)
-    updated = connection.run(
+    new_status = _status(status)
+    new_memo, new_time = parse.or_skip(memo), parse.or_skip(paid_at)
+    session.write(
+        UPDATED,
+        f"Update invoice {invoice_id}{changes(status=new_status, memo=new_memo, paid_at=new_time)}",
         lambda client: client.invoices.update(
-            invoice_id,
-            invoice_status=_status(status),
-            memo=parse.or_skip(memo),
-            paid_at=parse.or_skip(paid_at),
-        )
+            invoice_id, invoice_status=new_status, memo=new_memo, paid_at=new_time
+        ),
     )
-    Output(form, out).record(UPDATED, updated)
 
 
 def _status(text: str | None) -> InvoiceStatus | Skip:

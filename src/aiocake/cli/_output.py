@@ -1,23 +1,28 @@
 """Where records go: the standard output, or a file that is there whole or not at all."""
 
+import os
 import secrets
 import shutil
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final, Literal, TextIO, TypeVar
 
 import attrs
 import typer
 
 from aiocake.cli._formats import Format, Kind, writer
+from aiocake.cli._terminal import is_terminal
 
-__all__ = ["FormatOption", "OutOption", "Output", "Records"]
+__all__ = ["FormatOption", "OutOption", "Output", "OutputError"]
 
 T = TypeVar("T")
 
 _BY_SUFFIX: Final = {f".{form}": form for form in Format}
+#: Opening these would begin to write over what is in the file behind them.
+_STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
 
 FormatOption = Annotated[
     Format | None,
@@ -26,6 +31,7 @@ FormatOption = Annotated[
         "-f",
         help="How to write it; by default what the name of --out ends in, else a table.",
         show_default=False,
+        rich_help_panel="Output",
     ),
 ]
 OutOption = Annotated[
@@ -36,15 +42,14 @@ OutOption = Annotated[
         help="Write to this file, which changes only once all of it is there.",
         show_default=False,
         dir_okay=False,
+        writable=True,
+        rich_help_panel="Output",
     ),
 ]
 
 
-@attrs.frozen
-class Records(Generic[T]):
-    """Takes records one by one."""
-
-    write: Callable[[T], object]
+class OutputError(Exception):
+    """What was asked for cannot be written."""
 
 
 @attrs.frozen
@@ -59,28 +64,43 @@ class Output:
     chosen: Format | None
     file: Path | None
 
+    @classmethod
+    def of(cls, chosen: Format | None, file: Path | None) -> "Output":
+        """The output that the options describe."""
+        return cls(chosen, None if str(file) in _STANDARD_OUTPUT else file)
+
     @property
     def on_terminal(self) -> bool:
         """Whether records go to a terminal."""
-        return self.file is None and sys.stdout.isatty()
+        return self.file is None and is_terminal(sys.stdout)
 
     @contextmanager
-    def records(self, kind: Kind[T]) -> Generator[Records[T]]:
+    def records(self, kind: Kind[T]) -> Generator[Callable[[T], object]]:
         """Write records of a kind. A file is put in its place when the block ends well.
+
+        Yields:
+            A function that takes records one by one.
 
         Raises:
             typer.BadParameter: The file cannot be made.
+            OutputError: It cannot be written.
         """
         width = shutil.get_terminal_size().columns if self.on_terminal else None
         lines = writer(self._format, kind, width=width)
-        with _standard_output() if self.file is None else _whole_file(self.file) as write:
-            yield Records(lambda record: write(lines.row(record)))
+        with self._opened() as write:
+            yield lambda record: write(lines.row(record))
             write(lines.end())
 
-    def record(self, kind: Kind[T], record: T) -> None:
-        """Write a single record."""
-        with self.records(attrs.evolve(kind, one=True)) as records:
-            records.write(record)
+    def record(self, kind: Kind[T]) -> AbstractContextManager[Callable[[T], object]]:
+        """Write a single record: as :meth:`records` does."""
+        return self.records(attrs.evolve(kind, one=True))
+
+    def _opened(self) -> AbstractContextManager[Callable[[str], object]]:
+        if self.file is None:
+            return _standard_output()
+        target = self.file.resolve()  # a link stays a link
+        special = target.exists() and not target.is_file()
+        return (_special if special else _whole_file)(target, self.file)
 
     @property
     def _format(self) -> Format:
@@ -92,26 +112,63 @@ class Output:
 
 @contextmanager
 def _standard_output() -> Generator[Callable[[str], object]]:
-    yield sys.stdout.write
-    sys.stdout.flush()
+    yield partial(_write, sys.stdout)
+    with _refused():
+        sys.stdout.flush()
 
 
 @contextmanager
-def _whole_file(file: Path) -> Generator[Callable[[str], object]]:
-    # A link stays a link; a device or a pipe is written to, not replaced.
-    target = file.resolve()
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    special = target.exists() and not target.is_file()
+def _special(file: Path, shown: Path) -> Generator[Callable[[str], object]]:
+    """A device or a pipe: it is written to, not replaced."""
+    with _opened(file, "w", shown) as stream:
+        yield partial(_write, stream)
+        with _refused():
+            stream.flush()
+
+
+@contextmanager
+def _whole_file(file: Path, shown: Path) -> Generator[Callable[[str], object]]:
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    with _opened(aside, "x", shown) as stream:
+        try:
+            if file.exists():  # who may read it does not change
+                shutil.copymode(file, aside)
+            yield partial(_write, stream)
+            with _refused():
+                stream.flush()
+                os.fsync(stream.fileno())
+                aside.replace(file)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(file: Path, mode: Literal["w", "x"], shown: Path) -> Generator[TextIO]:
     try:
-        stream = target.open("w") if special else aside.open("x", encoding="utf-8", newline="")
+        stream = file.open(mode, encoding="utf-8", newline="")
     except OSError as error:
-        message = f"{file} cannot be written: {error.strerror}"
+        message = f"{shown} cannot be written: {error.strerror}"
         raise typer.BadParameter(message, param_hint="--out") from None
     try:
-        with stream:
-            yield stream.write
-        if not special:
-            aside.replace(target)
+        yield stream
     finally:
-        if not special:
-            aside.unlink(missing_ok=True)
+        # What could not be written before cannot now; that has been said.
+        with suppress(OSError):
+            stream.close()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with _refused():
+        stream.write(text)
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """What the operating system refuses is an error of the output; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"the output cannot be written: {error.strerror}"
+        raise OutputError(message) from None

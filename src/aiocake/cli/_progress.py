@@ -13,7 +13,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-__all__ = ["bar"]
+from aiocake.cli._terminal import is_terminal
+
+__all__ = ["Advance", "bar"]
 
 Advance = Callable[[int, int | None], None]
 
@@ -36,7 +38,7 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
-        disable=hidden or not sys.stderr.isatty(),
+        disable=hidden or not is_terminal(sys.stderr),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,

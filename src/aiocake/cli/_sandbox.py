@@ -1,11 +1,13 @@
 """``aiocake sandbox``: a CAKE on this machine, until Ctrl-C."""
 
+import os
 import threading
+from contextlib import ExitStack, suppress
 from typing import Annotated
 
 import typer
 
-from aiocake.sandbox import Sandbox, serve
+from aiocake.cli._errors import INTERRUPTED
 
 __all__ = ["sandbox"]
 
@@ -21,18 +23,25 @@ def sandbox(
     latency: Annotated[float, typer.Option(help="Seconds that an answer takes.", min=0)] = 0.0,
 ) -> None:
     """Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."""
+    from aiocake.sandbox import Sandbox, serve  # noqa: PLC0415 - no other command waits for it
+
     made = Sandbox(invoices=invoices, bills=bills, seed=seed, latency=latency, api_key=_KEY)
-    try:
-        with serve(made, port=port) as url:
-            typer.echo(url)
-            typer.echo(
-                f"A CAKE with {invoices} invoices. In another terminal:\n\n"
-                f"  export CAKE_DOMAIN={url} CAKE_API_KEY={_KEY}\n"
-                "  aiocake invoices list --status pending\n\n"
-                "Ctrl-C ends it.",
-                err=True,
-            )
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(serve(made, port=port))
+        except OSError as error:
+            # Python adds the address to the system's words.
+            reason = os.strerror(error.errno) if error.errno else error
+            message = f"port {port} cannot be listened on: {reason}"
+            raise typer.BadParameter(message, param_hint="--port") from None
+        typer.echo(url)
+        typer.echo(
+            f"A CAKE with {invoices} invoices. In another terminal:\n\n"
+            f"  export CAKE_DOMAIN={url} CAKE_API_KEY={_KEY}\n"
+            "  aiocake invoices list --status pending\n\n"
+            "Ctrl-C ends it.",
+            err=True,
+        )
+        with suppress(KeyboardInterrupt):
             threading.Event().wait()
-    except OSError as error:
-        message = f"port {port} cannot be listened on: {error.strerror}"
-        raise typer.BadParameter(message, param_hint="--port") from None
+    raise typer.Exit(INTERRUPTED)

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from aiocake.cli._text import escaped
 
-__all__ = ["Table"]
+__all__ = ["Table", "shown"]
 
 _SAMPLE: Final = 500
 _GAP: Final = "  "
@@ -53,7 +53,7 @@ class Table:
 
     def _measured(self, rows: Sequence[Sequence[object]]) -> list[int]:
         columns: Iterable[tuple[object, ...]] = zip(self._names, *rows, strict=True)
-        widths = [max(cell_len(_shown(value)) for value in column) for column in columns]
+        widths = [max(cell_len(shown(value)) for value in column) for column in columns]
         if self._width is None:
             return widths
         surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - self._width
@@ -69,7 +69,7 @@ class Table:
         return _GAP.join(cells).rstrip() + "\n"
 
     def _cell(self, name: str, value: object, width: int) -> str:
-        text = _shown(value)
+        text = shown(value)
         length = cell_len(text)
         if isinstance(value, Decimal):
             return " " * (width - length) + text
@@ -80,7 +80,8 @@ class Table:
         return text
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as people read it, with nothing in it that a terminal might obey."""
     match value:
         case None:
             return ""

@@ -1,0 +1,228 @@
+"""Each exit code by a situation that leads to it; errors are one line, without the key."""
+# ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+import aiocake.cli
+from aiocake import DeadlineExceeded
+from aiocake.cli._errors import code_of, say
+
+CREATE = (
+    *("invoices", "create", "--affiliate-id", 67890),
+    *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
+)
+RECEIVED = ("--invoiced-amount", "20.01")
+
+
+def one_line(ran) -> str:
+    assert ran.out == ""
+    assert ran.err.startswith("aiocake: ")
+    assert ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err
+    return ran.err
+
+
+def test_3_is_the_key(cake, sandbox) -> None:
+    sandbox.state.api_keys.clear()
+    for words in (("invoices", "list"), CREATE, ("bills", "mark-received", 345, *RECEIVED)):
+        ran = cake(*words)
+        assert ran.code == 3
+        assert one_line(ran).startswith("aiocake: the key was refused: Invalid API key")
+
+
+def test_4_is_what_is_not_there(cake) -> None:
+    for words in (
+        ("invoices", "get", 1),
+        ("invoices", "update", 1, "--memo", "x"),
+        ("bills", "mark-received", 1, *RECEIVED),
+    ):
+        ran = cake(*words)
+        assert ran.code == 4
+        assert one_line(ran).startswith("aiocake: not found: ")
+
+
+def test_5_is_what_is_refused(cake, sandbox) -> None:
+    tipalti = next(b.bill_id for b in sandbox.state.affiliate_bills.values() if b.partner.tipalti)
+    ran = cake("bills", "mark-received", tipalti, *RECEIVED)
+    assert ran.code == 5
+    assert one_line(ran).startswith("aiocake: refused: Bills processed by Tipalti")
+
+
+def test_6_is_what_was_not_sent(cake, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    monkeypatch.setenv("CAKE_DOMAIN", f"http://127.0.0.1:{port}")
+    for words in (("invoices", "list"), CREATE):
+        ran = cake(*words)
+        assert ran.code == 6
+        assert one_line(ran).startswith("aiocake: not sent: ")
+
+
+def whole_request(client: socket.socket) -> bytes:
+    with client.makefile("rb") as lines:
+        head = b"".join(iter(lines.readline, b"\r\n")) + b"\r\n"
+        length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+        return head + lines.read(int(length[1]) if length else 0)
+
+
+@pytest.fixture
+def losing(stage) -> Iterator[str]:
+    """A way to the sandbox that loses every answer."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    target = ("127.0.0.1", int(stage.url.rpartition(":")[2]))
+
+    def lose() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client, socket.create_connection(target) as server:
+                    server.sendall(whole_request(client))
+                    server.recv(65536)
+
+    thread = threading.Thread(target=lose, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_7_is_a_write_whose_answer_was_lost(
+    cake, sandbox, losing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(sandbox.state.invoices)
+    monkeypatch.setenv("CAKE_DOMAIN", losing)
+    ran = cake(*CREATE)
+    assert ran.code == 7
+    assert one_line(ran).startswith(
+        "aiocake: unknown whether this was done, look before you send it again: invoices.create "
+    )
+    assert len(sandbox.state.invoices) == before + 1
+    assert sum(request.operation == "invoice" for request in sandbox.state.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(HTMLResponse("<html>Log in</html>"), id="a-page"),
+        pytest.param(Response("{"), id="cut-short"),
+        pytest.param(Response(""), id="empty"),
+        pytest.param(
+            JSONResponse(
+                {
+                    "request_status": "Success",
+                    "total_rows": 1,
+                    "invoices": [
+                        {"invoice_id": 4822, "invoice_status": "paid", "total_amount": "1.00"}
+                    ],
+                }
+            ),
+            id="another-invoice",
+        ),
+    ],
+)
+def test_8_is_an_answer_that_cannot_be_used(cake, sandbox, answer: Response) -> None:
+    sandbox.state.on_request.append(lambda _: answer)
+    ran = cake("invoices", "get", 4821)
+    assert ran.code == 8
+    assert one_line(ran).startswith("aiocake: an answer that cannot be used: ")
+
+
+def test_1_is_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(DeadlineExceeded("no answer within 60 s")) == 1
+    assert say(DeadlineExceeded("no answer within 60 s")) == 1
+    assert say(RuntimeError()) == 1
+    assert capsys.readouterr().err == "aiocake: no answer within 60 s\naiocake: RuntimeError\n"
+
+
+def test_what_is_no_error_of_ours_is_one_line_too(cake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object) -> None:
+        message = "out of\norder"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr("aiocake.cli._demo._Show.line", break_down)
+    ran = cake("demo")
+    assert ran.code == 1
+    assert one_line(ran) == "aiocake: out of\\norder\n"
+
+
+def test_the_command_can_be_read_only(cake, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAKE_READ_ONLY", "1")
+    for words in (
+        CREATE,
+        ("invoices", "update", 4821, "--memo", "x"),
+        ("bills", "mark-paid", 345, "--payment-date", "2014-07-31"),
+        ("bills", "mark-received", 345, *RECEIVED),
+    ):
+        ran = cake(*words)
+        assert ran.code == 2
+        assert "read-only" in one_line(ran)
+    assert sandbox.state.requests == []
+    assert cake("invoices", "get", 4821).code == 0
+    monkeypatch.setenv("CAKE_READ_ONLY", "no")
+    assert cake("invoices", "update", 4821, "--memo", "x").code == 0
+    monkeypatch.setenv("CAKE_READ_ONLY", "perhaps")
+    ran = cake("invoices", "get", 4821)
+    assert (ran.code, one_line(ran)) == (2, "aiocake: CAKE_READ_ONLY must be 1 or 0\n")
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        pytest.param("", id="none"),
+        pytest.param("http://x.example", id="http"),
+        pytest.param("https://u:s3cret@x.example", id="a-password"),
+        pytest.param("https://x.example/?api_key=s3cret", id="a-query"),
+        pytest.param("x.example:0x50", id="a-port"),
+    ],
+)
+def test_a_bad_domain_is_said_and_not_repeated(
+    cake, monkeypatch: pytest.MonkeyPatch, domain: str
+) -> None:
+    monkeypatch.setenv("CAKE_DOMAIN", domain)
+    ran = cake("invoices", "list")
+    assert ran.code == 2
+    assert "s3cret" not in one_line(ran)
+
+
+def test_the_domain_can_be_an_option(cake, stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAKE_DOMAIN")
+    ran = cake("invoices", "list")
+    assert one_line(ran) == "aiocake: no instance: give --domain or set CAKE_DOMAIN\n"
+    assert cake("invoices", "get", 4821, "--domain", stage.url).code == 0
+
+
+def test_the_key_is_in_no_output_and_no_error(cake, sandbox) -> None:
+    """Also of servers that repeat the address that they were asked for."""
+
+    def repeating(answer: Callable[[str], Response]) -> Callable[..., Response]:
+        return lambda request: answer(f"{request.path}?api_key={dict(request.query)['api_key']}")
+
+    for answer in (
+        lambda text: PlainTextResponse(text, 404),
+        lambda text: PlainTextResponse(text, 500),
+        lambda text: HTMLResponse(f"<a href='{text}'>moved</a>", 200),
+        lambda text: JSONResponse({"request_status": "Error", "message": text}),
+        lambda text: JSONResponse({"message": text}, 401),
+        lambda text: Response(status_code=302, headers={"Location": text}),
+    ):
+        sandbox.state.on_request[:] = [repeating(answer)]
+        for words in (("invoices", "list"), CREATE, ("bills", "export", "--period", "2014-06")):
+            ran = cake(*words)
+            assert ran.code in {3, 4, 5, 7, 8}
+            assert "canary-K3Y" not in one_line(ran)
+
+
+def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiocake.cli, "_NEEDED", ("typer", "no_such_module"))
+    with pytest.raises(SystemExit) as ended:
+        aiocake.cli.main(["--version"])
+    assert ended.value.code == "aiocake: no_such_module missing: pip install 'aiocake[cli]'"
