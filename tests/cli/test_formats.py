@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from starlette.responses import JSONResponse
 
 from aiocake.cli._text import escaped, escaped_json, spreadsheet_text
 from aiocake.sandbox import InvoiceRecord
@@ -107,6 +108,12 @@ def test_errors_are_escaped_too(cake, sandbox) -> None:
     ran = cake("invoices", "list", "--\x1b[31m")
     assert "\x1b" not in ran.err
     assert sandbox.state.requests == []
+    refusal = JSONResponse({"request_status": "Error", "message": "\x1b\u202eno\nno"})
+    sandbox.state.on_request.append(lambda _: refusal)
+    ran = cake("invoices", "list")
+    assert ran.code == 5
+    # Line ends and ESC are taken out below already.
+    assert ran.err == "aiocake: refused: \\u202eno no (HTTP 200)\n"
 
 
 def test_names_keep_what_they_are_written_with(cake, named) -> None:
