@@ -207,7 +207,7 @@ async def test_it_stops_after_so_many_failures(ledgers) -> None:
         summary = await bulk.each(calls, journal=None, stop_after=Stop(failed=5))
         assert 5 <= summary.failed <= 8
         assert summary.failed + summary.unsent == 90
-        assert summary.stopped == "5 calls that failed, NotFound the last"
+        assert summary.stopped == "calls that failed: 5 (NotFound the last)"
         assert not summary.complete
         for settings in ({"stop_after": None}, {"expected": (NotFound,)}):
             summary = await bulk.each(calls, journal=None, **settings)
@@ -253,7 +253,7 @@ async def test_it_stops_after_so_many_unknowns(ledgers) -> None:
         calls = approvals(cake, books.sandbox, 50)
         summary = await bulk.each(calls, journal=None, on_outcome=ends.append)
     assert 3 <= summary.unknown <= 6
-    assert summary.stopped == "3 calls whose fate is unknown"
+    assert summary.stopped == "calls whose fate is unknown: 3"
     assert summary.unknown + summary.unsent == 50
     assert all(isinstance(each, Unknown) for each in ends)
 

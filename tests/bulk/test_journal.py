@@ -106,7 +106,7 @@ async def test_it_can_be_read(ledgers, tmp_path: Path) -> None:
         assert await journal.counts() == {State.FAILED: 700}
         assert await journal.size() == 700
         first, second = await journal.sessions()
-        assert first.stopped == "20 calls that failed, NotFound the last"
+        assert first.stopped == "calls that failed: 20 (NotFound the last)"
         assert second.stopped is None
         assert (first.pid, first.host) == (os.getpid(), second.host)
         assert first.started_at < str(first.ended_at) <= second.started_at

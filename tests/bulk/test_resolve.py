@@ -243,7 +243,7 @@ async def test_a_stopped_run_looks_and_sends_nothing_again(ledgers, january) -> 
         summary = await bulk.each(
             calls, journal=None, limit=1, settle=0, stop_after=bulk.Stop(unknown=4)
         )
-    assert summary.stopped == "4 calls whose fate is unknown"
+    assert summary.stopped == "calls whose fate is unknown: 4"
     # The first create was carried out, the others were not; the update may have been.
     assert (summary.done, summary.unknown, summary.unsent) == (1, 1, 2)
     assert len(books.writes) == 4

@@ -271,11 +271,11 @@ class Run:
                 self.stop(f"the key was refused: {error.cause}")
             self._unknown += 1
             if limits is not None and self._unknown >= limits.unknown:
-                self.stop(f"{self._unknown} calls whose fate is unknown")
+                self.stop(f"calls whose fate is unknown: {self._unknown}")
         elif not isinstance(error, self.rules.expected):
             self._failed += 1
             if limits is not None and self._failed >= limits.failed:
-                self.stop(f"{self._failed} calls that failed, {type(error).__name__} the last")
+                self.stop(f"calls that failed: {self._failed} ({type(error).__name__} the last)")
 
 
 class _Witness:

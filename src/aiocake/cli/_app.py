@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import _bills, _demo, _invoices, _sandbox
+from aiocake.cli import _bills, _demo, _invoices, _journal, _sandbox
 from aiocake.cli._errors import INTERRUPTED, USAGE, say, silence_output
 from aiocake.cli._text import escaped
 
@@ -20,6 +20,7 @@ __all__ = ["run"]
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.add_typer(_invoices.app, name="invoices")
 app.add_typer(_bills.app, name="bills")
+app.add_typer(_journal.app, name="journal")
 app.command()(_sandbox.sandbox)
 app.command()(_demo.demo)
 

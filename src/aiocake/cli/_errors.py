@@ -8,6 +8,7 @@ import typer
 
 from aiocake.cli._text import escaped
 from aiocake.errors import (
+    AlreadyExists,
     ApiError,
     ArgumentError,
     AuthenticationError,
@@ -15,6 +16,7 @@ from aiocake.errors import (
     ConfigurationError,
     ConsistencyError,
     DecodeError,
+    JournalError,
     NotFound,
     NotSent,
     OutcomeUnknown,
@@ -30,6 +32,8 @@ _OTHER: Final = 1
 _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
     (ArgumentError, USAGE),
     (ConfigurationError, USAGE),
+    (JournalError, USAGE),
+    (AlreadyExists, 5),
     (AuthenticationError, 3),
     (NotFound, 4),
     (ApiError, 5),

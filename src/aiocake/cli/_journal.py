@@ -1,0 +1,272 @@
+"""``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar, cast
+
+import anyio
+import attrs
+import typer
+
+from aiocake import Client, bulk
+from aiocake.bulk import Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk.journal import Entry, State
+from aiocake.bulk.journal import Session as Worked
+from aiocake.cli._formats import Fields, Kind
+from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._progress import bar
+from aiocake.cli._session import Session, writing
+from aiocake.cli._terminal import confirm, is_terminal
+from aiocake.cli._text import escaped
+
+__all__ = ["app"]
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Runs of writes: show, resume, export.", rich_markup_mode=None)
+
+File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
+
+#: How many of a run's problems are said one by one.
+_MOST_SAID: Final = 20
+_UNFINISHED, _REFUSED, _UNKNOWN = 1, 5, 7
+
+
+@attrs.frozen
+class _Standing:
+    """How a run stands."""
+
+    domain: str
+    whole: bool
+    counts: Mapping[State, int]
+    sessions: tuple[Worked, ...]
+
+
+@app.command()
+def show(file: File, *, form: FormatOption = None, out: OutOption = None) -> None:
+    """Show how a run stands, and who worked on it when."""
+    standing = anyio.run(_standing, file)
+    with Output.of(form, out).record(_STANDING) as write:
+        write(standing)
+
+
+@app.command()
+def export(
+    file: File,
+    *,
+    state: Annotated[
+        State | None, typer.Option(help="Only calls in this state.", show_default=False)
+    ] = None,
+    form: FormatOption = None,
+    out: OutOption = None,
+) -> None:
+    """Write out each call of a run: what it was to do, and what became of it."""
+    output = Output.of(form, out)
+    with output.records(_CALL) as write, bar("calls", hidden=output.on_terminal) as advance:
+        anyio.run(_export, file, state, write, advance)
+
+
+@app.command()
+@writing
+def resume(
+    session: Session,
+    file: File,
+    *,
+    limit: Annotated[
+        int | None, typer.Option(help="Calls on their way at once.", show_default=False)
+    ] = None,
+    settle: Annotated[
+        float, typer.Option(help="Seconds that a lost create is given to show up.")
+    ] = 60.0,
+) -> None:
+    """Go on with a run: find out what became of its calls, and send what was not done.
+
+    Ends in 0 when all is done, 7 when the fate of a call stays unknown, 5 when calls were
+    refused, 1 when calls are left.
+    """
+    standing = anyio.run(_standing, file)
+    connection = session.connect()
+    if not session.confirmed and is_terminal(sys.stdin):
+        left = {name: count for name, count in standing.counts.items() if name not in _ENDED}
+        confirm(f"Go on with {_in_words(left) or 'nothing'}, at {connection.domain}")
+    output = session.output
+    with output.record(_SUMMARY) as write, bar("calls", hidden=False) as advance:
+        before = 0
+
+        def progress(now: Progress) -> None:
+            nonlocal before
+            ended = now.done + now.failed + now.unknown + now.skipped
+            advance(ended - before, now.total)
+            before = ended
+
+        async def work(client: Client) -> Summary:
+            return await bulk.resume(file, client, limit=limit, settle=settle, on_progress=progress)
+
+        summary = connection.run(work)
+        write(summary)
+    raise typer.Exit(_code(summary))
+
+
+async def _standing(file: Path) -> _Standing:
+    async with await Journal.open(file) as journal:
+        return _Standing(
+            await journal.domain(),
+            await journal.is_whole(),
+            await journal.counts(),
+            tuple(await journal.sessions()),
+        )
+
+
+async def _export(
+    file: Path,
+    state: State | None,
+    write: Callable[[Entry], object],
+    advance: Callable[[int, int | None], None],
+) -> None:
+    async with await Journal.open(file) as journal:
+        states = () if state is None else (state,)
+        total = await journal.size() if state is None else (await journal.counts()).get(state, 0)
+        place = -1
+        while entries := await journal.entries(*states, after=place):
+            place = entries[-1].place
+            for entry in entries:
+                write(entry)
+            advance(len(entries), total)
+
+
+def _code(summary: Summary) -> int:
+    for problem in summary.problems[:_MOST_SAID]:
+        typer.echo(f"aiocake: {escaped(_problem(problem))}", err=True)
+    if len(summary.problems) > _MOST_SAID:
+        typer.echo("aiocake: … and more; aiocake journal export has all of them", err=True)
+    if summary.stopped is not None:
+        typer.echo(f"aiocake: stopped: {escaped(summary.stopped)}", err=True)
+    if not summary.whole:
+        typer.echo("aiocake: the plan was not taken to its end: only its program has it", err=True)
+    if summary.complete:
+        return 0
+    if summary.unknown:
+        return _UNKNOWN
+    return _REFUSED if summary.failed else _UNFINISHED
+
+
+def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
+    call = f"call {problem.index}, {problem.call.describe()}"
+    if isinstance(problem, Failed):
+        return f"{call}: not done: {problem.error}"
+    if isinstance(problem, Unknown):
+        among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
+        return f"{call}: unknown whether it was done: {problem.reason}{among}"
+    return f"{call}: skipped, since there is {_ids(problem.existing)}"
+
+
+def _ids(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _in_words(counts: Mapping[State, int]) -> str:
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+
+
+_ENDED: Final = frozenset({State.DONE, State.SKIPPED})
+
+
+def _standing_fields(standing: _Standing) -> Fields:
+    counts = {state.value: standing.counts.get(state, 0) for state in State}
+    return {
+        "domain": standing.domain,
+        "calls": sum(counts.values()),
+        "whole": standing.whole,
+        **counts,
+        "sessions": [attrs.asdict(each) for each in standing.sessions],
+    }
+
+
+def _standing_in_short(standing: _Standing) -> Fields:
+    fields = dict(_standing_fields(standing))
+    del fields["sessions"]
+    for at, each in enumerate(standing.sessions, 1):
+        end = each.ended_at or "killed, or still running"
+        why = f": {each.stopped}" if each.stopped else ""
+        fields[f"session {at}"] = (
+            f"{each.started_at} to {end}, {each.user} on {each.host} ({each.pid}){why}"
+        )
+    return fields
+
+
+_COUNTED: Final = ("domain", "calls", "whole", *(state.value for state in State), "sessions")
+_STANDING: Final = Kind(
+    whole=_standing_fields,
+    flat=_standing_fields,
+    columns=_COUNTED,
+    short=_standing_in_short,
+    shown=_COUNTED,
+)
+
+
+def _entry_fields(entry: Entry) -> Fields:
+    call = cast("dict[str, Any]", json.loads(entry.call))
+    return {
+        "index": entry.place,
+        "state": entry.state,
+        "operation": call["operation"],
+        "arguments": {name: _plain(value) for name, value in call["arguments"].items()},
+        "intent": entry.intent,
+        "there_before": list(entry.before) if entry.before is not None else None,
+        "detail": None if entry.detail is None else json.loads(entry.detail),
+    }
+
+
+def _entry_in_columns(entry: Entry) -> Fields:
+    fields = _entry_fields(entry)
+    return {name: _line(value) if name in _NESTED else value for name, value in fields.items()}
+
+
+def _plain(value: object) -> object:
+    """A value without the tag that says what it was."""
+    return (
+        next(iter(cast("dict[str, object]", value).values())) if isinstance(value, dict) else value
+    )
+
+
+def _line(value: object) -> str | None:
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        return ", ".join(f"{name} {_line(each)}" for name, each in items if each is not None)
+    if isinstance(value, list):
+        return " ".join(map(str, cast("list[object]", value)))
+    return None if value is None else str(value)
+
+
+_NESTED: Final = frozenset({"arguments", "there_before", "detail"})
+_COLUMNS: Final = (
+    "index", "state", "operation", "arguments", "intent", "there_before", "detail",
+)  # fmt: skip
+_CALL: Final = Kind(
+    whole=_entry_fields,
+    flat=_entry_in_columns,
+    columns=_COLUMNS,
+    short=_entry_in_columns,
+    shown=("index", "state", "operation", "arguments", "detail"),
+)
+
+
+def _summary_fields(summary: Summary) -> Fields:
+    fields = attrs.asdict(summary, recurse=False)
+    return {**fields, "problems": [_problem(each) for each in summary.problems]}
+
+
+def _summary_in_short(summary: Summary) -> Fields:
+    return {**_summary_fields(summary), "problems": len(summary.problems)}
+
+
+_SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
+_SUMMARY: Final = Kind(
+    whole=_summary_fields,
+    flat=_summary_in_short,
+    columns=_SUMMED,
+    short=_summary_in_short,
+    shown=_SUMMED,
+)

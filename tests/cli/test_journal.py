@@ -1,0 +1,185 @@
+"""``aiocake journal``: how a run stands, its calls, and going on with it."""
+# ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
+
+import csv
+import json
+import sqlite3
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import anyio
+import pytest
+from starlette.responses import Response
+
+from aiocake import Client, RetryPolicy, bulk
+from aiocake.bulk import Call, Stop, Summary
+
+KEY = "canary-K3Y"
+
+
+@pytest.fixture
+def journal(stage, sandbox, environment, tmp_path: Path) -> Path:
+    """The journal of a run that stopped at its second call of four; the third is a create."""
+    del environment
+    path = tmp_path / "run.db"
+
+    def calls(cake: Client) -> list[Call[object]]:
+        june = {"start_date": date(2030, 6, 1), "end_date": date(2030, 6, 30)}
+        return [
+            bulk.call(cake.invoices.update, 4821, memo="=1+1"),
+            bulk.call(cake.invoices.update, 999, memo="\x7f[b]x"),
+            bulk.call(cake.invoices.create, affiliate_id=67890, **june),
+            bulk.call(cake.invoices.update, 4822, invoice_status="void"),
+        ]
+
+    async def run() -> Summary:
+        async with Client(stage.url, KEY, retry=RetryPolicy(attempts=1)) as cake:
+            return await bulk.each(calls(cake), journal=path, limit=1, stop_after=Stop(failed=1))
+
+    assert anyio.run(run).unsent == 2
+    sandbox.state.requests.clear()
+    return path
+
+
+def test_show_tells_how_a_run_stands_and_who_worked_on_it(cake, journal: Path, stage) -> None:
+    ran = cake("journal", "show", journal)
+    assert (ran.code, ran.err) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in ran.out.splitlines()[2:-1])
+    assert lines["domain"] == stage.url.removeprefix("http://")
+    assert (lines["calls"], lines["whole"]) == ("4", "yes")
+    assert (lines["planned"], lines["done"], lines["failed"]) == ("2", "1", "1")
+    assert ran.out.splitlines()[-1].startswith("session 1")
+    assert "calls that failed: 1 (NotFound the last)" in ran.out
+    shown = json.loads(cake("journal", "show", journal, "-f", "json").out)
+    assert shown["planned"] == 2
+    assert shown["sessions"][0]["stopped"] == "calls that failed: 1 (NotFound the last)"
+
+
+def test_export_gives_each_call_and_none_of_it_as_code(cake, journal: Path, tmp_path: Path) -> None:
+    rows = [
+        json.loads(line)
+        for line in cake("journal", "export", journal, "-f", "jsonl").out.splitlines()
+    ]
+    assert [row["state"] for row in rows] == ["done", "failed", "planned", "planned"]
+    assert rows[0]["arguments"] == {"invoice_id": 4821, "memo": "=1+1"}
+    assert rows[1]["detail"]["error"] == "NotFound"
+    assert rows[2]["arguments"]["start_date"] == "2030-06-01"
+    assert (rows[2]["intent"], rows[2]["detail"]) == (None, None)
+    table = cake("journal", "export", journal).out
+    assert "\x7f" not in table
+    out = tmp_path / "failed.csv"
+    assert cake("journal", "export", journal, "--state", "failed", "--out", out).code == 0
+    (row,) = csv.DictReader(out.read_text().splitlines())
+    assert (row["index"], row["state"], row["operation"]) == ("1", "failed", "invoices.update")
+    assert row["arguments"].startswith("invoice_id 999, memo ")
+    assert KEY not in table + out.read_text()
+
+
+def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
+    ran = cake("journal", "resume", journal, "--limit", 1)
+    assert ran.code == 5
+    assert "call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: Invoice" in ran.err
+    assert sandbox.state.invoices[4822].invoice_status == "void"
+    sent = [each.operation for each in sandbox.state.requests]
+    assert sent == ["update_invoice", "invoices", "invoice", "update_invoice"]
+    del sandbox.state.requests[:]
+    ran = cake("journal", "resume", journal, "-f", "json")
+    assert ran.code == 5
+    assert len(sandbox.state.requests) == 1
+    summary = json.loads(ran.out)
+    assert (summary["done"], summary["failed"], summary["whole"]) == (3, 1, True)
+    (problem,) = summary["problems"]
+    assert problem.startswith("call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: ")
+
+
+def test_resume_says_what_stays_unknown_and_what_was_skipped(cake, journal: Path, sandbox) -> None:
+    lost = Response("gone", 502)
+
+    def lose(request, _: object) -> Response | None:
+        if request.operation == "invoice":
+            for invoice in sandbox.state.invoices.values():
+                if invoice.start_date == date(2030, 6, 1):
+                    invoice.end_date = date(2030, 7, 1)
+            return lost
+        return None
+
+    sandbox.state.on_answer.append(lose)
+    ran = cake("journal", "resume", journal, "--settle", 0)
+    assert ran.code == 7
+    made = max(sandbox.state.invoices)
+    assert "call 2, invoices.create(affiliate_id=67890" in ran.err
+    assert "any of these may be it, or none: look at invoices.create(" in ran.err
+    assert f"(candidates: {made})" in ran.err
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("UPDATE calls SET state = 'planned' WHERE place = 2")
+    ran = cake("journal", "resume", journal)
+    assert ran.code == 5
+    assert f": skipped, since there is {made}" in ran.err
+
+
+def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
+    cake, journal: Path, sandbox
+) -> None:
+    sandbox.state.api_keys.clear()
+    ran = cake("journal", "resume", journal)
+    assert ran.code == 5
+    assert "aiocake: stopped: the key was refused" in ran.err
+    sandbox.state.api_keys.add(KEY)
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM calls WHERE place = 1")
+    ran = cake("journal", "resume", journal)
+    assert (ran.code, ran.err) == (0, "")
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM meta WHERE name = 'whole'")
+    ran = cake("journal", "resume", journal)
+    assert ran.code == 1
+    assert "the plan was not taken to its end" in ran.err
+
+
+def test_many_problems_are_not_all_said(cake, journal: Path) -> None:
+    text = json.dumps({"operation": "invoices.update", "arguments": {"invoice_id": 1, "memo": "x"}})
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO calls (place, digest, call) VALUES (?, x'00', ?)",
+            [(place, text) for place in range(10, 50)],
+        )
+    ran = cake("journal", "resume", journal)
+    assert ran.code == 5
+    assert ran.err.count("not done: Invoice not found") == 20
+    assert "and more; aiocake journal export has all of them" in ran.err
+
+
+@pytest.mark.parametrize("command", ["show", "export", "resume"])
+def test_a_file_that_is_no_journal_is_one_clear_line(cake, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "run.db"
+    for text, message in (
+        (None, "is no file"),
+        ("", "is empty: the run had not begun"),
+        ("nonsense" * 100, "cannot be used"),
+    ):
+        if text is not None:
+            path.write_text(text)
+        ran = cake("journal", command, path)
+        assert ran.code == 2
+        assert ran.out == ""
+        assert ran.err.startswith(f"aiocake: {path} {message}")
+        assert ran.err.count("\n") == 1
+
+
+def test_a_journal_of_another_instance_is_not_resumed(cake, journal: Path, sandbox) -> None:
+    ran = cake("journal", "resume", journal, "--domain", "y.example")
+    assert ran.code == 2
+    assert ran.err.startswith(f"aiocake: {journal} is of 127.0.0.1:")
+    assert sandbox.state.requests == []
+
+
+def test_a_terminal_is_asked_first(terminal, journal: Path, sandbox, stage) -> None:
+    for answer, code in (("n", 1), ("y", 5)):
+        on = terminal("journal", "resume", str(journal))
+        on.read_until("? [y/N]")
+        on.type(f"{answer}\n")
+        ran = on.end()
+        assert ran.code == code
+        assert f"Go on with 1 failed, 2 planned, at {stage.url}? [y/N]" in ran.out
+        assert bool(sandbox.state.requests) is (answer == "y")
