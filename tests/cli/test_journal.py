@@ -182,4 +182,4 @@ def test_a_terminal_is_asked_first(terminal, journal: Path, sandbox, stage) -> N
         ran = on.end()
         assert ran.code == code
         assert f"Go on with 1 failed, 2 planned, at {stage.url}? [y/N]" in ran.out
-        assert bool(sandbox.state.requests) is (answer == "y")
+        assert bool(sandbox.state.requests) is (answer == "y"), ran.out
