@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiocake._tasks import clock
 from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
+    AttemptEnded,
     CallEnded,
     Event,
     ListSurprise,
@@ -18,6 +19,7 @@ from aiocake.events import (
     Paused,
     ReferencesDropped,
     RetryScheduled,
+    Waited,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 _log: Final = logging.getLogger("aiocake")
+#: What every call does; looking for it among the others would take 2 % of a call.
+_UNLOGGED: Final = frozenset({Waited, AttemptEnded})
 # A library does not decide where its log goes: without this, warnings would end up on stderr.
 _log.addHandler(logging.NullHandler())
 
@@ -63,7 +67,8 @@ class Listener:
 
     def tell(self, event: Event) -> None:
         """Log an event, if it is of that kind, and pass it on."""
-        _write(event)
+        if type(event) not in _UNLOGGED:
+            _write(event)
         if self._on_event is None:
             return
         try:
@@ -74,14 +79,6 @@ class Listener:
 
 def _write(event: Event) -> None:
     match event:
-        case RetryScheduled():
-            _log.info(
-                "%s: attempt %d in %.3g s, after %s",
-                event.operation,
-                event.number,
-                event.wait,
-                event.error,
-            )
         case CallEnded(outcome=Outcome.UNKNOWN):
             _log.warning(
                 "%s: it may have been carried out, nobody knows (intent %s, attempts: %d, %s)",
@@ -89,6 +86,14 @@ def _write(event: Event) -> None:
                 event.intent,
                 event.attempts,
                 event.error or "its caller was cancelled",
+            )
+        case RetryScheduled():
+            _log.info(
+                "%s: attempt %d in %.3g s, after %s",
+                event.operation,
+                event.number,
+                event.wait,
+                event.error,
             )
         case Paused():
             _log.warning(
@@ -102,5 +107,5 @@ def _write(event: Event) -> None:
                 event.operation,
                 event.count,
             )
-        case _:
+        case _:  # a call that ended as one should
             pass
