@@ -314,3 +314,14 @@ async def test_references_that_were_left_out_of_a_small_answer(stage) -> None:
         ReferencesDropped(name, 2),
         CallEnded(name, 1, 0.0, None, None),
     ]
+
+
+async def test_a_write_that_a_defect_breaks_is_not_called_not_done(stage, monkeypatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    async with stage.client(stage.updated) as cake:
+        monkeypatch.setattr(cake._engine.transport, "exchange", broken)
+        with pytest.raises(RuntimeError):
+            await cake.invoices.update(1, memo="x")
+    assert stage.told == [CallEnded(UPDATE, 0, 0.0, Outcome.UNKNOWN, "RuntimeError", "id")]
