@@ -96,7 +96,6 @@ def package(
     cuts: Mapping[str, Sequence[tuple[str, str, int]]],
 ) -> Iterator[Callable[[str], ModuleType]]:
     """A copy of the package, with cuts, apart from all others: gives its modules by name."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "aiocake"
         shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -108,6 +107,7 @@ def package(
                     raise RuntimeError(message)
                 text = text.replace(old, new)
             (copy / name).write_text(text, encoding="utf-8")
+        kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
         sys.path.insert(0, folder)
         try:
             yield importlib.import_module
