@@ -2,6 +2,10 @@
 
 A request has one hole for the key. Codec makes the request without ever seeing the key; transport
 fills the hole at the last moment, escaped for the place in which it stands.
+
+What reports errors prints the ``repr`` of whatever the frames hold. So that of a request or an
+answer shows neither query nor body: they hold names, notes and amounts, and a server that repeats
+the URL repeats the key.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -41,9 +45,9 @@ class Request:
     operation: str
     method: str
     path: str
-    query: str = ""
+    query: str = attrs.field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
     hole: Hole = Hole.QUERY
     hole_at: int = 0
     query_limit: int | None = None
@@ -61,7 +65,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen(eq=False)

@@ -47,7 +47,7 @@ class Reading(Generic[T]):
             return [self._decode(response, repeated)], None
         except CakeError as error:
             self._note(error, response)
-            return [], error.with_traceback(None)
+            return [], error
 
     def _note(self, error: CakeError | None, response: Response) -> None:
         if isinstance(error, DecodeError):

@@ -22,7 +22,7 @@ from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import ArgumentError, CakeError, Intent, NotSent, Outcome, Problem
 from aiocake.events import CallEnded, ListSurprise, ReferencesDropped
-from aiocake.transport import Exchange, Plan, Transport
+from aiocake.transport import Exchange, Plan, Transport, stripped
 from aiocake.values import Binding, Effect
 
 __all__ = ["Engine", "Settings", "Stats", "View"]
@@ -148,6 +148,7 @@ class Engine:
             value, error = reading.read(exchange.response, repeated=exchange.sent_before)
         if error is None:
             return value, None
+        stripped(error)  # of frames that hold the answer: it may repeat the key
         told = attrs.evolve(intent, attempts=exchange.attempts, at=exchange.left_at or intent.at)
         likely = reading.applied_likely
         failure = verdict(exchange, error, effect, told, applied_likely=likely)
@@ -195,8 +196,16 @@ class Engine:
                 try:
                     await ledger.after(intent, outcome)
                 # Raised, it would read as if the write were not done.
-                except Exception:  # noqa: BLE001 - it is the user's
-                    _log.exception("the ledger failed to take the outcome of %s", intent.id)
+                except Exception as error:  # noqa: BLE001 - it is the user's
+                    # Its text may hold what was to be noted: names, notes and amounts.
+                    _log.error(
+                        "the ledger failed to take the outcome of %s %s, which is %s: %s",
+                        intent.operation,
+                        intent.id,
+                        outcome,
+                        type(error).__name__,
+                        exc_info=error if self.settings.payloads else None,
+                    )
             if witness is not None:
                 await witness.after(value[0] if value else None, failure)
 
@@ -287,10 +296,12 @@ class View:
         """
         request = self._request(encode, RAW, effect)
         payloads = self.engine.settings.payloads
+        clean = self.engine.transport.clean
         reading = Reading(
-            lambda response: check_raw(response, effect=effect, payloads=payloads), _as_it_came
+            lambda response: check_raw(response, effect=effect, payloads=payloads),
+            lambda response, _: Answer(response.status, response.headers, response.body, clean),
         )
-        hidden = frozenset[str]() if payloads else frozenset(arguments)
+        hidden = frozenset[str]() if payloads else frozenset({"params", "json"})
         intent = _intent(request.operation, arguments, hidden, effect)
         return await self.engine.run(
             request, reading, self.engine.plan(self.options, effect), intent
@@ -349,7 +360,3 @@ def _cancelled(intent: Intent) -> NotSent:
     error.outcome = Outcome.NOT_DONE
     error.operation = intent.operation
     return error
-
-
-def _as_it_came(response: Response, repeated: bool) -> Answer:  # noqa: ARG001, FBT001 - a decoder
-    return Answer(response.status, response.headers, response.body)

@@ -13,7 +13,7 @@ from aiocake._wire import StreamedResponse
 from aiocake.codec.stream import BillStream
 from aiocake.errors import CakeError, ClosedError
 from aiocake.events import ReferencesDropped
-from aiocake.transport import Begin, Begun, OpenExchange
+from aiocake.transport import Begin, Begun, OpenExchange, stripped
 
 __all__ = ["Export"]
 
@@ -48,6 +48,7 @@ class Export(Generic[T]):
         self._ending: Ending | None = None
         self._closed = False
         self._ended = False
+        self._reading = False
 
     @property
     def success(self) -> bool | None:
@@ -104,8 +105,11 @@ class Export(Generic[T]):
     async def _step(self, step: Callable[[], Awaitable[V]]) -> V:
         """Do what waits for the network; whatever it raises ends the export."""
         if self._closed:
-            message = "the export is closed"
-            raise ClosedError(message)
+            raise self._told(ClosedError("the export was closed before its end"))
+        if self._reading:  # as an async generator refuses it
+            message = "the export is being read by another task"
+            raise RuntimeError(message)
+        self._reading = True
         try:
             return await step()
         except StopAsyncIteration:
@@ -118,9 +122,18 @@ class Export(Generic[T]):
         except BaseException:
             await self.aclose()
             raise
+        finally:
+            self._reading = False
 
     async def collect(self) -> list[T]:
-        """All records, as a list."""
+        """All records, as a list.
+
+        Raises:
+            ClosedError: Some were read before, or it is closed: a list of the rest could be taken
+                for all of them.
+        """
+        if self._closed or self.rows_read:
+            raise self._told(ClosedError("the export was read or closed before it was collected"))
         async with self:
             return [bill async for bill in self]
 
@@ -170,7 +183,8 @@ class Export(Generic[T]):
     def _told(self, error: CakeError) -> CakeError:
         error.operation = self._operation.name
         error.scrub(self._clean)
-        return error.with_traceback(None)
+        stripped(error)  # of frames that hold the answer: it may repeat the key
+        return error
 
     def __del__(self) -> None:
         if self._exchange is not None and not self._closed:

@@ -1,7 +1,7 @@
 """Calls that have no method yet: a request as it is told, and its answer as it came."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar, cast
@@ -16,7 +16,7 @@ from aiocake.codec._check import OK, judge
 from aiocake.codec._v2 import KEY, query
 from aiocake.codec._values import moment, money, text, written
 from aiocake.codec._xml import Element, parse
-from aiocake.errors import ArgumentError, CakeError, Problem
+from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Effect, Skip
 
 __all__ = ["OPERATION", "Answer", "Json", "Value", "check_raw", "encode_raw"]
@@ -31,6 +31,8 @@ T = TypeVar("T")
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 # Section 3.3 of RFC 3986: what a path is made of.
 _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
+#: Whoever gets such a path resolves it (RFC 3986 section 5.2.4), and it is another one then.
+_DOTS: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 #: The name of such calls in errors and events.
 OPERATION: Final = "request"
 
@@ -42,12 +44,13 @@ class Answer:
     Attributes:
         status: The HTTP status.
         headers: By lower-case name.
-        body: The body, decompressed.
+        body: The body, decompressed, as it came: a server that repeats the URL repeats the key.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    _clean: Callable[[str], str] = str
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}, {len(self.body)} bytes>"
@@ -58,7 +61,7 @@ class Answer:
         Raises:
             DecodeError: It is no JSON, has a key twice, ``NaN``, or a number of over 28 digits.
         """
-        return _json.parse(self.body)
+        return self._read(_json.parse)
 
     def xml(self) -> Element:
         """The body as XML, by local names; no doctype, no entities.
@@ -66,7 +69,19 @@ class Answer:
         Raises:
             DecodeError: It is no XML, or of a kind that is refused.
         """
-        return parse(self.body)
+        return self._read(parse)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Answer, (self.status, dict(self.headers), self.body))
+
+    def _read(self, parser: Callable[[bytes], T]) -> T:
+        try:
+            return parser(self.body)
+        except DecodeError as error:
+            error.status = self.status
+            error.scrub(self._clean)
+            error.__context__ = None
+            raise error.with_traceback(None) from None
 
 
 def encode_raw(
@@ -92,6 +107,8 @@ def encode_raw(
         problems.append(Problem("method", f"must be one of {', '.join(sorted(_METHODS))}"))
     if _PATH.fullmatch(path) is None:
         problems.append(Problem("path", "must begin with a slash, be encoded and have no query"))
+    if _DOTS.search(path):
+        problems.append(Problem("path", "must not have '.' or '..' between its slashes"))
     texts = {name: _plain(value, name, problems) for name, value in _given(params or {})}
     body = b"" if json is None else msgspec.json.encode(_plain(json, "json", problems))
     if "api_key" in texts or (json is not None and "api_key" in json):

@@ -58,6 +58,8 @@ def parse_address(domain: str) -> Address:
     Raises:
         ConfigurationError: It is none of these, or holds more than a scheme, host and port.
     """
+    if not isinstance(domain, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        raise ConfigurationError(_bad("must be a text"))
     text = domain if "://" in domain else f"https://{domain}"
     try:
         parts = urlsplit(text)

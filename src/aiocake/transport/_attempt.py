@@ -6,12 +6,18 @@ from typing import Final
 import attrs
 
 from aiocake._listener import Listener
-from aiocake.errors import AuthenticationError, CakeError, NotSent, RateLimited
+from aiocake.errors import (
+    ArgumentError,
+    AuthenticationError,
+    CakeError,
+    NotSent,
+    RateLimited,
+)
 from aiocake.events import AttemptEnded, Paused, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
 from aiocake.transport._call import Call, Phase
 from aiocake.transport._edge import Answer, Wire
-from aiocake.transport._fault import Fault, Kind
+from aiocake.transport._fault import Fault, Kind, stripped
 from aiocake.transport._retry import Again, Attempt, Retries, Terms, again_after
 from aiocake.transport._retry_after import retry_after
 from aiocake.transport._sign import Keys, Signed, sign
@@ -83,7 +89,11 @@ class Attempts:
         if not isinstance(key, Secret):
             return Attempt(call.no_turn(key))
         call.key = key, self._keys.asked
-        signed = sign(call.request, key, self._headers)
+        try:
+            signed = sign(call.request, key, self._headers)
+        except ArgumentError as error:
+            stripped(error)  # of frames that hold the query with the key in it
+            raise
         call.phase = Phase.QUEUED
         within = plan.queue
         if within is None and call.allowance is not None:

@@ -4,15 +4,21 @@ A server writes an URL that it was sent into its error page, a redirect or a hea
 way its framework escapes texts. Each character of a secret is therefore looked for as itself, as
 percent-encoding (also doubled), as an HTML or XML reference and as a backslash escape, in any
 mixture; and the whole in base64 as well, at each of the three ways in which it can lie there.
+
+A text that was cut short, by the server or by us, may end or begin within the secret. So pieces of
+it are taken out, too, as they are and in the usual escapes, where they are long enough not to be
+there by accident.
 """
 
 import base64
+import html
 import logging
 import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Final
+from urllib.parse import quote
 
 from aiocake.values import Secret
 
@@ -21,17 +27,20 @@ __all__ = ["Scrubber", "watch_logs"]
 _PUT_INSTEAD: Final = "<key>"
 #: Shorter pieces of base64 would be found by accident.
 _SHORTEST_PIECE: Final = 6
+#: And shorter pieces of a secret give little of it away.
+_PIECE: Final = 8
 _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 class Scrubber:
     """Takes the secrets that it was told of out of texts."""
 
-    __slots__ = ("__weakref__", "_patterns", "_secrets")
+    __slots__ = ("__weakref__", "_patterns", "_pieces", "_secrets")
 
     def __init__(self) -> None:
         self._secrets: tuple[Secret, ...] = ()
         self._patterns: tuple[re.Pattern[str], ...] = ()
+        self._pieces: frozenset[str] = frozenset()
 
     def learn(self, secret: Secret) -> None:
         """From now on, take this out too. A key that was replaced stays a secret."""
@@ -39,25 +48,44 @@ class Scrubber:
             return
         self._secrets += (secret,)
         self._patterns += (re.compile("|".join(_forms(secret.reveal()))),)
+        self._pieces |= _pieces(secret.reveal())
 
     def clean(self, text: str) -> str:
-        """The text, with ``<key>`` in place of each secret."""
-        for pattern in self._patterns:
-            text = pattern.sub(_PUT_INSTEAD, text)
-        return text
+        """The text, with ``<key>`` in place of each secret, and of each long piece of one."""
+        text = self._without_whole(text)
+        kept: list[str] = []
+        end = 0
+        for at in range(len(text) - _PIECE + 1):
+            if text[at : at + _PIECE] in self._pieces:
+                if not kept or at > end:
+                    kept += (text[end:at], _PUT_INSTEAD)
+                end = at + _PIECE
+        return "".join((*kept, text[end:]))
 
     def clean_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """The headers of an answer: a redirect's Location echoes the URL, and so the key."""
         together = "\n".join(headers.values())
-        if self.clean(together) == together:
+        if self._without_whole(together) == together:  # the one search that each answer pays for
             return headers
         return {name: self.clean(value) for name, value in headers.items()}
+
+    def _without_whole(self, text: str) -> str:
+        for pattern in self._patterns:
+            text = pattern.sub(_PUT_INSTEAD, text)
+        return text
 
 
 def _forms(secret: str) -> Iterable[str]:
     # The longest first: a pattern takes the first alternative that fits.
     yield "".join(map(_character, secret))
     yield from map(re.escape, sorted(_base64(secret), key=len, reverse=True))
+
+
+def _pieces(secret: str) -> set[str]:
+    found: set[str] = set()
+    for form in (secret, quote(secret, safe=""), html.escape(secret), *_base64(secret)):
+        found.update(form[at : at + _PIECE] for at in range(len(form) - _PIECE + 1))
+    return found
 
 
 def _character(character: str) -> str:

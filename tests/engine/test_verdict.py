@@ -1,0 +1,229 @@
+"""What a whole call ends in: the verdict is of all its attempts, never of the last alone."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
+
+import anyio
+import pytest
+
+from aiocake import (
+    ApiError,
+    CakeError,
+    Client,
+    ConsistencyError,
+    DeadlineExceeded,
+    DecodeError,
+    Intent,
+    NotFound,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRejected,
+    Restricted,
+    ServerError,
+    TipaltiError,
+)
+
+from ..peer import Held, Peer, Step, done, lost, page, says, unreached
+
+pytestmark = pytest.mark.anyio
+
+Call = Callable[[Client], Awaitable[object]]
+
+
+def read(cake: Client) -> Awaitable[object]:
+    return cake.invoices.get(1)
+
+
+def update(cake: Client) -> Awaitable[object]:
+    return cake.invoices.update(1, memo="x")
+
+
+def create(cake: Client) -> Awaitable[object]:
+    return cake.invoices.create(
+        affiliate_id=7, start_date=date(2024, 1, 1), end_date=date(2024, 1, 31)
+    )
+
+
+NO: Step = says({"success": False, "message": "Bills processed by Tipalti may not be updated"})
+DANGER: Step = says("A potentially dangerous Request.Path value was detected", 500)
+HTML: Step = says("<!doctype html><html>log in</html>")
+TORN: Step = says('{"request_status": "Success", "invoice": {"invoice_id": ')
+SLOW_DOWN: Step = says("slow down", 429)
+UNAVAILABLE: Step = says("busy", 503)
+
+Case = tuple[Call, list[Step], int, type[CakeError], type[CakeError] | None, bool]
+
+#: The call, what it meets, how often it is sent, its error, and of a write that is unknown the
+#: error of its last attempt and whether it likely was carried out.
+CASES: list[Case] = [
+    # A read ends in what its last attempt met.
+    (read, [lost], 3, DecodeError, None, False),
+    (read, [unreached], 3, NotSent, None, False),
+    (read, [lost, unreached], 3, NotSent, None, False),
+    (read, [says("no", 500)], 3, ServerError, None, False),
+    (read, [SLOW_DOWN], 3, RateLimited, None, False),
+    (read, [HTML], 1, DecodeError, None, False),
+    (read, [says("no", 404)], 1, DecodeError, None, False),
+    (read, [page()], 1, NotFound, None, False),
+    (read, [page(2)], 1, ConsistencyError, None, False),
+    # A write that may be repeated is, and what only looks like a no is none.
+    (update, [unreached], 3, NotSent, None, False),
+    (update, [NO], 1, TipaltiError, None, False),
+    (
+        update,
+        [says("A potentially dangerous Request.Path value", 500)],
+        1,
+        RequestRejected,
+        None,
+        False,
+    ),
+    (update, [SLOW_DOWN], 3, RateLimited, None, False),
+    (update, [SLOW_DOWN, NO], 2, TipaltiError, None, False),
+    (update, [UNAVAILABLE], 3, OutcomeUnknown, RateLimited, False),
+    (update, [lost], 3, OutcomeUnknown, DecodeError, False),
+    (update, [lost, unreached], 3, OutcomeUnknown, NotSent, False),
+    (update, [lost, NO], 2, OutcomeUnknown, TipaltiError, False),
+    (update, [lost, SLOW_DOWN], 3, OutcomeUnknown, RateLimited, False),
+    (update, [UNAVAILABLE, NO], 2, OutcomeUnknown, TipaltiError, False),
+    (update, [says("no", 500), NO], 2, OutcomeUnknown, TipaltiError, False),
+    (update, [HTML], 1, OutcomeUnknown, DecodeError, False),
+    (update, [TORN], 1, OutcomeUnknown, DecodeError, True),
+    (update, [done(invoice_id=2)], 1, OutcomeUnknown, ConsistencyError, False),
+    # A create is sent once, but where the answer or the connection says that nothing was done.
+    (create, [unreached], 3, NotSent, None, False),
+    (create, [NO], 1, TipaltiError, None, False),
+    (create, [SLOW_DOWN], 3, RateLimited, None, False),
+    (create, [lost], 1, OutcomeUnknown, DecodeError, False),
+    (create, [unreached, lost], 2, OutcomeUnknown, DecodeError, False),
+    (create, [SLOW_DOWN, lost], 2, OutcomeUnknown, DecodeError, False),
+    (create, [says("no", 500)], 1, OutcomeUnknown, ServerError, False),
+    (create, [UNAVAILABLE], 1, OutcomeUnknown, RateLimited, False),
+    (create, [HTML], 1, OutcomeUnknown, DecodeError, False),
+    (create, [TORN], 1, OutcomeUnknown, DecodeError, True),
+    (create, [says("")], 1, OutcomeUnknown, DecodeError, True),
+    (create, [done(affiliate_id=8)], 1, OutcomeUnknown, ConsistencyError, False),
+    (create, [done(total_amount="1,5")], 1, OutcomeUnknown, DecodeError, True),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_how_a_call_ends(case: Case) -> None:
+    call, steps, sent, kind, cause, likely = case
+    peer = Peer(*steps)
+    async with peer.client() as cake:
+        with pytest.raises(CakeError) as caught:
+            await call(cake)
+        assert cake.stats().unknowns == (kind is OutcomeUnknown)
+        assert cake.stats().in_flight == 0
+    error = caught.value
+    assert type(error) is kind
+    assert len(peer.requests) == sent
+    if call is read:
+        assert error.outcome is None
+        assert error.operation == "invoices.find"
+        return
+    operation = "invoices.update" if call is update else "invoices.create"
+    assert error.operation == operation
+    assert error.outcome is (Outcome.NOT_DONE if cause is None else Outcome.UNKNOWN)
+    if isinstance(error, OutcomeUnknown):
+        assert type(error.cause) is cause
+        assert error.cause.operation == operation
+        assert error.cause.outcome is Outcome.UNKNOWN
+        assert error.applied_likely is likely
+        assert error.intent.operation == operation
+        assert error.intent.attempts == sent
+        assert str(error) == f"{operation} may have been carried out: {error.cause}"
+
+
+async def test_an_unknown_write_tells_when_it_first_left() -> None:
+    peer = Peer(unreached, lost, says("no", 500))
+    moments: list[datetime] = []
+
+    class Watch:
+        async def before(self, intent: Intent) -> None:
+            assert intent.at is not None
+            moments.append(intent.at)
+
+        async def after(self, intent: Intent, outcome: Outcome) -> None:
+            pass
+
+    async with peer.client(ledger=Watch()) as cake:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await update(cake)
+    left_at = caught.value.intent.at
+    assert left_at is not None
+    assert moments[0] <= left_at <= datetime.now(UTC)
+    assert caught.value.intent.attempts == 3
+
+
+async def test_a_mark_that_may_have_been_made_before_is_not_called_the_first() -> None:
+    answer = (
+        "<r><success>true</success><message>Bill Marked As Received</message>"
+        "<bill_id>345</bill_id></r>"
+    )
+    for steps, first in (([says(answer)], True), ([lost, says(answer)], None)):
+        async with Peer(*steps).client() as cake:
+            result = await cake.affiliate_bills.mark_received(345, invoiced_amount=1)
+        assert result.first is first
+
+
+async def test_a_call_whose_time_is_over() -> None:
+    for call, kind in (
+        (read, DeadlineExceeded),
+        (update, OutcomeUnknown),
+        (create, OutcomeUnknown),
+    ):
+        peer = Peer(Held(done()))
+        async with peer.client() as cake:
+            with pytest.raises(kind) as caught:
+                await call(cake.with_options(total=0.01))
+            assert (cake.stats().in_flight, cake.stats().waiting) == (0, 0)
+        error = caught.value
+        if isinstance(error, OutcomeUnknown):
+            assert isinstance(error.cause, DeadlineExceeded)
+
+
+async def test_closing_leaves_a_write_that_has_left_unknown() -> None:
+    held = Held(done())
+    peer = Peer(held)
+    cake = peer.client()
+    raised: list[CakeError] = []
+
+    async def run(call: Call) -> None:
+        try:
+            await call(cake)
+        except CakeError as error:
+            raised.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, create)
+        await held.begun.wait()
+        await cake.aclose()
+    (error,) = raised
+    assert isinstance(error, OutcomeUnknown)
+    assert type(error.cause).__name__ == "ClosedError"
+
+
+async def test_errors_hide_payloads_unless_they_may_show_them() -> None:
+    answer = json.dumps({"success": False, "message": "the memo canary note is too odd"})
+    for payloads in (False, True):
+        async with Peer(says(answer)).client(payloads=payloads) as cake:
+            with pytest.raises(ApiError) as caught:
+                await cake.invoices.update(1, memo="canary note")
+        assert ("canary note" in str(caught.value)) is payloads
+        async with Peer(says("oops", 500)).client(payloads=payloads) as cake:
+            with pytest.raises(OutcomeUnknown) as unknown:
+                await cake.invoices.update(1, memo="canary note")
+        assert ("canary note" in repr(unknown.value.intent)) is payloads
+        assert unknown.value.intent.arguments["memo"] == "canary note"
+
+
+async def test_restricted_is_a_no() -> None:
+    peer = Peer(says("<r><success>false</success><message>Restricted</message></r>"))
+    async with peer.client() as cake:
+        with pytest.raises(Restricted) as caught:
+            await cake.with_options(attempts=1).affiliate_bills.mark_received(1, invoiced_amount=1)
+    assert caught.value.outcome is Outcome.NOT_DONE
