@@ -12,7 +12,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from aiocake.errors import ArgumentError, CakeError, Intent, Problem
+from aiocake.errors import CakeError, Intent, Problem
 from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Operation",
     "Parameter",
     "Record",
+    "Refused",
     "Rule",
     "Shape",
     "Standing",
@@ -56,7 +57,7 @@ class Kind(Enum):
     ID = "id"
     """A positive 32-bit integer."""
     ROW = "row"
-    """A 32-bit integer of at least 0."""
+    """A 32-bit integer of at least ``least``."""
     BYTE = "byte"
     """0 to 255; 0 stands for SKIP or ANY on the wire and is refused from a caller."""
     TEXT = "text"
@@ -80,6 +81,7 @@ class Parameter:
         required: Whether it must be given.
         erasable: Whether ERASE is allowed (texts and modified dates of v1).
         anything: Whether ANY is allowed and sent as 0 (the payment type of a filter).
+        least: Of a row or a row limit: the lowest number.
         limit: Of a text: UTF-16 units at most. Of a row limit: the highest number.
         choices: Of a choice: the enum of its values.
         payload: Whether it holds names, notes or amounts, which errors and logs hide.
@@ -90,6 +92,7 @@ class Parameter:
     required: bool = False
     erasable: bool = False
     anything: bool = False
+    least: int = 0
     limit: int | None = None
     choices: type[StrEnum] | None = None
     payload: bool = False
@@ -325,6 +328,16 @@ class Executor(Protocol):
         ...
 
 
+@attrs.frozen
+class Refused:
+    """Stands in place of what could not be made of a method's argument.
+
+    Whoever checks the arguments names its problem together with all others.
+    """
+
+    problem: Problem
+
+
 class Endpoints:
     """The base of each group of endpoints."""
 
@@ -352,7 +365,7 @@ def given(arguments: Mapping[str, object]) -> dict[str, object]:
 
 def days(
     period: Period | Skip, start: date | Skip, end: date | Skip, *, exclusive_end: bool = False
-) -> tuple[date | Skip, date | Skip]:
+) -> tuple[date | Skip | Refused, date | Skip | Refused]:
     """The two dates of a billing period, given as a Period or as they are sent.
 
     Args:
@@ -361,15 +374,17 @@ def days(
         end: The end as the API takes it.
         exclusive_end: Whether the API takes the day after the last (v1).
 
-    Raises:
-        ArgumentError: Both a period and a date are given, or the period is none.
+    Returns:
+        The dates; the problem in place of both where the period is none, or a date is given too.
     """
     if period is SKIP:
         return start, end
     if start is not SKIP or end is not SKIP:
-        raise ArgumentError(Problem("period", "give a period or its two dates, not both"))
+        refused = Refused(Problem("period", "give a period or its two dates, not both"))
+        return refused, refused
     if not isinstance(period, Period):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-        raise ArgumentError(Problem("period", "must be a Period"))
+        refused = Refused(Problem("period", "must be a Period"))
+        return refused, refused
     return period.start, period.exclusive_end if exclusive_end else period.end
 
 

@@ -6,14 +6,15 @@
         invoices = await cake.invoices.find(invoice_status="pending").collect()
 """
 
+import math
 import os
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import NoneType, TracebackType
+from typing import Final, Self
 
 from aiocake._engine import Engine, Settings, Stats
 from aiocake._engine import View as _View
@@ -82,7 +83,7 @@ class View:
             total=mine.total if total is None else total,
             queue=mine.queue if queue is None else queue,
             attempts=mine.attempts if attempts is None else attempts,
-            binding=mine.binding if binding is None else Binding(binding),
+            binding=mine.binding if binding is None else _binding(binding),
         )
         return View(self._engine, options)
 
@@ -117,7 +118,9 @@ class View:
         if writes is None:
             writes = method != "GET" or not path.startswith("/api/2/")
         effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
-        arguments = {**(params or {}), **(json or {})}
+        arguments: dict[str, object] = {"method": method, "path": path}
+        arguments |= {} if params is None else {"params": dict(params)}
+        arguments |= {} if json is None else {"json": dict(json)}
         return await self._executor.raw(
             lambda: encode_raw(method, path, params, json), effect, arguments
         )
@@ -177,13 +180,27 @@ class Client(View):
         on_event: OnEvent | None = None,
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
+        _refuse(
+            api_key=api_key,
+            timeouts=timeouts,
+            retry=retry,
+            throttle=throttle,
+            transport=transport,
+            ssl_context=ssl_context,
+            ledger=ledger,
+            grace=grace,
+            read_only=read_only,
+            payloads=payloads,
+            user_agent=user_agent,
+            on_event=on_event,
+        )
         address = parse_address(domain)
         settings = Settings(
             domain=address.authority,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
             throttle=throttle or Throttle(),
-            binding=Binding(binding),
+            binding=_binding(binding),
             read_only=read_only,
             payloads=payloads,
             ledger=ledger,
@@ -251,6 +268,56 @@ class Client(View):
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+def _is(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kinds)
+
+
+def _has(*methods: str) -> Callable[[object], bool]:
+    return lambda value: all(callable(getattr(value, method, None)) for method in methods)
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return 0 <= value < math.inf
+
+
+_BOOL: Final = (_is(bool), "True or False")
+#: What a setting of :class:`Client` must be, where nothing else checks it; None is the default.
+_MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
+    "timeouts": (_is(Timeouts, NoneType), "a Timeouts"),
+    "retry": (_is(RetryPolicy, NoneType), "a RetryPolicy"),
+    "throttle": (_is(Throttle, NoneType), "a Throttle"),
+    "transport": (_is(AsyncBaseTransport, NoneType), "an httpx.AsyncBaseTransport"),
+    "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
+    "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
+    "grace": (_is_time, "a number of seconds, 0 or more"),
+    "read_only": _BOOL,
+    "payloads": _BOOL,
+    "user_agent": (_is(str, NoneType), "a text"),
+    "on_event": (lambda it: it is None or callable(it), "a function"),
+}
+
+
+def _refuse(**settings: object) -> None:
+    wrong = [
+        f"{name}: must be {text}"
+        for name, (fits, text) in _MUST_BE.items()
+        if not fits(settings[name])
+    ]
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+
+
+def _binding(value: str) -> Binding:
+    try:
+        return Binding(value)
+    except ValueError:
+        message = f"binding: must be one of {', '.join(Binding)}"
+        raise ConfigurationError(message) from None
 
 
 def _key_of_env() -> str:

@@ -124,5 +124,9 @@ class Ledger(Protocol):
         ...
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        """A write has ended. No cancellation of the caller interrupts this."""
+        """A write has ended. No cancellation of the caller interrupts this.
+
+        If this raises, it is logged, and the call ends as it did: what became of the write is not
+        changed by it.
+        """
         ...

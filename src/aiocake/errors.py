@@ -24,7 +24,7 @@
     ├── ClosedError                       the client is closed
     └── WrongLoopError                    the client belongs to another event loop
 
-Errors hold plain values: they can be compared, pickled and logged, and never hold a connection,
+Errors hold plain values: they can be pickled and logged, and never hold a connection,
 a request or the key.
 """
 

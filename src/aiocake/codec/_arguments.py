@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aiocake._operation import Api, Kind, Operation, Parameter
+from aiocake._operation import Api, Kind, Operation, Parameter, Refused
 from aiocake.codec import _values
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, SKIP
@@ -40,6 +40,10 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
     table = {parameter.name: parameter for parameter in operation.parameters}
     problems = [_unknown(name, table) for name in given if name not in table]
     for parameter in operation.parameters:
+        value = given.get(parameter.name)
+        if isinstance(value, Refused):
+            problems += [value.problem] if value.problem not in problems else []
+            continue
         reason = _reason(operation.api, parameter, given)
         if reason is not None:
             problems.append(Problem(parameter.name, reason))
@@ -77,7 +81,7 @@ _Check = Callable[[object, Parameter], str | None]
 
 _CHECKS: Final[Mapping[Kind, _Check]] = {
     Kind.ID: lambda value, _: _values.whole(value, 1, _values.MAX_INT),
-    Kind.ROW: lambda value, its: _values.whole(value, 0, its.limit or _values.MAX_INT),
+    Kind.ROW: lambda value, its: _values.whole(value, its.least, its.limit or _values.MAX_INT),
     Kind.BYTE: lambda value, its: _values.byte(value, anything=its.anything),
     Kind.TEXT: lambda value, its: _values.text(value, its.limit),
     Kind.MONEY: lambda value, _: _values.money(value),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from http import HTTPStatus
+from typing import TypeVar
 
 from aiocake._operation import (
     Api,
@@ -20,7 +21,7 @@ from aiocake._operation import (
     in_order,
 )
 from aiocake.bulk import Pager
-from aiocake.errors import ConsistencyError, NotFound, Problem
+from aiocake.errors import CakeError, ConsistencyError, NotFound, Problem
 from aiocake.models import (
     CreatedInvoice,
     Invoice,
@@ -32,6 +33,8 @@ from aiocake.models import (
 from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = ["Invoices"]
+
+E = TypeVar("E", bound=CakeError)
 
 _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
@@ -67,7 +70,7 @@ FIND = Operation[Page[Invoice]](
         Parameter(name="start_date", kind=Kind.DATE),
         Parameter(name="end_date", kind=Kind.DATE),
         Parameter(name="start_at_row", kind=Kind.ROW),
-        Parameter(name="row_limit", kind=Kind.ROW, limit=_MOST_ROWS),
+        Parameter(name="row_limit", kind=Kind.ROW, least=1, limit=_MOST_ROWS),
     ),
     shape=Shape.PAGE,
     element="invoices",
@@ -204,7 +207,7 @@ class Invoices(Endpoints):
             Nothing is sent before the first is asked for.
 
         Raises:
-            ArgumentError: An argument cannot be sent (some are found when reading begins).
+            ArgumentError: An argument cannot be sent; at once, before any reading.
             ListChanged: While reading: the list would not hold still.
             ConsistencyError: While reading: a row does not match what was asked for.
             CakeError: While reading: it was refused, or no answer that can be read came.
@@ -219,6 +222,7 @@ class Invoices(Endpoints):
                 "end_date": end,
             }
         )
+        self._executor.check(FIND, {**filters, "row_limit": row_limit})
 
         async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
             return await self._call(FIND, **filters, start_at_row=start_at_row, row_limit=rows)
@@ -296,11 +300,11 @@ class Invoices(Endpoints):
         page = await self._call(FIND, invoice_id=invoice_id, start_at_row=0, row_limit=1)
         if not page.items:
             message = f"there is no invoice {invoice_id}"
-            raise NotFound(message, status=HTTPStatus.OK)
+            raise _of_get(NotFound(message, status=HTTPStatus.OK))
         invoice = page.items[0]
         if invoice.invoice_id != invoice_id:
             message = f"invoice {invoice_id} was asked for and {invoice.invoice_id} came"
-            raise ConsistencyError(message)
+            raise _of_get(ConsistencyError(message))
         return invoice
 
     async def create(
@@ -356,6 +360,11 @@ class Invoices(Endpoints):
         return await self._call(
             UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
         )
+
+
+def _of_get(error: E) -> E:
+    error.operation = FIND.name
+    return error
 
 
 def _invoice_id(row: Invoice) -> int:

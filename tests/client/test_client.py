@@ -1,0 +1,355 @@
+"""How a client is built, viewed, looked at, closed and dropped."""
+
+import copy
+import gc
+import pickle
+import ssl
+from collections.abc import Mapping
+
+import anyio
+import httpx
+import pytest
+
+from aiocake import (
+    ArgumentError,
+    Binding,
+    Client,
+    ConfigurationError,
+    DeadlineExceeded,
+    NotSent,
+    OutcomeUnknown,
+    Period,
+    RateLimited,
+    RetryPolicy,
+    ServerError,
+    Stats,
+    Throttle,
+    Timeouts,
+)
+from aiocake.errors import ClosedError
+from aiocake.events import AttemptEnded, Event
+from aiocake.sandbox import Sandbox
+
+from ..peer import KEY, Held, Peer, done, lost, page, says
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"domain": None}, "domain"),
+        ({"domain": "http://x.example"}, "domain"),
+        ({"domain": ""}, "domain"),
+        ({"api_key": None}, "api_key"),
+        ({"api_key": b"key"}, "api_key"),
+        ({"api_key": ""}, "api_key"),
+        ({"api_key": "x" * 51}, "api_key"),
+        ({"api_key": "clé"}, "api_key"),
+        ({"timeouts": 5}, "timeouts"),
+        ({"retry": 3}, "retry"),
+        ({"throttle": 8}, "throttle"),
+        ({"binding": "soap13"}, "binding: must be one of get, post, soap11, soap12"),
+        ({"binding": None}, "binding"),
+        ({"transport": httpx.HTTPTransport()}, "transport"),
+        ({"proxy": "ftp://p"}, "proxy"),
+        ({"ssl_context": True}, "ssl_context"),
+        ({"ledger": object()}, "ledger"),
+        ({"grace": -1}, "grace"),
+        ({"grace": float("inf")}, "grace"),
+        ({"grace": float("nan")}, "grace"),
+        ({"grace": True}, "grace"),
+        ({"grace": None}, "grace"),
+        ({"read_only": "false"}, "read_only"),
+        ({"payloads": 0}, "payloads"),
+        ({"user_agent": 5}, "user_agent"),
+        ({"user_agent": "a\r\nX: y"}, "user_agent"),
+        ({"on_event": []}, "on_event"),
+        ({"transport": httpx.MockTransport(page(1)), "proxy": "http://p"}, "proxy"),
+        (
+            {
+                "transport": httpx.MockTransport(page(1)),
+                "ssl_context": ssl.create_default_context(),
+            },
+            "ssl_context",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: Mapping[str, object], named: str) -> None:
+    given = {"domain": "x.example", "api_key": KEY} | dict(settings)
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        Client(**given)  # type: ignore[arg-type] # refused
+    assert KEY not in str(caught.value)
+    # Nothing was built, so nothing complains of not being closed.
+    gc.collect()
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Client("x.example", KEY, timeouts=5, grace=-1, on_event=1)  # type: ignore[arg-type] # refused
+    assert str(caught.value) == (
+        "timeouts: must be a Timeouts; grace: must be a number of seconds, 0 or more; "
+        "on_event: must be a function"
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            lambda name=name, bad=bad: Timeouts(**{name: bad})
+            for name in ("total", "connect", "read", "export_total", "export_read")
+            for bad in (0, -1, float("inf"), float("nan"), True, "5", None)
+        ),
+        *(
+            lambda name=name, bad=bad: RetryPolicy(**{name: bad})
+            for name in ("attempts", "base", "throttle_base", "cap", "retry_after_cap")
+            for bad in (0, -1, True, "5", None)
+        ),
+        lambda: RetryPolicy(attempts=1.5),  # type: ignore[arg-type] # refused
+        lambda: RetryPolicy(budget=-1),
+        lambda: RetryPolicy(budget=True),
+        *(
+            lambda name=name, bad=bad: Throttle(**{name: bad})
+            for name in ("concurrency", "burst", "rate", "max_waiting")
+            for bad in (-1, True, "5")
+        ),
+        lambda: Throttle(concurrency=0),
+        lambda: Throttle(rate=0),
+        lambda: Throttle(rate=float("nan")),
+    ],
+)
+def test_settings_that_cannot_be(make: object) -> None:
+    assert callable(make)
+    with pytest.raises(ConfigurationError, match="must be a"):
+        make()
+
+
+def test_settings_at_their_bounds() -> None:
+    assert RetryPolicy(budget=0, attempts=1).budget == 0
+    assert Throttle(max_waiting=0, rate=0.001, burst=1).max_waiting == 0
+    assert Timeouts(total=1) == Timeouts(total=1.0)
+    with pytest.raises(AttributeError):
+        Timeouts().total = 5  # type: ignore[misc] # frozen
+
+
+async def test_a_view_changes_what_it_says_and_nothing_else() -> None:
+    events: list[Event] = []
+    peer = Peer(lost)
+    async with peer.client(on_event=events.append) as cake:
+        once = cake.with_options(attempts=1)
+        for view, sent in ((cake, 3), (once, 1), (once.with_options(attempts=2), 2)):
+            with pytest.raises(OutcomeUnknown):
+                await view.invoices.update(1, memo="x")
+            assert len(peer.requests) == sent
+            peer.requests.clear()
+        # A view of a view keeps what it does not change.
+        with pytest.raises(OutcomeUnknown):
+            await once.with_options(total=30, queue=5).invoices.update(1, memo="x")
+        assert len(peer.requests) == 1
+        assert once.stats() == cake.stats()
+    assert [each.number for each in events if isinstance(each, AttemptEnded)] == [
+        1,
+        2,
+        3,
+        1,
+        1,
+        2,
+        1,
+    ]
+
+
+async def test_the_binding_of_a_view_and_of_a_view_of_it() -> None:
+    sandbox = Sandbox()
+    transport = httpx.ASGITransport(app=sandbox.app)
+    async with Client(
+        "x.example", "SANDBOX-KEY", transport=transport, binding=Binding.POST
+    ) as cake:
+        soap = cake.with_options(binding=Binding.SOAP12)
+        for view in (cake, soap, soap.with_options(attempts=1), soap.with_options(binding="get")):  # type: ignore[arg-type] # its text
+            await view.reference.payment_types()
+    forms = [
+        (request.method, request.headers.get("content-type", "").partition(";")[0])
+        for request in sandbox.state.requests
+    ]
+    assert forms == [
+        ("POST", "application/x-www-form-urlencoded"),
+        ("POST", "application/soap+xml"),
+        ("POST", "application/soap+xml"),
+        ("GET", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"total": 0},
+        {"total": float("inf")},
+        {"queue": -1},
+        {"attempts": 0},
+        {"attempts": 1.5},
+        {"binding": "soap13"},
+    ],
+)
+async def test_options_that_cannot_be(options: Mapping[str, object]) -> None:
+    async with Peer(page(1)).client() as cake:
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            cake.with_options(**options)  # type: ignore[arg-type] # refused
+
+
+async def test_the_total_of_a_view() -> None:
+    peer = Peer(Held(page(1)))
+    async with peer.client() as cake:
+        with pytest.raises(DeadlineExceeded, match=r"0\.01 s"):
+            await cake.with_options(total=0.01).invoices.get(1)
+
+
+async def test_stats_tell_what_goes_on_and_send_nothing() -> None:
+    held = Held(page(1))
+    peer = Peer(held, says("slow down", 429))
+    async with peer.client(throttle=Throttle(concurrency=1)) as cake:
+        assert cake.stats() == Stats(
+            in_flight=0, waiting=0, paused_until=None, budget=500, unknowns=0
+        )
+        assert peer.requests == []
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.get, 1)
+            await held.begun.wait()
+
+            async def refused() -> None:
+                with pytest.raises(RateLimited):
+                    await cake.with_options(attempts=1).invoices.get(1)
+
+            group.start_soon(refused)
+            await anyio.wait_all_tasks_blocked()
+            stats = cake.stats()
+            assert (stats.in_flight, stats.waiting) == (1, 1)
+            held.go_on.set()
+        stats = cake.stats()
+        assert (stats.in_flight, stats.waiting, stats.unknowns) == (0, 0, 0)
+
+
+async def test_stats_tell_of_a_pause() -> None:
+    peer = Peer(says("slow down", 429, **{"Retry-After": "30"}))
+    async with peer.client() as cake:
+        with pytest.raises(RateLimited) as caught:
+            await cake.with_options(attempts=1).invoices.get(1)
+        assert caught.value.retry_after == 30
+        left = cake.stats().paused_until
+        assert left is not None
+        assert 0 < left <= 30
+
+
+async def test_retries_come_out_of_the_budget() -> None:
+    peer = Peer(says("no", 500))
+    async with peer.client(retry=RetryPolicy(base=1e-6, budget=14)) as cake:
+        with pytest.raises(ServerError):
+            await cake.invoices.get(1)
+        assert cake.stats().budget == 0
+    assert len(peer.requests) == 2
+
+
+async def test_who_may_not_wait_is_turned_away() -> None:
+    held = Held(page(1))
+    peer = Peer(held, page(1))
+    async with peer.client(throttle=Throttle(concurrency=1, max_waiting=0)) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.get, 1)
+            await held.begun.wait()
+            with pytest.raises(NotSent):
+                await cake.invoices.get(1)
+            held.go_on.set()
+        await cake.invoices.get(1)
+        async with anyio.create_task_group() as group:
+            pass
+    assert len(peer.requests) == 2
+
+
+async def test_a_read_only_client_reads() -> None:
+    sandbox = Sandbox()
+    transport = httpx.ASGITransport(app=sandbox.app)
+    async with Client("x.example", "SANDBOX-KEY", transport=transport, read_only=True) as cake:
+        assert (await cake.invoices.get(4821)).invoice_id == 4821
+        year = Period.month(2014, 6)
+        await cake.affiliate_bills.export(period=year).collect()
+        before = len(sandbox.state.requests)
+        view = cake.with_options(attempts=1)
+        for call in (
+            lambda: cake.invoices.update(4821, memo="x"),
+            lambda: cake.invoices.create(affiliate_id=1, start_date=year.start, end_date=year.end),
+            lambda: view.affiliate_bills.mark_paid(345, payment_date=year.start),
+            lambda: view.buyer_bills.mark_sent(5),
+        ):
+            with pytest.raises(ArgumentError, match="read-only"):
+                await call()
+    assert len(sandbox.state.requests) == before
+
+
+async def test_the_user_agent_and_whose_requests_they_are() -> None:
+    peer = Peer(page(1))
+    async with peer.client() as cake, peer.client(user_agent="billing/2 (finance)") as other:
+        await cake.invoices.get(1)
+        await other.invoices.get(1)
+    first, second = (request.headers["user-agent"] for request in peer.requests)
+    assert first.startswith("aiocake/")
+    assert second == "billing/2 (finance)"
+    assert peer.requests[0].headers["host"] == "x.example"
+
+
+async def test_events_of_a_listener_that_fails_break_no_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        message = "no ear"
+        raise LookupError(message)
+
+    peer = Peer(lost, done())
+    async with peer.client(on_event=listen) as cake:
+        updated = await cake.invoices.update(1, memo="x")
+    assert updated.invoice_id == 1
+    names = [type(each).__name__ for each in heard]
+    assert names == ["AttemptEnded", "RetryScheduled", "AttemptEnded", "CallEnded"]
+    records = [each for each in caplog.records if each.name.startswith("aiocake")]
+    assert len(records) == len(heard)
+    assert all(each.exc_info and "no ear" in str(each.exc_info[1]) for each in records)
+
+
+async def test_what_a_client_shows_of_itself() -> None:
+    cake = Client("https://x.example:8443", KEY)
+    assert repr(cake) == "<Client https://x.example:8443>"
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make one in each process"):
+            copied(cake)
+    await cake.aclose()
+    await cake.aclose()
+    assert repr(cake) == "<Client, closed>"
+    with pytest.raises(ClosedError):
+        await cake.invoices.get(1)
+
+
+async def test_an_unclosed_client_is_told_of() -> None:
+    kept = [Peer(page(1)).client()]
+    await kept[0].invoices.get(1)
+    with pytest.warns(ResourceWarning, match="unclosed <Client x.example>") as caught:
+        kept.clear()
+    assert len(caught) == 1
+    closed = Peer(page(1)).client()
+    await closed.aclose()
+    del closed
+    gc.collect()
+
+
+async def test_leaving_by_an_error_closes() -> None:
+    kept: list[Client] = []
+
+    async def use() -> None:
+        async with Peer(page(1)).client() as cake:
+            kept.append(cake)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await use()
+    assert repr(kept[0]) == "<Client, closed>"
