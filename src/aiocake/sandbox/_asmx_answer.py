@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from aiocake.sandbox._asmx_shapes import CAKE, Struct
-from aiocake.sandbox._asmx_table import Operation
+from aiocake.sandbox._asmx_table import SUCCESS, Operation
 from aiocake.sandbox._asmx_work import Answer
 from aiocake.sandbox._json import Json, json_response
 
@@ -90,7 +90,11 @@ def as_json(answer: Answer) -> Response:
 
 def _texts(operation: Operation, answer: Answer, envelope: Envelope) -> Iterator[str]:
     yield envelope.before
-    yield from Struct(operation.root, operation.members).pieces(answer)
+    # A bool is never null in .NET: without it, the class of the answer has none.
+    members = tuple(
+        each for each in operation.members if each.name in answer or each is not SUCCESS
+    )
+    yield from Struct(operation.root, members).pieces(answer)
     yield envelope.after
 
 

@@ -8,7 +8,17 @@ from aiocake.sandbox._asmx_kinds import BOOL, BYTE, DATETIME, DECIMAL, INT, TEXT
 from aiocake.sandbox._asmx_shapes import Leaf, ListOf, Shape, Struct
 from aiocake.sandbox._state import PartnerKind
 
-__all__ = ["OPERATIONS", "Export", "Job", "LookUp", "Mark", "Operation", "Parameter", "Service"]
+__all__ = [
+    "OPERATIONS",
+    "SUCCESS",
+    "Export",
+    "Job",
+    "LookUp",
+    "Mark",
+    "Operation",
+    "Parameter",
+    "Service",
+]
 
 Service: TypeAlias = Literal["accounting", "get"]
 
@@ -120,7 +130,8 @@ _RECEIVED: Final = (
     *_dated("date_payment_received"),
 )
 
-_SUCCESS: Final = (Leaf("success", "bool"), Leaf("message"))
+SUCCESS: Final = Leaf("success", "bool")
+_SAID: Final = (SUCCESS, Leaf("message"))
 
 
 def _pair(name: str, kind: Literal["int", "byte"] = "byte") -> tuple[Leaf, Leaf]:
@@ -193,12 +204,12 @@ def _export(kind: PartnerKind, *further: Parameter) -> Operation:
         (_KEY, *_PERIOD, *further),
         Export(kind),
         f"export_{kind}_bills_accounting_response",
-        (*_SUCCESS, Leaf("row_count", "int"), ListOf(f"{kind}_bills", _bill(kind))),
+        (*_SAID, Leaf("row_count", "int"), ListOf(f"{kind}_bills", _bill(kind))),
     )
 
 
 def _mark(name: str, root: str, job: Mark, *parameters: Parameter) -> Operation:
-    members: tuple[Shape, ...] = _SUCCESS
+    members: tuple[Shape, ...] = _SAID
     if job.amounts:
         members += (Leaf("payment_amount", "money"), Leaf("bill_amount", "money"))
     return Operation(name, "accounting", parameters, job, f"{root}_accounting_response", members)
@@ -207,7 +218,7 @@ def _mark(name: str, root: str, job: Mark, *parameters: Parameter) -> Operation:
 def _look_up(name: str, items: str, *leaves: Leaf, more: tuple[Parameter, ...] = ()) -> Operation:
     item = items.removesuffix("es") if items.endswith("statuses") else items.removesuffix("s")
     item = "currency" if items == "currencies" else item
-    members = (*_SUCCESS, Leaf("row_count", "int"), ListOf(items, Struct(item, leaves)))
+    members = (*_SAID, Leaf("row_count", "int"), ListOf(items, Struct(item, leaves)))
     return Operation(name, "get", (_KEY, *more), LookUp(items), f"{items}_response", members)
 
 
