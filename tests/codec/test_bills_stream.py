@@ -253,6 +253,19 @@ async def test_a_bill_that_cannot_be_read_raises_after_those_before_it(
     assert await collect(bills) == ([], error)
 
 
+@pytest.mark.parametrize("size", [1, 100, 10**6])
+async def test_what_comes_before_a_nul_byte_is_given(
+    size: int, stream: Stream, collect: Collect
+) -> None:
+    whole = export(bill(1), bill(2)).replace(b"</affiliate_bills>", b"\0</affiliate_bills>")
+    bills = stream(*(whole[at : at + size] for at in range(0, len(whole), size)))
+    ids, error = await collect(bills)
+    assert ids == [1, 2]
+    assert isinstance(error, DecodeError)
+    assert "NUL" in str(error)
+    assert bills.row_count == 2
+
+
 @pytest.mark.parametrize(
     ("inside", "path"),
     [

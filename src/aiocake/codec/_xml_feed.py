@@ -197,10 +197,15 @@ class XmlFeed:
         """
         for start in range(0, len(body), MAX_PIECE):
             piece = body[start : start + MAX_PIECE]
-            if b"\0" in piece:
-                message = "a NUL byte: the body is not UTF-8"
-                raise DecodeError(message)
-            self._feed(self._filter.feed(piece))
+            end = piece.find(b"\0")
+            if end < 0:
+                self._feed(self._filter.feed(piece))
+                continue
+            # What is before it counts, or it would depend on where the pieces end what was read.
+            self._feed(self._filter.feed(piece[:end]))
+            self._parse(self._pending)
+            message = "a NUL byte: the body is not UTF-8"
+            raise DecodeError(message)
 
     def close(self) -> None:
         """The body has ended.
