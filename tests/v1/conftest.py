@@ -46,10 +46,10 @@ def connect() -> Callable[..., Client]:
     """Makes clients of a sandbox, in process; or of another transport, for scripted answers."""
 
     def build(sandbox: Sandbox | None = None, **settings: object) -> Client:
-        given: dict[str, object] = {"api_key": KEY, "retry": AT_ONCE}
+        given: dict[str, object] = {"domain": "x.example", "api_key": KEY, "retry": AT_ONCE}
         if sandbox is not None:
             given["transport"] = httpx.ASGITransport(app=sandbox.app)
-        return Client("x.example", **(given | settings))  # type: ignore[arg-type] # they are what they are
+        return Client(**(given | settings))  # type: ignore[arg-type] # they are what they are
 
     return build
 
