@@ -27,16 +27,23 @@ _NAMESPACES: Final = {
     "xmlns:wsdl": "http://schemas.xmlsoap.org/wsdl/",
     "xmlns:soap": "http://schemas.xmlsoap.org/wsdl/soap/",
     "xmlns:soap12": "http://schemas.xmlsoap.org/wsdl/soap12/",
+    "xmlns:http": "http://schemas.xmlsoap.org/wsdl/http/",
+    "xmlns:mime": "http://schemas.xmlsoap.org/wsdl/mime/",
     "xmlns:s": "http://www.w3.org/2001/XMLSchema",
     "xmlns:tns": CAKE,
     "xmlns:store": STORE,
     "targetNamespace": CAKE,
 }
+#: The protocols without an envelope: how an operation's parameters go in each.
+_PLAIN: Final = {
+    "GET": ("http:urlEncoded", dict[str, str]()),
+    "POST": ("mime:content", {"type": "application/x-www-form-urlencoded"}),
+}
 _TRANSPORT: Final = "http://schemas.xmlsoap.org/soap/http"
 
 
 def wsdl(service: Service, url: str) -> Response:
-    """The WSDL of a page: document/literal, by SOAP 1.1 and 1.2.
+    """The WSDL of a page: document/literal by SOAP 1.1 and 1.2, and texts by GET and form.
 
     Args:
         service: Which page.
@@ -55,19 +62,22 @@ def wsdl(service: Service, url: str) -> Response:
             message = ET.SubElement(root, "wsdl:message", {"name": f"{operation.name}Soap{suffix}"})
             part = {"name": "parameters", "element": f"tns:{element}"}
             ET.SubElement(message, "wsdl:part", part)
-    port_type = ET.SubElement(root, "wsdl:portType", {"name": f"{service}Soap"})
-    for operation in operations:
-        port = ET.SubElement(port_type, "wsdl:operation", {"name": operation.name})
-        for way, suffix in (("input", "In"), ("output", "Out")):
-            message_name = f"tns:{operation.name}Soap{suffix}"
-            ET.SubElement(port, f"wsdl:{way}", {"message": message_name})
+    _port_type(root, f"{service}Soap", operations, "Soap")
     for prefix in ("soap", "soap12"):
         _binding(root, service, operations, prefix)
+    for verb in _PLAIN:
+        _plain_messages(root, operations, verb)
+        _port_type(root, f"{service}Http{verb.title()}", operations, f"Http{verb.title()}")
+        _plain_binding(root, service, operations, verb)
     page = ET.SubElement(root, "wsdl:service", {"name": service})
     for prefix in ("soap", "soap12"):
         name = f"{service}{prefix.title()}"
         at = ET.SubElement(page, "wsdl:port", {"name": name, "binding": f"tns:{name}"})
         ET.SubElement(at, f"{prefix}:address", {"location": url})
+    for verb in _PLAIN:
+        name = f"{service}Http{verb.title()}"
+        at = ET.SubElement(page, "wsdl:port", {"name": name, "binding": f"tns:{name}"})
+        ET.SubElement(at, "http:address", {"location": url})
     text = PROLOGUE + ET.tostring(root, encoding="unicode")
     return Response(text.encode(), media_type="text/xml; charset=utf-8")
 
@@ -98,6 +108,41 @@ def help_page(service: Service, operation: str) -> Response:
 
 def _operations(service: Service) -> list[Operation]:
     return [operation for operation in OPERATIONS.values() if operation.service == service]
+
+
+def _port_type(root: ET.Element, name: str, operations: Iterable[Operation], suffix: str) -> None:
+    port_type = ET.SubElement(root, "wsdl:portType", {"name": name})
+    for operation in operations:
+        port = ET.SubElement(port_type, "wsdl:operation", {"name": operation.name})
+        for way, direction in (("input", "In"), ("output", "Out")):
+            message = {"message": f"tns:{operation.name}{suffix}{direction}"}
+            ET.SubElement(port, f"wsdl:{way}", message)
+
+
+def _plain_messages(root: ET.Element, operations: Iterable[Operation], verb: str) -> None:
+    """By GET and form every parameter is a text, and the answer has a root of its own."""
+    for operation in operations:
+        name = f"{operation.name}Http{verb.title()}"
+        asked = ET.SubElement(root, "wsdl:message", {"name": f"{name}In"})
+        for parameter in operation.parameters:
+            ET.SubElement(asked, "wsdl:part", {"name": parameter.name, "type": "s:string"})
+        answered = ET.SubElement(root, "wsdl:message", {"name": f"{name}Out"})
+        part = {"name": "Body", "element": f"tns:{operation.root}"}
+        ET.SubElement(answered, "wsdl:part", part)
+
+
+def _plain_binding(
+    root: ET.Element, service: Service, operations: Iterable[Operation], verb: str
+) -> None:
+    name = f"{service}Http{verb.title()}"
+    binding = ET.SubElement(root, "wsdl:binding", {"name": name, "type": f"tns:{name}"})
+    ET.SubElement(binding, "http:binding", {"verb": verb})
+    how, attributes = _PLAIN[verb]
+    for operation in operations:
+        bound = ET.SubElement(binding, "wsdl:operation", {"name": operation.name})
+        ET.SubElement(bound, "http:operation", {"location": f"/{operation.name}"})
+        ET.SubElement(ET.SubElement(bound, "wsdl:input"), how, attributes)
+        ET.SubElement(ET.SubElement(bound, "wsdl:output"), "mime:mimeXml", {"part": "Body"})
 
 
 def _binding(
@@ -153,6 +198,10 @@ def _cake_schema(types: ET.Element, operations: Iterable[Operation]) -> None:
                 enums[parameter.kind.xsd.removeprefix("tns:")] = parameter.kind.members
         element = ET.SubElement(schema, "s:element", {"name": f"{operation.name}Response"})
         _shape(_sequence(element), Struct(f"{operation.name}Result", operation.members))
+        # The answer to GET and form.
+        plain = _sequence(ET.SubElement(schema, "s:element", {"name": operation.root}))
+        for shape in operation.members:
+            _shape(plain, shape)
     for name, members in enums.items():
         simple = ET.SubElement(schema, "s:simpleType", {"name": name})
         restriction = ET.SubElement(simple, "s:restriction", {"base": "s:string"})
