@@ -11,7 +11,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import anyio
 import attrs
@@ -219,6 +219,21 @@ def terminal(
     yield begin
     for one in begun:
         one.close()
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], None]]:
+    """Make the standard input of this process a terminal on which a text was typed."""
+    with ExitStack() as stack:
+
+        def begin(text: str) -> None:
+            master, slave = pty.openpty()
+            stack.callback(os.close, master)
+            stdin = stack.enter_context(os.fdopen(slave, encoding="utf-8"))
+            os.write(master, text.encode())
+            monkeypatch.setattr(sys, "stdin", stdin)
+
+        yield begin
 
 
 class Held:

@@ -154,6 +154,18 @@ def test_what_is_no_error_of_ours_is_one_line_too(cake, monkeypatch: pytest.Monk
     assert one_line(ran) == "aiocake: out of\\norder\n"
 
 
+def test_the_end_of_the_process_that_is_no_closed_pipe_goes_on(
+    cake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: object) -> None:
+        raise SystemExit(9)
+
+    monkeypatch.setattr("aiocake.cli._demo._Show.line", end)
+    with pytest.raises(SystemExit) as ended:
+        cake("demo")
+    assert ended.value.code == 9
+
+
 def test_the_command_can_be_read_only(cake, sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAKE_READ_ONLY", "1")
     for words in (

@@ -189,10 +189,13 @@ def test_a_closed_pipe_is_no_error(environment, words: list[str]) -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_a_pipe_that_was_closed_before_anything_was_written_is_no_error(process) -> None:
+@pytest.mark.parametrize("words", ["invoices list", "--help", "--version", "demo"])
+def test_a_pipe_that_was_closed_before_anything_was_written_is_no_error(
+    process, words: str
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    ran = process("invoices", "list", stdout=writer)
+    ran = process(*words.split(), stdout=writer)
     os.close(writer)
     assert (ran.code, ran.err) == (0, "")
 

@@ -17,7 +17,8 @@ def test_a_write_asks_first_and_is_sent_when_confirmed(terminal, sandbox, stage)
     screen = terminal(*UPDATE)
     screen.read_until("[y/N] ")
     assert screen.shown == (
-        f"Update invoice 4821, status approved, memo by \\u202ehand, at {stage.url}? [y/N] "
+        'Update invoice 4821: invoice status approved, memo "by \\u202ehand", '
+        f"at {stage.url}? [y/N] "
     )
     assert sandbox.state.requests == []
     screen.type("y\n")
@@ -27,26 +28,45 @@ def test_a_write_asks_first_and_is_sent_when_confirmed(terminal, sandbox, stage)
     assert sandbox.state.invoices[4821].invoice_status == "approved"
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        pytest.param("n\n", "? [y/N] n\naiocake: nothing was sent\n", id="no"),
-        pytest.param("\n", "? [y/N] \naiocake: nothing was sent\n", id="enter"),
-        pytest.param("yo\n", "? [y/N] yo\naiocake: nothing was sent\n", id="not-quite-yes"),
-        pytest.param("\x04", "? [y/N] \naiocake: nothing was sent\n", id="end-of-input"),
-    ],
-)
-def test_a_write_that_is_not_confirmed_is_not_sent(
-    terminal, sandbox, tmp_path, typed: str, said: str
-) -> None:
+def test_a_write_that_is_not_confirmed_is_not_sent(terminal, sandbox, tmp_path) -> None:
     screen = terminal(*UPDATE, "--out", tmp_path / "a.json")
     screen.read_until("[y/N] ")
-    screen.type(typed)
+    screen.type("n\n")
     ran = screen.end()
     assert ran.code == 1
-    assert ran.out.endswith(said)
+    assert ran.out.endswith("? [y/N] n\naiocake: nothing was sent\n")
     assert sandbox.state.requests == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_the_input_is_no_confirmation(terminal, sandbox) -> None:
+    screen = terminal(*UPDATE)
+    screen.read_until("[y/N] ")
+    screen.type("\x04")
+    ran = screen.end()
+    assert ran.code == 1
+    assert ran.out.endswith("? [y/N] \naiocake: nothing was sent\n")
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        ("y\n", True),
+        ("YES\n", True),
+        ("\n", False),
+        ("no\n", False),
+        ("yo\n", False),
+        ("y\x04\x04", True),
+        ("\x04", False),
+    ],
+)
+def test_nothing_but_yes_is_a_yes(cake, sandbox, typed, answer: str, sent: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    typed(answer)
+    ran = cake(*UPDATE)
+    assert ran.code == (0 if sent else 1)
+    assert len(sandbox.state.requests) == sent
+    assert ran.err.endswith("aiocake: nothing was sent\n") is not sent
 
 
 def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> None:
@@ -68,34 +88,54 @@ def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> No
                 *("invoices", "create", "--affiliate-id", 67890, "--memo", "January"),
                 *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
             ),
-            "Create an invoice for affiliate 67890, 2024-01-01 to 2024-01-31, memo January, at ",
+            "Create an invoice: affiliate id 67890, start date 2024-01-01, end date 2024-01-31, "
+            'memo "January", at ',
             id="create",
         ),
         pytest.param(
             ("bills", "mark-received", 345, "--invoiced-amount", "020.10", "--erase-notes"),
-            "Mark bill 345 as received, invoiced amount 20.10, notes erased, at ",
+            "Mark affiliate bill 345 as received: invoiced amount 20.10, notes erased, at ",
             id="received",
         ),
         pytest.param(
             ("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 2),
-            "Mark bill 345 as paid on 2014-07-31, payment type id 2, at ",
+            "Mark affiliate bill 345 as paid: payment type id 2, payment date 2014-07-31, at ",
             id="paid",
+        ),
+        pytest.param(
+            ("bills", "advertiser", "mark-sent", 1_000_000),
+            "Mark advertiser bill 1000000 as sent, at ",
+            id="sent",
+        ),
+        pytest.param(
+            ("bills", "buyer", "mark-received", 2_000_000, "--payment-amount", "-5"),
+            "Mark buyer bill 2000000 as received: payment amount -5, at ",
+            id="received-of-a-buyer",
+        ),
+        pytest.param(
+            (
+                *("bills", "buyer", "mark-received", 2_000_000, "--payment-amount", "5.00"),
+                *("--apply-credit-to-buyer", "--invoice-number", "A-1"),
+            ),
+            "Mark buyer bill 2000000 as received AND CREDIT THE AMOUNT TO THE BUYER, which moves "
+            'money each time: payment amount 5.00, invoice number "A-1", at ',
+            id="credited-to-a-buyer",
         ),
     ],
 )
-def test_a_question_says_all_that_will_be_set(terminal, sandbox, words, question: str) -> None:
-    screen = terminal(*words)
-    screen.read_until("[y/N] ")
-    assert screen.shown.startswith(question)
-    screen.type("n\n")
-    assert screen.end().code == 1
+def test_a_question_says_all_that_will_be_set(cake, sandbox, typed, words, question: str) -> None:
+    typed("n\n")
+    ran = cake(*words)
+    assert ran.code == 1
+    assert ran.err.startswith(question)
     assert sandbox.state.requests == []
 
 
-def test_yes_asks_nothing(terminal, sandbox) -> None:
-    ran = terminal(*UPDATE, "--yes").end()
-    assert ran.code == 0
-    assert "[y/N]" not in ran.out
+@pytest.mark.parametrize("yes", ["--yes", "-y"])
+def test_yes_asks_nothing(cake, sandbox, typed, yes: str) -> None:
+    typed("n\n")
+    ran = cake(*UPDATE, yes)
+    assert (ran.code, ran.err) == (0, "")
     assert sandbox.state.invoices[4821].invoice_status == "approved"
 
 
@@ -114,17 +154,19 @@ def test_yes_asks_nothing(terminal, sandbox) -> None:
     ],
 )
 def test_nobody_is_asked_about_a_write_that_cannot_be_sent(
-    terminal, sandbox, words, said: str
+    cake, sandbox, typed, words, said: str
 ) -> None:
-    ran = terminal("invoices", *words).end()
+    typed("y\n")
+    ran = cake("invoices", *words)
     assert ran.code == 2
-    assert ran.out.startswith(said)
+    assert ran.err.startswith(said)
     assert sandbox.state.requests == []
 
 
-def test_a_read_asks_nothing(terminal) -> None:
-    ran = terminal("invoices", "get", 4821).end()
-    assert (ran.code, "[y/N]" in ran.out) == (0, False)
+def test_a_read_asks_nothing(cake, typed) -> None:
+    typed("n\n")
+    ran = cake("invoices", "get", 4821)
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_a_bar_shows_on_a_terminal_beside_a_file(terminal, tmp_path) -> None:
@@ -183,7 +225,7 @@ def test_a_table_fits_its_terminal_by_cutting_names_only(terminal, sandbox) -> N
     assert "A name that…" in squeezed
 
 
-def test_help_of_each_command_shows_on_a_terminal(terminal) -> None:
+def test_help_shows_on_a_terminal(terminal) -> None:
     ran = terminal("--help", columns=100).end()
     assert ran.code == 0
     for word in ("invoices", "bills", "sandbox", "demo", "CAKE_API_KEY_FILE", "130 Ctrl-C"):

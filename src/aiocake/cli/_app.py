@@ -4,22 +4,35 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import _bills, _demo, _invoices, _journal, _sandbox
+from aiocake.cli import _bills, _demo, _invoices, _journal, _lookups, _sandbox
 from aiocake.cli._errors import INTERRUPTED, USAGE, say, silence_output
 from aiocake.cli._text import escaped
 
 __all__ = ["run"]
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+class _InOrder(TyperGroup):
+    """The commands as people need them; Typer would list groups last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Their names, in order."""
+        del ctx
+        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+
+
+app = typer.Typer(cls=_InOrder, add_completion=False)
 app.add_typer(_invoices.app, name="invoices")
 app.add_typer(_bills.app, name="bills")
+app.add_typer(_lookups.app, name="lookups")
 app.add_typer(_journal.app, name="journal")
 app.command()(_sandbox.sandbox)
 app.command()(_demo.demo)
@@ -37,10 +50,12 @@ def root(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show it and end."),
+        typer.Option(
+            "--version", callback=_version, is_eager=True, metavar="", help="Show it and end."
+        ),
     ] = False,
 ) -> None:
-    """The billing and accounting API of CAKE: invoices, bills, and a sandbox to try them on.
+    """The billing and accounting API of CAKE, and a sandbox to try it on.
 
     The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
 
@@ -53,6 +68,9 @@ def root(
         raise typer.Exit(USAGE)
 
 
+_built = cache(get_command)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command.
 
@@ -63,14 +81,20 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     _prepare_output()
-    command = get_command(app)
     try:
+        command = _built(app)
         with command.make_context("aiocake", list(arguments)) as context:
             command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as ended:
         return ended.exit_code
     except BrokenPipeError:
+        silence_output()
+        return 0
+    except SystemExit as ended:
+        # Rich ends the process on a closed pipe.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
         silence_output()
         return 0
     except KeyboardInterrupt:

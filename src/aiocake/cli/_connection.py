@@ -11,7 +11,7 @@ import anyio
 import attrs
 import typer
 
-from aiocake import Client, ConfigurationError, Ledger, NotSent
+from aiocake import Binding, Client, ConfigurationError, Ledger, NotSent
 from aiocake.cli._errors import INTERRUPTED
 from aiocake.cli._terminal import asked_for_key, confirm, is_terminal
 from aiocake.cli._writes import GRACE, Rehearsal, Writes
@@ -65,15 +65,19 @@ class Connection:
     Attributes:
         domain: The instance's host, or a URL.
         key: The API key.
+        binding: The form of v1 calls.
         writes: What became of each write.
     """
 
     domain: str
     key: str = attrs.field(repr=False)
+    binding: Binding
     writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
-    def of(cls, domain: str | None, key_file: Path | None, api_key: str | None) -> "Connection":
+    def of(
+        cls, domain: str | None, key_file: Path | None, api_key: str | None, binding: Binding
+    ) -> "Connection":
         """The connection that the options, the environment and the terminal give.
 
         Raises:
@@ -82,13 +86,13 @@ class Connection:
         if not domain:
             message = "no instance: give --domain or set CAKE_DOMAIN"
             raise ConfigurationError(message)
-        return cls(domain, _key(key_file, api_key))
+        return cls(domain, _key(key_file, api_key), binding)
 
     def confirm(self, what: str, work: Callable[[Client], Awaitable[object]]) -> None:
         """On a terminal, have a write confirmed, once it is known that it could be sent.
 
         Args:
-            what: What is going to be written.
+            what: What is going to be done; what is set by it is added.
             work: The write.
 
         Raises:
@@ -97,9 +101,10 @@ class Connection:
         """
         if not is_terminal(sys.stdin):
             return
-        with suppress(NotSent):  # what the rehearsal ends in
-            self._run(work, Rehearsal())
-        confirm(f"{what}, at {self.domain}")
+        rehearsal = Rehearsal()
+        with suppress(NotSent):  # what it ends in
+            self._run(work, rehearsal)
+        confirm(f"{what}{rehearsal}, at {self.domain}")
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client.
@@ -124,7 +129,12 @@ class Connection:
 
         async def with_client() -> T:
             async with Client(
-                self.domain, self.key, read_only=read_only, ledger=ledger, grace=GRACE
+                self.domain,
+                self.key,
+                binding=self.binding,
+                read_only=read_only,
+                ledger=ledger,
+                grace=GRACE,
             ) as client:
                 return await work(client)
 

@@ -6,48 +6,43 @@ from typing import Annotated
 
 import typer
 
-from aiocake import Client, Invoice, InvoiceStatus, Period
+from aiocake import Client, Invoice, InvoiceStatus, Period, Skip
 from aiocake.cli import _parse as parse
+from aiocake.cli._command import command
+from aiocake.cli._options import day_option, period_option
 from aiocake.cli._progress import Advance
 from aiocake.cli._records import CREATED, INVOICE, UPDATED
-from aiocake.cli._session import Session, changes, reading, writing
-from aiocake.values import SKIP, Skip
+from aiocake.cli._session import Session
+from aiocake.values import SKIP
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Invoices (API version 2).", rich_markup_mode=None)
+app = typer.Typer(help="Invoices: list, get, create, update (API version 2).")
 
 _STATUSES = "pending, approved, paid or void"
 InvoiceId = Annotated[int, typer.Argument(help="The invoice.", show_default=False)]
 Status = Annotated[
     str | None, typer.Option("--status", metavar="STATUS", help=_STATUSES, show_default=False)
 ]
-Memo = Annotated[str | None, typer.Option("--memo", help="A note.", show_default=False)]
+Memo = Annotated[str | None, typer.Option(metavar="TEXT", help="A note.", show_default=False)]
 
 
 @app.command("list")
-@reading
+@command()
 def list_(  # noqa: PLR0913 - options
     session: Session,
     *,
-    affiliate_id: Annotated[int | None, typer.Option(help="Only of this affiliate.")] = None,
-    advertiser_id: Annotated[int | None, typer.Option(help="Only of this advertiser.")] = None,
+    affiliate_id: Annotated[
+        int | None, typer.Option(metavar="ID", help="Only of this affiliate.")
+    ] = None,
+    advertiser_id: Annotated[
+        int | None, typer.Option(metavar="ID", help="Only of this advertiser.")
+    ] = None,
     status: Status = None,
-    period: Annotated[
-        Period | None,
-        typer.Option(
-            parser=parse.period,
-            metavar="PERIOD",
-            help="As in 2024-01, or 2024-01-01..2024-01-15, both days included.",
-        ),
-    ] = None,
-    start_date: Annotated[
-        date | None, parse.day_option("--start-date", "In place of --period.")
-    ] = None,
-    end_date: Annotated[
-        date | None, parse.day_option("--end-date", "In place of --period; included.")
-    ] = None,
-    row_limit: Annotated[int, typer.Option(help="Rows of one page.")] = 100,
+    period: Annotated[Period | None, period_option("2024-01")] = None,
+    start_date: Annotated[date | None, day_option("In place of --period.")] = None,
+    end_date: Annotated[date | None, day_option("In place of --period; included.")] = None,
+    row_limit: Annotated[int, typer.Option(metavar="ROWS", help="Rows of one page.")] = 100,
 ) -> None:
     """List invoices: all that match, or an error."""
 
@@ -71,38 +66,39 @@ def list_(  # noqa: PLR0913 - options
 
 
 @app.command()
-@reading
+@command()
 def get(session: Session, invoice_id: InvoiceId) -> None:
     """Show one invoice."""
     session.show(INVOICE, lambda client: client.invoices.get(invoice_id))
 
 
 @app.command()
-@writing
+@command(writes=True)
 def create(
     session: Session,
     *,
-    affiliate_id: Annotated[int, typer.Option(help="Whom it pays.", show_default=False)],
-    start_date: Annotated[date, parse.day_option("--start-date", "The first day of its period.")],
-    end_date: Annotated[
-        date, parse.day_option("--end-date", "The last day of its period, included.")
+    affiliate_id: Annotated[
+        int, typer.Option(metavar="ID", help="Whom it pays.", show_default=False)
     ],
+    start_date: Annotated[date, day_option("The first day of its period.")],
+    end_date: Annotated[date, day_option("The last day of its period, included.")],
     memo: Memo = None,
 ) -> None:
     """Create an invoice. Doing it twice makes two."""
-    new_memo = parse.or_skip(memo)
     session.write(
         CREATED,
-        f"Create an invoice for affiliate {affiliate_id}, {start_date} to {end_date}"
-        f"{changes(memo=new_memo)}",
+        "Create an invoice",
         lambda client: client.invoices.create(
-            affiliate_id=affiliate_id, start_date=start_date, end_date=end_date, memo=new_memo
+            affiliate_id=affiliate_id,
+            start_date=start_date,
+            end_date=end_date,
+            memo=parse.or_skip(memo),
         ),
     )
 
 
 @app.command()
-@writing
+@command(writes=True)
 def update(
     session: Session,
     invoice_id: InvoiceId,
@@ -120,13 +116,14 @@ def update(
     ] = None,
 ) -> None:
     """Set an invoice's status, note or time of payment."""
-    new_status = _status(status)
-    new_memo, new_time = parse.or_skip(memo), parse.or_skip(paid_at)
     session.write(
         UPDATED,
-        f"Update invoice {invoice_id}{changes(status=new_status, memo=new_memo, paid_at=new_time)}",
+        f"Update invoice {invoice_id}",
         lambda client: client.invoices.update(
-            invoice_id, invoice_status=new_status, memo=new_memo, paid_at=new_time
+            invoice_id,
+            invoice_status=_status(status),
+            memo=parse.or_skip(memo),
+            paid_at=parse.or_skip(paid_at),
         ),
     )
 

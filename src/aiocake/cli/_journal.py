@@ -14,10 +14,11 @@ from aiocake import Client, bulk
 from aiocake.bulk import Failed, Journal, Progress, Skipped, Summary, Unknown
 from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
+from aiocake.cli._command import command
 from aiocake.cli._formats import Fields, Kind
 from aiocake.cli._output import FormatOption, OutOption, Output
 from aiocake.cli._progress import bar
-from aiocake.cli._session import Session, writing
+from aiocake.cli._session import Session
 from aiocake.cli._terminal import confirm, is_terminal
 from aiocake.cli._text import escaped
 
@@ -25,7 +26,7 @@ __all__ = ["app"]
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Runs of writes: show, resume, export.", rich_markup_mode=None)
+app = typer.Typer(help="Runs of writes: show, resume, export.")
 
 File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
 
@@ -69,7 +70,7 @@ def export(
 
 
 @app.command()
-@writing
+@command(writes=True)
 def resume(
     session: Session,
     file: File,

@@ -6,12 +6,10 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 import typer
-from typer.models import OptionInfo
 
-from aiocake import ERASE, SKIP, ArgumentError, Period
-from aiocake.values import Erase, Skip
+from aiocake import SKIP, ArgumentError, Period, Skip
 
-__all__ = ["amount", "day", "day_option", "moment", "or_erased", "or_skip", "period"]
+__all__ = ["amount", "day", "moment", "or_skip", "period"]
 
 T = TypeVar("T")
 
@@ -26,19 +24,6 @@ def day(text: str) -> date:
     except ValueError:
         message = f"{text!r} is not a date such as 2024-01-31"
         raise typer.BadParameter(message) from None
-
-
-def day_option(name: str, text: str) -> OptionInfo:
-    """An option that takes a date.
-
-    Args:
-        name: Its name, such as ``"--start-date"``.
-        text: What its help says.
-    """
-    option: OptionInfo = typer.Option(
-        name, parser=day, metavar="DATE", help=text, show_default=False
-    )
-    return option
 
 
 def moment(text: str) -> datetime:
@@ -80,15 +65,3 @@ def amount(text: str) -> Decimal:
 def or_skip(value: T | None) -> T | Skip:
     """An option, or SKIP where it was not given."""
     return SKIP if value is None else value
-
-
-def or_erased(name: str, value: T | None, *, erase: bool) -> T | Skip | Erase:
-    """What is to become of something stored: another value, none, or what it is.
-
-    Raises:
-        typer.BadParameter: It is to be another value and none.
-    """
-    if erase and value is not None:
-        message = f"does not go together with --erase-{name}"
-        raise typer.BadParameter(message, param_hint=f"--{name}")
-    return ERASE if erase else or_skip(value)

@@ -1,19 +1,27 @@
 """How invoices, bills and answers are written: their columns, under CAKE's own names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable  # noqa: TC003 - imported anyhow
+from operator import attrgetter
 from typing import Final, TypeVar
 
 import attrs
 
-from aiocake import AffiliateBill, CreatedInvoice, Invoice, MarkResult, UpdatedInvoice
+from aiocake import CreatedInvoice, Invoice, MarkResult, Partner, UpdatedInvoice
 from aiocake.cli._formats import Fields, Kind
+from aiocake.models import Bill
 
-__all__ = ["BILL", "CREATED", "INVOICE", "MARKED", "UPDATED"]
+__all__ = ["CREATED", "INVOICE", "MARKED", "UPDATED", "bill", "plain"]
 
-RecordT = TypeVar("RecordT", CreatedInvoice, MarkResult, UpdatedInvoice)
+RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
+BillT = TypeVar("BillT", bound=Bill)
 
 
-def _plain(model: type[RecordT]) -> Kind[RecordT]:
+def plain(model: type[RecordT]) -> Kind[RecordT]:
+    """Records whose fields are all shown.
+
+    Args:
+        model: Their class.
+    """
     names = tuple(field.name for field in attrs.fields(model))
 
     def fields(record: RecordT) -> Fields:
@@ -22,9 +30,9 @@ def _plain(model: type[RecordT]) -> Kind[RecordT]:
     return Kind(whole=fields, flat=fields, columns=names, short=fields, shown=names)
 
 
-CREATED: Final = _plain(CreatedInvoice)
-UPDATED: Final = _plain(UpdatedInvoice)
-MARKED: Final = _plain(MarkResult)
+CREATED: Final = plain(CreatedInvoice)
+UPDATED: Final = plain(UpdatedInvoice)
+MARKED: Final = plain(MarkResult)
 
 _INVOICE: Final = tuple(field.name for field in attrs.fields(Invoice))
 
@@ -67,67 +75,68 @@ INVOICE: Final = Kind(
 )
 
 
-def _bill(bill: AffiliateBill) -> Fields:
-    # By hand: attrs.asdict would copy what is nested, and this is done for each of 200,000.
-    return {
-        "bill_id": bill.bill_id,
-        "affiliate": _members(bill.affiliate),
-        "bill_amount": _members(bill.bill_amount),
-        "sent_payment": bill.sent_payment,
-        "extra": bill.extra,
-    }
+def bill(model: type[BillT]) -> Kind[BillT]:
+    """Bills of one kind.
 
-
-def _members(value: attrs.AttrsInstance) -> Mapping[str, object]:
-    return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
-
-
-def _bill_in_columns(bill: AffiliateBill) -> Fields:
-    return {
-        "bill_id": bill.bill_id,
-        "affiliate_id": bill.affiliate.id,
-        "affiliate_name": bill.affiliate.name,
-        "account_status_name": bill.affiliate.account_status_name,
-        "amount": bill.bill_amount.amount,
-        "currency_id": bill.bill_amount.currency_id,
-        "formatted_amount": bill.bill_amount.formatted_amount,
-        "sent_payment": bill.sent_payment,
-        "extra": {**bill.extra, "affiliate": bill.affiliate.extra},
-    }
-
-
-def _bill_in_short(bill: AffiliateBill) -> Fields:
-    extra = bill.extra
-    return {
-        **_bill_in_columns(bill),
-        "period_start": extra.get("billing_period_start_date"),
-        "period_end": extra.get("billing_period_end_date"),
-    }
-
-
-BILL: Final = Kind(
-    whole=_bill,
-    flat=_bill_in_columns,
-    columns=(
+    Args:
+        model: Their class.
+    """
+    all_have = {field.name for field in attrs.fields(Bill)}
+    (partner,) = (field.name for field in attrs.fields(model) if field.name not in all_have)
+    of: Callable[[BillT], Partner] = attrgetter(partner)
+    columns = (
         "bill_id",
-        "affiliate_id",
-        "affiliate_name",
+        f"{partner}_id",
+        f"{partner}_name",
         "account_status_name",
         "amount",
         "currency_id",
         "formatted_amount",
         "sent_payment",
         "extra",
-    ),
-    short=_bill_in_short,
-    shown=(
-        "bill_id",
-        "affiliate_id",
-        "affiliate_name",
+    )
+    shown = (
+        *columns[:3],
         "period_start",
         "period_end",
         "amount",
         "formatted_amount",
         "sent_payment",
-    ),
-)
+    )
+
+    def whole(record: BillT) -> Fields:
+        # By hand: attrs.asdict would copy what is nested, and this is done for each of 200,000.
+        return {
+            "bill_id": record.bill_id,
+            partner: _members(of(record)),
+            "bill_amount": _members(record.bill_amount),
+            "sent_payment": record.sent_payment,
+            "extra": record.extra,
+        }
+
+    def flat(record: BillT) -> Fields:
+        amount, whose = record.bill_amount, of(record)
+        return {
+            "bill_id": record.bill_id,
+            f"{partner}_id": whose.id,
+            f"{partner}_name": whose.name,
+            "account_status_name": whose.account_status_name,
+            "amount": amount.amount,
+            "currency_id": amount.currency_id,
+            "formatted_amount": amount.formatted_amount,
+            "sent_payment": record.sent_payment,
+            "extra": {**record.extra, partner: whose.extra},
+        }
+
+    def short(record: BillT) -> Fields:
+        return {
+            **flat(record),
+            "period_start": record.extra.get("billing_period_start_date"),
+            "period_end": record.extra.get("billing_period_end_date"),
+        }
+
+    return Kind(whole=whole, flat=flat, columns=columns, short=short, shown=shown)
+
+
+def _members(value: attrs.AttrsInstance) -> Fields:
+    return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}

@@ -4,17 +4,23 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from decimal import Decimal
+from enum import StrEnum
 from types import FrameType
 from typing import Any, Final
 
 import typer
 
 from aiocake.errors import Intent, Outcome
+from aiocake.values import ERASE, SKIP
 
 __all__ = ["GRACE", "Rehearsal", "Writes"]
 
 #: Seconds that a write which has left is given when it is interrupted.
 GRACE: Final = 5.0
+
+#: What a question says by itself.
+_SAID: Final = frozenset({"apply_credit_to_buyer", "bill_id", "invoice_id"})
 
 _FATES: Final = {
     Outcome.DONE: "done",
@@ -96,13 +102,38 @@ class Writes:
 class Rehearsal:
     """A ledger that lets no write leave: all but the sending has been done when it is told."""
 
+    def __init__(self) -> None:
+        self._set: list[str] = []
+
     async def before(self, intent: Intent) -> None:
         """Hold a write back: it ends in NotSent."""
-        del intent
+        self._set += [
+            f"{name.replace('_', ' ')} {_in_words(value)}"
+            for name, value in intent.arguments.items()
+            if name not in _SAID and value is not SKIP
+        ]
         raise _HeldBack
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
         """A write that was held back has ended."""
+
+    def __str__(self) -> str:
+        """What the write sets, as the rest of a question."""
+        return f": {', '.join(self._set)}" if self._set else ""
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case _ if value is ERASE:
+            return "erased"
+        case Decimal():
+            return format(value, "f")
+        case StrEnum():
+            return value
+        case str():
+            return f'"{value}"'
+        case _:
+            return str(value)
 
 
 class _HeldBack(Exception):

@@ -1,0 +1,132 @@
+"""What makes a command of a function: its signature, with the options that all share.
+
+A function gets a :class:`Session` first, which is made of the shared options; Typer is shown its
+other parameters and these options.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, Final, ParamSpec
+
+import typer
+from typer.models import OptionInfo
+
+from aiocake import Binding
+from aiocake.cli._connection import ApiKeyOption, Connection, DomainOption, KeyFileOption
+from aiocake.cli._formats import Format
+from aiocake.cli._options import Erasable, flag
+from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._session import Session
+
+__all__ = ["command"]
+
+P = ParamSpec("P")
+
+YesOption = Annotated[bool, flag("Do not ask first, as it is done on a terminal.", "--yes", "-y")]
+BindingOption = Annotated[
+    Binding | None,
+    typer.Option(
+        help="How calls of API version 1 are sent; by GET unless said otherwise.",
+        show_default=False,
+        rich_help_panel="Connection",
+    ),
+]
+
+
+def command(
+    *, writes: bool = False, v1: bool = False
+) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[P, None]]:
+    """Make a command of a function that takes a session first.
+
+    Args:
+        writes: Whether it writes, so that it is asked first on a terminal.
+        v1: Whether it calls API version 1, so that its form can be chosen.
+
+    Returns:
+        What makes it.
+    """
+    options = (*(_WRITES if writes else ()), *_SHARED, *(_V1 if v1 else ()))
+    return lambda function: _with_options(function, options)
+
+
+def _with_options(
+    function: Callable[Concatenate[Session, P], None], options: tuple[inspect.Parameter, ...]
+) -> Callable[P, None]:
+    signature = inspect.signature(function, eval_str=True)
+    _, *own = signature.parameters.values()
+    erasable = [parameter.name for parameter in own if _mark(parameter)]
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        # Typer gives each of them, by the signature below.
+        given: dict[str, Any] = kwargs
+        shared: dict[str, Any] = {option.name: given.pop(option.name) for option in options}
+        for name in erasable:
+            given[name] = Erasable.chosen(
+                name.replace("_", "-"), given[name], erase=bool(given.pop(f"erase_{name}"))
+            )
+        function(_session(**shared), *args, **kwargs)
+
+    offered = [*(part for parameter in own for part in _parts(parameter)), *options]
+    run.__name__ = function.__name__
+    run.__doc__ = function.__doc__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in offered}
+    vars(run)["__signature__"] = signature.replace(parameters=offered)
+    return run
+
+
+def _session(  # noqa: PLR0913 - the options that commands share
+    *,
+    form: Format | None,
+    out: Path | None,
+    domain: str | None,
+    key_file: Path | None,
+    api_key: str | None,
+    yes: bool = False,
+    binding: Binding | None = None,
+) -> Session:
+    connect = partial(Connection.of, domain, key_file, api_key, binding or Binding.GET)
+    return Session(connect, Output.of(form, out), yes, binding)
+
+
+def _mark(parameter: inspect.Parameter) -> Erasable | None:
+    marks = getattr(parameter.annotation, "__metadata__", ())
+    return next((mark for mark in marks if isinstance(mark, Erasable)), None)
+
+
+def _parts(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """A parameter as it is offered: one that can be erased is two."""
+    mark = _mark(parameter)
+    if mark is None:
+        return [parameter]
+    return [
+        _keyword(parameter.name, Annotated[mark.kind | None, mark.option]),
+        _keyword(
+            f"erase_{parameter.name}",
+            Annotated[bool, _eraser(parameter.name, mark)],
+            default=False,
+        ),
+    ]
+
+
+def _eraser(name: str, mark: Erasable) -> OptionInfo:
+    option = f"--erase-{name.replace('_', '-')}"
+    return flag(f"Erase {mark.what}.", option, panel="Erase what is stored")
+
+
+def _keyword(name: str, annotation: object, default: object = None) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+_SHARED: Final = (
+    _keyword("form", FormatOption),
+    _keyword("out", OutOption),
+    _keyword("domain", DomainOption),
+    _keyword("key_file", KeyFileOption),
+    _keyword("api_key", ApiKeyOption),
+)
+_WRITES: Final = (_keyword("yes", YesOption, default=False),)
+_V1: Final = (_keyword("binding", BindingOption),)

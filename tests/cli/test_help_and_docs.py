@@ -1,0 +1,129 @@
+"""Each command explains itself, and docs/cli.md names all of them; its examples run."""
+# ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from aiocake.cli._app import app
+from aiocake.cli._errors import _CODES, INTERRUPTED
+from aiocake.sandbox import Sandbox
+
+DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = [
+    line for block in re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL) for line in block.splitlines()
+]
+
+
+def walk(command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, part in command.commands.items():
+        if not part.hidden:
+            yield from walk(part, (*path, name))
+
+
+COMMANDS = dict(walk(get_command(app)))
+
+
+def test_there_are_as_many_commands_as_are_promised() -> None:
+    assert len(COMMANDS) == 4 + 3 * 4 + 9 + 2
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_each_command_and_each_option_explains_itself(
+    cake, path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    for parameter in command.params:
+        assert parameter.help, parameter.name
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = cake(*path, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    # Nothing is cut, even where a terminal is narrow.
+    assert "…" not in ran.out
+    for parameter in command.params:
+        assert parameter.opts[0] in ran.out
+
+
+@pytest.mark.parametrize("path", [(), ("bills",), ("bills", "buyer"), ("lookups",)], ids=str)
+def test_a_group_lists_its_commands_in_an_order_that_helps(cake, path: tuple[str, ...]) -> None:
+    ran = cake(*path, "--help")
+    group = get_command(app)
+    for name in path:
+        group = group.commands[name]
+    shown = [name for name, part in group.commands.items() if not part.hidden]
+    places = {name: re.search(rf"^\W+{name} ", ran.out, re.MULTILINE) for name in shown}
+    assert all(places.values())
+    if not path:
+        in_order = sorted(shown, key=lambda name: places[name].start())
+        assert in_order == ["invoices", "bills", "lookups", "sandbox", "demo"]
+
+
+def test_the_docs_list_each_command_once() -> None:
+    listed = re.findall(r"^\| `aiocake ([^`]+)` \|", DOCS, re.MULTILINE)
+    assert sorted(listed) == sorted(map(" ".join, COMMANDS))
+
+
+def test_the_docs_name_each_option_that_commands_share() -> None:
+    shared = set.intersection(
+        *(
+            {option for parameter in COMMANDS[path].params for option in parameter.opts}
+            for path in COMMANDS
+            if path[:2] in {("bills", "affiliate"), ("bills", "buyer")}
+        )
+    )
+    assert {"--domain", "--key-file", "--api-key", "--binding", "--out", "-o"} <= shared
+    assert [option for option in shared if f"`{option}" not in DOCS] == []
+
+
+def test_the_docs_explain_each_exit_code() -> None:
+    explained = set(map(int, re.findall(r"^\| (\d+) \|", DOCS, re.MULTILINE)))
+    assert explained == {0, 1, INTERRUPTED} | {code for _, code in _CODES}
+
+
+def test_the_examples_use_each_group(cake) -> None:
+    del cake
+    groups = {" ".join(path[:2]) if path[0] == "bills" else path[0] for path in COMMANDS}
+    used = {example for example in groups if any(f"aiocake {example} " in e for e in EXAMPLES)}
+    assert groups - used == {
+        "sandbox",
+        "demo",
+        *(
+            g
+            for g in groups
+            if g.startswith("bills ") and g.split()[1] in {"export", "mark-received", "mark-paid"}
+        ),
+    }
+
+
+def test_the_examples_run_one_after_the_other(
+    cake, stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.sandbox = Sandbox(api_key="canary-K3Y")  # as `aiocake sandbox` makes it
+    monkeypatch.chdir(tmp_path)
+    for example in filter(None, EXAMPLES):
+        name, *words = shlex.split(example)
+        ran = cake(*words)
+        assert (name, ran.code, ran.err) == ("aiocake", 0, ""), example
+        assert ran.out or "--out" in words, example
+    state = stage.sandbox.state
+    assert state.invoices[4821].invoice_status == "paid"
+    assert state.affiliate_bills[345].marked == {"received", "paid"}
+    assert state.advertiser_bills[1_000_000].marked == {"sent", "received"}
+    assert list(state.credits.values()) == [state.buyer_bills[2_000_000].payment_amount]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bills.json", "invoices.csv"]
+
+
+def test_the_readme_names_each_group_of_commands() -> None:
+    (row,) = re.findall(r"^\| `aiocake …` \|.*$", README, re.MULTILINE)
+    for group in ("invoices", "bills", "lookups", "sandbox", "demo"):
+        assert f"`{group}`" in row
+    assert "docs/cli.md" in README
