@@ -12,7 +12,7 @@ from typing import Any, Final
 import typer
 
 from aiocake.errors import Intent, Outcome
-from aiocake.values import ERASE, SKIP
+from aiocake.values import ERASE
 
 __all__ = ["GRACE", "Rehearsal", "Writes"]
 
@@ -110,7 +110,7 @@ class Rehearsal:
         self._set += [
             f"{name.replace('_', ' ')} {_in_words(value)}"
             for name, value in intent.arguments.items()
-            if name not in _SAID and value is not SKIP
+            if name not in _SAID
         ]
         raise _HeldBack
 
