@@ -31,22 +31,19 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
     Yields:
         A function that is told how many there are more, and how many in all (None: not known).
     """
-    console = Console(file=sys.stderr, markup=False, highlight=False)
+    if hidden or not is_terminal(sys.stderr):
+        yield lambda _more, _total: None
+        return
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-        disable=hidden or not is_terminal(sys.stderr),
+        console=Console(file=sys.stderr, markup=False, highlight=False),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
         task = progress.add_task(what, total=None)
-
-        def advance(more: int, total: int | None) -> None:
-            progress.update(task, advance=more, total=total)
-
-        yield advance
+        yield lambda more, total: progress.update(task, advance=more, total=total)
