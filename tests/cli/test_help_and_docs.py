@@ -33,7 +33,7 @@ COMMANDS = dict(walk(get_command(app)))
 
 
 def test_there_are_as_many_commands_as_are_promised() -> None:
-    assert len(COMMANDS) == 4 + 3 * 4 + 9 + 2
+    assert len(COMMANDS) == 4 + 3 * 4 + 9 + 3 + 2
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -64,7 +64,7 @@ def test_a_group_lists_its_commands_in_an_order_that_helps(cake, path: tuple[str
     assert all(places.values())
     if not path:
         in_order = sorted(shown, key=lambda name: places[name].start())
-        assert in_order == ["invoices", "bills", "lookups", "sandbox", "demo"]
+        assert in_order == ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
 
 
 def test_the_docs_list_each_command_once() -> None:
@@ -94,6 +94,7 @@ def test_the_examples_use_each_group(cake) -> None:
     groups = {" ".join(path[:2]) if path[0] == "bills" else path[0] for path in COMMANDS}
     used = {example for example in groups if any(f"aiocake {example} " in e for e in EXAMPLES)}
     assert groups - used == {
+        "journal",
         "sandbox",
         "demo",
         *(
@@ -124,6 +125,6 @@ def test_the_examples_run_one_after_the_other(
 
 def test_the_readme_names_each_group_of_commands() -> None:
     (row,) = re.findall(r"^\| `aiocake …` \|.*$", README, re.MULTILINE)
-    for group in ("invoices", "bills", "lookups", "sandbox", "demo"):
+    for group in ("invoices", "bills", "lookups", "journal", "sandbox", "demo"):
         assert f"`{group}`" in row
     assert "docs/cli.md" in README

@@ -3,7 +3,11 @@
 
 import signal
 
+import anyio
 import pytest
+
+from aiocake.cli._writes import Writes
+from aiocake.errors import Intent, Outcome
 
 UPDATE = ("invoices", "update", 4821, "--memo", "x")
 WAITING = "\naiocake: waiting up to 5 s for what becomes of {}; Ctrl-C again ends it at once\n"
@@ -68,6 +72,21 @@ def test_where_ctrl_c_is_ignored_it_stays_ignored(cake, sandbox) -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_many_writes_are_counted() -> None:
+    writes = Writes()
+    intents = [Intent(str(number), "invoices.update") for number in range(5)]
+    for intent in intents:
+        anyio.run(writes.before, intent)
+    assert writes.open == ["invoices.update"]
+    for intent in intents[:3]:
+        anyio.run(writes.after, intent, Outcome.DONE)
+    anyio.run(writes.after, intents[3], Outcome.NOT_DONE)
+    assert str(writes) == (
+        "; 3 invoices.update: done; invoices.update: not done"
+        "; invoices.update: unknown whether it was done"
+    )
 
 
 def test_ctrl_c_reacts_as_before_once_a_run_is_over(cake) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -46,18 +47,23 @@ class Writes:
 
     @property
     def open(self) -> list[str]:
-        """The operations that have begun and not ended."""
-        return [
+        """The operations that have begun and not ended, each once."""
+        begun = (
             intent.operation
             for number, intent in self._intents.items()
             if number not in self._outcomes
-        ]
+        )
+        return list(dict.fromkeys(begun))
 
     def __str__(self) -> str:
         """The fates, as the rest of a sentence: empty when nothing was written."""
-        return "".join(
-            f"; {intent.operation}: {_FATES[self._outcomes.get(number, Outcome.UNKNOWN)]}"
+        fates = Counter(
+            (intent.operation, self._outcomes.get(number, Outcome.UNKNOWN))
             for number, intent in self._intents.items()
+        )
+        return "".join(
+            f"; {f'{count} ' if count > 1 else ''}{operation}: {_FATES[outcome]}"
+            for (operation, outcome), count in fates.items()
         )
 
     @contextmanager
