@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocake.codec import _bills
 from aiocake.codec._bills import bill_reader
 from aiocake.errors import DecodeError
 from aiocake.models import AdvertiserBill, AffiliateBill, BillAmount, BuyerBill, Partner
@@ -263,3 +264,43 @@ def test_fields_of_any_kind_are_read_or_refused(value: object) -> None:
         bill = read(value, 0)
         assert isinstance(bill.bill_amount.amount, Decimal)
         assert bill.bill_id > 0
+
+
+#: Where a known value is, and what may be there in its place.
+PLACES = (
+    "bill_id",
+    "sent_payment",
+    "affiliate",
+    "affiliate__affiliate_id",
+    "affiliate__affiliate_name",
+    "affiliate__account_status",
+    "affiliate__account_status__account_status_id",
+    "affiliate__account_status__account_status_name",
+    "affiliate__account_status__more",
+    "bill_amount__currency_id",
+    "bill_amount__amount",
+    "bill_amount__formatted_amount",
+    "bill_amount__more",
+    "bill_amount",
+)
+VALUES = (
+    *("-", None, "", "0", "1", "007", "-1", "+1", "1 2", " 1", "999999999", "2147483647"),
+    *("2147483648", "1.0", "1e2", "yes", "no", "YES", "true", "12.5000", "-0.0", "1,5", "\u0661"),
+    *(0, 1, -1, True, Decimal(7), Decimal("1.50"), [], ["1", "2"], {}, {"a": "b"}),
+)
+
+
+@given(changes=st.dictionaries(st.sampled_from(PLACES), st.sampled_from(VALUES), max_size=3))
+def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
+    changes: dict[str, object],
+) -> None:
+    value = FIELDS
+    with suppress(KeyError, TypeError):  # one took away what another goes into
+        value = fields(**changes)
+    exact = read = None
+    with suppress(_bills._Unfit):
+        exact = AffiliateBill(**_bills._bill(deepcopy(value), "affiliate"))  # type: ignore[arg-type] # made so
+    with suppress(DecodeError):
+        read = bill_reader(AffiliateBill, "affiliate_bills")(deepcopy(value), 0)
+    assert read == exact
+    assert repr(read) == repr(exact)

@@ -6,8 +6,9 @@ nothing is guessed: the bill that is marked as paid later is the one that these 
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from aiocake.codec._number import exact, integer
 from aiocake.codec._snippet import snippet
@@ -31,6 +32,12 @@ _PARTNERS: Final[Mapping[type[object], str]] = {
 _WORDS: Final[Mapping[object, bool]] = {"yes": True, "no": False, "true": True, "false": False}
 #: An amount that needs no further look: at most 28 digits and no exponent.
 _PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
+#: Ids that need no further look: positive, and surely within 32 bits.
+_PLAIN_IDS: Final = re.compile(r"[1-9][0-9]{0,8}(?: [1-9][0-9]{0,8}){3}")
+_SENT: Final = {"yes": True, "no": False}
+#: How many fields an account's status and an amount have, when all of them are known.
+_IN_STATUS: Final = 2
+_IN_AMOUNT: Final = 3
 _ID_DIGITS: Final = len(str(MAX_INT))
 
 
@@ -50,8 +57,13 @@ def bill_reader(
     """
     partner = _PARTNERS[model]
     make: Callable[..., T] = model
+    read_plain = _plain_reader(make, partner)
 
     def read(fields: object, number: int) -> T:
+        with suppress(KeyError, TypeError):
+            # Hardly any is of another kind.
+            if (bill := read_plain(cast("Any", fields))) is not None:
+                return bill
         try:
             return make(**_bill(_opened(fields), partner))
         except _Unfit as error:
@@ -71,6 +83,52 @@ class _Unfit(Exception):
         self.path = path
         self.reason = reason
         self.value = value
+
+
+def _plain_reader(make: Callable[..., T], partner: str) -> Callable[[Any], T | None]:
+    """What makes a bill whose known fields are all there, once, and of the plainest form.
+
+    It gives None, or raises KeyError or TypeError, when they are not; the fields are as they were.
+    """
+    id_name, name_name = f"{partner}_id", f"{partner}_name"
+
+    def read(fields: Any) -> T | None:  # noqa: ANN401 - a TypeError says that it is something else
+        about, paid = fields[partner], fields["bill_amount"]
+        status, sent = about["account_status"], _SENT[fields["sent_payment"]]
+        name, status_name = about[name_name], status["account_status_name"]
+        amount, shown = paid["amount"], paid["formatted_amount"]
+        plain = (
+            type(name) is type(status_name) is type(shown) is str
+            and len(status) == _IN_STATUS
+            and len(paid) == _IN_AMOUNT
+            and _PLAIN_AMOUNT.fullmatch(amount) is not None
+        )
+        number, whose = fields["bill_id"], about[id_name]
+        state, currency = status["account_status_id"], paid["currency_id"]
+        if not (plain and _PLAIN_IDS.fullmatch(f"{number} {whose} {state} {currency}")):
+            return None
+        del fields["bill_id"], fields[partner], fields["bill_amount"], fields["sent_payment"]
+        del about[id_name], about[name_name], about["account_status"]
+        known = {
+            partner: Partner(
+                id=int(whose),
+                name=name,
+                account_status_id=int(state),
+                account_status_name=status_name,
+                extra=about,
+            )
+        }
+        return make(
+            bill_id=int(number),
+            bill_amount=BillAmount(
+                amount=Decimal(amount), currency_id=int(currency), formatted_amount=shown
+            ),
+            sent_payment=sent,
+            extra=fields,
+            **known,
+        )
+
+    return read
 
 
 def _bill(fields: Fields, partner: str) -> Fields:

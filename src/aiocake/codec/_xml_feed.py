@@ -13,13 +13,22 @@ something in it. So what it is given is bounded here:
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 from xml.parsers import expat
 
 from aiocake.codec._xml_filter import MARK, ReferenceFilter
 from aiocake.errors import DecodeError
 
-__all__ = ["Builder", "XmlFeed", "local", "without_marks"]
+__all__ = [
+    "MAX_DEPTH",
+    "Builder",
+    "XmlFeed",
+    "is_nil",
+    "local",
+    "longer",
+    "refuse_child",
+    "without_marks",
+]
 
 C = TypeVar("C")
 
@@ -79,30 +88,25 @@ class Builder(ABC, Generic[C]):
         parser.EndElementHandler = self.end
         parser.CharacterDataHandler = self.text
 
-    def start(self, _: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - for readings
         """An element begins."""
         inner = self._inner
         opened = self._open
         if inner is None:
             # Its first child makes an element one more level of depth.
             if len(opened) >= MAX_DEPTH or self._text is None:
-                raise DecodeError(_NIL_AND_NOT_EMPTY if self._text is None else _TOO_DEEP)
+                refuse_child(nil=self._text is None)
             inner = self._make()
         opened.append(inner)
         self._inner = None
         self._text = ""
         # Most that have any attribute have a namespace and nothing else.
         if attributes and (len(attributes) > 1 or "xmlns" not in attributes):
-            self._text = None if _is_nil(attributes) else ""
+            self._text = None if is_nil(attributes) else ""
 
     def text(self, text: str) -> None:
         """A text, or a part of one."""
-        before = self._text
-        if before:
-            text = _longer(before, text)
-        elif before is None:
-            raise DecodeError(_NIL_AND_NOT_EMPTY)
-        self._text = text
+        self._text = longer(self._text, text)
 
     @abstractmethod
     def end(self, name: str) -> None:
@@ -118,7 +122,19 @@ _NIL_AND_NOT_EMPTY: Final = "an element that is nil and not empty"
 _TOO_DEEP: Final = f"XML nested deeper than {MAX_DEPTH}"
 
 
-def _longer(before: str, text: str) -> str:
+def refuse_child(*, nil: bool) -> NoReturn:
+    """Refuse an element in one that is nil, or too deep."""
+    raise DecodeError(_NIL_AND_NOT_EMPTY if nil else _TOO_DEEP)
+
+
+def longer(before: str | None, text: str) -> str:
+    """A text and what follows it.
+
+    Raises:
+        DecodeError: There is one in an element that is nil, or it is too long.
+    """
+    if before is None:
+        raise DecodeError(_NIL_AND_NOT_EMPTY)
     text = before + text
     if len(text) > MAX_TEXT:
         message = f"a text of over {MAX_TEXT} characters"
@@ -131,7 +147,7 @@ def local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _is_nil(attributes: dict[str, str]) -> bool:
+def is_nil(attributes: dict[str, str]) -> bool:
     """Whether ``xsi:nil`` is among them; the prefix is the document's own."""
     if len(attributes) > MAX_ATTRIBUTES:
         message = f"an element with over {MAX_ATTRIBUTES} attributes"

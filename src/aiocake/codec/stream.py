@@ -113,15 +113,17 @@ class BillStream(Generic[T]):
             CakeError: The answer holds an error, was cut short, cannot be read, or ended with
                 other bills than it said; after the bills before that were given.
         """
-        if not self._begun:
-            await self.head()
         ready = self._export.ready
         while not ready:
             if self._error is not None:
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
-            await self._advance()
+            if self._begun:
+                await self._advance()
+            else:
+                await self.head()
+                ready = self._export.ready
         return ready.popleft()
 
     async def _begin(self) -> None:
