@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiocake.codec import _bills
@@ -290,6 +290,8 @@ VALUES = (
 )
 
 
+@example(changes={"bill_id": Decimal(7)})
+@example(changes={"bill_id": "1 2", "affiliate__affiliate_id": ""})
 @given(changes=st.dictionaries(st.sampled_from(PLACES), st.sampled_from(VALUES), max_size=3))
 def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
     changes: dict[str, object],

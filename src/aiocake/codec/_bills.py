@@ -105,7 +105,8 @@ def _plain_reader(make: Callable[..., T], partner: str) -> Callable[[Any], T | N
         )
         number, whose = fields["bill_id"], about[id_name]
         state, currency = status["account_status_id"], paid["currency_id"]
-        if not (plain and _PLAIN_IDS.fullmatch(f"{number} {whose} {state} {currency}")):
+        texts = type(number) is type(whose) is type(state) is type(currency) is str
+        if not (plain and texts and _PLAIN_IDS.fullmatch(f"{number} {whose} {state} {currency}")):
             return None
         del fields["bill_id"], fields[partner], fields["bill_amount"], fields["sent_payment"]
         del about[id_name], about[name_name], about["account_status"]
