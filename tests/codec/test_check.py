@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from typing import SupportsIndex
 
 import pytest
 from hypothesis import given
@@ -428,6 +429,24 @@ def test_a_short_text_is_hidden_as_a_word_only() -> None:
     error = check(MARK, answer(xml("false", "a bad a-b abc a")), {"notes": "a"})
     assert isinstance(error, ApiError)
     assert error.message == "<hidden> bad <hidden>-b abc <hidden>"
+
+
+class Sliced(str):
+    """A text that counts how often a part of it is taken."""
+
+    __slots__ = ("count",)
+
+    def __getitem__(self, part: SupportsIndex | slice) -> str:
+        self.count = getattr(self, "count", 0) + 1
+        return super().__getitem__(part)
+
+
+def test_a_long_text_is_looked_for_no_further_than_a_message_is_long() -> None:
+    note = Sliced("Canary " * 1_000)
+    error = check(UPDATE, answer(json.dumps({"success": False, "message": note})), {"memo": note})
+    assert isinstance(error, ApiError)
+    assert "Canary" not in error.message
+    assert note.count <= 300
 
 
 def test_a_message_is_one_line_of_bounded_length() -> None:

@@ -146,8 +146,11 @@ def hidden(message: str, operation: Operation[object], arguments: Mapping[str, o
 
 
 def _without_beginning(message: str, value: str) -> str:
-    message = _without_word(message, value)
-    for length in range(len(value), _SHORTEST_ECHO - 1, -1):
+    # A note can have megabytes; a message has hardly more than its first words.
+    longest = min(len(value), len(message))
+    if longest == len(value):
+        message = _without_word(message, value)
+    for length in range(longest, _SHORTEST_ECHO - 1, -1):
         message = message.replace(value[:length], _HIDDEN)
     return message
 
