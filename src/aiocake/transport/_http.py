@@ -105,6 +105,7 @@ class CakeTransport(httpx.AsyncBaseTransport):
             "dict[str, Any]",
             response.extensions,  # pyright: ignore[reportUnknownMemberType] - half said by httpcore2
         )
+        _refuse_ambiguous(response.headers, extensions.get("http_version", b""))
         stream = _BodyStream(response, self, slot, pool, extensions.get("network_stream"))
         return httpx.Response(
             response.status, headers=response.headers, stream=stream, extensions=extensions
@@ -185,6 +186,18 @@ def _as_httpx(error: Exception) -> Exception:
             if same is not None:
                 return same(str(error))
     return error
+
+
+def _refuse_ambiguous(headers: list[tuple[bytes, bytes]], version: bytes) -> None:
+    """Refuse what h11 lets pass: two ways to say where an answer ends, and HTTP of another kind."""
+    names = {name.lower() for name, _ in headers}
+    # RFC 9112 section 6.3: it "ought to be handled as an error", for it may be two answers in one.
+    if {b"content-length", b"transfer-encoding"} <= names:
+        message = "both Content-Length and Transfer-Encoding"
+        raise httpx.RemoteProtocolError(message)
+    if not version.startswith(b"HTTP/1."):
+        message = "not HTTP/1"
+        raise httpx.RemoteProtocolError(message)
 
 
 class _BodyStream(httpx.AsyncByteStream):
