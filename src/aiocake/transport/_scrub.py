@@ -120,8 +120,16 @@ def _base64(secret: str) -> set[str]:
     return {piece for piece in found if len(piece) >= _SHORTEST_PIECE}
 
 
+#: What httpcore2 logs of an answer, from its reason phrase or the message of an exception on:
+#: a server that repeats a URL repeats names, notes and amounts, too.
+_ANSWER: Final = re.compile(
+    r"^(receive_response_\w+\.\w+ (?:return_value=\(b'HTTP/[0-9.]+', [0-9]+, |exception=\w+\()).*",
+    re.DOTALL,
+)
+
+
 class _Filter(logging.Filter):
-    """Cleans what httpcore2 logs at DEBUG: headers as they came, and how a proxy is reached."""
+    """Cleans what httpcore2 logs at DEBUG: of answers their status alone, no key, no password."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +143,7 @@ class _Filter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         with self._lock:
             cleaners: list[Callable[[str], str]] = [each.clean for each in self._scrubbers]
-        text = record.getMessage()
+        text = _ANSWER.sub(r"\1…", record.getMessage())
         for clean in cleaners:
             text = clean(text)
         record.msg, record.args = text, None
