@@ -4,12 +4,13 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Iterable
+from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.transport._body import Body, read_whole
+from aiocake.transport._body import Body, read_into
 from aiocake.transport._fault import Fault, Kind
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +44,9 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 
 async def whole(raw: Raw, cap: int = 1_000_000) -> bytes | Fault:
-    return await read_whole(Body(raw, cap))
+    came = BytesIO()
+    fault = await read_into(came, Body(raw, cap))
+    return came.getvalue() if fault is None else fault
 
 
 ENCODED = {

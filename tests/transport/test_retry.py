@@ -113,7 +113,9 @@ TABLE = [
     (401, Effect.READ, 1, AuthenticationError),
     (404, Effect.SETS, 1, NotFound),
     (302, Effect.READ, 1, DecodeError),
-    (299, Effect.READ, 1, DecodeError),
+    (299, Effect.READ, 3, DecodeError),
+    (299, Effect.SETS, 3, DecodeError),
+    (299, Effect.ONCE, 1, DecodeError),
 ]
 
 

@@ -50,5 +50,6 @@ class Reading(Generic[T]):
             return [], error
 
     def _note(self, error: CakeError | None, response: Response) -> None:
-        if isinstance(error, DecodeError):
-            self.applied_likely = codec.applied_likely(response)
+        # Once one attempt was answered so, no later one makes it less likely.
+        if isinstance(error, DecodeError) and codec.applied_likely(response):
+            self.applied_likely = True

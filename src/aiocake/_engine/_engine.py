@@ -150,7 +150,7 @@ class Engine:
             return value, None
         stripped(error)  # of frames that hold the answer: it may repeat the key
         told = attrs.evolve(intent, attempts=exchange.attempts, at=exchange.left_at or intent.at)
-        likely = reading.applied_likely
+        likely = reading.applied_likely or any(map(codec.applied_likely, exchange.partial))
         failure = verdict(exchange, error, effect, told, applied_likely=likely)
         failure.scrub(self.transport.clean)
         return [], failure

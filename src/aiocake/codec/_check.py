@@ -33,6 +33,8 @@ __all__ = ["OK", "about", "check", "judge"]
 #: All else of 2xx says that something else than usual was done.
 OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _ERRORS: Final = range(400, 600)
+#: The headers that tell where an answer ends.
+_FRAMES: Final = frozenset({"content-length", "transfer-encoding"})
 #: How a page of a list begins on the server that says first how the call went.
 _PLAIN_SUCCESS: Final = re.compile(rb'\s*\{\s*"request_status"\s*:\s*"(?i:success)"\s*[,}]')
 
@@ -55,7 +57,12 @@ def check(
     Returns:
         None of a success, which :func:`aiocake.codec.decode` may read.
     """
-    plain = operation.shape is Shape.PAGE and response.status == HTTPStatus.OK
+    plain = (
+        operation.shape is Shape.PAGE
+        and response.status == HTTPStatus.OK
+        # What ends with its connection may be cut off: that has to be seen here.
+        and not _FRAMES.isdisjoint(response.headers)
+    )
     if plain and _PLAIN_SUCCESS.match(response.body):
         # The reading of the page looks at the rest.
         return None

@@ -136,7 +136,7 @@ class Attempts:
             return Fault(Kind.SLOW, departure.sent, f"no answer within {plan.total:g} s")
         if isinstance(answer, Fault):
             return answer
-        call.status, call.headers = answer.status, answer.headers
+        call.status, call.headers, call.framed = answer.status, answer.headers, answer.framed
         try:
             outcome = await use(answer, slot)
         finally:
@@ -165,7 +165,7 @@ class Attempts:
         )
 
     def _failed(self, call: Call, outcome: CakeError | Fault, error: CakeError) -> Attempt:
-        again = again_after(outcome, call.plan.effect)
+        again = again_after(outcome, call.plan.effect, framed=call.framed)
         pace, asked = again, None
         if isinstance(error, RateLimited):
             if error.retry_after is None:

@@ -7,11 +7,12 @@ body counts as whole only when its own end was seen (RFC 1952 section 2.2, RFC 1
 
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Final, Protocol
 
 from aiocake.transport._fault import Fault, Kind
 
-__all__ = ["LARGEST_BODY", "LARGEST_STREAM", "Body", "RawBody", "read_whole"]
+__all__ = ["LARGEST_BODY", "LARGEST_STREAM", "Body", "RawBody", "read_into"]
 
 #: Bytes of a body that is held in memory.
 LARGEST_BODY: Final = 64 * 1024 * 1024
@@ -60,7 +61,7 @@ class Body:
         self._given = 0
         self._inflater: _Inflater | None = None
         self._ready: Iterator[bytes] = iter(())
-        self._fault = self._unknown_encoding()
+        self._fault = self._refused_at_once()
 
     async def next(self) -> bytes | Fault | None:
         """The next piece, never empty; None at the end; a fault each time once there was one."""
@@ -96,7 +97,9 @@ class Body:
             return b""
         return piece
 
-    def _unknown_encoding(self) -> Fault | None:
+    def _refused_at_once(self) -> Fault | None:
+        if (self._raw.length or 0) > self._cap:
+            return self._fail(Kind.UNREADABLE, self._too_long())
         encoding = self._raw.encoding
         if encoding in {"", "identity"}:
             return None
@@ -120,14 +123,13 @@ class Body:
         return f"the body is longer than {self._cap} bytes"
 
 
-async def read_whole(body: Body) -> bytes | Fault:
-    """All of a body at once."""
-    whole = bytearray()
+async def read_into(whole: BytesIO, body: Body) -> Fault | None:
+    """Read all of a body; what came before a fault, or a cancellation, is there as well."""
     while (piece := await body.next()) is not None:
         if isinstance(piece, Fault):
             return piece
-        whole += piece
-    return bytes(whole)
+        whole.write(piece)
+    return None
 
 
 class _Inflater:

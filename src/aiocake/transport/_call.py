@@ -1,9 +1,10 @@
 """The facts of one call, kept exact while it runs, and what they come to in the end."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Final
 
 import anyio
 import attrs
@@ -17,6 +18,9 @@ from aiocake.transport._retry import may_be_done
 from aiocake.values import Effect, Secret
 
 __all__ = ["Begun", "Call", "Exchange", "Plan"]
+
+#: Bytes that tell what a body that did not come whole was going to be.
+_BEGINNING: Final = 1024
 
 #: Is told of each attempt that is begun: its number, from 1.
 Begun = Callable[[int], None]
@@ -56,6 +60,7 @@ class Exchange:
             left, and was not answered by "too many calls" (429 or "Restricted") or "invalid
             key", which say that nothing was done.
         left_at: Of a write: when the first attempt that may have left began; None when none did.
+        partial: Of each answer that did not come whole, its head and how its body begins.
     """
 
     response: Response | None
@@ -64,6 +69,7 @@ class Exchange:
     sent: bool
     sent_before: bool
     left_at: datetime | None = None
+    partial: tuple[Response, ...] = ()
 
 
 class Phase(Enum):
@@ -87,11 +93,13 @@ class Call:
         "deadline",
         "departure",
         "error",
+        "framed",
         "headers",
         "kept",
         "key",
         "left_at",
         "maybe_done",
+        "partial",
         "phase",
         "plan",
         "renewed",
@@ -129,6 +137,9 @@ class Call:
         #: Of the current attempt's answer.
         self.status: int | None = None
         self.headers: dict[str, str] = {}
+        self.framed = True
+        #: What came of the answers that did not come whole.
+        self.partial: tuple[Response, ...] = ()
         #: The key that the current attempt uses, and how often it had been asked for.
         self.key: tuple[Secret, int] | None = None
         self.renewed = False
@@ -158,8 +169,13 @@ class Call:
         self.departure = Departure()
         self.response = self.error = self.status = None
         self.headers = {}
+        self.framed = True
         self.maybe_done = False
         return self.departure
+
+    def broke_off(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """An answer did not come whole: keep how it began."""
+        self.partial += (Response(status, headers, body[:_BEGINNING]),)
 
     def end(self, outcome: CakeError | Fault | None) -> CakeError | None:
         """The attempt is over."""
@@ -209,6 +225,7 @@ class Call:
             sent=self.departure.sent,
             sent_before=self.sent_before,
             left_at=self.left_at,
+            partial=self.partial,
         )
 
     def _nothing_left(self) -> bool:

@@ -48,7 +48,7 @@ class Departure:
 class Answer:
     """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
 
-    __slots__ = ("_drop", "_raw", "_slot", "encoding", "headers", "length", "status")
+    __slots__ = ("_drop", "_raw", "_slot", "encoding", "framed", "headers", "length", "status")
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Answer:
         #: All values of Content-Encoding.
         self.encoding = ",".join(encodings)
         size = headers.get("content-length", "")
-        counts = "transfer-encoding" not in headers and size.isascii() and size.isdecimal()
+        chunked = "transfer-encoding" in headers
+        counts = not chunked and size.isascii() and size.isdecimal()
+        #: Whether its end can be told from that of its connection.
+        self.framed = chunked or counts
         #: What Content-Length says; None where it does not count.
         self.length = int(size) if counts else None
         #: By lower-case name, the last of several values, without the key.

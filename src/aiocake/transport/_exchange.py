@@ -10,6 +10,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from io import BytesIO
 
 import anyio
 import attrs
@@ -23,7 +24,7 @@ from aiocake.events import OnEvent
 from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._attempt import Attempts
-from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_whole
+from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_into
 from aiocake.transport._call import Begun, Call, Exchange, Phase, Plan
 from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault
@@ -285,7 +286,7 @@ class Transport:
         call.deadline = anyio.current_time() + call.plan.total
 
         async def use(answer: Answer, _slot: int) -> CakeError | Fault | None:
-            whole = await read_whole(Body(answer, LARGEST_BODY))
+            whole = await _whole(call, answer)
             if isinstance(whole, Fault):
                 return whole
             response = Response(answer.status, answer.headers, whole)
@@ -331,6 +332,22 @@ class Transport:
         self._streams.add(opened)
         chunks.finish = end
         return opened
+
+
+async def _whole(call: Call, answer: Answer) -> bytes | Fault:
+    """The body of an answer; how it began is kept when it does not come whole."""
+    came = BytesIO()
+    fault: Fault | None = None
+    try:
+        fault = await read_into(came, Body(answer, LARGEST_BODY))
+    except BaseException:
+        call.broke_off(answer.status, answer.headers, came.getvalue())
+        raise
+    whole = came.getvalue()  # which copies nothing
+    if fault is not None:
+        call.broke_off(answer.status, answer.headers, whole)
+        return fault
+    return whole
 
 
 def _checked(check: Check, response: Response) -> CakeError | None:

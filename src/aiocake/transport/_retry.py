@@ -14,7 +14,7 @@ import attrs
 import tenacity
 
 from aiocake.config import RetryPolicy
-from aiocake.errors import CakeError, RateLimited, Restricted, ServerError
+from aiocake.errors import CakeError, DecodeError, RateLimited, Restricted, ServerError
 from aiocake.transport._fault import Fault
 from aiocake.values import Effect
 
@@ -26,6 +26,9 @@ _GAIN: Final = 1
 #: CAKE's "Restricted" passes slowly if it passes: wait 3 seconds, then 9.
 _RESTRICTED_WAIT: Final = 3.0
 _UNAVAILABLE: Final = 503
+#: The statuses of answers that are read, and of those that say no or point elsewhere.
+_READ: Final = frozenset({200, 201})
+_NO: Final = range(300, 600)
 #: Beyond it the cap of a wait has long been reached.
 _MOST_DOUBLINGS: Final = 32
 
@@ -69,8 +72,12 @@ class Terms:
     scheduled: Callable[[Attempt], None]
 
 
-def again_after(outcome: CakeError | Fault, effect: Effect) -> Again:
+def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = True) -> Again:
     """Whether a call of this effect may be sent again after what an attempt ended in.
+
+    An answer that cannot be read is one at the next try as well, but for two kinds: one of a
+    status that no server gives on purpose, and one that ended with its connection, which may
+    have been cut anywhere.
 
     A call that must not be repeated is, only where nothing was sent, or where the answer says
     that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
@@ -83,9 +90,16 @@ def again_after(outcome: CakeError | Fault, effect: Effect) -> Again:
         return Again.NO if once and outcome.status == _UNAVAILABLE else Again.THROTTLED
     if isinstance(outcome, Restricted):
         return Again.RESTRICTED
-    if isinstance(outcome, ServerError) and not once:
-        return Again.FAILURE
-    return Again.NO
+    if once:
+        return Again.NO
+    passing = isinstance(outcome, DecodeError) and _may_pass(outcome.status, framed=framed)
+    return Again.FAILURE if passing or isinstance(outcome, ServerError) else Again.NO
+
+
+def _may_pass(status: int | None, *, framed: bool) -> bool:
+    if status in _READ:
+        return not framed
+    return status is not None and status not in _NO
 
 
 def may_be_done(outcome: CakeError | Fault) -> bool:
@@ -94,7 +108,7 @@ def may_be_done(outcome: CakeError | Fault) -> bool:
         return outcome.sent
     if isinstance(outcome, RateLimited):
         return outcome.status == _UNAVAILABLE
-    return isinstance(outcome, ServerError)
+    return isinstance(outcome, ServerError | DecodeError)
 
 
 class Retries:
