@@ -54,6 +54,7 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("ending.outcome = Outcome.UNKNOWN\n", "\n", 1),
         ("ending.note(failure)\n", "\n", 2),
         ("begun=ending.count,\n", "\n", 1),
+        ("witness, ending)", "witness, None)", 1),
         ("request = self._request(", "request = self._encoded(", 3),
         (
             "self._decoded(operation, arguments, response, repeated)",

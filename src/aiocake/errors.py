@@ -139,7 +139,11 @@ class CakeError(Exception):
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error holds through ``clean``."""
+        """Pass every text that this error holds through ``clean``.
+
+        The exceptions behind it are let go, too: those of a parser hold the whole answer.
+        """
+        self.__cause__ = self.__context__ = None
         self.args = tuple(clean(arg) if isinstance(arg, str) else arg for arg in self.args)
         for name, value in self.__dict__.items():
             if isinstance(value, str) and not isinstance(value, StrEnum):

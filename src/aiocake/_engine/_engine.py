@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import uuid4
 
 import anyio
@@ -22,6 +22,7 @@ from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import ArgumentError, CakeError, Intent, NotSent, Outcome, Problem
 from aiocake.events import CallEnded, ListSurprise, ReferencesDropped
+from aiocake.models import MarkResult
 from aiocake.transport import Exchange, Plan, Transport, stripped
 from aiocake.values import Binding, Effect
 
@@ -111,32 +112,47 @@ class Engine:
                 await self._before(intent, witness)
                 ending.outcome = Outcome.UNKNOWN
 
-            async def settled(exchange: Exchange) -> None:
-                value, failure = self._ended(exchange, reading, plan.effect, intent)
-                ending.note(failure)
-                await self._after(intent, value, failure, witness)
-
-            try:
-                exchange = await self.transport.exchange(
-                    request,
-                    reading.check,
-                    plan,
-                    begun=ending.count,
-                    settled=settled if writes else None,
-                )
-            except CakeError as refused:  # before anything was sent
-                refused.operation = intent.operation
-                if writes:
-                    refused.outcome = Outcome.NOT_DONE
-                    await self._after(intent, [], refused, witness)
-                raise
-            value, failure = self._ended(exchange, reading, plan.effect, intent)
+            value, failure = await self._made(request, reading, plan, intent, witness, ending)
             ending.note(failure)
             if writes:
                 await self._after(intent, value, failure, witness)
+            # Not where the answer is among the locals: a report of the error would show it.
             if failure is not None:
                 raise failure
             return value[0]
+
+    async def _made(  # noqa: PLR0913, PLR0917 - what a call is made of
+        self,
+        request: Request,
+        reading: Reading[T],
+        plan: Plan,
+        intent: Intent,
+        witness: Witness[T] | None,
+        ending: Ending,
+    ) -> tuple[list[T], CakeError | None]:
+        """The value in a list of one, or the error that the whole call ends in."""
+        writes = plan.effect is not Effect.READ
+
+        async def settled(exchange: Exchange) -> None:
+            value, failure = self._ended(exchange, reading, plan.effect, intent)
+            ending.note(failure)
+            await self._after(intent, value, failure, witness)
+
+        try:
+            exchange = await self.transport.exchange(
+                request,
+                reading.check,
+                plan,
+                begun=ending.count,
+                settled=settled if writes else None,
+            )
+        except CakeError as refused:  # before anything was sent
+            refused.operation = intent.operation
+            if writes:
+                refused.outcome = Outcome.NOT_DONE
+                await self._after(intent, [], refused, witness)
+            raise
+        return self._ended(exchange, reading, plan.effect, intent)
 
     def _ended(
         self, exchange: Exchange, reading: Reading[T], effect: Effect, intent: Intent
@@ -316,6 +332,9 @@ class View:
     ) -> T:
         payloads = self.engine.settings.payloads
         value = codec.decode(operation, arguments, response, repeated=repeated, payloads=payloads)
+        if isinstance(value, MarkResult):
+            clean = self.engine.transport.clean(value.message)
+            value = cast("T", attrs.evolve(value, message=clean))
         if b"&#" in response.body and (dropped := codec.dropped(response)):
             self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
         return value
