@@ -108,6 +108,7 @@ class Engine:
         """
         writes = plan.effect is not Effect.READ
         with Ending(self.listener, intent.operation, intent.id if writes else None) as ending:
+            self._refuse_elsewhere(intent, writes=writes)
             if writes:
                 await self._before(intent, witness)
                 ending.outcome = Outcome.UNKNOWN
@@ -120,6 +121,15 @@ class Engine:
             if failure is not None:
                 raise failure
             return value[0]
+
+    def _refuse_elsewhere(self, intent: Intent, *, writes: bool) -> None:
+        """Refuse a call that cannot be made here before a ledger is told of it."""
+        try:
+            self.transport.check_usable()
+        except CakeError as refused:
+            refused.operation = intent.operation
+            refused.outcome = Outcome.NOT_DONE if writes else None
+            raise
 
     async def _made(  # noqa: PLR0913, PLR0917 - what a call is made of
         self,

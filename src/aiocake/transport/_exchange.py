@@ -23,11 +23,11 @@ from aiocake.errors import CakeError, ConfigurationError, DecodeError
 from aiocake.events import OnEvent
 from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
-from aiocake.transport._attempt import Attempts
+from aiocake.transport._attempt import Attempts, Use
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_into
 from aiocake.transport._call import Begun, Call, Exchange, Phase, Plan
 from aiocake.transport._edge import Answer, Wire
-from aiocake.transport._fault import Fault
+from aiocake.transport._fault import Fault, stripped
 from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
 from aiocake.transport._lifetime import Lifetime
 from aiocake.transport._proxy import parse_proxy
@@ -241,12 +241,21 @@ class Transport:
             return error
 
         with self._lifetime.watched() as scope:
-            await self._attempts.carry(call, use)
+            await self._carried(call, use)
         if scope.cancelled_caught:
             call.cut(closed=self._lifetime.over)
         if opened:
             return opened[0]
         return OpenExchange(None, call.error, call.attempts, _nothing)
+
+    def check_usable(self) -> None:
+        """See that a call can be made, here and now.
+
+        Raises:
+            ClosedError: The client is closed.
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._lifetime.enter()
 
     def clean(self, text: str) -> str:
         """Take the key, and the password of the proxy, out of a text, in whatever disguise."""
@@ -296,10 +305,18 @@ class Transport:
             return error
 
         with self._lifetime.watched(call.deadline) as scope:
-            await self._attempts.carry(call, use)
+            await self._carried(call, use)
         if scope.cancelled_caught:
             call.cut(closed=self._lifetime.over)
         return call.exchange()
+
+    async def _carried(self, call: Call, use: Use) -> None:
+        try:
+            await self._attempts.carry(call, use)
+        except BaseException as error:
+            # A cancellation: the frames below hold the request with the key in it.
+            stripped(error)
+            raise
 
     async def _settle(self, call: Call, job: Job[Exchange], settled: Settled | None) -> None:
         """Give a write that has left its grace, and tell what became of it."""

@@ -42,13 +42,15 @@ class Lifetime:
         Raises:
             WrongLoopError: It is not.
         """
-        here = os.getpid(), _running_loop()
-        if self._home is None:
-            self._home = here
-        elif self._home[0] != here[0]:
+        process = os.getpid()
+        # First: asyncio says that none of its loops runs in a process that was forked off within.
+        if self._home is not None and self._home[0] != process:
             message = "the client was made in another process: make one after the fork"
             raise WrongLoopError(message)
-        elif self._home[1] is not here[1]:
+        loop = _running_loop()
+        if self._home is None:
+            self._home = process, loop
+        elif self._home[1] is not loop:
             message = "the client belongs to another event loop: make one for each loop"
             raise WrongLoopError(message)
 
