@@ -51,6 +51,21 @@ def campaign(session: nox.Session) -> None:
 
 
 @nox.session
+def scorecard(session: nox.Session) -> None:
+    """Try every fault on both backends, and print how each case ended."""
+    session.install(PACKAGE, *group("tests"))
+    session.run(
+        "pytest",
+        "tests/scorecard",
+        "--scorecard",
+        "--numprocesses=auto",
+        "--maxprocesses=4",
+        "--quiet",
+        *session.posargs,
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Combine what the tests covered on all Pythons, and refuse less than the minimum."""
     session.install("coverage")

@@ -115,8 +115,9 @@ class Server:
 
     def listen(self) -> None:
         """Take connections from now on."""
-        self.listener.listen(128)
-        self._accepting.start()
+        if self._accepting.ident is None:
+            self.listener.listen(128)
+            self._accepting.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
