@@ -467,7 +467,7 @@ async def test_many_throttled_at_once_pause_once_and_start_again_one_by_one(lab)
     ]
     again = sorted(times[throttled:])
     assert len(again) == throttled
-    assert again[0] >= 5.2
+    assert again[0] >= 5.2 - 1e-9  # a sum of seconds is not exact
     assert again[-1] <= 5.2 + 2.1
     assert len(set(again)) > 90
 
