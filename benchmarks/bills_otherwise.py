@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF009 - a dataclass of xsdata says so what each of its fields is
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -65,6 +66,32 @@ def put(fields: Fields, name: str, value: object) -> None:
 
 def by_hand(file: Path, take: Take) -> None:
     """A handler for expat that does just this: no bounds, no checks, one document."""
+    parser = handler(take)
+    for chunk in chunks(file):
+        parser.Parse(chunk, False)  # noqa: FBT003 - expat takes it by position
+    parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position
+
+
+def by_hand_http(url: str, take: Take) -> None:
+    """The same behind httpx."""
+    import httpx  # noqa: PLC0415 - only this process loads it
+
+    async def read() -> None:
+        parser = handler(take)
+        path = "/api/1/accounting.asmx/ExportAffiliateBills"
+        async with (
+            httpx.AsyncClient(base_url=url, timeout=300) as client,
+            client.stream("GET", path, params={"api_key": "SANDBOX-KEY"}) as response,
+        ):
+            async for chunk in response.aiter_bytes():
+                parser.Parse(chunk, False)  # noqa: FBT003 - expat takes it by position
+        parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position
+
+    asyncio.run(read())
+
+
+def handler(take: Take) -> expat.XMLParserType:
+    """A parser that gives each bill as it ends."""
     opened: list[dict[str, Any]] = []
     fields: dict[str, Any] = {}
     text = ""
@@ -99,9 +126,7 @@ def by_hand(file: Path, take: Take) -> None:
     parser.StartElementHandler = start
     parser.CharacterDataHandler = data
     parser.EndElementHandler = end
-    for chunk in chunks(file):
-        parser.Parse(chunk, False)  # noqa: FBT003 - expat takes it by position
-    parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by position
+    return parser
 
 
 def nothing(file: Path, take: Take) -> None:

@@ -6,7 +6,6 @@ nothing is guessed: the bill that is marked as paid later is the one that these 
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, TypeVar, cast
 
@@ -32,8 +31,8 @@ _PARTNERS: Final[Mapping[type[object], str]] = {
 _WORDS: Final[Mapping[object, bool]] = {"yes": True, "no": False, "true": True, "false": False}
 #: An amount that needs no further look: at most 28 digits and no exponent.
 _PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
-#: Ids that need no further look: positive, and surely within 32 bits.
-_PLAIN_IDS: Final = re.compile(r"[1-9][0-9]{0,8}(?: [1-9][0-9]{0,8}){3}")
+#: Of four ids together.
+_MOST_DIGITS: Final = 40
 _SENT: Final = {"yes": True, "no": False}
 #: How many fields an account's status and an amount have, when all of them are known.
 _IN_STATUS: Final = 2
@@ -60,10 +59,12 @@ def bill_reader(
     read_plain = _plain_reader(make, partner)
 
     def read(fields: object, number: int) -> T:
-        with suppress(KeyError, TypeError):
-            # Hardly any is of another kind.
-            if (bill := read_plain(cast("Any", fields))) is not None:
-                return bill
+        try:
+            bill = read_plain(cast("Any", fields))
+        except (KeyError, TypeError, ValueError):
+            bill = None
+        if bill is not None:
+            return bill
         try:
             return make(**_bill(_opened(fields), partner))
         except _Unfit as error:
@@ -88,7 +89,8 @@ class _Unfit(Exception):
 def _plain_reader(make: Callable[..., T], partner: str) -> Callable[[Any], T | None]:
     """What makes a bill whose known fields are all there, once, and of the plainest form.
 
-    It gives None, or raises KeyError or TypeError, when they are not; the fields are as they were.
+    It gives None, or raises KeyError, TypeError or ValueError, when they are not; the fields are
+    as they were.
     """
     id_name, name_name = f"{partner}_id", f"{partner}_name"
 
@@ -103,26 +105,29 @@ def _plain_reader(make: Callable[..., T], partner: str) -> Callable[[Any], T | N
             and len(paid) == _IN_AMOUNT
             and _PLAIN_AMOUNT.fullmatch(amount) is not None
         )
-        number, whose = fields["bill_id"], about[id_name]
-        state, currency = status["account_status_id"], paid["currency_id"]
-        texts = type(number) is type(whose) is type(state) is type(currency) is str
-        if not (plain and texts and _PLAIN_IDS.fullmatch(f"{number} {whose} {state} {currency}")):
+        ids = (fields["bill_id"], about[id_name], status["account_status_id"], paid["currency_id"])
+        digits = "".join(ids)
+        if not (plain and digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DIGITS):
+            return None
+        number, whose, state, currency = numbers = tuple(map(int, ids))
+        # 0 names nothing, and is read exactly.
+        if min(numbers) < 1 or max(numbers) > MAX_INT:
             return None
         del fields["bill_id"], fields[partner], fields["bill_amount"], fields["sent_payment"]
         del about[id_name], about[name_name], about["account_status"]
         known = {
             partner: Partner(
-                id=int(whose),
+                id=whose,
                 name=name,
-                account_status_id=int(state),
+                account_status_id=state,
                 account_status_name=status_name,
                 extra=about,
             )
         }
         return make(
-            bill_id=int(number),
+            bill_id=number,
             bill_amount=BillAmount(
-                amount=Decimal(amount), currency_id=int(currency), formatted_amount=shown
+                amount=Decimal(amount), currency_id=currency, formatted_amount=shown
             ),
             sent_payment=sent,
             extra=fields,
