@@ -1,5 +1,7 @@
 """What all tests share: the two backends, and a hypothesis that gives the same answer each time."""
 
+import os
+
 import hypothesis
 import pytest
 
@@ -12,7 +14,10 @@ hypothesis.settings.register_profile(
     deadline=None,
     max_examples=50,
 )
-hypothesis.settings.load_profile("aiocake")
+hypothesis.settings.register_profile(
+    "few", hypothesis.settings.get_profile("aiocake"), max_examples=10
+)
+hypothesis.settings.load_profile(os.environ.get("AIOCAKE_EXAMPLES", "aiocake"))
 
 
 @pytest.fixture(params=["asyncio", "trio"])
