@@ -113,7 +113,8 @@ def answering(
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         raw = httpx.ByteStream(content)  # not decompressed by httpx
-        return httpx.Response(status, stream=raw, headers=headers)
+        framed = {"Content-Length": str(len(content))}
+        return httpx.Response(status, stream=raw, headers=framed | headers)
 
     return httpx.MockTransport(answer), asked
 
