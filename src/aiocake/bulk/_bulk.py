@@ -166,6 +166,8 @@ async def resume(  # noqa: PLR0913 - all by name
         if plan.whole:
             run.total = plan.taken
         doubts = await _all(Recorded(book, cake, State.SENDING, State.UNKNOWN))
+        for item in doubts:
+            run.left_open(item)
         rest = Recorded(
             book,
             cake,

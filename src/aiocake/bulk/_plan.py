@@ -44,12 +44,15 @@ class Item:
         call: The call.
         state: How it stands.
         before: Of a create: the ids of what was there before it was sent; None when unknown.
+        open: Whether it may have been carried out already: it is sent once more because that does
+            no more than sending it once, and no refusal of that shows that it was not.
     """
 
     place: int
     call: Call[Any]
     state: State = State.PLANNED
     before: tuple[int, ...] | None = None
+    open: bool = False
 
 
 class Source(Protocol):

@@ -1,10 +1,12 @@
 """What became of a write whose answer was lost.
 
 A call that sets values is simply sent again, unless somebody has set the record to something later
-meanwhile. A create must not be: the records of its partner are listed, and again ``settle`` seconds
-later. One that was not there before and is of exactly its period means that it was done; none means
-that it was not; anything else stays unknown, with the candidates. What creates no record that could
-be listed stays unknown: a person has to look.
+meanwhile; if it is refused then, it stays unknown, unless it was seen that the first time had not
+carried it out. A create must not be: the records of its partner are listed, and again ``settle``
+seconds later. One in the end that was not there before and is of exactly its period means that it
+was done; none in both lists means that it was not; anything else stays unknown, with the candidates
+(somebody may have made the one of the first list, and what was lost shows up late). What creates
+no record that could be listed stays unknown: a person has to look.
 """
 
 from typing import Any
@@ -52,56 +54,68 @@ async def resolve(run: Run, doubts: list[Item], settle: float) -> list[Item]:
 async def _may_go_again(run: Run, item: Item) -> bool:
     """Of a call that sets values: whether to send it again."""
     read = item.call.table.standing
-    if read is None:
-        return True
-    try:
-        standing = await read(run.executor, item.call.arguments)
-    except CakeError as error:
-        await _stay(run, item, f"could not be looked at ({type(error).__name__}): {_look(item)}")
-        return False
+    standing = Standing.OPEN
+    if read is not None:
+        try:
+            standing = await read(run.executor, item.call.arguments)
+        except CakeError as error:
+            await _stay(run, item, _unseen("looked at", error, item))
+            return False
     if standing is Standing.THERE:
         await run.end(item, Done(item.place, item.call, None))
     elif standing is Standing.BEYOND:
         await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
-    return standing is Standing.BEFORE
+    item.open = standing is Standing.OPEN
+    return standing in {Standing.BEFORE, Standing.OPEN}
 
 
 async def _created(
     run: Run, creates: list[tuple[Item, Creates, Wanted]], settle: float
 ) -> list[Item]:
     """Of creates: those that were not carried out."""
-    waiting = [each for each in creates if not await _settled(run, each, last=False)]
-    if not waiting:
-        return []
-    await anyio.sleep(settle)
-    return [item for item, table, wish in waiting if not await _settled(run, (item, table, wish))]
+    waiting: list[tuple[Item, Creates, Wanted, tuple[Record, ...]]] = []
+    for item, table, wish in creates:
+        new = await _new(run, item, table, wish)
+        if new is not None:
+            waiting.append((item, table, wish, new))
+    if waiting:
+        await anyio.sleep(settle)
+    again: list[Item] = []
+    for item, table, wish, first in waiting:
+        new = await _new(run, item, table, wish)
+        if new is None:
+            continue
+        if first and new != first:
+            await _stay_with(run, item, {*first, *new})
+            continue
+        run.guard.settle(wish)
+        if new:
+            await run.end(item, Done(item.place, item.call, None, new[0].id))
+        else:
+            run.put_back(item)
+            again.append(item)
+    return again
 
 
-async def _settled(run: Run, doubt: tuple[Item, Creates, Wanted], *, last: bool = True) -> bool:
-    """Whether a create is done or stays unknown; if not, nothing of it is there."""
-    item, creates, wish = doubt
+async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Record, ...] | None:
+    """What a create may have made: one record of exactly its period, or none.
+
+    None when it stays unknown.
+    """
     before = item.before
     if before is None:
         await _stay(run, item, f"what was there before is not known: {_look(item)}")
-        return True
+        return None
     try:
         records = await _records(run, creates, wish.owner)
     except CakeError as error:
-        await _stay(run, item, f"could not be looked for ({type(error).__name__}): {_look(item)}")
-        return True
-    new = [each for each in records if wish.meets(each) and each.id not in before]
-    if not new:
-        if last:
-            run.guard.settle(wish)
-            run.put_back(item)
-        return False
-    if len(new) == 1 and wish.is_exactly(new[0]):
-        run.guard.settle(wish)
-        await run.end(item, Done(item.place, item.call, None, new[0].id))
-        return True
-    ids = tuple(sorted(each.id for each in new))
-    await _stay(run, item, f"any of these may be it, or none: {_look(item)}", ids)
-    return True
+        await _stay(run, item, _unseen("looked for", error, item))
+        return None
+    new = tuple(each for each in records if wish.meets(each) and each.id not in before)
+    if len(new) > 1 or not all(map(wish.is_exactly, new)):
+        await _stay_with(run, item, set(new))
+        return None
+    return new
 
 
 async def _records(run: Run, creates: Creates, owner: int) -> list[Record]:
@@ -116,12 +130,21 @@ async def _records(run: Run, creates: Creates, owner: int) -> list[Record]:
     return [each for each in records if each.owner == owner]
 
 
+async def _stay_with(run: Run, item: Item, candidates: set[Record]) -> None:
+    ids = tuple(sorted(each.id for each in candidates))
+    await _stay(run, item, f"any of these may be it, or none: {_look(item)}", ids)
+
+
 async def _stay(run: Run, item: Item, reason: str, candidates: tuple[int, ...] = ()) -> None:
     ended: Unknown[Any] = Unknown(item.place, item.call, reason, None, candidates)
     found = wanted(item.call)
     if found is not None:
         run.guard.doubt(found[1])
     await run.end(item, ended)
+
+
+def _unseen(how: str, error: CakeError, item: Item) -> str:
+    return f"could not be {how} ({type(error).__name__}): {_look(item)}"
 
 
 def _look(item: Item) -> str:

@@ -146,17 +146,27 @@ class Run:
         if self.journal is not None:
             self.journal.ended(item.place, State.PLANNED, None, None)
 
+    def left_open(self, item: Item) -> None:
+        """An earlier run has ended before it knew what became of a call."""
+        if self.journal is not None and item.state is State.SENDING:
+            self.journal.ended(item.place, State.UNKNOWN, None, None)
+        self.move(item, State.UNKNOWN)
+        self._keep(item, Unknown(item.place, item.call, "an earlier run has left it open"))
+
     async def end(self, item: Item, ended: Ended[Any], intent: str | None = None) -> None:
         """A call has ended: write it down, and tell of it."""
         state = _STATES[type(ended)]
         self.move(item, state)
         if self.journal is not None:
             self.journal.ended(item.place, state, intent, detail(ended))
+        self._keep(item, ended)
+        await self._tell(ended)
+
+    def _keep(self, item: Item, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
             self._problems.pop(item.place, None)
         elif len(self._problems) < _MOST_PROBLEMS or item.place in self._problems:
             self._problems[item.place] = ended
-        await self._tell(ended)
 
     def summary(self, *, taken: int, whole: bool) -> Summary:
         """What it came to.
@@ -304,8 +314,9 @@ class _Witness:
             run.fail(error)
             raise
         except BaseException:
-            run.move(item, State.PLANNED)
-            journal.ended(item.place, State.PLANNED, intent.id, None)
+            state = State.UNKNOWN if item.open else State.PLANNED
+            run.move(item, state)
+            journal.ended(item.place, state, intent.id, None)
             raise
 
     async def after(self, value: object, error: CakeError | None) -> None:
@@ -323,6 +334,12 @@ class _Witness:
             run.doubts.append(item)
             if making is not None:
                 run.guard.doubt(making[1])
+        elif item.open:
+            text = (
+                f"it was not carried out when it was sent again, but may have been before: {error}"
+            )
+            ended = Unknown(place, call, text, error)
+            run.doubts.append(item)
         else:
             ended = Failed(place, call, error)
         if error is not None:

@@ -107,14 +107,11 @@ async def _standing(executor: Executor, arguments: Mapping[str, object]) -> Stan
     """How an invoice stands to an update: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
-        return Standing.BEFORE
+        return Standing.OPEN  # no list shows a note
     now = (await Invoices(executor).get(number)).invoice_status
     if now == wanted:
-        return (
-            Standing.THERE
-            if set(arguments) == {"invoice_id", "invoice_status"}
-            else (Standing.BEFORE)
-        )
+        alone = set(arguments) == {"invoice_id", "invoice_status"}
+        return Standing.THERE if alone else Standing.OPEN
     if wanted == InvoiceStatus.VOID:
         return Standing.BEFORE
     later = now not in _FLOW or _FLOW.index(now) > _FLOW.index(InvoiceStatus(str(wanted)))

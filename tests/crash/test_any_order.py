@@ -1,0 +1,588 @@
+"""Plan, run, kill, lose, void, pay and go on, in any order: what the journal says is so.
+
+The sandbox is the model: each create carries a note of its own, so that what was made by which
+call is known there, though no list shows it. A kill is the disk and the server as they are at one
+moment: before or after a commit, before a request is carried out or after.
+"""
+# ruff: noqa: ANN401 - what is replaced has types of its own
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import anyio
+import attrs
+import httpx
+import pytest
+import trio
+from hypothesis import register_random, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from aiocake import Client, RetryPolicy, Throttle, bulk
+from aiocake.bulk import Call, Ended, Summary
+from aiocake.bulk._writer import Writer
+from aiocake.sandbox import InvoiceRecord, Sandbox
+
+PERIODS = (
+    (date(2030, 1, 1), date(2030, 1, 31)),
+    (date(2030, 1, 15), date(2030, 2, 14)),  # overlaps the first and the next
+    (date(2030, 2, 1), date(2030, 2, 28)),
+)
+AFFILIATES = 2
+#: ``AIOCAKE_RUNS`` tries more of them.
+EXAMPLES = int(os.environ.get("AIOCAKE_RUNS", "60"))
+SOMEBODY = "somebody"
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own
+
+
+class Fate(Enum):
+    """What becomes of a request."""
+
+    FINE = "fine"
+    REFUSED = "refused"  # answered with no, and not carried out
+    FAILED = "failed"  # answered with 500, and not carried out
+    UNSENT = "unsent"  # no connection
+    LOST = "lost"  # carried out, and the answer is lost
+    LATE = "late"  # the same; but it shows in no list before the next was answered
+
+
+class Somebody(Enum):
+    """What somebody else does just before a request comes."""
+
+    NOTHING = "nothing"
+    VOIDS = "voids"  # the newest invoice
+    CREATES = "creates"  # what the newest create was for
+
+
+@attrs.frozen
+class Luck:
+    """What happens to the requests of one process, one after the other."""
+
+    writes: list[Fate]
+    reads: list[Fate]
+    somebody: list[Somebody]
+
+
+@attrs.frozen
+class Create:
+    affiliate: int
+    period: int
+
+
+@attrs.frozen
+class Update:
+    """Of the invoice of that number (from 0); ``memo``: whether its note is set, too."""
+
+    invoice: int
+    status: bool
+    memo: bool
+
+
+Step = Create | Update
+
+steps = st.lists(
+    st.one_of(
+        # Mostly of one affiliate, so that creates meet.
+        st.builds(Create, st.sampled_from([0, 0, 0, 1]), st.integers(0, len(PERIODS) - 1)),
+        st.builds(Update, st.integers(0, 3), st.booleans(), st.booleans()).filter(
+            lambda each: each.status or each.memo
+        ),
+    ),
+    min_size=3,
+    max_size=6,
+    # An invoice is updated once: two updates of one would race, and which was last is their matter.
+    unique_by=lambda each: each.invoice if isinstance(each, Update) else object(),
+)
+READS = [Fate.FINE] * 6 + [Fate.FAILED, Fate.UNSENT]
+OTHERS = [Somebody.NOTHING] * 5 + [Somebody.VOIDS, Somebody.CREATES]
+lucks = st.builds(
+    Luck,
+    writes=st.lists(st.sampled_from(Fate), min_size=4, max_size=10),
+    reads=st.lists(st.sampled_from(READS), min_size=4, max_size=10),
+    somebody=st.lists(st.sampled_from(OTHERS), min_size=6, max_size=16),
+)
+
+
+def copy(source: Path, target: Path) -> None:
+    """A database as it is on the disk, with what it has in its log only."""
+    for end in ("", "-wal"):
+        Path(f"{target}{end}").unlink(missing_ok=True)
+        if Path(f"{source}{end}").exists():
+            shutil.copy(f"{source}{end}", f"{target}{end}")
+
+
+@attrs.frozen
+class Ways:
+    """How a plan is made and carried out.
+
+    Attributes:
+        plan: What it holds.
+        form: What gives it.
+        on_existing: As of ``each``.
+        limit: As of ``each``.
+        pace: Turns of the event loop that a commit takes.
+    """
+
+    plan: list[Step]
+    form: str
+    on_existing: str
+    limit: int
+    pace: int
+
+
+ways = st.builds(
+    Ways,
+    plan=steps,
+    form=st.sampled_from(["list", "lazy", "asynchronous"]),
+    on_existing=st.sampled_from(["skip", "create"]),
+    limit=st.integers(1, 4),
+    pace=st.sampled_from([1, 5, 50]),
+)
+lasts = st.none() | st.integers(0, 40)
+
+
+class Life:
+    """One process: from its start to its end, or to a kill."""
+
+    def __init__(self, books: "Books", path: Path, luck: Luck, last: int | None) -> None:
+        self.books = books
+        self.path = path
+        self._luck = (iter(luck.reads), iter(luck.writes), iter(luck.somebody))
+        self.left = last
+        self.dead = False
+        #: What the disk holds at the moment of the kill.
+        self.remains = path.with_name(f"{path.stem}+.db")
+        self.told: dict[int, Ended[Any]] = {}
+
+    def moment(self) -> None:
+        """One of the moments in which it may be killed. The disk does not change meanwhile."""
+        if self.left is None or self.dead:
+            return
+        self.left -= 1
+        if self.left < 0:
+            self.dead = True
+            copy(self.path, self.remains)
+
+    def write(self, original: Callable[..., None], writer: Writer, statements: object) -> None:
+        """A commit."""
+        self.moment()
+        original(writer, statements)
+        self.moment()
+
+    async def carry(self, request: httpx.Request, carry_out: Callable[..., Any]) -> httpx.Response:
+        """A request."""
+        self.moment()
+        reads, writes, others = self._luck
+        self.books.meanwhile(next(others, Somebody.NOTHING), request)
+        fate = next(reads if request.method == "GET" else writes, Fate.FINE)
+        if self.dead or fate is Fate.UNSENT:
+            message = "nobody is there"
+            raise httpx.ConnectError(message)
+        if fate is Fate.REFUSED:
+            return httpx.Response(400, json={"request_status": "Error", "message": "No."})
+        if fate is Fate.FAILED:
+            return httpx.Response(500, text="Timeout expired.")
+        if fate is Fate.LATE and request.url.path == "/api/2/invoice.json":
+            self.books.late.append(request)
+        else:
+            response = await carry_out(request)
+        self.moment()
+        if self.dead or fate in {Fate.LOST, Fate.LATE}:
+            message = "gone"
+            raise httpx.ReadError(message)
+        return response
+
+
+class Books(httpx.AsyncBaseTransport):
+    """The server, what was asked of it in secret, and the way to it."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(invoices=0, bills=0)
+        self.state = self.sandbox.state
+        self.affiliates = list(self.state.affiliates)[:AFFILIATES]
+        self.updated: list[int] = []
+        #: Creates whose answers were lost, and that are not carried out yet.
+        self.late: list[httpx.Request] = []
+        #: Affiliate and period of the newest create.
+        self.asked_for: tuple[int, date, date] | None = None
+        #: The invoices that each call has made; how often each invoice was updated.
+        self.made: dict[str, list[int]] = {}
+        self.updates: Counter[int] = Counter()
+        self.state.on_answer.append(self._note)
+        self._app = httpx.ASGITransport(app=self.sandbox.app)
+        self.life: Life | None = None
+
+    def renew(self) -> None:
+        """Begin with four invoices, to be updated."""
+        self.state.invoices.clear()
+        self.late.clear()
+        self.made.clear()
+        self.updates.clear()
+        for year in range(2020, 2024):
+            self.add(self.affiliates[0], date(year, 1, 1), date(year, 1, 31), "")
+        self.updated = list(self.state.invoices)
+        self.asked_for = None
+
+    def add(self, affiliate: int, start: date, end: date, memo: str) -> None:
+        """An invoice that was made otherwise."""
+        number = self.state.invoices.next_id()
+        self.state.invoices[number] = InvoiceRecord(
+            invoice_id=number,
+            affiliate_id=affiliate,
+            advertiser_id=None,
+            partner_name="A",
+            invoice_status="pending",
+            start_date=start,
+            end_date=end,
+            total_amount=Decimal(1),
+            currency="USD",
+            billing_cycle="monthly",
+            memo=memo,
+        )
+
+    def meanwhile(self, somebody: Somebody, request: httpx.Request) -> None:
+        """What somebody does while a run is on."""
+        if request.url.path == "/api/2/invoice.json":
+            sent = json.loads(request.content)
+            start, end = (date.fromisoformat(sent[each]) for each in ("start_date", "end_date"))
+            self.asked_for = (sent["affiliate_id"], start, end)
+        if somebody is Somebody.CREATES and self.asked_for is not None:
+            self.add(*self.asked_for, SOMEBODY)
+        if somebody is Somebody.VOIDS:
+            newest = max(self.state.invoices)
+            if newest not in self.updated:
+                self.state.invoices[newest].invoice_status = "void"
+
+    def _note(self, request: Any, response: Any) -> None:
+        if response.status_code != 200:
+            return
+        if request.operation == "invoice":
+            self.made.setdefault(request.arguments["memo"], []).append(max(self.state.invoices))
+        if request.operation == "update_invoice":
+            self.updates[request.arguments["invoice_id"]] += 1
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert self.life is not None
+        return await self.life.carry(request, self._carry_out)
+
+    async def _carry_out(self, request: httpx.Request) -> httpx.Response:
+        response = await self._whole(request)
+        if request.method == "GET":
+            late, self.late = self.late, []
+            for each in late:
+                await self._whole(each)
+        return response
+
+    async def _whole(self, request: httpx.Request) -> httpx.Response:
+        response = await self._app.handle_async_request(request)
+        return httpx.Response(response.status_code, content=await response.aread())
+
+
+@attrs.frozen
+class Row:
+    place: int
+    step: Step
+    state: str
+    before: tuple[int, ...]
+    found: int | None
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One plan, and all that may happen to it."""
+
+    backend = "asyncio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Nothing here depends on the disk, which is slow.
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self.books = Books()
+        self.lives = 0
+        self.path: Path | None = None
+        self.ways = Ways([], "list", "skip", 1, 1)
+        self.number = 0
+        self.summary: Summary | None = None
+        original = Writer._write
+
+        def write(writer: Writer, statements: object) -> None:
+            assert self.books.life is not None
+            self.books.life.write(original, writer, statements)
+
+        async def run_here(work: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+            """In place of a thread, whose pace would be another each time."""
+            for _ in range(self.ways.pace):
+                await anyio.lowlevel.checkpoint()
+            return work(*arguments)
+
+        self._patches = ExitStack()
+        self._patches.enter_context(mock.patch.object(Writer, "_write", write))
+        self._patches.enter_context(mock.patch("anyio.to_thread.run_sync", run_here))
+
+    # What may happen
+
+    @initialize(ways=ways, luck=lucks, last=lasts)
+    def begin(self, ways: Ways, luck: Luck, last: int | None) -> None:
+        self.ways, self.number = ways, self.number + 1
+        self.books.renew()
+        path = self.folder / f"run{self.number}.db"
+        self._live(path, luck, last, lambda _, options: bulk.each(**options, journal=path))
+
+    @rule(ways=ways, luck=lucks, last=lasts)
+    def begin_another(self, ways: Ways, luck: Luck, last: int | None) -> None:
+        self.go_on_undisturbed()
+        self.begin(ways, luck, last)
+
+    @precondition(lambda self: self.summary is None or not self.summary.complete)
+    @rule(luck=lucks, last=lasts, given=st.booleans())
+    def go_on(self, luck: Luck, last: int | None, *, given: bool) -> None:
+        self._resume(luck, last, given=given)
+
+    def go_on_undisturbed(self) -> None:
+        self._resume(Luck([], [], []), None, given=True, stop_after=None)
+        assert self.summary is not None
+        assert self.summary.whole
+        for row in self._rows():
+            # Nothing but what nobody can tell is left, and what waits for it.
+            if row.state == "unknown":
+                assert self._cannot_be_told(row), row
+            elif row.state == "failed":
+                assert self._waits_for_a_doubt(row), row
+            else:
+                assert row.state in {"done", "skipped"}, row
+
+    @precondition(lambda self: self.books.made)
+    @rule(data=st.data())
+    def void(self, data: st.DataObject) -> None:
+        made = sorted(number for numbers in self.books.made.values() for number in numbers)
+        self.books.state.invoices[data.draw(st.sampled_from(made))].invoice_status = "void"
+
+    @precondition(lambda self: self.books.asked_for)
+    @rule()
+    def somebody_creates_the_same(self) -> None:
+        assert self.books.asked_for is not None
+        self.books.add(*self.books.asked_for, SOMEBODY)
+
+    @rule(affiliate=st.integers(0, AFFILIATES - 1), period=st.sampled_from(PERIODS))
+    def somebody_creates(self, affiliate: int, period: tuple[date, date]) -> None:
+        self.books.add(self.books.affiliates[affiliate], *period, SOMEBODY)
+
+    @rule(number=st.integers(0, 3), status=st.sampled_from(["approved", "paid"]))
+    def somebody_sets(self, number: int, status: str) -> None:
+        self.books.state.invoices[self.books.updated[number]].invoice_status = status
+
+    # What is so, whatever has happened
+
+    @invariant()
+    def what_the_journal_says_is_so(self) -> None:
+        for row in self._rows():
+            if isinstance(row.step, Create):
+                self._check_create(row)
+            else:
+                self._check_update(row)
+
+    def _check_create(self, row: Row) -> None:
+        books, tag = self.books, str(row.place)
+        invoices = books.state.invoices
+        made = books.made.get(tag, [])
+        alive = [each for each in made if invoices[each].invoice_status != "void"]
+        late = [each for each in books.late if json.loads(each.content)["memo"] == tag]
+        # Sent again only after what it had made was made void.
+        assert len(alive) + len(late) <= 1, row
+        if row.state in {"planned", "failed", "skipped"}:
+            assert not alive, row
+            assert not late, row
+        if row.state == "done" and row.found not in {None, *made}:
+            # It cannot be told from one that somebody else made meanwhile; but there is one.
+            assert invoices[row.found or 0].memo == SOMEBODY, row
+            assert not alive, row
+            assert not late, row
+        elif row.state == "done":
+            assert made, row
+
+    def _check_update(self, row: Row) -> None:
+        assert isinstance(row.step, Update)
+        number = self.books.updated[row.step.invoice]
+        if row.state in {"planned", "failed", "skipped"}:
+            assert not self.books.updates[number], row
+        invoice = self.books.state.invoices[number]
+        if row.state == "done":
+            assert not row.step.status or invoice.invoice_status in {"approved", "paid"}, row
+            assert not row.step.memo or invoice.memo == f"memo {row.place}", row
+
+    def _cannot_be_told(self, row: Row) -> bool:
+        if isinstance(row.step, Update):
+            status = self.books.state.invoices[self.books.updated[row.step.invoice]].invoice_status
+            return row.step.status and status == "paid"
+        start, end = PERIODS[row.step.period]
+        new = [
+            each
+            for number, each in self.books.state.invoices.items()
+            if each.affiliate_id == self.books.affiliates[row.step.affiliate]
+            and each.invoice_status != "void"
+            and each.start_date <= end
+            and start <= each.end_date
+            and number not in row.before
+        ]
+        periods = [(each.start_date, each.end_date) for each in new]
+        return periods not in ([], [(start, end)])
+
+    def _waits_for_a_doubt(self, row: Row) -> bool:
+        if not isinstance(row.step, Create):
+            return False
+        start, end = PERIODS[row.step.period]
+        return any(
+            other.state == "unknown"
+            and isinstance(other.step, Create)
+            and other.step.affiliate == row.step.affiliate
+            and PERIODS[other.step.period][0] <= end
+            and start <= PERIODS[other.step.period][1]
+            for other in self._rows()
+        )
+
+    def teardown(self) -> None:
+        try:
+            if self.path is not None:
+                self.go_on_undisturbed()
+                self.what_the_journal_says_is_so()
+        finally:
+            self._patches.close()
+            shutil.rmtree(self.folder)
+
+    # How it is done
+
+    def _resume(self, luck: Luck, last: int | None, *, given: bool, **more: Any) -> None:
+        path = self.path
+        assert path is not None
+
+        def run(cake: Client, options: dict[str, Any]) -> Any:
+            calls = options.pop("calls")
+            return bulk.resume(path, cake, calls=calls if given else None, **options | more)
+
+        self._live(path, luck, last, run)
+
+    def _live(
+        self,
+        path: Path,
+        luck: Luck,
+        last: int | None,
+        run: Callable[[Client, dict[str, Any]], Any],
+    ) -> None:
+        life = self.books.life = Life(self.books, path, luck, last)
+        self.summary = anyio.run(partial(self._run, life, run), backend=self.backend)
+        self.path = path
+        if life.dead:
+            self.lives += 1
+            self.summary = None
+            self.path = self.folder / f"life{self.lives}.db"
+            copy(life.remains, self.path)
+        else:
+            self._compare(life)
+
+    async def _run(self, life: Life, run: Callable[[Client, dict[str, Any]], Any]) -> Summary:
+        def tell(ended: Ended[Any]) -> None:
+            life.told[ended.index] = ended
+
+        retry = RetryPolicy(attempts=1)
+        throttle = Throttle(concurrency=4)
+        async with Client(
+            "x.example", "SANDBOX-KEY", transport=self.books, retry=retry, throttle=throttle
+        ) as cake:
+            calls = {"list": self._list, "lazy": self._lazy, "asynchronous": self._later}
+            given = calls[self.ways.form](cake)
+            options = {"on_existing": self.ways.on_existing, "limit": self.ways.limit, "settle": 0}
+            return await run(cake, options | {"calls": given, "on_outcome": tell})
+
+    def _compare(self, life: Life) -> None:
+        """What was told is what was written down."""
+        rows = self._rows()
+        assert self.summary is not None
+        counts = Counter(row.state for row in rows)
+        assert not counts["sending"]
+        for state in ("done", "failed", "unknown", "skipped"):
+            assert counts[state] == getattr(self.summary, state)
+        assert self.summary.unsent == counts["planned"]
+        for row in rows:
+            if row.place in life.told and row.state != "planned":
+                assert type(life.told[row.place]).__name__.lower() == row.state
+
+    def _list(self, cake: Client) -> list[Call[Any]]:
+        return list(self._lazy(cake))
+
+    def _lazy(self, cake: Client) -> Iterator[Call[Any]]:
+        for place, step in enumerate(self.ways.plan):
+            if isinstance(step, Create):
+                start, end = PERIODS[step.period]
+                affiliate = self.books.affiliates[step.affiliate]
+                yield bulk.call(
+                    cake.invoices.create,
+                    affiliate_id=affiliate,
+                    start_date=start,
+                    end_date=end,
+                    memo=str(place),
+                )
+            else:
+                set_: dict[str, Any] = {"invoice_status": "approved"} if step.status else {}
+                set_ |= {"memo": f"memo {place}"} if step.memo else {}
+                yield bulk.call(cake.invoices.update, self.books.updated[step.invoice], **set_)
+
+    async def _later(self, cake: Client) -> AsyncIterator[Call[Any]]:
+        for call in self._lazy(cake):
+            await anyio.lowlevel.checkpoint()
+            yield call
+
+    def _rows(self) -> list[Row]:
+        """The journal as it is on the disk, which is left as it is."""
+        if self.path is None:
+            return []
+        looked_at = self.folder / "looked at.db"
+        copy(self.path, looked_at)
+        with closing(sqlite3.connect(looked_at)) as connection:
+            rows = connection.execute(
+                "SELECT place, state, before, detail FROM calls ORDER BY place"
+            ).fetchall()
+        return [
+            Row(
+                place,
+                self.ways.plan[place],
+                state,
+                tuple(json.loads(before or "[]")),
+                json.loads(detail or "{}").get("found"),
+            )
+            for place, state, before, detail in rows
+        ]
+
+
+@pytest.fixture(autouse=True)
+def same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """trio runs the tasks of one turn in random order: in the same one for the same example."""
+    monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
+    register_random(trio._core._run._r)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_the_journal_says_is_so_whatever_happens(backend: str) -> None:
+    machine = type("Machine", (AnyOrder,), {"backend": backend})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=EXAMPLES, stateful_step_count=8, deadline=None),
+    )
