@@ -193,10 +193,17 @@ def _text_of(element: Element | None) -> str:
 
 def as_text(body: bytes) -> str:
     """The beginning of a body as text: ASP.NET escapes it for HTML, in plain text as well."""
-    return unescape(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
+    return _plain(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
 
 
 def title_of(body: bytes) -> str:
     """The title of a page of HTML, where ASP.NET and IIS put what went wrong; or nothing."""
     found = _TITLE.search(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
-    return "" if found is None else unescape(found[1])
+    return "" if found is None else _plain(found[1])
+
+
+def _plain(text: str) -> str:
+    try:
+        return unescape(text)
+    except ValueError:  # a reference with more digits than Python makes a number of
+        return text

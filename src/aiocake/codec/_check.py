@@ -200,4 +200,6 @@ def _place(body: bytes, path: str) -> int:
     at = -1
     for _ in range(int(row[1]) + 1 if row else 1):
         at = body.find(b'"%b"' % name, at + 1)
-    return max(at, 0)
+        if at < 0:  # it has another name there
+            return 0
+    return at

@@ -58,7 +58,7 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
 _BINDERS: Final = re.compile(
     r"Missing parameter: \w+\."
     r"|Request format is (?:unrecognized|invalid)\b"
-    r"|Cannot convert .*? to [\w.]+\.\s+Parameter name: "
+    r"|Cannot convert .{0,1000}? to [\w.]{1,200}\.\s+Parameter name: "
     r"|A potentially dangerous Request\.",
     re.DOTALL,
 )

@@ -12,13 +12,14 @@ there by accident.
 
 import base64
 import html
+import json
 import logging
 import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from aiocake.values import Secret
 
@@ -29,6 +30,10 @@ _PUT_INSTEAD: Final = "<key>"
 _SHORTEST_PIECE: Final = 6
 #: And shorter pieces of a secret give little of it away.
 _PIECE: Final = 8
+#: What can be read as itself and as an escape of its beginning: where a secret has many of these,
+#: a text can be read in so many ways that the search would not end.
+_ESCAPES: Final = ("%25", "&amp;", "&#", r"\x", r"\u")
+_MOST_ESCAPES: Final = 3
 _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
@@ -77,8 +82,53 @@ class Scrubber:
 
 def _forms(secret: str) -> Iterable[str]:
     # The longest first: a pattern takes the first alternative that fits.
-    yield "".join(map(_character, secret))
+    if sum(map(secret.count, _ESCAPES)) <= _MOST_ESCAPES:
+        yield _mixture(secret)
+    else:
+        yield from map(re.escape, sorted(_as_wholes(secret), key=len, reverse=True))
     yield from map(re.escape, sorted(_base64(secret), key=len, reverse=True))
+
+
+def _mixture(secret: str) -> str:
+    """Each character in any form. One text can be read in one way only, or few.
+
+    Otherwise a text that nearly holds the secret is tried in all of them. So backslashes, which
+    also escape what is behind them, are counted together with those.
+    """
+    found: list[str] = []
+    behind = False
+    for part in re.findall(r"\\+|[^\\]", secret):
+        if part[0] == "\\":
+            found.append(f"{_BACKSLASH}{{{len(part)},{4 * len(part) + 3}}}")
+        else:
+            found.append(_character(part, behind=behind))
+        behind = part[0] == "\\"
+    return "".join(found)
+
+
+def _as_wholes(secret: str) -> set[str]:
+    """The secret in the usual encodings, each of them from its beginning to its end."""
+    found = {secret}
+    for encode in (
+        lambda text: quote(text, safe=""),
+        quote_plus,
+        html.escape,
+        lambda text: json.dumps(text)[1:-1],
+    ):
+        once = {encode(text) for text in found}
+        found |= once | {encode(text) for text in once}
+    return found | {
+        "".join(form.format(ord(character)) for character in secret)
+        for form in (
+            "%{:02x}",
+            "%{:02X}",
+            "&#{};",
+            "&#x{:x};",
+            "&#x{:X};",
+            "\\x{:02x}",
+            "\\u{:04x}",
+        )
+    }
 
 
 def _pieces(secret: str) -> set[str]:
@@ -88,23 +138,40 @@ def _pieces(secret: str) -> set[str]:
     return found
 
 
-def _character(character: str) -> str:
-    code = f"{ord(character):02x}"
-    digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
+def _character(character: str, *, behind: bool) -> str:
+    """A character in any form; ``behind`` backslashes, those before it are counted already."""
+    forms = _coded(character)
     # Every repetition is bounded, or a long text could make the search quadratic. The character
     # itself comes last: "&" is also the beginning of "&amp;".
-    forms = [
-        rf"%(?:25){{0,3}}{digits}",
-        rf"&(?:amp;){{0,3}}#0{{0,6}}{ord(character)};?",
-        rf"&(?:amp;){{0,3}}#[xX]0{{0,6}}{digits};?",
-        rf"\\{{1,3}}(?:x|u00){digits}",
-        rf"\\{{0,3}}{re.escape(character)}",
+    escaped = ("", "") if behind else (r"\\{1,3}", r"\\{0,3}")
+    forms += [
+        rf"{escaped[0]}(?:x|u00){_digits(character)}",
+        rf"{escaped[1]}{re.escape(character)}",
     ]
     if character in _NAMED:
         forms.insert(0, rf"&(?:amp;){{0,3}}{_NAMED[character]};")
     if character == " ":
         forms.append(r"\+")
     return f"(?:{'|'.join(forms)})"
+
+
+def _coded(character: str) -> list[str]:
+    digits = _digits(character)
+    return [
+        rf"%(?:25){{0,3}}{digits}",
+        # A semicolon ends a reference: it is never the next character.
+        rf"&(?:amp;){{0,3}}#0{{0,6}}{ord(character)};?+",
+        rf"&(?:amp;){{0,3}}#[xX]0{{0,6}}{digits};?+",
+    ]
+
+
+def _digits(character: str) -> str:
+    code = f"{ord(character):02x}"
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in code)
+
+
+#: A backslash in any form, or one that escapes another.
+_BACKSLASH: Final = rf"(?:\\(?:x|u00)5[cC]|\\|{'|'.join(_coded(chr(92)))})"
 
 
 def _base64(secret: str) -> set[str]:
