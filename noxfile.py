@@ -110,3 +110,12 @@ def package(session: nox.Session) -> None:
             wanted = f"{wheel}[{extra}]" if extra else str(wheel)
             session.run(python, "-m", "pip", "install", "--quiet", wanted, external=True)
             session.run(python, "-I", str(SMOKE), extra, external=True)
+
+
+# On Linux, where atheris has wheels: for each of the Pythons that are supported.
+@nox.session(python=PYTHONS[-1])
+def fuzz(session: nox.Session) -> None:
+    """Try attacks, then fuzz each reader for a minute; ``nox -s fuzz -- 10``: for ten seconds."""
+    session.install("-e", PACKAGE, *group("tests"), *group("fuzz"))
+    session.run("python", "fuzz/attacks.py")
+    session.run("python", "fuzz/run.py", *(session.posargs or ["60"]))

@@ -1,0 +1,288 @@
+"""What is fuzzed: each target takes bytes, and whatever it raises is a finding.
+
+Errors of ours are no findings: they are what a bad answer has to end in. Beside that each target
+checks what has to hold for any bytes at all: two readings agree, pieces of any size give the same,
+a wait is a positive number, the key does not come out again.
+"""
+
+import html
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final, NoReturn, TypeVar
+from unittest import mock
+from urllib.parse import quote, quote_plus
+
+from aiocake import codec
+from aiocake._operation import Api, Operation
+from aiocake._wire import Response
+from aiocake.codec import _decode
+from aiocake.codec._fast import read_invoices
+from aiocake.codec._xml_filter import ReferenceFilter
+from aiocake.codec.raw import check_raw
+from aiocake.codec.stream import BillStream
+from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
+from aiocake.errors import CakeError, DecodeError
+from aiocake.transport._body import Body
+from aiocake.transport._fault import Fault
+from aiocake.transport._retry_after import retry_after
+from aiocake.transport._scrub import Scrubber
+from aiocake.values import Effect, Secret
+
+__all__ = ["TARGETS", "Target"]
+
+Target = Callable[[bytes], None]
+T = TypeVar("T")
+
+STATUSES: Final = (200, 200, 200, 201, 204, 302, 400, 401, 404, 415, 429, 500, 502, 503, 599)
+KEY: Final = "canary-K3Y<&>+%="
+#: Bytes that a compressed body may become.
+CAP: Final = 1 << 20
+
+
+DISGUISES: Final = (
+    KEY,
+    quote(KEY, safe=""),
+    quote(quote(KEY, safe=""), safe=""),
+    quote_plus(KEY),
+    html.escape(KEY),
+    html.escape(quote(KEY, safe="")),
+    json.dumps(KEY)[1:-1],
+    "".join(f"&#{ord(each)};" for each in KEY),
+    "".join(f"\\u{ord(each):04x}" for each in KEY),
+    repr(KEY.encode())[2:-1],
+)
+SCRUBBER: Final = Scrubber()
+SCRUBBER.learn(Secret(KEY))
+
+
+class Found(AssertionError):
+    """Something that must not be."""
+
+
+def operations(*modules: object) -> tuple[Operation[Any], ...]:
+    """All operations of some groups of endpoints."""
+    found = [each for module in modules for each in vars(module).values()]
+    return tuple(each for each in found if isinstance(each, Operation))
+
+
+ALL: Final = operations(invoices, reference, affiliate_bills, advertiser_bills, buyer_bills)
+V2: Final = tuple(each for each in ALL if each.api is Api.V2)
+EXPORTS: Final = tuple(each for each in ALL if each.name.endswith(".export"))
+MARKS: Final = tuple(each for each in ALL if ".mark_" in each.name)
+V1_LISTS: Final = tuple(each for each in ALL if each.api is Api.V1 and each not in EXPORTS + MARKS)
+ARGUMENTS: Final[Mapping[str, object]] = {
+    "bill_id": 345,
+    "invoice_id": 4821,
+    "invoice_number": "A-17",
+    "invoiced_amount": Decimal("20.01"),
+    "notes": "a note to be hidden",
+    "start_date": date(2024, 1, 1),
+}
+
+
+def first(data: bytes, size: int = 1) -> tuple[bytes, bytes]:
+    """Some bytes that choose, and the rest."""
+    return data[:size].ljust(size, b"\0"), data[size:]
+
+
+def one_of(choices: tuple[T, ...], number: int) -> T:
+    """The choice that a byte makes."""
+    return choices[number % len(choices)]
+
+
+def read(operation: Operation[Any], response: Response) -> object:
+    """What the engine does with an answer: its value, or its error."""
+    try:
+        error = codec.check(operation, response, ARGUMENTS)
+        if error is None:
+            value: object = codec.decode(operation, ARGUMENTS, response)
+            codec.dropped(response)
+            return value
+    except CakeError as raised:
+        error = raised
+    codec.applied_likely(response)
+    shown(error)
+    return error
+
+
+def shown(error: CakeError) -> None:
+    """What a program does with an error: it is printed, scrubbed and pickled."""
+    if any(ord(character) < ord(" ") and character not in "\t\n\r" for character in str(error)):
+        fail(f"a control character in {str(error)!r}")
+    error.scrub(str.upper)
+    error.__reduce__()
+
+
+def v2(data: bytes) -> None:
+    """An answer of v2, in JSON: one record, or a short list."""
+    head, body = first(data)
+    read(one_of(V2, head[0]), Response(200, {}, body))
+
+
+def page(data: bytes) -> None:
+    """A page of invoices, in JSON: what both readings read, they read alike."""
+    response = Response(200, {}, data)
+    fast = read_invoices(data)
+    value = read(invoices.FIND, response)
+    if fast is None or isinstance(value, CakeError):
+        return
+    with mock.patch.object(_decode, "read_invoices", return_value=None):
+        exact = read(invoices.FIND, response)
+    if not isinstance(exact, CakeError):
+        if repr(exact) != repr(value):
+            fail(f"fast {value!r}, exact {exact!r}")
+    # What the fast reading does not look at has no path: a key twice, a field that is not known.
+    elif isinstance(exact, DecodeError) and exact.path:
+        fail(f"fast {value!r}, exact {exact!r}")
+
+
+def asmx(data: bytes) -> None:
+    """A whole answer of v1, in XML: to a mark, or a look-up."""
+    head, body = first(data)
+    read(one_of(MARKS + V1_LISTS, head[0]), Response(200, {}, body))
+
+
+def fault(data: bytes) -> None:
+    """An answer of any status: JSON, a SOAP Fault, ASP.NET's own text, HTML."""
+    head, body = first(data, 2)
+    response = Response(one_of(STATUSES, head[0]), {}, body)
+    read(one_of(V2 + V1_LISTS + MARKS, head[1]), response)
+    for effect in Effect:
+        error = check_raw(response, effect=effect)
+        if error is not None:
+            shown(error)
+
+
+async def taken(body: bytes, sizes: bytes, operation: Operation[Any]) -> tuple[list[str], str]:
+    """The bills of an export that comes in pieces, and the error that it ends in."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        at = 0
+        for size in sizes:
+            yield body[at : at + size]
+            at += size
+        yield body[at:]
+
+    found: list[str] = []
+    try:
+        bills = BillStream(operation, 200, {}, pieces())
+        error = await bills.head()
+        while error is None:
+            bill = await anext(bills, None)
+            if bill is None:
+                break
+            found.append(repr(bill))
+    except CakeError as raised:
+        error = raised
+    if error is None:
+        return found, ""
+    shown(error)
+    return found, type(error).__name__
+
+
+def export(data: bytes) -> None:
+    """An export, in XML or JSON, in pieces: as good as in one piece."""
+    head, rest = first(data, 9)
+    operation = one_of(EXPORTS, head[0])
+    cut = run(taken(rest, head[1:], operation))
+    whole = run(taken(rest, b"", operation))
+    # What a body is written in is told by its beginning; an error may come a piece earlier.
+    if not cut[1] and cut != whole:
+        fail(f"in pieces {cut}, whole {whole}")
+    if not whole[1] and cut != whole:
+        fail(f"in pieces {cut}, whole {whole}")
+
+
+def references(data: bytes) -> None:
+    """Illegal references: taken out alike, in pieces of any size."""
+    head, rest = first(data)
+    size = head[0] % 16 + 1
+    whole, cut = ReferenceFilter(), ReferenceFilter()
+    try:
+        one = whole.feed(rest) + whole.close()
+        pieces = [cut.feed(rest[at : at + size]) for at in range(0, len(rest), size)]
+    except CakeError:
+        return
+    many = b"".join((*pieces, cut.close()))
+    if one != many or whole.dropped != cut.dropped:
+        fail(f"whole {one!r}, in pieces {many!r}")
+
+
+def wait(data: bytes) -> None:
+    """Retry-After and its like: None, or a number of seconds that lies ahead."""
+    asked, _, rest = data.decode("latin-1").partition("\n")
+    exact, _, now = rest.partition("\n")
+    headers = {"retry-after": asked, "retry-after-ms": exact, "date": now}
+    for names in (headers, ["retry-after"], ["retry-after", "date"], ["retry-after-ms"]):
+        seconds = retry_after({name: headers[name] for name in names})
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            fail(f"{seconds} from {headers}")
+
+
+def scrub(data: bytes) -> None:
+    """A text that holds the key somewhere, in a disguise: neither can be read any more."""
+    head, rest = first(data, 2)
+    text = rest.decode("latin-1")
+    at = head[0] % (len(text) + 1)
+    disguised = one_of(DISGUISES, head[1])
+    cleaned = SCRUBBER.clean(text[:at] + disguised + text[at:])
+    if KEY in cleaned or disguised in cleaned:
+        fail(repr(cleaned))
+
+
+def inflate(data: bytes) -> None:
+    """A compressed body: whole, or a fault, and never more than its cap."""
+    head, rest = first(data, 2)
+    source = Pieces(rest, one_of(("gzip", "deflate", "x-gzip", "br", ""), head[0]), head[1] + 1)
+    body, size = Body(source, CAP), 0
+
+    async def drain() -> None:
+        nonlocal size
+        while isinstance(piece := await body.next(), bytes):
+            size += len(piece)
+            if not piece:
+                fail("an empty piece")
+
+    run(drain())
+    if size > CAP:
+        fail(f"{size} bytes")
+
+
+class Pieces:
+    """A raw body that comes in pieces."""
+
+    status = 200
+    length = None
+
+    def __init__(self, data: bytes, encoding: str, size: int) -> None:
+        self.encoding = encoding
+        self._pieces = iter([data[at : at + size] for at in range(0, len(data), size)])
+
+    async def next(self) -> bytes | Fault | None:
+        """The next one."""
+        return next(self._pieces, None)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing: there is no event loop to ask."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    message = "it waits for something"
+    raise Found(message)
+
+
+def fail(text: str) -> NoReturn:
+    """Report a finding."""
+    raise Found(text)
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    each.__name__: each
+    for each in (v2, page, asmx, fault, export, references, wait, scrub, inflate)
+}
