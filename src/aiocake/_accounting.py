@@ -5,7 +5,8 @@ Source: CAKE's pages "ACCOUNTING …, API Version 1", which list each argument i
 
 from typing import Final
 
-from aiocake._operation import Kind, Parameter, in_order
+from aiocake._given import in_order
+from aiocake._operation import Kind, Parameter
 from aiocake.models import BillingCycleName
 
 __all__ = [

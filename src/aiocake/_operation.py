@@ -12,9 +12,10 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 
+from aiocake._given import given
 from aiocake._parameter import Kind, Parameter
 from aiocake.errors import CakeError, Intent, Problem
-from aiocake.values import SKIP, Effect, Period, Skip
+from aiocake.values import Effect
 
 __all__ = [
     "Api",
@@ -26,16 +27,12 @@ __all__ = [
     "Operation",
     "Parameter",
     "Record",
-    "Refused",
     "Rule",
     "Shape",
     "Standing",
     "Stream",
     "Witness",
-    "days",
     "executor_of",
-    "given",
-    "in_order",
 ]
 
 T = TypeVar("T")
@@ -284,16 +281,6 @@ class Executor(Protocol):
         ...
 
 
-@attrs.frozen
-class Refused:
-    """Stands in place of what could not be made of a method's argument.
-
-    Whoever checks the arguments names its problem together with all others.
-    """
-
-    problem: Problem
-
-
 class Endpoints:
     """The base of each group of endpoints."""
 
@@ -312,45 +299,3 @@ class Endpoints:
 def executor_of(group: Endpoints) -> Executor:
     """What carries out the calls of a group."""
     return group._executor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-
-
-def given(arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments that were given: those that are not SKIP."""
-    return {name: value for name, value in arguments.items() if value is not SKIP}
-
-
-def days(
-    period: Period | Skip, start: date | Skip, end: date | Skip, *, exclusive_end: bool = False
-) -> tuple[date | Skip | Refused, date | Skip | Refused]:
-    """The two dates of a billing period, given as a Period or as they are sent.
-
-    Args:
-        period: The period, its last day included.
-        start: The first day.
-        end: The end as the API takes it.
-        exclusive_end: Whether the API takes the day after the last (v1).
-
-    Returns:
-        The dates; the problem in place of both where the period is none, or a date is given too.
-    """
-    if period is SKIP:
-        return start, end
-    if start is not SKIP or end is not SKIP:
-        refused = Refused(Problem("period", "give a period or its two dates, not both"))
-        return refused, refused
-    if not isinstance(period, Period):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-        refused = Refused(Problem("period", "must be a Period"))
-        return refused, refused
-    return period.start, period.exclusive_end if exclusive_end else period.end
-
-
-def in_order(first: str, last: str) -> Rule:
-    """The rule that a date is not after another."""
-
-    def rule(arguments: Mapping[str, object]) -> Problem | None:
-        start, end = arguments.get(first), arguments.get(last)
-        if isinstance(start, date) and isinstance(end, date) and start > end:
-            return Problem(first, f"must not be after {last}")
-        return None
-
-    return rule

@@ -31,7 +31,7 @@ a request or the key.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -100,7 +100,8 @@ class Intent:
 
     id: str
     operation: str
-    arguments: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    # A mapping has no hash; what was going to be written has one all the same.
+    arguments: Mapping[str, object] = attrs.field(factory=dict[str, object], hash=False)
     at: datetime | None = None
     attempts: int = 0
     hidden: frozenset[str] = frozenset()
@@ -118,6 +119,12 @@ class Intent:
             for name, value in self.arguments.items()
         )
         return f"<Intent {self.id} {self.operation}({arguments})>"
+
+    def __copy__(self) -> Self:
+        return self  # what a pickle hides is there in a copy
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         state = (self.id, self.operation, self.shown(), self.at, self.attempts, self.hidden)

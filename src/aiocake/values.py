@@ -90,7 +90,8 @@ class Period:
     @classmethod
     def month(cls, year: int, month: int) -> Self:
         """The whole calendar month."""
-        return cls(_day(year, month, 1), _day(year, month, _last_day(year, month)))
+        first = _day(year, month, 1)
+        return cls(first, _last_day(first))
 
     @classmethod
     def half_month(cls, year: int, month: int, half: Literal[1, 2]) -> Self:
@@ -102,7 +103,7 @@ class Period:
             return cls(_day(year, month, 1), _day(year, month, _FIRST_HALF_ENDS))
         if half == 2:  # noqa: PLR2004 - the second half
             first = _day(year, month, _FIRST_HALF_ENDS + 1)
-            return cls(first, _day(year, month, _last_day(year, month)))
+            return cls(first, _last_day(first))
         raise ArgumentError(Problem("half", "must be 1 or 2"))
 
     @classmethod
@@ -130,15 +131,12 @@ class Period:
 def _day(year: int, month: int, day: int) -> date:
     try:
         return date(year, month, day)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ArgumentError(Problem("year, month", str(error))) from None
 
 
-def _last_day(year: int, month: int) -> int:
-    try:
-        return calendar.monthrange(year, month)[1]
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(Problem("year, month", str(error))) from None
+def _last_day(within: date) -> date:
+    return within.replace(day=calendar.monthrange(within.year, within.month)[1])
 
 
 @final

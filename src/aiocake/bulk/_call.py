@@ -12,15 +12,8 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 
 import attrs
 
-from aiocake._operation import (
-    Endpoints,
-    Executor,
-    ExportedBills,
-    Operation,
-    Witness,
-    executor_of,
-    given,
-)
+from aiocake._given import given
+from aiocake._operation import Endpoints, Executor, ExportedBills, Operation, Witness, executor_of
 from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.values import ANY, ERASE, Effect
 

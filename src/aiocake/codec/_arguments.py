@@ -9,7 +9,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aiocake._operation import Api, Kind, Operation, Parameter, Refused
+from aiocake._given import Refused
+from aiocake._operation import Api, Kind, Operation, Parameter
 from aiocake.codec import _values
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, SKIP

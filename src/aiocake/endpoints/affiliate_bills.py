@@ -16,16 +16,8 @@ from aiocake._accounting import (
     SERVICE,
     VERIFICATION_CODE,
 )
-from aiocake._operation import (
-    Api,
-    Endpoints,
-    ExportedBills,
-    Kind,
-    Operation,
-    Parameter,
-    Shape,
-    days,
-)
+from aiocake._given import days
+from aiocake._operation import Api, Endpoints, ExportedBills, Kind, Operation, Parameter, Shape
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import ANY, SKIP, Any_, Effect, Erase, Period, Skip
 

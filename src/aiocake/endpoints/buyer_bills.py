@@ -8,16 +8,8 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._operation import (
-    Api,
-    Endpoints,
-    ExportedBills,
-    Kind,
-    Operation,
-    Parameter,
-    Shape,
-    days,
-)
+from aiocake._given import days
+from aiocake._operation import Api, Endpoints, ExportedBills, Kind, Operation, Parameter, Shape
 from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
 from aiocake.values import SKIP, Effect, Erase, Period, Skip
 

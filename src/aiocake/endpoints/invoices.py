@@ -5,6 +5,7 @@ from datetime import date, datetime
 from http import HTTPStatus
 from typing import TypeVar
 
+from aiocake._given import days, given, in_order
 from aiocake._operation import (
     Api,
     Creates,
@@ -16,9 +17,6 @@ from aiocake._operation import (
     Record,
     Shape,
     Standing,
-    days,
-    given,
-    in_order,
 )
 from aiocake.bulk import Pager
 from aiocake.errors import CakeError, ConsistencyError, NotFound, Problem

@@ -5,7 +5,8 @@ CAKE advises to keep these lists and to refresh them daily.
 
 from datetime import date
 
-from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape, in_order
+from aiocake._given import in_order
+from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape
 from aiocake.models import (
     AccountStatus,
     BillingCycle,

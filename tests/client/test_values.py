@@ -1,0 +1,121 @@
+"""The small values: periods, what stands for "not given", and the key that shows nothing."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import pytest
+
+from aiocake import ANY, ERASE, SKIP, ArgumentError, Binding, Period
+from aiocake.values import Secret
+
+
+@pytest.mark.parametrize(
+    ("period", "start", "end", "after"),
+    [
+        (Period.month(2024, 1), date(2024, 1, 1), date(2024, 1, 31), date(2024, 2, 1)),
+        (Period.month(2024, 2), date(2024, 2, 1), date(2024, 2, 29), date(2024, 3, 1)),
+        (Period.month(2023, 2), date(2023, 2, 1), date(2023, 2, 28), date(2023, 3, 1)),
+        (Period.month(2023, 12), date(2023, 12, 1), date(2023, 12, 31), date(2024, 1, 1)),
+        (Period.month(1, 1), date(1, 1, 1), date(1, 1, 31), date(1, 2, 1)),
+        (Period.half_month(2024, 2, 1), date(2024, 2, 1), date(2024, 2, 15), date(2024, 2, 16)),
+        (Period.half_month(2024, 2, 2), date(2024, 2, 16), date(2024, 2, 29), date(2024, 3, 1)),
+        (Period.week(date(2024, 2, 26)), date(2024, 2, 26), date(2024, 3, 3), date(2024, 3, 4)),
+        (
+            Period(date(2024, 1, 5), date(2024, 1, 5)),
+            date(2024, 1, 5),
+            date(2024, 1, 5),
+            date(2024, 1, 6),
+        ),
+    ],
+)
+def test_a_period_knows_both_of_its_ends(
+    period: Period, start: date, end: date, after: date
+) -> None:
+    assert (period.start, period.end, period.exclusive_end) == (start, end, after)
+    assert period == Period(start, end)
+    assert hash(period) == hash(Period(start, end))
+    assert pickle.loads(pickle.dumps(period)) == period  # noqa: S301 - just made
+
+
+def test_the_halves_of_a_month_are_the_month() -> None:
+    for month in range(1, 13):
+        first, second = (Period.half_month(2023, month, half) for half in (1, 2))
+        assert (first.start, second.end) == (
+            Period.month(2023, month).start,
+            Period.month(2023, month).end,
+        )
+        assert first.exclusive_end == second.start
+
+
+def noon() -> datetime:
+    return datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Period(date(2024, 1, 2), date(2024, 1, 1)), {"start"}),
+        (lambda: Period(noon(), date(2024, 1, 1)), {"start"}),
+        (lambda: Period("2024-01-01", None), {"start", "end"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.month(2024, 0), {"year, month"}),
+        (lambda: Period.month(2024, 13), {"year, month"}),
+        (lambda: Period.month(0, 1), {"year, month"}),
+        (lambda: Period.month(10_000, 1), {"year, month"}),
+        (lambda: Period.month(10**30, 1), {"year, month"}),
+        (lambda: Period.month(2024, 1.5), {"year, month"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.month("2024", 1), {"year, month"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.half_month(2024, 13, 1), {"year, month"}),
+        (lambda: Period.half_month(2024, 13, 2), {"year, month"}),
+        (lambda: Period.half_month(2024, 1, 3), {"half"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.half_month(2024, 1, None), {"half"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.week(noon()), {"start"}),
+        (lambda: Period.week("2024-01-01"), {"start"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.week(date.max), {"start"}),
+        (lambda: Period.month(9999, 12).exclusive_end, {"period"}),
+    ],
+)
+def test_what_is_no_period(make: Callable[[], object], named: set[str]) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        make()
+    assert {problem.name for problem in caught.value.problems} == named
+    assert caught.value.__cause__ is None
+    assert caught.value.outcome is None
+
+
+def test_a_period_does_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Period.month(2024, 1).start = date(2023, 1, 1)  # type: ignore[misc] # frozen
+
+
+def test_what_stands_for_something_else_stays_the_one_it_is() -> None:
+    for mark, name in ((SKIP, "SKIP"), (ERASE, "ERASE"), (ANY, "ANY")):
+        assert repr(mark) == name
+        assert pickle.loads(pickle.dumps(mark)) is mark  # noqa: S301 - just made
+        assert copy.deepcopy(mark) is mark
+    assert len({SKIP, ERASE, ANY}) == 3
+
+
+def test_a_binding_by_its_text() -> None:
+    assert [Binding(text) for text in ("get", "post", "soap11", "soap12")] == list(Binding)
+    with pytest.raises(ValueError, match="GET"):
+        Binding("GET")
+
+
+def test_a_secret_shows_nothing() -> None:
+    secret = Secret("canary")
+    assert "canary" not in f"{secret} {secret!r} {[secret]} {secret!s:>20}" + str(vars(Secret))
+    assert secret.reveal() == "canary"
+    for way in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            way(secret)
+    assert not hasattr(secret, "__dict__")
+
+
+def test_secrets_are_equal_by_what_they_hide() -> None:
+    assert Secret("a") == Secret("a")
+    assert hash(Secret("a")) == hash(Secret("a"))
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert {Secret("a"), Secret("a"), Secret("b")} == {Secret("b"), Secret("a")}
