@@ -288,21 +288,19 @@ def test_trio_takes_no_job_when_its_run_is_over() -> None:
     assert len(refused) == 1
 
 
-def test_an_eager_task_that_ends_at_once() -> None:
-    factory = getattr(asyncio, "eager_task_factory", None)
-    if factory is None:
-        pytest.skip("eager tasks are there from Python 3.12 on")
+if sys.version_info >= (3, 12):
 
-    async def at_once() -> int:
-        return 5
+    def test_an_eager_task_that_ends_at_once() -> None:
+        async def at_once() -> int:
+            return 5
 
-    async def main() -> int:
-        asyncio.get_running_loop().set_task_factory(factory)
-        job = start(at_once())
-        job.cancel()
-        return await job.result()
+        async def main() -> int:
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            job = start(at_once())
+            job.cancel()
+            return await job.result()
 
-    assert asyncio.run(main()) == 5
+        assert asyncio.run(main()) == 5
 
 
 def test_trio_in_guest_mode_leaves_asyncio_tasks_to_asyncio() -> None:

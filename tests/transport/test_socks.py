@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
-"""Through a SOCKS proxy (RFC 1928, RFC 1929), where the package for it is there."""
+"""Through a SOCKS proxy (RFC 1928, RFC 1929)."""
 
 import socket
 import ssl
@@ -12,7 +12,6 @@ import trustme
 from aiocake.errors import NotSent
 from aiocake.values import Effect
 
-pytest.importorskip("socksio", reason="SOCKS needs the package socksio")
 pytestmark = pytest.mark.anyio
 
 
