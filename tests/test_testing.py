@@ -1,0 +1,132 @@
+"""What users get for their own tests, and that the page about it is true."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from aiocake import Client, RateLimited, Restricted, ServerError
+from aiocake.events import Event, RetryScheduled
+from aiocake.sandbox import Sandbox
+from aiocake.testing import (  # noqa: F401 - the fixtures
+    NO_BACKOFF,
+    Clients,
+    cake_client,
+    cake_env,
+    cake_sandbox,
+)
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[1] / "docs" / "testing.md"
+CONFTEST, FIRST, SECOND, SCRIPT = re.findall(
+    r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    # What this run of pytest was told is nothing to one of a user.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "CAKE"))}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_user_s_own_tests_run_as_the_page_shows(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    (tmp_path / "test_first.py").write_text(FIRST, encoding="utf-8")
+    (tmp_path / "test_second.py").write_text(SECOND, encoding="utf-8")
+    scope = "asyncio_default_fixture_loop_scope=function"  # it warns of an unset one
+    result = run(tmp_path, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-o", scope)
+    assert "4 passed" in result.stdout, result.stdout + result.stderr
+
+
+def test_no_test_is_told_of_the_fixtures_unasked(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(cake_sandbox): pass\n", encoding="utf-8")
+    result = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "fixture 'cake_sandbox' not found" in result.stdout
+
+
+def test_the_page_s_script_runs(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    result = run(tmp_path, "-W", "error", "script.py")
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_page_names_each_fixture() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert rows == {"cake_sandbox", "cake_client", "cake_env"}
+
+
+def test_its_settings_are_those_of_a_client() -> None:
+    ours = dict(inspect.signature(Clients.__call__).parameters)
+    theirs = inspect.signature(Client).parameters
+    del ours["self"]
+    for name in ("api_key", "retry"):
+        assert name in theirs
+        del ours[name]
+    for name, parameter in ours.items():
+        assert parameter.annotation == theirs[name].annotation, name
+        assert parameter.default == theirs[name].default, name
+    own = {"domain", "api_key", "retry", "transport", "proxy", "ssl_context", "user_agent"}
+    assert set(theirs) - set(ours) == own
+
+
+async def test_no_wait_is_waited_for(cake_sandbox: Sandbox, cake_client: Clients) -> None:  # noqa: F811 - fixtures
+    refusals = {
+        "oops": (500, {}, ServerError, 3),
+        "slow down": (429, {}, RateLimited, 3),
+        "later": (429, {"Retry-After": "30"}, RateLimited, 1),
+        '{"success": false, "message": "Restricted"}': (200, {}, Restricted, 3),
+    }
+    for text, (status, headers, kind, sent) in refusals.items():
+        cake_sandbox.state.requests.clear()
+        cake_sandbox.state.on_request[:] = [
+            lambda _, text=text, status=status, headers=headers: PlainTextResponse(  # type: ignore[misc] # bound now
+                text, status, headers
+            )
+        ]
+        events: list[Event] = []
+        async with cake_client(on_event=events.append) as cake:
+            with pytest.raises(kind):
+                await cake.invoices.get(4821)
+        assert len(cake_sandbox.state.requests) == sent
+        waits = [each.wait for each in events if isinstance(each, RetryScheduled)]
+        assert len(waits) == sent - 1
+        assert all(wait <= 1e-6 for wait in waits)
+
+
+async def test_without_it_there_are_waits(cake_sandbox: Sandbox, cake_client: Clients) -> None:  # noqa: F811 - fixtures
+    cake_sandbox.state.on_request.append(lambda _: PlainTextResponse("oops", 500))
+    events: list[Event] = []
+    async with cake_client(retry=None, on_event=events.append) as cake:
+        with pytest.raises(ServerError):
+            await cake.invoices.get(4821)
+    waits = [each.wait for each in events if isinstance(each, RetryScheduled)]
+    assert max(waits) > 1e-6
+    assert NO_BACKOFF.attempts == 3
+
+
+def test_each_test_has_a_sandbox_of_its_own(cake_sandbox: Sandbox) -> None:  # noqa: F811 - a fixture
+    assert cake_sandbox.state.requests == []
+    assert cake_sandbox.state.invoices[4821].invoice_status == "pending"
+
+
+async def test_the_environment_leads_to_it(
+    cake_env: str,  # noqa: F811 - a fixture
+    cake_sandbox: Sandbox,  # noqa: F811 - a fixture
+) -> None:
+    async with Client.from_env() as cake:
+        assert cake_env.removeprefix("http://") in repr(cake)
+        await cake.invoices.update(4821, memo="x")
+    assert cake_sandbox.state.invoices[4821].memo == "x"
