@@ -151,6 +151,7 @@ class CakeError(Exception):
         The exceptions behind it are let go, too: those of a parser hold the whole answer.
         """
         self.__cause__ = self.__context__ = None
+        self.__suppress_context__ = False  # which setting the cause turns on
         self.args = tuple(clean(arg) if isinstance(arg, str) else arg for arg in self.args)
         for name, value in self.__dict__.items():
             if isinstance(value, str) and not isinstance(value, StrEnum):

@@ -134,6 +134,7 @@ BAD: list[Case] = [
         },
         {"billing_cycle", "period", "payment_type_id"},
     ),
+    ("affiliate_bills.export", (), {"period": Period.month(9999, 12)}, {"period"}),
     (
         "buyer_bills.export",
         (),

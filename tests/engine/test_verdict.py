@@ -221,6 +221,31 @@ async def test_errors_hide_payloads_unless_they_may_show_them() -> None:
         assert unknown.value.intent.arguments["memo"] == "canary note"
 
 
+async def test_a_call_that_fails_while_an_error_is_handled_leaves_that_one_alone() -> None:
+    seen: list[object] = []
+    async with Peer(says("{")).client() as cake:
+        try:
+            int("none")
+        except ValueError as handled:
+            seen += [handled, handled.__traceback__]
+            with pytest.raises(DecodeError) as caught:
+                await cake.invoices.get(1)
+            seen += [caught.value.__context__, handled.__traceback__]
+            assert not caught.value.__suppress_context__
+    assert seen[1] is not None
+    assert seen[2:] == seen[:2]
+
+
+async def test_a_row_of_the_other_kind_is_not_of_what_was_asked_for() -> None:
+    row = {"invoice_id": 5, "invoice_status": "paid", "total_amount": "1.00"}
+    for asked, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
+        rows = {"request_status": "Success", "invoices": [row | {other: 7}], "total_rows": 1}
+        async with Peer(says(rows)).client() as cake:
+            with pytest.raises(ConsistencyError, match=f"invoice 5 has no {asked}, but 7 was"):
+                await cake.invoices.find(**{asked: 7}).collect()  # type: ignore[arg-type] # an id
+            assert len(await cake.invoices.find(**{other: 7}).collect()) == 1  # type: ignore[arg-type] # the same
+
+
 async def test_restricted_is_a_no() -> None:
     peer = Peer(says("<r><success>false</success><message>Restricted</message></r>"))
     async with peer.client() as cake:

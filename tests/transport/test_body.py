@@ -171,3 +171,11 @@ async def test_a_fault_of_the_network_stays() -> None:
 async def test_gzip_gives_back_whatever_it_was_given(data: bytes, size: int, member: int) -> None:
     encoded = gzip.compress(data[:member]) + gzip.compress(data[member:])
     assert await whole(Raw(cut(encoded, size), "gzip")) == data
+
+
+async def test_a_piece_that_holds_more_than_one_step_gives() -> None:
+    # Taken in whole, the piece still has some of what it decompresses to inside the decompressor.
+    text = bytes(263_144)
+    data = deflated(text, zlib.MAX_WBITS)
+    for at in range(1, len(data)):
+        assert await whole(Raw([data[:at], data[at:]], "deflate")) == text

@@ -187,7 +187,7 @@ class Export(Generic[T]):
         return error
 
     def __del__(self) -> None:
-        if self._exchange is not None and not self._closed:
+        if self._exchange is not None and self._ending is not None:
             closing = _leave(self._exchange, self._ending)
             try:
                 start(closing)
@@ -196,8 +196,7 @@ class Export(Generic[T]):
                     closing.close()
 
 
-async def _leave(exchange: OpenExchange, ending: Ending | None) -> None:
+async def _leave(exchange: OpenExchange, ending: Ending) -> None:
     """Close an export that was dropped: not in its finaliser, which runs wherever it may."""
-    if ending is not None:
-        ending.tell(cancelled=True)
+    ending.tell(cancelled=True)
     await exchange.aclose()

@@ -60,10 +60,17 @@ class Fault:
 
 
 def stripped(error: BaseException) -> None:
-    """Take the frames off an exception that goes on, and off all that it brings along."""
-    for each in tuple(_chain(error)):
-        each.__traceback__ = None
-    error.__cause__ = error.__context__ = None
+    """Take the frames off an exception that goes on, and part it from what led to it.
+
+    What led to it keeps its frames: it may be an exception that the caller is handling.
+    """
+    pending = [error]
+    while pending:
+        each = pending.pop()
+        each.__traceback__ = each.__cause__ = each.__context__ = None
+        each.__suppress_context__ = False  # which setting the cause turns on
+        if isinstance(each, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
 def why(error: BaseException) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ from aiocake.transport._fault import Fault, Kind, why
 from aiocake.transport._surplus import has_surplus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from typing import Self
 
     import httpcore2
@@ -216,7 +216,7 @@ class _BodyStream(httpx.AsyncByteStream):
         self._slot = slot
         self._pool = pool
         self._network = network
-        self._pieces: AsyncIterator[bytes] = self._stream.__aiter__()
+        self._pieces: AsyncGenerator[bytes] = self._stream.__aiter__()
 
     def __aiter__(self) -> Self:
         return self
@@ -231,9 +231,7 @@ class _BodyStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         # trio complains of an async generator that is dropped half-way.
-        end = getattr(self._pieces, "aclose", None)
-        if end is not None:
-            await end()
+        await self._pieces.aclose()
         await self._stream.aclose()
         if any(has_surplus(each, self._network) for each in self._pool.connections):
             await self._transport.drop(self._slot)

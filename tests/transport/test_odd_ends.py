@@ -1,0 +1,240 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""Ends that hardly ever come, and what other transports may do."""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import anyio
+import attrs
+import h11
+import httpcore2
+import httpx
+import pytest
+import tenacity
+import trustme
+
+from aiocake._wire import Response
+from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
+from aiocake.transport import stripped
+from aiocake.transport._fault import why
+from aiocake.transport._http import _as_httpx
+from aiocake.transport._retry import _result
+from aiocake.transport._sign import _never
+from aiocake.transport._surplus import has_surplus
+from aiocake.values import Effect
+
+pytestmark = pytest.mark.anyio
+
+
+class Reluctant(httpx.AsyncByteStream):
+    """A body that is whole, and whose closing takes for ever, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+        self.closing = anyio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"ok"
+
+    async def aclose(self) -> None:
+        self.closing.set()
+        if self._error is not None:
+            raise self._error
+        await anyio.sleep_forever()
+
+
+class Once(httpx.AsyncBaseTransport):
+    """Gives one body."""
+
+    def __init__(self, stream: httpx.AsyncByteStream | httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        del request
+        return httpx.Response(200, stream=self._stream)
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_an_answer_that_was_there_in_time_counts(lab, effect) -> None:
+    http = Once(Reluctant())
+    async with aclosing(lab.transport("x.example", http)) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(effect, total=0.05))
+        assert transport.stats().in_flight == 0
+    assert done.error is None
+    assert done.response.body == b"ok"
+
+
+async def test_cancelled_while_an_answer_is_closed(lab) -> None:
+    stream = Reluctant()
+    async with aclosing(lab.transport("x.example", Once(stream))) as transport:
+        scope = anyio.CancelScope()
+
+        async def call() -> None:
+            with scope:
+                await transport.exchange(lab.get, lab.fine, lab.plan())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await stream.closing.wait()
+            scope.cancel()
+        assert scope.cancelled_caught
+        assert transport.stats().in_flight == 0
+
+
+async def test_an_answer_whose_closing_fails_was_read_all_the_same(lab) -> None:
+    http = Once(Reluctant(OSError("cannot close")))
+    async with aclosing(lab.transport("x.example", http)) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert done.response.body == b"ok"
+
+
+class Blocking(httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"ok"
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_a_body_that_is_not_asynchronous_is_no_answer(lab, effect) -> None:
+    async with aclosing(lab.transport("x.example", Once(Blocking()))) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+    assert isinstance(done.error, DecodeError)
+    assert done.sent
+    assert done.attempts == (1 if effect is Effect.ONCE else 3)
+
+
+async def test_a_check_may_know_how_long_to_wait(lab) -> None:
+    def check(_: Response) -> CakeError:
+        return RateLimited("slow down", status=429, retry_after=61.0)
+
+    async with aclosing(lab.transport(lab.obedient())) as transport:
+        done = await transport.exchange(lab.get, check, lab.plan())
+    assert done.error.retry_after == 61.0
+    assert done.attempts == 1
+
+
+async def test_paths_are_not_kept_for_ever(lab) -> None:
+    server = lab.obedient()
+    async with aclosing(lab.transport(server)) as transport:
+        for number in range(130):
+            request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
+            assert (await transport.exchange(request, lab.fine, lab.plan())).error is None
+        kept = transport._wire._sender._urls
+    assert len(kept) == 2
+    assert len(server.requests) == 130
+
+
+def test_an_exception_that_httpx_has_no_name_for_stays_itself() -> None:
+    odd = httpcore2.ConnectionNotAvailable("x")
+    assert _as_httpx(odd) is odd
+    assert type(_as_httpx(httpcore2.ReadError("x"))) is httpx.ReadError
+    assert str(_as_httpx(httpcore2.ReadError("x"))) == "x"
+
+
+def test_how_tls_asks_for_the_network_is_no_error() -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+    refused.__context__ = ssl.SSLWantReadError()
+    outer = OSError()
+    outer.__context__ = ssl.SSLWantWriteError()
+    outer.__context__.__context__ = refused
+    assert why(outer) == ("Connection refused", False)
+
+
+def test_what_led_to_an_error_keeps_its_frames() -> None:
+    with pytest.raises(LookupError) as caught:
+        raise LookupError
+    handled = caught.value
+    frames = handled.__traceback__
+    inner, outer = ValueError("inner"), NotSent("outer")
+    outer.__cause__ = outer.__context__ = inner.__context__ = handled
+    group = ExceptionGroup("both", [inner])
+    group.__context__ = handled
+    for each in (outer, group):
+        each.__traceback__ = frames
+        stripped(each)
+        assert (each.__traceback__, each.__cause__, each.__context__) == (None, None, None)
+        assert not each.__suppress_context__
+    assert (inner.__traceback__, inner.__context__) == (None, None)
+    assert handled.__traceback__ is frames
+
+
+async def test_what_nobody_calls() -> None:
+    with pytest.raises(NotImplementedError):
+        await _never()
+    controller = tenacity.AsyncRetrying()
+    with pytest.raises(RuntimeError, match="after an attempt"):
+        _result(tenacity.RetryCallState(controller, None, (), {}))
+
+
+class Layer:
+    """What lies around a parser or a stream."""
+
+    def __init__(self, **fields: object) -> None:
+        vars(self).update(fields)
+
+
+def nested(innermost: object, depth: int, name: str) -> object:
+    for _ in range(depth):
+        innermost = Layer(**{name: innermost})
+    return innermost
+
+
+class Tls:
+    """Both ends of a TLS connection, in memory."""
+
+    def __init__(self) -> None:
+        authority = trustme.CA()
+        theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("x.example").configure_cert(theirs)
+        ours = ssl.create_default_context()
+        authority.configure_trust(ours)
+        self.there, self.back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = ours.wrap_bio(self.back, self.there, server_hostname="x.example")
+        self.server = theirs.wrap_bio(self.there, self.back, server_side=True)
+        ends, shaken = (self.client, self.server), set()
+        for _ in range(10):
+            for end in ends:
+                try:
+                    end.do_handshake()
+                    shaken.add(end)
+                except ssl.SSLWantReadError:
+                    pass
+        assert len(shaken) == 2
+
+    def get_extra_info(self, name: str) -> object:
+        return self.client if name == "ssl_object" else None
+
+
+def test_surplus_is_found_where_it_lies() -> None:
+    clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
+    stream = Layer()
+    assert not has_surplus(clean, stream)
+    # No parser at all: better one connection too many than an answer that is not ours.
+    assert has_surplus(Layer(), stream)
+    assert has_surplus(nested(clean, 6, "_connection"), stream)
+    assert not has_surplus(nested(clean, 5, "_connection"), stream)
+
+    dirty = h11.Connection(h11.CLIENT)
+    dirty.receive_data(b"HTTP/1.1")
+    assert has_surplus(Layer(_h11_state=dirty), stream)
+
+    queued = Layer(_protocol=Layer(read_queue=[b"x"]))
+    assert has_surplus(clean, nested(queued, 2, "_stream"))
+    assert has_surplus(clean, nested(queued, 2, "transport_stream"))
+    assert not has_surplus(clean, Layer(_protocol=Layer(read_queue=[])))
+    assert not has_surplus(clean, nested(queued, 7, "_stream"))
+
+
+def test_surplus_within_tls() -> None:
+    clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
+    tls = Tls()
+    assert not has_surplus(clean, tls)
+    tls.server.write(b"x")
+    assert has_surplus(clean, tls)
+    ended = Tls()
+    with pytest.raises(ssl.SSLWantReadError):
+        ended.server.unwrap()  # tells the client, and waits for its answer
+    assert has_surplus(clean, ended)
+    broken = Tls()
+    broken.back.write(b"no record of TLS at all")
+    assert has_surplus(clean, broken)
