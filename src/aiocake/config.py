@@ -85,7 +85,7 @@ class Throttle:
         concurrency: Calls in flight at once, and so connections.
         rate: Calls a second; None for no limit.
         burst: How many calls may go at once after a pause, when there is a rate.
-        adaptive: Send less at once after throttled answers and time-outs.
+        adaptive: Send less at once after throttled answers and time-outs. It has no effect yet.
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
             any number.
     """
