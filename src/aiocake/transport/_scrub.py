@@ -109,12 +109,13 @@ def _mixture(secret: str) -> str:
 def _as_wholes(secret: str) -> set[str]:
     """The secret in the usual encodings, each of them from its beginning to its end."""
     found = {secret}
-    for encode in (
+    encodings: tuple[Callable[[str], str], ...] = (
         lambda text: quote(text, safe=""),
         quote_plus,
         html.escape,
         lambda text: json.dumps(text)[1:-1],
-    ):
+    )
+    for encode in encodings:
         once = {encode(text) for text in found}
         found |= once | {encode(text) for text in once}
     return found | {
