@@ -128,6 +128,18 @@ async def test_pieces_of_any_size_give_the_same_bills(data: Any, stream: Stream)
     assert bills.dropped == 1
 
 
+async def test_bills_that_are_read_only_at_the_end_count_too(
+    stream: Stream, collect: Collect
+) -> None:
+    long = f"<!-- {'x' * 5000} -->"
+    whole = export(bill(1), bill(2)).replace(
+        b"<affiliate_bills>", b"<affiliate_bills>" + long.encode()
+    )
+    # A comment that is unfinished waits until as much has come as it would have to read again.
+    cut = whole.index(b" -->")
+    assert await collect(stream(whole[:cut], whole[cut:])) == ([1, 2], None)
+
+
 @pytest.mark.parametrize("list_", ["<affiliate_bills />", "<affiliate_bills></affiliate_bills>"])
 async def test_an_empty_list_is_a_success(list_: str, stream: Stream, collect: Collect) -> None:
     bills = stream(f"<r><success>true</success><row_count>0</row_count>{list_}</r>".encode())

@@ -37,11 +37,25 @@ class XmlExport(Export[T]):
         return self._feed.dropped
 
     def feed(self, piece: bytes) -> None:
-        error = self._error_in(lambda: self._feed.feed(piece))
-        self._idle = self._idle + len(piece) if self.count == self._rows.count else 0
-        self.count = self._rows.count
+        before = self.count
         if self._before is not None:
             self._before += piece
+        self._take(self._error_in(lambda: self._feed.feed(piece)))
+        self._idle = self._idle + len(piece) if self.count == before else 0
+        self._refuse_idling()
+
+    def close(self) -> None:
+        # What waited for more is read only now, and may be bills.
+        self._take(self._error_in(self._feed.close))
+        if self._before is not None:
+            raise self._context.error_of(bytes(self._before))
+        self._look_at(self._rows.around)
+        self._refuse_other_count()
+
+    def _take(self, error: DecodeError | None) -> None:
+        """See what was read in a step that may have ended in an error."""
+        self.count = self._rows.count
+        if self._before is not None:
             if self._rows.before is not None:
                 self._before = None
                 try:
@@ -55,16 +69,6 @@ class XmlExport(Export[T]):
                 raise self._context.error_of(bytes(self._before))
         if error is not None:
             raise error
-        self._refuse_idling()
-
-    def close(self) -> None:
-        error = self._error_in(self._feed.close)
-        if self._before is not None:
-            raise self._context.error_of(bytes(self._before))
-        if error is not None:
-            raise error
-        self._look_at(self._rows.around)
-        self._refuse_other_count()
 
     def _look_at(self, fields: Mapping[str, object]) -> None:
         """See what stands beside the list."""
