@@ -7,6 +7,7 @@ each operation, each form and each dialect, and then had some of it cut, moved, 
 import importlib
 import itertools
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date
@@ -116,13 +117,32 @@ def answers() -> dict[str, list[bytes]]:
     return anyio.run(_answers)
 
 
+#: The text of an element, or a value of JSON.
+VALUE = re.compile(rb">([^<>]+)<|:\s*(\"[^\"]*\"|[-0-9.]+|true|false|null)")
+
+
+def misvalued(data: st.DataObject, body: bytes) -> bytes:
+    """A body in which something else stands in place of one value."""
+    found = [each for each in VALUE.finditer(body) if each.lastindex]
+    if not found:
+        return body
+    chosen = data.draw(st.sampled_from(found))
+    start, end = chosen.span(chosen.lastindex or 0)
+    token = data.draw(st.sampled_from(TOKENS))
+    quoted = body[start:end].startswith(b'"') and data.draw(st.booleans())
+    return body[:start] + (b'"%b"' % token if quoted else token) + body[end:]
+
+
 def damaged(data: st.DataObject, body: bytes) -> bytes:
     """A body after one to four accidents."""
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _ in range(data.draw(st.sampled_from([1, 1, 1, 2, 3, 4]))):
+        accident = data.draw(st.sampled_from(["value"] * 4 + ["put", "double", "move", "junk"]))
+        if accident == "value":
+            body = misvalued(data, body)
+            continue
         start = data.draw(st.integers(0, len(body)))
         end = min(len(body), start + data.draw(st.sampled_from([0, 1, 1, 4, 20, 200, 10**6])))
         part = body[start:end]
-        accident = data.draw(st.sampled_from(["put", "put", "put", "double", "move", "junk"]))
         if accident == "double":
             part += part
         elif accident == "move":
