@@ -1,13 +1,16 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """What became of a write whose answer was lost: found out where that can be, and never guessed."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 import trio.testing
+from starlette.responses import Response
 
 from aiocake import Client, Period, RetryPolicy, bulk
 from aiocake.bulk import Call, Done, Unknown
@@ -79,6 +82,41 @@ async def test_a_create_that_shows_up_late_is_waited_for_by_a_minute(ledgers, ja
         assert 60 <= anyio.current_time() - began < 61
     assert summary.complete
     assert len(books.writes) == len(books.periods()) == 1
+
+
+@pytest.mark.parametrize("case", ["late", "void"])
+async def test_a_list_that_is_another_a_minute_later_tells_nothing(
+    ledgers, january, case: str
+) -> None:
+    """One that somebody made, and later ours as well; or one that is void a minute later."""
+    books = ledgers()
+    (number,) = books.affiliates(1)
+    books.lose(lost("invoice"), done=case == "void")
+    lists = 0
+
+    async def meanwhile(request, _: object) -> None:
+        nonlocal lists
+        lists += request.operation == "invoices" and len(books.writes) > 0
+        if lists == 1 and case == "late" and len(books.state.invoices) == 1:
+            await january(somebody, number).send()
+        if lists == 1 and case == "void":
+            for each in books.state.invoices.values():
+                each.invoice_status = "void"
+
+    async def before(request) -> None:
+        if request.operation == "invoices" and books.writes and not books.state.invoices:
+            await january(somebody, number).send()
+
+    books.state.on_answer.append(meanwhile)
+    if case == "late":
+        books.state.on_request.append(before)
+    async with books.client() as cake, books.client() as somebody:
+        summary = await bulk.each([january(cake, number)], journal=None, settle=0)
+    assert (summary.unknown, summary.complete) == (1, False)
+    (problem,) = summary.problems
+    assert isinstance(problem, Unknown)
+    assert problem.candidates == tuple(books.state.invoices)
+    assert len(problem.candidates) == (2 if case == "late" else 1)
 
 
 @pytest.mark.parametrize("case", ["two", "other period", "no list"])
@@ -165,6 +203,68 @@ async def test_a_mark_is_sent_again(ledgers, *, done: bool) -> None:
     assert summary.complete
     assert books.state.affiliate_bills[345].invoiced_amount == 7
     assert len(books.writes) == 2
+
+
+@pytest.mark.parametrize("method", ["mark", "note"])
+async def test_a_refusal_of_the_second_time_does_not_show_that_the_first_was_not_carried_out(
+    ledgers, tmp_path: Path, method: str
+) -> None:
+    books = ledgers(Sandbox())
+    path, refusals = tmp_path / "run.db", 2
+    operation = "update_invoice" if method == "note" else "MarkAffiliateBillAsReceived"
+    books.lose(lost(operation), done=True)
+
+    def refuse(request) -> Response | None:
+        nonlocal refusals
+        if request.operation != operation or len(books.writes) == 1 or not refusals:
+            return None
+        refusals -= 1
+        return Response("No.", 400)
+
+    books.state.on_request.append(refuse)
+    async with books.client() as cake:
+        call: Call[object] = bulk.call(cake.invoices.update, 4821, memo="x")
+        if method == "mark":
+            call = bulk.call(cake.affiliate_bills.mark_received, 345, invoiced_amount=7)
+        summary = await bulk.each([call], journal=path)
+        assert (summary.unknown, summary.failed) == (1, 0)
+        assert "may have been before" in summary.problems[0].reason
+        assert (await bulk.resume(path, cake)).complete
+
+
+async def test_a_status_that_was_seen_not_to_be_set_is_not_done_when_it_is_refused(
+    ledgers,
+) -> None:
+    books = ledgers(Sandbox())
+    books.state.invoices[4821].invoice_status = "pending"
+    books.lose(lost("update_invoice"), done=False)
+    books.state.on_request.append(
+        lambda request: Response("No.", 400) if request.operation == "update_invoice" else None
+    )
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+        summary = await bulk.each([call], journal=None)
+    assert (summary.unknown, summary.failed) == (0, 1)
+
+
+async def test_what_a_stopped_run_could_not_look_into_is_unknown_and_not_unsent(
+    ledgers, tmp_path: Path
+) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        calls = [
+            bulk.call(cake.affiliate_bills.mark_received, n, invoiced_amount=7)
+            for n in list(books.state.affiliate_bills)[:3]
+        ]
+        await bulk.each(calls, journal=path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE calls SET state = 'sending'")
+            connection.commit()
+        books.state.api_keys.clear()
+        summary = await bulk.resume(path, cake, limit=1)
+    assert summary.stopped is not None
+    assert (summary.unknown, summary.unsent) == (3, 0)
+    assert [each.index for each in summary.problems] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,15 @@ The sandbox is the model: each create carries a note of its own, so that what wa
 call is known there, though no list shows it. A kill is the disk and the server as they are at one
 moment: before or after a commit, before a request is carried out or after.
 """
-# ruff: noqa: ANN401 - what is replaced has types of its own
 
 import json
-import os
 import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import date
-from decimal import Decimal
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +20,6 @@ from unittest import mock
 
 import anyio
 import attrs
-import httpx
 import pytest
 import trio
 from hypothesis import register_random, settings
@@ -41,261 +36,27 @@ from hypothesis.stateful import (
 from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Ended, Summary
 from aiocake.bulk._writer import Writer
-from aiocake.sandbox import InvoiceRecord, Sandbox
 
-PERIODS = (
-    (date(2030, 1, 1), date(2030, 1, 31)),
-    (date(2030, 1, 15), date(2030, 2, 14)),  # overlaps the first and the next
-    (date(2030, 2, 1), date(2030, 2, 28)),
+from .model import (
+    AFFILIATES,
+    PERIODS,
+    SOMEBODY,
+    Books,
+    Create,
+    Life,
+    Luck,
+    Step,
+    Update,
+    Ways,
+    copy,
+    lasts,
+    lucks,
+    ways,
 )
-AFFILIATES = 2
-#: ``AIOCAKE_RUNS`` tries more of them.
-EXAMPLES = int(os.environ.get("AIOCAKE_RUNS", "60"))
-SOMEBODY = "somebody"
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own
 
-
-class Fate(Enum):
-    """What becomes of a request."""
-
-    FINE = "fine"
-    REFUSED = "refused"  # answered with no, and not carried out
-    FAILED = "failed"  # answered with 500, and not carried out
-    UNSENT = "unsent"  # no connection
-    LOST = "lost"  # carried out, and the answer is lost
-    LATE = "late"  # the same; but it shows in no list before the next was answered
-
-
-class Somebody(Enum):
-    """What somebody else does just before a request comes."""
-
-    NOTHING = "nothing"
-    VOIDS = "voids"  # the newest invoice
-    CREATES = "creates"  # what the newest create was for
-
-
-@attrs.frozen
-class Luck:
-    """What happens to the requests of one process, one after the other."""
-
-    writes: list[Fate]
-    reads: list[Fate]
-    somebody: list[Somebody]
-
-
-@attrs.frozen
-class Create:
-    affiliate: int
-    period: int
-
-
-@attrs.frozen
-class Update:
-    """Of the invoice of that number (from 0); ``memo``: whether its note is set, too."""
-
-    invoice: int
-    status: bool
-    memo: bool
-
-
-Step = Create | Update
-
-steps = st.lists(
-    st.one_of(
-        # Mostly of one affiliate, so that creates meet.
-        st.builds(Create, st.sampled_from([0, 0, 0, 1]), st.integers(0, len(PERIODS) - 1)),
-        st.builds(Update, st.integers(0, 3), st.booleans(), st.booleans()).filter(
-            lambda each: each.status or each.memo
-        ),
-    ),
-    min_size=3,
-    max_size=6,
-    # An invoice is updated once: two updates of one would race, and which was last is their matter.
-    unique_by=lambda each: each.invoice if isinstance(each, Update) else object(),
-)
-READS = [Fate.FINE] * 6 + [Fate.FAILED, Fate.UNSENT]
-OTHERS = [Somebody.NOTHING] * 5 + [Somebody.VOIDS, Somebody.CREATES]
-lucks = st.builds(
-    Luck,
-    writes=st.lists(st.sampled_from(Fate), min_size=4, max_size=10),
-    reads=st.lists(st.sampled_from(READS), min_size=4, max_size=10),
-    somebody=st.lists(st.sampled_from(OTHERS), min_size=6, max_size=16),
-)
-
-
-def copy(source: Path, target: Path) -> None:
-    """A database as it is on the disk, with what it has in its log only."""
-    for end in ("", "-wal"):
-        Path(f"{target}{end}").unlink(missing_ok=True)
-        if Path(f"{source}{end}").exists():
-            shutil.copy(f"{source}{end}", f"{target}{end}")
-
-
-@attrs.frozen
-class Ways:
-    """How a plan is made and carried out.
-
-    Attributes:
-        plan: What it holds.
-        form: What gives it.
-        on_existing: As of ``each``.
-        limit: As of ``each``.
-        pace: Turns of the event loop that a commit takes.
-    """
-
-    plan: list[Step]
-    form: str
-    on_existing: str
-    limit: int
-    pace: int
-
-
-ways = st.builds(
-    Ways,
-    plan=steps,
-    form=st.sampled_from(["list", "lazy", "asynchronous"]),
-    on_existing=st.sampled_from(["skip", "create"]),
-    limit=st.integers(1, 4),
-    pace=st.sampled_from([1, 5, 50]),
-)
-lasts = st.none() | st.integers(0, 40)
-
-
-class Life:
-    """One process: from its start to its end, or to a kill."""
-
-    def __init__(self, books: "Books", path: Path, luck: Luck, last: int | None) -> None:
-        self.books = books
-        self.path = path
-        self._luck = (iter(luck.reads), iter(luck.writes), iter(luck.somebody))
-        self.left = last
-        self.dead = False
-        #: What the disk holds at the moment of the kill.
-        self.remains = path.with_name(f"{path.stem}+.db")
-        self.told: dict[int, Ended[Any]] = {}
-
-    def moment(self) -> None:
-        """One of the moments in which it may be killed. The disk does not change meanwhile."""
-        if self.left is None or self.dead:
-            return
-        self.left -= 1
-        if self.left < 0:
-            self.dead = True
-            copy(self.path, self.remains)
-
-    def write(self, original: Callable[..., None], writer: Writer, statements: object) -> None:
-        """A commit."""
-        self.moment()
-        original(writer, statements)
-        self.moment()
-
-    async def carry(self, request: httpx.Request, carry_out: Callable[..., Any]) -> httpx.Response:
-        """A request."""
-        self.moment()
-        reads, writes, others = self._luck
-        self.books.meanwhile(next(others, Somebody.NOTHING), request)
-        fate = next(reads if request.method == "GET" else writes, Fate.FINE)
-        if self.dead or fate is Fate.UNSENT:
-            message = "nobody is there"
-            raise httpx.ConnectError(message)
-        if fate is Fate.REFUSED:
-            return httpx.Response(400, json={"request_status": "Error", "message": "No."})
-        if fate is Fate.FAILED:
-            return httpx.Response(500, text="Timeout expired.")
-        if fate is Fate.LATE and request.url.path == "/api/2/invoice.json":
-            self.books.late.append(request)
-        else:
-            response = await carry_out(request)
-        self.moment()
-        if self.dead or fate in {Fate.LOST, Fate.LATE}:
-            message = "gone"
-            raise httpx.ReadError(message)
-        return response
-
-
-class Books(httpx.AsyncBaseTransport):
-    """The server, what was asked of it in secret, and the way to it."""
-
-    def __init__(self) -> None:
-        self.sandbox = Sandbox(invoices=0, bills=0)
-        self.state = self.sandbox.state
-        self.affiliates = list(self.state.affiliates)[:AFFILIATES]
-        self.updated: list[int] = []
-        #: Creates whose answers were lost, and that are not carried out yet.
-        self.late: list[httpx.Request] = []
-        #: Affiliate and period of the newest create.
-        self.asked_for: tuple[int, date, date] | None = None
-        #: The invoices that each call has made; how often each invoice was updated.
-        self.made: dict[str, list[int]] = {}
-        self.updates: Counter[int] = Counter()
-        self.state.on_answer.append(self._note)
-        self._app = httpx.ASGITransport(app=self.sandbox.app)
-        self.life: Life | None = None
-
-    def renew(self) -> None:
-        """Begin with four invoices, to be updated."""
-        self.state.invoices.clear()
-        self.late.clear()
-        self.made.clear()
-        self.updates.clear()
-        for year in range(2020, 2024):
-            self.add(self.affiliates[0], date(year, 1, 1), date(year, 1, 31), "")
-        self.updated = list(self.state.invoices)
-        self.asked_for = None
-
-    def add(self, affiliate: int, start: date, end: date, memo: str) -> None:
-        """An invoice that was made otherwise."""
-        number = self.state.invoices.next_id()
-        self.state.invoices[number] = InvoiceRecord(
-            invoice_id=number,
-            affiliate_id=affiliate,
-            advertiser_id=None,
-            partner_name="A",
-            invoice_status="pending",
-            start_date=start,
-            end_date=end,
-            total_amount=Decimal(1),
-            currency="USD",
-            billing_cycle="monthly",
-            memo=memo,
-        )
-
-    def meanwhile(self, somebody: Somebody, request: httpx.Request) -> None:
-        """What somebody does while a run is on."""
-        if request.url.path == "/api/2/invoice.json":
-            sent = json.loads(request.content)
-            start, end = (date.fromisoformat(sent[each]) for each in ("start_date", "end_date"))
-            self.asked_for = (sent["affiliate_id"], start, end)
-        if somebody is Somebody.CREATES and self.asked_for is not None:
-            self.add(*self.asked_for, SOMEBODY)
-        if somebody is Somebody.VOIDS:
-            newest = max(self.state.invoices)
-            if newest not in self.updated:
-                self.state.invoices[newest].invoice_status = "void"
-
-    def _note(self, request: Any, response: Any) -> None:
-        if response.status_code != 200:
-            return
-        if request.operation == "invoice":
-            self.made.setdefault(request.arguments["memo"], []).append(max(self.state.invoices))
-        if request.operation == "update_invoice":
-            self.updates[request.arguments["invoice_id"]] += 1
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert self.life is not None
-        return await self.life.carry(request, self._carry_out)
-
-    async def _carry_out(self, request: httpx.Request) -> httpx.Response:
-        response = await self._whole(request)
-        if request.method == "GET":
-            late, self.late = self.late, []
-            for each in late:
-                await self._whole(each)
-        return response
-
-    async def _whole(self, request: httpx.Request) -> httpx.Response:
-        response = await self._app.handle_async_request(request)
-        return httpx.Response(response.status_code, content=await response.aread())
+Run = Callable[[Client, dict[str, Any]], Awaitable[Summary]]
 
 
 @attrs.frozen
@@ -328,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.books.life is not None
             self.books.life.write(original, writer, statements)
 
-        async def run_here(work: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+        async def run_here(work: Callable[..., object], *arguments: object, **_: object) -> object:
             """In place of a thread, whose pace would be another each time."""
             for _ in range(self.ways.pace):
                 await anyio.lowlevel.checkpoint()
@@ -470,11 +231,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     # How it is done
 
-    def _resume(self, luck: Luck, last: int | None, *, given: bool, **more: Any) -> None:
+    def _resume(self, luck: Luck, last: int | None, *, given: bool, **more: object) -> None:
         path = self.path
         assert path is not None
 
-        def run(cake: Client, options: dict[str, Any]) -> Any:
+        def run(cake: Client, options: dict[str, Any]) -> Awaitable[Summary]:
             calls = options.pop("calls")
             return bulk.resume(path, cake, calls=calls if given else None, **options | more)
 
@@ -485,7 +246,7 @@ class AnyOrder(RuleBasedStateMachine):
         path: Path,
         luck: Luck,
         last: int | None,
-        run: Callable[[Client, dict[str, Any]], Any],
+        run: Run,
     ) -> None:
         life = self.books.life = Life(self.books, path, luck, last)
         self.summary = anyio.run(partial(self._run, life, run), backend=self.backend)
@@ -498,7 +259,7 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self._compare(life)
 
-    async def _run(self, life: Life, run: Callable[[Client, dict[str, Any]], Any]) -> Summary:
+    async def _run(self, life: Life, run: Run) -> Summary:
         def tell(ended: Ended[Any]) -> None:
             life.told[ended.index] = ended
 
@@ -580,9 +341,8 @@ def same_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_what_the_journal_says_is_so_whatever_happens(backend: str) -> None:
+def test_what_the_journal_says_is_so_whatever_happens(backend: str, orders: int) -> None:
     machine = type("Machine", (AnyOrder,), {"backend": backend})
     run_state_machine_as_test(
-        machine,
-        settings=settings(max_examples=EXAMPLES, stateful_step_count=8, deadline=None),
+        machine, settings=settings(max_examples=orders, stateful_step_count=8)
     )

@@ -74,7 +74,8 @@ async def each(  # noqa: PLR0913 - all by name
         on_existing: What to do with a create whose partner has an invoice, not void, of an
             overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same.
         allow_repeats: Send calls that are equal to one before them.
-        settle: Seconds that a create whose answer was lost is given to show up in the list.
+        settle: Seconds between the two lists in which a create whose answer was lost is looked
+            for: as long as it is given to show up.
 
     Returns:
         How many calls ended how, the problems, and why it stopped if it did.
