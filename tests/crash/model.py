@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import attrs
 import httpx
