@@ -82,6 +82,15 @@ def headed(*headers: str, status: str = "200 OK") -> Callable[[bytes], bytes]:
     return answer
 
 
+def ended(status: str) -> Callable[[bytes], bytes]:
+    """A whole answer, the last of its connection: the next attempt cannot go over it in vain."""
+
+    def answer(request: bytes) -> bytes:
+        return http(body_of(request), "Connection: close", status=status)
+
+    return answer
+
+
 def body_of(request: bytes) -> bytes:
     return right(request).partition(b"\r\n\r\n")[2]
 
@@ -134,9 +143,9 @@ GARBAGE: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "status 2000": headed(status="2000 OK"),
     "status -1": headed(status="-1 OK"),
     "101": lambda _: b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-    "299": lambda request: right(request).replace(b"200 OK", b"299 OK"),
-    "600": lambda request: right(request).replace(b"200 OK", b"600 OK"),
-    "999": lambda request: right(request).replace(b"200 OK", b"999 OK"),
+    "299": ended("299 OK"),
+    "600": ended("600 OK"),
+    "999": ended("999 OK"),
 }
 
 
