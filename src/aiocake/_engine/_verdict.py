@@ -28,7 +28,7 @@ def verdict(
     effect: Effect,
     intent: Intent,
     *,
-    applied_likely: bool = False,
+    applied_likely: bool,
 ) -> CakeError:
     """The error that a call which met one ends in.
 

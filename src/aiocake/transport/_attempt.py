@@ -15,7 +15,7 @@ from aiocake.errors import (
 )
 from aiocake.events import AttemptEnded, Paused, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
-from aiocake.transport._call import Call, Phase
+from aiocake.transport._call import Call
 from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault, Kind, stripped
 from aiocake.transport._retry import Again, Attempt, Retries, Terms, again_after
@@ -94,7 +94,6 @@ class Attempts:
         except ArgumentError as error:
             stripped(error)  # of frames that hold the query with the key in it
             raise
-        call.phase = Phase.QUEUED
         within = plan.queue
         if within is None and call.allowance is not None:
             within = plan.total  # no deadline around it all

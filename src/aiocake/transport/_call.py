@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Final
 
 import anyio
@@ -72,14 +71,6 @@ class Exchange:
     partial: tuple[Response, ...] = ()
 
 
-class Phase(Enum):
-    """Where a call is."""
-
-    QUEUED = "queued"
-    SENDING = "sending"
-    BETWEEN = "between"
-
-
 class Call:
     """One call on its way."""
 
@@ -100,11 +91,11 @@ class Call:
         "left_at",
         "maybe_done",
         "partial",
-        "phase",
         "plan",
         "renewed",
         "request",
         "response",
+        "sending",
         "sent_before",
         "status",
     )
@@ -123,7 +114,8 @@ class Call:
         #: What may be spent waiting for the network; None where the deadline counts everything.
         self.allowance = allowance
         self.deadline = math.inf
-        self.phase = Phase.QUEUED
+        #: Whether an attempt is under way.
+        self.sending = False
         self.attempts = 0
         self.departure = Departure()
         #: When the current attempt began, on the event loop's clock.
@@ -162,7 +154,7 @@ class Call:
         self.attempts += 1
         if self._begun is not None:
             self._begun(self.attempts)
-        self.phase = Phase.SENDING
+        self.sending = True
         self.began = anyio.current_time()
         if self.plan.effect is not Effect.READ:
             self._began_at = datetime.now(UTC)
@@ -180,7 +172,7 @@ class Call:
     def end(self, outcome: CakeError | Fault | None) -> CakeError | None:
         """The attempt is over."""
         self._left()
-        self.phase = Phase.BETWEEN
+        self.sending = False
         if outcome is None:
             return None
         self.maybe_done = may_be_done(outcome)
@@ -201,7 +193,7 @@ class Call:
         self._left()
         if closed:
             self.error = ClosedError("the client was closed while the call was on its way")
-        elif self.phase is Phase.SENDING:
+        elif self.sending:
             text = f"no answer within {self.plan.total:g} s"
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)

@@ -25,7 +25,7 @@ from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._attempt import Attempts, Use
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_into
-from aiocake.transport._call import Begun, Call, Exchange, Phase, Plan
+from aiocake.transport._call import Begun, Call, Exchange, Plan
 from aiocake.transport._edge import Answer, Wire
 from aiocake.transport._fault import Fault, stripped
 from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
@@ -322,7 +322,7 @@ class Transport:
         """Give a write that has left its grace, and tell what became of it."""
         try:
             with self._lifetime.held():
-                if call.phase is Phase.SENDING and call.departure.sent and self._grace > 0:
+                if call.sending and call.departure.sent and self._grace > 0:
                     with anyio.move_on_after(self._grace), suppress(Exception):
                         await job.result()
                 await job.aclose()

@@ -7,7 +7,7 @@ each retry takes from and each success gives back to, after the retry quota of t
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 import anyio
 import attrs
@@ -212,8 +212,6 @@ class Retries:
 
 
 def _result(state: tenacity.RetryCallState) -> Attempt:
-    if state.outcome is None:
-        message = "tenacity decides only after an attempt"
-        raise RuntimeError(message)
-    result: Attempt = state.outcome.result()
+    # tenacity decides only after an attempt.
+    result: Attempt = cast("tenacity.Future", state.outcome).result()
     return result
