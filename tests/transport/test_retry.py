@@ -595,3 +595,12 @@ def test_a_fault_is_tried_again_only_when_it_may_pass(anyio_backend) -> None:
                 again = passing and not (sent and effect is Effect.ONCE)
                 assert (again_after(fault, effect) is Again.FAILURE) == again
                 assert may_be_done(fault) == sent
+
+
+def test_an_answer_whose_end_http_tells_is_the_same_at_the_next_try(anyio_backend) -> None:
+    del anyio_backend
+    unreadable = DecodeError("x", status=200)
+    assert again_after(unreadable, Effect.READ) is Again.NO
+    assert again_after(unreadable, Effect.READ, framed=True) is Again.NO
+    assert again_after(unreadable, Effect.READ, framed=False) is Again.FAILURE
+    assert again_after(unreadable, Effect.ONCE, framed=False) is Again.NO

@@ -89,6 +89,32 @@ def test_milliseconds_count_first() -> None:
     assert retry_after({}) is None
 
 
+LATER = "Mon, 23 Nov 2026 04:21:29 GMT"
+
+
+@pytest.mark.parametrize("text", ["\xa05", "\x0b5", "X5X", "5 5", "", " ", "5.", "\u0665"])
+def test_what_is_no_number_of_seconds(text: str) -> None:
+    assert retry_after({"retry-after": text}) is None
+    assert retry_after({"retry-after-ms": text}) is None
+    assert retry_after({"retry-after-ms": text, "retry-after": "7"}) == 7.0
+
+
+@pytest.mark.parametrize("text", [f"\xa0{LATER}", f"X{LATER}", f"{LATER}\x0b", LATER.lower()])
+def test_what_is_no_date(text: str) -> None:
+    assert retry_after({"retry-after": text, "date": NOW}) is None
+    assert retry_after({"retry-after": LATER, "date": text}) is None
+    assert retry_after({"retry-after": f" {LATER}\t", "date": f"\t{NOW} "}) == 10.0
+
+
+def test_a_number_of_any_length_is_read_in_one_go() -> None:
+    assert retry_after({"retry-after": "0" * 5000 + "7"}) == 7.0
+    assert retry_after({"retry-after": "9" * 12}) == 999_999_999_999
+    assert retry_after({"retry-after": "1" * 5000}) == 111_111_111_111
+    # With a pattern that looks for the first digit that counts, these would take hours.
+    for nearly in ("0" * 200_000 + "x", "1" * 200_000 + "x", " " * 200_000 + "x"):
+        assert retry_after({"retry-after": nearly, "date": nearly}) is None
+
+
 @given(st.text(), st.text(), st.text())
 def test_no_header_breaks_it(asked: str, milliseconds: str, date: str) -> None:
     seconds = retry_after({"retry-after": asked, "retry-after-ms": milliseconds, "date": date})

@@ -1,0 +1,224 @@
+"""Amounts, numbers and texts at their very bounds, and the reasons for which they are refused."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocake.codec import _number, _values
+
+DIGITS = "must have at most 28 digits"
+
+
+@pytest.fixture
+def far_west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is not UTC."""
+    monkeypatch.setenv("TZ", "XXX+11")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (10**28 - 1, None),
+        (-(10**28) + 1, None),
+        (10**28, DIGITS),
+        (-(10**28), DIGITS),
+        ("9" * 28, None),
+        ("-" + "9" * 28, None),
+        ("9" * 29, DIGITS),
+        ("1E+27", None),
+        ("1E+28", DIGITS),
+        ("1.5E+27", None),
+        ("0." + "9" * 27, None),
+        ("0." + "9" * 28, DIGITS),
+        ("1E-27", None),
+        ("1E-28", DIGITS),
+        ("12345678901234.56789012345678", None),
+        ("12345678901234.567890123456789", DIGITS),
+        ("0E-27", None),
+        ("0E-28", DIGITS),
+        ("0E-29", DIGITS),
+        ("0E+27", None),
+        ("-0", None),
+        ("1E+999999999999999999", DIGITS),
+        ("1E-999999999999999999", DIGITS),
+        ("NaN", "must be a number"),
+        ("-Infinity", "must be a number"),
+        (1.5, "must be a Decimal or an int, never a float"),
+        (True, "must be a Decimal or an int, never a float"),
+    ],
+)
+def test_amounts(value: object, reason: str | None) -> None:
+    amount = Decimal(value) if isinstance(value, str) else value
+    assert _values.money(amount) == reason
+
+
+@given(digits=st.integers(1, 10**29).map(str), exponent=st.integers(-30, 30), minus=st.booleans())
+def test_digits_near_the_bound(digits: str, exponent: int, *, minus: bool) -> None:
+    value = Decimal(f"{'-' if minus else ''}{digits}E{exponent}")
+    written = sum(map(str.isdigit, _values.written(value)))
+    assert _values.money(value) == (None if written <= 28 else DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        (lambda: _values.whole("1", 1, 2), "must be an int"),
+        (lambda: _values.whole(True, 0, 2), "must be an int"),  # noqa: FBT003 - a value
+        (lambda: _values.whole(3, 1, 2), "must be from 1 to 2"),
+        (lambda: _values.byte(0, anything=True), "0 is not taken: give ANY"),
+        (lambda: _values.byte(0, anything=False), "0 is not taken: give SKIP"),
+        (lambda: _values.byte(256, anything=True), "must be from 1 to 255"),
+        (lambda: _values.text(1, None), "must be a str"),
+        (
+            lambda: _values.text("a\x0bb", None),
+            "holds a character that XML cannot carry (a control character or a lone surrogate)",
+        ),
+        (lambda: _values.text("🍰" * 3, 5), "must have at most 5 UTF-16 units, not 6"),
+        (
+            lambda: _values.v1_text(""),
+            "an empty text is not taken: give SKIP to keep what is stored, ERASE to erase it",
+        ),
+        (
+            lambda: _values.v1_text("NULL"),
+            "the text 'NULL' is not taken: CAKE erases by it; give ERASE for that",
+        ),
+        (lambda: _values.day(datetime(2024, 1, 1)), "must be a date without a time"),  # noqa: DTZ001 - refused
+        (lambda: _values.v1_day(date(1752, 12, 31)), "must not be before 1753-01-01"),
+        (lambda: _values.moment(date(2024, 1, 1)), "must be a datetime with a time zone"),
+        (
+            lambda: _values.moment(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
+            "is outside of the years 1 to 9999 in UTC",
+        ),
+        (lambda: _values.boolean(1), "must be True or False"),
+    ],
+)
+def test_reasons_word_for_word(check: Callable[[], str | None], reason: str) -> None:
+    assert check() == reason
+
+
+class Cycle(StrEnum):
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("weekly", None),
+        ("Weekly", "must be one of weekly, monthly; did you mean 'weekly'?"),
+        ("monthy", "must be one of weekly, monthly; did you mean 'monthly'?"),
+        ("xyz", "must be one of weekly, monthly"),
+        (1, "must be one of weekly, monthly"),
+    ],
+)
+def test_choices(value: object, reason: str | None) -> None:
+    assert _values.choice(value, Cycle) == reason
+    assert _values.choice("weekly", None) == "must be one of "
+
+
+class Number(IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("1E+3"), "1000"),
+        (Decimal("-0.50"), "-0.50"),
+        (-7, "-7"),
+        (Number.ONE, "1"),
+        (Cycle.WEEKLY, "weekly"),
+        (True, "true"),
+        (False, "false"),
+        (date(2024, 2, 5), "2024-02-05"),
+        ("x", "x"),
+    ],
+)
+def test_what_is_written(value: object, text: str) -> None:
+    assert _values.written(value) == text
+
+
+class Named(int):
+    """An int that shows itself by a name."""
+
+    def __str__(self) -> str:
+        return "seven"
+
+
+class Spoken(date):
+    """A date that shows itself in words."""
+
+    def __str__(self) -> str:
+        return "someday"
+
+
+def test_how_a_value_shows_itself_is_not_what_is_written() -> None:
+    assert _values.written(Named(7)) == "7"
+    assert _values.written(Spoken(2024, 2, 5)) == "2024-02-05"
+
+
+@pytest.mark.usefixtures("far_west")
+def test_moments_are_written_in_utc_wherever_the_machine_is() -> None:
+    moment = datetime(2024, 2, 15, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert _values.written_moment(moment) == "2024-02-15T10:30:00Z"
+    assert _values.written(moment) == "2024-02-15T10:30:00Z"
+    assert _values.moment(datetime(1, 1, 1, tzinfo=UTC)) is None
+    assert _values.moment(datetime(9999, 12, 31, 23, tzinfo=UTC)) is None
+
+
+# Numbers of answers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0" * 83 + "1",
+        "9" * 28,
+        "1e28",
+        "1e-28",
+        "0." + "0" * 27 + "1",
+        "." + "1" * 28,
+        "-1.",
+        "+.5",
+    ],
+)
+def test_numbers_at_the_bounds_are_read(text: str) -> None:
+    assert _number.exact(text) == Decimal(text)
+
+
+NO_NUMBER = "is not a number of at most 28 digits"
+TOO_MUCH = "has over 28 digits or an exponent beyond 28"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0" * 84 + "1", NO_NUMBER),
+        ("", NO_NUMBER),
+        ("1_0", NO_NUMBER),
+        ("1e12345", NO_NUMBER),
+        ("9" * 29, TOO_MUCH),
+        ("1e29", TOO_MUCH),
+        ("1e-29", TOO_MUCH),
+    ],
+)
+def test_numbers_beyond_them_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        _number.exact(text)
+
+
+def test_integers_at_and_beyond_the_bound() -> None:
+    assert _number.integer("-" + "9" * 28) == -(10**28) + 1
+    for text in ("9" * 29, "1.0", "", "+", "0" * 29):
+        with pytest.raises(ValueError, match=r"^is not an integer of at most 28 digits$"):
+            _number.integer(text)
