@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from random import randrange
 
 import nox
 
@@ -51,6 +52,15 @@ def campaign(session: nox.Session) -> None:
     session.install(PACKAGE, *group("tests"))
     seeds = () if "--seed" in session.posargs else ("--seeds", "400", "--numprocesses=auto")
     session.run("pytest", "tests/campaign", "--maxprocesses=4", *seeds, *session.posargs)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Kill 400 runs of creates, and try 600 orders of events; ``-- --crash-seed N`` repeats one."""
+    session.install(PACKAGE, *group("tests"))
+    chosen = ("--crash-seed", str(randrange(1 << 16)))  # noqa: S311 - no secret
+    amounts = ("--kills", "100", "--orders", "300", "--numprocesses=auto", "--maxprocesses=4")
+    session.run("pytest", "tests/crash", "--quiet", *amounts, *chosen, *session.posargs)
 
 
 @nox.session

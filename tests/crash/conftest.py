@@ -1,14 +1,20 @@
-"""How long the tests of crashes go on."""
+"""How long the tests of crashes go on, and what they come to."""
+
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 #: In the default run; the session ``crash`` takes more.
 ORDERS = 10
+KILLS = 6
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crash")
     group.addoption("--orders", type=int, default=ORDERS, help="how many orders of events to try")
+    group.addoption("--kills", type=int, default=KILLS, help="how often to kill runs of each kind")
+    group.addoption("--crash-seed", type=int, default=1, help="what draws orders and moments")
 
 
 @pytest.fixture
@@ -16,3 +22,43 @@ def orders(request: pytest.FixtureRequest) -> int:
     """How many orders of events to try, on each backend."""
     # Where this file is not among the first that pytest reads, there are no options.
     return int(request.config.getoption("--orders", ORDERS))
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often to kill runs of each kind."""
+    return int(request.config.getoption("--kills", KILLS))
+
+
+@pytest.fixture
+def crash_seed(request: pytest.FixtureRequest) -> int:
+    """What draws orders and moments."""
+    return int(request.config.getoption("--crash-seed", 1))
+
+
+@pytest.fixture
+def note(request: pytest.FixtureRequest, record_property) -> Callable[[Counter[str]], None]:  # noqa: ANN001 - pytest's own
+    """Has counts printed in the end."""
+    name = request.node.name
+    return lambda seen: record_property("crash", [name, dict(seen)])
+
+
+def pytest_terminal_summary(
+    terminalreporter,  # noqa: ANN001 - pytest's own
+    config: pytest.Config,
+) -> None:
+    noted = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "crash"
+    ]
+    if not noted:
+        return
+    terminalreporter.section(f"crashes, --crash-seed {config.getoption('--crash-seed', 1)}")
+    for name, seen in sorted(noted):
+        terminalreporter.line(name)
+        for what, count in sorted(seen.items()):
+            terminalreporter.line(f"    {count:6} {what}")
