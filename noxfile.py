@@ -48,10 +48,15 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def campaign(session: nox.Session) -> None:
-    """Break 400 calls of each kind of write at a random byte; ``-- --seed N`` repeats one."""
+    """Break 400 calls of each kind of write at a random byte; ``-- --seed N`` repeats one.
+
+    An outage of an hour, in simulated time, is part of it.
+    """
     session.install(PACKAGE, *group("tests"))
-    seeds = () if "--seed" in session.posargs else ("--seeds", "400", "--numprocesses=auto")
-    session.run("pytest", "tests/campaign", "--maxprocesses=4", *seeds, *session.posargs)
+    what = ["tests/campaign", "tests/simulated", "--seeds", "400", "--outage", "3600"]
+    if "--seed" in session.posargs:
+        what = ["tests/campaign/test_random_faults.py"]
+    session.run("pytest", "--numprocesses=auto", "--maxprocesses=4", *what, *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,10 @@
-"""What all tests share: the two backends, and a hypothesis that gives the same answer each time."""
+"""What all tests share: the two backends, a hypothesis that gives the same answer each time, and
+what is printed in the end, from all workers.
+"""
 
 import os
+from collections import Counter
+from collections.abc import Callable
 
 import hypothesis
 import pytest
@@ -25,3 +29,38 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run each test that is marked ``anyio`` once on asyncio and once on trio."""
     backend: str = request.param
     return backend
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Prints a line in the end, once, however many tests say it."""
+    return lambda line: record_property("say", line)
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Callable[[str, int], None]:
+    """Prints how often something was counted, by all tests together."""
+
+    def count(what: str, number: int = 1) -> None:
+        record_property("count", (what, number))
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    said: dict[str, None] = {}
+    counted: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, value in report.user_properties:
+                    if name == "say":
+                        said[value] = None
+                    elif name == "count":
+                        counted.update({value[0]: value[1]})
+    if said or counted:
+        terminalreporter.section("measured")
+    for line in said:
+        terminalreporter.line(line)
+    for what in sorted(counted):
+        terminalreporter.line(f"{counted[what]:7} {what}")

@@ -217,6 +217,7 @@ class Client(View):
             user_agent=user_agent or f"aiocake/{metadata.version('aiocake')}",
             grace=grace,
             on_event=on_event,
+            draw=settings.retry.draw,
         )
         super().__init__(Engine(carrier, settings), Options())
         self._domain = domain

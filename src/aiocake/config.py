@@ -1,5 +1,7 @@
 """Settings: frozen, checked when they are made, shared by nobody."""
 
+import random
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -67,6 +69,8 @@ class RetryPolicy:
         retry_after_cap: The longest wait that a server may ask for, in seconds; above it the
             call ends in :class:`aiocake.RateLimited` at once.
         budget: The size of the bucket; 0 turns retries off.
+        draw: Gives random numbers from 0 to 1, for all jitter; one with a seed makes a run on a
+            simulated clock the same each time.
     """
 
     attempts: int = attrs.field(default=3, validator=_whole)
@@ -75,6 +79,7 @@ class RetryPolicy:
     cap: float = attrs.field(default=20.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
     budget: int = attrs.field(default=500, validator=_not_negative)
+    draw: Callable[[], float] = attrs.field(default=random.random, eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +90,8 @@ class Throttle:
         concurrency: Calls in flight at once, and so connections.
         rate: Calls a second; None for no limit.
         burst: How many calls may go at once after a pause, when there is a rate.
-        adaptive: Send less at once after throttled answers and time-outs. It has no effect yet.
+        adaptive: Send less at once after throttled answers and time-outs, and no more calls a
+            second than the server was found to let in.
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
             any number.
     """

@@ -8,7 +8,6 @@ import socket
 import ssl
 import struct
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
@@ -34,35 +33,11 @@ def all_seeds(config: pytest.Config) -> range:
 
 
 @pytest.fixture
-def seeds(request: pytest.FixtureRequest) -> range:
+def seeds(request: pytest.FixtureRequest, say: Callable[[str], None]) -> range:
     """Which seeds to try."""
-    return all_seeds(request.config)
-
-
-@pytest.fixture
-def note(record_property) -> Callable[[str, int], None]:  # noqa: ANN001 - pytest's own
-    """Counts what is to be printed in the end, over all tests together."""
-    counts: dict[str, int] = {}
-    record_property("campaign", counts)
-
-    def note(what: str, count: int = 1) -> None:
-        counts[what] = counts.get(what, 0) + count
-
-    return note
-
-
-def pytest_terminal_summary(terminalreporter) -> None:  # noqa: ANN001 - pytest's own
-    total: Counter[str] = Counter()
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", "") == "call":
-                for name, counts in report.user_properties:
-                    total.update(counts if name == "campaign" else {})
-    if total:
-        terminalreporter.section("campaign")
-        terminalreporter.line(f"seeds: {all_seeds(terminalreporter.config)}")
-        for name in sorted(total):
-            terminalreporter.line(f"{total[name]:7} {name}")
+    seeds = all_seeds(request.config)
+    say(f"seeds {seeds.start} to {seeds.stop - 1}")
+    return seeds
 
 
 # What breaks

@@ -79,7 +79,7 @@ def done_wrong(name: str, case, value: object) -> str:
     return ""
 
 
-async def one_seed(server, name: str, seed: int, note) -> str:
+async def one_seed(server, name: str, seed: int, count) -> str:
     case = server.begin(seed)
     value: object = None
     error: CakeError | None = None
@@ -100,15 +100,15 @@ async def one_seed(server, name: str, seed: int, note) -> str:
     server.end(case)
     wrong = said_wrong(name, case, value, error)
     verdict = "done" if error is None else type(error).__name__
-    note(f"{name}: {verdict}")
-    note("verdicts")
-    note("wrong verdicts", bool(wrong))
+    count(f"{name}: {verdict}")
+    count("verdicts")
+    count("wrong verdicts", bool(wrong))
     return wrong and f"{wrong}; said: {error!r}; {case.dice}; done: {case.books.done}"
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_no_verdict_is_wrong(server, name, seeds, note) -> None:
-    wrong = [(seed, said) for seed in seeds if (said := await one_seed(server, name, seed, note))]
+async def test_no_verdict_is_wrong(server, name, seeds, count) -> None:
+    wrong = [(seed, said) for seed in seeds if (said := await one_seed(server, name, seed, count))]
     again = "".join(
         f"\n  nox -s campaign -- -k {name} --seed {seed}: {said}" for seed, said in wrong
     )

@@ -453,7 +453,7 @@ async def test_many_throttled_at_once_pause_once_and_start_again_one_by_one(lab)
         lab.transport(
             "x.cake.com",
             httpx.MockTransport(answer),
-            throttle=Throttle(concurrency=100),
+            throttle=Throttle(concurrency=100, adaptive=False),
             on_event=events.append,
             draw=draw,
         )

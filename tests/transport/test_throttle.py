@@ -312,9 +312,14 @@ async def test_those_who_give_up_do_not_stop_the_clock_for_the_others() -> None:
 
 
 @SIMULATED
-async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one() -> None:
+@pytest.mark.parametrize(("adaptive", "at_once"), [(False, 8), (True, 4)])
+async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one(
+    adaptive: bool,  # noqa: FBT001
+    at_once: int,
+) -> None:
     draws = count(1)
-    turns = Gate(Throttle(concurrency=8), lambda: next(draws) % 10 / 10)
+    settings = Throttle(concurrency=8, adaptive=adaptive)
+    turns = Gate(settings, lambda: next(draws) % 10 / 10)
     start = anyio.current_time()
     assert turns.paused_for() is None
     assert turns.pause(10.0, since=start, asked=True)
@@ -332,8 +337,8 @@ async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one() -> N
         for _ in range(100):
             group.start_soon(call)
     assert times[0] == 10.0
-    assert len(set(times[:8])) == 8
-    assert 10.0 < times[7] <= 12.0
+    assert len(set(times[:at_once])) == at_once
+    assert 10.0 < times[at_once - 1] <= 12.0
     assert turns.paused_for() is None
 
 

@@ -57,6 +57,9 @@ class Stats:
         paused_until: Seconds until a pause ends; None when there is none.
         budget: Tokens that are left for retries.
         unknowns: Writes so far whose fate is unknown.
+        limit: How many calls may be in flight at once now, exports apart: the throttle's
+            concurrency, or fewer after throttled answers and time-outs.
+        pace: To how many calls a second the server's refusals hold them; None when to none.
     """
 
     in_flight: int
@@ -64,6 +67,8 @@ class Stats:
     paused_until: float | None
     budget: int
     unknowns: int
+    limit: int
+    pace: float | None
 
 
 class Engine:
@@ -78,7 +83,15 @@ class Engine:
     def stats(self) -> Stats:
         """What is going on; no call."""
         now = self.transport.stats()
-        return Stats(now.in_flight, now.waiting, now.paused_until, now.budget, self._unknowns)
+        return Stats(
+            in_flight=now.in_flight,
+            waiting=now.waiting,
+            paused_until=now.paused_until,
+            budget=now.budget,
+            unknowns=self._unknowns,
+            limit=now.limit,
+            pace=now.pace,
+        )
 
     def plan(self, options: Options, effect: Effect, *, export: bool = False) -> Plan:
         """How a call is made, by the client's settings and a view's options."""

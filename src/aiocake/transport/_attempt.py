@@ -7,11 +7,14 @@ import attrs
 
 from aiocake._listener import Listener
 from aiocake.errors import (
+    ApiError,
     ArgumentError,
     AuthenticationError,
     CakeError,
     NotSent,
     RateLimited,
+    Restricted,
+    ServerError,
 )
 from aiocake.events import AttemptEnded, Paused, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
@@ -149,10 +152,21 @@ class Attempts:
     def _judged(self, call: Call, outcome: CakeError | Fault | None) -> Attempt:
         error = call.end(outcome)
         self._tell_end(call, None if error is None else type(error).__name__)
+        self._adapt(call, outcome)
         if outcome is None or error is None:
             self._proven.add(call.request.operation)
             return Attempt(None)
         return self._failed(call, outcome, error)
+
+    def _adapt(self, call: Call, outcome: CakeError | Fault | None) -> None:
+        """Tell the throttle what it may send; throttled answers are told by their pause."""
+        if call.plan.export:
+            return
+        if isinstance(outcome, Fault):
+            if outcome.kind is Kind.SLOW and outcome.sent:
+                self._gate.slow(call.began)
+        elif outcome is None or _was_let_in(outcome):
+            self._gate.passed(call.began)
 
     def _tell_end(self, call: Call, error: str | None) -> None:
         if not self._listener.listens:
@@ -181,6 +195,7 @@ class Attempts:
     def _pause(self, call: Call, seconds: float, *, asked: bool) -> None:
         # A longer one would hang every call; each of them will be told by the server itself.
         if seconds > self._retries.longest_asked:
+            self._gate.slow(call.began)
             return
         if self._gate.pause(seconds, since=call.began, asked=asked):
             self._listener.tell(Paused(call.request.operation, seconds))
@@ -190,3 +205,9 @@ class Attempts:
         self._listener.tell(
             RetryScheduled(call.request.operation, call.attempts + 1, attempt.wait, error)
         )
+
+
+def _was_let_in(error: CakeError) -> bool:
+    """Whether the server took the time to say no, rather than to say that it has none."""
+    overloaded = isinstance(error, RateLimited | Restricted | ServerError)
+    return isinstance(error, ApiError) and not overloaded

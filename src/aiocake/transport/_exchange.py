@@ -59,12 +59,16 @@ class Stats:
         waiting: Calls that wait for their turn.
         paused_until: Seconds until a pause ends; None when there is none.
         budget: Tokens that are left for retries.
+        limit: How many calls may be in flight at once now, exports apart.
+        pace: To how many calls a second the server's refusals hold them; None when to none.
     """
 
     in_flight: int
     waiting: int
     paused_until: float | None
     budget: int
+    limit: int
+    pace: float | None
 
 
 class Transport:
@@ -268,6 +272,8 @@ class Transport:
             waiting=self._gate.waiting,
             paused_until=self._gate.paused_for(),
             budget=self._retries.budget,
+            limit=self._gate.limit,
+            pace=self._gate.pace(),
         )
 
     async def aclose(self) -> None:
@@ -307,6 +313,8 @@ class Transport:
         with self._lifetime.watched(call.deadline) as scope:
             await self._carried(call, use)
         if scope.cancelled_caught:
+            if call.sending and call.departure.sent and not self._lifetime.over:
+                self._gate.slow(call.began)
             call.cut(closed=self._lifetime.over)
         return call.exchange()
 

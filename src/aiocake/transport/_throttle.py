@@ -6,6 +6,11 @@ rate is a GCRA (the virtual scheduling of ITU-T I.371): in any window of ``W`` s
 ``rate * W + burst`` calls begin. Exports have a lane with a slot of their own, so that a loop over
 a running export can make other calls; rate and pause count for both lanes together.
 
+Where a server refuses calls as too many, or lets them time out, fewer are sent: half as many at
+once, at most once for each round trip, and one more whenever as many in a row as are sent at once
+were let in (additive increase, multiplicative decrease). What it refuses is also learnt from:
+:mod:`aiocake.transport._pace`.
+
 There is no task that keeps the time: the first of each queue watches the clock for all.
 """
 
@@ -17,6 +22,7 @@ from typing import Final
 import anyio
 
 from aiocake.config import Throttle
+from aiocake.transport._pace import Pace
 
 __all__ = ["Gate"]
 
@@ -37,11 +43,13 @@ class _Waiter:
 
 
 class _Lane:
-    __slots__ = ("busy", "free", "limit", "waiters")
+    __slots__ = ("_changed", "_in_a_row", "_most", "busy", "free", "limit", "waiters")
 
     def __init__(self, slots: range) -> None:
-        #: How many of the slots may be in use at once: where an adaptive limit takes hold.
-        self.limit = len(slots)
+        #: How many of the slots may be in use at once.
+        self.limit = self._most = len(slots)
+        self._changed = _NEVER
+        self._in_a_row = 0
         self.busy = 0
         #: The slot used last is given first: its connection is the warmest.
         self.free = list(reversed(slots))
@@ -59,6 +67,24 @@ class _Lane:
         self.busy -= 1
         self.free.append(slot)
 
+    def widen(self, since: float) -> bool:
+        """A call that began at a time was let in; whether there is room for one more now."""
+        if self.limit == self._most or since < self._changed:
+            return False
+        self._in_a_row += 1
+        if self._in_a_row < self.limit:
+            return False
+        self._in_a_row = 0
+        self.limit += 1
+        return True
+
+    def halve(self, since: float) -> None:
+        """A call that began at a time was too much, unless it began before the last of these."""
+        if since >= self._changed:
+            self._changed = anyio.current_time()
+            self._in_a_row = 0
+            self.limit = max(self.limit // 2, 1)
+
 
 class Gate:
     """The throttle of one client."""
@@ -73,6 +99,7 @@ class Gate:
         self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
         self._slack = (settings.burst - 1) * self._interval
         self._draw = draw
+        self._pace = Pace() if settings.adaptive else None
         self._tickets = 0
         #: When the next call would begin if all had come at the even pace of the rate.
         self._due = _NEVER
@@ -104,15 +131,23 @@ class Gate:
         """How many calls have had to wait for their turn so far."""
         return self._tickets
 
+    @property
+    def limit(self) -> int:
+        """How many calls may be in flight at once now, exports apart."""
+        return self._calls.limit
+
     def paused_for(self) -> float | None:
         """Seconds until a pause ends; None when there is none, or no event loop to ask."""
-        if self._resume == _NEVER:
+        if self._resume == _NEVER or (now := _now()) is None:
             return None
-        try:
-            left = self._resume - anyio.current_time()
-        except RuntimeError:  # outside of any loop
-            return None
+        left = self._resume - now
         return left if left > 0 else None
+
+    def pace(self) -> float | None:
+        """Calls a second that refusals hold calls to; None when to none, or as above."""
+        if self._pace is None or not self._pace.known or (now := _now()) is None:
+            return None
+        return self._pace.rate(now)
 
     async def turn(
         self, *, export: bool = False, within: float | None = None, again: bool = False
@@ -170,6 +205,7 @@ class Gate:
             Whether a pause has begun.
         """
         now = anyio.current_time()
+        self._refused(since, now, seconds)
         if since < self._paused_at:
             if asked:
                 self._resume = max(self._resume, now + seconds)
@@ -182,6 +218,24 @@ class Gate:
         self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
         self._ramp_at = _NEVER
         return True
+
+    def passed(self, since: float) -> None:
+        """A call that was sent at a time, no export, was neither refused nor timed out."""
+        if self._pace is not None:
+            self._pace.passed(since)
+            self._timed = self._timed or self._pace.known
+            if self._calls.widen(since):
+                self._grant()
+
+    def slow(self, since: float) -> None:
+        """A call that was sent at a time, no export, timed out."""
+        if self._pace is not None:
+            self._calls.halve(since)
+
+    def _refused(self, since: float, now: float, pause: float) -> None:
+        if self._pace is not None:
+            self._calls.halve(since)
+            self._pace.refused(since, now, pause)
 
     async def _wait(self, lane: _Lane, waiter: _Waiter) -> None:
         self._grant()
@@ -215,7 +269,8 @@ class Gate:
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
     def _earliest(self) -> float:
-        return max(self._resume, self._ramp_at, self._due - self._slack)
+        paced = _NEVER if self._pace is None else self._pace.earliest()
+        return max(self._resume, self._ramp_at, self._due - self._slack, paced)
 
     def _may_pass(self) -> bool:
         """Whether a call may begin now; if so, it counts."""
@@ -226,9 +281,19 @@ class Gate:
             return False
         if self._interval:
             self._due = max(self._due, now) + self._interval
+        if self._pace is not None:
+            self._pace.begins(now)
         if self._ramp_left:
             self._ramp_left -= 1
             self._ramp_at = now + self._draw() * self._ramp_step
         else:
-            self._timed = self._interval > 0
+            self._timed = self._interval > 0 or (self._pace is not None and self._pace.known)
         return True
+
+
+def _now() -> float | None:
+    """The event loop's time; None outside of any loop."""
+    try:
+        return anyio.current_time()
+    except RuntimeError:
+        return None

@@ -1,0 +1,99 @@
+# ruff: noqa: ANN001 - fixtures come from a conftest, whose types cannot be imported
+"""An outage: its load is not multiplied, each call ends in time, and it is over when it is over."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import anyio
+import httpx
+import pytest
+
+from aiocake.errors import CakeError
+from aiocake.events import AttemptEnded, Event
+
+CALLS_A_SECOND = 200
+#: Those that were well before, so that the budget of retries is full.
+BEFORE = 5
+AFTER = 5
+#: Of each outage; ``nox -s campaign`` makes one of them an hour.
+SHORT = 10
+
+#: What all answers are during the outage, and in which errors reads end, and writes.
+OUTAGES = {
+    "500": (lambda: httpx.Response(500), {"ServerError"}, {"OutcomeUnknown"}),
+    # It pauses all calls: most have their turn when it is over.
+    "503": (
+        lambda: httpx.Response(503),
+        {"RateLimited", "NotSent", "done"},
+        {"OutcomeUnknown", "NotSent", "done"},
+    ),
+    "refused": (lambda: httpx.ConnectError("refused"), {"NotSent"}, {"NotSent"}),
+    "reset": (lambda: httpx.ReadError("reset"), {"DecodeError"}, {"OutcomeUnknown"}),
+}
+
+
+def broken(kind: str, seconds: int) -> Callable[[float], httpx.Response | None]:
+    """What is answered at a time."""
+    make, _, _ = OUTAGES[kind]
+
+    def answer(now: float) -> httpx.Response | None:
+        if not BEFORE <= now < BEFORE + seconds:
+            return None
+        met = make()
+        if isinstance(met, Exception):
+            raise met
+        return met
+
+    return answer
+
+
+def live_through(world, seconds: int) -> tuple[Counter[str], int]:
+    """Make 200 calls a second, one in ten a write: how they end, and the outage's attempts."""
+    ends: Counter[str] = Counter()
+    attempts = 0
+
+    def on_event(event: Event) -> None:
+        nonlocal attempts
+        attempts += isinstance(event, AttemptEnded) and BEFORE <= world.now < BEFORE + seconds
+
+    async def call(cake, number: int) -> None:
+        phase = "outage" if BEFORE <= world.now < BEFORE + seconds - 1 else "else"
+        write = number % 10 == 0
+        try:
+            if write:
+                await cake.invoices.update(4821, invoice_status="approved")
+            else:
+                await cake.invoices.page()
+        except CakeError as error:
+            ends[f"{phase} {'write' if write else 'read'} {type(error).__name__}"] += 1
+        else:
+            ends[f"{phase} {'write' if write else 'read'} done"] += 1
+
+    async def main() -> None:
+        async with world.client(on_event=on_event) as cake, anyio.create_task_group() as group:
+            for number in range((BEFORE + seconds + AFTER) * CALLS_A_SECOND):
+                await anyio.sleep_until(world.began + number / CALLS_A_SECOND)
+                group.start_soon(call, cake, number)
+
+    world.run(main)
+    return ends, attempts
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+def test_an_outage_is_not_multiplied(world, say, outage, kind) -> None:
+    seconds = outage if kind == "500" else SHORT
+    there = world(latency=0.005, answer=broken(kind, seconds))
+    ends, attempts = live_through(there, seconds)
+    load = attempts / (seconds * CALLS_A_SECOND)
+    say(f"outage ({kind}) of {seconds} s at {CALLS_A_SECOND} calls/s: load {load:.4f}")
+    assert load <= 1.05
+    _, of_reads, of_writes = OUTAGES[kind]
+    assert {name for name in ends if name.startswith("outage")} <= {
+        *(f"outage read {name}" for name in of_reads),
+        *(f"outage write {name}" for name in of_writes),
+    }
+    assert sum(ends.values()) == (BEFORE + seconds + AFTER) * CALLS_A_SECOND
+    # As soon as it is over, calls succeed.
+    late = there.part(BEFORE + seconds + 1)
+    assert len(late) > (AFTER - 2) * CALLS_A_SECOND
+    assert {arrival.status for arrival in late} == {200}
