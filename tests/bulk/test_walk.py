@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from aiocake.bulk._seen import Seen
 from aiocake.bulk._walk import Walk
 
 
 def walk(*pages: tuple[int, Iterable[int], int | None]) -> tuple[Walk, list[str]]:
     """Take pages of 10: the start, the ids, and the total that each one tells."""
     told: list[str] = []
-    taken = Walk(10, lambda what, _: told.append(what))
+    taken = Walk(10, Seen(), lambda what, _: told.append(what))
     for start, ids, total_rows in pages:
         assert not taken.over
         taken.take(start, list(ids), total_rows)

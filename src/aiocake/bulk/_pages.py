@@ -1,6 +1,7 @@
 """Reading a list page by page: asking ahead, walking again, and giving each row once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import compress
 from types import TracebackType
 from typing import Final, Generic, Protocol, Self, TypeVar, final
 
@@ -63,7 +64,7 @@ class Source(Generic[T]):
 
     fetch: Callable[[int, int], Awaitable[PageLike[T]]]
     row_id: Callable[[T], int]
-    matches: Callable[[T], str | None]
+    matches: Callable[[T], str | None] | None
     wrong_date: Callable[[T], str | None] | None
     row_limit: int
     limit: int
@@ -118,7 +119,7 @@ class Pages(Reader[FreshPage[T]]):
         self._ahead = Ahead(source.fetch, source.limit)
         self._given = Seen()
         self._surprise = _Surprises(source.operation, source.surprise)
-        self._walk = Walk(source.row_limit, self._surprise)
+        self._walk = Walk(source.row_limit, self._given, self._surprise)
         self._walks = 1
         self._ended = False
         self._closed = False
@@ -168,16 +169,16 @@ class Pages(Reader[FreshPage[T]]):
             ahead.ask_first(walk.due, walk.row_limit)
         start, page = await ahead.take()
         ids = [source.row_id(row) for row in page.items]
-        walk.take(start, ids, page.total_rows)
+        fresh = walk.take(start, ids, page.total_rows)
         if walk.ignores_start:
             text = f"asked to start at row {start}, the server gave its first page again"
             raise self._error(ConsistencyError(text))
         self._ask_ahead()
-        given = self._given
-        rows = zip(page.items, ids, strict=True)
-        fresh = tuple(row for row, number in rows if given.add(number))
-        self._check(fresh)
-        return FreshPage(items=fresh, total_rows=page.total_rows, start_at_row=start)
+        if self._walks > 1:  # what the first walk meets is what was given
+            fresh = list(map(self._given.add, ids))
+        rows = tuple(compress(page.items, fresh))
+        self._check(rows)
+        return FreshPage(items=rows, total_rows=page.total_rows, start_at_row=start)
 
     def _ask_ahead(self) -> None:
         walk, ahead = self._walk, self._ahead
@@ -188,16 +189,21 @@ class Pages(Reader[FreshPage[T]]):
         while not walk.over and len(ahead) < wanted and (start := walk.ahead()) is not None:
             ahead.ask(start, walk.row_limit)
 
-    def _check(self, rows: Iterable[T]) -> None:
-        source = self._source
-        for row in rows:
-            wrong = source.matches(row)
-            if wrong is not None:
-                text = f"row {source.row_id(row)} is not of what was asked for: {wrong}"
-                raise self._error(ConsistencyError(text))
-            odd = source.wrong_date(row) if source.wrong_date else None
-            if odd is not None:
-                self._surprise("date outside the filter", f"row {source.row_id(row)}: {odd}")
+    def _check(self, rows: Sequence[T]) -> None:
+        row_id, matches, wrong_date = (
+            self._source.row_id,
+            self._source.matches,
+            self._source.wrong_date,
+        )
+        if matches is not None:
+            for row in rows:
+                if (wrong := matches(row)) is not None:
+                    text = f"row {row_id(row)} is not of what was asked for: {wrong}"
+                    raise self._error(ConsistencyError(text))
+        if wrong_date is not None:
+            for row in rows:
+                if (odd := wrong_date(row)) is not None:
+                    self._surprise("date outside the filter", f"row {row_id(row)}: {odd}")
 
     def _walk_again(self) -> None:
         walk, source = self._walk, self._source
@@ -207,7 +213,7 @@ class Pages(Reader[FreshPage[T]]):
             raise self._error(ListChanged(text, rows_read=rows, total_rows=walk.total_rows))
         self._walks += 1
         source.surprise(source.operation, "walked again", walk.trouble)
-        self._walk = Walk(source.row_limit, self._surprise)
+        self._walk = Walk(source.row_limit, Seen(), self._surprise)
 
     def _error(self, error: E) -> E:
         error.operation = self._source.operation

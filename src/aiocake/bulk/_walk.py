@@ -39,6 +39,7 @@ class Walk:
 
     Args:
         row_limit: How many rows to ask for in each page.
+        seen: The rows of this walk, by their ids; none yet.
         surprise: Told what the list did that the documents do not promise, and the detail.
     """
 
@@ -61,7 +62,7 @@ class Walk:
         "trouble",
     )
 
-    def __init__(self, row_limit: int, surprise: Callable[[str, str], None]) -> None:
+    def __init__(self, row_limit: int, seen: Seen, surprise: Callable[[str, str], None]) -> None:
         self.row_limit = row_limit
         """How many rows to ask for: no more than the first page really gave, once it is here."""
         self.total_rows: int | None = None
@@ -76,7 +77,7 @@ class Walk:
         """Whether the server gave its first page again, wherever it was asked to start."""
         self._surprise = surprise
         self._total_held = True
-        self._seen = Seen()
+        self._seen = seen
         self._first: int | None = None
         self._last: int | None = None
         self._cursor = -1  # the place of the last row in the list, counted from 0
@@ -103,12 +104,17 @@ class Walk:
         self._furthest = start
         return start
 
-    def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> None:
-        """Take the rows of the page that was asked for at ``start``, by their ids."""
+    def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> list[bool]:
+        """Take the rows of the page that was asked for at ``start``, by their ids.
+
+        Returns:
+            Of each row, whether this walk had not met it before.
+        """
         self._compare(total_rows)
         asked, known_shift = self.row_limit, self._shift
         met = self._meet(start, ids) if self.pages else self._begin(ids)
-        new = sum(map(self._seen.add, ids))
+        fresh = list(map(self._seen.add, ids))
+        new = sum(fresh)
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
         elif new + met < len(ids):
@@ -126,6 +132,7 @@ class Walk:
             self.ignores_start = again and self._total_held
         if self.over:
             self._count()
+        return fresh
 
     @property
     def _shared(self) -> int:

@@ -38,7 +38,8 @@ class Pager(Generic[T]):
         fetch: Fetches the page at ``(start_at_row, row_limit)``. Its errors are raised as they
             are, after the rows that came before.
         row_id: The number by which a row is known.
-        matches: None, or what is wrong with a row that does not belong to what was asked for.
+        matches: None, or what is wrong with a row that does not belong to what was asked for. By
+            default every row does.
         wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
             page of CAKE says exactly how it compares dates.
         row_limit: How many rows a page adds. One more is asked for, the one that it shares with
@@ -63,7 +64,7 @@ class Pager(Generic[T]):
         fetch: Callable[[int, int], Awaitable[PageLike[T]]],
         *,
         row_id: Callable[[T], int],
-        matches: Callable[[T], str | None],
+        matches: Callable[[T], str | None] | None = None,
         wrong_date: Callable[[T], str | None] | None = None,
         row_limit: int = 100,
         limit: int,

@@ -218,6 +218,7 @@ class Invoices(Endpoints):
             }
         )
         self._executor.check(FIND, {**filters, "row_limit": row_limit})
+        dated = filters.keys() & {"start_date", "end_date"}
 
         async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
             return await self._call(FIND, **filters, start_at_row=start_at_row, row_limit=rows)
@@ -225,10 +226,8 @@ class Invoices(Endpoints):
         return Pager(
             fetch,
             row_id=_invoice_id,
-            matches=lambda row: _mismatch(row, filters),
-            wrong_date=(lambda row: _wrong_date(row, filters))
-            if {"start_date", "end_date"} & set(filters)
-            else None,
+            matches=(lambda row: _mismatch(row, filters)) if set(filters) - dated else None,
+            wrong_date=(lambda row: _wrong_date(row, filters)) if dated else None,
             row_limit=row_limit,
             limit=self._executor.concurrency,
             operation=FIND.name,
