@@ -190,11 +190,8 @@ class Pages(Reader[FreshPage[T]]):
             ahead.ask(start, walk.row_limit)
 
     def _check(self, rows: Sequence[T]) -> None:
-        row_id, matches, wrong_date = (
-            self._source.row_id,
-            self._source.matches,
-            self._source.wrong_date,
-        )
+        source = self._source
+        row_id, matches, wrong_date = source.row_id, source.matches, source.wrong_date
         if matches is not None:
             for row in rows:
                 if (wrong := matches(row)) is not None:
