@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
@@ -62,10 +63,19 @@ class Bucket:
 
 @attrs.frozen
 class Arrival:
-    """A request, as the server saw it: when, counted from the beginning, and its answer."""
+    """A request, as the server saw it; times are counted from the beginning.
+
+    Attributes:
+        at: When it arrived.
+        status: Of its answer.
+        sent: When it was sent.
+        number: The row that it asked for, by which tests tell calls apart.
+    """
 
     at: float
     status: int
+    sent: float
+    number: int
 
 
 @attrs.define
@@ -79,6 +89,7 @@ class World:
         retry_after: Whether it says for how long.
         answer: Says something else than yes; is given the time.
         arrivals: The requests, as they arrived.
+        ends: How calls ended, counted by whoever makes them.
         events: What clients told, and when.
         began: When it began, on the clock of the event loop.
     """
@@ -90,6 +101,7 @@ class World:
     answer: Callable[[float], httpx.Response | None] = lambda _: None
     arrivals: list[Arrival] = attrs.Factory(list)
     events: list[tuple[float, Event]] = attrs.Factory(list)
+    ends: Counter[str] = attrs.Factory(Counter)
     _dice: random.Random = attrs.field(init=False)
     began: float = 0.0
 
@@ -124,7 +136,7 @@ class World:
             "transport": httpx.MockTransport(self._answer),
             "retry": RetryPolicy(draw=self._dice.random),
             "throttle": Throttle(),
-            "on_event": self._on_event,
+            "on_event": self.on_event,
         }
         return Client("x.example", "KEY", **(given | settings))  # type: ignore[arg-type] # they are what they are
 
@@ -136,14 +148,16 @@ class World:
         """The requests that arrived between two times."""
         return [arrival for arrival in self.arrivals if start <= arrival.at < end]
 
-    def _on_event(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
+        """Take note of what a client tells."""
         self.events.append((self.now, event))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
+        sent, number = self.now, int(request.url.params.get("start_at_row", 0))
         takes = self.latency * self._dice.uniform(0.7, 1.3)
         await anyio.sleep(takes / 2)
         response = self.answer(self.now) or self._limited() or self._yes(request)
-        self.arrivals.append(Arrival(self.now, response.status_code))
+        self.arrivals.append(Arrival(self.now, response.status_code, sent, number))
         await anyio.sleep(takes / 2)
         return response
 
@@ -162,13 +176,13 @@ class World:
         return httpx.Response(200, json={"request_status": "Success"} | fields)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
     """Makes a world."""
     return World
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bucket() -> Callable[[float, float], Bucket]:
     """Makes a token bucket of a rate and a burst."""
     return Bucket

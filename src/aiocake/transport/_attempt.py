@@ -108,11 +108,16 @@ class Attempts:
             outcome = await self._send(call, signed, slot, use)
         except BaseException:
             self._tell_end(call, _CANCELLED)
+            self._release(call, slot)
             raise
-        finally:
-            if not call.kept:
-                self._gate.release(slot)
-        return self._judged(call, outcome)
+        # Before the slot is given on: who gets it is held back by the pause that this may begin.
+        attempt = self._judged(call, outcome)
+        self._release(call, slot)
+        return attempt
+
+    def _release(self, call: Call, slot: int) -> None:
+        if not call.kept:
+            self._gate.release(slot)
 
     async def _watched(self, call: Call, turn: Awaitable[int | None]) -> int | None:
         """The same turn; a wait for it is told."""

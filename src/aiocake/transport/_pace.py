@@ -21,7 +21,7 @@ what is in flight alone does not find it out: where an answer takes 20 ms, one c
    8 %, 16 %... A refusal before which nothing was let in tells nothing at all: that is an outage.
 
 A limit that is lifted is found in a few minutes, and a rate beyond use is forgotten. Calls that
-come late, by the coarse clock of an event loop, may catch up by 20 ms.
+come late, by the coarse clock of an event loop, may catch up by 10 ms.
 """
 
 import math
@@ -49,13 +49,13 @@ _LONGEST_PAUSE: Final = 10.0
 _FIRST_SHARE: Final = 1 / 9
 _GROWTH: Final = 3
 #: How far the lower bound may be below the upper one, at the longest span.
-_DEPTH: Final = 0.08
+_DEPTH: Final = 0.05
 #: How far it is below at least, and how far after refusals that came early.
 _STEP: Final = 0.02
 _LARGEST_STEP: Final = 0.5
 #: More of them in a row tell that what was known is no longer true: it is searched for anew.
 _EARLY: Final = 2
-_LATENESS: Final = 0.02
+_LATENESS: Final = 0.01
 
 
 class Pace:
