@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Job", "JobCancelled", "clock", "start"]
+__all__ = ["Job", "JobCancelled", "clock", "on_trio", "start"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def clock() -> Callable[[], float]:
 
     It can be read from anywhere, and takes a fifth of the time: anyio looks for the loop first.
     """
-    if _in_trio():
+    if on_trio():
         import trio  # noqa: PLC0415 - only there when it is in use
 
         return trio.lowlevel.current_clock().current_time
@@ -51,7 +51,7 @@ class Job(Generic[T]):
         self._value: list[T] = []
         self._error: BaseException | None = None
         self._cancel: Callable[[], None] = _nothing
-        cancel = self._on_trio(coroutine) if _in_trio() else self._on_asyncio(coroutine)
+        cancel = self._on_trio(coroutine) if on_trio() else self._on_asyncio(coroutine)
         if not self.done:  # an eager task can have ended by now
             self._cancel = cancel
 
@@ -127,7 +127,7 @@ class Job(Generic[T]):
             raise
 
         def cancel() -> None:
-            if _in_trio() and trio.lowlevel.current_trio_token() is token:
+            if on_trio() and trio.lowlevel.current_trio_token() is token:
                 scope.cancel()
             else:
                 with contextlib.suppress(trio.RunFinishedError):
@@ -152,7 +152,7 @@ class Job(Generic[T]):
         self._done.set()
 
 
-def _in_trio() -> bool:
+def on_trio() -> bool:
     """Whether this is a task of trio. In its guest mode a loop of asyncio runs here as well."""
     trio = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_task())

@@ -254,9 +254,16 @@ async def test_a_throttle_over_a_socket(
 @pytest.mark.case("T04")
 @EACH
 @PASSING
-@pytest.mark.parametrize("status", ["500 No", "502 Bad Gateway", "504 Gateway Timeout", "507 X"])
 @pytest.mark.parametrize(
-    "body", [b'{"message":"An error has occurred."}', b"<html>Bad Gateway</html>", b"", b"oops"]
+    ("status", "body"),
+    [
+        ("500 No", b'{"message":"An error has occurred."}'),
+        ("500 No", b"oops"),
+        ("502 Bad Gateway", b"<html>Bad Gateway</html>"),
+        ("504 Gateway Timeout", b""),
+        ("507 X", b'{"success":true}'),
+    ],
+    ids=["500, JSON", "500, text", "502, HTML", "504, nothing", "507, a yes"],
 )
 async def test_a_server_that_fails(
     card: Card,

@@ -7,6 +7,7 @@ each slot of the throttle.
 from __future__ import annotations
 
 import ssl
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -15,7 +16,7 @@ import attrs
 import certifi
 import httpx
 
-from aiocake._tasks import start
+from aiocake._tasks import on_trio, start
 from aiocake.transport._fault import Fault, Kind, why
 from aiocake.transport._surplus import has_surplus
 
@@ -153,7 +154,17 @@ class CakeTransport(httpx.AsyncBaseTransport):
             max_connections=1,
             max_keepalive_connections=1,
             keepalive_expiry=_IDLE,
+            network_backend=_network_backend(),
         )
+
+
+def _network_backend() -> httpcore2.AsyncNetworkBackend | None:
+    """How connections are opened where httpcore2's own way loses answers; None elsewhere."""
+    if on_trio() or sys.platform == "win32":  # whose event loop watches no sockets
+        return None
+    from aiocake.transport._sockets import SocketBackend  # noqa: PLC0415 - imports httpcore2
+
+    return SocketBackend()
 
 
 class Closable(Protocol):

@@ -1,0 +1,130 @@
+"""Connections on asyncio whose answer can be read although the request could not be written.
+
+A server may answer before it has read a request, and close: a 413, most often. What it said then
+lies in the socket. asyncio's transports close the socket when a write fails, and that answer is
+lost, so that a refused write would end as one whose fate is unknown. Here a connection is taken
+over once it is open: its socket is read and written directly, as trio does.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+import httpcore2
+from anyio.abc import ByteStream, SocketAttribute
+from httpcore2._backends.anyio import AnyIOStream
+
+__all__ = ["SocketBackend"]
+
+
+class SocketBackend(httpcore2.AnyIOBackend):
+    """Opens connections on asyncio."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Open a connection."""
+        opened = await super().connect_tcp(host, port, timeout, local_address, socket_options)
+        return _taken_over(opened)
+
+
+def _taken_over(opened: httpcore2.AsyncNetworkStream) -> httpcore2.AsyncNetworkStream:
+    """The same connection, without asyncio's transport; nothing has been read from it yet."""
+    transport = getattr(getattr(opened, "_stream", None), "_transport", None)
+    if not isinstance(transport, asyncio.WriteTransport):
+        return opened  # of another make: then an answer can be lost, and no more
+    own = opened.get_extra_info("socket").dup()
+    own.settimeout(0)
+    transport.abort()  # closes its own descriptor, and not the connection
+    return AnyIOStream(_SocketStream(own))
+
+
+class _SocketStream(ByteStream):
+    """A connected socket, with what httpcore2 and anyio's TLS ask of a stream."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = self.socket.recv(max_bytes)
+            except BlockingIOError:
+                await self._until(loop.add_reader, loop.remove_reader)
+            except OSError as error:
+                raise self._gone() from error
+            else:
+                break
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await anyio.lowlevel.checkpoint()
+        loop = asyncio.get_running_loop()
+        left = memoryview(item)
+        while left:
+            try:
+                left = left[self.socket.send(left) :]
+            except BlockingIOError:
+                await self._until(loop.add_writer, loop.remove_writer)
+            except OSError as error:
+                raise self._gone() from error
+
+    async def send_eof(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        number = self.socket.fileno()
+        if number >= 0:
+            # Before the number is another connection's.
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(number)
+            loop.remove_writer(number)
+            self.socket.close()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        await anyio.lowlevel.checkpoint()
+
+    async def _until(
+        self, add: Callable[[int, Callable[[], None]], object], remove: Callable[[int], object]
+    ) -> None:
+        """Wait until the socket can be read or written, or is closed."""
+        number = self.socket.fileno()
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        self._waiting.add(ready)
+        add(number, wake)
+        try:
+            await ready
+        finally:
+            self._waiting.discard(ready)
+            if self.socket.fileno() == number:
+                remove(number)
+
+    def _gone(self) -> Exception:
+        closed = self.socket.fileno() < 0
+        return anyio.ClosedResourceError() if closed else anyio.BrokenResourceError()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return {
+            SocketAttribute.raw_socket: lambda: self.socket,
+            SocketAttribute.local_address: self.socket.getsockname,
+            SocketAttribute.remote_address: self.socket.getpeername,
+        }
