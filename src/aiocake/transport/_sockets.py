@@ -14,12 +14,12 @@ from typing import Any
 import anyio
 import httpcore2
 from anyio.abc import ByteStream, SocketAttribute
-from httpcore2._backends.anyio import AnyIOStream
+from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream
 
 __all__ = ["SocketBackend"]
 
 
-class SocketBackend(httpcore2.AnyIOBackend):
+class SocketBackend(AnyIOBackend):
     """Opens connections on asyncio."""
 
     async def connect_tcp(
