@@ -11,7 +11,6 @@ import h11
 import httpcore2
 import httpx
 import pytest
-import tenacity
 import trustme
 
 from aiocake._wire import Response
@@ -19,7 +18,6 @@ from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
 from aiocake.transport import stripped
 from aiocake.transport._fault import why
 from aiocake.transport._http import _as_httpx
-from aiocake.transport._retry import _result
 from aiocake.transport._sign import _never
 from aiocake.transport._surplus import has_surplus
 from aiocake.values import Effect
@@ -161,9 +159,6 @@ def test_what_led_to_an_error_keeps_its_frames() -> None:
 async def test_what_nobody_calls() -> None:
     with pytest.raises(NotImplementedError):
         await _never()
-    controller = tenacity.AsyncRetrying()
-    with pytest.raises(RuntimeError, match="after an attempt"):
-        _result(tenacity.RetryCallState(controller, None, (), {}))
 
 
 class Layer:

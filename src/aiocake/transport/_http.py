@@ -18,6 +18,7 @@ import httpx
 
 from aiocake._tasks import on_trio, start
 from aiocake.transport._fault import Fault, Kind, why
+from aiocake.transport._sockets import SocketBackend
 from aiocake.transport._surplus import has_surplus
 
 if TYPE_CHECKING:
@@ -162,9 +163,10 @@ def _network_backend() -> httpcore2.AsyncNetworkBackend | None:
     """How connections are opened where httpcore2's own way loses answers; None elsewhere."""
     if on_trio() or sys.platform == "win32":  # whose event loop watches no sockets
         return None
-    from aiocake.transport._sockets import SocketBackend  # noqa: PLC0415 - imports httpcore2
+    # The module that httpcore2 itself takes it from: its own name is None without anyio.
+    from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream  # noqa: PLC0415 - slow to load
 
-    return SocketBackend()
+    return cast("httpcore2.AsyncNetworkBackend", SocketBackend(AnyIOBackend(), AnyIOStream))
 
 
 class Closable(Protocol):

@@ -8,42 +8,57 @@ over once it is open: its socket is read and written directly, as trio does.
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import anyio
-import httpcore2
 from anyio.abc import ByteStream, SocketAttribute
-from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream
 
 __all__ = ["SocketBackend"]
 
 
-class SocketBackend(AnyIOBackend):
-    """Opens connections on asyncio."""
+class Opened(Protocol):
+    """What is used of a stream of httpcore2."""
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever it is
+        """The socket, among other things."""
+        ...
+
+
+class Opener(Protocol):
+    """What is used of a backend of httpcore2."""
+
+    async def connect_tcp(self, *where: Any, **how: Any) -> Opened:  # noqa: ANN401 - handed on
         """Open a connection."""
-        opened = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return _taken_over(opened)
+        ...
 
 
-def _taken_over(opened: httpcore2.AsyncNetworkStream) -> httpcore2.AsyncNetworkStream:
-    """The same connection, without asyncio's transport; nothing has been read from it yet."""
-    transport = getattr(getattr(opened, "_stream", None), "_transport", None)
-    if not isinstance(transport, asyncio.WriteTransport):
-        return opened  # of another make: then an answer can be lost, and no more
-    own = opened.get_extra_info("socket").dup()
-    own.settimeout(0)
-    transport.abort()  # closes its own descriptor, and not the connection
-    return AnyIOStream(_SocketStream(own))
+class SocketBackend:
+    """Opens connections on asyncio as another backend of httpcore2 does, and takes them over.
+
+    Args:
+        opener: The other backend.
+        stream: Makes httpcore2's stream of one of anyio's.
+    """
+
+    def __init__(self, opener: Opener, stream: Callable[[ByteStream], Opened]) -> None:
+        self._opener = opener
+        self._stream = stream
+
+    async def connect_tcp(self, *where: Any, **how: Any) -> Opened:  # noqa: ANN401 - handed on
+        """Open a connection; nothing has been read from it when it is taken over."""
+        opened = await self._opener.connect_tcp(*where, **how)
+        transport = getattr(getattr(opened, "_stream", None), "_transport", None)
+        if not isinstance(transport, asyncio.WriteTransport):
+            return opened  # of another make: then an answer can be lost, and no more
+        own = opened.get_extra_info("socket").dup()
+        own.settimeout(0)
+        transport.abort()  # closes its own descriptor, and not the connection
+        return self._stream(_SocketStream(own))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, before another try to connect."""
+        await anyio.sleep(seconds)
 
 
 class _SocketStream(ByteStream):
