@@ -4,7 +4,7 @@ An endpoint is one :class:`Operation` and one short method next to each other. T
 everything that codec and transport need to know of a call, so that neither knows any endpoint.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import date
 from enum import Enum
 from types import TracebackType
@@ -206,8 +206,15 @@ class Witness(Protocol[T_contra]):
         """The write is going to be sent. If this raises, nothing is sent."""
         ...
 
-    async def after(self, value: T_contra | None, error: CakeError | None) -> None:
-        """The write has ended. No cancellation of the caller interrupts this."""
+    def after(
+        self, value: T_contra | None, error: CakeError | None
+    ) -> Coroutine[object, None, None] | None:
+        """The write has ended.
+
+        Returns:
+            What is left to be awaited, which no cancellation of the caller interrupts; None where
+            nothing is.
+        """
         ...
 
 

@@ -36,6 +36,13 @@ class Book:
         await self._hear("after", second if isinstance(second, Outcome) else (first, second))
 
 
+class Short(Book):
+    """A witness that has nothing to wait for in the end."""
+
+    def after(self, first: object, second: object) -> None:
+        self.heard.append((first, second))
+
+
 async def update(sandbox: Sandbox, ledger: Book | None, witness: Book | None) -> UpdatedInvoice:
     transport = httpx.ASGITransport(app=sandbox.app)
     async with Client("x.example", "SANDBOX-KEY", transport=transport, ledger=ledger) as cake:
@@ -49,6 +56,13 @@ async def test_both_are_told_of_a_write_that_was_done() -> None:
     ledger, witness = Book(), Book()
     updated = await update(Sandbox(), ledger, witness)
     assert ledger.heard == ["invoices.update", Outcome.DONE]
+    assert witness.heard == ["invoices.update", (updated, None)]
+
+
+@pytest.mark.parametrize("ledger", [None, Book()])
+async def test_a_witness_that_waits_for_nothing_is_told_all_the_same(ledger: Book | None) -> None:
+    witness = Short()
+    updated = await update(Sandbox(), ledger, witness)
     assert witness.heard == ["invoices.update", (updated, None)]
 
 

@@ -1,7 +1,7 @@
 """The Executor that endpoints talk to: one engine for each client, one view for its options."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 from uuid import uuid4
@@ -227,31 +227,41 @@ class Engine:
         if outcome is Outcome.UNKNOWN:
             self._unknowns += 1
         ledger = self.settings.ledger
-        if ledger is None and witness is None:
+
+        def rest() -> Coroutine[object, None, None] | None:
+            return witness.after(value[0] if value else None, failure) if witness else None
+
+        telling = rest() if ledger is None else self._tell(ledger, intent, outcome, rest)
+        if telling is None:
             return
-
-        async def tell() -> None:
-            if ledger is not None:
-                try:
-                    await ledger.after(intent, outcome)
-                # Raised, it would read as if the write were not done.
-                except Exception as error:  # noqa: BLE001 - it is the user's
-                    # Its text may hold what was to be noted: names, notes and amounts.
-                    _log.error(
-                        "the ledger failed to take the outcome of %s %s, which is %s: %s",
-                        intent.operation,
-                        intent.id,
-                        outcome,
-                        type(error).__name__,
-                        exc_info=error if self.settings.payloads else None,
-                    )
-            if witness is not None:
-                await witness.after(value[0] if value else None, failure)
-
         # In a task of its own: asyncio's own cancellation breaks through shields.
-        told = start(tell())
+        told = start(telling)
         with anyio.CancelScope(shield=True):
             await told.result()
+
+    async def _tell(
+        self,
+        ledger: Ledger,
+        intent: Intent,
+        outcome: Outcome,
+        rest: Callable[[], Coroutine[object, None, None] | None],
+    ) -> None:
+        try:
+            await ledger.after(intent, outcome)
+        # Raised, it would read as if the write were not done.
+        except Exception as error:  # noqa: BLE001 - it is the user's
+            # Its text may hold what was to be noted: names, notes and amounts.
+            _log.error(
+                "the ledger failed to take the outcome of %s %s, which is %s: %s",
+                intent.operation,
+                intent.id,
+                outcome,
+                type(error).__name__,
+                exc_info=error if self.settings.payloads else None,
+            )
+        telling = rest()
+        if telling is not None:
+            await telling
 
 
 class View:

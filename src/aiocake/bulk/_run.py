@@ -1,7 +1,7 @@
 """One run over a plan: sends calls side by side, and sees that each one's end is written down."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Final, TypeVar, cast
 
@@ -153,14 +153,22 @@ class Run:
         self.move(item, State.UNKNOWN)
         self._keep(item, Unknown(item.place, item.call, "an earlier run has left it open"))
 
-    async def end(self, item: Item, ended: Ended[Any], intent: str | None = None) -> None:
+    async def end(self, item: Item, ended: Ended[Any]) -> None:
         """A call has ended: write it down, and tell of it."""
+        telling = self.note(item, ended, None)
+        if telling is not None:
+            await telling
+
+    def note(
+        self, item: Item, ended: Ended[Any], intent: str | None
+    ) -> Coroutine[object, None, None] | None:
+        """A call has ended: write it down, and tell of it; what is left of that to be awaited."""
         state = _STATES[type(ended)]
         self.move(item, state)
         if self.journal is not None:
             self.journal.ended(item.place, state, intent, detail(ended))
         self._keep(item, ended)
-        await self._tell(ended)
+        return self._tell(ended)
 
     def _keep(self, item: Item, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
@@ -249,26 +257,42 @@ class Run:
             await item.call.send(witness)
         except CakeError as error:
             if not witness.told:  # refused before it began
-                await witness.after(None, error)
+                telling = witness.after(None, error)
+                if telling is not None:
+                    await telling
 
-    async def _tell(self, ended: Ended[Any]) -> None:
-        rules = self.rules
+    def _tell(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
+        told = None
         try:
-            if rules.on_outcome is not None:
-                told = rules.on_outcome(ended)
-                if isawaitable(told):
-                    await told
-            if rules.on_progress is not None:
-                rules.on_progress(
-                    Progress(
-                        done=self.counts[State.DONE],
-                        failed=self.counts[State.FAILED],
-                        unknown=self.counts[State.UNKNOWN],
-                        skipped=self.counts[State.SKIPPED],
-                        total=self.total,
-                    )
-                )
+            if self.rules.on_outcome is not None:
+                told = self.rules.on_outcome(ended)
         except Exception as error:  # noqa: BLE001 - the user's; it ends the run, not the write
+            self.fail(error)
+        if isawaitable(told):
+            return self._told(told)
+        self._progress()
+        return None
+
+    async def _told(self, telling: Awaitable[None]) -> None:
+        try:
+            await telling
+        except Exception as error:  # noqa: BLE001 - the same
+            self.fail(error)
+        self._progress()
+
+    def _progress(self) -> None:
+        if self.rules.on_progress is None:
+            return
+        progress = Progress(
+            done=self.counts[State.DONE],
+            failed=self.counts[State.FAILED],
+            unknown=self.counts[State.UNKNOWN],
+            skipped=self.counts[State.SKIPPED],
+            total=self.total,
+        )
+        try:
+            self.rules.on_progress(progress)
+        except Exception as error:  # noqa: BLE001 - the same
             self.fail(error)
 
     def count(self, error: CakeError) -> None:
@@ -319,7 +343,7 @@ class _Witness:
             journal.ended(item.place, state, intent.id, None)
             raise
 
-    async def after(self, value: object, error: CakeError | None) -> None:
+    def after(self, value: object, error: CakeError | None) -> Coroutine[object, None, None] | None:
         """It has ended, whatever became of its caller."""
         self.told = True
         run, item, making = self._run, self._item, self._making
@@ -344,7 +368,7 @@ class _Witness:
             ended = Failed(place, call, error)
         if error is not None:
             run.count(error)
-        await run.end(item, ended, self._intent)
+        return run.note(item, ended, self._intent)
 
 
 def detail(ended: Ended[Any]) -> object:
