@@ -193,7 +193,7 @@ async def test_an_answer_in_json_is_read_once_it_is_whole(stream: Stream) -> Non
         ('"affiliate_bills": {}', "affiliate_bills"),
         ('"affiliate_bills": [], "row_count": 1', "affiliate_bills"),
         ('"advertiser_bills": []', "affiliate_bills"),
-        ('"affiliate_bills": [], "row_count": "x"', "row_count"),
+        ('"affiliate_bills": [], "row_count": "x"', "response.row_count"),
     ],
 )
 async def test_json_of_another_kind_is_refused(response: str, path: str, stream: Stream) -> None:

@@ -143,6 +143,10 @@ def test_a_page_in_the_newer_envelope_under_the_newer_names() -> None:
         ('{"request_status":"Success","invoices":[],"total_rows":0}', 0),
         ('{"total_rows":"12","invoices":[],"request_status":"SUCCESS"}', 12),
         ('\ufeff{"success":true,"response":{"invoices":[],"total_rows":3}}', 3),
+        # No page shows on which side of the wrapper it stands.
+        ('{"request_status":"Success","total_rows":4,"response":{"invoices":[]}}', 4),
+        ('{"request_status":"Success","response":{"total_rows":"5"},"invoices":[]}', 5),
+        ('{"success":true,"total_rows":6,"response":{"invoices":[],"total_rows":6}}', 6),
     ],
 )
 def test_an_empty_page(around: str, total: int | None) -> None:
@@ -167,6 +171,21 @@ def test_what_is_around_the_rows_is_checked(field: str, value: str, path: str) -
     other = '"invoices": [], ' if field == "total_rows" else ""
     error = refused(PAGE, f'{{"request_status": "Success", {other}"{field}": {value}}}')
     assert error.path == path
+
+
+def test_two_numbers_of_rows_that_differ_are_refused() -> None:
+    both = '{"request_status":"Success","total_rows":4,"response":{"invoices":[],"total_rows":5}}'
+    assert refused(PAGE, both).path == "total_rows"
+
+
+@pytest.mark.parametrize("name", ["total_rows", "row_count"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_short_list_with_fewer_rows_than_it_says_is_refused(name: str, wrapped: bool) -> None:  # noqa: FBT001 - a parameter
+    rows = '"billing_cycles":[{"billing_cycle_id":1,"billing_cycle_name":"Weekly"}]'
+    rows = f'"response":{{{rows}}}' if wrapped else rows
+    assert len(read(CYCLES, f'{{"request_status":"Success",{rows},"{name}":1}}')) == 1
+    error = refused(CYCLES, f'{{"request_status":"Success",{rows},"{name}":5}}')
+    assert f"1 rows where {name} is 5" in str(error)
 
 
 def test_a_list_that_is_missing_or_there_twice_is_refused() -> None:

@@ -14,7 +14,7 @@ from aiocake.codec._fast import read_invoices
 from aiocake.codec._faults import is_first
 from aiocake.codec._values import written
 from aiocake.codec._xml import Element
-from aiocake.codec.converter import count, structure
+from aiocake.codec.converter import count_of, structure
 from aiocake.errors import ConsistencyError, DecodeError
 from aiocake.models import Invoice, MarkResult, Page
 
@@ -64,18 +64,22 @@ def _page(operation: Operation[object], arguments: Mapping[str, object], body: b
         invoices = read_invoices(body)
         if invoices is not None:
             return Page(items=invoices[0], total_rows=invoices[1], start_at_row=start)
-    around, path = _around(operation, _success(operation, body)[1])
-    total = count(around.get("total_rows"), f"{path}total_rows")
+    fields = _success(operation, body)[1]
+    around, path = _around(operation, fields)
+    total = count_of(fields, "total_rows")
     return Page(items=_items(operation, around, path), total_rows=total, start_at_row=start)
 
 
 def _rows(operation: Operation[object], _: Mapping[str, object], body: bytes) -> object:
-    around, path = _around(operation, _success(operation, body)[1])
+    fields = _success(operation, body)[1]
+    around, path = _around(operation, fields)
     items = _items(operation, around, path)
-    total = count(around.get("row_count"), f"{path}row_count")
-    if total is not None and total > len(items):
-        message = f"{len(items)} rows where row_count is {total}"
-        raise DecodeError(message, path=f"{path}{operation.element}")
+    # v1's lists have the one, v2's the other; no page shows a short list of v2 whole.
+    for name in ("row_count", "total_rows"):
+        total = count_of(fields, name)
+        if total is not None and total > len(items):
+            message = f"{len(items)} rows where {name} is {total}"
+            raise DecodeError(message, path=f"{path}{operation.element}")
     return items
 
 

@@ -6,7 +6,7 @@ from aiocake._wire import Response
 from aiocake.codec._body import is_object, read
 from aiocake.codec._check import about
 from aiocake.codec._export import Context, Export
-from aiocake.codec.converter import count
+from aiocake.codec.converter import count_of
 from aiocake.errors import DecodeError
 
 __all__ = ["JsonExport"]
@@ -42,13 +42,14 @@ class JsonExport(Export[T]):
         operation = self._context.operation
         record = read(body, payloads=self._context.payloads)
         self._refuse_no(record)
-        inner = record.get("response") if is_object(record) else None
-        layers = [each for each in (record, inner) if is_object(each)]
+        fields = dict(record) if is_object(record) else {}
+        inner = fields.get("response")
+        layers = [each for each in (fields, inner) if is_object(each)]
         found = [each for each in layers if operation.element in each]
         if len(found) != 1:
             raise self._context.error_of(body)
         around = found[0]
-        self.row_count = count(around.get("row_count"), "row_count")
+        self.row_count = count_of(fields, "row_count")
         rows = around[operation.element]
         if not isinstance(rows, list):
             message = "it is no list"

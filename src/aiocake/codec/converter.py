@@ -26,7 +26,7 @@ from aiocake.codec._number import exact, integer
 from aiocake.codec._values import MAX_INT
 from aiocake.errors import DecodeError
 
-__all__ = ["ALIASES", "converter", "count", "is_optional", "structure"]
+__all__ = ["ALIASES", "converter", "count", "count_of", "is_optional", "structure"]
 
 T = TypeVar("T")
 
@@ -78,6 +78,30 @@ def count(value: object, path: str) -> int | None:
         message = "a number of rows below 0"
         raise DecodeError(message, path=path)
     return number
+
+
+def count_of(fields: Mapping[str, object], name: str) -> int | None:
+    """How many rows an answer says that there are, inside of ``response`` or beside it.
+
+    No page shows on which side of the wrapper the number stands.
+
+    Args:
+        fields: Of the answer.
+        name: What the number is called.
+
+    Raises:
+        DecodeError: It is no integer of at least 0, or another one on each side.
+    """
+    inner = fields.get("response")
+    layers = {"": fields, "response.": inner if isinstance(inner, Mapping) else {}}
+    numbers = {
+        count(cast("Mapping[str, object]", layer).get(name), f"{path}{name}")
+        for path, layer in layers.items()
+    } - {None}
+    if len(numbers) > 1:
+        message = "it is there twice, and not the same"
+        raise DecodeError(message, path=name)
+    return next(iter(numbers), None)
 
 
 def is_optional(kind: object) -> bool:
