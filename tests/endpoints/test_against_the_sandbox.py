@@ -46,6 +46,19 @@ async def test_find_gives_every_invoice_once(connect: Connect, sandbox: Sandbox)
         assert row.kind is (InvoiceKind.PAYOUT if payout else InvoiceKind.REVENUE)
 
 
+async def test_each_invoice_is_found_by_its_number(connect: Connect, sandbox: Sandbox) -> None:
+    async with connect(sandbox) as cake:
+        for number in list(sandbox.state.invoices)[:3]:
+            assert (await cake.invoices.get(number)).invoice_id == number
+
+
+async def test_a_page_says_how_many_rows_there_are(connect: Connect, sandbox: Sandbox) -> None:
+    async with connect(sandbox) as cake:
+        page = await cake.invoices.page(row_limit=2)
+    assert page.total_rows == (60 if sandbox.dialect.total_rows else None)
+    assert [row.invoice_id for row in page.items] == list(sandbox.state.invoices)[:2]
+
+
 async def test_find_by_status_gives_all_of_it_or_raises(connect: Connect, sandbox: Sandbox) -> None:
     stored = sandbox.state.invoices.values()
     expected = [each.invoice_id for each in stored if each.invoice_status == "pending"]

@@ -16,6 +16,7 @@ from aiocake import (
     BillAmount,
     Binding,
     Client,
+    ConsistencyError,
     CreatedInvoice,
     Invoice,
     InvoiceStatus,
@@ -64,6 +65,29 @@ def mark(message: str) -> httpx.Response:
         f"<message>{message}</message></r>",
         headers={"Content-Type": "text/xml"},
     )
+
+
+async def test_the_first_rows_are_asked_for_without_a_number(
+    routed: Connect, router: respx.Router
+) -> None:
+    """Instances that count from 1 may refuse row 0, or take it for one that nothing is in."""
+    route = router.get("https://x.example/api/2/invoices.json").respond(json=PAGE)
+    async with routed() as cake:
+        await cake.invoices.get(4821)
+        await cake.invoices.page()
+        await cake.invoices.find().collect()
+    sent = [{name for name, _ in query(call.request)} for call in route.calls]
+    assert [names & {"start_at_row", "row_limit"} for names in sent] == [{"row_limit"}] * 3
+
+
+async def test_an_instance_that_gives_none_of_the_rows_it_counts(
+    routed: Connect, router: respx.Router
+) -> None:
+    page = {"request_status": "Success", "total_rows": 1, "invoices": []}
+    router.get("https://x.example/api/2/invoices.json").respond(json=page)
+    async with routed() as cake:
+        with pytest.raises(ConsistencyError, match="1 rows match invoice 4821, and none came"):
+            await cake.invoices.get(4821)
 
 
 async def test_page(routed: Connect, router: respx.Router) -> None:

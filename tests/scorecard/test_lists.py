@@ -89,7 +89,7 @@ def serving(rows_of: List) -> Script:
                 connection.send(_whole())
                 continue
             asked = parse_qs(urlsplit(request.split(b" ")[1].decode()).query)
-            start, limit = int(asked["start_at_row"][0]), int(asked["row_limit"][0])
+            start, limit = int(asked.get("start_at_row", "0")[0]), int(asked["row_limit"][0])
             ids, total = rows_of(start, limit, calls[0])
             calls[0] += 1
             answer: dict[str, object] = {

@@ -55,7 +55,7 @@ class JsonExport(Export[T]):
             message = "it is no list"
             raise DecodeError(message, path=operation.element)
         read_bill = self._context.bill_reader()
-        for number, fields in enumerate(cast("list[object]", rows)):
-            self.ready.append(read_bill(fields, number))
+        for number, row in enumerate(cast("list[object]", rows)):
+            self.ready.append(read_bill(row, number))
             self.count += 1
         self._refuse_other_count()

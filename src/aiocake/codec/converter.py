@@ -93,11 +93,11 @@ def count_of(fields: Mapping[str, object], name: str) -> int | None:
         DecodeError: It is no integer of at least 0, or another one on each side.
     """
     inner = fields.get("response")
-    layers = {"": fields, "response.": inner if isinstance(inner, Mapping) else {}}
-    numbers = {
-        count(cast("Mapping[str, object]", layer).get(name), f"{path}{name}")
-        for path, layer in layers.items()
-    } - {None}
+    numbers = {count(fields.get(name), name)}
+    if isinstance(inner, Mapping):
+        within = cast("Mapping[str, object]", inner)
+        numbers.add(count(within.get(name), f"response.{name}"))
+    numbers.discard(None)
     if len(numbers) > 1:
         message = "it is there twice, and not the same"
         raise DecodeError(message, path=name)

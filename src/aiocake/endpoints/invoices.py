@@ -221,7 +221,9 @@ class Invoices(Endpoints):
         dated = filters.keys() & {"start_date", "end_date"}
 
         async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
-            return await self._call(FIND, **filters, start_at_row=start_at_row, row_limit=rows)
+            # By default an instance begins at its first row, whatever number that has.
+            start = start_at_row or SKIP
+            return await self._call(FIND, **filters, start_at_row=start, row_limit=rows)
 
         return Pager(
             fetch,
@@ -243,7 +245,7 @@ class Invoices(Endpoints):
         period: Period | Skip = SKIP,
         start_date: date | Skip = SKIP,
         end_date: date | Skip = SKIP,
-        start_at_row: int = 0,
+        start_at_row: int | Skip = SKIP,
         row_limit: int = 100,
     ) -> Page[Invoice]:
         """One page, in exactly one request, as the server gives it: nothing guards it.
@@ -255,7 +257,8 @@ class Invoices(Endpoints):
             period: As in :meth:`find`.
             start_date: As in :meth:`find`.
             end_date: As in :meth:`find`.
-            start_at_row: The first row's offset. Some instances count from 1.
+            start_at_row: The first row's offset; by default the first there is. Some instances
+                count from 1.
             row_limit: Rows at most, 1 to 10,000; an instance may give fewer.
 
         Returns:
@@ -288,11 +291,16 @@ class Invoices(Endpoints):
 
         Raises:
             NotFound: There is none.
-            ConsistencyError: The instance gave another one.
+            ConsistencyError: The instance gave another one, or none and says that there is one.
             CakeError: It was refused, or no answer that can be read came.
         """
-        page = await self._call(FIND, invoice_id=invoice_id, start_at_row=0, row_limit=1)
+        # One more than there can be: an instance that takes its first row for the one after row 0
+        # would have no room for it. Where its rows begin it knows by itself.
+        page = await self._call(FIND, invoice_id=invoice_id, row_limit=2)
         if not page.items:
+            if page.total_rows:
+                message = f"{page.total_rows} rows match invoice {invoice_id}, and none came"
+                raise _of_get(ConsistencyError(message))
             message = f"there is no invoice {invoice_id}"
             raise _of_get(NotFound(message, status=HTTPStatus.OK))
         invoice = page.items[0]

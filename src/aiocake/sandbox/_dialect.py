@@ -13,7 +13,7 @@ class Dialect:
 
     Attributes:
         envelope: ``flat`` puts the data beside ``request_status``, ``wrapped`` puts it into
-            ``response``.
+            ``response``, ``beside`` does that with all but a list's ``total_rows``.
         invoice_fields: ``amount`` has ``total_amount``, ``currency``, ``start_date`` and
             ``end_date`` in a row; ``payout`` has ``total_payout``, ``currency_symbol``,
             ``invoice_date`` and ``billing_cycle_name`` instead.
@@ -21,7 +21,10 @@ class Dialect:
             ``method`` has ``payment_method_id``, ``payment_method_name``, ``payment_type_id``.
         status_case: ``pending`` or ``Pending``.
         money: a text with two places, or a JSON number.
-        first_row: the number of the first row. A server that counts from 1 reads 0 as 1.
+        first_row: the number of the first row, and where a list begins by default.
+        row_zero: what a server that counts from 1 makes of row 0: it is ``first``, as in v1; it
+            ``counts`` as a row that nothing is in, so that a page from there is one row short;
+            or it is ``refused``.
         row_cap: the most rows that one page has, whatever is asked for.
         end_date: whether the last day of a period belongs to it.
         ignored_filters: names of parameters of the list that this server does not know.
@@ -35,12 +38,13 @@ class Dialect:
         lookup_success: whether the answers of ``get.asmx`` have a ``success`` element.
     """
 
-    envelope: Literal["flat", "wrapped"] = "flat"
+    envelope: Literal["flat", "wrapped", "beside"] = "flat"
     invoice_fields: Literal["amount", "payout"] = "amount"
     payment_method_fields: Literal["type", "method"] = "type"
     status_case: Literal["lower", "title"] = "lower"
     money: Literal["text", "number"] = "text"
     first_row: Literal[0, 1] = 0
+    row_zero: Literal["first", "counts", "refused"] = "first"
     row_cap: int | None = None
     end_date: Literal["inclusive", "exclusive"] = "inclusive"
     ignored_filters: frozenset[str] = frozenset()
@@ -64,11 +68,14 @@ class Dialect:
         return {
             "default": Dialect(),
             "wrapped": Dialect(envelope="wrapped"),
+            "total-beside": Dialect(envelope="beside"),
             "payout-fields": Dialect(invoice_fields="payout"),
             "method-fields": Dialect(payment_method_fields="method"),
             "title-status": Dialect(status_case="title"),
             "money-number": Dialect(money="number"),
             "first-row-1": Dialect(first_row=1),
+            "first-row-1-zero-counts": Dialect(first_row=1, row_zero="counts"),
+            "first-row-1-zero-refused": Dialect(first_row=1, row_zero="refused"),
             "cap-7": Dialect(row_cap=7),
             "cap-500": Dialect(row_cap=500),
             "end-exclusive": Dialect(end_date="exclusive"),

@@ -98,7 +98,10 @@ class V2:
         return Call(operation=None, arguments={}, run=run, restricted=run)
 
     def _success(self, content: dict[str, Json]) -> Response:
-        if self.dialect.envelope == "wrapped":
+        if self.dialect.envelope == "beside":
+            beside = {name: content.pop(name) for name in ("total_rows",) if name in content}
+            content = {"response": content, **beside}
+        elif self.dialect.envelope == "wrapped":
             content = {"response": content}
         return json_response({"request_status": "Success", **content})
 
@@ -117,7 +120,9 @@ class V2:
             for name, value in sent.items()
             if name not in self.dialect.ignored_filters and value != ""
         }
-        start_at_row = integer(sent, "start_at_row", 0, least=0) or 0
+        dialect = self.dialect
+        least = dialect.first_row if dialect.row_zero == "refused" else 0
+        start_at_row = integer(sent, "start_at_row", dialect.first_row, least=least) or 0
         row_limit = integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
         filters = (
             integer(sent, "invoice_id"),
@@ -128,13 +133,15 @@ class V2:
             self._last_day(sent),
         )
         found = self.state.invoices.select(filters, _matching(*filters))
-        first = max(start_at_row, self.dialect.first_row) - self.dialect.first_row
+        if dialect.row_zero != "counts":
+            start_at_row = max(start_at_row, dialect.first_row)
+        first = start_at_row - dialect.first_row
         count = row_limit or len(found)
-        if self.dialect.row_cap is not None:
-            count = min(count, self.dialect.row_cap)
-        rows = found[first : first + count]
+        if dialect.row_cap is not None:
+            count = min(count, dialect.row_cap)
+        rows = found[max(first, 0) : first + count]
         content: dict[str, Json] = {"invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")}
-        if self.dialect.total_rows:
+        if dialect.total_rows:
             content["total_rows"] = len(found)
         return content
 
