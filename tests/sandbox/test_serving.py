@@ -98,6 +98,18 @@ def test_the_command_prints_its_url_first_and_ends_when_told(end: signal.Signals
     assert process.returncode in {0, -end}
 
 
+def test_the_command_refuses_more_than_its_limit() -> None:
+    command = [sys.executable, "-m", "aiocake.sandbox", "--rate-limit", "2", "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            answers = [httpx.get(f"{url}/api/2/invoices.json", params=KEY) for _ in range(3)]
+        finally:
+            process.kill()
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+
 def test_the_command_names_its_dialects(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--dialect", "klingon"])

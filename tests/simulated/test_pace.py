@@ -4,16 +4,20 @@
 from contextlib import suppress
 
 import anyio
+import httpx
 import pytest
 
 from aiocake import Throttle
 from aiocake.errors import RateLimited
+from aiocake.events import AttemptEnded
+from aiocake.sandbox import Sandbox
 
 SECONDS = 70
 
 
-def saturate(world, *, concurrency: int, seconds: float = SECONDS) -> None:
+def saturate(world, *, concurrency: int, seconds: float = SECONDS, **settings: object) -> None:
     """Call as often as the throttle lets, from more tasks than it has slots."""
+    throttle = Throttle(concurrency=concurrency)
 
     async def calls(cake) -> None:
         while True:
@@ -21,7 +25,7 @@ def saturate(world, *, concurrency: int, seconds: float = SECONDS) -> None:
                 await cake.invoices.page()
 
     async def main() -> None:
-        async with world.client(throttle=Throttle(concurrency=concurrency)) as cake:
+        async with world.client(throttle=throttle, **settings) as cake:
             with anyio.move_on_after(seconds):
                 async with anyio.create_task_group() as group:
                     for _ in range(2 * concurrency):
@@ -45,6 +49,22 @@ def test_the_allowed_rate_is_used_and_hardly_exceeded(world, bucket, say, retry_
     used, refused = shares(there, 10, SECONDS, rate)
     said = "with Retry-After" if retry_after else "silent"
     say(f"pace: {rate}/s, burst {burst}, {said}: used {used:.3f}, refused {refused:.4f}")
+    assert used >= 0.9
+    assert refused < 0.02
+
+
+@pytest.mark.parametrize("rate", [10, 30])
+def test_the_sandboxs_rate_limit_is_used_and_hardly_exceeded(world, say, rate) -> None:
+    sandbox = Sandbox(invoices=1, api_key="KEY", latency=0.02, jitter=0.3, rate_limit=(rate, 1.0))
+    there = world()
+    saturate(there, concurrency=8, transport=httpx.ASGITransport(sandbox.app))
+    late = [
+        event.status
+        for at, event in there.events
+        if isinstance(event, AttemptEnded) and at >= 10 and event.status is not None
+    ]
+    used, refused = late.count(200) / (SECONDS - 10) / rate, late.count(429) / len(late)
+    say(f"pace: {rate}/s by the sandbox: used {used:.3f}, refused {refused:.4f}")
     assert used >= 0.9
     assert refused < 0.02
 

@@ -20,6 +20,7 @@ OTHERS = 50
 #: What is honoured, and for how many seconds.
 HONOURED = {
     "seconds": ({"Retry-After": "7"}, 7.0),
+    "longest": ({"Retry-After": "60"}, 60.0),
     "spaces": ({"Retry-After": " 7 "}, 7.0),
     "zeros": ({"Retry-After": "0007"}, 7.0),
     "date": ({"Retry-After": "Mon, 02 Mar 2026 12:00:07 GMT", "Date": NOW}, 7.0),
@@ -77,7 +78,7 @@ def live(world, headers: Mapping[str, str], seed: int = 1) -> Lived:
 
     async def call(cake) -> None:
         try:
-            await cake.invoices.page()
+            await cake.with_options(total=600).invoices.page()
         except RateLimited as error:
             errors.append(error)
         ends.append(there.now)

@@ -27,8 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--key", default="SANDBOX-KEY")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds")
     parser.add_argument("--jitter", type=float, default=0.0, help="share of the latency, 0 to 1")
+    parser.add_argument(
+        "--rate-limit",
+        nargs=2,
+        type=float,
+        metavar=("CALLS", "SECONDS"),
+        help="refuse more than so many calls in any such window",
+    )
     parser.add_argument("--dialect", choices=sorted(dialects), default="default")
     chosen = parser.parse_args(arguments)
+    limit: list[float] | None = chosen.rate_limit
     sandbox = Sandbox(
         invoices=chosen.invoices,
         bills=chosen.bills,
@@ -37,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         dialect=dialects[chosen.dialect],
         latency=chosen.latency,
         jitter=chosen.jitter,
+        rate_limit=None if limit is None else (int(limit[0]), limit[1]),
     )
     with listen(chosen.host, chosen.port) as listener:
         print(url_of(listener), flush=True)  # noqa: T201 - this line is what the command is for

@@ -21,7 +21,7 @@ what is in flight alone does not find it out: where an answer takes 20 ms, one c
    8 %, 16 %... A refusal before which nothing was let in tells nothing at all: that is an outage.
 
 A limit that is lifted is found in a few minutes, and a rate beyond use is forgotten. Calls that
-come late, by the coarse clock of an event loop, may catch up by 10 ms.
+come late, on a busy event loop, may catch up, by 10 to 30 ms.
 """
 
 import math
@@ -49,13 +49,15 @@ _LONGEST_PAUSE: Final = 10.0
 _FIRST_SHARE: Final = 1 / 9
 _GROWTH: Final = 3
 #: How far the lower bound may be below the upper one, at the longest span.
-_DEPTH: Final = 0.05
+_DEPTH: Final = 0.06
 #: How far it is below at least, and how far after refusals that came early.
 _STEP: Final = 0.02
 _LARGEST_STEP: Final = 0.5
 #: More of them in a row tell that what was known is no longer true: it is searched for anew.
 _EARLY: Final = 2
-_LATENESS: Final = 0.01
+#: A call may be late by half of an interval, between these, and the next ones catch up.
+_LEAST_LATE: Final = 0.01
+_MOST_LATE: Final = 0.03
 
 
 class Pace:
@@ -74,6 +76,7 @@ class Pace:
         "_refused_at",
         "_share",
         "_since",
+        "_slack",
         "_span",
     )
 
@@ -95,6 +98,8 @@ class Pace:
         self._early = 0
         #: When the next call would begin if all had come at an even pace.
         self._due = _NEVER
+        #: How late a call may be and still be counted as in time.
+        self._slack = _LEAST_LATE
 
     @property
     def known(self) -> bool:
@@ -113,7 +118,7 @@ class Pace:
 
     def earliest(self) -> float:
         """When the next call may begin."""
-        return self._due - _LATENESS
+        return self._due - self._slack
 
     def begins(self, now: float) -> None:
         """A call begins."""
@@ -123,7 +128,9 @@ class Pace:
         if rate > _MOST:
             self.__init__()  # type: ignore[misc] # forgotten, as if nothing had been
         else:
-            self._due = max(self._due, now - _LATENESS) + 1 / rate
+            interval = 1 / rate
+            self._slack = min(max(interval / 2, _LEAST_LATE), _MOST_LATE)
+            self._due = max(self._due, now - self._slack) + interval
 
     def passed(self, since: float) -> None:
         """A call that began at a time was let in."""
