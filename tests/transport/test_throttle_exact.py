@@ -1,4 +1,4 @@
-"""When each call begins, to the moment; how many at once, after each answer."""
+"""When each call begins, to the moment: after a pause, late for the clock, at a pace learnt."""
 
 import anyio
 import pytest
@@ -33,12 +33,6 @@ async def turns_of(turns: Gate, number: int) -> list[float]:
     return times
 
 
-def passed(turns: Gate, number: int) -> int:
-    for _ in range(number):
-        turns.passed(anyio.current_time())
-    return turns.limit
-
-
 @SIMULATED
 @pytest.mark.parametrize(
     ("concurrency", "seconds", "times"),
@@ -71,91 +65,6 @@ async def test_when_a_pause_is_over() -> None:
     assert turns.paused_for() == 0.5
     await anyio.sleep_until(start + 0.5)
     assert turns.paused_for() is None
-
-
-@SIMULATED
-async def test_half_as_many_at_once_for_each_round_trip_that_was_refused() -> None:
-    turns = gate()
-    sent = anyio.current_time()
-    await anyio.sleep(1)
-    assert turns.limit == 8
-    turns.pause(1.0, since=sent, asked=False)
-    assert turns.limit == 4
-    turns.pause(1.0, since=sent, asked=True)
-    turns.slow(sent)
-    assert turns.limit == 4
-    limits: list[int] = []
-    for _ in range(3):
-        turns.slow(anyio.current_time())
-        limits.append(turns.limit)
-    assert limits == [2, 1, 1]
-    odd = gate(concurrency=7)
-    odd.slow(anyio.current_time())
-    assert odd.limit == 3
-
-
-@SIMULATED
-async def test_one_more_at_once_for_as_many_in_a_row_as_there_are() -> None:
-    turns = gate(concurrency=4)
-    sent = anyio.current_time()
-    await anyio.sleep(1)
-    assert passed(turns, 9) == 4
-    turns.slow(sent)
-    turns.slow(anyio.current_time())
-    assert turns.limit == 1
-    # What was sent before tells nothing of it.
-    turns.passed(sent)
-    assert turns.limit == 1
-    assert passed(turns, 1) == 2
-    assert [passed(turns, 1) for _ in range(2)] == [2, 3]
-    assert [passed(turns, 1) for _ in range(3)] == [3, 3, 4]
-    assert passed(turns, 9) == 4
-    turns.slow(anyio.current_time())
-    assert passed(turns, 1) == 2
-    # One that was too much ends the row.
-    turns.slow(anyio.current_time())
-    assert passed(turns, 1) == 2
-    assert [passed(turns, 1) for _ in range(2)] == [2, 3]
-
-
-@SIMULATED
-async def test_a_row_that_was_broken_begins_anew() -> None:
-    turns = gate(concurrency=8)
-    turns.slow(anyio.current_time())
-    assert passed(turns, 3) == 4
-    turns.slow(anyio.current_time())
-    assert [passed(turns, 1) for _ in range(2)] == [2, 3]
-
-
-@SIMULATED
-async def test_without_adapting_answers_change_nothing() -> None:
-    turns = gate(adaptive=False)
-    turns.slow(anyio.current_time())
-    turns.pause(1.0, since=anyio.current_time(), asked=False)
-    turns.passed(anyio.current_time())
-    assert (turns.limit, turns.pace()) == (8, None)
-
-
-async def test_whoever_waits_gets_the_room_that_is_made() -> None:
-    turns = gate(concurrency=2)
-    turns.slow(anyio.current_time())
-    first = await turns.turn()
-    assert first is not None
-    got: list[int | None] = []
-
-    async def second() -> None:
-        got.append(await turns.turn())
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(second)
-        await anyio.wait_all_tasks_blocked()
-        assert (got, turns.waiting) == ([], 1)
-        turns.passed(anyio.current_time())
-        await anyio.wait_all_tasks_blocked()
-        # Room or none, nobody waits in vain: a mistake ends here, not never.
-        group.cancel_scope.cancel()
-    assert got == [1 - first]
-    assert (turns.in_flight, turns.limit) == (2, 2)
 
 
 @SIMULATED
