@@ -134,3 +134,11 @@ def fuzz(session: nox.Session) -> None:
     session.install("-e", PACKAGE, *group("tests"), *group("fuzz"))
     session.run("python", "fuzz/attacks.py")
     session.run("python", "fuzz/run.py", *(session.posargs or ["60"]))
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change what decides about money a little, and see that the tests notice each change."""
+    session.install("-e", PACKAGE, *group("tests"), *group("mutation"))
+    shutil.rmtree(ROOT / "mutants", ignore_errors=True)
+    session.run("python", "tests/mutants/run.py")
