@@ -57,7 +57,11 @@ def pytest_terminal_summary(
     ]
     if not noted:
         return
-    terminalreporter.section(f"crashes, --crash-seed {config.getoption('--crash-seed', 1)}")
+    kills = sum(seen["kills"] for _, seen in noted)
+    drawn = f"--crash-seed {config.getoption('--crash-seed', 1)}"
+    terminalreporter.line(f"runs of creates were killed {kills} times ({drawn})")
+    if config.getoption("--kills", KILLS) == KILLS:
+        return
     for name, seen in sorted(noted):
         terminalreporter.line(name)
         for what, count in sorted(seen.items()):
