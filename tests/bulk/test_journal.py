@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -369,8 +370,17 @@ async def test_a_journal_of_another_instance_is_refused(ledgers, tmp_path: Path)
 
 async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "none" / "run.db", tmp_path):
-        with pytest.raises(JournalError, match=r"cannot be made|is there already"):
+        with pytest.raises(JournalError, match=r"cannot be made|is no file"):
             await bulk.each([], journal=path)
+
+
+async def test_what_is_no_file_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    path.chmod(0o644)
+    with pytest.raises(JournalError, match="is no file"):
+        await bulk.each([], journal=path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_a_network_drive_is_known_by_its_mount(tmp_path: Path) -> None:

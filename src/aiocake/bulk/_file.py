@@ -92,6 +92,10 @@ def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
+        # A device or a pipe has no bytes either, and its mode is no business of ours.
+        if not path.is_file():
+            message = f"{path} is no file"
+            raise JournalError(message) from None
         # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
         if path.stat().st_size and not _rollback(path).exists():
             raise _taken(path) from None
