@@ -1,0 +1,88 @@
+"""The examples of README.md and docs/ run as they stand, against a sandbox.
+
+Those that are parts of a program are put where they would stand in one. The pages with tests of
+their own are left to these: docs/testing.md, docs/observability.md and docs/cli.md.
+"""
+
+import ast
+import inspect
+import os
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import aiocake
+from aiocake import Client, bulk
+from aiocake.sandbox import Sandbox, serve
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/api.md", "docs/bulk.md")
+KEY = "SANDBOX-KEY"
+
+
+def examples(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found: list[str] = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - a generator
+    """One that ``Client.from_env()`` finds, in a folder that holds nothing."""
+    made = Sandbox(invoices=30)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAKE_API_KEY", KEY)
+    for name in ("CAKE_API_KEY_FILE", "CAKE_READ_ONLY"):
+        monkeypatch.delenv(name, raising=False)
+    with serve(made) as url:
+        monkeypatch.setenv("CAKE_DOMAIN", url)
+        yield made
+
+
+async def run(code: str, names: dict[str, Any]) -> None:
+    """Run an example; what it assigns is there for the one after it."""
+    compiled = compile(code, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    made = eval(compiled, names)  # noqa: S307 - our own pages
+    if inspect.iscoroutine(made):
+        await made
+
+
+async def run_all(codes: list[str], url: str, numbers: list[int]) -> None:
+    async with Client(url, KEY) as cake:
+        names: dict[str, Any] = {
+            "aiocake": aiocake,
+            "bulk": bulk,
+            "Client": Client,
+            "cake": cake,
+            "numbers": numbers,
+            "start": date(2031, 1, 1),
+            "end": date(2031, 1, 31),
+            "now": datetime(2031, 2, 1, tzinfo=UTC),
+        }
+        for code in codes:
+            await run(code, names)
+
+
+def test_the_first_example_is_a_program(sandbox: Sandbox) -> None:
+    assert sandbox.state.invoices[4821].invoice_status == "pending"
+    exec(examples("README.md")[0], {"__name__": "__main__"})  # noqa: S102 - our own page
+    assert sandbox.state.invoices[4821].invoice_status == "approved"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_examples_run(page: str, sandbox: Sandbox) -> None:
+    codes = examples(page)[1:] if page == "README.md" else examples(page)
+    assert codes
+    numbers = list(sandbox.state.invoices)[:3]
+    anyio.run(run_all, codes, os.environ["CAKE_DOMAIN"], numbers)
+    assert sandbox.state.requests
+
+
+def test_the_readme_leads_to_each_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in readme, page.name
