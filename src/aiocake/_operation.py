@@ -39,7 +39,10 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 Rule = Callable[[Mapping[str, object]], Problem | None]
-"""A check over several arguments: the problem it finds, or None."""
+"""A check over several arguments: the problem it finds, or None.
+
+It is given arguments that are wrong by themselves, too.
+"""
 
 
 class Api(Enum):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocake._given import in_order
 from aiocake._operation import Api, Kind, Operation, Parameter, Shape
 from aiocake.codec import encode
 from aiocake.errors import ArgumentError, Problem
@@ -220,16 +221,10 @@ def test_what_v1_cannot_leave_alone_has_to_be_given() -> None:
 
 
 def test_rules_over_several_arguments_come_last() -> None:
-    def in_order(arguments: Mapping[str, object]) -> Problem | None:
-        start, end = arguments["start"], arguments["end"]
-        assert isinstance(start, date)
-        assert isinstance(end, date)
-        return Problem("start", "must not be after end") if start > end else None
-
     call = operation(
         Parameter(name="start", kind=Kind.DATE),
         Parameter(name="end", kind=Kind.DATE),
-        rules=(in_order, lambda _: Problem("end", "no")),
+        rules=(in_order("start", "end"), lambda _: Problem("end", "no")),
     )
     late, early = date(2024, 2, 1), date(2024, 1, 1)
     assert reasons(call, {"start": late, "end": early}) == {
@@ -237,7 +232,12 @@ def test_rules_over_several_arguments_come_last() -> None:
         "end": "no",
     }
     assert reasons(call, {"start": early, "end": late}) == {"end": "no"}
-    assert reasons(call, {"start": late, "end": "x"}) == {"end": "must be a date without a time"}
+    # Of what is wrong by itself nothing more is said.
+    no_date = "must be a date without a time"
+    assert reasons(call, {"start": late, "end": "x"}) == {"end": no_date}
+    noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    assert reasons(call, {"start": late, "end": noon}) == {"end": no_date}
+    assert reasons(call, {"start": noon, "end": early}) == {"start": no_date, "end": "no"}
 
 
 @given(st.text(min_size=4), st.decimals(allow_nan=True))

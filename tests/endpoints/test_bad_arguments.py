@@ -113,6 +113,23 @@ BAD: list[Case] = [
         {"invoiced_amount": 1.5, "date_invoice_received": NOON, "notes": "x" * 251},
         {"bill_id", "invoiced_amount", "date_invoice_received", "notes"},
     ),
+    # What does not fit together is named beside what is wrong by itself.
+    *(
+        (
+            name,
+            (),
+            {
+                "invoice_status": "payd",
+                "start_date": date(2024, 2, 1),
+                "end_date": date(2024, 1, 1),
+            },
+            {"invoice_status", "start_date"},
+        )
+        for name in ("invoices.find", PAGE)
+    ),
+    (PAGE, (), {"start_date": NOON, "end_date": date(2024, 1, 1)}, {"start_date"}),
+    (UPDATE, (0,), {}, {"invoice_id", "invoice_status, memo, paid_at"}),
+    (UPDATE, (0,), {"paid_at": NOON}, {"invoice_id", "paid_at"}),
     *(
         (
             name,

@@ -34,8 +34,8 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
         The arguments without those that are SKIP.
 
     Raises:
-        ArgumentError: Names every argument that is missing, unknown or cannot be sent, or, when
-            there is none, whatever does not fit together.
+        ArgumentError: Names every argument that is missing, unknown or cannot be sent, and whatever
+            does not fit together.
     """
     given = {name: value for name, value in arguments.items() if value is not SKIP}
     table = {parameter.name: parameter for parameter in operation.parameters}
@@ -48,9 +48,10 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
         reason = _reason(operation.api, parameter, given)
         if reason is not None:
             problems.append(Problem(parameter.name, reason))
-    if not problems:
-        found = (rule(given) for rule in operation.rules)
-        problems = [problem for problem in found if problem is not None]
+    # Of what is wrong by itself nothing more is said.
+    named = {problem.name for problem in problems}
+    found = (rule(given) for rule in operation.rules)
+    problems += [each for each in found if each is not None and each.name not in named]
     if problems:
         raise ArgumentError(*problems)
     return given
