@@ -91,7 +91,7 @@ ESCAPES = [
     "&amp;/" * 6,
     '\\x5c"' * 8,
     "\\u005c<" * 6,
-    "&#38;' " * 7,
+    "&#38;/' " * 7,
     # How it is written in one way begins with how it is written in another.
     "%25" * 8 + "&",
     "%25" * 8 + "\\",
