@@ -238,3 +238,27 @@ def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
         aiocake.cli.main(["--version"])
     assert ended.value.code == "aiocake: no_such_module missing: pip install 'aiocake[cli]'"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--notes", ""), "--erase-notes erases what is stored"),
+        (("--notes", "NULL"), "give --erase-notes for that"),
+        (("--invoice-number", ""), "--erase-invoice-number erases what is stored"),
+        (("--notes", "a<b"), "send it by --binding soap12"),
+        (("--notes", "日" * 250), "such as --binding soap12"),
+    ],
+)
+def test_what_to_do_is_told_in_options(cake, words: tuple[str, ...], said: str) -> None:
+    ran = cake("bills", "mark-received", 345, *RECEIVED, *words)
+    assert ran.code == 2
+    line = one_line(ran)
+    assert said in line
+    for python in ("SKIP", "ERASE", "Binding"):
+        assert python not in line
+
+
+def test_what_a_payment_type_of_0_means_is_told_in_options(cake) -> None:
+    ran = cake("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 0)
+    assert one_line(ran) == "aiocake: payment_type_id: 0 is not taken: leave the option out\n"
