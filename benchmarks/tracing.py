@@ -67,11 +67,8 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
     "transport/_attempt.py": (
         ("await (self._watched(call, turn) if self._listener.listens else turn)", "await turn", 1),
         (
-            """        except BaseException:
-            self._tell_end(call, _CANCELLED)
-            raise
-""",
-            "",
+            "            self._tell_end(call, _CANCELLED)\n            self._release(call, slot)\n",
+            "            self._release(call, slot)\n",
             1,
         ),
         ("self._tell_end(call, None if error is None else type(error).__name__)\n", "\n", 1),

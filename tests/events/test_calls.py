@@ -147,7 +147,8 @@ async def test_an_answer_that_cannot_be_read_is_an_error_of_the_call(stage) -> N
 
 @MOCK_CLOCK
 async def test_a_throttled_answer_pauses_and_the_wait_for_its_end_is_told(stage) -> None:
-    both = stage.page.replace(b"{", b'{"currencies":[],', 1)
+    currency = b'{"currency_id":1,"currency_symbol":"$","currency_name":"US","currency_abbr":"USD"}'
+    both = stage.page.replace(b"{", b'{"currencies":[%b],' % currency, 1)
     async with stage.client((429, {"retry-after": "5"}, b""), both) as cake:
         async with anyio.create_task_group() as group:
             group.start_soon(cake.invoices.page)
