@@ -121,6 +121,14 @@ class Standing(Enum):
     """Somebody has set it to something that the write would undo."""
 
 
+def _record(operation: "Operation[object]") -> str:
+    """Which argument says what record a write sets: the id that it needs."""
+    if operation.effect is Effect.READ or operation.creates is not None:
+        return ""
+    needed = (each for each in operation.parameters if each.kind is Kind.ID and each.required)
+    return next((each.name for each in needed), "")
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Operation(Generic[T]):
     """One operation of CAKE's API, and what it answers: a ``T``.
@@ -145,6 +153,7 @@ class Operation(Generic[T]):
         creates: Of a create: what it makes.
         standing: Of a call that sets values: how what it sets stands now, where that can be read.
         page: Where CAKE documents it.
+        record: The name of the argument that says which record a write sets; empty of a create.
     """
 
     name: str
@@ -164,6 +173,7 @@ class Operation(Generic[T]):
     creates: Creates | None = None
     standing: Callable[["Executor", Mapping[str, object]], Awaitable[Standing]] | None = None
     page: str
+    record: str = attrs.field(init=False, default=attrs.Factory(_record, takes_self=True))
 
     def effect_of(self, arguments: Mapping[str, object]) -> Effect:
         """What sending this call again does, by its arguments."""

@@ -81,7 +81,7 @@ steps = st.lists(
     ),
     min_size=3,
     max_size=6,
-    # An invoice is updated once: two updates of one would race, and which was last is their matter.
+    # An invoice is updated once: of two updates, one that is not done keeps the other back.
     unique_by=lambda each: each.invoice if isinstance(each, Update) else object(),
 )
 READS = [Fate.FINE] * 6 + [Fate.FAILED, Fate.UNSENT]

@@ -1,13 +1,23 @@
 """How calls end, and what a run comes to."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
 from aiocake.bulk._call import Call
 from aiocake.errors import CakeError
 
-__all__ = ["Done", "Ended", "Failed", "Progress", "Skipped", "Stop", "Summary", "Unknown"]
+__all__ = [
+    "Done",
+    "Ended",
+    "Failed",
+    "Progress",
+    "Skipped",
+    "Stop",
+    "Summary",
+    "Unknown",
+    "detail",
+]
 
 T = TypeVar("T")
 
@@ -145,3 +155,23 @@ class Summary:
     def complete(self) -> bool:
         """Whether each call of the plan was carried out, or skipped for what is there."""
         return self.whole and not (self.failed or self.unknown or self.unsent)
+
+
+def detail(ended: Ended[Any]) -> object:
+    """What a call ended in, for the journal."""
+    if isinstance(ended, Done):
+        if ended.found is not None:
+            return {"found": ended.found}
+        return {"result": _plain(ended.result)}
+    if isinstance(ended, Failed):
+        return {"error": type(ended.error).__name__, "message": str(ended.error)}
+    if isinstance(ended, Unknown):
+        return {"reason": ended.reason, "candidates": ended.candidates}
+    return {"existing": ended.existing}
+
+
+def _plain(result: object) -> object:
+    if not attrs.has(type(result)):
+        return None
+    fields = attrs.asdict(cast("attrs.AttrsInstance", result), recurse=False)
+    return {name: None if value is None else str(value) for name, value in fields.items()}

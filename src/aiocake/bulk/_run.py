@@ -3,13 +3,14 @@
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import anyio
 import attrs
 
 from aiocake._operation import Creates, Executor
 from aiocake.bulk._guard import Found, Guard, Wanted, wanted
+from aiocake.bulk._order import Order, record_of
 from aiocake.bulk._outcomes import (
     Done,
     Ended,
@@ -19,6 +20,7 @@ from aiocake.bulk._outcomes import (
     Stop,
     Summary,
     Unknown,
+    detail,
 )
 from aiocake.bulk._plan import Item, Source
 from aiocake.bulk.journal import Journal, State
@@ -92,6 +94,7 @@ class Run:
         self.executor = executor
         self.journal = journal
         self.guard = Guard()
+        self._order = Order()
         #: How many calls have ended in which state.
         self.counts = dict.fromkeys(_STATES.values(), 0)
         #: How many calls the plan has; None while that is not known.
@@ -138,6 +141,10 @@ class Run:
         item.state = state
         if state in self.counts:
             self.counts[state] += 1
+            record = record_of(item.call)
+            if record is not None:
+                note = self._order.done if state is State.DONE else self._order.undone
+                note(record, item.place)
 
     def put_back(self, item: Item) -> None:
         """A call was not carried out after all: it can be sent."""
@@ -214,7 +221,7 @@ class Run:
     async def _one(self, item: Item) -> None:
         found = wanted(item.call)
         if found is None:
-            await self._send(item, None)
+            await self._in_turn(item)
             return
         creates, wish = found
         ended: Ended[Any] | None = None
@@ -229,6 +236,22 @@ class Run:
             ended = Failed(item.place, item.call, error)
         if ended is not None:
             await self.end(item, ended)
+
+    async def _in_turn(self, item: Item) -> None:
+        """Send a call that sets a record, behind those before it that set the same."""
+        record = record_of(item.call)
+        if record is None:
+            await self._send(item, None)
+            return
+        await self._order.take(record)
+        try:
+            if self._order.is_behind(record, item.place):
+                text = "nothing was sent: a call before it for the same record is not done"
+                await self.end(item, Failed(item.place, item.call, NotSent(text)))
+            elif self.stopped is None:
+                await self._send(item, None)
+        finally:
+            self._order.give(record)
 
     def _kept_back(self, item: Item, found: Found) -> Failed[Any] | Skipped[Any] | None:
         """How a create ends that must not be sent."""
@@ -369,26 +392,6 @@ class _Witness:
         if error is not None:
             run.count(error)
         return run.note(item, ended, self._intent)
-
-
-def detail(ended: Ended[Any]) -> object:
-    """What a call ended in, for the journal."""
-    if isinstance(ended, Done):
-        if ended.found is not None:
-            return {"found": ended.found}
-        return {"result": _plain(ended.result)}
-    if isinstance(ended, Failed):
-        return {"error": type(ended.error).__name__, "message": str(ended.error)}
-    if isinstance(ended, Unknown):
-        return {"reason": ended.reason, "candidates": ended.candidates}
-    return {"existing": ended.existing}
-
-
-def _plain(result: object) -> object:
-    if not attrs.has(type(result)):
-        return None
-    fields = attrs.asdict(cast("attrs.AttrsInstance", result), recurse=False)
-    return {name: None if value is None else str(value) for name, value in fields.items()}
 
 
 def _named(ids: tuple[int, ...]) -> str:
