@@ -138,11 +138,21 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
 
 
 def test_many_problems_are_not_all_said(cake, journal: Path) -> None:
-    text = json.dumps({"operation": "invoices.update", "arguments": {"invoice_id": 1, "memo": "x"}})
+    calls = [
+        (
+            place,
+            json.dumps(
+                {
+                    "operation": "invoices.update",
+                    "arguments": {"invoice_id": 9000 + place, "memo": "x"},
+                }
+            ),
+        )
+        for place in range(10, 50)
+    ]
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.executemany(
-            "INSERT INTO calls (place, digest, call) VALUES (?, x'00', ?)",
-            [(place, text) for place in range(10, 50)],
+            "INSERT INTO calls (place, digest, call) VALUES (?, x'00', ?)", calls
         )
     ran = cake("journal", "resume", journal)
     assert ran.code == 5
