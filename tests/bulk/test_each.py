@@ -193,6 +193,12 @@ async def test_what_is_no_call_or_of_another_client_is_refused(ledgers) -> None:
         ({"settle": -1}, "settle"),
         ({"settle": float("inf")}, "settle"),
         ({"settle": float("nan")}, "settle"),
+        ({"settle": "60"}, "settle"),
+        ({"stop_after": 3}, "stop_after"),
+        ({"expected": ("TipaltiError",)}, "expected"),
+        ({"expected": TipaltiError}, "expected"),
+        ({"on_outcome": []}, "on_outcome"),
+        ({"on_progress": 1}, "on_progress"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused(settings: dict[str, object], name: str) -> None:

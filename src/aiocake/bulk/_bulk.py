@@ -1,10 +1,9 @@
 """``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
 
-import math
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -25,16 +24,14 @@ from aiocake.bulk._plan import (
     Then,
 )
 from aiocake.bulk._resolve import resolve
-from aiocake.bulk._run import OnOutcome, OnProgress, Rules, Run
+from aiocake.bulk._rules import OnExisting, OnOutcome, OnProgress, rules_of
+from aiocake.bulk._run import Run
 from aiocake.bulk.journal import Journal, State
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 __all__ = ["OnExisting", "each", "resume"]
 
 T = TypeVar("T")
-
-OnExisting = Literal["skip", "raise", "create"]
-"""What to do with a create whose partner has an invoice of an overlapping period, not void."""
 
 _STOP: Final = Stop()
 #: How often what was lost in a run is looked for and sent again.
@@ -86,7 +83,7 @@ async def each(  # noqa: PLR0913 - all by name
         JournalError: The file is there already or cannot be written; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
     """
-    rules = _rules(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    rules = rules_of(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
@@ -150,7 +147,7 @@ async def resume(  # noqa: PLR0913 - all by name
         ArgumentError: As of :func:`each`.
         AlreadyExists: As of :func:`each`.
     """
-    rules = _rules(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    rules = rules_of(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
     executor = executor_of(cake.invoices)
     book = await Journal.open(path, executor.domain)
     run = Run(rules, executor, book)
@@ -276,31 +273,3 @@ async def _close(book: Journal) -> list[JournalError]:
     finally:
         await book.aclose()
     return []
-
-
-def _rules(  # noqa: PLR0913, PLR0917 - what each() and resume() share
-    limit: int | None,
-    on_existing: OnExisting,
-    stop_after: Stop | None,
-    expected: tuple[type[CakeError], ...],
-    on_outcome: OnOutcome[Any] | None,
-    on_progress: OnProgress | None,
-    settle: float,
-) -> Rules:
-    problems: list[Problem] = []
-    if limit is not None and (type(limit) is not int or limit < 1):
-        problems.append(Problem("limit", "must be a whole number of at least 1"))
-    if on_existing not in get_args(OnExisting):
-        problems.append(Problem("on_existing", "must be skip, raise or create"))
-    if not 0 <= settle < math.inf:
-        problems.append(Problem("settle", "must be a number of seconds"))
-    if problems:
-        raise ArgumentError(*problems)
-    return Rules(
-        limit=limit,
-        on_existing=on_existing,
-        stop_after=stop_after,
-        expected=expected,
-        on_outcome=on_outcome,
-        on_progress=on_progress,
-    )

@@ -1,12 +1,11 @@
 """One run over a plan: sends calls side by side, and sees that each one's end is written down."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from inspect import isawaitable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import anyio
-import attrs
 
 from aiocake._operation import Creates, Executor
 from aiocake.bulk._guard import Found, Guard, Wanted, wanted
@@ -17,12 +16,12 @@ from aiocake.bulk._outcomes import (
     Failed,
     Progress,
     Skipped,
-    Stop,
     Summary,
     Unknown,
     detail,
 )
 from aiocake.bulk._plan import Item, Source
+from aiocake.bulk._rules import Rules
 from aiocake.bulk.journal import Journal, State
 from aiocake.errors import (
     AlreadyExists,
@@ -36,36 +35,9 @@ from aiocake.errors import (
     OutcomeUnknown,
 )
 
-__all__ = ["OnOutcome", "OnProgress", "Rules", "Run"]
-
-T = TypeVar("T")
-
-OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]
-OnProgress = Callable[[Progress], object]
+__all__ = ["Run"]
 
 _MOST_PROBLEMS: Final = 1_000
-
-
-@attrs.frozen(kw_only=True)
-class Rules:
-    """What a run is told to do.
-
-    Attributes:
-        limit: Calls on their way at once; None for what the throttle lets out.
-        on_existing: What to do with a create whose partner has a record of that time.
-        stop_after: When to stop sending; None to stop for a refused key only.
-        expected: Errors that do not count as failures.
-        on_outcome: Is told of each end.
-        on_progress: Is told how far the run is.
-    """
-
-    limit: int | None
-    on_existing: str
-    stop_after: Stop | None
-    expected: tuple[type[CakeError], ...]
-    on_outcome: OnOutcome[Any] | None
-    on_progress: OnProgress | None
-
 
 _STATES: Final[dict[type[object], State]] = {
     Done: State.DONE,
