@@ -12,7 +12,7 @@ import pytest
 import trio.testing
 from starlette.responses import Response
 
-from aiocake import Client, Period, RetryPolicy, bulk
+from aiocake import Client, Period, RequestRejected, RetryPolicy, bulk
 from aiocake.bulk import Call, Done, Unknown
 from aiocake.sandbox import Dialect, Sandbox
 
@@ -226,7 +226,7 @@ async def test_a_refusal_of_the_second_time_does_not_show_that_the_first_was_not
         call: Call[object] = bulk.call(cake.invoices.update, 4821, memo="x")
         if method == "mark":
             call = bulk.call(cake.affiliate_bills.mark_received, 345, invoiced_amount=7)
-        summary = await bulk.each([call], journal=path)
+        summary = await bulk.each([call], journal=path, settle=0)
         assert (summary.unknown, summary.failed) == (1, 0)
         assert "may have been before" in summary.problems[0].reason
         assert (await bulk.resume(path, cake)).complete
@@ -243,8 +243,36 @@ async def test_a_status_that_was_seen_not_to_be_set_is_not_done_when_it_is_refus
     )
     async with books.client() as cake:
         call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
-        summary = await bulk.each([call], journal=None)
+        summary = await bulk.each([call], journal=None, settle=0)
     assert (summary.unknown, summary.failed) == (0, 1)
+    assert isinstance(summary.problems[0].error, RequestRejected)
+
+
+@pytest.mark.parametrize(
+    "anyio_backend",
+    [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})],
+    ids=["trio"],
+)
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_status_that_is_set_late_is_not_said_not_to_be(ledgers, status: int) -> None:
+    """The server is still at the first one, whose answer was lost, when it refuses the second."""
+    books = ledgers(Sandbox())
+    books.state.invoices[4821].invoice_status = "pending"
+    books.lose(lost("update_invoice"), done=False)
+    books.state.on_request.append(
+        lambda request: Response("No.", status) if request.operation == "update_invoice" else None
+    )
+
+    async def late() -> None:
+        await anyio.sleep(59)
+        books.state.invoices[4821].invoice_status = "approved"
+
+    async with books.client() as cake, anyio.create_task_group() as tasks:
+        tasks.start_soon(late)
+        call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+        summary = await bulk.each([call], journal=None)
+    assert summary.failed == 0
+    assert (summary.done, summary.unknown) == ((1, 0) if status == 400 else (0, 1))
 
 
 async def test_what_a_stopped_run_could_not_look_into_is_unknown_and_not_unsent(

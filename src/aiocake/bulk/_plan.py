@@ -12,7 +12,7 @@ import attrs
 from aiocake.bulk._call import Call, Instance
 from aiocake.bulk._guard import wanted
 from aiocake.bulk.journal import Entry, Journal, State
-from aiocake.errors import ArgumentError, JournalError, Problem
+from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 __all__ = [
     "Calls",
@@ -46,6 +46,7 @@ class Item:
         before: Of a create: the ids of what was there before it was sent; None when unknown.
         open: Whether it may have been carried out already: it is sent once more because that does
             no more than sending it once, and no refusal of that shows that it was not.
+        refusal: What it was refused with when it was sent once more.
     """
 
     place: int
@@ -53,6 +54,7 @@ class Item:
     state: State = State.PLANNED
     before: tuple[int, ...] | None = None
     open: bool = False
+    refusal: CakeError | None = None
 
 
 class Source(Protocol):

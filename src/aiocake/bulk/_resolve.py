@@ -1,12 +1,13 @@
 """What became of a write whose answer was lost.
 
 A call that sets values is simply sent again, unless somebody has set the record to something later
-meanwhile; if it is refused then, it stays unknown, unless it was seen that the first time had not
-carried it out. A create must not be: the records of its partner are listed, and again ``settle``
-seconds later. One in the end that was not there before and is of exactly its period means that it
-was done; none in both lists means that it was not; anything else stays unknown, with the candidates
-(somebody may have made the one of the first list, and what was lost shows up late). What creates
-no record that could be listed stays unknown: a person has to look.
+meanwhile. If it is refused then, it stays unknown, unless the record is seen not to be set
+``settle`` seconds later: the server may still be at the first one when it refuses the second. A
+create must not be sent again: the records of its partner are listed, and again ``settle`` seconds
+later. One in the end that was not there before and is of exactly its period means that it was done;
+none in both lists means that it was not; anything else stays unknown, with the candidates (somebody
+may have made the one of the first list, and what was lost shows up late). What creates no record
+that could be listed stays unknown: a person has to look.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ import anyio
 
 from aiocake._operation import Creates, Record, Standing
 from aiocake.bulk._guard import Wanted, wanted
-from aiocake.bulk._outcomes import Done, Unknown
+from aiocake.bulk._outcomes import Done, Failed, Unknown
 from aiocake.bulk._plan import Item
 from aiocake.bulk._run import Run
 from aiocake.errors import CakeError, ConsistencyError, ListChanged
@@ -38,6 +39,8 @@ async def resolve(run: Run, doubts: list[Item], settle: float) -> list[Item]:
     """
     again: list[Item] = []
     creates: list[tuple[Item, Creates, Wanted]] = []
+    if run.stopped is None and any(each.refusal and each.call.table.standing for each in doubts):
+        await anyio.sleep(settle)
     for item in doubts:
         found = wanted(item.call)
         if found is not None:
@@ -65,8 +68,12 @@ async def _may_go_again(run: Run, item: Item) -> bool:
         await run.end(item, Done(item.place, item.call, None))
     elif standing is Standing.BEYOND:
         await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
-    item.open = standing is Standing.OPEN
-    return standing in {Standing.BEFORE, Standing.OPEN}
+    elif standing is Standing.BEFORE and item.refusal is not None:
+        await run.end(item, Failed(item.place, item.call, item.refusal))
+    else:
+        item.open = True
+        return True
+    return False
 
 
 async def _created(

@@ -358,6 +358,7 @@ class _Witness:
                 f"it was not carried out when it was sent again, but may have been before: {error}"
             )
             ended = Unknown(place, call, text, error)
+            item.refusal = error
             run.doubts.append(item)
         else:
             ended = Failed(place, call, error)
