@@ -137,22 +137,17 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
     assert "the plan was not taken to its end" in ran.err
 
 
-def test_many_problems_are_not_all_said(cake, journal: Path) -> None:
-    calls = [
-        (
-            place,
-            json.dumps(
-                {
-                    "operation": "invoices.update",
-                    "arguments": {"invoice_id": 9000 + place, "memo": "x"},
-                }
-            ),
-        )
-        for place in range(10, 50)
-    ]
+def test_many_problems_are_not_all_said(cake, journal: Path, stage) -> None:
+    async def planned() -> list[tuple[int, bytes, str]]:
+        async with Client(stage.url, KEY) as client:
+            calls = [
+                bulk.call(client.invoices.update, 9000 + place, memo="x") for place in range(10, 50)
+            ]
+        return [(place, each.digest(), each.to_json()) for place, each in enumerate(calls, 10)]
+
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.executemany(
-            "INSERT INTO calls (place, digest, call) VALUES (?, x'00', ?)", calls
+            "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", anyio.run(planned)
         )
     ran = cake("journal", "resume", journal)
     assert ran.code == 5

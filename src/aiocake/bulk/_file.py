@@ -150,9 +150,10 @@ def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, i
     connection = _connect(path)
     try:
         _identify(connection, path)
+        kept = _domain(connection, path)
         run = 0
         if domain is not None:
-            _refuse_other(connection, path, domain)
+            _refuse_other(kept, path, domain)
             connection.execute("BEGIN IMMEDIATE")
             run = _begin(connection)
             connection.execute("COMMIT")
@@ -161,15 +162,20 @@ def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, i
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from None
-    except JournalError:
+    except BaseException:
         connection.close()
         raise
     return connection, run
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    # As a whole path: SQLite takes some names (":memory:") for no file at all.
     connection = sqlite3.connect(
-        path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=32
+        path.absolute(),
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=32,
     )
     try:
         # Before the first access: then no shared memory is used, and the lock is kept.
@@ -199,8 +205,15 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(message)
 
 
-def _refuse_other(connection: sqlite3.Connection, path: Path, domain: str) -> None:
-    ((kept,),) = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
+def _domain(connection: sqlite3.Connection, path: Path) -> str:
+    rows = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
+    if not rows:
+        message = f"{path} is damaged: it names no instance"
+        raise JournalError(message)
+    return str(rows[0][0])
+
+
+def _refuse_other(kept: str, path: Path, domain: str) -> None:
     if kept not in {domain, ""}:
         message = f"{path} is of {kept}, not of {domain}"
         raise JournalError(message)

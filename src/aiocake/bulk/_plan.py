@@ -33,6 +33,8 @@ Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
 
 #: How many calls are taken at once of a plan that does not have to be waited for.
 _AT_ONCE: Final = 64
+#: What is wrong with a text that is no call, as :meth:`Call.from_json` names it.
+_UNREADABLE: Final = frozenset({"text", "operation", "arguments"})
 
 
 @attrs.define(eq=False)
@@ -262,6 +264,7 @@ class Recorded:
 
         Raises:
             ArgumentError: The client cannot send one.
+            JournalError: One is not the call that was planned.
         """
         while entries := await self._journal.entries(*self._states, after=self._place):
             self._place = entries[-1].place
@@ -300,8 +303,22 @@ class Then:
 
 
 def item_of(entry: Entry, cake: Instance) -> Item:
-    """The item of a call that a journal has."""
-    return Item(entry.place, Call.from_json(entry.call, cake), entry.state, entry.before)
+    """The item of a call that a journal has.
+
+    Raises:
+        ArgumentError: The client cannot send it.
+        JournalError: It is not the call that was planned.
+    """
+    damaged = f"the journal is damaged: call {entry.place} is not the one that was planned"
+    try:
+        call = Call.from_json(entry.call, cake)
+    except ArgumentError as error:
+        if any(each.name in _UNREADABLE for each in error.problems):
+            raise JournalError(damaged) from None
+        raise
+    if call.digest() != entry.digest:
+        raise JournalError(damaged)
+    return Item(entry.place, call, entry.state, entry.before)
 
 
 def _difference(place: int, call: Call[Any], kept: str) -> str:

@@ -81,7 +81,8 @@ class Writer:
                 return cursor.fetchall()
 
         try:
-            return await anyio.to_thread.run_sync(rows, limiter=self._one)
+            # In a task of its own: cancelled or not, the connection is not closed meanwhile.
+            return await start(anyio.to_thread.run_sync(rows, limiter=self._one)).result()
         except sqlite3.Error as error:
             raise JournalError(_reason(error)) from None
 

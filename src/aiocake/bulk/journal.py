@@ -8,6 +8,7 @@ leaves, so that after a crash every call is known to be planned, ended, or in do
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -18,8 +19,10 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from aiocake._tasks import Job, JobCancelled, start
 from aiocake.bulk._file import create, now, open_existing, written
 from aiocake.bulk._writer import Value, Writer
+from aiocake.errors import JournalError
 
 __all__ = ["Entry", "Journal", "Session", "State"]
 
@@ -48,6 +51,7 @@ class Entry:
         intent: The id of its last intent; None where it was never going to be sent.
         before: Of a create: the ids of what was there before it was sent; None when unknown.
         detail: What it ended in, as JSON; None before.
+        digest: What tells whether the call is still the one that was planned.
     """
 
     place: int
@@ -56,6 +60,7 @@ class Entry:
     intent: str | None
     before: tuple[int, ...] | None
     detail: str | None
+    digest: bytes
 
 
 @attrs.frozen
@@ -154,7 +159,10 @@ class Journal:
     async def entries(self, *states: State, after: int = -1) -> list[Entry]:
         """The next 500 calls behind a place that are in these states, in any when none is named."""
         condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
-        query = f"SELECT * FROM standing WHERE place > ?{condition} LIMIT 500"  # noqa: S608 - marks
+        query = (
+            "SELECT place, call, state, intent, before, detail, digest FROM calls"  # noqa: S608 - marks
+            f" WHERE place > ?{condition} ORDER BY place LIMIT 500"
+        )
         rows = await self._writer.read(query, after, *(state.value for state in states))
         return [_entry(row) for row in rows]
 
@@ -162,12 +170,12 @@ class Journal:
         """Digest and JSON of the next 500 calls behind a place."""
         query = "SELECT digest, call FROM calls WHERE place > ? ORDER BY place LIMIT 500"
         rows = await self._writer.read(query, after)
-        return [(digest if isinstance(digest, bytes) else b"", str(call)) for digest, call in rows]
+        return [(_bytes(digest), str(call)) for digest, call in rows]
 
     async def counts(self) -> dict[State, int]:
         """How many calls are in each state."""
         rows = await self._writer.read("SELECT state, count(*) FROM calls GROUP BY state")
-        return {State(str(state)): int(str(count)) for state, count in rows}
+        return {_state(state): int(str(count)) for state, count in rows}
 
     async def size(self) -> int:
         """How many calls there are."""
@@ -228,18 +236,42 @@ class Journal:
 
 
 def _entry(row: tuple[Value, ...]) -> Entry:
-    place, call, state, intent, before, detail = row
+    place, call, state, intent, before, detail, digest = row
     ids = None if before is None else tuple(int(each) for each in json.loads(str(before)))
     text = None if detail is None else str(detail)
     known = None if intent is None else str(intent)
-    return Entry(int(str(place)), str(call), State(str(state)), known, ids, text)
+    return Entry(int(str(place)), str(call), _state(state), known, ids, text, _bytes(digest))
+
+
+def _state(value: Value) -> State:
+    try:
+        return State(str(value))
+    except ValueError:
+        message = f"the journal is damaged: it has a call that is {value!a}"
+        raise JournalError(message) from None
+
+
+def _bytes(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 async def _opened(
     open_: Callable[[Path, U], tuple[sqlite3.Connection, int]], path: Path, domain: U
 ) -> tuple[Writer, int]:
-    opened: list[tuple[sqlite3.Connection, int]] = []
-    # A connection whose caller is gone would never be closed.
-    with anyio.CancelScope(shield=True):
-        opened.append(await anyio.to_thread.run_sync(open_, path, domain))
-    return Writer(opened[0][0]), opened[0][1]
+    # In a task of its own: asyncio's cancellation breaks through shields, and a connection whose
+    # caller is gone would never be closed and would keep its lock.
+    job = start(anyio.to_thread.run_sync(open_, path, domain))
+    try:
+        connection, run = await job.result()
+    except anyio.get_cancelled_exc_class():
+        ending = start(_dropped(job))
+        with anyio.CancelScope(shield=True):
+            await ending.result()
+        raise
+    return Writer(connection), run
+
+
+async def _dropped(job: Job[tuple[sqlite3.Connection, int]]) -> None:
+    with suppress(JournalError, JobCancelled):
+        connection, _ = await job.result()
+        await anyio.to_thread.run_sync(connection.close)

@@ -1,0 +1,93 @@
+# ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
+"""A journal that is not as it was written, has an odd name, or is cancelled while it is opened."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aiocake import JournalError, bulk
+from aiocake.bulk import Journal
+from aiocake.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("DELETE FROM meta", "damaged: it names no instance"),
+        (
+            "UPDATE calls SET state = 'dine' WHERE place = 1",
+            "damaged: it has a call that is 'dine'",
+        ),
+        ("UPDATE calls SET call = replace(call, 'memo', 'mamo')", "damaged: call 0 is not the one"),
+        ("UPDATE calls SET call = '{'", "damaged: call 0 is not the one"),
+    ],
+)
+async def test_what_was_not_written_so_is_damaged(
+    ledgers, tmp_path: Path, change: str, message: str
+) -> None:
+    await _sends_nothing_of(ledgers(Sandbox()), tmp_path / "run.db", change, message)
+
+
+async def test_a_call_for_another_invoice_than_was_planned_is_not_sent(
+    ledgers, tmp_path: Path
+) -> None:
+    books = ledgers(Sandbox())
+    change = """UPDATE calls SET call = replace(call, '"invoice_id": 4821', '"invoice_id": 4822')"""
+    await _sends_nothing_of(books, tmp_path / "run.db", change, "damaged: call 0 is not the one")
+
+
+async def _sends_nothing_of(books, path: Path, change: str, message: str) -> None:
+    async with books.client() as cake:
+        numbers = list(books.state.invoices)[:3]
+        await bulk.each(
+            [bulk.call(cake.invoices.update, n, memo="x") for n in numbers], journal=path
+        )
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE calls SET state = 'planned'")
+            connection.execute(change)
+            connection.commit()
+        books.state.requests.clear()
+        for _ in range(2):  # a connection that was left open would keep its lock
+            with pytest.raises(JournalError, match=message):
+                await bulk.resume(path, cake)
+    assert books.state.requests == []
+
+
+async def test_a_name_that_means_no_file_to_sqlite_is_a_file_all_the_same(
+    ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = ledgers(Sandbox())
+    monkeypatch.chdir(tmp_path)
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, memo="x")
+        assert (await bulk.each([call], journal=":memory:")).complete
+        assert (tmp_path / ":memory:").stat().st_size
+        assert (await bulk.resume(":memory:", cake)).done == 1
+
+
+def test_an_opening_that_is_cancelled_natively_lets_the_lock_go(ledgers, tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+
+    async def main() -> None:
+        async with ledgers(Sandbox()).client() as cake:
+            call = bulk.call(cake.invoices.update, 4821, memo="x")
+            await bulk.each([call], journal=path)
+            errors: list[BaseException] = []  # whose frames hold what was opened
+            for turns in range(30):
+                task = asyncio.create_task(bulk.resume(path, cake))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError as error:
+                    errors.append(error)
+                await (await Journal.open(path)).aclose()
+            assert errors
+
+    asyncio.run(main())
