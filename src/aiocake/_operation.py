@@ -296,6 +296,10 @@ class Executor(Protocol):
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         ...
 
+    def clean(self, text: str) -> str:
+        """A text without the key, in whatever disguise."""
+        ...
+
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
         ...

@@ -250,6 +250,25 @@ async def test_it_stops_at_the_first_refused_key(ledgers) -> None:
     assert all(isinstance(each.error, AuthenticationError) for each in summary.problems)
 
 
+async def test_it_stops_when_its_client_is_closed(ledgers) -> None:
+    sandbox = Sandbox()
+    async with ledgers(sandbox).client() as cake:
+        calls = approvals(cake, sandbox, 50)
+    summary = await bulk.each(calls, journal=None, stop_after=None)
+    assert 1 <= summary.failed <= 4
+    assert summary.stopped == "the client is closed"
+
+
+async def test_one_call_that_is_lost_again_and_again_counts_once(ledgers) -> None:
+    books = ledgers(Sandbox())
+    for _ in range(9):
+        books.lose(lambda request: request.operation == "update_invoice", done=False)
+    async with books.client() as cake:
+        calls = [bulk.call(cake.invoices.update, 4821, memo="x")]
+        summary = await bulk.each(calls, journal=None)
+    assert (summary.unknown, summary.stopped) == (1, None)
+
+
 async def test_it_stops_after_so_many_unknowns(ledgers) -> None:
     books = ledgers(Sandbox())
     for _ in range(90):

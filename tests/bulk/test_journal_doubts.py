@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.responses import JSONResponse
 
 from aiocake import JournalError, bulk
 from aiocake.bulk import Journal
@@ -56,6 +57,21 @@ async def _sends_nothing_of(books, path: Path, change: str, message: str) -> Non
             with pytest.raises(JournalError, match=message):
                 await bulk.resume(path, cake)
     assert books.state.requests == []
+
+
+async def test_a_key_that_an_answer_repeats_is_not_written_down(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    memo = "seen at /api/2/update_invoice.json?api_key=SANDBOX-KEY"
+    invoice = {"invoice_id": 4821, "memo": memo}
+    books.state.on_request.append(
+        lambda _: JSONResponse({"request_status": "Success", "invoice": invoice})
+    )
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, memo="x")
+        assert (await bulk.each([call], journal=path)).complete
+    written = path.read_bytes()
+    assert b"update_invoice.json" in written
+    assert b"SANDBOX-KEY" not in written
 
 
 async def test_a_name_that_means_no_file_to_sqlite_is_a_file_all_the_same(

@@ -290,6 +290,10 @@ class View:
         effect = operation.effect_of(arguments)
         self._encoded(self._encoder(operation, arguments), operation.name, effect)
 
+    def clean(self, text: str) -> str:
+        """A text without the key, in whatever disguise."""
+        return self.engine.transport.clean(text)
+
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
         self.engine.listener.tell(ListSurprise(operation, what, detail))

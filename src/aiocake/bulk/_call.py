@@ -226,6 +226,10 @@ class _Recorder:
         """Say what was asked for."""
         raise _Recorded(operation, given(arguments))
 
+    def clean(self, text: str) -> str:
+        """There is no key."""
+        return text
+
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """There is no list that could surprise."""
 

@@ -1,5 +1,6 @@
 """How calls end, and what a run comes to."""
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -157,12 +158,17 @@ class Summary:
         return self.whole and not (self.failed or self.unknown or self.unsent)
 
 
-def detail(ended: Ended[Any]) -> object:
-    """What a call ended in, for the journal."""
+def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
+    """What a call ended in, for the journal.
+
+    Args:
+        ended: The end.
+        clean: Takes the key out of a text: an answer may repeat it in any of its fields.
+    """
     if isinstance(ended, Done):
         if ended.found is not None:
             return {"found": ended.found}
-        return {"result": _plain(ended.result)}
+        return {"result": _plain(ended.result, clean)}
     if isinstance(ended, Failed):
         return {"error": type(ended.error).__name__, "message": str(ended.error)}
     if isinstance(ended, Unknown):
@@ -170,8 +176,8 @@ def detail(ended: Ended[Any]) -> object:
     return {"existing": ended.existing}
 
 
-def _plain(result: object) -> object:
+def _plain(result: object, clean: Callable[[str], str]) -> object:
     if not attrs.has(type(result)):
         return None
     fields = attrs.asdict(cast("attrs.AttrsInstance", result), recurse=False)
-    return {name: None if value is None else str(value) for name, value in fields.items()}
+    return {name: None if value is None else clean(str(value)) for name, value in fields.items()}

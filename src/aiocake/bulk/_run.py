@@ -27,12 +27,14 @@ from aiocake.errors import (
     AlreadyExists,
     AuthenticationError,
     CakeError,
+    ClosedError,
     ConsistencyError,
     Intent,
     JournalError,
     NotSent,
     Outcome,
     OutcomeUnknown,
+    WrongLoopError,
 )
 
 __all__ = ["Run"]
@@ -76,7 +78,9 @@ class Run:
         #: The calls of this run whose fate is unknown.
         self.doubts: list[Item] = []
         self._broken: Exception | None = None
-        self._unknown = self._failed = 0
+        self._failed = 0
+        #: The places of the calls of this run whose fate was unknown; one counts once.
+        self._lost: set[int] = set()
         self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
         self._ready: deque[Item] = deque()
         self._taking = anyio.Lock()
@@ -145,7 +149,7 @@ class Run:
         state = _STATES[type(ended)]
         self.move(item, state)
         if self.journal is not None:
-            self.journal.ended(item.place, state, intent, detail(ended))
+            self.journal.ended(item.place, state, intent, detail(ended, self.executor.clean))
         self._keep(item, ended)
         return self._tell(ended)
 
@@ -204,7 +208,7 @@ class Run:
                     item.before = what.there
                     await self._send(item, (creates, wish))
         except CakeError as error:  # of looking: sending tells its errors otherwise
-            self.count(error)
+            self.count(error, item.place)
             ended = Failed(item.place, item.call, error)
         if ended is not None:
             await self.end(item, ended)
@@ -290,17 +294,19 @@ class Run:
         except Exception as error:  # noqa: BLE001 - the same
             self.fail(error)
 
-    def count(self, error: CakeError) -> None:
+    def count(self, error: CakeError, place: int) -> None:
         """A call has not gone well: stop where that is enough."""
         limits = self.rules.stop_after
         if isinstance(error, AuthenticationError):
             self.stop(f"the key was refused: {error}")
+        elif isinstance(error, ClosedError | WrongLoopError):
+            self.stop(str(error))
         elif isinstance(error, OutcomeUnknown):
             if isinstance(error.cause, AuthenticationError):
                 self.stop(f"the key was refused: {error.cause}")
-            self._unknown += 1
-            if limits is not None and self._unknown >= limits.unknown:
-                self.stop(f"calls whose fate is unknown: {self._unknown}")
+            self._lost.add(place)
+            if limits is not None and len(self._lost) >= limits.unknown:
+                self.stop(f"calls whose fate is unknown: {len(self._lost)}")
         elif not isinstance(error, self.rules.expected):
             self._failed += 1
             if limits is not None and self._failed >= limits.failed:
@@ -363,7 +369,7 @@ class _Witness:
         else:
             ended = Failed(place, call, error)
         if error is not None:
-            run.count(error)
+            run.count(error, place)
         return run.note(item, ended, self._intent)
 
 
