@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse
 
-from aiocake import JournalError, bulk
+from aiocake import ArgumentError, JournalError, bulk
 from aiocake.bulk import Journal
 from aiocake.sandbox import Sandbox
 
@@ -72,6 +72,17 @@ async def test_a_key_that_an_answer_repeats_is_not_written_down(ledgers, tmp_pat
     written = path.read_bytes()
     assert b"update_invoice.json" in written
     assert b"SANDBOX-KEY" not in written
+
+
+async def test_a_list_that_is_refused_leaves_no_journal_in_the_way(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    async with books.client() as cake:
+        calls = [bulk.call(cake.invoices.update, 4821, memo=memo) for memo in "abb"]
+        with pytest.raises(ArgumentError, match="is there twice"):
+            await bulk.each(calls, journal=path)
+        assert not path.exists()
+        assert (await bulk.each(calls[:2], journal=path)).complete
+        assert (await bulk.resume(path, cake, calls=calls[:2])).done == 2
 
 
 async def test_a_name_that_means_no_file_to_sqlite_is_a_file_all_the_same(

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any, Final, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from aiocake._operation import executor_of
 from aiocake._tasks import start
@@ -34,6 +35,8 @@ __all__ = ["OnExisting", "each", "resume"]
 T = TypeVar("T")
 
 _STOP: Final = Stop()
+#: How many calls of a list are written down at once.
+_AT_ONCE: Final = 64
 #: How often what was lost in a run is looked for and sent again.
 _ROUNDS: Final = 2
 
@@ -79,7 +82,8 @@ async def each(  # noqa: PLR0913 - all by name
 
     Raises:
         ArgumentError: One of the calls was not made by :func:`call`, is for another client, or is
-            there twice; what came before it was sent.
+            there twice. Of a list nothing was sent and no journal made; of all else what came
+            before it was sent.
         JournalError: The file is there already or cannot be written; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
     """
@@ -91,14 +95,17 @@ async def each(  # noqa: PLR0913 - all by name
         if not isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise ArgumentError(Problem("calls[0]", "must be made by bulk.call"))
         plan.domain = first.executor.domain
+        if isinstance(calls, Collection):
+            await _look_through(plan)
         book = None if journal is None else await Journal.create(journal, plan.domain)
         run = Run(rules, first.executor, book)
         async with _written(run):
             plan.journal = book
             source: Source = plan
             if isinstance(calls, Collection):
-                await _take_all(plan)
                 run.total = plan.taken
+                if book is not None:
+                    await _write_down(book, calls, plan.digests or bytearray())
                 source = Given(calls)
                 await _look_ahead(run, calls)
             await _carry_out(run, source, settle)
@@ -206,11 +213,22 @@ async def _carry_out(
             await run.send(Listed(again))
 
 
-async def _take_all(plan: Plan) -> None:
-    """Take a whole plan, so that all of it is on the disk before the first call is sent."""
+async def _look_through(plan: Plan) -> None:
+    """Take a whole plan, so that one that is refused leaves no journal behind."""
+    plan.digests = bytearray()
     while await plan.more():
-        if plan.journal is not None:
-            await plan.journal.flush()
+        await anyio.lowlevel.checkpoint()
+
+
+async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:
+    """Have a whole plan on the disk before the first call is sent."""
+    size = len(digests) // len(calls)
+    for place, call in enumerate(calls):
+        book.plan(place, bytes(digests[place * size : (place + 1) * size]), call.to_json())
+        if place % _AT_ONCE == _AT_ONCE - 1:
+            await book.flush()
+    book.whole()
+    await book.flush()
 
 
 async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:

@@ -116,6 +116,8 @@ class Plan:
         self.domain = ""
         #: Where the calls are written down.
         self.journal: Journal | None = None
+        #: The digests of the calls, one behind the other; None where nobody wants them later.
+        self.digests: bytearray | None = None
 
     async def peek(self) -> Call[Any] | None:
         """The first call, which :meth:`more` gives all the same; None of an empty plan."""
@@ -139,6 +141,8 @@ class Plan:
                 break
             if self.journal is not None:
                 self.journal.plan(self.taken, digest, call.to_json())
+            if self.digests is not None:
+                self.digests += digest
             items.append(Item(self.taken, call))
             self.taken += 1
         if calls and not items and self._error is not None:
