@@ -15,6 +15,7 @@ from aiocake import (
     Client,
     NotFound,
     NotSent,
+    Throttle,
     TipaltiError,
     bulk,
 )
@@ -248,6 +249,14 @@ async def test_it_stops_at_the_first_refused_key(ledgers) -> None:
     assert summary.stopped is not None
     assert summary.stopped.startswith("the key was refused")
     assert all(isinstance(each.error, AuthenticationError) for each in summary.problems)
+
+
+async def test_a_run_is_not_turned_away_from_a_full_queue(ledgers) -> None:
+    """Nor fails call for call while there is no turn: it has bounds of its own."""
+    sandbox = Sandbox()
+    throttle = Throttle(concurrency=4, rate=1000, max_waiting=0)
+    async with ledgers(sandbox).client(throttle=throttle) as cake:
+        assert (await bulk.each(approvals(cake, sandbox, 30), journal=None)).complete
 
 
 async def test_it_stops_when_its_client_is_closed(ledgers) -> None:

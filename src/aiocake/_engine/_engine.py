@@ -93,7 +93,9 @@ class Engine:
             pace=now.pace,
         )
 
-    def plan(self, options: Options, effect: Effect, *, export: bool = False) -> Plan:
+    def plan(
+        self, options: Options, effect: Effect, *, export: bool = False, patient: bool = False
+    ) -> Plan:
         """How a call is made, by the client's settings and a view's options."""
         timeouts = self.settings.timeouts
         total = timeouts.export_total if export else timeouts.total
@@ -104,6 +106,7 @@ class Engine:
             attempts=options.attempts or self.settings.retry.attempts,
             queue=options.queue,
             export=export,
+            patient=patient,
         )
 
     async def run(
@@ -321,9 +324,9 @@ class View:
             lambda response, repeated: self._decoded(operation, arguments, response, repeated),
         )
         intent = _intent(operation.name, arguments, hidden, effect)
-        return await self.engine.run(
-            request, reading, self.engine.plan(self.options, effect), intent, witness
-        )
+        # Whoever has a witness sends no more at once than may be under way.
+        plan = self.engine.plan(self.options, effect, patient=witness is not None)
+        return await self.engine.run(request, reading, plan, intent, witness)
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""

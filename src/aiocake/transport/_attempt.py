@@ -100,7 +100,8 @@ class Attempts:
         within = plan.queue
         if within is None and call.allowance is not None:
             within = plan.total  # no deadline around it all
-        turn = self._gate.turn(export=plan.export, within=within, again=call.attempts > 0)
+        again = call.attempts > 0 or plan.patient
+        turn = self._gate.turn(export=plan.export, within=within, again=again)
         slot = await (self._watched(call, turn) if self._listener.listens else turn)
         if slot is None:
             return Attempt(call.no_turn(NotSent("nothing was sent: no turn in the queue")))

@@ -36,6 +36,7 @@ class Plan:
         attempts: How many attempts at most.
         queue: Seconds to wait for a turn at most; None for as long as the call may take.
         export: Whether it uses the slot of the exports.
+        patient: Whether it waits for its turn however many wait already.
     """
 
     effect: Effect
@@ -44,6 +45,7 @@ class Plan:
     attempts: int
     queue: float | None = None
     export: bool = False
+    patient: bool = False
 
 
 @attrs.frozen(eq=False)
