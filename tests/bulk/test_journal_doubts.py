@@ -85,6 +85,11 @@ async def test_a_list_that_is_refused_leaves_no_journal_in_the_way(ledgers, tmp_
         assert (await bulk.resume(path, cake, calls=calls[:2])).done == 2
 
 
+async def test_a_file_of_somebody_else_is_refused() -> None:
+    with pytest.raises(JournalError, match="cannot be kept from others"):
+        await bulk.each([], journal="/proc/self/environ")  # empty, and its mode is nobody's to set
+
+
 async def test_a_name_that_means_no_file_to_sqlite_is_a_file_all_the_same(
     ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

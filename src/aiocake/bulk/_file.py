@@ -99,7 +99,11 @@ def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
         # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
         if path.stat().st_size and not _rollback(path).exists():
             raise _taken(path) from None
-        path.chmod(0o600)
+        try:
+            path.chmod(0o600)
+        except OSError as error:
+            message = f"{path} cannot be kept from others: {error.strerror}"
+            raise JournalError(message) from None
     except OSError as error:
         message = f"{path} cannot be made: {error.strerror}"
         raise JournalError(message) from None
