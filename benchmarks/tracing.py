@@ -55,6 +55,8 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("ending.note(failure)\n", "\n", 2),
         ("begun=ending.count,\n", "\n", 1),
         ("witness, ending)", "witness, None)", 1),
+    ),
+    "_engine/_view.py": (
         ("request = self._request(", "request = self._encoded(", 3),
         (
             "self._decoded(operation, arguments, response, repeated)",

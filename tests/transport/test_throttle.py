@@ -336,9 +336,9 @@ async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one(
     async with anyio.create_task_group() as group:
         for _ in range(100):
             group.start_soon(call)
-    assert times[0] == 10.0
+    assert times[0] == pytest.approx(10.0)
     assert len(set(times[:at_once])) == at_once
-    assert 10.0 < times[at_once - 1] <= 12.0
+    assert times[0] < times[at_once - 1] <= 12.0
     assert turns.paused_for() is None
 
 

@@ -1,10 +1,8 @@
-"""The Executor that endpoints talk to: one engine for each client, one view for its options."""
+"""One engine for each client: it carries calls out, and says what became of them."""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
-from typing import TypeVar, cast
-from uuid import uuid4
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 import anyio
 import attrs
@@ -12,21 +10,16 @@ import attrs
 from aiocake import codec
 from aiocake._engine._call import Reading
 from aiocake._engine._ending import Ending
-from aiocake._engine._export import Export
 from aiocake._engine._verdict import verdict
-from aiocake._operation import Operation, Witness
+from aiocake._operation import Witness
 from aiocake._tasks import start
-from aiocake._wire import Request, Response
-from aiocake.codec.raw import OPERATION as RAW
-from aiocake.codec.raw import Answer, check_raw
+from aiocake._wire import Request
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
-from aiocake.errors import ArgumentError, CakeError, Intent, NotSent, Outcome, Problem
-from aiocake.events import CallEnded, ListSurprise, ReferencesDropped
-from aiocake.models import MarkResult
+from aiocake.errors import CakeError, Intent, NotSent, Outcome
 from aiocake.transport import Exchange, Plan, Transport, stripped
 from aiocake.values import Binding, Effect
 
-__all__ = ["Engine", "Settings", "Stats", "View"]
+__all__ = ["Engine", "Settings", "Stats"]
 
 T = TypeVar("T")
 
@@ -265,153 +258,6 @@ class Engine:
         telling = rest()
         if telling is not None:
             await telling
-
-
-class View:
-    """An engine with the options of one view: what the endpoints are handed."""
-
-    def __init__(self, engine: Engine, options: Options) -> None:
-        self.engine = engine
-        self.options = options
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls the throttle lets out at once."""
-        return self.engine.settings.throttle.concurrency
-
-    @property
-    def domain(self) -> str:
-        """The instance: host, and port where it is not usual."""
-        return self.engine.settings.domain
-
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
-        """Refuse what :meth:`execute` would not send. Sends nothing.
-
-        Raises:
-            ArgumentError: An argument cannot be sent, or the client is read-only.
-        """
-        effect = operation.effect_of(arguments)
-        self._encoded(self._encoder(operation, arguments), operation.name, effect)
-
-    def clean(self, text: str) -> str:
-        """A text without the key, in whatever disguise."""
-        return self.engine.transport.clean(text)
-
-    def surprise(self, operation: str, what: str, detail: str = "") -> None:
-        """Tell ``on_event`` of a list that behaved in an unpromised way."""
-        self.engine.listener.tell(ListSurprise(operation, what, detail))
-
-    async def execute(
-        self,
-        operation: Operation[T],
-        arguments: Mapping[str, object],
-        *,
-        witness: Witness[T] | None = None,
-    ) -> T:
-        """Carry one call out, with its retries, inside its deadline.
-
-        Raises:
-            CakeError: The verdict of the whole call.
-        """
-        settings = self.engine.settings
-        effect = operation.effect_of(arguments)
-        request = self._request(self._encoder(operation, arguments), operation.name, effect)
-        hidden = frozenset[str]() if settings.payloads else operation.payload()
-        reading = Reading(
-            lambda response: codec.check(
-                operation, response, arguments, payloads=settings.payloads
-            ),
-            lambda response, repeated: self._decoded(operation, arguments, response, repeated),
-        )
-        intent = _intent(operation.name, arguments, hidden, effect)
-        # Whoever has a witness sends no more at once than may be under way.
-        plan = self.engine.plan(self.options, effect, patient=witness is not None)
-        return await self.engine.run(request, reading, plan, intent, witness)
-
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
-        """Begin a streamed call: nothing is sent before the first record is asked for."""
-        engine = self.engine
-        request = self._request(self._encoder(operation, arguments), operation.name, Effect.READ)
-        return Export(
-            operation,
-            lambda begin, begun: engine.transport.open(
-                request, begin, engine.plan(self.options, Effect.READ, export=True), begun=begun
-            ),
-            clean=engine.transport.clean,
-            listener=engine.listener,
-            payloads=engine.settings.payloads,
-        )
-
-    async def raw(
-        self, encode: Callable[[], Request], effect: Effect, arguments: Mapping[str, object]
-    ) -> Answer:
-        """Make a call that has no method.
-
-        Raises:
-            CakeError: The verdict of the whole call.
-        """
-        request = self._request(encode, RAW, effect)
-        payloads = self.engine.settings.payloads
-        clean = self.engine.transport.clean
-        reading = Reading(
-            lambda response: check_raw(response, effect=effect, payloads=payloads),
-            lambda response, _: Answer(response.status, response.headers, response.body, clean),
-        )
-        hidden = frozenset[str]() if payloads else frozenset({"params", "json"})
-        intent = _intent(request.operation, arguments, hidden, effect)
-        return await self.engine.run(
-            request, reading, self.engine.plan(self.options, effect), intent
-        )
-
-    def _decoded(
-        self,
-        operation: Operation[T],
-        arguments: Mapping[str, object],
-        response: Response,
-        repeated: bool,  # noqa: FBT001 - a decoder
-    ) -> T:
-        payloads = self.engine.settings.payloads
-        value = codec.decode(operation, arguments, response, repeated=repeated, payloads=payloads)
-        if isinstance(value, MarkResult):
-            clean = self.engine.transport.clean(value.message)
-            value = cast("T", attrs.evolve(value, message=clean))
-        if b"&#" in response.body and (dropped := codec.dropped(response)):
-            self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
-        return value
-
-    def _encoder(
-        self, operation: Operation[T], arguments: Mapping[str, object]
-    ) -> Callable[[], Request]:
-        binding = self.options.binding or self.engine.settings.binding
-        return lambda: codec.encode(operation, arguments, binding)
-
-    def _request(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
-        """The request of a call that begins, or that is refused here: then this is its end."""
-        try:
-            return self._encoded(encode, operation, effect)
-        except ArgumentError as error:
-            name = type(error).__name__
-            self.engine.listener.tell(CallEnded(operation, 0, 0.0, error.outcome, name))
-            raise
-
-    def _encoded(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
-        try:
-            if effect is not Effect.READ and self.engine.settings.read_only:
-                problem = Problem(operation, "this client is read-only and sends no writes")
-                raise ArgumentError(problem)  # noqa: TRY301 - told like those of the encoder
-            return encode()
-        except ArgumentError as error:
-            error.operation = operation
-            error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE
-            raise
-
-
-def _intent(
-    operation: str, arguments: Mapping[str, object], hidden: frozenset[str], effect: Effect
-) -> Intent:
-    if effect is Effect.READ:  # nobody is shown it
-        return Intent("", operation)
-    return Intent(str(uuid4()), operation, dict(arguments), datetime.now(UTC), 0, hidden)
 
 
 def _cancelled(intent: Intent) -> NotSent:
