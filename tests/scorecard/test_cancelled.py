@@ -101,11 +101,7 @@ async def test_cancelled_at_each_await(  # noqa: PLR0913, PLR0917 - by pytest
             waits = range(at, at + times)
             came = await cancelled(card, call, cake, waits, natively=natively)
             await card.works(cake)
-        await anyio.to_thread.run_sync(all_ended, server)
-        arrived = sum(call_of(request) is call for request in server.requests)
-        server.requests.clear()
-        await given_back(before)
-        are_true(books, arrived)
+        await ended_well(server, call, books, before)
         count(SWEPT, came)
         at += 1
     assert at >= 3
@@ -170,11 +166,7 @@ async def test_cancelled_at_each_await_in_the_queue(  # noqa: PLR0913, PLR0917 -
                 came = await cancelled(card, call, cake, waits, natively=natively)
                 ended.set()
             await card.works(cake)
-        await anyio.to_thread.run_sync(all_ended, server)
-        arrived = sum(call_of(request) is call for request in server.requests)
-        server.requests.clear()
-        await given_back(before)
-        are_true(books, arrived)
+        await ended_well(server, call, books, before)
         count(SWEPT, came)
         at += 1
     assert at >= 4
@@ -207,11 +199,7 @@ async def test_a_write_that_is_cancelled_at_any_moment(  # noqa: PLR0913, PLR091
             came = await way(call.make(cake), ticks, times)
             await books.settled()
             await card.works(cake)
-        await anyio.to_thread.run_sync(all_ended, server)
-        arrived = sum(call_of(request) is call for request in server.requests)
-        server.requests.clear()
-        await given_back(before)
-        are_true(books, arrived)
+        await ended_well(server, call, books, before)
         count(SWEPT, came)
         ticks = max(ticks + 1, ticks * 5 // 4)
     assert ticks >= 5
@@ -230,6 +218,15 @@ async def let_go(server: Server, cake: Client, ended: anyio.Event) -> None:
     while not (cake.stats().waiting or ended.is_set()):
         await anyio.lowlevel.checkpoint()
     server.go_on.set()
+
+
+async def ended_well(server: Server, call: Call, books: Books, before: tuple[int, int]) -> None:
+    """See that all is given back, and that the books say what really arrived."""
+    await anyio.to_thread.run_sync(all_ended, server)
+    arrived = sum(call_of(request) is call for request in server.requests)
+    server.requests.clear()
+    await given_back(before)
+    are_true(books, arrived)
 
 
 def are_true(books: Books, arrived: int) -> None:
