@@ -107,7 +107,7 @@ async def test_a_call_that_is_cancelled_at_any_await_loses_nothing(  # noqa: PLR
         at += 1
         if not came:
             break
-    assert at > 3 or effect is not Effect.READ
+    assert at >= 2 or effect is not Effect.READ
     gc.collect()  # what was not closed would be an error here
 
 

@@ -62,30 +62,39 @@ class SocketBackend:
 
 
 class _SocketStream(ByteStream):
-    """A connected socket, with what httpcore2 and anyio's TLS ask of a stream."""
+    """A connected socket, with what httpcore2 and anyio's TLS ask of a stream.
+
+    It gives way to other tasks only where it has to: a call that goes round the event loop between
+    its steps waits each time for all others, and many at once end together, each as late as the
+    last.
+    """
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         loop = asyncio.get_running_loop()
+        waited = False
         while True:
             try:
                 data = self.socket.recv(max_bytes)
             except BlockingIOError:
                 await self._until(loop.add_reader, loop.remove_reader)
+                waited = True
             except OSError as error:
                 raise self._gone() from error
             else:
                 break
         if not data:
             raise anyio.EndOfStream
+        if not waited:  # bytes that come faster than they are read would leave no other task a turn
+            await anyio.lowlevel.cancel_shielded_checkpoint()
         return data
 
     async def send(self, item: bytes) -> None:
-        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         loop = asyncio.get_running_loop()
         left = memoryview(item)
         while left:
