@@ -20,14 +20,13 @@ def test_a_served_sandbox_answers_and_leaves_nothing_behind(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level("DEBUG", logger="uvicorn")
-    threads = threading.active_count()
     sandbox = Sandbox()
     with serve(sandbox) as url:
         listed = httpx.get(f"{url}/api/2/invoices.json", params=KEY)
         wsdl = httpx.get(f"{url}/api/1/accounting.asmx?wsdl")
     assert listed.json()["total_rows"] == 200
     assert f'location="{url}/api/1/accounting.asmx"' in wsdl.text
-    assert threading.active_count() == threads
+    assert "cake-sandbox" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
     assert "SANDBOX-KEY" not in caplog.text
