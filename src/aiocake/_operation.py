@@ -278,6 +278,11 @@ class Executor(Protocol):
         """How many calls the throttle lets out at once: paging reads twice as far ahead."""
         ...
 
+    @property
+    def patient(self) -> "Executor":
+        """The same for the later calls of what has begun: a full queue turns none of them away."""
+        ...
+
     def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
         """Refuse with an ArgumentError what :meth:`execute` would not send. Sends nothing."""
         ...

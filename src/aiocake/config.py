@@ -93,7 +93,8 @@ class Throttle:
         adaptive: Send less at once after throttled answers and time-outs, and no more calls a
             second than the server was found to let in.
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
-            any number.
+            any number. What has begun is not turned away: later attempts, the later pages of a
+            list, and all calls of a bulk run.
     """
 
     concurrency: int = attrs.field(default=8, validator=_whole)

@@ -6,7 +6,7 @@ from datetime import date
 import anyio
 import pytest
 
-from aiocake import Client, ConsistencyError, ListChanged, NotSent, bulk
+from aiocake import Client, ConsistencyError, ListChanged, NotSent, Throttle, bulk
 from aiocake.bulk import Call, Failed, Skipped
 from aiocake.sandbox import Dialect, Sandbox
 
@@ -56,6 +56,14 @@ async def test_a_void_invoice_and_another_partners_keep_nothing_back(ledgers, ja
         await cake.invoices.update(there.invoice_id, invoice_status="void")
         assert (await bulk.each([january(cake, one)], journal=None)).done == 1
         assert (await bulk.each([january(cake, other)], journal=None)).done == 1
+
+
+async def test_a_look_up_is_not_turned_away_from_a_full_queue(ledgers, january) -> None:
+    books = ledgers()
+    full = Throttle(concurrency=2, rate=1000, burst=1, max_waiting=0)
+    async with books.client(throttle=full) as cake:
+        calls = [january(cake, affiliate) for affiliate in books.affiliates(5)]
+        assert (await bulk.each(calls, journal=None)).done == 5
 
 
 async def test_creates_of_one_run_keep_each_other_back(ledgers, january) -> None:

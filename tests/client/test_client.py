@@ -27,7 +27,7 @@ from aiocake import (
     Timeouts,
 )
 from aiocake.errors import ClosedError
-from aiocake.events import AttemptEnded, Event
+from aiocake.events import AttemptEnded, CallEnded, Event
 from aiocake.sandbox import Sandbox
 
 from ..peer import KEY, Held, Peer, done, lost, page, says
@@ -263,6 +263,47 @@ async def test_who_may_not_wait_is_turned_away() -> None:
         async with anyio.create_task_group() as group:
             pass
     assert len(peer.requests) == 2
+
+
+# On trio, chance decides who of those that are ready is the first.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_who_waits_sends_before_the_answer_that_freed_a_slot_is_decoded(
+    anyio_backend: str,
+) -> None:
+    del anyio_backend
+    order: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        order.append("sent")
+        response = page(1)(request)
+        assert isinstance(response, httpx.Response)
+        return response
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, CallEnded):
+            order.append("ended")
+
+    held = Held(answer)
+    peer = Peer(held, answer)
+    one = Throttle(concurrency=1)
+    async with (
+        peer.client(throttle=one, on_event=on_event) as cake,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(cake.invoices.get, 1)
+        await held.begun.wait()
+        group.start_soon(cake.invoices.get, 1)
+        while not cake.stats().waiting:
+            await anyio.lowlevel.checkpoint()
+        held.go_on.set()
+    assert order == ["sent", "sent", "ended", "ended"]
+
+
+async def test_a_list_that_has_begun_is_not_turned_away_from_a_full_queue() -> None:
+    transport = httpx.ASGITransport(app=Sandbox(invoices=60).app)
+    full = Throttle(concurrency=1, max_waiting=0, rate=1000)
+    async with Client("x.example", "SANDBOX-KEY", transport=transport, throttle=full) as cake:
+        assert len(await cake.invoices.find(row_limit=5).collect()) == 60
 
 
 async def test_a_read_only_client_reads() -> None:

@@ -29,9 +29,10 @@ T = TypeVar("T")
 class View:
     """An engine with the options of one view: what the endpoints are handed."""
 
-    def __init__(self, engine: Engine, options: Options) -> None:
+    def __init__(self, engine: Engine, options: Options, *, patient: bool = False) -> None:
         self.engine = engine
         self.options = options
+        self._patient = patient
 
     @property
     def concurrency(self) -> int:
@@ -42,6 +43,11 @@ class View:
     def domain(self) -> str:
         """The instance: host, and port where it is not usual."""
         return self.engine.settings.domain
+
+    @property
+    def patient(self) -> "View":
+        """The same for the later calls of what has begun: a full queue turns none of them away."""
+        return View(self.engine, self.options, patient=True)
 
     def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
         """Refuse what :meth:`execute` would not send. Sends nothing.
@@ -83,8 +89,7 @@ class View:
             lambda response, repeated: self._decoded(operation, arguments, response, repeated),
         )
         intent = _intent(operation.name, arguments, hidden, effect)
-        # Whoever has a witness sends no more at once than may be under way.
-        plan = self.engine.plan(self.options, effect, patient=witness is not None)
+        plan = self.engine.plan(self.options, effect, patient=self._patient)
         return await self.engine.run(request, reading, plan, intent, witness)
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:

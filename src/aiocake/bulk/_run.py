@@ -65,7 +65,7 @@ class Run:
         journal: Journal | None,
     ) -> None:
         self.rules = rules
-        self.executor = executor
+        self.executor = executor.patient
         self.journal = journal
         self.guard = Guard()
         self._order = Order()

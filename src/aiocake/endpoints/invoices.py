@@ -222,8 +222,9 @@ class Invoices(Endpoints):
 
         async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
             # By default an instance begins at its first row, whatever number that has.
-            start = start_at_row or SKIP
-            return await self._call(FIND, **filters, start_at_row=start, row_limit=rows)
+            where = {"start_at_row": start_at_row} if start_at_row else {}
+            executor = self._executor.patient if start_at_row else self._executor
+            return await executor.execute(FIND, {**filters, **where, "row_limit": rows})
 
         return Pager(
             fetch,
@@ -231,7 +232,8 @@ class Invoices(Endpoints):
             matches=(lambda row: _mismatch(row, filters)) if set(filters) - dated else None,
             wrong_date=(lambda row: _wrong_date(row, filters)) if dated else None,
             row_limit=row_limit,
-            limit=self._executor.concurrency,
+            # One more than can be sent at once: it stands ready when one of them is answered.
+            limit=self._executor.concurrency + 1,
             operation=FIND.name,
             surprise=self._executor.surprise,
         )

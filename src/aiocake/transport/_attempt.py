@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import anyio
 import attrs
 
 from aiocake._listener import Listener
@@ -113,7 +114,12 @@ class Attempts:
             raise
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
         attempt = self._judged(call, outcome)
+        others = self._gate.waiting > 0
         self._release(call, slot)
+        if others and plan.effect is Effect.READ:
+            # Whoever gets the slot sends before this answer is decoded, which takes longer. Not
+            # after a write: a cancellation just here would lose what became of it.
+            await anyio.lowlevel.cancel_shielded_checkpoint()
         return attempt
 
     def _release(self, call: Call, slot: int) -> None:
