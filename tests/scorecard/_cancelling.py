@@ -1,7 +1,7 @@
 """Cancels a call at any of its awaits, and keeps the books on what became of it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiocake import Client
 from aiocake.config import Ledger
 from aiocake.errors import Intent, Outcome
 
+from ..interrupted import interrupted
 from ._cake import Call
 from ._canary import told
 from ._card import Card, census
@@ -24,35 +25,6 @@ __all__ = [
     "given_back",
     "until_cancelled",
 ]
-
-
-class Interrupted:
-    """Runs a coroutine, and calls ``cancel`` when it is about to wait for the n-th time."""
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, object], waits: range, cancel: Callable[[], object]
-    ) -> None:
-        self._coroutine = coroutine
-        self._waits = waits
-        self._cancel = cancel
-        self.waited = 0
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        send: Callable[[], Any] = lambda: self._coroutine.send(None)  # noqa: E731 - replaced below
-        while True:
-            try:
-                wait = send()
-            except StopIteration as stop:
-                return stop.value
-            if self.waited in self._waits:
-                self._cancel()
-            self.waited += 1
-            try:
-                value = yield wait
-            except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
-                send = lambda error=error: self._coroutine.throw(error)  # noqa: E731 - as above
-            else:
-                send = lambda value=value: self._coroutine.send(value)  # noqa: E731 - as above
 
 
 @attrs.define
@@ -99,21 +71,10 @@ async def cancelled(card: Card, call: Call, cake: Client, waits: range, *, nativ
             found.append(error)
             raise
 
-    if natively:
-        task = asyncio.current_task()
-        assert task is not None
-        run = Interrupted(watched(), waits, task.cancel)
-        with suppress(asyncio.CancelledError):
-            await run
-        while task.cancelling():
-            task.uncancel()
-    else:
-        with anyio.CancelScope() as scope:
-            run = Interrupted(watched(), waits, scope.cancel)
-            await run
+    came = await interrupted(watched(), waits, natively=natively)
     for error in found:
         card.everything.no_key_in(told(error))
-    return run.waited > waits.start
+    return came
 
 
 async def cancelled_by_scope(making: Coroutine[Any, Any, object], ticks: int, times: int) -> bool:

@@ -6,9 +6,7 @@ import asyncio
 import gc
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import aclosing, suppress
-from typing import Any
+from contextlib import aclosing
 
 import anyio
 import anyio.to_thread
@@ -21,60 +19,14 @@ from aiocake.errors import CakeError, NotSent, ServerError
 from aiocake.transport import Exchange, Transport
 from aiocake.values import Effect
 
+from ..interrupted import interrupted
+
 pytestmark = pytest.mark.anyio
 
 ONE = Throttle(concurrency=1)
 CA = trustme.CA()
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 CA.issue_cert("127.0.0.1").configure_cert(TLS)
-
-
-class Interrupted:
-    """Runs a coroutine, and calls ``cancel`` each time that it is about to wait, from the first
-    to the last of these waits."""
-
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, object], waits: range, cancel: Callable[[], object]
-    ) -> None:
-        self._coroutine = coroutine
-        self._waits = waits
-        self._cancel = cancel
-        #: How often it waited.
-        self.waited = 0
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        send: Callable[[], Any] = lambda: self._coroutine.send(None)  # noqa: E731 - replaced below
-        while True:
-            try:
-                wait = send()
-            except StopIteration as stop:
-                return stop.value
-            if self.waited in self._waits:
-                self._cancel()
-            self.waited += 1
-            try:
-                value = yield wait
-            except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
-                send = lambda error=error: self._coroutine.throw(error)  # noqa: E731 - as above
-            else:
-                send = lambda value=value: self._coroutine.send(value)  # noqa: E731 - as above
-
-
-async def interrupted(coroutine, waits: range, *, natively: bool) -> bool:
-    """Whether the coroutine came so far that it was cancelled."""
-    if natively:
-        task = asyncio.current_task()
-        assert task is not None
-        run = Interrupted(coroutine, waits, task.cancel)
-        with suppress(asyncio.CancelledError):
-            await run
-        while task.cancelling():
-            task.uncancel()
-    else:
-        with anyio.CancelScope() as scope:
-            run = Interrupted(coroutine, waits, scope.cancel)
-            await run
-    return run.waited > waits.start
 
 
 @pytest.mark.parametrize("effect", Effect)
