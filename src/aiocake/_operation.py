@@ -293,8 +293,17 @@ class Executor(Protocol):
         arguments: Mapping[str, object],
         *,
         witness: Witness[T] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> T:
-        """Carry one call out, with its retries, inside its deadline."""
+        """Carry one call out, with its retries, inside its deadline.
+
+        Args:
+            operation: The call.
+            arguments: Its arguments.
+            witness: Of a write: is told before it leaves and after it ended.
+            answered: Of a read: is told when it was answered, before the answer is decoded. What
+                that lets go on is sent first.
+        """
         ...
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
-from aiocake.bulk import Call, Pager
+from aiocake.bulk import Ask, Call, Pager
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox._state import RecordedRequest
 
@@ -54,15 +54,15 @@ class Server:
     def __attrs_post_init__(self) -> None:
         self.always = set(self.rows)
 
-    async def fetch(self, start_at_row: int, row_limit: int) -> Answer:
+    async def fetch(self, ask: Ask) -> Answer:
         number = len(self.requests)
-        self.requests.append((start_at_row, row_limit))
+        self.requests.append((ask.start_at_row, ask.row_limit))
         self.active += 1
         self.most_active = max(self.most_active, self.active)
         try:
             for _ in range(self.delays[number % len(self.delays)]):
                 await anyio.lowlevel.checkpoint()
-            return self.answer(start_at_row, row_limit)
+            return self.answer(ask.start_at_row, ask.row_limit)
         finally:
             self.active -= 1
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio
 
-from aiocake.bulk import Pager
+from aiocake.bulk import Ask, Pager
 from aiocake.errors import ClosedError, ServerError
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ class Slow:
         self.busy = anyio.Event()
         self.idle = anyio.Event()
 
-    async def fetch(self, start_at_row: int, row_limit: int):  # noqa: ANN201 - a page
+    async def fetch(self, ask: Ask):  # noqa: ANN201 - a page
         self.asked += 1
         if self.asked > 1:
             self.active += 1
@@ -38,8 +38,8 @@ class Slow:
                 self.active -= 1
                 if not self.active:
                     self.idle.set()
-        items = tuple(range(start_at_row + 1, start_at_row + row_limit + 1))
-        return Page(items, self.total, start_at_row)
+        items = tuple(range(ask.start_at_row + 1, ask.start_at_row + ask.row_limit + 1))
+        return Page(items, self.total, ask.start_at_row)
 
     def pager(self) -> Pager[int]:
         return Pager(
@@ -227,12 +227,12 @@ async def test_pages_are_closed_by_their_own_async_with() -> None:
 async def test_collect_leaves_nothing_running_when_it_fails() -> None:
     slow = Slow(total=40)  # so that no page has to wait for another
 
-    async def fetch(start_at_row: int, row_limit: int):  # noqa: ANN202 - a page
-        if start_at_row == 9:
+    async def fetch(ask: Ask):  # noqa: ANN202 - a page
+        if ask.start_at_row == 9:
             await slow.busy.wait()
             message = "down"
             raise ServerError(message, status=503)
-        return await slow.fetch(start_at_row, row_limit)
+        return await slow.fetch(ask)
 
     pager = Pager(
         fetch,

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from aiocake.bulk import Pager
+from aiocake.bulk import Ask, Pager
 
 PAGES = 1000
 ROWS = 100
@@ -31,14 +31,15 @@ class Server:
         self.total = self.size if total else None
         self.requests = self.active = self.most_active = 0
 
-    async def fetch(self, start_at_row: int, row_limit: int) -> Page:
+    async def fetch(self, ask: Ask) -> Page:
         self.requests += 1
         self.active += 1
         self.most_active = max(self.most_active, self.active)
         await anyio.sleep(self.latency())
         self.active -= 1
-        end = min(start_at_row + row_limit, self.size)
-        return Page(tuple(range(start_at_row, end)), self.total, start_at_row)
+        start = ask.start_at_row
+        end = min(start + ask.row_limit, self.size)
+        return Page(tuple(range(start, end)), self.total, start)
 
     def pager(self, limit: int) -> Pager[int]:
         return Pager(

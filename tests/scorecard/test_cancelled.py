@@ -138,6 +138,34 @@ async def test_a_list_that_is_cancelled_at_each_await(  # noqa: PLR0913, PLR0917
 
 @pytest.mark.case("K01")
 @WAYS
+async def test_an_export_that_another_waits_for_is_cancelled_at_each_await(
+    card: Card,
+    count: Count,
+    natively: bool,  # noqa: FBT001 - by pytest
+    anyio_backend: str,
+) -> None:
+    del anyio_backend
+    at = 0
+    came = True
+    server = card.serve(obedient)
+    while came:
+        before = await census()
+        async with card.client(server) as cake:
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(until_cancelled, EXPORT, cake)  # which gets the slot second
+                    came = await cancelled(card, EXPORT, cake, range(at, at + 1), natively=natively)
+            assert cake.stats().in_flight == 0
+            await card.works(cake, EXPORT)
+        await anyio.to_thread.run_sync(all_ended, server)
+        await given_back(before)
+        count(SWEPT, came)
+        at += 1
+    assert at >= 3
+
+
+@pytest.mark.case("K01")
+@WAYS
 @each(GET, UPDATE, CREATE)
 @pytest.mark.parametrize("times", [1, 2])
 async def test_cancelled_at_each_await_in_the_queue(  # noqa: PLR0913, PLR0917 - by pytest

@@ -87,7 +87,13 @@ class Engine:
         )
 
     def plan(
-        self, options: Options, effect: Effect, *, export: bool = False, patient: bool = False
+        self,
+        options: Options,
+        effect: Effect,
+        *,
+        export: bool = False,
+        patient: bool = False,
+        answered: Callable[[], None] | None = None,
     ) -> Plan:
         """How a call is made, by the client's settings and a view's options."""
         timeouts = self.settings.timeouts
@@ -100,6 +106,7 @@ class Engine:
             queue=options.queue,
             export=export,
             patient=patient,
+            answered=answered,
         )
 
     async def run(

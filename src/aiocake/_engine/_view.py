@@ -72,6 +72,7 @@ class View:
         arguments: Mapping[str, object],
         *,
         witness: Witness[T] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
 
@@ -89,7 +90,7 @@ class View:
             lambda response, repeated: self._decoded(operation, arguments, response, repeated),
         )
         intent = _intent(operation.name, arguments, hidden, effect)
-        plan = self.engine.plan(self.options, effect, patient=self._patient)
+        plan = self.engine.plan(self.options, effect, patient=self._patient, answered=answered)
         return await self.engine.run(request, reading, plan, intent, witness)
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:

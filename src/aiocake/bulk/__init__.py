@@ -16,9 +16,10 @@ from aiocake.bulk._bulk import OnExisting, each, resume
 from aiocake.bulk._call import Call, Instance, call
 from aiocake.bulk._outcomes import Done, Ended, Failed, Progress, Skipped, Stop, Summary, Unknown
 from aiocake.bulk.journal import Journal
-from aiocake.bulk.paging import FreshPage, PageLike, Pager, Pages, Rows
+from aiocake.bulk.paging import Ask, FreshPage, PageLike, Pager, Pages, Rows
 
 __all__ = [
+    "Ask",
     "Call",
     "Done",
     "Ended",

@@ -5,12 +5,31 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, final
 
 import anyio
+import attrs
 
 from aiocake._tasks import Job, start
 
-__all__ = ["Ahead"]
+__all__ = ["Ahead", "Ask"]
 
 P = TypeVar("P")
+
+
+@attrs.frozen(eq=False)
+class Ask:
+    """A page that is to be fetched.
+
+    Attributes:
+        start_at_row: Where it begins.
+        row_limit: How many rows it may have.
+        begun: Whether something of the list was read already.
+        answered: May be called when the answer is here and is yet to be decoded, so that the next
+            page is asked for meanwhile.
+    """
+
+    start_at_row: int
+    row_limit: int
+    begun: bool
+    answered: Callable[[], None]
 
 
 @final
@@ -18,17 +37,18 @@ class Ahead(Generic[P]):
     """A queue of pages, each fetched by a job of its own.
 
     Args:
-        fetch: Fetches the page at ``(start_at_row, row_limit)``.
+        fetch: Fetches a page.
         limit: How many fetches run at once; those beyond wait, first come first served.
     """
 
-    __slots__ = ("_dropped", "_fetch", "_gate", "_queue")
+    __slots__ = ("_dropped", "_fetch", "_gate", "_queue", "_taken")
 
-    def __init__(self, fetch: Callable[[int, int], Awaitable[P]], limit: int) -> None:
+    def __init__(self, fetch: Callable[[Ask], Awaitable[P]], limit: int) -> None:
         self._fetch = fetch
         self._gate = anyio.Semaphore(limit, fast_acquire=True)
         self._queue: deque[tuple[int, Job[P]]] = deque()
         self._dropped: list[Job[P]] = []
+        self._taken = False
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -53,6 +73,7 @@ class Ahead(Generic[P]):
         """Wait for the next page: its start, and the page; or its error is raised."""
         start_at_row, job = self._queue[0]
         page = await job.result()
+        self._taken = True
         self._queue.popleft()
         return start_at_row, page
 
@@ -72,15 +93,34 @@ class Ahead(Generic[P]):
                 self._dropped.pop()
 
     def _begin(self, start_at_row: int, row_limit: int) -> Job[P]:
-        return start(_fetch(self._fetch, self._gate, start_at_row, row_limit))
+        turn = _Turn(self._gate)
+        ask = Ask(start_at_row, row_limit, self._taken, turn.end)
+        return start(_fetch(self._fetch, turn, ask))
 
 
-async def _fetch(
-    fetch: Callable[[int, int], Awaitable[P]],
-    gate: anyio.Semaphore,
-    start_at_row: int,
-    row_limit: int,
-) -> P:
+class _Turn:
+    """A place among those that fetch; it is given back once."""
+
+    __slots__ = ("_gate", "_held")
+
+    def __init__(self, gate: anyio.Semaphore) -> None:
+        self._gate = gate
+        self._held = False
+
+    async def begin(self) -> None:
+        await self._gate.acquire()
+        self._held = True
+
+    def end(self) -> None:
+        if self._held:
+            self._held = False
+            self._gate.release()
+
+
+async def _fetch(fetch: Callable[[Ask], Awaitable[P]], turn: _Turn, ask: Ask) -> P:
     """What a job runs: it must not know its queue, which has to be droppable while it runs."""
-    async with gate:
-        return await fetch(start_at_row, row_limit)
+    await turn.begin()
+    try:
+        return await fetch(ask)
+    finally:
+        turn.end()

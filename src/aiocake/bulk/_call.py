@@ -223,9 +223,10 @@ class _Recorder:
         arguments: Mapping[str, object],
         *,
         witness: Witness[T] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> T:
         """Say what was asked for."""
-        del witness
+        del witness, answered
         raise _Recorded(operation, given(arguments))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:

@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from aiocake._tasks import JobCancelled
-from aiocake.bulk._ahead import Ahead
+from aiocake.bulk._ahead import Ahead, Ask
 from aiocake.bulk._seen import Seen
 from aiocake.bulk._walk import Walk
 from aiocake.errors import CakeError, ClosedError, ConsistencyError, ListChanged
@@ -62,7 +62,7 @@ class FreshPage(Generic[T_co]):
 class Source(Generic[T]):
     """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
 
-    fetch: Callable[[int, int], Awaitable[PageLike[T]]]
+    fetch: Callable[[Ask], Awaitable[PageLike[T]]]
     row_id: Callable[[T], int]
     matches: Callable[[T], str | None] | None
     wrong_date: Callable[[T], str | None] | None

@@ -17,10 +17,11 @@ from types import TracebackType
 from typing import Final, Generic, TypeVar, final
 from weakref import WeakSet
 
+from aiocake.bulk._ahead import Ask
 from aiocake.bulk._pages import FreshPage, PageLike, Pages, Reader, Source
 from aiocake.errors import ArgumentError, Problem
 
-__all__ = ["FreshPage", "PageLike", "Pager", "Pages", "Rows"]
+__all__ = ["Ask", "FreshPage", "PageLike", "Pager", "Pages", "Rows"]
 
 T = TypeVar("T")
 
@@ -35,8 +36,8 @@ class Pager(Generic[T]):
     what is on its way when it is left. Each loop over the pager itself begins at the first row.
 
     Args:
-        fetch: Fetches the page at ``(start_at_row, row_limit)``. Its errors are raised as they
-            are, after the rows that came before.
+        fetch: Fetches the page that an :class:`Ask` tells of. Its errors are raised as they are,
+            after the rows that came before.
         row_id: The number by which a row is known.
         matches: None, or what is wrong with a row that does not belong to what was asked for. By
             default every row does.
@@ -61,7 +62,7 @@ class Pager(Generic[T]):
 
     def __init__(  # noqa: PLR0913 - all by name, and each is needed
         self,
-        fetch: Callable[[int, int], Awaitable[PageLike[T]]],
+        fetch: Callable[[Ask], Awaitable[PageLike[T]]],
         *,
         row_id: Callable[[T], int],
         matches: Callable[[T], str | None] | None = None,

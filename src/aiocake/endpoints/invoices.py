@@ -18,7 +18,8 @@ from aiocake._operation import (
     Shape,
     Standing,
 )
-from aiocake.bulk import Pager
+from aiocake._rows import mismatch, wrong_date
+from aiocake.bulk import Ask, Pager
 from aiocake.errors import CakeError, ConsistencyError, NotFound, Problem
 from aiocake.models import (
     CreatedInvoice,
@@ -220,20 +221,20 @@ class Invoices(Endpoints):
         self._executor.check(FIND, {**filters, "row_limit": row_limit})
         dated = filters.keys() & {"start_date", "end_date"}
 
-        async def fetch(start_at_row: int, rows: int) -> Page[Invoice]:
+        async def fetch(ask: Ask) -> Page[Invoice]:
             # By default an instance begins at its first row, whatever number that has.
-            where = {"start_at_row": start_at_row} if start_at_row else {}
-            executor = self._executor.patient if start_at_row else self._executor
-            return await executor.execute(FIND, {**filters, **where, "row_limit": rows})
+            where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
+            arguments = {**filters, **where, "row_limit": ask.row_limit}
+            executor = self._executor.patient if ask.begun else self._executor
+            return await executor.execute(FIND, arguments, answered=ask.answered)
 
         return Pager(
             fetch,
-            row_id=_invoice_id,
-            matches=(lambda row: _mismatch(row, filters)) if set(filters) - dated else None,
-            wrong_date=(lambda row: _wrong_date(row, filters)) if dated else None,
+            row_id=lambda row: row.invoice_id,
+            matches=(lambda row: mismatch(row, filters)) if set(filters) - dated else None,
+            wrong_date=(lambda row: wrong_date(row, filters)) if dated else None,
             row_limit=row_limit,
-            # One more than can be sent at once: it stands ready when one of them is answered.
-            limit=self._executor.concurrency + 1,
+            limit=self._executor.concurrency,
             operation=FIND.name,
             surprise=self._executor.surprise,
         )
@@ -369,33 +370,3 @@ class Invoices(Endpoints):
 def _of_get(error: E) -> E:
     error.operation = FIND.name
     return error
-
-
-def _invoice_id(row: Invoice) -> int:
-    return row.invoice_id
-
-
-def _mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
-    """What tells that a row was not asked for: its partner, the kind of it, or its status."""
-    for name, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
-        if name not in filters:
-            continue
-        found = getattr(row, name)
-        if found is None and getattr(row, other) is not None:
-            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was asked for"
-        if found is not None and found != filters[name]:
-            return f"invoice {row.invoice_id} has {name} {found}, not {filters[name]}"
-    status = filters.get("invoice_status", row.invoice_status)
-    if row.invoice_status != status:
-        return f"invoice {row.invoice_id} is {row.invoice_status}, not {status}"
-    return None
-
-
-def _wrong_date(row: Invoice, filters: Mapping[str, object]) -> str | None:
-    """What looks wrong about a row's dates; no page says exactly how CAKE compares them."""
-    start, end = filters.get("start_date"), filters.get("end_date")
-    if isinstance(start, date) and row.start_date is not None and row.start_date < start:
-        return f"invoice {row.invoice_id} starts on {row.start_date}, before {start}"
-    if isinstance(end, date) and row.end_date is not None and row.end_date > end:
-        return f"invoice {row.invoice_id} ends on {row.end_date}, after {end}"
-    return None

@@ -114,11 +114,10 @@ class Attempts:
             raise
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
         attempt = self._judged(call, outcome)
-        others = self._gate.waiting > 0
         self._release(call, slot)
-        if others and plan.effect is Effect.READ:
-            # Whoever gets the slot sends before this answer is decoded, which takes longer. Not
-            # after a write: a cancellation just here would lose what became of it.
+        if plan.answered is not None and attempt.error is None:
+            plan.answered()
+            # What that lets go on is sent before this answer is decoded, which takes longer.
             await anyio.lowlevel.cancel_shielded_checkpoint()
         return attempt
 

@@ -37,6 +37,7 @@ class Plan:
         queue: Seconds to wait for a turn at most; None for as long as the call may take.
         export: Whether it uses the slot of the exports.
         patient: Whether it waits for its turn however many wait already.
+        answered: Of a read: is told when it was answered, its slot given back.
     """
 
     effect: Effect
@@ -46,6 +47,7 @@ class Plan:
     queue: float | None = None
     export: bool = False
     patient: bool = False
+    answered: Callable[[], None] | None = None
 
 
 @attrs.frozen(eq=False)
