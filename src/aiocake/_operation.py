@@ -148,7 +148,8 @@ class Operation(Generic[T]):
             (``"invoices"``), whose records are named by ``row`` in XML.
         row: Of v1's lists, the name of one record.
         model: The class of a record.
-        echoes: The arguments that the answer must give back unchanged, where it names them.
+        echoes: The arguments that the answer must give back unchanged, where it names them: a
+            list, in each of its rows.
         rules: Checks over several arguments.
         creates: Of a create: what it makes.
         standing: Of a call that sets values: how what it sets stands now, where that can be read.

@@ -92,13 +92,34 @@ async def test_a_page_as_long_as_asked_is_not_believed_to_be_all(
     assert starts(server) == [0, 9]
 
 
-async def test_a_page_of_a_known_cap_is_not_believed_to_be_all(make_server: MakeServer) -> None:
-    server = make_server(700, cap=500, total="page")
+@pytest.mark.parametrize("cap", [50, 100, 250, 500])
+async def test_a_page_of_a_round_number_is_not_believed_to_be_all(
+    make_server: MakeServer, cap: int
+) -> None:
+    server = make_server(cap + 20, cap=cap, total="page")
     with pytest.raises(ListChanged):
         await server.pager(row_limit=1000).collect()
-    server = make_server(500, cap=500)
+    server = make_server(cap, cap=cap)
     assert await server.pager(row_limit=1000).collect() == server.rows
-    assert starts(server) == [0, 499]
+    assert starts(server) == [0, cap - 1]
+
+
+@pytest.mark.parametrize("total", ["right", "missing"])
+async def test_a_page_of_the_shared_row_alone_is_no_end(
+    make_server: MakeServer, total: str
+) -> None:
+    server = make_server(25, shorten=lambda start, limit: min(limit, 10 - start % 10), total=total)
+    assert await server.pager(row_limit=20, limit=1).collect() == server.rows
+    assert {10, 20} <= set(starts(server))
+    assert "walked again" not in server.told()
+
+
+async def test_a_first_row_that_moves_behind_is_no_first_page_again(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(2, total="missing", changes={1: lambda rows: rows.reverse()})
+    assert await server.pager().collect() == [1, 2]
+    assert server.told() == ["walked again"]
 
 
 @pytest.mark.parametrize(("row_limit", "asked"), [(1, 2), (100, 101), (10_000, 10_000)])
@@ -200,10 +221,10 @@ async def test_a_server_that_gives_more_than_asked(make_server: MakeServer) -> N
     assert starts(server) == [0, 19]
 
 
-async def test_without_a_total_the_end_is_a_page_with_nothing_new(make_server: MakeServer) -> None:
+async def test_without_a_total_the_end_is_an_empty_page(make_server: MakeServer) -> None:
     server = make_server(12, total="missing")
     assert await server.pager(limit=8).collect() == server.rows
-    assert starts(server) == [0, 9, 11]
+    assert starts(server) == [0, 9, 11, 12]
     server = make_server(0, total="missing")
     assert await server.pager().collect() == []
     assert starts(server) == [0]

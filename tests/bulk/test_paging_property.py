@@ -122,6 +122,33 @@ def test_a_list_that_holds_still_is_read_once_in_order(
     assert server.most_active <= limit
 
 
+def in_blocks(block: int) -> Callable[[int, int], int]:
+    """Answers that end at each so-many-th row, as those of a server with pages of its own do."""
+    return lambda start_at_row, row_limit: min(row_limit, block - start_at_row % block)
+
+
+@BACKENDS
+@given(
+    size=sizes,
+    block=st.integers(1, 12),
+    total=st.sampled_from(["right", "missing"]),
+    options=options,
+)
+def test_short_pages_anywhere_are_no_end(  # noqa: PLR0913, PLR0917 - by hypothesis
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    block: int,
+    total: str,
+    options: dict[str, int],
+) -> None:
+    server = make_server(size, shorten=in_blocks(block), total=total)
+    rows, error = read(server, backend, options)
+    assert error is None
+    assert rows == server.rows
+    assert "walked again" not in server.told()
+
+
 @BACKENDS
 @given(
     size=sizes,

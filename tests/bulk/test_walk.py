@@ -49,7 +49,10 @@ def test_a_total_that_only_some_pages_tell() -> None:
 
 def test_a_row_twice_without_a_total() -> None:
     taken, told = walk(
-        (0, range(1, 11), None), (9, [10, 3, *range(12, 16)], None), (14, [15], None)
+        (0, range(1, 11), None),
+        (9, [10, 3, *range(12, 16)], None),
+        (14, [15], None),
+        (15, [], None),
     )
     assert taken.over
     assert taken.trouble == "14 distinct rows of 15"

@@ -6,6 +6,7 @@ traceback with the locals of all frames.
 """
 
 import base64
+import json
 import logging
 import pickle
 import traceback
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 import anyio
 import anyio.to_thread
@@ -25,6 +27,7 @@ from aiocake import (
     Binding,
     CakeError,
     Client,
+    ConsistencyError,
     NotFound,
     NotSent,
     OutcomeUnknown,
@@ -304,3 +307,27 @@ async def test_a_key_is_found_where_there_is_one() -> None:
     outer = OutcomeUnknown("x", intent=None, cause=CakeError(KEY))  # type: ignore[arg-type] # none
     group = ExceptionGroup("g", [outer])
     assert KEY in shown(group)
+
+
+#: Without what ASP.NET refuses in a query.
+QUERY_KEY = KEY.replace("<", "").replace(">", "")
+MESSAGE = f"<message>{escape(QUERY_KEY)}</message>".encode()
+
+
+async def test_a_server_that_puts_what_it_was_sent_into_its_data() -> None:
+    sandbox = Sandbox(api_key=QUERY_KEY)
+
+    def echo(_: RecordedRequest, response: Response) -> Response:
+        body = bytes(response.body).replace(b'"pending"', json.dumps(QUERY_KEY).encode())
+        body = body.replace(b"<row_count>", MESSAGE + b"<row_count>")
+        return Response(body, media_type=response.headers["content-type"])
+
+    sandbox.state.on_answer.append(echo)
+    with serve(sandbox) as url:
+        async with Client(url, QUERY_KEY) as cake:
+            with pytest.raises(ConsistencyError) as caught:
+                await cake.invoices.find(invoice_status="pending").collect()
+            assert_silent(shown(caught.value))
+            async with cake.affiliate_bills.export(period=JUNE) as bills:
+                assert bills.message != ""
+                assert_silent(bills.message)

@@ -90,6 +90,20 @@ async def test_an_instance_that_gives_none_of_the_rows_it_counts(
             await cake.invoices.get(4821)
 
 
+@pytest.mark.parametrize("name", ["billing_cycle", "payment_method"])
+async def test_a_look_up_whose_filter_the_instance_does_not_know(
+    routed: Connect, router: respx.Router, name: str
+) -> None:
+    rows = [{f"{name}_id": number, f"{name}_name": str(number)} for number in (1, 2)]
+    answer = {"request_status": "Success", f"{name}s": rows}
+    router.get(f"https://x.example/api/2/{name}s.json").respond(json=answer)
+    async with routed() as cake:
+        look_up = getattr(cake.reference, f"{name}s")
+        with pytest.raises(ConsistencyError, match=f"another {name}_id than was asked for"):
+            await look_up(**{f"{name}_id": 2})
+        assert len(await look_up()) == 2
+
+
 async def test_page(routed: Connect, router: respx.Router) -> None:
     route = router.get("https://x.example/api/2/invoices.json").respond(json=PAGE)
     async with routed() as cake:

@@ -58,7 +58,7 @@ class Export(Generic[T]):
     @property
     def message(self) -> str:
         """What CAKE says beside the bills; mostly nothing."""
-        return "" if self._bills is None else self._bills.message
+        return "" if self._bills is None else self._clean(self._bills.message)
 
     @property
     def row_count(self) -> int | None:

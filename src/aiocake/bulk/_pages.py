@@ -140,6 +140,9 @@ class Pages(Reader[FreshPage[T]]):
             raise
         if page is None:
             raise StopAsyncIteration
+        if isinstance(page, CakeError):
+            await self.aclose()
+            raise page
         return page
 
     async def aclose(self) -> None:
@@ -147,13 +150,14 @@ class Pages(Reader[FreshPage[T]]):
         self._closed = True
         await self._ahead.aclose()
 
-    async def _next(self) -> FreshPage[T] | None:
+    async def _next(self) -> FreshPage[T] | CakeError | None:
+        """The next page, or what is wrong with it: raised here, it would show its rows."""
         while not self._ended:
             if self._closed:
                 raise self._error(ClosedError("the list was closed before its end"))
             if not self._walk.over:
                 page = await self._read()
-                if page.items:
+                if isinstance(page, CakeError) or page.items:
                     return page
             else:
                 await self._ahead.aclose()
@@ -163,7 +167,7 @@ class Pages(Reader[FreshPage[T]]):
                     self._ended = True
         return None
 
-    async def _read(self) -> FreshPage[T]:
+    async def _read(self) -> FreshPage[T] | CakeError:
         walk, ahead, source = self._walk, self._ahead, self._source
         if ahead.next_start is None or ahead.next_start > walk.due:
             ahead.ask_first(walk.due, walk.row_limit)
@@ -177,7 +181,8 @@ class Pages(Reader[FreshPage[T]]):
         if self._walks > 1:  # what the first walk meets is what was given
             fresh = list(map(self._given.add, ids))
         rows = tuple(compress(page.items, fresh))
-        self._check(rows)
+        if (wrong := self._wrong(rows)) is not None:
+            return wrong
         return FreshPage(items=rows, total_rows=page.total_rows, start_at_row=start)
 
     def _ask_ahead(self) -> None:
@@ -189,18 +194,20 @@ class Pages(Reader[FreshPage[T]]):
         while not walk.over and len(ahead) < wanted and (start := walk.ahead()) is not None:
             ahead.ask(start, walk.row_limit)
 
-    def _check(self, rows: Sequence[T]) -> None:
+    def _wrong(self, rows: Sequence[T]) -> CakeError | None:
+        """The error of rows that were not asked for; dates that look wrong are only told."""
         source = self._source
         row_id, matches, wrong_date = source.row_id, source.matches, source.wrong_date
         if matches is not None:
             for row in rows:
                 if (wrong := matches(row)) is not None:
                     text = f"row {row_id(row)} is not of what was asked for: {wrong}"
-                    raise self._error(ConsistencyError(text))
+                    return self._error(ConsistencyError(text))
         if wrong_date is not None:
             for row in rows:
                 if (odd := wrong_date(row)) is not None:
                     self._surprise("date outside the filter", f"row {row_id(row)}: {odd}")
+        return None
 
     def _walk_again(self) -> None:
         walk, source = self._walk, self._source

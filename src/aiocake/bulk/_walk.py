@@ -15,11 +15,13 @@ from 1 begins one row before it. All pages that are on their way by then are one
 so they still meet each other; only the end of the list has to be asked for one row further on.
 
 **The end.** A page that could have held more rows and did not, together with as many distinct rows
-as ``total_rows`` says. Without ``total_rows``: a page that holds nothing behind the last row.
+as ``total_rows`` says. Without ``total_rows``: an empty page behind the last row. A page of nothing
+but the row that it shares is no end: a server may give fewer rows than asked wherever it likes.
+Then the next one is asked for from behind that row.
 
 What no client can see: rows that trade places while as many others leave and come, all of it
 between two pages; without ``total_rows``, rows that trade places at all; and a server that gives
-not as many rows as asked and calls just these the total.
+not as many rows as asked, and no round number of them, and calls just these the total.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,8 +31,9 @@ from aiocake.bulk._seen import Seen
 
 __all__ = ["Walk"]
 
-#: Row limits that CAKE's pages name for sibling calls: a page of just so many may be cut off.
-_CAPS: Final = (500, 10_000)
+#: A first page of a multiple of so many rows may be cut off: the limits that CAKE's pages name for
+#: sibling calls are 500 and 10,000, and those of others are round, too.
+_ROUND: Final = 50
 
 
 @final
@@ -44,6 +47,7 @@ class Walk:
     """
 
     __slots__ = (
+        "_beyond",
         "_cursor",
         "_first",
         "_full",
@@ -51,7 +55,6 @@ class Walk:
         "_last",
         "_seen",
         "_shift",
-        "_size",
         "_surprise",
         "_total_held",
         "ignores_start",
@@ -78,26 +81,26 @@ class Walk:
         self._surprise = surprise
         self._total_held = True
         self._seen = seen
-        self._first: int | None = None
+        self._first: tuple[int, ...] = ()  # the rows of the first page
         self._last: int | None = None
         self._cursor = -1  # the place of the last row in the list, counted from 0
         self._shift: int | None = None  # 1 where the server counts from 1; None: not known yet
         self._furthest = 0  # the last start that was planned
         self._full = False  # whether the last page could not have held more
-        self._size = 0  # how many rows the first page gave
+        self._beyond = False  # whether the next page is to begin behind the last row
 
     @property
     def due(self) -> int:
         """The start at which the walk goes on: no page that starts later fits."""
         if not self.pages:
             return 0
-        return self._cursor + (self._shift or 0) + 1 - self._shared
+        return self._cursor + (self._shift or 0) + 1 - (0 if self._beyond else self._shared)
 
     def ahead(self) -> int | None:
         """The start of a further page that is worth asking for now; None when there is none."""
         if not self.pages or (self.total_rows is None and not self._full):
             return None
-        start = self._furthest + self._size - self._shared
+        start = self._furthest + len(self._first) - self._shared
         first_new = start - (self._shift or 0) + self._shared
         if self.total_rows is not None and first_new >= self.total_rows:
             return None
@@ -123,12 +126,17 @@ class Walk:
         self._furthest = max(self._furthest, start)
         self._cursor = start - (self._shift or 0) + len(ids) - 1
         self._last = ids[-1] if ids else self._last
-        self._full = len(ids) == asked or len(ids) in _CAPS
+        cut_off = self.pages == 1 and len(ids) > 0 and len(ids) % _ROUND == 0
+        self._full = len(ids) == asked or cut_off
+        only_shared = met == len(ids) > 0 and not self._beyond
+        self._beyond = False
         if new:
             self._go_on(len(ids), asked)
+        elif only_shared and not self._is_all:
+            self._beyond = True
         elif not (self._full and self._shift and known_shift is None):
             self.over = True
-            again = met != len(ids) and list(ids[:1]) == [self._first]
+            again = met != len(ids) and tuple(ids) == self._first
             self.ignores_start = again and self._total_held
         if self.over:
             self._count()
@@ -139,11 +147,15 @@ class Walk:
         """How many rows a page shares with the one before: one, if it has room for another."""
         return 1 if self.row_limit > 1 else 0
 
+    @property
+    def _is_all(self) -> bool:
+        """Whether as many rows were read as there are."""
+        return self.total_rows is not None and self._cursor + 1 >= self.total_rows
+
     def _begin(self, ids: Sequence[int]) -> int:
         if ids:
-            self._first = ids[0]
-            self._size = len(ids)
-            self.row_limit = min(self.row_limit, self._size)
+            self._first = tuple(ids)
+            self.row_limit = min(self.row_limit, len(ids))
         return 0
 
     def _meet(self, start: int, ids: Sequence[int]) -> int | None:
@@ -156,7 +168,7 @@ class Walk:
                 self._shift = shift
                 return place + 1
         self._shift = self._shift or 0
-        return 0 if start == self.due and not self._shared else None
+        return 0 if start == self.due and (self._beyond or not self._shared) else None
 
     def _compare(self, total_rows: int | None) -> None:
         if total_rows is None:
@@ -168,11 +180,9 @@ class Walk:
         self.total_rows = total_rows
 
     def _go_on(self, rows: int, asked: int) -> None:
-        if self.total_rows is None:
-            return
-        if self._cursor + 1 >= self.total_rows:
+        if self._is_all:
             self.over = not self._full
-        elif rows < asked:
+        elif self.total_rows is not None and rows < asked:
             self._surprise("fewer rows than asked", f"{rows} of {asked}")
 
     def _count(self) -> None:

@@ -70,7 +70,7 @@ def _page(operation: Operation[object], arguments: Mapping[str, object], body: b
     return Page(items=_items(operation, around, path), total_rows=total, start_at_row=start)
 
 
-def _rows(operation: Operation[object], _: Mapping[str, object], body: bytes) -> object:
+def _rows(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
     fields = _success(operation, body)[1]
     around, path = _around(operation, fields)
     items = _items(operation, around, path)
@@ -80,6 +80,8 @@ def _rows(operation: Operation[object], _: Mapping[str, object], body: bytes) ->
         if total is not None and total > len(items):
             message = f"{len(items)} rows where {name} is {total}"
             raise DecodeError(message, path=f"{path}{operation.element}")
+    for item in items:
+        _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoes})
     return items
 
 

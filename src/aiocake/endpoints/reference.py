@@ -30,6 +30,7 @@ BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
     shape=Shape.ROWS,
     element="billing_cycles",
     model=BillingCycle,
+    echoes=("billing_cycle_id",),
     page=_PAGE,
 )
 
@@ -41,6 +42,7 @@ PAYMENT_METHODS = Operation[tuple[PaymentMethod, ...]](
     shape=Shape.ROWS,
     element="payment_methods",
     model=PaymentMethod,
+    echoes=("payment_method_id",),
     page=_PAGE,
 )
 
@@ -152,6 +154,7 @@ class Reference(Endpoints):
             The billing cycles.
 
         Raises:
+            ConsistencyError: The instance does not know the filter: others came, too.
             CakeError: It was refused, or no answer that can be read came.
         """
         return await self._call(BILLING_CYCLES, billing_cycle_id=billing_cycle_id)
@@ -168,6 +171,7 @@ class Reference(Endpoints):
             The payment methods.
 
         Raises:
+            ConsistencyError: The instance does not know the filter: others came, too.
             CakeError: It was refused, or no answer that can be read came.
         """
         return await self._call(PAYMENT_METHODS, payment_method_id=payment_method_id)
