@@ -114,10 +114,12 @@ class Walk:
             Of each row, whether this walk had not met it before.
         """
         self._compare(total_rows)
-        asked, known_shift = self.row_limit, self._shift
-        met = self._meet(start, ids) if self.pages else self._begin(ids)
         fresh = list(map(self._seen.add, ids))
         new = sum(fresh)
+        if self._is_behind(start, ids) and not new:
+            return fresh
+        asked, known_shift = self.row_limit, self._shift
+        met = self._meet(start, ids) if self.pages else self._begin(ids)
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
         elif new + met < len(ids):
@@ -151,6 +153,10 @@ class Walk:
     def _is_all(self) -> bool:
         """Whether as many rows were read as there are."""
         return self.total_rows is not None and self._cursor + 1 >= self.total_rows
+
+    def _is_behind(self, start: int, ids: Sequence[int]) -> bool:
+        """Whether a page that was asked for ahead ends before the last row: a cut in between."""
+        return len(ids) > 0 and start - (self._shift or 0) + len(ids) <= self._cursor
 
     def _begin(self, ids: Sequence[int]) -> int:
         if ids:
