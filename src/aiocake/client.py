@@ -116,11 +116,12 @@ class View:
             CakeError: As of any other call.
         """
         if writes is None:
-            writes = method != "GET" or not path.startswith("/api/2/")
+            writes = method != "GET" or not str(path).startswith("/api/2/")
         effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
         arguments: dict[str, object] = {"method": method, "path": path}
-        arguments |= {} if params is None else {"params": dict(params)}
-        arguments |= {} if json is None else {"json": dict(json)}
+        for name, value in (("params", params), ("json", json)):
+            if isinstance(value, Mapping):
+                arguments[name] = dict(value)
         return await self._executor.raw(
             lambda: encode_raw(method, path, params, json), effect, arguments
         )

@@ -183,12 +183,27 @@ async def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     assert len(peer.requests) == 1
 
 
+NESTED: dict[str, object] = {}
+NESTED["a"] = NESTED
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"method": "get"},
+        {"method": ["GET"]},
         {"path": "api"},
+        {"path": None},
+        {"path": "/api/1/get.asmx/X", "params": {"notes": "x" * 3000}},
+        {"params": [("a", "b")]},
         {"params": {"api_key": "x"}},
+        {"params": {"API_Key": "x"}},
+        {"params": {1: "x"}},
+        {"params": {"\ud800": "x"}},
+        {"json": "text"},
+        {"json": {"api_key": "x"}},
+        {"json": {"a": {"\x01": "x"}}},
+        {"json": NESTED},
         {"params": {"a": None}},
         {"json": {"a": 1.5}},
     ],

@@ -9,10 +9,10 @@ from aiocake.codec._asmx import refuse_markup, sent
 from aiocake.codec._v2 import KEY, query
 from aiocake.values import ERASE, Effect
 
-__all__ = ["pairs", "request"]
+__all__ = ["QUERY_LIMIT", "pairs", "request"]
 
 #: IIS refuses longer ones: ``maxQueryString`` of its request filtering is 2048 by default.
-_QUERY_LIMIT: Final = 2048
+QUERY_LIMIT: Final = 2048
 #: By GET and form nothing can be null; CAKE's pages give this text as the one that erases.
 _ERASES: Final = "NULL"
 
@@ -28,7 +28,7 @@ def request(operation: Operation[object], arguments: Mapping[str, object]) -> Re
         headers=() if reads else (("Cache-Control", "no-store"),),
         hole=Hole.QUERY,
         hole_at=len(KEY),
-        query_limit=_QUERY_LIMIT,
+        query_limit=QUERY_LIMIT,
     )
 
 

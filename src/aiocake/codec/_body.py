@@ -35,6 +35,8 @@ _TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
 #: What an answer of JSON may hold beside what it is about.
 _FRAME: Final = frozenset({"request_status", "success", "response"})
+#: What only an answer that says no has, beside its text.
+_CODES: Final = frozenset({"code", "error_code", "errorcode", "status", "status_code"})
 
 
 class Format(Enum):
@@ -131,7 +133,7 @@ def told(record: Record) -> Told:
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
-    texts = [text for layer in layers if (text := said({n: layer.get(n) for n in TEXTS}))]
+    texts = [text for layer in layers if (text := said(_texts(layer)))]
     text = texts[0] if texts else ""
     no = bool(words) and not all(words)
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
@@ -141,8 +143,12 @@ def told(record: Record) -> Told:
     return Told(not no if words else None, text)
 
 
+def _texts(layer: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in layer.items() if name.casefold() in TEXTS}
+
+
 def _holds_more(layer: Mapping[str, object]) -> bool:
-    return any(value for name, value in layer.items() if name not in _FRAME)
+    return any(value for name, value in layer.items() if name not in _FRAME | _CODES)
 
 
 def _words(layer: Mapping[str, object]) -> Iterator[bool]:

@@ -35,8 +35,8 @@ __all__ = [
     "soap_kind",
 ]
 
-#: Where an answer of JSON may have its text; no page shows an error of v2.
-TEXTS: Final = ("message", "error", "error_message", "errors")
+#: Where an answer of JSON may have its text, in whatever case; no page shows an error of v2.
+TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")
 _LONGEST: Final = 300
 #: Shorter beginnings of an argument are found in any text by accident.
 _SHORTEST_ECHO: Final = 8
@@ -120,7 +120,8 @@ def said(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        fields = cast("Mapping[str, object]", value)
+        given = cast("Mapping[str, object]", value)
+        fields = {str(name).casefold(): each for name, each in given.items()}
         named = [fields[name] for name in TEXTS if fields.get(name)]
         return said(named[0]) if named else said(list(fields.values()))
     if isinstance(value, list):

@@ -11,6 +11,7 @@ import msgspec
 
 from aiocake._wire import Hole, Request, Response
 from aiocake.codec import _json
+from aiocake.codec._asmx_get import QUERY_LIMIT
 from aiocake.codec._body import Format, format_of
 from aiocake.codec._check import OK, judge
 from aiocake.codec._v2 import KEY, query
@@ -102,17 +103,9 @@ def encode_raw(
     Raises:
         ArgumentError: Names every argument that cannot be sent.
     """
-    problems: list[Problem] = []
-    if method not in _METHODS:
-        problems.append(Problem("method", f"must be one of {', '.join(sorted(_METHODS))}"))
-    if _PATH.fullmatch(path) is None:
-        problems.append(Problem("path", "must begin with a slash, be encoded and have no query"))
-    if _DOTS.search(path):
-        problems.append(Problem("path", "must not have '.' or '..' between its slashes"))
-    texts = {name: _plain(value, name, problems) for name, value in _given(params or {})}
-    body = b"" if json is None else msgspec.json.encode(_plain(json, "json", problems))
-    if "api_key" in texts or (json is not None and "api_key" in json):
-        problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
+    problems = _where(method, path)
+    texts = _fields(params, "params", problems)
+    content = _fields(json, "json", problems)
     if problems:
         raise ArgumentError(*problems)
     return Request(
@@ -121,21 +114,54 @@ def encode_raw(
         path,
         query=KEY + query({name: written(value) for name, value in texts.items()}),
         headers=() if json is None else (("Content-Type", "application/json"),),
-        body=body,
+        body=b"" if json is None else msgspec.json.encode(content),
         hole=Hole.QUERY,
         hole_at=len(KEY),
+        query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
     )
 
 
-def _given(values: Mapping[str, T]) -> list[tuple[str, T]]:
-    return [(name, value) for name, value in values.items() if value is not SKIP]
+def _where(method: object, path: object) -> list[Problem]:
+    problems: list[Problem] = []
+    if not isinstance(method, str) or method not in _METHODS:
+        problems.append(Problem("method", f"must be one of {', '.join(sorted(_METHODS))}"))
+    if not isinstance(path, str) or _PATH.fullmatch(path) is None:
+        problems.append(Problem("path", "must begin with a slash, be encoded and have no query"))
+    elif _DOTS.search(path):
+        problems.append(Problem("path", "must not have '.' or '..' between its slashes"))
+    return problems
+
+
+def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, object]:
+    """The fields of a mapping that was given, or not; whatever cannot be sent is noted."""
+    if value is None:
+        return {}
+    try:
+        fields = _plain(value, name, problems)
+    except RecursionError:
+        problems.append(Problem(name, "is nested too deep"))
+        return {}
+    if not isinstance(value, Mapping):
+        problems.append(Problem(name, "must be a mapping"))
+        return {}
+    found = cast("dict[str, object]", fields)
+    if any(key.casefold() == "api_key" for key in found):  # ASP.NET does not tell case apart
+        problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
+    return found
 
 
 def _plain(value: object, name: str, problems: list[Problem]) -> object:
     """The value with dates and amounts as texts; whatever cannot be sent is noted."""
     if isinstance(value, Mapping):
-        fields = cast("Mapping[str, object]", value)
-        return {key: _plain(inner, f"{name}.{key}", problems) for key, inner in _given(fields)}
+        fields = cast("Mapping[object, object]", value)
+        named: dict[str, object] = {}
+        for key, inner in fields.items():
+            if (reason := text(key, None)) is not None:
+                problems.append(Problem(f"a name in {name}", reason))
+            elif inner is not SKIP:
+                path = str(key) if name == "params" else f"{name}.{key}"
+                named[str(key)] = _plain(inner, path, problems)
+        return named
     if isinstance(value, list | tuple):
         rows = cast("Sequence[object]", value)
         given = [inner for inner in rows if inner is not SKIP]
