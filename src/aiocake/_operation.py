@@ -61,6 +61,8 @@ class Shape(Enum):
     """All records of a short list, as a tuple."""
     PAGE = "page"
     """A :class:`aiocake.models.Page` of records."""
+    FOUND = "found"
+    """The record whose id was asked for, in a page."""
     STREAM = "stream"
     """Records as the body arrives."""
     MARK = "mark"

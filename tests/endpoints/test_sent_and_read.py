@@ -13,14 +13,20 @@ import respx
 from aiocake import (
     ANY,
     ERASE,
+    SKIP,
+    ApiError,
+    ArgumentError,
+    AuthenticationError,
     BillAmount,
     Binding,
+    CakeError,
     Client,
     ConsistencyError,
     CreatedInvoice,
     Invoice,
     InvoiceStatus,
     MarkResult,
+    OutcomeUnknown,
     Partner,
     Period,
     UpdatedInvoice,
@@ -86,8 +92,35 @@ async def test_an_instance_that_gives_none_of_the_rows_it_counts(
     page = {"request_status": "Success", "total_rows": 1, "invoices": []}
     router.get("https://x.example/api/2/invoices.json").respond(json=page)
     async with routed() as cake:
-        with pytest.raises(ConsistencyError, match="1 rows match invoice 4821, and none came"):
+        with pytest.raises(ConsistencyError, match="1 rows match invoice_id 4821, and none came"):
             await cake.invoices.get(4821)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"error_code": 17}, ApiError),
+        ({"Message": "Invalid API key"}, AuthenticationError),
+        ({"reason": "Invalid API key", "code": 3}, AuthenticationError),
+        ({"invoice": {"invoice_id": 1}}, OutcomeUnknown),
+    ],
+)
+async def test_a_no_is_one_whatever_names_its_reason_has(
+    routed: Connect, router: respx.Router, fields: dict[str, object], kind: type[CakeError]
+) -> None:
+    answer = {"request_status": "Error", **fields}
+    router.post("https://x.example/api/2/update_invoice.json").respond(json=answer)
+    async with routed() as cake:
+        with pytest.raises(kind):
+            await cake.invoices.update(1, memo="x")
+
+
+async def test_one_invoice_is_asked_for_by_a_number(routed: Connect, router: respx.Router) -> None:
+    route = router.get("https://x.example/api/2/invoices.json").respond(json=PAGE)
+    async with routed() as cake:
+        with pytest.raises(ArgumentError, match="invoice_id"):
+            await cake.invoices.get(SKIP)  # type: ignore[arg-type] # refused
+    assert not route.called
 
 
 @pytest.mark.parametrize("name", ["billing_cycle", "payment_method"])

@@ -123,7 +123,7 @@ async def test_how_a_call_ends(case: Case) -> None:
     assert len(peer.requests) == sent
     if call is read:
         assert error.outcome is None
-        assert error.operation == "invoices.find"
+        assert error.operation == "invoices.get"
         return
     operation = "invoices.update" if call is update else "invoices.create"
     assert error.operation == operation

@@ -9,13 +9,16 @@ from datetime import date
 
 import anyio
 import attrs
+import httpx
 import pytest
 import trio.testing
 
 from aiocake import (
+    Client,
     ConfigurationError,
     DeadlineExceeded,
     DecodeError,
+    NotFound,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -32,10 +35,12 @@ from aiocake.events import (
     RetryScheduled,
     Waited,
 )
+from aiocake.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
 PAGE = "invoices.find"
+GET = "invoices.get"
 UPDATE = "invoices.update"
 CREATE = "invoices.create"
 ONE = Throttle(concurrency=1)
@@ -231,7 +236,19 @@ async def test_a_call_that_gets_no_turn_in_time(stage) -> None:
                     await view.invoices.get(1)
             held.go_on.set()
     waits = [event for event in stage.events if isinstance(event, Waited)]
-    assert waits == [Waited(PAGE, pytest.approx(2.0), got_turn=False)] * 2
+    assert waits == [Waited(GET, pytest.approx(2.0), got_turn=False)] * 2
+
+
+async def test_an_invoice_that_is_not_there_is_told_as_such() -> None:
+    told: list[Event] = []
+    transport = httpx.ASGITransport(app=Sandbox().app)
+    async with Client(
+        "x.example", "SANDBOX-KEY", transport=transport, on_event=told.append
+    ) as cake:
+        with pytest.raises(NotFound, match="there is no invoice_id 1"):
+            await cake.invoices.get(1)
+    (ended,) = [event for event in told if isinstance(event, CallEnded)]
+    assert (ended.operation, ended.error) == (GET, "NotFound")
 
 
 @MOCK_CLOCK

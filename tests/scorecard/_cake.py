@@ -157,7 +157,7 @@ def _is_the_invoice(value: object) -> bool:
 GET: Final = Call(
     "get",
     Effect.READ,
-    "invoices.find",
+    "invoices.get",
     lambda cake: cake.invoices.get(ID),
     {},
     _GOT,

@@ -58,7 +58,7 @@ def check(
         None of a success, which :func:`aiocake.codec.decode` may read.
     """
     plain = (
-        operation.shape is Shape.PAGE
+        operation.shape in {Shape.PAGE, Shape.FOUND}
         and response.status == HTTPStatus.OK
         # What ends with its connection may be cut off: that has to be seen here.
         and not _FRAMES.isdisjoint(response.headers)

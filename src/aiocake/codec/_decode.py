@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
 import attrs
@@ -15,7 +16,7 @@ from aiocake.codec._faults import is_first
 from aiocake.codec._values import written
 from aiocake.codec._xml import Element
 from aiocake.codec.converter import count_of, structure
-from aiocake.errors import ConsistencyError, DecodeError
+from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 
 __all__ = ["decode"]
@@ -47,6 +48,7 @@ def decode(
     Raises:
         DecodeError: It cannot be read.
         ConsistencyError: It is not of what was asked for.
+        NotFound: It is a list, and what was asked for is not in it.
     """
     plain: Operation[Any] = operation
     try:
@@ -68,6 +70,22 @@ def _page(operation: Operation[object], arguments: Mapping[str, object], body: b
     around, path = _around(operation, fields)
     total = count_of(fields, "total_rows")
     return Page(items=_items(operation, around, path), total_rows=total, start_at_row=start)
+
+
+def _found(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
+    page = cast("Page[object]", _page(operation, arguments, body))
+    name, wanted = operation.echoes[0], arguments[operation.echoes[0]]
+    if not page.items:
+        if page.total_rows:
+            message = f"{page.total_rows} rows match {name} {wanted}, and none came"
+            raise ConsistencyError(message)
+        message = f"there is no {name} {wanted}"
+        raise NotFound(message, status=HTTPStatus.OK)
+    came = getattr(page.items[0], name)
+    if came != wanted:
+        message = f"{name} {wanted} was asked for and {came} came"
+        raise ConsistencyError(message)
+    return page.items[0]
 
 
 def _rows(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
@@ -110,7 +128,13 @@ def _mark(operation: Operation[object], arguments: Mapping[str, object], body: b
     return structure(result, operation.model, "")
 
 
-_READERS: Final = {Shape.PAGE: _page, Shape.ROWS: _rows, Shape.ONE: _one, Shape.MARK: _mark}
+_READERS: Final = {
+    Shape.PAGE: _page,
+    Shape.FOUND: _found,
+    Shape.ROWS: _rows,
+    Shape.ONE: _one,
+    Shape.MARK: _mark,
+}
 
 
 def _success(operation: Operation[object], body: bytes) -> tuple[str, Mapping[str, object]]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from http import HTTPStatus
-from typing import TypeVar
 
 from aiocake._given import days, given, in_order
 from aiocake._operation import (
@@ -20,7 +18,7 @@ from aiocake._operation import (
 )
 from aiocake._rows import mismatch, wrong_date
 from aiocake.bulk import Ask, Pager
-from aiocake.errors import CakeError, ConsistencyError, NotFound, Problem
+from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
     CreatedInvoice,
     Invoice,
@@ -32,8 +30,6 @@ from aiocake.models import (
 from aiocake.values import SKIP, Effect, Period, Skip
 
 __all__ = ["Invoices"]
-
-E = TypeVar("E", bound=CakeError)
 
 _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
@@ -75,6 +71,21 @@ FIND = Operation[Page[Invoice]](
     element="invoices",
     model=Invoice,
     rules=(in_order("start_date", "end_date"),),
+    page=_PAGE,
+)
+
+GET = Operation[Invoice](
+    name="invoices.get",
+    api=Api.V2,
+    path=FIND.path,
+    parameters=(
+        Parameter(name="invoice_id", kind=Kind.ID, required=True),
+        Parameter(name="row_limit", kind=Kind.ROW, least=1, limit=_MOST_ROWS),
+    ),
+    shape=Shape.FOUND,
+    element="invoices",
+    model=Invoice,
+    echoes=("invoice_id",),
     page=_PAGE,
 )
 
@@ -310,20 +321,7 @@ class Invoices(Endpoints):
         """
         # One more than there can be: an instance that takes its first row for the one after row 0
         # would have no room for it. Where its rows begin it knows by itself.
-        # Not by way of what leaves SKIP out: any invoice would do then.
-        arguments = {"invoice_id": invoice_id, "row_limit": 2}
-        page = await self._executor.execute(FIND, arguments)
-        if not page.items:
-            if page.total_rows:
-                message = f"{page.total_rows} rows match invoice {invoice_id}, and none came"
-                raise _of_get(ConsistencyError(message))
-            message = f"there is no invoice {invoice_id}"
-            raise _of_get(NotFound(message, status=HTTPStatus.OK))
-        invoice = page.items[0]
-        if invoice.invoice_id != invoice_id:
-            message = f"invoice {invoice_id} was asked for and {invoice.invoice_id} came"
-            raise _of_get(ConsistencyError(message))
-        return invoice
+        return await self._call(GET, invoice_id=invoice_id, row_limit=2)
 
     async def create(
         self, *, affiliate_id: int, start_date: date, end_date: date, memo: str | Skip = SKIP
@@ -378,8 +376,3 @@ class Invoices(Endpoints):
         return await self._call(
             UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
         )
-
-
-def _of_get(error: E) -> E:
-    error.operation = FIND.name
-    return error
