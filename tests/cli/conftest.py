@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aiocake.cli._app import run
+from aiocake.cli._signals import SIGNALS
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
 
 KEY = "canary-K3Y"
@@ -120,10 +121,14 @@ def process(environment: Mapping[str, str]) -> Callable[..., Ran]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Have Ctrl-C reach child processes, also where this one was started in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Have signals reach child processes, also where this one was started in the background."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Terminal:
@@ -155,6 +160,7 @@ class Terminal:
         )
         os.close(slave)
         self.shown = ""
+        self._is_open = True
         self._bytes = b""
 
     def read_until(self, text: str) -> None:
@@ -197,11 +203,17 @@ class Terminal:
     def _is_ready(self, seconds: float) -> bool:
         return bool(select.select([self._master], [], [], seconds)[0])
 
+    def hang_up(self) -> None:
+        """Close the terminal's window."""
+        self._is_open = False
+        os.close(self._master)
+
     def close(self) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait(WATCHDOG)
-        os.close(self._master)
+        if self._is_open:
+            os.close(self._master)
 
 
 @pytest.fixture
@@ -264,7 +276,8 @@ def interrupted(
     """Run the command as a process, and interrupt it while its call is in flight."""
     del interruptible
 
-    def call(*words: object, times: int = 1) -> Ran:
+    def call(*words: object, times: int = 1, by: int = signal.SIGINT, ignoring: int = 0) -> Ran:
+        before = signal.signal(ignoring, signal.SIG_IGN) if ignoring else None
         with subprocess.Popen(
             [*WORDS, *map(str, words)],
             env=dict(environment),
@@ -273,15 +286,18 @@ def interrupted(
             stderr=subprocess.PIPE,
             encoding="utf-8",
         ) as child:
+            if ignoring:
+                signal.signal(ignoring, before)
             try:
                 assert held.carried_out.wait(WATCHDOG)
-                child.send_signal(signal.SIGINT)
+                child.send_signal(by)
                 if times == 1:
                     held.go_on.set()
                 else:
                     assert child.stderr is not None
-                    said = child.stderr.readline() + child.stderr.readline()
-                    child.send_signal(signal.SIGINT)
+                    lines = 2 if by == signal.SIGINT else 1
+                    said = "".join(child.stderr.readline() for _ in range(lines))
+                    child.send_signal(by)
                 out, err = child.communicate(timeout=WATCHDOG)
                 err = err if times == 1 else said + err
             finally:

@@ -10,7 +10,8 @@ import pytest
 from typer.main import get_command
 
 from aiocake.cli._app import app
-from aiocake.cli._errors import _CODES, INTERRUPTED
+from aiocake.cli._errors import _CODES
+from aiocake.cli._signals import SIGNALS
 from aiocake.sandbox import Sandbox
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -86,7 +87,7 @@ def test_the_docs_name_each_option_that_commands_share() -> None:
 
 def test_the_docs_explain_each_exit_code() -> None:
     explained = set(map(int, re.findall(r"^\| (\d+) \|", DOCS, re.MULTILINE)))
-    assert explained == {0, 1, INTERRUPTED} | {code for _, code in _CODES}
+    assert explained == {0, 1, *(128 + number for number in SIGNALS), *(code for _, code in _CODES)}
 
 
 def test_the_examples_use_each_group(cake) -> None:

@@ -1,7 +1,9 @@
-"""Ctrl-C while a call is in flight: 130, and what became of a write."""
+"""A signal while a call is in flight: 128 and its number, and what became of a write."""
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
+import os
 import signal
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,43 +12,100 @@ from aiocake.cli._writes import Writes
 from aiocake.errors import Intent, Outcome
 
 UPDATE = ("invoices", "update", 4821, "--memo", "x")
+CREATE = (
+    *("invoices", "create", "--affiliate-id", 67890),
+    *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
+)
 WAITING = "\naiocake: waiting up to 5 s for what becomes of {}; Ctrl-C again ends it at once\n"
 
+each_signal = pytest.mark.parametrize(
+    "by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda by: by.name
+)
 
-def test_a_read_ends_at_once_and_leaves_no_file(interrupted, tmp_path) -> None:
-    ran = interrupted("invoices", "list", "--out", tmp_path / "a.json")
-    assert (ran.code, ran.out, ran.err) == (130, "", "aiocake: interrupted\n")
+
+def made_in(sandbox) -> str:
+    invoice = sandbox.state.invoices[max(sandbox.state.invoices)]
+    return f"invoice {invoice.invoice_id}, {invoice.total_amount:,f} {invoice.currency}"
+
+
+def waiting(operation: str, by: int) -> str:
+    if by == signal.SIGINT:
+        return WAITING.format(operation)
+    again = f"another {signal.Signals(by).name}"
+    return WAITING.format(operation).replace("Ctrl-C again", again).removeprefix("\n")
+
+
+@each_signal
+def test_a_read_ends_at_once_and_leaves_no_file(interrupted, tmp_path, by: int) -> None:
+    ran = interrupted("invoices", "list", "--out", tmp_path / "a.json", by=by)
+    assert (ran.code, ran.out, ran.err) == (128 + by, "", "aiocake: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
 
+@each_signal
 @pytest.mark.parametrize(
-    ("words", "operation"),
-    [
-        pytest.param(UPDATE, "invoices.update", id="update"),
-        pytest.param(
-            (
-                *("invoices", "create", "--affiliate-id", 67890),
-                *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
-            ),
-            "invoices.create",
-            id="create",
-        ),
-    ],
+    "words", [pytest.param(UPDATE, id="update"), pytest.param(CREATE, id="create")]
 )
-def test_a_write_that_is_answered_in_time_is_done(interrupted, words, operation: str) -> None:
-    ran = interrupted(*words)
-    assert (ran.code, ran.out) == (130, "")
-    assert ran.err == WAITING.format(operation) + f"aiocake: interrupted; {operation}: done\n"
+def test_a_write_that_is_answered_in_time_is_done(
+    interrupted, sandbox, tmp_path, words, by: int
+) -> None:
+    ran = interrupted(*words, "--out", tmp_path / "a.json", by=by)
+    assert (ran.code, ran.out) == (128 + by, "")
+    operation = f"{words[0]}.{words[1]}"
+    made = f": {made_in(sandbox)}" if words is CREATE else ""
+    assert ran.err == (waiting(operation, by) + f"aiocake: interrupted; {operation}: done{made}\n")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox) -> None:
-    ran = interrupted(*UPDATE, times=2)
-    assert (ran.code, ran.out) == (130, "")
+@each_signal
+def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox, by: int) -> None:
+    ran = interrupted(*UPDATE, times=2, by=by)
+    assert (ran.code, ran.out) == (128 + by, "")
     assert ran.err == (
-        WAITING.format("invoices.update")
+        waiting("invoices.update", by)
         + "aiocake: interrupted; invoices.update: unknown whether it was done\n"
     )
     assert sandbox.state.invoices[4821].memo == "x"
+
+
+def test_a_signal_that_is_ignored_stays_ignored(interrupted) -> None:
+    ran = interrupted(*UPDATE, by=signal.SIGHUP, ignoring=signal.SIGHUP)  # as nohup has it
+    assert (ran.code, ran.err) == (0, "")
+    assert "4821" in ran.out
+
+
+def test_where_ctrl_c_is_ignored_sigterm_is_not(interrupted) -> None:
+    # As a shell that is no terminal's has it for what it runs in the background.
+    ran = interrupted(*UPDATE, by=signal.SIGTERM, ignoring=signal.SIGINT)
+    assert ran.code == 143
+    assert ran.err.endswith("aiocake: interrupted; invoices.update: done\n")
+
+
+def test_a_terminal_that_hangs_up_leaves_no_file(terminal, held, tmp_path) -> None:
+    screen = terminal("invoices", "list", "--out", tmp_path / "a.json")
+    assert held.carried_out.wait(60)
+    screen.hang_up()
+    assert screen.process.wait(60) == 129
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_output_cannot_be_written_a_create_says_what_it_made(process, sandbox) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = process(*CREATE, stdout=full)
+    assert ran.code == 1
+    assert ran.err == (
+        "aiocake: the output cannot be written: No space left on device; "
+        f"invoices.create: done: {made_in(sandbox)}\n"
+    )
+
+
+def test_where_nobody_reads_the_output_a_create_says_what_it_made(process, sandbox) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = process(*CREATE, stdout=writer)
+    os.close(writer)
+    told = f"aiocake: nobody reads the output; invoices.create: done: {made_in(sandbox)}\n"
+    assert (ran.code, ran.err) == (0, told)
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_command(terminal, held) -> None:

@@ -21,8 +21,9 @@ from aiocake.sandbox import Sandbox
 TOTAL = re.compile(r" +(payout|revenue) +(\w+) +([A-Z]{3}) +([\d,]+) +(-?[\d,]+\.\d\d) *\n")
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
 def test_sandbox_prints_its_url_answers_the_command_and_logs_nothing(
-    environment, process, monkeypatch: pytest.MonkeyPatch, interruptible: None
+    environment, process, monkeypatch: pytest.MonkeyPatch, interruptible: None, by: int
 ) -> None:
     del interruptible
     script = str(Path(sys.executable).with_name("aiocake"))  # as it is installed
@@ -45,14 +46,14 @@ def test_sandbox_prints_its_url_answers_the_command_and_logs_nothing(
             monkeypatch.setenv("CAKE_DOMAIN", domain)
             monkeypatch.setenv("CAKE_API_KEY", key)
             ran = process("invoices", "list", "-f", "jsonl")
-            child.send_signal(signal.SIGINT)
+            child.send_signal(by)
             out, err = child.communicate(timeout=60)
         finally:
             child.kill()
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 7
     # Nothing more was written: neither an access log nor a traceback.
-    assert (child.returncode, out, err) == (130, "", "")
+    assert (child.returncode, out, err) == (128 + by, "", "")
 
 
 def test_a_port_that_is_taken_is_said(cake) -> None:

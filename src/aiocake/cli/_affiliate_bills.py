@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from aiocake import ANY, SKIP, AffiliateBill, BillingCycleName
+from aiocake import ANY, SKIP, AffiliateBill, BillingCycleName, bulk
 from aiocake.cli import _parse as parse
 from aiocake.cli._command import command
 from aiocake.cli._options import (
@@ -69,7 +69,8 @@ def mark_received(  # noqa: PLR0913 - options
     session.write(
         MARKED,
         f"Mark affiliate bill {bill_id} as received",
-        lambda client: client.affiliate_bills.mark_received(
+        lambda client: bulk.call(
+            client.affiliate_bills.mark_received,
             bill_id,
             invoiced_amount=invoiced_amount,
             date_invoice_received=date_invoice_received,
@@ -94,7 +95,8 @@ def mark_paid(  # noqa: PLR0913 - options
     session.write(
         MARKED,
         f"Mark affiliate bill {bill_id} as paid",
-        lambda client: client.affiliate_bills.mark_paid(
+        lambda client: bulk.call(
+            client.affiliate_bills.mark_paid,
             bill_id,
             payment_date=payment_date,
             payment_type_id=parse.or_skip(payment_type_id),

@@ -14,7 +14,8 @@ from typer.main import get_command
 
 import aiocake
 from aiocake.cli import _bills, _demo, _invoices, _journal, _lookups, _sandbox
-from aiocake.cli._errors import INTERRUPTED, USAGE, say, silence_output
+from aiocake.cli._errors import USAGE, say, silence_output, tell
+from aiocake.cli._signals import Interrupted, raising
 from aiocake.cli._text import escaped
 
 __all__ = ["run"]
@@ -82,10 +83,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     _prepare_output()
     try:
-        command = _built(app)
-        with command.make_context("aiocake", list(arguments)) as context:
-            command.invoke(context)
-        sys.stdout.flush()
+        with raising():
+            _invoke(arguments)
     except typer.Exit as ended:
         return ended.exit_code
     except BrokenPipeError:
@@ -97,12 +96,19 @@ def run(arguments: Sequence[str]) -> int:
             raise
         silence_output()
         return 0
-    except KeyboardInterrupt:
-        typer.echo("aiocake: interrupted", err=True)
-        return INTERRUPTED
+    except Interrupted as error:
+        tell(str(error))
+        return error.code
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
         return _usage(error) or say(error)
     return 0
+
+
+def _invoke(arguments: Sequence[str]) -> None:
+    command = _built(app)
+    with command.make_context("aiocake", list(arguments)) as context:
+        command.invoke(context)
+    sys.stdout.flush()
 
 
 def _prepare_output() -> None:

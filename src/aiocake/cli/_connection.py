@@ -2,17 +2,19 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
-import anyio
 import attrs
 import typer
 
 from aiocake import Binding, Client, ConfigurationError, Ledger, NotSent
-from aiocake.cli._errors import INTERRUPTED
+from aiocake.bulk import Call
+from aiocake.cli._errors import tell
+from aiocake.cli._output import OutputError
+from aiocake.cli._signals import Interrupted, run
 from aiocake.cli._terminal import asked_for_key, confirm, is_terminal
 from aiocake.cli._writes import GRACE, Rehearsal, Writes
 
@@ -88,12 +90,12 @@ class Connection:
             raise ConfigurationError(message)
         return cls(domain, _key(key_file, api_key), binding)
 
-    def confirm(self, what: str, work: Callable[[Client], Awaitable[object]]) -> None:
+    def confirm(self, what: str, call: Callable[[Client], Call[T]]) -> None:
         """On a terminal, have a write confirmed, once it is known that it could be sent.
 
         Args:
             what: What is going to be done; what is set by it is added.
-            work: The write.
+            call: The write.
 
         Raises:
             CakeError: It cannot be sent; nothing was asked.
@@ -103,26 +105,51 @@ class Connection:
             return
         rehearsal = Rehearsal()
         with suppress(NotSent):  # what it ends in
-            self._run(work, rehearsal)
+            self._run(lambda client: call(client).send(), rehearsal)
         confirm(f"{what}{rehearsal}, at {self.domain}")
+
+    def send(self, call: Callable[[Client], Call[T]]) -> T:
+        """Send a write.
+
+        Raises:
+            CakeError: As the client does.
+            Interrupted: It was interrupted.
+        """
+        return self.run(lambda client: self.writes.send(call(client)))
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a client.
 
         Raises:
             CakeError: As the client does.
-            typer.Exit: It was interrupted.
+            Interrupted: It was interrupted.
         """
 
         async def watched(client: Client) -> T:
             with self.writes.explained(client.aclose):
                 return await work(client)
 
+        return self._run(watched, self.writes)
+
+    @contextmanager
+    def accounted(self) -> Generator[None]:
+        """Whatever keeps an answer from being written, say what became of the writes.
+
+        Raises:
+            OutputError: It cannot be written.
+            Interrupted: A signal came.
+        """
         try:
-            return self._run(watched, self.writes)
-        except KeyboardInterrupt:
-            typer.echo(f"aiocake: interrupted{self.writes}", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            yield
+        except OutputError as error:
+            message = f"{error}{self.writes}"
+            raise OutputError(message) from None
+        except BrokenPipeError:
+            if str(self.writes):
+                tell(f"nobody reads the output{self.writes}")
+            raise
+        except Interrupted as error:
+            raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
 
     def _run(self, work: Callable[[Client], Awaitable[T]], ledger: Ledger) -> T:
         read_only = _read_only()
@@ -138,7 +165,7 @@ class Connection:
             ) as client:
                 return await work(client)
 
-        return anyio.run(with_client)
+        return run(with_client)
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str:

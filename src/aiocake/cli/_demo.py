@@ -4,10 +4,10 @@ import sys
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from time import perf_counter
 from typing import Final
 
-import anyio
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from aiocake import ERASE, Client, Invoice, Period
 from aiocake.cli._progress import bar
+from aiocake.cli._signals import run
 from aiocake.cli._text import escaped
 
 __all__ = ["demo"]
@@ -38,7 +39,7 @@ def demo() -> None:
     show = _Show()
     show.line(f"A CAKE is started on this machine, with {_INVOICES:,} invoices.")
     with serve(Sandbox(invoices=_INVOICES, api_key=_KEY, latency=_LATENCY)) as url:
-        anyio.run(_walk, url, show)
+        run(partial(_walk, url, show))
 
 
 class _Show:

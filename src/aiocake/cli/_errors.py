@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 import typer
 
@@ -22,10 +22,9 @@ from aiocake.errors import (
     OutcomeUnknown,
 )
 
-__all__ = ["INTERRUPTED", "USAGE", "code_of", "say", "silence_output"]
+__all__ = ["USAGE", "code_of", "say", "silence_output", "tell"]
 
 USAGE: Final = 2
-INTERRUPTED: Final = 130
 _OTHER: Final = 1
 
 # The first that fits counts: a NotFound is an ApiError, too.
@@ -77,8 +76,25 @@ def say(error: BaseException) -> int:
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
-    typer.echo(f"aiocake: {escaped(text)}", err=True)
+    tell(text)
     return code
+
+
+def tell(text: str) -> None:
+    """Write a line on the standard error."""
+    _echo(f"aiocake: {escaped(text)}")
+
+
+def begin_line() -> None:
+    """End the line in which a terminal has shown ``^C``, or a question."""
+    _echo("")
+
+
+def _echo(line: str) -> None:
+    try:
+        typer.echo(line, err=True)
+    except OSError:  # a terminal that is gone, as SIGHUP says
+        _silence(sys.__stderr__, 2)
 
 
 def _as_options(error: ArgumentError) -> str:
@@ -94,6 +110,11 @@ def _as_options(error: ArgumentError) -> str:
 
 def silence_output() -> None:
     """Write no more: who read the output has closed it. Not even when the process ends."""
+    _silence(sys.__stdout__, 1)
+
+
+def _silence(stream: TextIO | None, descriptor: int) -> None:
+    # What is still buffered is written when the process ends: it must not fail again.
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.dup2(nowhere, stream.fileno() if stream else descriptor)
     os.close(nowhere)

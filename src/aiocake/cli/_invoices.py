@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aiocake import Client, Invoice, InvoiceStatus, Period, Skip
+from aiocake import Client, Invoice, InvoiceStatus, Period, Skip, bulk
 from aiocake.cli import _parse as parse
 from aiocake.cli._command import command
 from aiocake.cli._options import day_option, period_option
@@ -88,7 +88,8 @@ def create(
     session.write(
         CREATED,
         "Create an invoice",
-        lambda client: client.invoices.create(
+        lambda client: bulk.call(
+            client.invoices.create,
             affiliate_id=affiliate_id,
             start_date=start_date,
             end_date=end_date,
@@ -119,7 +120,8 @@ def update(
     session.write(
         UPDATED,
         f"Update invoice {invoice_id}",
-        lambda client: client.invoices.update(
+        lambda client: bulk.call(
+            client.invoices.update,
             invoice_id,
             invoice_status=_status(status),
             memo=parse.or_skip(memo),

@@ -3,10 +3,10 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
 
-import anyio
 import attrs
 import typer
 
@@ -19,6 +19,7 @@ from aiocake.cli._formats import Fields, Kind
 from aiocake.cli._output import FormatOption, OutOption, Output
 from aiocake.cli._progress import bar
 from aiocake.cli._session import Session
+from aiocake.cli._signals import run
 from aiocake.cli._terminal import confirm, is_terminal
 from aiocake.cli._text import escaped
 
@@ -48,7 +49,7 @@ class _Standing:
 @app.command()
 def show(file: File, *, form: FormatOption = None, out: OutOption = None) -> None:
     """Show how a run stands, and who worked on it when."""
-    standing = anyio.run(_standing, file)
+    standing = run(partial(_standing, file))
     with Output.of(form, out).record(_STANDING) as write:
         write(standing)
 
@@ -66,7 +67,7 @@ def export(
     """Write out each call of a run: what it was to do, and what became of it."""
     output = Output.of(form, out)
     with output.records(_CALL) as write, bar("calls", hidden=output.on_terminal) as advance:
-        anyio.run(_export, file, state, write, advance)
+        run(partial(_export, file, state, write, advance))
 
 
 @app.command()
@@ -87,13 +88,17 @@ def resume(
     Ends in 0 when all is done, 7 when the fate of a call stays unknown, 5 when calls were
     refused, 1 when calls are left.
     """
-    standing = anyio.run(_standing, file)
+    standing = run(partial(_standing, file))
     connection = session.connect()
     if not session.confirmed and is_terminal(sys.stdin):
         left = {name: count for name, count in standing.counts.items() if name not in _ENDED}
         confirm(f"Go on with {_in_words(left) or 'nothing'}, at {connection.domain}")
     output = session.output
-    with output.record(_SUMMARY) as write, bar("calls", hidden=False) as advance:
+    with (
+        connection.accounted(),
+        output.record(_SUMMARY) as write,
+        bar("calls", hidden=False) as advance,
+    ):
         before = 0
 
         def progress(now: Progress) -> None:

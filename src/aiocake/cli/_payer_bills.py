@@ -17,6 +17,7 @@ from aiocake import (
     MarkResult,
     Period,
     Skip,
+    bulk,
 )
 from aiocake._operation import ExportedBills
 from aiocake.cli import _parse as parse
@@ -91,7 +92,8 @@ def _add_what_both_have(
         session.write(
             MARKED,
             f"Mark {payer} bill {bill_id} as sent",
-            lambda client: bills(client).mark_sent(
+            lambda client: bulk.call(
+                bills(client).mark_sent,
                 bill_id,
                 date_sent_invoice=date_sent_invoice,
                 invoice_number=invoice_number,
@@ -123,7 +125,8 @@ def advertiser_mark_received(  # noqa: PLR0913 - options
     session.write(
         MARKED,
         f"Mark advertiser bill {bill_id} as received",
-        lambda client: client.advertiser_bills.mark_received(
+        lambda client: bulk.call(
+            client.advertiser_bills.mark_received,
             bill_id,
             payment_amount=payment_amount,
             payment_type_id=parse.or_skip(payment_type_id),
@@ -166,7 +169,8 @@ def buyer_mark_received(  # noqa: PLR0913 - options
     session.write(
         MARKED,
         what,
-        lambda client: client.buyer_bills.mark_received(
+        lambda client: bulk.call(
+            client.buyer_bills.mark_received,
             bill_id,
             payment_amount=payment_amount,
             payment_type_id=parse.or_skip(payment_type_id),

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +19,25 @@ from aiocake.cli._terminal import is_terminal
 __all__ = ["Advance", "bar"]
 
 Advance = Callable[[int, int | None], None]
+
+
+class _Screen:
+    """A terminal to draw on. Once it has gone, as SIGHUP says, what is drawn is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -39,7 +59,7 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(file=sys.stderr, markup=False, highlight=False),
+        console=Console(file=cast("TextIO", _Screen(sys.stderr)), markup=False, highlight=False),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,

@@ -2,12 +2,12 @@
 
 import os
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
-from aiocake.cli._errors import INTERRUPTED
+from aiocake.cli._signals import Interrupted
 
 __all__ = ["sandbox"]
 
@@ -42,6 +42,7 @@ def sandbox(
             "Ctrl-C ends it.",
             err=True,
         )
-        with suppress(KeyboardInterrupt):
+        try:
             threading.Event().wait()
-    raise typer.Exit(INTERRUPTED)
+        except Interrupted as ended:
+            raise typer.Exit(ended.code) from None

@@ -7,9 +7,10 @@ import attrs
 
 from aiocake import Binding, Client
 from aiocake._operation import ExportedBills
+from aiocake.bulk import Call
 from aiocake.cli._connection import Connection
 from aiocake.cli._formats import Kind
-from aiocake.cli._output import Output, OutputError
+from aiocake.cli._output import Output
 from aiocake.cli._progress import Advance, bar
 
 __all__ = ["Session"]
@@ -77,7 +78,7 @@ class Session:
         with self.output.record(kind) as write:
             write(connection.run(call))
 
-    def write(self, kind: Kind[T], what: str, call: Callable[[Client], Awaitable[T]]) -> None:
+    def write(self, kind: Kind[T], what: str, call: Callable[[Client], Call[T]]) -> None:
         """Have a write confirmed, send it, and write the record that it gives.
 
         Args:
@@ -87,14 +88,11 @@ class Session:
 
         Raises:
             OutputError: The answer could not be written; it says what became of the write.
+            Interrupted: A signal came; the same.
         """
         connection = self.connect()
-        try:
-            # A file that cannot be made is found out before anything is sent.
-            with self.output.record(kind) as write:
-                if not self.confirmed:
-                    connection.confirm(what, call)
-                write(connection.run(call))
-        except OutputError as error:
-            message = f"{error}{connection.writes}"
-            raise OutputError(message) from None
+        # A file that cannot be made is found out before anything is sent.
+        with connection.accounted(), self.output.record(kind) as write:
+            if not self.confirmed:
+                connection.confirm(what, call)
+            write(connection.send(call))

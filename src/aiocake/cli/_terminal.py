@@ -9,7 +9,8 @@ from typing import TextIO
 import typer
 
 from aiocake import ConfigurationError
-from aiocake.cli._errors import INTERRUPTED
+from aiocake.cli._errors import begin_line
+from aiocake.cli._signals import Interrupted
 from aiocake.cli._text import escaped
 
 __all__ = ["asked_for_key", "confirm", "is_terminal"]
@@ -44,7 +45,7 @@ def asked_for_key() -> str:
 
     Raises:
         ConfigurationError: The input ended.
-        typer.Exit: It was interrupted.
+        Interrupted: It was interrupted.
     """
     with _nothing_sent_on_interrupt():
         try:
@@ -59,6 +60,6 @@ def asked_for_key() -> str:
 def _nothing_sent_on_interrupt() -> Generator[None]:
     try:
         yield
-    except KeyboardInterrupt:
-        typer.echo("\naiocake: interrupted; nothing was sent", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except Interrupted as error:
+        begin_line()
+        raise Interrupted(error.number, "; nothing was sent") from None

@@ -2,20 +2,25 @@
 
 import asyncio
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import StrEnum
-from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
-import typer
-
+from aiocake import CakeError, CreatedInvoice
+from aiocake.bulk import Call
+from aiocake.cli._errors import begin_line, tell
+from aiocake.cli._signals import reacting
+from aiocake.cli._terminal import is_terminal
 from aiocake.errors import Intent, Outcome
 from aiocake.values import ERASE
 
 __all__ = ["GRACE", "Rehearsal", "Writes"]
+
+T = TypeVar("T")
 
 #: Seconds that a write which has left is given when it is interrupted.
 GRACE: Final = 5.0
@@ -36,6 +41,7 @@ class Writes:
     def __init__(self) -> None:
         self._intents: dict[str, Intent] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._made: dict[str, str] = {}
 
     async def before(self, intent: Intent) -> None:
         """A write is going to leave."""
@@ -57,52 +63,81 @@ class Writes:
 
     def __str__(self) -> str:
         """The fates, as the rest of a sentence: empty when nothing was written."""
-        fates = Counter(
-            (intent.operation, self._outcomes.get(number, Outcome.UNKNOWN))
-            for number, intent in self._intents.items()
-        )
+        fates = Counter(map(self._fate, self._intents.values()))
         return "".join(
-            f"; {f'{count} ' if count > 1 else ''}{operation}: {_FATES[outcome]}"
-            for (operation, outcome), count in fates.items()
+            f"; {f'{count} ' if count > 1 else ''}{fate}" for fate, count in fates.items()
         )
+
+    def _fate(self, intent: Intent) -> str:
+        outcome = self._outcomes.get(intent.id, Outcome.UNKNOWN)
+        made = self._made.get(intent.id)
+        return f"{intent.operation}: {_FATES[outcome]}{f': {made}' if made else ''}"
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a write, and keep what it makes, which a cancelled caller is not given."""
+        return await call.send(_Result(self._keep))
+
+    def _keep(self, intent: str, value: object) -> None:
+        if isinstance(value, CreatedInvoice):
+            amount = f"{value.total_amount:,f} {value.currency or ''}".rstrip()
+            self._made[intent] = f"invoice {value.invoice_id}, {amount}"
 
     @contextmanager
     def explained(self, give_up: Callable[[], Coroutine[Any, Any, None]]) -> Generator[None]:
-        """While a write is on its way, say on Ctrl-C what is waited for.
+        """While a write is on its way, say on a signal what is waited for.
 
-        To be entered on the event loop, whose own reaction to Ctrl-C follows the first time.
+        To be entered on the event loop, whose own reaction follows the first time.
 
         Args:
             give_up: Ends the waiting. It follows the second time: an exception raised from there
                 would come out of whichever task happens to run.
         """
-        react = signal.getsignal(signal.SIGINT)
-        if not callable(react):  # it is ignored, as under nohup
-            yield
-            return
         loop = asyncio.get_running_loop()
         ends: list[asyncio.Task[None]] = []
         explained = False
 
-        def explain(number: int, frame: FrameType | None) -> None:
+        def react(number: int, then: Callable[[int], object]) -> None:
             nonlocal explained
             if explained and self.open:
                 loop.call_soon_threadsafe(lambda: ends.append(loop.create_task(give_up())))
                 return
             if self.open:
                 explained = True
-                typer.echo(
-                    f"\naiocake: waiting up to {GRACE:g} s for what becomes of "
-                    f"{', '.join(self.open)}; Ctrl-C again ends it at once",
-                    err=True,
-                )
-            react(number, frame)
+                # Not from here: a signal can come in the middle of another line.
+                loop.call_soon_threadsafe(_explain, number, self.open)
+            then(number)
 
-        signal.signal(signal.SIGINT, explain)
-        try:
+        with reacting(react):
             yield
-        finally:
-            signal.signal(signal.SIGINT, react)
+
+
+def _explain(number: int, operations: list[str]) -> None:
+    again = f"another {signal.Signals(number).name}"
+    if number == signal.SIGINT:
+        again = "Ctrl-C again"
+    if number == signal.SIGINT or is_terminal(sys.stderr):
+        begin_line()  # behind ^C, or a bar
+    tell(
+        f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}; "
+        f"{again} ends it at once"
+    )
+
+
+class _Result(Generic[T]):
+    """Keeps what a write gave, also where its caller was cancelled before it was given it."""
+
+    def __init__(self, keep: Callable[[str, object], object]) -> None:
+        self._keep = keep
+        self._intent = ""
+
+    async def before(self, intent: Intent) -> None:
+        """The write is going to leave."""
+        self._intent = intent.id
+
+    def after(self, value: T | None, error: CakeError | None) -> None:
+        """It has ended."""
+        if error is None:
+            self._keep(self._intent, value)
 
 
 class Rehearsal:

@@ -1,0 +1,139 @@
+"""Ctrl-C, and SIGTERM and SIGHUP like it: the first ends the work in order, one more at once.
+
+A signal that is ignored, as SIGHUP is under nohup, stays ignored; one that the program around the
+command has taken for itself stays with that program.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+import anyio
+
+__all__ = ["SIGNALS", "Interrupted", "raising", "reacting", "run"]
+
+T = TypeVar("T")
+
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+
+#: Those that this system has: Windows has no SIGHUP.
+SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asks the command to end.
+
+    Args:
+        number: The signal.
+        fate: What became of what the command did, as the rest of a sentence.
+
+    Attributes:
+        number: The same.
+        fate: The same.
+        code: The exit code, as shells have it.
+    """
+
+    def __init__(self, number: int = signal.SIGINT, fate: str = "") -> None:
+        super().__init__(number, fate)
+        self.number = number
+        self.code = 128 + number
+        self.fate = fate
+
+    def __str__(self) -> str:
+        return f"interrupted{self.fate}"
+
+
+class _Reaction:
+    """What a signal does while it is ours."""
+
+    def __init__(self, react: Callable[[int], object]) -> None:
+        self._react = react
+
+    def __call__(self, number: int, frame: FrameType | None = None) -> None:
+        del frame
+        self._react(number)
+
+
+@contextmanager
+def raising() -> Generator[None]:
+    """Have each signal raise :class:`Interrupted`, until the block is left."""
+    free = (signal.SIG_DFL, signal.default_int_handler)
+    taken = {number: was for number in SIGNALS if (was := signal.getsignal(number)) in free}
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other do this
+        taken = {}
+    with _restored(taken):
+        for number in taken:
+            signal.signal(number, _Reaction(_raise))
+        yield
+
+
+@contextmanager
+def reacting(react: Callable[[int, Callable[[int], object]], object]) -> Generator[None]:
+    """React in another way to the signals that :func:`raising` has taken, until the block is left.
+
+    Args:
+        react: Is given the signal, and what was the reaction to it before.
+    """
+    before = {
+        number: was for number in SIGNALS if isinstance(was := signal.getsignal(number), _Reaction)
+    }
+    with _restored(before):
+        for number, was in before.items():
+            signal.signal(number, _Reaction(partial(_react, react, was)))
+        yield
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Do something on an event loop. A signal cancels it; a second one breaks it off.
+
+    Raises:
+        Interrupted: A signal has ended it.
+    """
+    came: list[int] = []
+
+    async def main() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+
+        def react(number: int, _: Callable[[int], object]) -> None:
+            if came:
+                raise Interrupted(came[0])
+            came.append(number)
+            # A loop that waits for the network is woken up by this.
+            loop.call_soon_threadsafe(task.cancel)
+
+        with reacting(react):
+            return await work()
+
+    try:
+        return anyio.run(main)
+    except asyncio.CancelledError:
+        if not came:
+            raise
+        raise Interrupted(came[0]) from None
+
+
+def _raise(number: int) -> None:
+    raise Interrupted(number)
+
+
+def _react(
+    react: Callable[[int, Callable[[int], object]], object], before: _Reaction, number: int
+) -> None:
+    react(number, before)
+
+
+@contextmanager
+def _restored(handlers: Mapping[int, _Handler]) -> Generator[None]:
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
