@@ -134,3 +134,14 @@ def test_demo_shows_the_right_totals_and_what_is_stored(cake, served) -> None:
     assert bill.date_invoice_received == datetime(2014, 7, 10)  # noqa: DTZ001 - v1 has no zones
     assert "  Bill Marked As Received: invoice_number A-17, invoiced_amount 10037.89" in ran.out
     assert ran.out.endswith("date_invoice_received 2014-07-10T00:00:00, notes none\n")
+
+
+def test_the_demo_cuts_no_amount_on_a_narrow_terminal(terminal) -> None:
+    ran = terminal("demo", columns=40).end()
+    assert ran.code == 0
+    assert "…" not in ran.out
+    assert re.search(
+        r"\n  kind: payout\n  status: paid\n  currency: USD\n"
+        r"  invoices: 1,623\n  total: 14,906,538\.51\n",
+        ran.out,
+    )

@@ -4,12 +4,15 @@
 import io
 import os
 from contextlib import redirect_stdout
+from decimal import Decimal
 
 import pytest
 
 import aiocake
 from aiocake.cli._app import run
+from aiocake.cli._table import Screen, Table
 
+NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UPDATE = ("invoices", "update", 4821, "--status", "approved", "--memo", "by \u202ehand")
 
 
@@ -220,9 +223,73 @@ def test_a_table_fits_its_terminal_by_cutting_names_only(terminal, sandbox) -> N
     assert max(map(len, narrow)) <= 120
     assert "…" in narrow[2]
     assert "1,250.00" in narrow[2]
-    squeezed = terminal("invoices", "list", columns=60).end().out
-    assert "1,250.00" in squeezed
-    assert "A name that…" in squeezed
+
+
+@pytest.mark.parametrize("columns", [80, 40, 24])
+def test_where_a_table_does_not_fit_each_record_is_a_block(terminal, sandbox, columns: int) -> None:
+    for invoice in sandbox.state.invoices.values():
+        invoice.partner_name = "A name"
+    shown = terminal("invoices", "list", columns=columns).end().out
+    blocks = shown.rstrip("\n").split("\n\n")
+    assert len(blocks) == len(sandbox.state.invoices)
+    assert max(map(len, shown.splitlines())) <= columns
+    stored = sandbox.state.invoices[4821]
+    wanted = (
+        f"invoice_id: 4821\nkind: payout\ninvoice_status: {stored.invoice_status}\n"
+        f"partner_id: {stored.affiliate_id}\npartner_name: A name\n"
+        f"start_date: {stored.start_date}\nend_date: {stored.end_date}\n"
+        f"total_amount: {stored.total_amount:,f}\ncurrency: {stored.currency}"
+    )
+    assert wanted in {block.replace(":\n  ", ": ") for block in blocks}
+
+
+def test_a_single_record_that_is_wide_is_a_block(terminal) -> None:
+    ran = terminal("invoices", "update", 4821, "--memo", "so long " * 9, "--yes", columns=60).end()
+    assert "invoice_id: 4821\n" in ran.out
+    assert "memo:\n  so long so long" in ran.out
+
+
+def test_a_narrow_list_of_nothing_says_so(terminal, sandbox) -> None:
+    sandbox.state.invoices.clear()
+    assert terminal("invoices", "list", columns=60).end().out == "(none)\n"
+
+
+def test_a_longer_amount_behind_those_that_were_measured_is_not_wrapped() -> None:
+    table = Table(("id", "amount"), Screen(20, "utf-8"))
+    rows = [(number, Decimal("1.00")) for number in range(500)]
+    lines = "".join(map(table.row, rows))
+    assert lines.splitlines()[:3] == ["id   amount", "───  ──────", "0      1.00"]
+    assert table.row((1, Decimal("123456789012.00"))) == "\nid: 1\namount:\n  123,456,789,012.00\n"
+
+
+def test_a_terminal_that_is_not_in_utf_8_is_shown_what_it_has(
+    terminal, sandbox, monkeypatch
+) -> None:
+    for name, value in NOT_UTF_8.items():
+        monkeypatch.setenv(name, value)
+    for invoice in sandbox.state.invoices.values():
+        invoice.partner_name = "日本日本日本日本"
+    header, rule, first, *_ = terminal("invoices", "list").end().out.splitlines()
+    assert set(rule) == {"-", " "}
+    assert r"\u65e5\u672c" in first
+    assert header.index("start_date") == first.index("20")
+    cut = terminal("invoices", "list", columns=110).end().out.splitlines()[2]
+    assert r"\u65e5\u67..." in cut
+
+
+def test_an_argument_that_the_locale_cannot_decode_is_said_to_be_such(
+    process, sandbox, monkeypatch
+) -> None:
+    for name, value in NOT_UTF_8.items():
+        monkeypatch.setenv(name, value)
+    ran = process("invoices", "update", 4821, "--memo", "日本")
+    assert ran.code == 2
+    assert ran.err == (
+        "aiocake: Invalid value for '--memo': it cannot be decoded in this locale, whose encoding "
+        "is ascii: one of UTF-8 is needed, such as LC_ALL=C.UTF-8 "
+        "(see aiocake invoices update --help)\n"
+    )
+    assert sandbox.state.requests == []
 
 
 def test_help_shows_on_a_terminal(terminal) -> None:

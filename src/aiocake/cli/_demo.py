@@ -1,6 +1,5 @@
 """``aiocake demo``: the whole way once, against a sandbox of its own."""
 
-import sys
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,14 +7,13 @@ from functools import partial
 from time import perf_counter
 from typing import Final
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import attrs
 
 from aiocake import ERASE, Client, Invoice, Period
+from aiocake.cli._output import say_out, screen
 from aiocake.cli._progress import bar
 from aiocake.cli._signals import run
+from aiocake.cli._table import Table
 from aiocake.cli._text import escaped
 
 __all__ = ["demo"]
@@ -28,6 +26,8 @@ _AFFILIATE: Final = 67_890
 _BILL: Final = 345
 _JUNE: Final = Period.month(2014, 6)
 _PAID_AT: Final = datetime(2024, 2, 15, 10, tzinfo=UTC)
+
+_INDENT: Final = "  "
 
 Group = tuple[str, str, str]
 
@@ -43,30 +43,25 @@ def demo() -> None:
 
 
 class _Show:
-    """What the demo says. No text is markup: partners choose their names."""
-
-    def __init__(self) -> None:
-        self._console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True)
+    """What the demo says."""
 
     def line(self, text: str) -> None:
-        self._console.print(Text(escaped(text)))
+        say_out(escaped(text))
 
     def fact(self, text: str) -> None:
-        self._console.print(Text(f"  {escaped(text)}"))
+        self.line(f"{_INDENT}{text}")
 
     def totals(self, counts: Counter[Group], sums: dict[Group, Decimal]) -> None:
-        table = Table("kind", "status", "currency", box=box.SIMPLE_HEAD)
-        table.add_column("invoices", justify="right")
-        table.add_column("total", justify="right")
-        kind = None
-        for group in sorted(counts):
-            if kind not in {None, group[0]}:
-                # Payout is owed, revenue is due: there is no total of both.
-                table.add_section()
-            kind = group[0]
-            cells = [*group, f"{counts[group]:,}", f"{sums[group]:,f}"]
-            table.add_row(*(Text(escaped(cell)) for cell in cells))
-        self._console.print(table)
+        # Payout is owed, revenue is due: there is no total of both.
+        on = screen()
+        if on is not None:
+            on = attrs.evolve(on, width=on.width - len(_INDENT))
+        table = Table(("kind", "status", "currency", "invoices", "total"), on)
+        rows = (
+            table.row((*group, Decimal(counts[group]), sums[group])) for group in sorted(counts)
+        )
+        for line in ("".join(rows) + table.end()).splitlines():
+            say_out(f"{_INDENT}{line}".rstrip())
 
 
 async def _walk(url: str, show: _Show) -> None:

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from aiocake.cli._table import Table, shown
+from aiocake.cli._table import Screen, Table, shown
 from aiocake.cli._text import escaped_json, spreadsheet_text
 
 __all__ = ["Fields", "Format", "Kind", "Writer", "writer"]
@@ -65,25 +65,26 @@ class Writer(Protocol[T_contra]):
         ...
 
 
-def writer(form: Format, kind: Kind[T], *, width: int | None) -> Writer[T]:
+def writer(form: Format, kind: Kind[T], *, screen: Screen | None) -> Writer[T]:
     """What writes records of a kind in a format.
 
     Args:
         form: The format.
         kind: The kind of record.
-        width: The columns of the terminal, for tables; None for none.
+        screen: The terminal, for tables; None for none.
     """
     if form is Format.TABLE:
-        return _Table(kind, width)
+        return _Table(kind, screen)
     if form is Format.CSV:
         return _Csv(kind)
     return _JsonLines(kind) if form is Format.JSONL or kind.one else _JsonArray(kind)
 
 
 class _Table(Generic[T]):
-    def __init__(self, kind: Kind[T], width: int | None) -> None:
+    def __init__(self, kind: Kind[T], screen: Screen | None) -> None:
         self._kind = kind
-        self._table = Table(("field", "value") if kind.one else kind.shown, width)
+        names = ("field", "value") if kind.one else kind.shown
+        self._table = Table(names, screen, paired=kind.one)
 
     def row(self, record: T) -> str:
         fields = self._kind.short(record)

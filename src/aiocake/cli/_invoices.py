@@ -9,7 +9,7 @@ import typer
 from aiocake import Client, Invoice, InvoiceStatus, Period, Skip, bulk
 from aiocake.cli import _parse as parse
 from aiocake.cli._command import command
-from aiocake.cli._options import day_option, period_option
+from aiocake.cli._options import day_option, period_option, text_option
 from aiocake.cli._progress import Advance
 from aiocake.cli._records import CREATED, INVOICE, UPDATED
 from aiocake.cli._session import Session
@@ -24,7 +24,7 @@ InvoiceId = Annotated[int, typer.Argument(help="The invoice.", show_default=Fals
 Status = Annotated[
     str | None, typer.Option("--status", metavar="STATUS", help=_STATUSES, show_default=False)
 ]
-Memo = Annotated[str | None, typer.Option(metavar="TEXT", help="A note.", show_default=False)]
+Memo = Annotated[str | None, text_option("A note.")]
 
 
 @app.command("list")

@@ -146,7 +146,7 @@ def _code(summary: Summary) -> int:
     for problem in summary.problems[:_MOST_SAID]:
         typer.echo(f"aiocake: {escaped(_problem(problem))}", err=True)
     if len(summary.problems) > _MOST_SAID:
-        typer.echo("aiocake: … and more; aiocake journal export has all of them", err=True)
+        typer.echo("aiocake: and more; aiocake journal export has all of them", err=True)
     if summary.stopped is not None:
         typer.echo(f"aiocake: stopped: {escaped(summary.stopped)}", err=True)
     if not summary.whole:

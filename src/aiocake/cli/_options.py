@@ -28,6 +28,7 @@ __all__ = [
     "day_option",
     "flag",
     "period_option",
+    "text_option",
 ]
 
 
@@ -116,8 +117,15 @@ def period_option(month: str) -> OptionInfo:
     return option
 
 
-def _text_option(text: str) -> OptionInfo:
-    option: OptionInfo = typer.Option(metavar="TEXT", help=text, show_default=False)
+def text_option(text: str) -> OptionInfo:
+    """An option that takes a text to be stored.
+
+    Args:
+        text: What its help says.
+    """
+    option: OptionInfo = typer.Option(
+        parser=parse.text, metavar="TEXT", help=text, show_default=False
+    )
     return option
 
 
@@ -133,13 +141,13 @@ PaymentType = Annotated[
 ]
 InvoiceNumber = Annotated[
     str | Skip | Erase,
-    Erasable(str, _text_option("The number of the invoice."), "the stored number"),
+    Erasable(str, text_option("The number of the invoice."), "the stored number"),
 ]
 VerificationCode = Annotated[
     str | Skip | Erase,
-    Erasable(str, _text_option("The code of the payment."), "the stored code"),
+    Erasable(str, text_option("The code of the payment."), "the stored code"),
 ]
-Notes = Annotated[str | Skip | Erase, Erasable(str, _text_option("A note."), "the stored note")]
+Notes = Annotated[str | Skip | Erase, Erasable(str, text_option("A note."), "the stored note")]
 InvoiceReceived = Annotated[
     date | Skip | Erase, Erasable(date, day_option("When the invoice came."), "the stored date")
 ]

@@ -14,9 +14,10 @@ import attrs
 import typer
 
 from aiocake.cli._formats import Format, Kind, writer
+from aiocake.cli._table import Screen
 from aiocake.cli._terminal import is_terminal
 
-__all__ = ["FormatOption", "OutOption", "Output", "OutputError"]
+__all__ = ["FormatOption", "OutOption", "Output", "OutputError", "say_out", "screen"]
 
 T = TypeVar("T")
 
@@ -85,8 +86,7 @@ class Output:
             typer.BadParameter: The file cannot be made.
             OutputError: It cannot be written.
         """
-        width = shutil.get_terminal_size().columns if self.on_terminal else None
-        lines = writer(self._format, kind, width=width)
+        lines = writer(self._format, kind, screen=None if self.file else screen())
         with self._opened() as write:
             yield lambda record: write(lines.row(record))
             write(lines.end())
@@ -108,6 +108,20 @@ class Output:
             return self.chosen
         suffix = self.file.suffix.lower() if self.file else ""
         return _BY_SUFFIX.get(suffix, Format.TABLE)
+
+
+def screen() -> Screen | None:
+    """The terminal that the standard output is; None where it is none."""
+    if not is_terminal(sys.stdout):
+        return None
+    return Screen(shutil.get_terminal_size().columns, sys.stdout.encoding)
+
+
+def say_out(line: str) -> None:
+    """Write a line to the standard output, at once."""
+    with _refused():
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 @contextmanager

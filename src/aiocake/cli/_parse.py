@@ -1,6 +1,7 @@
 """Words of the command line, as dates, periods and amounts."""
 
 import re
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -9,7 +10,7 @@ import typer
 
 from aiocake import SKIP, ArgumentError, Period, Skip
 
-__all__ = ["amount", "day", "moment", "or_skip", "period"]
+__all__ = ["amount", "day", "moment", "or_skip", "period", "text"]
 
 T = TypeVar("T")
 
@@ -60,6 +61,20 @@ def amount(text: str) -> Decimal:
         message = f"{text!r} is not an amount such as 1250.00"
         raise typer.BadParameter(message)
     return Decimal(text)
+
+
+def text(text: str) -> str:
+    """A text that is one: of bytes that the locale cannot decode, Python keeps what they were."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        message = (
+            f"it cannot be decoded in this locale, whose encoding is {encoding}: "
+            "one of UTF-8 is needed, such as LC_ALL=C.UTF-8"
+        )
+        raise typer.BadParameter(message) from None
+    return text
 
 
 def or_skip(value: T | None) -> T | Skip:
