@@ -209,9 +209,8 @@ def test_a_credit_is_applied_each_time_and_never_by_get(cake, sandbox) -> None:
     ran = cake(*credit, "--binding", "get")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "aiocake: Invalid value for --binding: get does not go together with "
-        "--apply-credit-to-buyer, which moves money (see aiocake bills buyer mark-received "
-        "--help)\n"
+        "aiocake: --binding: get does not go together with --apply-credit-to-buyer, which moves "
+        "money\n"
     )
     assert len(sandbox.state.requests) == 2
     assert cake(*mark, "--binding", "get").code == 0
@@ -251,12 +250,12 @@ def test_calls_go_by_get_unless_something_else_is_said(cake, sandbox) -> None:
         pytest.param(["buyer", "export"], "Missing option '--period'", id="no-period-of-buyers"),
         pytest.param(
             ["export", "--period", "2014-06", "--billing-cycle", "daily"],
-            "billing_cycle: must be one of weekly, bimonthly, monthly, all",
+            "--billing-cycle: must be one of weekly, bimonthly, monthly, all",
             id="cycle",
         ),
         pytest.param(
             ["export", "--period", "2014-06", "--payment-type-id", "256"],
-            "payment_type_id: must be from 1 to 255",
+            "--payment-type-id: must be from 1 to 255",
             id="type",
         ),
         pytest.param(
@@ -283,7 +282,7 @@ def test_calls_go_by_get_unless_something_else_is_said(cake, sandbox) -> None:
         ),
         pytest.param(
             ["mark-received", "345", "--invoiced-amount", "1" * 29],
-            "invoiced_amount: must have at most 28 digits",
+            "--invoiced-amount: must have at most 28 digits",
             id="29-digits",
         ),
         pytest.param(

@@ -11,7 +11,8 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 import aiocake.cli
-from aiocake import DeadlineExceeded
+from aiocake import ConfigurationError, DeadlineExceeded
+from aiocake.cli._connection import Connection
 from aiocake.cli._errors import code_of, say
 
 CREATE = (
@@ -261,4 +262,79 @@ def test_what_to_do_is_told_in_options(cake, words: tuple[str, ...], said: str) 
 
 def test_what_a_payment_type_of_0_means_is_told_in_options(cake) -> None:
     ran = cake("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 0)
-    assert one_line(ran) == "aiocake: payment_type_id: 0 is not taken: leave the option out\n"
+    assert one_line(ran) == "aiocake: --payment-type-id: 0 is not taken: leave the option out\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(
+            (
+                *("invoices", "list", "--status", "aproved", "--affiliate-id", "abc"),
+                *("--start-date", "2024-13-01"),
+            ),
+            ("--affiliate-id", "--start-date", "--status: must be one of"),
+            id="list",
+        ),
+        pytest.param(
+            ("invoices", "create", "--start-date", "x", "--memo", "\x0b"),
+            ("--affiliate-id", "--start-date", "--end-date", "--memo: "),
+            id="create",
+        ),
+        pytest.param(
+            ("invoices", "update", "x", "--status", "y", "--paid-at", "z"),
+            ("invoice_id", "--paid-at", "--status: must be one of"),
+            id="update",
+        ),
+        pytest.param(
+            (
+                *("bills", "mark-received", 0, "--invoiced-amount", "1,2", "--notes", "NULL"),
+                *("--invoice-number", "7", "--erase-invoice-number"),
+            ),
+            (
+                "--invoiced-amount",
+                "--invoice-number: does not go together with --erase-invoice-number",
+                "BILL_ID: must be",
+                "--notes: ",
+            ),
+            id="mark",
+        ),
+        pytest.param(
+            ("bills", "export", "--period", "x", "--billing-cycle", "y", "--payment-type-id", "z"),
+            ("--period", "--payment-type-id", "--billing-cycle: must be one of"),
+            id="export",
+        ),
+        pytest.param(("sandbox", "--port", "x", "--seed", "y"), ("--port", "--seed"), id="sandbox"),
+        pytest.param(
+            ("journal", "resume", "/nowhere", "--limit", "x", "--settle", "y"),
+            ("--limit", "--settle"),
+            id="resume",
+        ),
+    ],
+)
+def test_all_bad_arguments_are_named_at_once_by_their_options(
+    cake, sandbox, words, said: tuple[str, ...]
+) -> None:
+    ran = cake(*words)
+    assert ran.code == 2
+    line = one_line(ran)
+    places = [line.find(each) for each in said]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "_date" not in line
+    assert sandbox.state.requests == []
+
+
+def test_a_word_that_is_wrong_alone_sends_nothing(cake, sandbox, tmp_path) -> None:
+    """All others are right: without it, this would be a list of all invoices."""
+    file = tmp_path / "a.csv"
+    ran = cake("invoices", "list", "--affiliate-id", "abc", "--out", file)
+    assert ran.code == 2
+    assert one_line(ran).startswith("aiocake: Invalid value for '--affiliate-id'")
+    assert sandbox.state.requests == []
+    assert not file.exists()
+
+
+def test_a_rehearsal_ends_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match="a rehearsal has no key"):
+        Connection.rehearsal().run(lambda client: client.invoices.get(4821))

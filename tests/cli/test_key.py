@@ -141,4 +141,4 @@ def test_nobody_is_asked_for_the_key_before_the_arguments_are_right(terminal) ->
     words = ("bills", "mark-received", 345, "--invoiced-amount", 1, "--notes", "x", "--erase-notes")
     ran = terminal(*words).end()
     assert ran.code == 2
-    assert ran.out.startswith("aiocake: Invalid value for --notes")
+    assert ran.out.startswith("aiocake: --notes: does not go together")

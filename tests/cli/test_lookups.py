@@ -106,11 +106,11 @@ def test_version_1_is_asked_in_each_binding(cake, sandbox, name: str, binding: s
         pytest.param(["exchange-rates"], "Missing option '--start-date'", id="no-days"),
         pytest.param(
             ["exchange-rates", "--start-date", "2024-02-01", "--end-date", "2024-01-01"],
-            "start_date: must not be after end_date",
+            "--start-date: must not be after --end-date",
             id="backwards",
         ),
         pytest.param(
-            ["billing-cycles", "--billing-cycle-id", "0"], "billing_cycle_id: must be", id="zero"
+            ["billing-cycles", "--billing-cycle-id", "0"], "--billing-cycle-id: must be", id="zero"
         ),
     ],
 )

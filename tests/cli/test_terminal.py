@@ -145,13 +145,13 @@ def test_yes_asks_nothing(cake, sandbox, typed, yes: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param(("update", 4821), "aiocake: invoice_status, memo, paid_at: ", id="nothing"),
+        pytest.param(("update", 4821), "aiocake: --status, --memo, --paid-at: ", id="nothing"),
         pytest.param(
             (
                 *("create", "--affiliate-id", 67890),
                 *("--start-date", "2024-01-02", "--end-date", "2024-01-01"),
             ),
-            "aiocake: start_date: must not be after end_date",
+            "aiocake: --start-date: must not be after --end-date",
             id="backwards",
         ),
     ],

@@ -15,8 +15,8 @@ from typer.main import get_command
 import aiocake
 from aiocake.cli import _bills, _demo, _invoices, _journal, _lookups, _sandbox
 from aiocake.cli._errors import USAGE, say, silence_output, tell
+from aiocake.cli._refused import Collecting, usage_of
 from aiocake.cli._signals import Interrupted, raising
-from aiocake.cli._text import escaped
 
 __all__ = ["run"]
 
@@ -37,6 +37,17 @@ app.add_typer(_lookups.app, name="lookups")
 app.add_typer(_journal.app, name="journal")
 app.command()(_sandbox.sandbox)
 app.command()(_demo.demo)
+
+
+def _collect(part: typer.Typer) -> None:
+    for each in part.registered_commands:
+        each.cls = Collecting
+    for group in part.registered_groups:
+        if group.typer_instance is not None:
+            _collect(group.typer_instance)
+
+
+_collect(app)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -128,11 +139,9 @@ def _nowhere() -> TextIO:
 
 def _usage(error: Exception) -> int | None:
     """Say what is wrong with the words of the command line, if this is such an error."""
-    # Typer has these errors from Click, under a name that has changed with its versions.
-    text = getattr(error, "format_message", None)
-    if text is None:
+    said = usage_of(error)
+    if said is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    said = " ".join(text().split()).rstrip(".")
-    typer.echo(f"aiocake: {escaped(said)} (see {path} --help)", err=True)
+    tell(f"{said} (see {path} --help)")
     return USAGE

@@ -5,7 +5,8 @@ other parameters and these options.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec
@@ -13,12 +14,14 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 from typer.models import OptionInfo
 
-from aiocake import Binding
+from aiocake import ArgumentError, Binding
 from aiocake.cli._connection import ApiKeyOption, Connection, DomainOption, KeyFileOption
 from aiocake.cli._formats import Format
 from aiocake.cli._options import Erasable, flag
 from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._refused import rehearsing
 from aiocake.cli._session import Session
+from aiocake.errors import Problem
 
 __all__ = ["command"]
 
@@ -36,23 +39,28 @@ BindingOption = Annotated[
 
 
 def command(
-    *, writes: bool = False, v1: bool = False
+    *, writes: bool = False, v1: bool = False, rehearsed: bool = True
 ) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[P, None]]:
     """Make a command of a function that takes a session first.
 
     Args:
         writes: Whether it writes, so that it is asked first on a terminal.
         v1: Whether it calls API version 1, so that its form can be chosen.
+        rehearsed: Whether all that it does is done by the client, so that it can be run without
+            a key to find out what is wrong with its arguments.
 
     Returns:
         What makes it.
     """
     options = (*(_WRITES if writes else ()), *_SHARED, *(_V1 if v1 else ()))
-    return lambda function: _with_options(function, options)
+    return lambda function: _with_options(function, options, rehearsed=rehearsed)
 
 
 def _with_options(
-    function: Callable[Concatenate[Session, P], None], options: tuple[inspect.Parameter, ...]
+    function: Callable[Concatenate[Session, P], None],
+    options: tuple[inspect.Parameter, ...],
+    *,
+    rehearsed: bool,
 ) -> Callable[P, None]:
     signature = inspect.signature(function, eval_str=True)
     _, *own = signature.parameters.values()
@@ -62,18 +70,38 @@ def _with_options(
         # Typer gives each of them, by the signature below.
         given: dict[str, Any] = kwargs
         shared: dict[str, Any] = {option.name: given.pop(option.name) for option in options}
+        clashes: list[Problem] = []
         for name in erasable:
-            given[name] = Erasable.chosen(
-                name.replace("_", "-"), given[name], erase=bool(given.pop(f"erase_{name}"))
-            )
-        function(_session(**shared), *args, **kwargs)
+            erase = bool(given.pop(f"erase_{name}"))
+            if erase and given[name] is not None:
+                clashes.append(Erasable.clash(name))
+            given[name] = Erasable.chosen(given[name], erase=erase)
+        if not (clashes or rehearsing.get()):
+            function(_session(**shared), *args, **kwargs)
+            return
+        with _joined(clashes):
+            function(Session.rehearsal(), *args, **kwargs)
 
     offered = [*(part for parameter in own for part in _parts(parameter)), *options]
     run.__name__ = function.__name__
     run.__doc__ = function.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in offered}
+    vars(run)["can_be_rehearsed"] = rehearsed
     vars(run)["__signature__"] = signature.replace(parameters=offered)
     return run
+
+
+@contextmanager
+def _joined(problems: list[Problem]) -> Generator[None]:
+    """Add these problems to those that a rehearsal ends in."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(*problems, *error.problems) from None
+    except Exception:
+        if not problems:
+            raise
+        raise ArgumentError(*problems) from None
 
 
 def _session(  # noqa: PLR0913 - the options that commands share

@@ -66,13 +66,13 @@ class Connection:
 
     Attributes:
         domain: The instance's host, or a URL.
-        key: The API key.
+        key: The API key, or an async function that gives it.
         binding: The form of v1 calls.
         writes: What became of each write.
     """
 
     domain: str
-    key: str = attrs.field(repr=False)
+    key: str | Callable[[], Awaitable[str]] = attrs.field(repr=False)
     binding: Binding
     writes: Writes = attrs.field(factory=Writes, init=False)
 
@@ -89,6 +89,11 @@ class Connection:
             message = "no instance: give --domain or set CAKE_DOMAIN"
             raise ConfigurationError(message)
         return cls(domain, _key(key_file, api_key), binding)
+
+    @classmethod
+    def rehearsal(cls) -> "Connection":
+        """A connection without a key, over which nothing can be sent."""
+        return cls("localhost", _no_key, Binding.GET)
 
     def confirm(self, what: str, call: Callable[[Client], Call[T]]) -> None:
         """On a terminal, have a write confirmed, once it is known that it could be sent.
@@ -166,6 +171,11 @@ class Connection:
                 return await work(client)
 
         return run(with_client)
+
+
+async def _no_key() -> str:
+    message = "a rehearsal has no key"
+    raise ConfigurationError(message)
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import Final, TextIO
 
 import typer
 
+from aiocake.cli._refused import in_options
 from aiocake.cli._text import escaped
 from aiocake.errors import (
     AlreadyExists,
@@ -49,14 +50,6 @@ _MEANINGS: Final = {
     7: "unknown whether this was done, look before you send it again",
     8: "an answer that cannot be used",
 }
-#: What an argument's problem tells a programmer to do, and what it is called on a command line.
-_ON_A_COMMAND_LINE: Final = (
-    ("give SKIP to keep what is stored, ERASE to erase it", "{erase} erases what is stored"),
-    ("give ERASE for that", "give {erase} for that"),
-    ("give SKIP", "leave the option out"),
-    ("give ANY", "leave the option out"),
-    ("Binding.SOAP12", "--binding soap12"),
-)
 
 
 def code_of(error: BaseException) -> int:
@@ -72,7 +65,7 @@ def say(error: BaseException) -> int:
     """
     code = code_of(error)
     meaning = _MEANINGS.get(code)
-    said = _as_options(error) if isinstance(error, ArgumentError) else str(error)
+    said = "; ".join(in_options(error)) if isinstance(error, ArgumentError) else str(error)
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
@@ -95,17 +88,6 @@ def _echo(line: str) -> None:
         typer.echo(line, err=True)
     except OSError:  # a terminal that is gone, as SIGHUP says
         _silence(sys.__stderr__, 2)
-
-
-def _as_options(error: ArgumentError) -> str:
-    said: list[str] = []
-    for problem in error.problems:
-        text = str(problem)
-        erase = f"--erase-{problem.name.replace('_', '-')}"
-        for told, called in _ON_A_COMMAND_LINE:
-            text = text.replace(told, called.format(erase=erase))
-        said.append(text)
-    return "; ".join(said)
 
 
 def silence_output() -> None:

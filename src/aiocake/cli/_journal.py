@@ -71,7 +71,7 @@ def export(
 
 
 @app.command()
-@command(writes=True)
+@command(writes=True, rehearsed=False)
 def resume(
     session: Session,
     file: File,

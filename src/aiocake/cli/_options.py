@@ -10,6 +10,7 @@ from typer.models import OptionInfo
 
 from aiocake import ERASE, Erase, Period, Skip
 from aiocake.cli import _parse as parse
+from aiocake.errors import Problem
 
 __all__ = [
     "BillId",
@@ -47,21 +48,19 @@ class Erasable:
     what: str
 
     @staticmethod
-    def chosen(name: str, given: object, *, erase: bool) -> object:
+    def chosen(given: object, *, erase: bool) -> object:
         """What is to become of what is stored: another value, none (ERASE), or what it is (SKIP).
 
         Args:
-            name: The option's name.
-            given: Its value; None when it was not given.
+            given: The option's value; None when it was not given.
             erase: Whether the other was given.
-
-        Raises:
-            typer.BadParameter: Both were.
         """
-        if erase and given is not None:
-            message = f"does not go together with --erase-{name}"
-            raise typer.BadParameter(message, param_hint=f"--{name}")
         return ERASE if erase else parse.or_skip(given)
+
+    @staticmethod
+    def clash(name: str) -> Problem:
+        """What is wrong where both were given, of the parameter of this name."""
+        return Problem(name, f"does not go together with --erase-{name.replace('_', '-')}")
 
 
 def flag(text: str, *names: str, panel: str | None = None) -> OptionInfo:

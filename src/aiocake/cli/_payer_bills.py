@@ -9,6 +9,7 @@ import typer
 from aiocake import (
     SKIP,
     AdvertiserBill,
+    ArgumentError,
     BillingCycleName,
     Binding,
     BuyerBill,
@@ -37,6 +38,7 @@ from aiocake.cli._options import (
 )
 from aiocake.cli._records import MARKED, bill
 from aiocake.cli._session import Session
+from aiocake.errors import Problem
 from aiocake.models import Bill
 
 __all__ = ["advertiser", "buyer"]
@@ -161,8 +163,8 @@ def buyer_mark_received(  # noqa: PLR0913 - options
 ) -> None:
     """Note that a buyer's payment for a bill has come."""
     if apply_credit_to_buyer and session.binding is Binding.GET:
-        message = "get does not go together with --apply-credit-to-buyer, which moves money"
-        raise typer.BadParameter(message, param_hint="--binding")
+        reason = "get does not go together with --apply-credit-to-buyer, which moves money"
+        raise ArgumentError(Problem("binding", reason))
     what = f"Mark buyer bill {bill_id} as received"
     if apply_credit_to_buyer:
         what += " AND CREDIT THE AMOUNT TO THE BUYER, which moves money each time"

@@ -34,6 +34,11 @@ class Session:
     confirmed: bool
     binding: Binding | None
 
+    @classmethod
+    def rehearsal(cls) -> "Session":
+        """One that finds out what is wrong with arguments, and sends and writes nothing."""
+        return cls(Connection.rehearsal, Output(None, None), confirmed=True, binding=None)
+
     def read(
         self,
         kind: Kind[T],
