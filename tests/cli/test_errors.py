@@ -318,7 +318,8 @@ def test_all_bad_arguments_are_named_at_once_by_their_options(
     ran = cake(*words)
     assert ran.code == 2
     line = one_line(ran)
-    places = [line.find(each) for each in said]
+    # Versions of Typer write an argument's name in capitals or not.
+    places = [line.lower().find(each.lower()) for each in said]
     assert -1 not in places
     assert places == sorted(places)
     assert "_date" not in line

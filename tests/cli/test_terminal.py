@@ -3,6 +3,7 @@
 
 import io
 import os
+import re
 from contextlib import redirect_stdout
 from decimal import Decimal
 
@@ -14,6 +15,11 @@ from aiocake.cli._table import Screen, Table
 
 NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UPDATE = ("invoices", "update", 4821, "--status", "approved", "--memo", "by \u202ehand")
+
+
+def on_screen(shown: str) -> str:
+    """What is left in the last line once it was cleared, without codes."""
+    return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", shown.rpartition("\x1b[2K")[2]).strip()
 
 
 def test_a_write_asks_first_and_is_sent_when_confirmed(terminal, sandbox, stage) -> None:
@@ -180,17 +186,43 @@ def test_a_bar_shows_on_a_terminal_beside_a_file(terminal, tmp_path) -> None:
     assert len((tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()) == 41
 
 
-def test_a_bar_shows_on_a_terminal_beside_a_pipe_and_not_in_it(terminal) -> None:
-    reader, writer = os.pipe()
-    screen = terminal("bills", "export", "--period", "2014-06", "-f", "jsonl", stdout=writer)
-    os.close(writer)
-    ran = screen.end()
-    with open(reader, encoding="utf-8") as pipe:  # noqa: PTH123 - a descriptor
-        lines = pipe.read().splitlines()
+def test_a_bar_shows_on_a_terminal_beside_a_file_behind_the_output(terminal, tmp_path) -> None:
+    bills = tmp_path / "bills.jsonl"
+    with bills.open("w") as file:
+        words = ("bills", "export", "--period", "2014-06", "-f", "jsonl")
+        ran = terminal(*words, stdout=file.fileno()).end()
+    lines = bills.read_text(encoding="utf-8").splitlines()
     assert ran.code == 0
     assert "bills" in ran.out
     assert lines
     assert all(line.startswith('{"bill_id": ') for line in lines)
+
+
+@pytest.mark.parametrize("words", [("invoices", "list", "-f", "jsonl"), ("demo",)], ids=str)
+def test_no_bar_is_in_the_way_of_who_reads_a_pipe(terminal, words) -> None:
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8") as pipe:  # noqa: PTH123 - a descriptor
+        screen = terminal(*words, stdout=writer)
+        os.close(writer)
+        assert pipe.read()
+    ran = screen.end()
+    assert (ran.code, ran.out) == (0, "")
+
+
+def test_a_bar_is_gone_before_an_error_or_an_interruption_is_said(
+    terminal, held, sandbox, tmp_path
+) -> None:
+    words = ("invoices", "list", "--out", tmp_path / "a.csv")
+    screen = terminal(*words)
+    screen.read_until("0/?")
+    assert held.carried_out.wait(60)
+    screen.interrupt()
+    ran = screen.end()
+    assert ran.code == 130
+    assert on_screen(ran.out) == "aiocake: interrupted"
+    held.go_on.set()
+    sandbox.state.api_keys.clear()
+    assert on_screen(terminal(*words).end().out).startswith("aiocake: the key was refused")
 
 
 def test_no_bar_shows_where_the_records_do(terminal) -> None:

@@ -1,5 +1,6 @@
 """``aiocake demo``: the whole way once, against a sandbox of its own."""
 
+import sys
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,10 +11,11 @@ from typing import Final
 import attrs
 
 from aiocake import ERASE, Client, Invoice, Period
-from aiocake.cli._output import say_out, screen
+from aiocake.cli._output import is_file, say_out, screen
 from aiocake.cli._progress import bar
 from aiocake.cli._signals import run
 from aiocake.cli._table import Table
+from aiocake.cli._terminal import is_terminal
 from aiocake.cli._text import escaped
 
 __all__ = ["demo"]
@@ -75,7 +77,7 @@ async def _read_all(client: Client, show: _Show) -> None:
     counts: Counter[Group] = Counter()
     sums: dict[Group, Decimal] = defaultdict(Decimal)
     began = perf_counter()
-    with bar("invoices") as advance:
+    with bar("invoices", hidden=not (is_terminal(sys.stdout) or is_file(sys.stdout))) as advance:
         async with client.invoices.find().pages() as pages:
             async for page in pages:
                 for invoice in page.items:

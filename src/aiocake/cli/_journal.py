@@ -66,7 +66,8 @@ def export(
 ) -> None:
     """Write out each call of a run: what it was to do, and what became of it."""
     output = Output.of(form, out)
-    with output.records(_CALL) as write, bar("calls", hidden=output.on_terminal) as advance:
+    hidden = not output.goes_to_a_file
+    with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
         run(partial(_export, file, state, write, advance))
 
 
@@ -94,23 +95,22 @@ def resume(
         left = {name: count for name, count in standing.counts.items() if name not in _ENDED}
         confirm(f"Go on with {_in_words(left) or 'nothing'}, at {connection.domain}")
     output = session.output
-    with (
-        connection.accounted(),
-        output.record(_SUMMARY) as write,
-        bar("calls", hidden=False) as advance,
-    ):
-        before = 0
+    with connection.accounted(), output.record(_SUMMARY) as write:
+        with bar("calls") as advance:
+            before = 0
 
-        def progress(now: Progress) -> None:
-            nonlocal before
-            ended = now.done + now.failed + now.unknown + now.skipped
-            advance(ended - before, now.total)
-            before = ended
+            def progress(now: Progress) -> None:
+                nonlocal before
+                ended = now.done + now.failed + now.unknown + now.skipped
+                advance(ended - before, now.total)
+                before = ended
 
-        async def work(client: Client) -> Summary:
-            return await bulk.resume(file, client, limit=limit, settle=settle, on_progress=progress)
+            async def work(client: Client) -> Summary:
+                return await bulk.resume(
+                    file, client, limit=limit, settle=settle, on_progress=progress
+                )
 
-        summary = connection.run(work)
+            summary = connection.run(work)
         write(summary)
     raise typer.Exit(_code(summary))
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,7 +18,7 @@ from aiocake.cli._formats import Format, Kind, writer
 from aiocake.cli._table import Screen
 from aiocake.cli._terminal import is_terminal
 
-__all__ = ["FormatOption", "OutOption", "Output", "OutputError", "say_out", "screen"]
+__all__ = ["FormatOption", "OutOption", "Output", "OutputError", "is_file", "say_out", "screen"]
 
 T = TypeVar("T")
 
@@ -71,9 +72,11 @@ class Output:
         return cls(chosen, None if str(file) in _STANDARD_OUTPUT else file)
 
     @property
-    def on_terminal(self) -> bool:
-        """Whether records go to a terminal."""
-        return self.file is None and is_terminal(sys.stdout)
+    def goes_to_a_file(self) -> bool:
+        """Whether records go to a file: who reads a pipe may be on the terminal of a bar."""
+        if self.file is not None:
+            return not self.file.exists() or self.file.is_file()
+        return is_file(sys.stdout)
 
     @contextmanager
     def records(self, kind: Kind[T]) -> Generator[Callable[[T], object]]:
@@ -108,6 +111,14 @@ class Output:
             return self.chosen
         suffix = self.file.suffix.lower() if self.file else ""
         return _BY_SUFFIX.get(suffix, Format.TABLE)
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether a file is behind a stream, and no pipe, terminal or device."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # there is no file behind it
+        return False
 
 
 def screen() -> Screen | None:

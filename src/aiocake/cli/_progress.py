@@ -46,7 +46,7 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
 
     Args:
         what: What is counted, such as ``"invoices"``.
-        hidden: Show nothing: the records themselves go to the terminal.
+        hidden: Show nothing: the records go to the terminal, or may, by who reads a pipe.
 
     Yields:
         A function that is told how many there are more, and how many in all (None: not known).

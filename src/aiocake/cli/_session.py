@@ -45,7 +45,7 @@ class Session:
         what: str,
         work: Callable[[Client, Callable[[T], object], Advance], Awaitable[None]],
     ) -> None:
-        """Write all records of a long list as they come, with a bar.
+        """Write all records of a long list as they come, with a bar beside a file.
 
         Args:
             kind: The kind of record.
@@ -55,12 +55,12 @@ class Session:
         connection = self.connect()
         with (
             self.output.records(kind) as write,
-            bar(what, hidden=self.output.on_terminal) as advance,
+            bar(what, hidden=not self.output.goes_to_a_file) as advance,
         ):
             connection.run(lambda client: work(client, write, advance))
 
     def stream(self, kind: Kind[T], export: Callable[[Client], ExportedBills[T]]) -> None:
-        """Write bills as they arrive, with a bar."""
+        """Write bills as they arrive, with a bar beside a file."""
 
         async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
             async with export(client) as bills:
