@@ -78,6 +78,10 @@ def failed(error: aiocake.CakeError) -> Response:
             return JSONResponse({"error": text, "intent": error.intent.id}, status)
         case aiocake.NotSent():
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, "Nothing was done. Try again."
+        case aiocake.ArgumentError():  # it names each bad argument, and never its value
+            status, text = HTTPStatus.UNPROCESSABLE_ENTITY, f"Nothing was sent. {error}"
+        case aiocake.DeadlineExceeded():
+            status, text = HTTPStatus.GATEWAY_TIMEOUT, "CAKE did not answer in time. Try again."
         case aiocake.NotFound():
             status, text = HTTPStatus.NOT_FOUND, "There is no such record."
         case aiocake.ApiError():
@@ -87,14 +91,19 @@ def failed(error: aiocake.CakeError) -> Response:
     return JSONResponse({"error": text}, status)
 
 
-def build(make: Callable[[], Client]) -> Starlette:
-    """The application, with one client from its start to its end."""
+def build(make: Callable[[], Client], *, total: float = 10.0) -> Starlette:
+    """The application, with one client from its start to its end.
+
+    Args:
+        make: Makes the client.
+        total: Seconds that a call may take; a browser waits for about so long.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, aiocake.View]]:
         async with make() as cake:
-            # A browser waits for ten seconds, and nobody wants to stand in a queue for long.
-            yield {"cake": cake.with_options(total=10.0, queue=2.0)}
+            # Nobody wants to stand in a queue for long.
+            yield {"cake": cake.with_options(total=total, queue=2.0)}
 
     return Starlette(
         routes=[

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.anyio
 class Backend:
     """The example's application over a sandbox, running."""
 
-    def __init__(self, example) -> None:
+    def __init__(self, example, **settings: float) -> None:
         self.sandbox = Sandbox(invoices=30)
         self.told: list[Event] = []
         self.clients: list[Client] = []
-        self.app = example("web_backend").build(self._client)
+        self.app = example("web_backend").build(self._client, **settings)
 
     @property
     def pending(self) -> int:
@@ -93,6 +93,24 @@ async def test_what_a_browser_is_told_of_a_failure(backend) -> None:
         assert told["error"].endswith("Do not repeat it.")
         ends = [event for event in backend.told if isinstance(event, CallEnded)]
         assert ends[-1].intent == told["intent"]
+
+
+async def test_a_bad_argument_is_the_browsers_and_is_not_sent(backend) -> None:
+    async with backend.running() as browser:
+        answer = await browser.post("/invoices/0/approve")
+    assert answer.status_code == 422
+    told = answer.json()["error"]
+    assert told == "Nothing was sent. invoice_id: must be from 1 to 2147483647"
+    assert backend.sandbox.state.requests == []
+
+
+async def test_a_read_that_runs_out_of_time_is_no_bad_answer(example) -> None:
+    backend = Backend(example, total=0.5)
+    backend.sandbox.state.on_request.append(lambda _: anyio.sleep_forever())
+    async with backend.running() as browser:
+        answer = await browser.get("/invoices")
+    assert answer.status_code == 504
+    assert answer.json() == {"error": "CAKE did not answer in time. Try again."}
 
 
 async def test_a_queue_that_is_full_is_told_at_once(backend) -> None:
