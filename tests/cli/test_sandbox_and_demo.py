@@ -69,13 +69,32 @@ def test_a_port_that_is_taken_is_said(cake) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--port", "70000"), ("--invoices", "-1"), ("--latency", "-1"), ("--bills", "x")],
+    [
+        ("--port", "70000"),
+        ("--invoices", "-1"),
+        ("--latency", "-1"),
+        ("--latency", "inf"),
+        ("--latency", "nan"),
+        ("--latency", "x"),
+        ("--bills", "x"),
+    ],
 )
 def test_bad_arguments_are_said(cake, words) -> None:
     ran = cake("sandbox", *words)
     assert ran.code == 2
     assert ran.err.startswith(f"aiocake: Invalid value for '{words[0]}'")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["sandbox", "demo", "--version", "--help", ""])
+def test_an_output_that_cannot_be_written_is_one_clear_line(process, words: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = process(*words.split(), stdout=full)
+    assert ran.code == 1
+    assert ran.err.endswith("No space left on device\n")
+    assert ran.err.startswith("aiocake: ")
+    assert ran.err.count("\n") == 1
+    assert "Errno" not in ran.err
 
 
 def test_the_demo_can_be_interrupted(terminal) -> None:

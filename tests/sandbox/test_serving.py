@@ -1,10 +1,12 @@
 """The sandbox on a real socket: in a thread, and as a command."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -115,3 +117,37 @@ def test_the_command_names_its_dialects(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["--dialect", "klingon"])
     assert "first-row-1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("latency", ["inf", "nan", "-1", "x"])
+def test_a_latency_that_is_no_time_is_refused(
+    latency: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"--latency={latency}"])
+    assert ended.value.code == 2
+    assert f"argument --latency: invalid seconds value: {latency!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        pytest.param(["-m", "aiocake.sandbox"], "aiocake.sandbox: ", id="run"),
+        pytest.param(["-c", "import aiocake.sandbox"], "Traceback", id="imported"),
+    ],
+)
+def test_a_missing_extra_is_said(
+    tmp_path: Path, words: list[str], begins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = "raise ModuleNotFoundError(\"No module named 'starlette'\", name='starlette')"
+    (tmp_path / "starlette.py").write_text(fake)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(begins)
+    said = "aiocake.sandbox: starlette missing: pip install 'aiocake[sandbox]'\n"
+    assert done.stderr.endswith(said)
+    assert begins == "Traceback" or done.stderr == said

@@ -15,6 +15,7 @@ from typer.main import get_command
 import aiocake
 from aiocake.cli import _bills, _demo, _invoices, _journal, _lookups, _sandbox
 from aiocake.cli._errors import USAGE, say, silence_output, tell
+from aiocake.cli._output import say_out
 from aiocake.cli._refused import Collecting, usage_of
 from aiocake.cli._signals import Interrupted, raising
 
@@ -52,7 +53,7 @@ _collect(app)
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
     if wanted:
-        typer.echo(f"aiocake {aiocake.__version__}")
+        say_out(f"aiocake {aiocake.__version__}")
         raise typer.Exit
 
 
@@ -76,7 +77,7 @@ def root(
     """
     del version
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        say_out(context.get_help())
         raise typer.Exit(USAGE)
 
 

@@ -65,12 +65,20 @@ def say(error: BaseException) -> int:
     """
     code = code_of(error)
     meaning = _MEANINGS.get(code)
-    said = "; ".join(in_options(error)) if isinstance(error, ArgumentError) else str(error)
+    said = _said(error)
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
     tell(text)
     return code
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ArgumentError):
+        return "; ".join(in_options(error))
+    if isinstance(error, OSError) and error.strerror:  # whose number tells people nothing
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def tell(text: str) -> None:

@@ -1,5 +1,6 @@
 """Words of the command line, as dates, periods and amounts."""
 
+import math
 import re
 import sys
 from datetime import date, datetime
@@ -10,7 +11,7 @@ import typer
 
 from aiocake import SKIP, ArgumentError, Period, Skip
 
-__all__ = ["amount", "day", "moment", "or_skip", "period", "text"]
+__all__ = ["amount", "day", "moment", "or_skip", "period", "seconds", "text"]
 
 T = TypeVar("T")
 
@@ -61,6 +62,18 @@ def amount(text: str) -> Decimal:
         message = f"{text!r} is not an amount such as 1250.00"
         raise typer.BadParameter(message)
     return Decimal(text)
+
+
+def seconds(text: str | float) -> float:
+    """A time in seconds, as in 0.5; neither below zero nor without an end."""
+    try:
+        found = float(text)  # Typer hands the default in, too
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        message = f"{text!r} is not a time in seconds such as 0.5"
+        raise typer.BadParameter(message)
+    return found
 
 
 def text(text: str) -> str:

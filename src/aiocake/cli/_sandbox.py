@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from aiocake.cli import _parse as parse
+from aiocake.cli._output import say_out
 from aiocake.cli._signals import Interrupted
 
 __all__ = ["sandbox"]
@@ -20,7 +22,10 @@ def sandbox(
     invoices: Annotated[int, typer.Option(help="How many there are.", min=0)] = 200,
     bills: Annotated[int, typer.Option(help="How many affiliate bills there are.", min=0)] = 50,
     seed: Annotated[int, typer.Option(help="Chooses the data.")] = 1,
-    latency: Annotated[float, typer.Option(help="Seconds that an answer takes.", min=0)] = 0.0,
+    latency: Annotated[
+        float,
+        typer.Option(parser=parse.seconds, metavar="SECONDS", help="How long an answer takes."),
+    ] = 0.0,
 ) -> None:
     """Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."""
     from aiocake.sandbox import Sandbox, serve  # noqa: PLC0415 - no other command waits for it
@@ -34,7 +39,7 @@ def sandbox(
             reason = os.strerror(error.errno) if error.errno else error
             message = f"port {port} cannot be listened on: {reason}"
             raise typer.BadParameter(message, param_hint="--port") from None
-        typer.echo(url)
+        say_out(url)
         typer.echo(
             f"A CAKE with {invoices} invoices. In another terminal:\n\n"
             f"  export CAKE_DOMAIN={url} CAKE_API_KEY={_KEY}\n"

@@ -13,10 +13,25 @@ On a socket::
 From a shell: ``python -m aiocake.sandbox --invoices 20000``, which prints the URL.
 """
 
-from aiocake.sandbox._app import Sandbox
-from aiocake.sandbox._dialect import Dialect
-from aiocake.sandbox._server import serve
-from aiocake.sandbox._state import BillRecord, InvoiceRecord, Partner, RecordedRequest, State, Table
+import sys
+
+try:
+    from aiocake.sandbox._app import Sandbox
+    from aiocake.sandbox._dialect import Dialect
+    from aiocake.sandbox._server import serve
+    from aiocake.sandbox._state import (
+        BillRecord,
+        InvoiceRecord,
+        Partner,
+        RecordedRequest,
+        State,
+        Table,
+    )
+except ModuleNotFoundError as _error:
+    _message = f"aiocake.sandbox: {_error.name} missing: pip install 'aiocake[sandbox]'"
+    if sys.argv[:1] == ["-m"]:  # Python looks for what it is to run: nobody catches an error
+        sys.exit(_message)
+    raise ModuleNotFoundError(_message, name=_error.name) from None
 
 __all__ = [
     "BillRecord",

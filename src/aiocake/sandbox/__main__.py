@@ -1,6 +1,7 @@
 """``python -m aiocake.sandbox``: serve a sandbox until it is told to end."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--key", default="SANDBOX-KEY")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds")
+    parser.add_argument("--latency", type=seconds, default=0.0, help="seconds")
     parser.add_argument("--jitter", type=float, default=0.0, help="share of the latency, 0 to 1")
     parser.add_argument(
         "--rate-limit",
@@ -51,6 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(url_of(listener), flush=True)  # noqa: T201 - this line is what the command is for
         with suppress(KeyboardInterrupt):
             uvicorn.Server(server_config(sandbox)).run(sockets=[listener])
+
+
+def seconds(text: str) -> float:
+    """A time that is neither below zero nor without an end."""
+    found = float(text)
+    if not 0 <= found < math.inf:
+        raise ValueError
+    return found
 
 
 if __name__ == "__main__":
