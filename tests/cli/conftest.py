@@ -298,6 +298,8 @@ def interrupted(
                     lines = 2 if by == signal.SIGINT else 1
                     said = "".join(child.stderr.readline() for _ in range(lines))
                     child.send_signal(by)
+                    if by != signal.SIGINT:
+                        held.go_on.set()
                 out, err = child.communicate(timeout=WATCHDOG)
                 err = err if times == 1 else said + err
             finally:

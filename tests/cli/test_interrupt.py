@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from aiocake.cli._signals import Interrupted, raising
 from aiocake.cli._writes import Writes
 from aiocake.errors import Intent, Outcome
 
@@ -31,8 +32,7 @@ def made_in(sandbox) -> str:
 def waiting(operation: str, by: int) -> str:
     if by == signal.SIGINT:
         return WAITING.format(operation)
-    again = f"another {signal.Signals(by).name}"
-    return WAITING.format(operation).replace("Ctrl-C again", again).removeprefix("\n")
+    return WAITING.format(operation).replace("; Ctrl-C again ends it at once", "").lstrip()
 
 
 @each_signal
@@ -57,15 +57,33 @@ def test_a_write_that_is_answered_in_time_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
-@each_signal
-def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox, by: int) -> None:
-    ran = interrupted(*UPDATE, times=2, by=by)
-    assert (ran.code, ran.out) == (128 + by, "")
+def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox) -> None:
+    ran = interrupted(*UPDATE, times=2)
+    assert (ran.code, ran.out) == (130, "")
     assert ran.err == (
-        waiting("invoices.update", by)
+        waiting("invoices.update", signal.SIGINT)
         + "aiocake: interrupted; invoices.update: unknown whether it was done\n"
     )
     assert sandbox.state.invoices[4821].memo == "x"
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP], ids=lambda by: by.name)
+def test_a_program_that_sends_a_signal_twice_does_not_end_the_waiting(interrupted, by) -> None:
+    ran = interrupted(*UPDATE, times=2, by=by)  # as timeout(1) does
+    told = "aiocake: interrupted; invoices.update: done\n"
+    assert (ran.code, ran.err) == (128 + by, waiting("invoices.update", by) + told)
+
+
+def test_only_ctrl_c_again_breaks_off_what_a_signal_ends(interruptible) -> None:
+    del interruptible
+    with raising():
+        with pytest.raises(Interrupted) as ended:
+            signal.raise_signal(signal.SIGTERM)
+        assert ended.value.code == 143
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_a_signal_that_is_ignored_stays_ignored(interrupted) -> None:

@@ -15,10 +15,12 @@ from typing import Any, Final, TypeVar
 
 import anyio
 
-__all__ = ["SIGNALS", "Interrupted", "raising", "reacting", "run"]
+__all__ = ["SIGNALS", "Interrupted", "React", "raising", "reacting", "run"]
 
 T = TypeVar("T")
 
+#: Is given a signal, and whether one has come before.
+React = Callable[[int, bool], object]
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 #: Those that this system has: Windows has no SIGHUP.
@@ -51,14 +53,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Reaction:
-    """What a signal does while it is ours."""
+    """What a signal does while it is ours.
 
-    def __init__(self, react: Callable[[int], object]) -> None:
-        self._react = react
+    Args:
+        react: Is given the signal, and whether one has come before.
+        came: Those that have come, of all reactions.
+    """
+
+    def __init__(self, react: React, came: list[int]) -> None:
+        self.react = react
+        self.came = came
 
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
         del frame
-        self._react(number)
+        self.came.append(number)
+        self.react(number, len(self.came) > 1)
 
 
 @contextmanager
@@ -68,25 +77,27 @@ def raising() -> Generator[None]:
     taken = {number: was for number in SIGNALS if (was := signal.getsignal(number)) in free}
     if threading.current_thread() is not threading.main_thread():  # Python lets no other do this
         taken = {}
+    came: list[int] = []
     with _restored(taken):
         for number in taken:
-            signal.signal(number, _Reaction(_raise))
+            signal.signal(number, _Reaction(_raise, came))
         yield
 
 
 @contextmanager
-def reacting(react: Callable[[int, Callable[[int], object]], object]) -> Generator[None]:
+def reacting(react: Callable[[int, bool, React], object]) -> Generator[None]:
     """React in another way to the signals that :func:`raising` has taken, until the block is left.
 
     Args:
-        react: Is given the signal, and what was the reaction to it before.
+        react: Is given the signal, whether one has come before, and what was the reaction to it.
     """
     before = {
         number: was for number in SIGNALS if isinstance(was := signal.getsignal(number), _Reaction)
     }
     with _restored(before):
         for number, was in before.items():
-            signal.signal(number, _Reaction(partial(_react, react, was)))
+            inner = partial(_react, react, was.react)
+            signal.signal(number, _Reaction(inner, was.came))
         yield
 
 
@@ -102,9 +113,9 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # noqa: S101 - this is one
 
-        def react(number: int, _: Callable[[int], object]) -> None:
-            if came:
-                raise Interrupted(came[0])
+        def react(number: int, again: bool, _: React) -> None:  # noqa: FBT001 - as all of them
+            if again:
+                raise Interrupted(came[0] if came else number)
             came.append(number)
             # A loop that waits for the network is woken up by this.
             loop.call_soon_threadsafe(task.cancel)
@@ -120,14 +131,19 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         raise Interrupted(came[0]) from None
 
 
-def _raise(number: int) -> None:
-    raise Interrupted(number)
+def _raise(number: int, again: bool) -> None:  # noqa: FBT001 - as all of them
+    # Only people insist: timeout(1) sends SIGTERM twice, a terminal that goes can send two SIGHUPs.
+    if number == signal.SIGINT or not again:
+        raise Interrupted(number)
 
 
 def _react(
-    react: Callable[[int, Callable[[int], object]], object], before: _Reaction, number: int
+    react: Callable[[int, bool, React], object],
+    before: React,
+    number: int,
+    again: bool,  # noqa: FBT001 - as all of them
 ) -> None:
-    react(number, before)
+    react(number, again, before)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from aiocake import CakeError, CreatedInvoice
 from aiocake.bulk import Call
 from aiocake.cli._errors import begin_line, tell
-from aiocake.cli._signals import reacting
+from aiocake.cli._signals import React, reacting
 from aiocake.cli._terminal import is_terminal
 from aiocake.errors import Intent, Outcome
 from aiocake.values import ERASE
@@ -89,38 +89,35 @@ class Writes:
         To be entered on the event loop, whose own reaction follows the first time.
 
         Args:
-            give_up: Ends the waiting. It follows the second time: an exception raised from there
+            give_up: Ends the waiting. It follows Ctrl-C again: an exception raised from there
                 would come out of whichever task happens to run.
         """
         loop = asyncio.get_running_loop()
         ends: list[asyncio.Task[None]] = []
         explained = False
 
-        def react(number: int, then: Callable[[int], object]) -> None:
+        def react(number: int, again: bool, then: React) -> None:  # noqa: FBT001 - as all of them
             nonlocal explained
             if explained and self.open:
-                loop.call_soon_threadsafe(lambda: ends.append(loop.create_task(give_up())))
+                # Only people insist: timeout(1), for one, sends SIGTERM twice.
+                if number == signal.SIGINT:
+                    loop.call_soon_threadsafe(lambda: ends.append(loop.create_task(give_up())))
                 return
             if self.open:
                 explained = True
                 # Not from here: a signal can come in the middle of another line.
                 loop.call_soon_threadsafe(_explain, number, self.open)
-            then(number)
+            then(number, again)
 
         with reacting(react):
             yield
 
 
 def _explain(number: int, operations: list[str]) -> None:
-    again = f"another {signal.Signals(number).name}"
-    if number == signal.SIGINT:
-        again = "Ctrl-C again"
+    again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
     if number == signal.SIGINT or is_terminal(sys.stderr):
         begin_line()  # behind ^C, or a bar
-    tell(
-        f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}; "
-        f"{again} ends it at once"
-    )
+    tell(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
 
 
 class _Result(Generic[T]):
