@@ -8,7 +8,7 @@ commit returns when the data has reached the disk.
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,10 @@ from aiocake._tasks import Job, start
 from aiocake.errors import JournalError
 
 __all__ = ["Statement", "Value", "Writer"]
+
+#: A thread's work costs more than these turns of the event loop, in which others join the group:
+#: where the disk is quick, groups were of one or two.
+_TURNS: Final = 4
 
 Value: TypeAlias = str | int | bytes | None
 Statement = tuple[str, Sequence[Value]]
@@ -99,6 +103,8 @@ class Writer:
 
     async def _work(self) -> None:
         while self._next.statements:
+            for _ in range(_TURNS):
+                await anyio.lowlevel.checkpoint()
             self._current, self._next = self._next, _Group()
             group = self._current
             if self.error is None:
