@@ -55,6 +55,8 @@ STAGES = {
     "nothing to send",
 }
 MANY = 100
+#: And what one kill in thirty leaves: a hundred may be without it.
+RARE = {"a plan of which nothing was sent"}
 #: Lives of one run at most, before nothing breaks any more.
 MOST_LIVES = 40
 
@@ -152,7 +154,8 @@ class Run:
         self.seen["creates that were looked for"] += sum("found" in each for each in details)
         (*_, (ended, stopped)) = self.rows("ended_at, stopped FROM runs ORDER BY run")
         assert ended is not None
-        assert stopped is None
+        # The last three may have been lost, which ends the sending, and found when looked for.
+        assert stopped in {None, "calls whose fate is unknown: 3"}
         done = self.rows("place, count(*) FROM log WHERE what = 'done' GROUP BY place")
         assert dict(done) == dict.fromkeys(range(calls), 1)
         return [int(each.get("found") or each["result"]["invoice_id"]) for each in details]
@@ -247,7 +250,8 @@ def test_each_invoice_is_there_once_however_often_its_run_is_killed(  # noqa: PL
     note(seen)
     if kills >= MANY:
         assert {f"killed in {module}" for module in MOMENTS} <= set(seen)
-        assert {f"left {stage}" for stage in STAGES} <= set(seen)
+        stages = STAGES if kills >= 3 * MANY else STAGES - RARE
+        assert {f"left {stage}" for stage in stages} <= set(seen)
 
 
 def carried_to_its_end(run: Run, before: Weather, kills: int) -> list[int]:
