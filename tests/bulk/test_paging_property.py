@@ -122,38 +122,21 @@ def test_a_list_that_holds_still_is_read_once_in_order(
     assert server.most_active <= limit
 
 
-@BACKENDS
-@given(
-    size=sizes,
-    lengths=st.lists(st.integers(2, 13), min_size=1, max_size=8),
-    total=st.sampled_from(["right", "missing"]),
-    options=options,
-)
-def test_pages_of_any_length_are_read_once_in_order(  # noqa: PLR0913, PLR0917 - by hypothesis
-    make_server: MakeServer,
-    backend: str,
-    size: int,
-    lengths: list[int],
-    total: str,
-    options: dict[str, int],
-) -> None:
-    shorten = lambda start, limit: min(limit, lengths[start % len(lengths)])  # noqa: E731 - short
-    server = make_server(size, shorten=shorten, total=total)
-    rows, error = read(server, backend, options)
-    assert error is None
-    assert rows == server.rows
-    assert "walked again" not in server.told()
-
-
 def in_blocks(block: int) -> Callable[[int, int], int]:
     """Answers that end at each so-many-th row, as those of a server with pages of its own do."""
     return lambda start_at_row, row_limit: min(row_limit, block - start_at_row % block)
 
 
+def of_lengths(lengths: list[int]) -> Callable[[int, int], int]:
+    """Answers that are cut short wherever the server likes, but hold two rows at least."""
+    return lambda start_at_row, row_limit: min(row_limit, lengths[start_at_row % len(lengths)])
+
+
 @BACKENDS
 @given(
     size=sizes,
-    block=st.integers(1, 12),
+    shorten=st.builds(in_blocks, st.integers(1, 12))
+    | st.builds(of_lengths, st.lists(st.integers(2, 13), min_size=1, max_size=8)),
     total=st.sampled_from(["right", "missing"]),
     options=options,
 )
@@ -161,11 +144,11 @@ def test_short_pages_anywhere_are_no_end(  # noqa: PLR0913, PLR0917 - by hypothe
     make_server: MakeServer,
     backend: str,
     size: int,
-    block: int,
+    shorten: Callable[[int, int], int],
     total: str,
     options: dict[str, int],
 ) -> None:
-    server = make_server(size, shorten=in_blocks(block), total=total)
+    server = make_server(size, shorten=shorten, total=total)
     rows, error = read(server, backend, options)
     assert error is None
     assert rows == server.rows

@@ -92,7 +92,7 @@ async def test_an_instance_that_gives_none_of_the_rows_it_counts(
     page = {"request_status": "Success", "total_rows": 1, "invoices": []}
     router.get("https://x.example/api/2/invoices.json").respond(json=page)
     async with routed() as cake:
-        with pytest.raises(ConsistencyError, match="1 rows match invoice_id 4821, and none came"):
+        with pytest.raises(ConsistencyError, match="1 rows match invoice 4821, and none came"):
             await cake.invoices.get(4821)
 
 
@@ -103,6 +103,7 @@ async def test_an_instance_that_gives_none_of_the_rows_it_counts(
         ({"Message": "Invalid API key"}, AuthenticationError),
         ({"reason": "Invalid API key", "code": 3}, AuthenticationError),
         ({"invoice": {"invoice_id": 1}}, OutcomeUnknown),
+        ({"status": "paid"}, OutcomeUnknown),
     ],
 )
 async def test_a_no_is_one_whatever_names_its_reason_has(

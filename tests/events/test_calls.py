@@ -245,7 +245,7 @@ async def test_an_invoice_that_is_not_there_is_told_as_such() -> None:
     async with Client(
         "x.example", "SANDBOX-KEY", transport=transport, on_event=told.append
     ) as cake:
-        with pytest.raises(NotFound, match="there is no invoice_id 1"):
+        with pytest.raises(NotFound, match="there is no invoice 1"):
             await cake.invoices.get(1)
     (ended,) = [event for event in told if isinstance(event, CallEnded)]
     assert (ended.operation, ended.error) == (GET, "NotFound")

@@ -67,9 +67,8 @@ class Collecting(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            if (
-                getattr(error, "param", None) is None
-            ):  # there is no such option: no more can be read
+            # Of an option that does not exist, or lacks its value: no more can be read.
+            if getattr(error, "param", None) is None:
                 raise
         ctx.meta[_KEPT] = self._refused(ctx, words)
         return []

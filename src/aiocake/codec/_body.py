@@ -35,8 +35,8 @@ _TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
 #: What an answer of JSON may hold beside what it is about.
 _FRAME: Final = frozenset({"request_status", "success", "response"})
-#: What only an answer that says no has, beside its text.
-_CODES: Final = frozenset({"code", "error_code", "errorcode", "status", "status_code"})
+#: What only an answer that says no has, beside its text. A "status" may be a record's.
+_CODES: Final = frozenset({"error_code", "errorcode"})
 
 
 class Format(Enum):

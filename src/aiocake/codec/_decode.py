@@ -75,15 +75,16 @@ def _page(operation: Operation[object], arguments: Mapping[str, object], body: b
 def _found(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
     page = cast("Page[object]", _page(operation, arguments, body))
     name, wanted = operation.echoes[0], arguments[operation.echoes[0]]
+    what = f"{name.removesuffix('_id')} {wanted}"
     if not page.items:
         if page.total_rows:
-            message = f"{page.total_rows} rows match {name} {wanted}, and none came"
+            message = f"{page.total_rows} rows match {what}, and none came"
             raise ConsistencyError(message)
-        message = f"there is no {name} {wanted}"
+        message = f"there is no {what}"
         raise NotFound(message, status=HTTPStatus.OK)
     came = getattr(page.items[0], name)
     if came != wanted:
-        message = f"{name} {wanted} was asked for and {came} came"
+        message = f"{what} was asked for and {came} came"
         raise ConsistencyError(message)
     return page.items[0]
 
