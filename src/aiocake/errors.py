@@ -11,10 +11,10 @@
     │   ├── AuthenticationError           the key does not exist or is expired
     │   ├── NotFound                      no such record
     │   ├── TipaltiError                  bills paid through Tipalti cannot be changed
-    │   ├── RequestRejected               the server could not bind the request
+    │   ├── RequestRejected               the server could not bind the request, or take it
     │   ├── RateLimited                   .retry_after, in seconds
     │   ├── Restricted                    too many calls, no permission, or a refused address
-    │   └── ServerError                   the server failed
+    │   └── ServerError                   the server failed, or a gateway before it
     ├── DecodeError                       an answer that cannot be read: .path, .snippet
     ├── ConsistencyError                  the answer is not of what was asked for
     │   ├── ListChanged                   a list would not hold still
@@ -239,7 +239,11 @@ class TipaltiError(ApiError):
 
 
 class RequestRejected(ApiError):
-    """The server could not bind the request to the operation: final, the caller's side."""
+    """The server refused the request before it acted on it: final, the caller's side.
+
+    It could not bind it to the operation, or its status says so: 400, 403, 405, 409, 410, 411, 413,
+    414, 415, 417, 422 or 431.
+    """
 
 
 class RateLimited(ApiError):
@@ -259,7 +263,11 @@ class Restricted(ApiError):
 
 
 class ServerError(ApiError):
-    """The server failed (a 5xx, or a SOAP Fault of its own side)."""
+    """The server failed, or a gateway before it.
+
+    A 5xx, a SOAP Fault of the server's own side, or a 4xx by which no application refuses a request
+    (such as 408, 421, 425 and 499): whether it was passed on and carried out, nobody knows.
+    """
 
 
 class DecodeError(CakeError):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from aiocake._operation import Api, Kind, Operation, Parameter, Shape
 from aiocake._wire import Response
 from aiocake.codec import applied_likely, check, fault_of
+from aiocake.codec.raw import check_raw
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -356,12 +357,17 @@ def test_any_other_500_may_have_been_carried_out(body: str) -> None:
         (400, RequestRejected),
         (401, AuthenticationError),
         (403, RequestRejected),
+        (405, RequestRejected),
         (409, RequestRejected),
+        (410, RequestRejected),
+        (411, RequestRejected),
         (413, RequestRejected),
+        (414, RequestRejected),
         (415, RequestRejected),
+        (417, RequestRejected),
         (422, RequestRejected),
         (429, RateLimited),
-        (499, RequestRejected),
+        (431, RequestRejected),
         (500, ServerError),
         (501, ServerError),
         (502, ServerError),
@@ -384,6 +390,37 @@ def test_a_known_text_counts_more_than_its_status(
 ) -> None:
     assert found(UPDATE, json.dumps({"message": message}), status) == (kind, message)
     assert found(MARK, xml("false", message), status) == (kind, message)
+
+
+#: By which an application refuses before it acts; a 404 only in JSON.
+REFUSALS = {400, 401, 403, 404, 405, 409, 410, 411, 413, 414, 415, 417, 422, 429, 431}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "stream timeout",
+        str(LOGIN),
+        '{"message": "oops"}',
+        '{"message": "Invalid API key"}',
+        '{"request_status": "Error", "message": "Restricted"}',
+        '{"request_status": "Success"}',
+        xml("true"),
+        xml("false", "Invalid Bill ID"),
+        FAULT_11 % ("Client", "no"),
+        FAULT_12 % ("Sender", "Invalid API key"),
+        "Missing parameter: notes.",
+    ],
+)
+def test_any_other_status_says_nothing_whatever_the_body_is(body: str) -> None:
+    """Who gave it is not known, nor whether the request had been passed on."""
+    others = {*range(400, 500)} - REFUSALS | {501, 502, 504, 505, 507, 511, 520, 524, 599}
+    for status in others:
+        for operation in (PAGE, UPDATE, MARK, CURRENCIES):
+            assert found(operation, body, status)[0] is ServerError
+        for effect in Effect:
+            assert type(check_raw(answer(body, status), effect=effect)) is ServerError
 
 
 def test_a_404_is_cakes_only_in_json_or_in_its_words() -> None:

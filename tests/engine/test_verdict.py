@@ -51,8 +51,12 @@ NO: Step = says({"success": False, "message": "Bills processed by Tipalti may no
 DANGER: Step = says("A potentially dangerous Request.Path value was detected", 500)
 HTML: Step = says("<!doctype html><html>log in</html>")
 TORN: Step = says('{"request_status": "Success", "invoice": {"invoice_id": ')
+NO_PAGE: Step = says("<!doctype html><html>404 - File or directory not found.</html>", 404)
 SLOW_DOWN: Step = says("slow down", 429)
 UNAVAILABLE: Step = says("busy", 503)
+#: What a gateway says of a request that it may have passed on.
+GAVE_UP: Step = says("stream timeout", 408)
+CLOSED: Step = says({"message": "Invalid API key"}, 499)
 
 Case = tuple[Call, list[Step], int, type[CakeError], type[CakeError] | None, bool]
 
@@ -64,6 +68,8 @@ CASES: list[Case] = [
     (read, [unreached], 3, NotSent, None, False),
     (read, [lost, unreached], 3, NotSent, None, False),
     (read, [says("no", 500)], 3, ServerError, None, False),
+    (read, [GAVE_UP], 3, ServerError, None, False),
+    (read, [CLOSED], 3, ServerError, None, False),
     (read, [SLOW_DOWN], 3, RateLimited, None, False),
     (read, [HTML], 1, DecodeError, None, False),
     (read, [says("no", 404)], 1, DecodeError, None, False),
@@ -89,6 +95,9 @@ CASES: list[Case] = [
     (update, [lost, SLOW_DOWN], 3, OutcomeUnknown, RateLimited, False),
     (update, [UNAVAILABLE, NO], 2, OutcomeUnknown, TipaltiError, False),
     (update, [says("no", 500), NO], 2, OutcomeUnknown, TipaltiError, False),
+    (update, [GAVE_UP], 3, OutcomeUnknown, ServerError, False),
+    (update, [CLOSED, NO], 2, OutcomeUnknown, TipaltiError, False),
+    (update, [NO_PAGE], 1, OutcomeUnknown, DecodeError, False),
     (update, [HTML], 1, OutcomeUnknown, DecodeError, False),
     (update, [TORN], 1, OutcomeUnknown, DecodeError, True),
     (update, [done(invoice_id=2)], 1, OutcomeUnknown, ConsistencyError, False),
@@ -100,6 +109,10 @@ CASES: list[Case] = [
     (create, [unreached, lost], 2, OutcomeUnknown, DecodeError, False),
     (create, [SLOW_DOWN, lost], 2, OutcomeUnknown, DecodeError, False),
     (create, [says("no", 500)], 1, OutcomeUnknown, ServerError, False),
+    (create, [GAVE_UP], 1, OutcomeUnknown, ServerError, False),
+    (create, [CLOSED], 1, OutcomeUnknown, ServerError, False),
+    (create, [unreached, GAVE_UP], 2, OutcomeUnknown, ServerError, False),
+    (create, [NO_PAGE], 1, OutcomeUnknown, DecodeError, False),
     (create, [UNAVAILABLE], 1, OutcomeUnknown, RateLimited, False),
     (create, [HTML], 1, OutcomeUnknown, DecodeError, False),
     (create, [TORN], 1, OutcomeUnknown, DecodeError, True),

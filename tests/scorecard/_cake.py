@@ -40,6 +40,8 @@ __all__ = [
     "http",
     "obedient",
     "right",
+    "soap11",
+    "soap12",
     "wrong",
 ]
 
@@ -266,6 +268,25 @@ def http(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     """A whole answer of HTTP."""
     lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+def soap11(code: str, text: str = "Server was unable to process request.") -> bytes:
+    """A Fault of SOAP 1.1."""
+    return (
+        '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
+        f"<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring>"
+        "<detail/></soap:Fault></soap:Body></soap:Envelope>"
+    ).encode()
+
+
+def soap12(code: str, text: str = "Server was unable to process request.") -> bytes:
+    """A Fault of SOAP 1.2."""
+    return (
+        '<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><soap:Body>'
+        f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>"
+        f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason>'
+        "</soap:Fault></soap:Body></soap:Envelope>"
+    ).encode()
 
 
 def right(request: bytes) -> bytes:

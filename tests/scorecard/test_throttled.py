@@ -17,6 +17,7 @@ from aiocake.errors import (
     AuthenticationError,
     CakeError,
     DeadlineExceeded,
+    DecodeError,
     NotFound,
     OutcomeUnknown,
     RateLimited,
@@ -26,7 +27,22 @@ from aiocake.errors import (
 )
 from aiocake.events import Event, Paused, RetryScheduled
 
-from ._cake import CREATE, EACH, GET, PASSING, UPDATE, Call, each, http, wrong
+from ._cake import (
+    CALLS,
+    CREATE,
+    EACH,
+    EXPORT,
+    GET,
+    LOOK_UP,
+    PASSING,
+    UPDATE,
+    Call,
+    each,
+    http,
+    soap11,
+    soap12,
+    wrong,
+)
 from ._canary import KEY
 from ._card import Card, Met
 from ._simulated import SIMULATED, Answering, good
@@ -273,32 +289,104 @@ async def test_a_server_that_fails(
     passing: bool,  # noqa: FBT001 - by pytest
 ) -> None:
     met = await card.play(call, wrong(lambda _: http(body, status=status)), passing=passing)
-    if passing and not call.once:
-        met.succeeds(attempts=2)
-    else:
-        met.ends(ServerError, likely=False)
+    once_failed(met, passing=passing)
 
 
-REFUSALS: Final[Mapping[str, type[ApiError]]] = {
-    "401 Unauthorized": AuthenticationError,
-    "403 Forbidden": RequestRejected,
-    "404 Not Found": NotFound,
-    "409 Conflict": RequestRejected,
-    "422 Unprocessable Content": RequestRejected,
+#: By which the application itself refuses, before it does anything.
+REFUSALS: Final[Mapping[int, type[ApiError]]] = {
+    400: RequestRejected,
+    401: AuthenticationError,
+    403: RequestRejected,
+    404: NotFound,
+    405: RequestRejected,
+    409: RequestRejected,
+    410: RequestRejected,
+    411: RequestRejected,
+    413: RequestRejected,
+    414: RequestRejected,
+    415: RequestRejected,
+    417: RequestRejected,
+    422: RequestRejected,
+    431: RequestRejected,
 }
 
 
 @pytest.mark.case("T05")
-@EACH
+@each(*CALLS, LOOK_UP, EXPORT)
 @pytest.mark.parametrize("status", list(REFUSALS))
 @pytest.mark.parametrize(
     "body", [b'{"message":"no"}', b"{}", b'{"error":{"code":1,"message":"no"}}']
 )
-async def test_a_refusal(card: Card, call: Call, status: str, body: bytes) -> None:
-    met = await card.play(call, wrong(lambda _: http(body, status=status)))
+async def test_a_refusal(card: Card, call: Call, status: int, body: bytes) -> None:
+    met = await card.play(call, wrong(lambda _: http(body, status=f"{status} No")))
     met.refused(REFUSALS[status])
     assert isinstance(met.error, ApiError)
-    assert met.error.status == int(status[:3])
+    assert met.error.status == status
+
+
+@pytest.mark.case("T05")
+@EACH
+@pytest.mark.parametrize("body", [b"<html>no such page</html>", b"not found", b"[]", b""])
+async def test_a_404_that_is_not_of_the_application(card: Card, call: Call, body: bytes) -> None:
+    met = await card.play(call, wrong(lambda _: http(body, status="404 Not Found")))
+    met.ends(DecodeError, attempts=1, likely=False)
+
+
+#: The registered ones, and those of nginx, IIS, load balancers and nobody.
+GATEWAYS: Final = (402, 406, 407, 408, 412, 416, 418, 421, 423, 424, 425, 426, 428, 451)
+UNREGISTERED: Final = (440, 444, 449, 460, 463, 494, 498, 499)
+
+
+@pytest.mark.case("T10")
+@each(*CALLS, LOOK_UP, EXPORT)
+@PASSING
+@pytest.mark.parametrize("status", [*GATEWAYS, *UNREGISTERED])
+async def test_a_status_of_a_gateway(card: Card, call: Call, status: int, passing: bool) -> None:  # noqa: FBT001 - by pytest
+    """It may have passed the request on, as with a 504."""
+    answer = http(b"stream timeout", "Content-Type: text/plain", status=f"{status} X")
+    met = await card.play(call, wrong(lambda _: answer), passing=passing)
+    once_failed(met, passing=passing)
+
+
+#: What it may say beside a status that says nothing.
+WORDS: Final[Mapping[str, bytes]] = {
+    "nothing": b"",
+    "a page": b"<html><title>408 Request Timeout</title></html>",
+    "a no": b'{"success":false,"message":"no"}',
+    "a yes": b'{"request_status":"Success","success":true}',
+    "another key": b'{"message":"Invalid API key"}',
+    "restricted": b"<r><success>false</success><message>Restricted</message></r>",
+    "no such bill": b"<string>Invalid Bill ID</string>",
+    "a fault of the caller": soap12("Sender"),
+    "an older fault of the caller": soap11("Client", "Invalid API key"),
+}
+
+
+@pytest.mark.case("T10", "T04")
+@EACH
+@PASSING
+@pytest.mark.parametrize("status", ["408 Request Timeout", "499 X", "504 Gateway Timeout"])
+@pytest.mark.parametrize("words", list(WORDS))
+async def test_what_a_gateway_says_beside_its_status(
+    card: Card,
+    call: Call,
+    status: str,
+    words: str,
+    passing: bool,  # noqa: FBT001 - by pytest
+) -> None:
+    answer = http(WORDS[words], status=status)
+    met = await card.play(call, wrong(lambda _: answer), passing=passing)
+    once_failed(met, passing=passing)
+
+
+def once_failed(met: Met, *, passing: bool) -> None:
+    """Sent again where that is safe, and never called not done."""
+    if passing and not met.call.once:
+        met.succeeds(attempts=2)
+    else:
+        met.ends(ServerError, likely=False)
+        if met.call.once:
+            assert len(met.requests) == 1
 
 
 @pytest.mark.case("T06")

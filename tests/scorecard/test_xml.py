@@ -31,6 +31,8 @@ from ._cake import (
     Call,
     each,
     http,
+    soap11,
+    soap12,
     wrong,
 )
 from ._card import Card
@@ -158,23 +160,6 @@ async def test_an_illegal_reference_is_dropped(card: Card, call: Call, reference
         assert met.value.message == "Bill Marked As Received"
     dropped = [event for event in met.events if isinstance(event, ReferencesDropped)]
     assert [event.count for event in dropped] == [1 if call.reads else 2]
-
-
-def soap11(code: str, text: str = "Server was unable to process request.") -> bytes:
-    return (
-        '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
-        f"<soap:Fault><faultcode>soap:{code}</faultcode><faultstring>{text}</faultstring>"
-        "<detail/></soap:Fault></soap:Body></soap:Envelope>"
-    ).encode()
-
-
-def soap12(code: str, text: str = "Server was unable to process request.") -> bytes:
-    return (
-        '<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><soap:Body>'
-        f"<soap:Fault><soap:Code><soap:Value>soap:{code}</soap:Value></soap:Code>"
-        f'<soap:Reason><soap:Text xml:lang="en">{text}</soap:Text></soap:Reason>'
-        "</soap:Fault></soap:Body></soap:Envelope>"
-    ).encode()
 
 
 _500: Final = "500 Internal Server Error"

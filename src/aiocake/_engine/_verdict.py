@@ -5,18 +5,8 @@ connection: "not done" would be untrue. So a write ends in a verified answer, in
 it was not done, or in OutcomeUnknown; nothing else.
 """
 
-from http import HTTPStatus
-
-from aiocake.errors import (
-    ApiError,
-    CakeError,
-    Intent,
-    Outcome,
-    OutcomeUnknown,
-    RateLimited,
-    ServerError,
-)
-from aiocake.transport import Exchange
+from aiocake.errors import CakeError, Intent, Outcome, OutcomeUnknown
+from aiocake.transport import Exchange, says_no
 from aiocake.values import Effect
 
 __all__ = ["verdict"]
@@ -43,7 +33,7 @@ def verdict(
     error.operation = intent.operation
     if effect is Effect.READ:
         return error
-    if not exchange.sent_before and (not exchange.sent or _is_no(error)):
+    if not exchange.sent_before and (not exchange.sent or says_no(error)):
         error.outcome = Outcome.NOT_DONE
         return error
     unknown = OutcomeUnknown(
@@ -55,10 +45,3 @@ def verdict(
     error.outcome = Outcome.UNKNOWN
     unknown.operation = intent.operation
     return unknown
-
-
-def _is_no(error: CakeError) -> bool:
-    """Whether an answer says that nothing was done. A server that failed does not say."""
-    if isinstance(error, RateLimited):
-        return error.status != HTTPStatus.SERVICE_UNAVAILABLE
-    return isinstance(error, ApiError) and not isinstance(error, ServerError)

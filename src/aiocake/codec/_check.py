@@ -3,7 +3,7 @@
 Three layers say no: CAKE (a 200 whose ``success`` is false or whose ``request_status`` is not
 Success), ASP.NET (a 500 with its own text, or a SOAP Fault), and IIS or the network between (HTML,
 or nothing). So neither the status nor the body is judged alone. A write is done only where the
-answer says so in as many words.
+answer says so in as many words, and not done only where it or one of a few statuses does.
 """
 
 import re
@@ -33,6 +33,29 @@ __all__ = ["OK", "about", "check", "judge"]
 #: All else of 2xx says that something else than usual was done.
 OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _ERRORS: Final = range(400, 600)
+#: By these the application refuses a request before it acts on it (RFC 9110 section 15.5 and RFC
+#: 6585). Any other 4xx may come from a gateway that had passed the request on: Envoy says 408 when
+#: its upstream is late, nginx 499 and AWS 460 when a client has gone. It says as little as a 504.
+_REFUSALS: Final[Mapping[int, type[ApiError]]] = {
+    400: RequestRejected,
+    401: AuthenticationError,
+    403: RequestRejected,
+    404: NotFound,
+    405: RequestRejected,
+    409: RequestRejected,
+    410: RequestRejected,
+    411: RequestRejected,
+    413: RequestRejected,
+    414: RequestRejected,
+    415: RequestRejected,
+    417: RequestRejected,
+    422: RequestRejected,
+    429: RateLimited,
+    431: RequestRejected,
+}
+#: Beside these the body counts; what stands beside any other may be anybody's.
+_HEARD: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, *_REFUSALS}) - {429}
+_THROTTLED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 #: The headers that tell where an answer ends.
 _FRAMES: Final = frozenset({"content-length", "transfer-encoding"})
 #: How a page of a list begins on the server that says first how the call went.
@@ -106,33 +129,35 @@ def _no(what: Told, status: int) -> ApiError | None:
 
 def _refusal(response: Response, *, payloads: bool) -> CakeError:
     status = response.status
-    if status not in _ERRORS:
-        message = (
-            f"a redirect (status {status}), which is not followed"
-            if status in range(300, 400)
-            else f"an answer with the status {status}"
-        )
-        return about(DecodeError(message), response, payloads=payloads)
     form, what = _what_it_says(response.body)
-    if what.done and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        message = f"an answer that says success with the status {status}"
+    message = _neither(status, form, what)
+    if message is not None:
         return about(DecodeError(message), response, payloads=payloads)
-    if what.fault is not None and status not in {429, 503}:
+    if what.fault is not None and status in _HEARD:
         return _fault(what, status)
-    if status == HTTPStatus.NOT_FOUND and form is not Format.JSON:
-        if form is Format.XML and kind_of(what.message) is not ApiError:
-            return _said_no(what.message, status)
-        message = f"{form.value} with the status 404, which is no word of CAKE's"
-        return about(DecodeError(message), response, payloads=payloads)
     kind = _kind(status, what.message, form, response.body)
     return kind(short(what.message) or _phrase(status), status=status)
 
 
+def _neither(status: int, form: Format, what: Told) -> str | None:
+    """Why an answer that is no success is no refusal and no failure either; None where it is."""
+    if status in range(300, 400):
+        return f"a redirect (status {status}), which is not followed"
+    if status not in _ERRORS:
+        return f"an answer with the status {status}"
+    if what.done and status in _REFUSALS:
+        return f"an answer that says success with the status {status}"
+    known = what.fault is not None or kind_of(what.message) is not ApiError
+    if status == HTTPStatus.NOT_FOUND and not (
+        form is Format.JSON or (form is Format.XML and known)
+    ):
+        return f"{form.value} with the status 404, which is no word of CAKE's"
+    return None
+
+
 def _kind(status: int, message: str, form: Format, body: bytes) -> type[ApiError]:
-    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-        return RateLimited
-    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerError
+    if status not in _HEARD:
+        return RateLimited if status in _THROTTLED else ServerError
     known = kind_of(message) if form in {Format.JSON, Format.XML} else ApiError
     if known is not ApiError:
         return known
@@ -141,13 +166,7 @@ def _kind(status: int, message: str, form: Format, body: bytes) -> type[ApiError
             as_text(body), anywhere=form is Format.HTML
         )
         return RequestRejected if binders else ServerError
-    return _BY_STATUS.get(status, RequestRejected)
-
-
-_BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
-    HTTPStatus.UNAUTHORIZED: AuthenticationError,
-    HTTPStatus.NOT_FOUND: NotFound,
-}
+    return _REFUSALS[status]
 
 
 def _what_it_says(body: bytes) -> tuple[Format, Told]:

@@ -5,6 +5,7 @@ from aiocake.transport._call import Exchange, Plan
 from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Transport
 from aiocake.transport._fault import stripped
 from aiocake.transport._http import AsyncBaseTransport
+from aiocake.transport._retry import says_no
 from aiocake.transport._stream import OpenExchange
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Stats",
     "Transport",
     "parse_address",
+    "says_no",
     "stripped",
 ]

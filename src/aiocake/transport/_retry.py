@@ -14,11 +14,18 @@ import attrs
 import tenacity
 
 from aiocake.config import RetryPolicy
-from aiocake.errors import CakeError, DecodeError, RateLimited, Restricted, ServerError
+from aiocake.errors import (
+    ApiError,
+    CakeError,
+    DecodeError,
+    RateLimited,
+    Restricted,
+    ServerError,
+)
 from aiocake.transport._fault import Fault
 from aiocake.values import Effect
 
-__all__ = ["Again", "Attempt", "Retries", "Terms", "again_after", "may_be_done"]
+__all__ = ["Again", "Attempt", "Retries", "Terms", "again_after", "may_be_done", "says_no"]
 
 _COST: Final = 14
 _COST_THROTTLED: Final = 5
@@ -81,7 +88,7 @@ def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = Tr
 
     A call that must not be repeated is, only where nothing was sent, or where the answer says
     that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
-    that had passed the request on.
+    that had passed the request on; so may what a ServerError is made of.
     """
     once = effect is Effect.ONCE
     if isinstance(outcome, Fault):
@@ -104,11 +111,14 @@ def _may_pass(status: int | None, *, framed: bool) -> bool:
 
 def may_be_done(outcome: CakeError | Fault) -> bool:
     """Whether a write may have been carried out by an attempt that ended so."""
-    if isinstance(outcome, Fault):
-        return outcome.sent
-    if isinstance(outcome, RateLimited):
-        return outcome.status == _UNAVAILABLE
-    return isinstance(outcome, ServerError | DecodeError)
+    return outcome.sent if isinstance(outcome, Fault) else not says_no(outcome)
+
+
+def says_no(error: CakeError) -> bool:
+    """Whether an answer says that nothing was done. A server that failed does not say."""
+    if isinstance(error, RateLimited):
+        return error.status != _UNAVAILABLE
+    return isinstance(error, ApiError) and not isinstance(error, ServerError)
 
 
 class Retries:
