@@ -61,6 +61,10 @@ def once_unanswered(met: Met, cause: type[CakeError], *, passing: bool) -> None:
         met.ends(cause)
 
 
+#: What a server says when nothing came for too long.
+IDLE: Final = http(b"idle", "Connection: close", status="408 Request Timeout")
+
+
 def once_ok(script: Script) -> Script:
     """The same, until it is told to go on in good order."""
 
@@ -273,6 +277,71 @@ async def test_an_idle_connection_that_is_closed(card: Card, call: Call, how: st
     await card.all_is_given_back(cake, None)
     if call.once:
         assert len(first.requests) == 1
+
+
+@pytest.mark.case("T10", "S11")
+@EACH
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("how", ["closing", "lasting"])
+async def test_a_408_that_was_left_on_an_idle_connection(
+    card: Card,
+    call: Call,
+    how: str,
+    secure: bool,  # noqa: FBT001 - by pytest
+) -> None:
+    """HAProxy and others say so that nothing came for too long; it is no answer to what comes."""
+    left = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.send(right(connection.request()))
+        if connection.number == 0:
+            connection.send(IDLE)
+            if how == "closing":
+                connection.socket.shutdown(socket.SHUT_WR)
+            left.set()
+        obedient(connection)
+
+    tls, trusting = contexts() if secure else (None, None)
+    server = card.serve(script, tls=tls)
+    to = f"https://localhost:{server.port}" if secure else server.url
+    events: list[Event] = []
+    async with card.client(to, on_event=events.append, ssl_context=trusting) as cake:
+        await card.works(cake)
+        await anyio.to_thread.run_sync(left.wait)
+        events.clear()
+        met = await card.meet(call, cake, events, server)
+        met.succeeds(attempts=1)
+        await card.works(cake)
+    assert len(server.connections[0].requests) == 1
+    await card.all_is_given_back(cake, None)
+
+
+@pytest.mark.case("T10", "S11")
+@EACH
+@pytest.mark.parametrize("how", ["closing", "lasting"])
+async def test_a_408_that_crosses_a_request(card: Card, call: Call, how: str) -> None:
+    """It may be an answer to the request or to the silence before: then it may have been read."""
+
+    def script(connection: Connection) -> None:
+        connection.send(right(connection.request()))
+        if connection.number == 0 and connection.head():
+            connection.send(IDLE if how == "closing" else IDLE.replace(b"Connection: close\r\n", b""))
+            if how == "lasting":
+                # Whoever went on with this connection would take the next answer for his own.
+                connection.send(right(connection.request()))
+        obedient(connection)
+
+    server = card.serve(script)
+    events: list[Event] = []
+    async with card.client(server, on_event=events.append) as cake:
+        await card.works(cake)
+        events.clear()
+        met = await card.meet(call, cake, events, server)
+        met.succeeds(attempts=1 if call.once else 2)
+        await card.works(cake)
+        await anyio.to_thread.run_sync(server.join, 0)
+    assert len(server.connections[0].requests) <= 2
+    await card.all_is_given_back(cake, None)
 
 
 def cut_somewhere(seed: int, size: int) -> Script:

@@ -3,9 +3,12 @@
 
 import gc
 import gzip
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import attrs
 import pytest
 
@@ -18,6 +21,7 @@ from aiocake.errors import (
     DecodeError,
     NotSent,
     RequestRejected,
+    ServerError,
 )
 from aiocake.transport._body import LARGEST_BODY
 from aiocake.transport._edge import Departure
@@ -238,6 +242,74 @@ async def test_an_early_refusal_is_read_although_the_body_was_not(lab) -> None:
     assert isinstance(done.error, RequestRejected)
     assert done.error.status == 413
     assert done.attempts == 1
+
+
+@pytest.fixture
+def gone_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """See that a server has sent all that it sends, and reset the connection, before a request."""
+
+    def see(server) -> None:
+        trace = Departure.trace
+
+        def until_the_end() -> None:
+            server.accepted.acquire()
+            server.go_on.set()
+            server.join(len(server.connections) - 1)
+            server.go_on.clear()
+
+        async def after_the_end(self: Departure, name: str, info: Mapping[str, Any]) -> None:
+            await trace(self, name, info)
+            if name.endswith("connect_tcp.complete"):
+                await anyio.to_thread.run_sync(until_the_end)
+
+        monkeypatch.setattr(Departure, "trace", after_the_end)
+
+    return see
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("kind", ["get", "post"])
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "302 Found"])
+async def test_a_yes_to_a_request_that_could_not_be_sent_is_none(
+    lab, gone_first, status: str, kind: str, effect: Effect
+) -> None:
+    def script(connection) -> None:
+        connection.server.go_on.wait(20)
+        connection.answer(b"ok", status=status)
+        connection.reset()
+
+    server = lab.serve(script)
+    gone_first(server)
+    async with aclosing(lab.transport(server)) as transport:
+        done = await transport.exchange(getattr(lab, kind), lab.fine, lab.plan(effect))
+    assert server.requests == []
+    assert done.response is None
+    assert isinstance(done.error, NotSent | DecodeError)
+    assert done.attempts == (1 if effect is Effect.ONCE and done.sent else 3)
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("status", [400, 408, 413, 502])
+async def test_a_no_to_a_request_that_could_not_be_sent_counts(
+    lab, gone_first, status: int, effect: Effect
+) -> None:
+    def script(connection) -> None:
+        connection.server.go_on.wait(20)
+        connection.answer(b"no", status=f"{status} No")
+        connection.reset()
+
+    server = lab.serve(script)
+    gone_first(server)
+    checked: list[int] = []
+
+    def check(response: Response) -> CakeError | None:
+        checked.append(response.status)
+        return ServerError("no", status=response.status)
+
+    async with aclosing(lab.transport(server)) as transport:
+        done = await transport.exchange(lab.get, check, lab.plan(effect))
+    assert isinstance(done.error, ServerError)
+    assert checked == [status] * (1 if effect is Effect.ONCE else 3)
 
 
 SURPLUS = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nWRONG"

@@ -7,7 +7,7 @@ traceback, for the frames below hold the request and so the key.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from aiocake.transport._fault import Fault, stripped
+from aiocake.transport._fault import Fault, Kind, stripped
 from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
 from aiocake.transport._sign import Signed
 
@@ -15,32 +15,40 @@ __all__ = ["Answer", "Departure", "Wire"]
 
 #: The steps of httpcore2 that tell when a request leaves.
 _STARTED: Final = "http11.send_request_headers.started"
-_FAILED: Final = "http11.send_request_headers.failed"
+_LAST: Final = "http11.send_request_body.started"
+_FAILED: Final = frozenset(
+    {"http11.send_request_headers.failed", "http11.send_request_body.failed"}
+)
 #: And when a socket was opened, directly or to a proxy.
 _OPENED: Final = ".connect_tcp.complete"
+#: From this status on an answer is a refusal or a failure.
+_REFUSED: Final = 400
 
 
 class Departure:
     """Whether a request may have left, as httpcore2's trace tells it."""
 
-    __slots__ = ("opened", "sent")
+    __slots__ = ("opened", "sent", "stopped")
 
     def __init__(self) -> None:
         self.sent = False
+        #: Whether the connection took no more of the request before it had left as a whole.
+        self.stopped = False
         #: The stream that was opened for it; None when there was a connection.
         self.opened: Closable | None = None
 
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
-        if name == _STARTED:
+        if name in {_STARTED, _LAST}:
             request = info["request"]
-            if request.method != b"CONNECT":
-                self.sent = True
+            self.sent = request.method != b"CONNECT"
+            if self.sent and (name == _LAST or request.method == b"GET"):
                 # This step goes on telling how it ends; no later one has anything to tell.
                 request.extensions.pop("trace", None)
-        elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
+        elif name in _FAILED and self.sent:
             # Refused before it was written; h11's exception and httpcore2's have one name.
-            self.sent = False
+            self.sent = type(info["exception"]).__name__ != "LocalProtocolError"
+            self.stopped = self.sent
         elif name.endswith(_OPENED):
             self.opened = info["return_value"]
 
@@ -139,7 +147,13 @@ class Wire:
             # Other transports do not tell: from here on it may have left.
             departure.sent = self._sender.own is None
             raw = await self._sender.send(signed, slot, read, departure.trace)
-            return Answer(raw, slot, self._clean, self.drop)
+            answer = Answer(raw, slot, self._clean, self.drop)
+            if not departure.stopped or answer.status >= _REFUSED:
+                return answer
+            # It is not to this request: who has not got it as a whole can only refuse it.
+            await answer.aclose()
+            text = "an answer came although the request had not left"
+            fault = Fault(Kind.BROKEN, departure.sent, text, answer.status)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             if self._sender.own is None and surely_unsent(error):
                 departure.sent = False
