@@ -2,11 +2,15 @@
 
 import random
 import socket
+import ssl
+import threading
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
 import attrs
 import pytest
+import trustme
 
 from aiocake import Client, Timeouts
 from aiocake.errors import (
@@ -60,6 +64,12 @@ def once_unanswered(met: Met, cause: type[CakeError], *, passing: bool) -> None:
     else:
         met.ends(cause)
 
+
+CA: Final = trustme.CA()
+CERTIFIED: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+CA.issue_cert("127.0.0.1").configure_cert(CERTIFIED)
+TRUSTING: Final = ssl.create_default_context()
+CA.configure_trust(TRUSTING)
 
 #: What a server says when nothing came for too long.
 IDLE: Final = http(b"idle", "Connection: close", status="408 Request Timeout")
@@ -301,11 +311,10 @@ async def test_a_408_that_was_left_on_an_idle_connection(
             left.set()
         obedient(connection)
 
-    tls, trusting = contexts() if secure else (None, None)
-    server = card.serve(script, tls=tls)
-    to = f"https://localhost:{server.port}" if secure else server.url
+    server = card.serve(script, tls=CERTIFIED if secure else None)
+    trusting = TRUSTING if secure else None
     events: list[Event] = []
-    async with card.client(to, on_event=events.append, ssl_context=trusting) as cake:
+    async with card.client(server, on_event=events.append, ssl_context=trusting) as cake:
         await card.works(cake)
         await anyio.to_thread.run_sync(left.wait)
         events.clear()
@@ -325,7 +334,9 @@ async def test_a_408_that_crosses_a_request(card: Card, call: Call, how: str) ->
     def script(connection: Connection) -> None:
         connection.send(right(connection.request()))
         if connection.number == 0 and connection.head():
-            connection.send(IDLE if how == "closing" else IDLE.replace(b"Connection: close\r\n", b""))
+            connection.send(
+                IDLE if how == "closing" else IDLE.replace(b"Connection: close\r\n", b"")
+            )
             if how == "lasting":
                 # Whoever went on with this connection would take the next answer for his own.
                 connection.send(right(connection.request()))

@@ -1,6 +1,7 @@
 """One attempt of a call: key, turn, send, judge."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -155,8 +156,9 @@ class Attempts:
         finally:
             if not call.kept:
                 await answer.aclose()
-        if isinstance(outcome, Fault):
-            # However well it was framed: a connection that brings this is not used again.
+        if isinstance(outcome, Fault) or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+            # However well it was framed: a connection that brings this is not used again. A 408 may
+            # be the end of the silence before the request; then the answer to that comes behind it.
             await self._wire.drop(slot)
         return outcome
 
