@@ -135,7 +135,7 @@ class Ledgers:
     def __init__(self, sandbox: Sandbox | None = None) -> None:
         self.sandbox = sandbox or Sandbox(invoices=0)
         self.state = self.sandbox.state
-        self._lost: list[tuple[Callable[[RecordedRequest], bool], bool]] = []
+        self._lost: list[tuple[Callable[[RecordedRequest], bool], bool, int]] = []
         self.state.on_request.append(self._before)
         self.state.on_answer.append(self._after)
 
@@ -148,9 +148,11 @@ class Ledgers:
         }
         return Client("x.example", "SANDBOX-KEY", **(given | settings))  # type: ignore[arg-type] # they are what they are
 
-    def lose(self, which: Callable[[RecordedRequest], bool], *, done: bool) -> None:
-        """Lose the answer of the first request of a kind, carried out or not."""
-        self._lost.append((which, done))
+    def lose(
+        self, which: Callable[[RecordedRequest], bool], *, done: bool, status: int = 502
+    ) -> None:
+        """Lose the answer of the first request of a kind, carried out or not, and say this."""
+        self._lost.append((which, done, status))
 
     @property
     def writes(self) -> list[RecordedRequest]:
@@ -169,18 +171,18 @@ class Ledgers:
         """Some affiliates that there are."""
         return list(self.state.affiliates)[:count]
 
-    def _take(self, request: RecordedRequest, *, done: bool) -> bool:
+    def _take(self, request: RecordedRequest, *, done: bool) -> Response | None:
         for each in self._lost:
             if each[1] is done and each[0](request):
                 self._lost.remove(each)
-                return True
-        return False
+                return Response("gone", each[2])
+        return None
 
     def _before(self, request: RecordedRequest) -> Response | None:
-        return Response("gone", 502) if self._take(request, done=False) else None
+        return self._take(request, done=False)
 
     def _after(self, request: RecordedRequest, _: Response) -> Response | None:
-        return Response("gone", 502) if self._take(request, done=True) else None
+        return self._take(request, done=True)
 
 
 _READS = {"invoices", "billing_cycles", "payment_methods", "currencies"}

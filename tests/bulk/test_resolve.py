@@ -44,10 +44,36 @@ async def test_a_create_that_was_carried_out_is_found(ledgers, january) -> None:
     assert last == Done(0, first.call, None, made)
 
 
-async def test_a_create_that_was_not_carried_out_is_sent_again(ledgers, january) -> None:
+@pytest.mark.parametrize("status", [408, 421, 425, 499])
+async def test_a_create_that_a_gateway_gave_up_is_looked_for(
+    ledgers, january, tmp_path: Path, status: int
+) -> None:
+    books = ledgers()
+    numbers = books.affiliates(2)
+    for done in (True, False):
+        books.lose(lost("invoice"), done=done, status=status)
+    stopping = bulk.Stop(unknown=2)
+    async with books.client() as cake:
+        calls = [january(cake, n) for n in numbers]
+        summary = await bulk.each(
+            calls, journal=tmp_path / "run.db", limit=1, settle=0, stop_after=stopping
+        )
+        # It has stopped: it looks, and sends no more.
+        assert (summary.done, summary.failed, summary.unsent) == (1, 0, 1)
+        sent = len(books.writes)
+        summary = await bulk.resume(tmp_path / "run.db", cake, settle=0)
+    assert (summary.done, summary.complete, summary.problems) == (2, True, ())
+    assert len(books.periods()) == 2
+    assert (sent, len(books.writes)) == (2, 3)
+
+
+@pytest.mark.parametrize("status", [408, 502])
+async def test_a_create_that_was_not_carried_out_is_sent_again(
+    ledgers, january, status: int
+) -> None:
     books = ledgers()
     (number,) = books.affiliates(1)
-    books.lose(lost("invoice"), done=False)
+    books.lose(lost("invoice"), done=False, status=status)
     async with books.client() as cake:
         summary = await bulk.each([january(cake, number)], journal=None, settle=0)
     assert (summary.done, summary.complete) == (1, True)
@@ -342,10 +368,11 @@ async def test_an_update_of_more_than_the_status_is_sent_again(ledgers) -> None:
             assert books.state.invoices[4821].memo == settings["memo"]
 
 
-async def test_a_credit_to_a_buyer_stays_unknown(ledgers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [408, 499, 502])
+async def test_a_credit_to_a_buyer_stays_unknown(ledgers, tmp_path: Path, status: int) -> None:
     books = ledgers(Sandbox())
     bill = next(iter(books.state.buyer_bills))
-    books.lose(lost("MarkBuyerBillAsReceived"), done=True)
+    books.lose(lost("MarkBuyerBillAsReceived"), done=True, status=status)
     async with books.client() as cake:
         call = bulk.call(
             cake.buyer_bills.mark_received, bill, payment_amount=5, apply_credit_to_buyer=True

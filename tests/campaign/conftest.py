@@ -42,13 +42,29 @@ def seeds(request: pytest.FixtureRequest, say: Callable[[str], None]) -> range:
 
 # What breaks
 
+#: By which a gateway gives up a request that it has passed on, or has not.
+GATEWAYS = (408, 421, 425, 499)
+FAULT = (
+    b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault><s:Code>'
+    b"<s:Value>s:Sender</s:Value></s:Code><s:Reason><s:Text>no</s:Text></s:Reason></s:Fault>"
+    b"</s:Body></s:Envelope>"
+)
+#: What it says beside that: nothing that counts.
+WORDS = (
+    ("text/plain", b"stream timeout"),
+    ("text/html", b"<html><title>Request Timeout</title></html>"),
+    ("application/json", b'{"request_status": "Error", "message": "Invalid API key"}'),
+    ("application/soap+xml", FAULT),
+)
+
 
 @attrs.frozen
 class Trouble:
     """What goes wrong with one attempt.
 
     Attributes:
-        mood: What the server makes of the call; ``fine`` carries it out.
+        mood: What the server makes of the call; ``fine`` carries it out, and so does a gateway
+            that gives up ``after`` it has passed it on.
         where: ``accept`` breaks off at once, ``request`` while it is read, ``answer`` while it
             is sent.
         how: ``cut``, ``reset``, ``garble`` (bytes at random), ``twist`` (a letter or a digit
@@ -92,7 +108,12 @@ class Dice:
     def _trouble(dice: random.Random) -> Trouble:
         where = dice.choice(["accept"] + ["request"] * 3 + ["answer"] * 6)
         ways = ["cut", "reset"] + ["garble", "twist"] * (where == "answer")
-        mood = dice.choice(["fine"] * 12 + ["no", "429", "500", "502", "503", "html"])
+        moods = ["fine"] * 12 + ["no", "429", "500", "502", "503", "html"]
+        mood = dice.choice(moods + ["after"] * 6 + ["before"] * 2)
+        if mood in {"after", "before"}:
+            # One wrong digit would make another status of it. Mostly the answer comes whole.
+            mood = f"{dice.choice(GATEWAYS)} {mood}"
+            ways = ["cut", "reset"] + [""] * 6 * (where == "answer")
         return Trouble(mood, where, dice.choice(ways), dice.random())
 
     def spoiled(self, trouble: Trouble, answer: bytes) -> bytes:
@@ -112,6 +133,19 @@ class Dice:
 
 
 Answer = tuple[int, str, bytes]
+
+SORRY = b"<html>Sorry</html>"
+#: What is said of a call that was not carried out,
+UNDONE: dict[str, Answer] = {
+    "429": (429, "application/json", b'{"request_status": "Error", "message": "Wait"}'),
+    "500": (500, "text/plain", b"Timeout expired."),
+}
+#: and by a proxy that has lost the answer of one that was.
+LOST: dict[str, Answer] = {
+    "502": (502, "text/html", SORRY),
+    "503": (503, "text/html", SORRY),
+    "html": (200, "text/html", SORRY),
+}
 
 NAME = re.compile(rb"<(Mark\w+)")
 FIELD = re.compile(rb"<(\w+)>([^<]*)</")
@@ -192,15 +226,16 @@ class Books:
                 return 200, "application/json", b'{"request_status": "Error", "message": "No."}'
             no = "<success>false</success><message>Invalid Bill ID</message>"
             return self._xml("MarkBuyerBillAsReceived", no, soap=request.startswith(b"POST"))
-        if mood == "429":
-            return 429, "application/json", b'{"request_status": "Error", "message": "Wait"}'
-        if mood == "500":
-            return 500, "text/plain", b"Timeout expired."
+        if mood in UNDONE:
+            return UNDONE[mood]
+        status, _, when = mood.partition(" ")
+        if when == "before":
+            return self._given_up(status)
         answer = self.carry_out(request)
-        if mood == "fine":
-            return answer
-        # A proxy that passed it on and lost the answer.
-        return {"502": 502, "503": 503, "html": 200}[mood], "text/html", b"<html>Sorry</html>"
+        return self._given_up(status) if when else LOST.get(mood, answer)
+
+    def _given_up(self, status: str) -> Answer:
+        return int(status), *WORDS[self.dice.seed % len(WORDS)]
 
 
 # What it is asked by

@@ -1,8 +1,9 @@
 # ruff: noqa: ANN001 - fixtures come from a conftest, whose types cannot be imported
 """Writes whose connections are cut, reset or garbled at a random byte: no verdict is ever wrong.
 
-The server carries calls out and keeps books, so that what is said can be held against what was
-done. One seed is one call on one client, with one to three attempts that break. Repeat one by
+Nor where a gateway gives up a request, before it has passed it on or after that. The server carries
+calls out and keeps books, so that what is said can be held against what was done. One seed is one
+call on one client, with one to three attempts that break. Repeat one by
 ``nox -s campaign -- --seed N``.
 """
 
@@ -102,6 +103,8 @@ async def one_seed(server, name: str, seed: int, count) -> str:
     verdict = "done" if error is None else type(error).__name__
     count(f"{name}: {verdict}")
     count("verdicts")
+    count("answers of gateways after it was done", sum("after" in mood for mood in case.moods))
+    count("answers of gateways before", sum("before" in mood for mood in case.moods))
     count("wrong verdicts", bool(wrong))
     return wrong and f"{wrong}; said: {error!r}; {case.dice}; done: {case.books.done}"
 

@@ -56,6 +56,20 @@ def test_5_is_what_is_refused(cake, sandbox) -> None:
     assert one_line(ran).startswith("aiocake: refused: Bills processed by Tipalti")
 
 
+@pytest.mark.parametrize("status", [408, 499, 504])
+def test_a_gateway_that_gives_up_has_refused_nothing(cake, sandbox, status: int) -> None:
+    gone = Response("stream timeout", status)
+    sandbox.state.on_answer.append(lambda *_: gone)
+    before = len(sandbox.state.invoices)
+    ran = cake(*CREATE)
+    assert ran.code == 7
+    assert f"stream timeout (HTTP {status})" in one_line(ran)
+    assert len(sandbox.state.invoices) == before + 1
+    ran = cake("invoices", "get", 4821)
+    assert ran.code == 5
+    assert one_line(ran) == f"aiocake: the server failed: stream timeout (HTTP {status})\n"
+
+
 def test_6_is_what_was_not_sent(cake, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]

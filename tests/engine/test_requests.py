@@ -18,7 +18,7 @@ from aiocake import (
     OutcomeUnknown,
 )
 
-from ..peer import KEY, Peer, lost, says, unreached
+from ..peer import KEY, Peer, Step, lost, says, unreached
 
 pytestmark = pytest.mark.anyio
 
@@ -84,14 +84,25 @@ async def test_a_read_is_repeated() -> None:
         ("GET", "/api/2/update_x.json", True, True, 3),
     ],
 )
-async def test_a_lost_write_is_unknown(
+@pytest.mark.parametrize(
+    "how",
+    [
+        lost,
+        says("stream timeout", 408),
+        says({"success": False, "message": "Invalid API key"}, 499),
+        says("<!doctype html><html>no such page</html>", 502),
+    ],
+    ids=["reset", "408", "499", "502"],
+)
+async def test_a_lost_write_is_unknown(  # noqa: PLR0913, PLR0917 - a table
     method: str,
     path: str,
     repeatable: bool,  # noqa: FBT001 - what is tried
     writes: bool | None,  # noqa: FBT001 - the same
     sent: int,
+    how: Step,
 ) -> None:
-    peer = Peer(lost)
+    peer = Peer(how)
     async with peer.client() as cake:
         with pytest.raises(OutcomeUnknown) as caught:
             await cake.request(
@@ -114,6 +125,19 @@ async def test_a_lost_write_is_unknown(
     assert path in repr(intent)
     assert "canary note" not in repr(intent)
     assert b"canary note" not in pickle.dumps(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/2/x.json", "/api/1/accounting.asmx/MarkX"], ids=["v2", "v1"]
+)
+@pytest.mark.parametrize("body", ["", "not found", "<!doctype html><html>no such page</html>"])
+async def test_a_404_of_a_write_that_is_no_json_is_unknown(path: str, body: str) -> None:
+    peer = Peer(says(body, 404))
+    async with peer.client() as cake:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await cake.request("POST", path, repeatable=True)
+    assert len(peer.requests) == 1
+    assert not caught.value.applied_likely
 
 
 async def test_payloads_are_shown_where_they_may_be() -> None:

@@ -21,6 +21,7 @@ from aiocake.errors import (
     NotFound,
     NotSent,
     OutcomeUnknown,
+    ServerError,
 )
 
 __all__ = ["USAGE", "code_of", "say", "silence_output", "tell"]
@@ -64,7 +65,7 @@ def say(error: BaseException) -> int:
         The exit code.
     """
     code = code_of(error)
-    meaning = _MEANINGS.get(code)
+    meaning = "the server failed" if isinstance(error, ServerError) else _MEANINGS.get(code)
     said = _said(error)
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
