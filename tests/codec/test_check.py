@@ -350,6 +350,24 @@ def test_any_other_500_may_have_been_carried_out(body: str) -> None:
     assert found(UPDATE, body, 502)[0] is ServerError
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Method not found: 'Void Cake.Billing.Notify(Int32)'.",
+        "The template of the e-mail was not found",
+        "The Tipalti service did not answer in time",
+        "Could not notify Tipalti: Invalid Bill ID 5 at line 3",
+    ],
+)
+def test_a_failure_that_quotes_a_known_text_is_a_failure(text: str) -> None:
+    """It may have been met after the call was carried out."""
+    for body in (json.dumps({"message": text}), f"<string>{text}</string>"):
+        assert found(UPDATE, body, 500) == (ServerError, text)
+        assert found(MARK, body)[0] is DecodeError  # a 200 that says neither yes nor no
+    no = json.dumps({"success": False, "message": text})
+    assert found(UPDATE, no)[0] in {NotFound, TipaltiError}
+
+
 @pytest.mark.parametrize("body", ["", "oops", str(LOGIN), '{"message": "oops"}'])
 @pytest.mark.parametrize(
     ("status", "kind"),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiocake._operation import Api, Operation, Shape
 from aiocake._wire import Response
 from aiocake.codec._body import Format, Told, as_text, format_of, read, title_of, told
-from aiocake.codec._faults import hidden, is_binders, kind_of, short, soap_kind
+from aiocake.codec._faults import hidden, is_binders, kind_alone, kind_of, short, soap_kind
 from aiocake.codec._snippet import snippet
 from aiocake.errors import (
     ApiError,
@@ -122,7 +122,7 @@ def _no(what: Told, status: int) -> ApiError | None:
     """What an answer says against the call; None where it says yes, or nothing that is known."""
     if what.fault is not None:
         return _fault(what, status)
-    if what.done or (what.done is None and kind_of(what.message) is ApiError):
+    if what.done or (what.done is None and kind_alone(what.message) is ApiError):
         return None
     return _said_no(what.message, status)
 
@@ -158,10 +158,11 @@ def _neither(status: int, form: Format, what: Told) -> str | None:
 def _kind(status: int, message: str, form: Format, body: bytes) -> type[ApiError]:
     if status not in _HEARD:
         return RateLimited if status in _THROTTLED else ServerError
-    known = kind_of(message) if form in {Format.JSON, Format.XML} else ApiError
-    if known is not ApiError:
+    failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
+    known = kind_alone(message) if failed else kind_of(message)
+    if known is not ApiError and form in {Format.JSON, Format.XML}:
         return known
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+    if failed:
         binders = form in {Format.TEXT, Format.HTML} and is_binders(
             as_text(body), anywhere=form is Format.HTML
         )

@@ -29,6 +29,7 @@ __all__ = [
     "is_binders",
     "is_first",
     "is_yes",
+    "kind_alone",
     "kind_of",
     "said",
     "short",
@@ -51,6 +52,14 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
         (r"^\s*restricted\b", Restricted),
         (r"invalid bill id|billing id does not exist|\bnot found\b", NotFound),
     )
+)
+#: What a method could not find or reach while it carried a call out is said in such words, too.
+#: So where nothing else says no, these count only as the whole of a text.
+_LOOSE: Final = (NotFound, TipaltiError)
+_WHOLE: Final = re.compile(
+    r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found"
+    r"|bills processed by tipalti may not be updated)\W*",
+    re.IGNORECASE,
 )
 # System.Web.Services reads the parameters before it calls the method; so does request validation.
 # "Request format…" is what it says of a binding that the instance does not take (by default, a form
@@ -77,6 +86,12 @@ _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand"
 def kind_of(message: str) -> type[ApiError]:
     """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
     return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
+
+
+def kind_alone(message: str) -> type[ApiError]:
+    """Which error a text is that has no other no beside it: a failure may quote a known one."""
+    kind = kind_of(message)
+    return kind if kind not in _LOOSE or _WHOLE.fullmatch(message) else ApiError
 
 
 def is_yes(message: str) -> bool:
