@@ -16,9 +16,8 @@ __all__ = ["Answer", "Departure", "Wire"]
 #: The steps of httpcore2 that tell when a request leaves.
 _STARTED: Final = "http11.send_request_headers.started"
 _LAST: Final = "http11.send_request_body.started"
-_FAILED: Final = frozenset(
-    {"http11.send_request_headers.failed", "http11.send_request_body.failed"}
-)
+_FAILED: Final = "http11.send_request_headers.failed"
+_LAST_FAILED: Final = "http11.send_request_body.failed"
 #: And when a socket was opened, directly or to a proxy.
 _OPENED: Final = ".connect_tcp.complete"
 #: From this status on an answer is a refusal or a failure.
@@ -45,9 +44,10 @@ class Departure:
             if self.sent and (name == _LAST or request.method == b"GET"):
                 # This step goes on telling how it ends; no later one has anything to tell.
                 request.extensions.pop("trace", None)
-        elif name in _FAILED and self.sent:
+        elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
             # Refused before it was written; h11's exception and httpcore2's have one name.
-            self.sent = type(info["exception"]).__name__ != "LocalProtocolError"
+            self.sent = False
+        elif name in {_FAILED, _LAST_FAILED}:
             self.stopped = self.sent
         elif name.endswith(_OPENED):
             self.opened = info["return_value"]
