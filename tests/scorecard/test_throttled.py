@@ -85,6 +85,8 @@ ASKED: Final[Mapping[str, tuple[Mapping[str, str], float]]] = {
     "ms": ({"retry-after-ms": "2500"}, 2.5),
     "ms before seconds": ({"retry-after-ms": "2500", "Retry-After": "3"}, 2.5),
     "the longest": ({"Retry-After": "20"}, 20.0),
+    "a fraction": ({"Retry-After": "2.5"}, 3.0),
+    "ms and a fraction": ({"retry-after-ms": "2499.2"}, 2.5),
 }
 #: What is not readable, or lies behind.
 UNREADABLE: Final[Mapping[str, Mapping[Any, Any]]] = {
@@ -94,7 +96,7 @@ UNREADABLE: Final[Mapping[str, Mapping[Any, Any]]] = {
     "-5": {"Retry-After": "-5"},
     "0": {"Retry-After": "0"},
     "1e400": {"Retry-After": "1e400"},
-    "1.5": {"Retry-After": "1.5"},
+    "a point": {"Retry-After": "5."},
     "other digits": {b"Retry-After": b"\xb2"},
     "past date": {"Retry-After": date_of(NOW - timedelta(1)), "Date": date_of(NOW)},
     "date of today": {"Retry-After": date_of(NOW), "Date": date_of(NOW)},
@@ -190,8 +192,10 @@ async def test_a_wait_that_is_too_long(
         began = anyio.current_time()
         met = await meet(card, call, cake, events)
         assert anyio.current_time() == began
-        # And nobody else is kept waiting for it.
-        assert cake.stats().paused_until is None
+        # Nobody else is sent until then; one 503 alone may be a proxy's that restarts.
+        seconds = {"61": 61.0, "ms": 60.001}.get(asked, 3_600.0)
+        left = cake.stats().paused_until
+        assert left == (pytest.approx(seconds) if status == 429 else None)
     if call.reads or status == 429:
         met.refused(RateLimited)
     else:

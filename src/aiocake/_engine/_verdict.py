@@ -60,5 +60,5 @@ def verdict(
 def _is_no(error: CakeError) -> bool:
     """Whether an answer says that nothing was done. A server that failed does not say."""
     if isinstance(error, RateLimited):
-        return error.status != HTTPStatus.SERVICE_UNAVAILABLE
+        return not error.sent or error.status != HTTPStatus.SERVICE_UNAVAILABLE
     return isinstance(error, ApiError) and not isinstance(error, ServerError)

@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from aiocake._wire import Request, Response
-from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent
+from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, RateLimited
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._edge import Departure
 from aiocake.transport._fault import Fault
@@ -146,8 +146,10 @@ class Call:
 
     def left(self) -> float:
         """The seconds that are left for further attempts."""
-        if self.abandoned:
-            return 0.0
+        return 0.0 if self.abandoned else self.time_left()
+
+    def time_left(self) -> float:
+        """The seconds that are left, whether or not anybody waits for it."""
         if self.allowance is not None:
             return self.allowance.left
         return self.deadline - anyio.current_time()
@@ -187,6 +189,16 @@ class Call:
     def no_turn(self, reason: CakeError) -> CakeError:
         """No attempt could be begun; what an attempt before met has the last word."""
         if self.error is None:
+            self.error = reason
+        return self.error
+
+    def refused(self, reason: RateLimited) -> CakeError:
+        """No attempt could be begun, since the client is paused.
+
+        Of a write that may be done already, what an attempt before met has the last word.
+        """
+        writes = self.plan.effect is not Effect.READ
+        if self.error is None or not (writes and (self.sent_before or self.maybe_done)):
             self.error = reason
         return self.error
 

@@ -4,14 +4,20 @@ No exception of a library leaves it, and what does leave (a cancellation) leaves
 traceback, for the frames below hold the request and so the key.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from aiocake.transport._fault import Fault, stripped
+import anyio
+
+from aiocake.transport._fault import Fault, Kind, stripped
 from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
 from aiocake.transport._sign import Signed
 
-__all__ = ["Answer", "Departure", "Wire"]
+__all__ = ["TOO_LATE", "Answer", "Departure", "Wire"]
+
+#: What is said of a write that was not begun so shortly before its deadline.
+TOO_LATE: Final = "nothing was sent: too little time was left for a response"
 
 #: The steps of httpcore2 that tell when a request leaves.
 _STARTED: Final = "http11.send_request_headers.started"
@@ -20,13 +26,19 @@ _FAILED: Final = "http11.send_request_headers.failed"
 _OPENED: Final = ".connect_tcp.complete"
 
 
+class _TooLateError(Exception):
+    """The connection stands, but too little time is left to send a request over it."""
+
+
 class Departure:
     """Whether a request may have left, as httpcore2's trace tells it."""
 
-    __slots__ = ("opened", "sent")
+    __slots__ = ("latest", "opened", "sent")
 
     def __init__(self) -> None:
         self.sent = False
+        #: When it may leave at the latest, on the event loop's clock: dialling may take long.
+        self.latest = math.inf
         #: The stream that was opened for it; None when there was a connection.
         self.opened: Closable | None = None
 
@@ -35,6 +47,8 @@ class Departure:
         if name == _STARTED:
             request = info["request"]
             if request.method != b"CONNECT":
+                if self.latest < math.inf and anyio.current_time() > self.latest:
+                    raise _TooLateError
                 self.sent = True
                 # This step goes on telling how it ends; no later one has anything to tell.
                 request.extensions.pop("trace", None)
@@ -140,6 +154,8 @@ class Wire:
             departure.sent = self._sender.own is None
             raw = await self._sender.send(signed, slot, read, departure.trace)
             return Answer(raw, slot, self._clean, self.drop)
+        except _TooLateError:
+            fault = Fault(Kind.SLOW, sent=False, text=TOO_LATE)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             if self._sender.own is None and surely_unsent(error):
                 departure.sent = False

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, cast
 
-import anyio
 import attrs
 import tenacity
 
@@ -50,11 +49,13 @@ class Attempt:
         error: What it met; None when it succeeded.
         again: Whether another one is worth it.
         wait: How many seconds to wait before that.
+        begun: Whether it was begun at all.
     """
 
     error: CakeError | None
     again: Again = Again.NO
     wait: float = 0.0
+    begun: bool = True
 
 
 @attrs.frozen
@@ -65,11 +66,13 @@ class Terms:
         attempts: How many attempts at most, the first one included.
         left: Gives the seconds that are left of the call; 0 when it is given up.
         scheduled: Is told of each retry before its wait.
+        sleep: Sleeps before a retry.
     """
 
     attempts: int
     left: Callable[[], float]
     scheduled: Callable[[Attempt], None]
+    sleep: Callable[[float], Awaitable[None]]
 
 
 def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = True) -> Again:
@@ -128,6 +131,11 @@ class Retries:
     def longest_asked(self) -> float:
         """The longest wait that a server may ask for, in seconds."""
         return self._policy.retry_after_cap
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest pause of the client, in seconds."""
+        return self._policy.longest_pause
 
     def wait(self, again: Again, retried: int, asked: float | None) -> float:
         """Seconds to wait before the next attempt.
@@ -189,7 +197,7 @@ class Retries:
 
         # A controller of its own for each call: one shared by tasks mixes up their outcomes.
         controller = tenacity.AsyncRetrying(
-            sleep=anyio.sleep,
+            sleep=terms.sleep,
             retry=worth_it,
             wait=lambda state: _result(state).wait,
             stop=enough,
@@ -197,7 +205,7 @@ class Retries:
             retry_error_callback=_result,
         )
         last: Attempt = await controller(next_attempt)
-        if last.error is None:
+        if last.error is None or not last.begun:
             self._give(took)
         return last
 
