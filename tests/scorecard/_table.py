@@ -60,6 +60,8 @@ CASES: Final[Mapping[str, str]] = {
     "T07": "100 tasks throttled at once",
     "T08": "4 processes share a quota, clocks 0.5 s off",
     "T09": "Redis hung, killed, restarted, SCRIPT FLUSH",
+    "T11": "Retry-After of an hour, in a run and among 100 gathered calls",
+    "T12": "300 calls gathered at a server that takes 0.1 s, deadline 2 s",
     "K01": "cancelled at each await, by scope and natively, once and twice",
     "K02": "200 cancels at once, small pool",
     "K03": "deadline during a wait",

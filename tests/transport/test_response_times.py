@@ -23,6 +23,7 @@ from ..scorecard._simulated import SIMULATED
 pytestmark = pytest.mark.anyio
 
 LONG = 1_000.0
+SLOW = httpx.ReadTimeout("no bytes")
 
 
 def times_of(*seconds: float) -> ResponseTimes:
@@ -83,7 +84,7 @@ class Server:
         status = self.status.pop(0) if self.status else 200
         await anyio.sleep(self.takes)
         if not status:
-            raise httpx.ReadTimeout("")
+            raise SLOW
         return httpx.Response(status)
 
 
