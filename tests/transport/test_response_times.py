@@ -148,6 +148,19 @@ async def test_a_retry_that_comes_too_late_is_not_begun(lab) -> None:
 
 
 @SIMULATED
+async def test_what_was_lost_is_tried_again_in_the_time_that_is_left(lab) -> None:
+    """As long as no bytes came the first time, as there is left: that does not keep it back."""
+    server = Server(0.1)
+    async with aclosing(lab.transport("x.cake.com", server.http)) as transport:
+        for _ in range(8):
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+        server.status, server.takes = [0], 30
+        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=60))
+        assert done.attempts == 2
+        assert len(server.times) == 10
+
+
+@SIMULATED
 async def test_a_renewed_key_that_comes_too_late(lab) -> None:
     server = Server(1.5)
     server.status = [401]

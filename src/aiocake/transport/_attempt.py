@@ -149,8 +149,11 @@ class Attempts:
 
     def _needed(self, call: Call) -> float:
         """The seconds that an attempt needs to have left to be begun."""
-        plan = call.plan
-        return 0.0 if plan.effect is Effect.READ else self._times.needed(plan.total)
+        # Another attempt at what may be done already can only bring a better end: it is not kept
+        # back because its own first one was waited for in vain.
+        if call.plan.effect is not Effect.READ and not (call.sent_before or call.maybe_done):
+            call.needed = self._times.needed(call.plan.total)
+        return call.needed
 
     def _time(self, call: Call, *, answered: bool) -> None:
         """Take note of how long a write has waited for its response."""

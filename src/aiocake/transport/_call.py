@@ -94,6 +94,7 @@ class Call:
         "key",
         "left_at",
         "maybe_done",
+        "needed",
         "partial",
         "plan",
         "renewed",
@@ -128,6 +129,8 @@ class Call:
         self.left_at: datetime | None = None
         self.maybe_done = False
         self.sent_before = False
+        #: Of a write: the seconds that an attempt needs to have left, as far as is known.
+        self.needed = 0.0
         self.response: Response | None = None
         self.error: CakeError | None = None
         #: Of the current attempt's answer.
