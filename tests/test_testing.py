@@ -1,6 +1,7 @@
 """What users get for their own tests, and that the page about it is true."""
 
 import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -115,6 +116,18 @@ async def test_without_it_there_are_waits(cake_sandbox: Sandbox, cake_client: Cl
     waits = [each.wait for each in events if isinstance(each, RetryScheduled)]
     assert max(waits) > 1e-6
     assert NO_BACKOFF.attempts == 3
+
+
+async def test_nothing_pauses_it(cake_sandbox: Sandbox, cake_client: Clients) -> None:  # noqa: F811 - fixtures
+    for status, later in itertools.product((429, 503), ("3600", "30", "0.5")):
+        late = PlainTextResponse("later", status, {"Retry-After": later})
+        cake_sandbox.state.on_request[:] = [lambda _, late=late: late]  # type: ignore[misc] # bound now
+        async with cake_client() as cake:
+            for _ in range(4):
+                with pytest.raises(RateLimited) as caught:
+                    await cake.invoices.get(4821)
+                assert caught.value.sent
+                assert cake.stats().paused_until is None
 
 
 def test_each_test_has_a_sandbox_of_its_own(cake_sandbox: Sandbox) -> None:  # noqa: F811 - a fixture

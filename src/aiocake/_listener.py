@@ -17,6 +17,7 @@ from aiocake.events import (
     ListSurprise,
     OnEvent,
     Paused,
+    PauseEnded,
     ReferencesDropped,
     RetryScheduled,
     Waited,
@@ -95,6 +96,15 @@ def _write(event: Event) -> None:
                 event.wait,
                 event.error,
             )
+        case Paused(refused=True):
+            _log.warning(
+                "%s: throttled; no call is sent for %.0f s: all end in RateLimited",
+                event.operation,
+                event.seconds,
+            )
+        case PauseEnded():
+            how = f"{event.operation} was let in" if event.operation else "by end_pause()"
+            _log.info("the pause is over after %.3g s: %s", event.seconds, how)
         case Paused():
             _log.warning(
                 "%s: throttled; all calls pause for %.3g s", event.operation, event.seconds

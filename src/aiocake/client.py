@@ -130,6 +130,18 @@ class View:
         """What is in flight, waiting, paused and unknown. Sends nothing."""
         return self._engine.stats()
 
+    def end_pause(self) -> None:
+        """End the client's pause at once, for calls of all its views.
+
+        A server that asks for a long wait pauses the client, and calls end in
+        :class:`aiocake.RateLimited`. Once you know that the server takes calls again, they need not
+        wait for the end of the pause. Does nothing when there is none.
+
+        Raises:
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._engine.transport.end_pause()
+
 
 class Client(View):
     """A client of one CAKE instance, for one event loop.

@@ -18,6 +18,12 @@ def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> N
         raise ConfigurationError(message)
 
 
+def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not _is_number(value) or not 0 <= value < float("inf"):
+        message = f"{attribute.name} must be a number of seconds, 0 or more"
+        raise ConfigurationError(message)
+
+
 def _whole(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
     if type(value) is not int or value < 1:
         message = f"{attribute.name} must be a whole number of at least 1"
@@ -66,8 +72,13 @@ class RetryPolicy:
         base: The first wait after a failure, in seconds.
         throttle_base: The first wait after a throttled answer, in seconds.
         cap: The longest wait of its own making, in seconds.
-        retry_after_cap: The longest wait that a server may ask for, in seconds; above it the
-            call ends in :class:`aiocake.RateLimited` at once.
+        retry_after_cap: The longest wait that a server may ask for, in seconds. Above it, or past
+            the call's deadline, the call ends in :class:`aiocake.RateLimited` at once, and the
+            client is paused for as long as was asked: until then no call is sent. (By a 503 it is
+            paused only after a second one in a row.)
+        longest_pause: The longest pause, in seconds, whatever a server asks for. After it, one
+            call goes first, and the others wait for its response. 0 for none: then each call is
+            told by the server itself.
         budget: The size of the bucket; 0 turns retries off.
         draw: Gives random numbers from 0 to 1, for all jitter; one with a seed makes a run on a
             simulated clock the same each time.
@@ -78,6 +89,7 @@ class RetryPolicy:
     throttle_base: float = attrs.field(default=1.0, validator=_positive)
     cap: float = attrs.field(default=20.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
+    longest_pause: float = attrs.field(default=3600.0, validator=_seconds)
     budget: int = attrs.field(default=500, validator=_not_negative)
     draw: Callable[[], float] = attrs.field(default=random.random, eq=False, repr=False)
 

@@ -12,7 +12,7 @@
     │   ├── NotFound                      no such record
     │   ├── TipaltiError                  bills paid through Tipalti cannot be changed
     │   ├── RequestRejected               the server could not bind the request, or take it
-    │   ├── RateLimited                   .retry_after, in seconds
+    │   ├── RateLimited                   .retry_after, in seconds; .sent
     │   ├── Restricted                    too many calls, no permission, or a refused address
     │   └── ServerError                   the server failed, or a gateway before it
     ├── DecodeError                       an answer that cannot be read: .path, .snippet
@@ -249,13 +249,29 @@ class RequestRejected(ApiError):
 class RateLimited(ApiError):
     """Too many calls.
 
+    Where the server asks for a long wait, the client is paused: until the pause ends, all calls end
+    in this error and are not sent.
+
     Attributes:
-        retry_after: Seconds that the server asks to wait; None when it does not say.
+        status: The HTTP status of the response; of a call that was not sent, that of the response
+            that began the pause.
+        retry_after: Seconds that the server asks to wait; None when it does not say. Of a call
+            that was not sent: seconds until the pause ends.
+        sent: False where the server was not asked, since the client is paused. Attempts that the
+            call made before the pause were refused.
     """
 
-    def __init__(self, message: str, *, status: int, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: float | None = None,
+        sent: bool = True,
+    ) -> None:
         super().__init__(message, status=status)
         self.retry_after = retry_after
+        self.sent = sent
 
 
 class Restricted(ApiError):

@@ -5,8 +5,9 @@ task, and in the context variables, of the call that the event is about, in the 
 things happen; it must not wait. What it raises is logged and breaks nothing.
 
 A call is told of in this order: of each attempt :class:`Waited` (where it had to wait for its
-turn), :class:`AttemptEnded`, and :class:`Paused` and :class:`RetryScheduled` where they follow
-from it; in the end :class:`CallEnded`, once, whatever way it ended.
+turn), :class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled`
+where they follow from it; in the end :class:`CallEnded`, once, whatever way it ended. A
+:class:`PauseEnded` that ``end_pause()`` brings about belongs to no call.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "ListSurprise",
     "OnEvent",
+    "PauseEnded",
     "Paused",
     "ReferencesDropped",
     "RetryScheduled",
@@ -36,7 +38,7 @@ class Waited:
         operation: The operation's name, such as ``"invoices.update"``.
         seconds: How long it waited.
         got_turn: Whether it got its turn in the end. If not, the queue was full, the time that
-            it may wait was over, or it was cancelled.
+            it may wait was over, the client was paused, or it was cancelled.
     """
 
     operation: str
@@ -91,9 +93,27 @@ class Paused:
     Attributes:
         operation: The operation that was throttled first.
         seconds: For how long.
+        refused: Whether calls end in :class:`aiocake.RateLimited` at once until then, since the
+            server asks for a longer wait than ``RetryPolicy.retry_after_cap``. If not, they wait.
     """
 
     operation: str
+    seconds: float
+    refused: bool = False
+
+
+@attrs.frozen
+class PauseEnded:
+    """A pause in which calls were refused is over.
+
+    It is told when the call that went first has its response, or by ``end_pause()``.
+
+    Attributes:
+        operation: The operation that went first; None where ``end_pause()`` was called.
+        seconds: How long the pause took, with all that it was prolonged by.
+    """
+
+    operation: str | None
     seconds: float
 
 
@@ -155,7 +175,14 @@ class ReferencesDropped:
 
 
 Event = (
-    Waited | AttemptEnded | RetryScheduled | Paused | CallEnded | ListSurprise | ReferencesDropped
+    Waited
+    | AttemptEnded
+    | RetryScheduled
+    | Paused
+    | PauseEnded
+    | CallEnded
+    | ListSurprise
+    | ReferencesDropped
 )
 """Whatever ``on_event`` is told."""
 

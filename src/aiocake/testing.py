@@ -25,9 +25,14 @@ KEY: Final = "SANDBOX-KEY"
 
 _AT_ONCE: Final = 1e-6
 
-#: As many attempts as by default, but none of them is waited for, whatever the server asks.
+#: As many attempts as by default, but none of them is waited for, whatever the server asks; and
+#: nothing that it asks pauses the client.
 NO_BACKOFF: Final = RetryPolicy(
-    base=_AT_ONCE, throttle_base=_AT_ONCE, cap=_AT_ONCE, retry_after_cap=_AT_ONCE
+    base=_AT_ONCE,
+    throttle_base=_AT_ONCE,
+    cap=_AT_ONCE,
+    retry_after_cap=_AT_ONCE,
+    longest_pause=0,
 )
 
 

@@ -5,6 +5,7 @@ import gc
 import pickle
 import ssl
 from collections.abc import Mapping
+from datetime import date
 
 import anyio
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from aiocake import (
     ArgumentError,
     Binding,
+    CakeError,
     Client,
     ConfigurationError,
     DeadlineExceeded,
@@ -25,7 +27,7 @@ from aiocake import (
     Throttle,
     Timeouts,
 )
-from aiocake.errors import ClosedError
+from aiocake.errors import ClosedError, Intent, Outcome
 from aiocake.events import AttemptEnded, Event
 from aiocake.sandbox import Sandbox
 
@@ -105,6 +107,10 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
             for name in ("attempts", "base", "throttle_base", "cap", "retry_after_cap")
             for bad in (0, -1, True, "5", None)
         ),
+        *(
+            lambda bad=bad: RetryPolicy(longest_pause=bad)
+            for bad in (-1, float("inf"), float("nan"), True, "5", None)
+        ),
         lambda: RetryPolicy(attempts=1.5),  # type: ignore[arg-type] # refused
         lambda: RetryPolicy(budget=-1),
         lambda: RetryPolicy(budget=True),
@@ -125,7 +131,7 @@ def test_settings_that_cannot_be(make: object) -> None:
 
 
 def test_settings_at_their_bounds() -> None:
-    assert RetryPolicy(budget=0, attempts=1).budget == 0
+    assert RetryPolicy(budget=0, attempts=1, longest_pause=0).budget == 0
     assert Throttle(max_waiting=0, rate=0.001, burst=1).max_waiting == 0
     assert Timeouts(total=1) == Timeouts(total=1.0)
     with pytest.raises(AttributeError):
@@ -237,6 +243,100 @@ async def test_stats_tell_of_a_pause() -> None:
         left = cake.stats().paused_until
         assert left is not None
         assert 0 < left <= 30
+
+
+async def test_a_pause_refuses_calls_until_it_is_ended() -> None:
+    told: list[str] = []
+
+    class Book:
+        async def before(self, intent: Intent) -> None:
+            told.append(intent.operation)
+
+        async def after(self, intent: Intent, outcome: Outcome) -> None:
+            told.append(f"{intent.operation} {outcome}")
+
+    peer = Peer(says("slow down", 429, **{"Retry-After": "3600"}), page(1))
+    async with peer.client(ledger=Book()) as cake:
+        view = cake.with_options(attempts=1)
+        view.end_pause()  # of which there is none
+        with pytest.raises(RateLimited):
+            await cake.invoices.get(1)
+        for call, outcome in (
+            (lambda: view.invoices.get(1), None),
+            (lambda: cake.invoices.find().collect(), None),
+            (lambda: cake.affiliate_bills.export(period=Period.month(2014, 6)).collect(), None),
+            (cake.reference.currencies, None),
+            (lambda: cake.invoices.update(1, memo="x"), Outcome.NOT_DONE),
+            (lambda: cake.request("POST", "/api/2/x.json", repeatable=False), Outcome.NOT_DONE),
+        ):
+            with pytest.raises(RateLimited, match="the client is paused for 3600 s more") as caught:
+                await call()
+            error = caught.value
+            assert (error.sent, error.status, error.outcome) == (False, 429, outcome)
+            assert error.operation is not None
+            assert error.retry_after is not None
+            assert 3_590 < error.retry_after <= 3_600
+            assert pickle.loads(pickle.dumps(error)).sent is False  # noqa: S301 - ours
+        assert len(peer.requests) == 1
+        # Of what is not going to be sent no ledger is told.
+        assert told == []
+        view.end_pause()
+        assert cake.stats().paused_until is None
+        assert (await cake.invoices.get(1)).invoice_id == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_write_that_may_be_done_stays_unknown_in_a_pause(status: int) -> None:
+    """It is tried again after a 500; meanwhile other calls begin a pause."""
+    late = says("slow down", status, **{"Retry-After": "3600"})
+    peer = Peer(says("no", 500), late, late)
+    async with peer.client(retry=RetryPolicy(base=1_000, cap=50, draw=lambda: 1.0)) as cake:
+        caught: list[CakeError] = []
+
+        async def update(**options: int) -> None:
+            try:
+                await cake.with_options(**options).invoices.update(1, memo="x")
+            except CakeError as error:
+                caught.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(update)
+            await anyio.wait_all_tasks_blocked()
+            for _ in range(2):
+                with pytest.raises(RateLimited):
+                    await cake.invoices.get(1)
+    (error,) = caught
+    assert isinstance(error, OutcomeUnknown)
+    assert isinstance(error.cause, ServerError)
+    assert error.intent.attempts == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_write_that_was_refused_is_not_done_in_a_pause(status: int) -> None:
+    """It is to be tried again after a 429, which says that nothing was done."""
+    late = says("slow down", status, **{"Retry-After": "3600"})
+    peer = Peer(says("slow down", 429, **{"Retry-After": "50"}), late, late)
+    async with peer.client() as cake:
+        caught: list[CakeError] = []
+
+        async def update() -> None:
+            try:
+                await cake.invoices.create(
+                    affiliate_id=1, start_date=date(2024, 1, 1), end_date=date(2024, 1, 1)
+                )
+            except CakeError as error:
+                caught.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(update)
+            await anyio.wait_all_tasks_blocked()
+            cake.end_pause()  # of the others: it sleeps by itself
+            for _ in range(2):
+                with pytest.raises(RateLimited):
+                    await cake.invoices.get(1)
+    (error,) = caught
+    assert isinstance(error, RateLimited)
+    assert (error.sent, error.status, error.outcome) == (False, status, Outcome.NOT_DONE)
 
 
 async def test_retries_come_out_of_the_budget() -> None:

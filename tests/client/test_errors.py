@@ -169,6 +169,7 @@ def test_fields_that_are_not_given() -> None:
     plain = CakeError("x")
     assert (plain.outcome, plain.operation) == (None, None)
     assert RateLimited("x", status=429).retry_after is None
+    assert RateLimited("x", status=429).sent is True
     bare = DecodeError("x")
     assert (bare.path, bare.snippet, bare.status) == ("", "", None)
     unknown = OutcomeUnknown("x", intent=intent(), cause=plain)

@@ -61,6 +61,8 @@ CASES: Final[Mapping[str, str]] = {
     "T08": "4 processes share a quota, clocks 0.5 s off",
     "T09": "Redis hung, killed, restarted, SCRIPT FLUSH",
     "T10": "408, 421, 425, 499 and any other 4xx; one left on an idle connection",
+    "T11": "Retry-After of an hour, in a run and among 100 gathered calls",
+    "T12": "300 calls gathered at a server that takes 0.1 s, deadline 2 s",
     "K01": "cancelled at each await, by scope and natively, once and twice",
     "K02": "200 cancels at once, small pool",
     "K03": "deadline during a wait",

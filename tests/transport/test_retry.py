@@ -483,13 +483,6 @@ async def test_a_pause_is_kept_by_calls_that_come_later(lab) -> None:
     assert play.waits[0] == 5.0
 
 
-async def test_a_wait_above_the_cap_pauses_nobody(lab) -> None:
-    play = Play(limited(retry_after="3600"), FINE)
-    async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-        await transport.exchange(lab.get, lab.check, lab.plan())
-        assert transport.stats().paused_until is None
-
-
 async def test_restricted_pauses_others_only_after_this_operation_has_succeeded(lab) -> None:
     other = attrs.evolve(lab.get, operation="reference.currencies")
     for first, paused in ((lab.get, 3.0), (other, None)):

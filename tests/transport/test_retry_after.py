@@ -18,6 +18,10 @@ NOW = "Mon, 23 Nov 2026 04:21:19 GMT"
         ("120", 120.0),
         (" 7\t", 7.0),
         ("007", 7.0),
+        ("2.5", 3.0),
+        ("299.997", 300.0),
+        ("7.000", 7.0),
+        ("0.001", 1.0),
         ("Mon, 23 Nov 2026 04:21:20 GMT", 1.0),
         ("Tue, 24 Nov 2026 04:21:19 GMT", 86400.0),
     ],
@@ -34,7 +38,12 @@ def test_what_is_readable_is_read(asked: str, seconds: float) -> None:
         "00",
         "-5",
         "+5",
-        "1.5",
+        "0.0",
+        ".5",
+        "1.5.2",
+        "1.5s",
+        "-1.5",
+        "1,5",
         "1e3",
         "1e400",
         "nan",
@@ -84,6 +93,7 @@ def test_a_date_needs_the_date_of_the_answer(date: str | None) -> None:
 
 def test_milliseconds_count_first() -> None:
     assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
+    assert retry_after({"retry-after-ms": "1500.2", "retry-after": "9"}) == pytest.approx(1.501)
     assert retry_after({"retry-after-ms": "soon", "retry-after": "9"}) == 9.0
     assert retry_after({"retry-after-ms": "0", "retry-after": "9"}) is None
     assert retry_after({}) is None
@@ -108,10 +118,16 @@ def test_what_is_no_date(text: str) -> None:
 
 def test_a_number_of_any_length_is_read_in_one_go() -> None:
     assert retry_after({"retry-after": "0" * 5000 + "7"}) == 7.0
+    assert retry_after({"retry-after": "1." + "0" * 5000 + "7"}) == 2.0
     assert retry_after({"retry-after": "9" * 12}) == 999_999_999_999
     assert retry_after({"retry-after": "1" * 5000}) == 111_111_111_111
     # With a pattern that looks for the first digit that counts, these would take hours.
-    for nearly in ("0" * 200_000 + "x", "1" * 200_000 + "x", " " * 200_000 + "x"):
+    for nearly in (
+        "0" * 200_000 + "x",
+        "1." + "0" * 200_000 + "x",
+        "1" * 200_000 + "x",
+        " " * 200_000 + "x",
+    ):
         assert retry_after({"retry-after": nearly, "date": nearly}) is None
 
 

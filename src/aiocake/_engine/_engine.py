@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from aiocake import codec
@@ -124,7 +125,7 @@ class Engine:
         """
         writes = plan.effect is not Effect.READ
         with Ending(self.listener, intent.operation, intent.id if writes else None) as ending:
-            self._refuse_elsewhere(intent, writes=writes)
+            await self._refuse(intent, writes=writes)
             if writes:
                 await self._before(intent, witness)
                 ending.outcome = Outcome.UNKNOWN
@@ -138,10 +139,14 @@ class Engine:
                 raise failure
             return value[0]
 
-    def _refuse_elsewhere(self, intent: Intent, *, writes: bool) -> None:
-        """Refuse a call that cannot be made here before a ledger is told of it."""
+    async def _refuse(self, intent: Intent, *, writes: bool) -> None:
+        """Refuse a call that cannot be made here or now before a ledger is told of it."""
         try:
             self.transport.check_usable()
+            if (refusal := self.transport.refusal()) is not None:
+                # Whoever calls in a loop all the same lets others run.
+                await anyio.lowlevel.checkpoint()
+                raise refusal
         except CakeError as refused:
             refused.operation = intent.operation
             refused.outcome = Outcome.NOT_DONE if writes else None

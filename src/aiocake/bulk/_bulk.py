@@ -69,7 +69,8 @@ async def each(  # noqa: PLR0913 - all by name
         on_outcome: Is told of each end; may be asynchronous. What it raises ends the run.
         on_progress: Is told how far the run is, after each end.
         stop_after: When to stop sending: after so many calls whose fate is unknown, or that
-            failed. None to go on; a key that is refused stops it all the same.
+            failed. None to go on; a key that is refused, and a pause of the client (see
+            :class:`aiocake.RateLimited`), stop it all the same.
         expected: Errors that do not count as failures, such as ``TipaltiError``.
         on_existing: What to do with a create whose partner has an invoice, not void, of an
             overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same.

@@ -62,6 +62,7 @@ async def _may_go_again(run: Run, item: Item) -> bool:
         try:
             standing = await read(run.executor, item.call.arguments)
         except CakeError as error:
+            run.stops_for_pause(error)
             await _stay(run, item, _unseen("looked at", error, item))
             return False
     if standing is Standing.THERE:
@@ -116,6 +117,7 @@ async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Re
     try:
         records = await _records(run, creates, wish.owner)
     except CakeError as error:
+        run.stops_for_pause(error)
         await _stay(run, item, _unseen("looked for", error, item))
         return None
     new = tuple(each for each in records if wish.meets(each) and each.id not in before)

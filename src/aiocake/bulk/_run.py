@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Coroutine
+from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from aiocake.errors import (
     NotSent,
     Outcome,
     OutcomeUnknown,
+    RateLimited,
     WrongLoopError,
 )
 
@@ -208,6 +210,8 @@ class Run:
                     item.before = what.there
                     await self._send(item, (creates, wish))
         except CakeError as error:  # of looking: sending tells its errors otherwise
+            if self.stops_for_pause(error):
+                return
             self.count(error, item.place)
             ended = Failed(item.place, item.call, error)
         if ended is not None:
@@ -294,6 +298,18 @@ class Run:
         except Exception as error:  # noqa: BLE001 - the same
             self.fail(error)
 
+    def stops_for_pause(self, error: CakeError) -> bool:
+        """Stop where a call was not sent since the client is paused; return whether that is so."""
+        if not isinstance(error, RateLimited) or error.sent:
+            return False
+        # On the clock of the wall: a person reads it, maybe in a journal and days later.
+        ends = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0)
+        self.stop(
+            f"the server asks to wait (HTTP {error.status}): "
+            f"the client is paused until {ends:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        return True
+
     def count(self, error: CakeError, place: int) -> None:
         """A call has not gone well: stop where that is enough."""
         limits = self.rules.stop_after
@@ -354,6 +370,9 @@ class _Witness:
             ended = Done(place, call, value)
             if making is not None:
                 run.guard.created(making[1], int(getattr(value, making[0].id)))
+        elif run.stops_for_pause(error) and not item.open:
+            self._stays_planned()
+            return None
         elif error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
             ended = Unknown(place, call, str(error), error)
             run.doubts.append(item)
@@ -371,6 +390,14 @@ class _Witness:
         if error is not None:
             run.count(error, place)
         return run.note(item, ended, self._intent)
+
+    def _stays_planned(self) -> None:
+        """It has not ended: it was not sent, and the run stops before it."""
+        run, item = self._run, self._item
+        if item.state is State.SENDING:
+            run.move(item, State.PLANNED)
+            if run.journal is not None:
+                run.journal.ended(item.place, State.PLANNED, self._intent, None)
 
 
 def _named(ids: tuple[int, ...]) -> str:

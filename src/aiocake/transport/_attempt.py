@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from aiocake._listener import Listener
@@ -18,11 +19,13 @@ from aiocake.errors import (
     Restricted,
     ServerError,
 )
-from aiocake.events import AttemptEnded, Paused, RetryScheduled, Waited
+from aiocake.events import AttemptEnded, Paused, PauseEnded, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
 from aiocake.transport._call import Call
-from aiocake.transport._edge import Answer, Wire
+from aiocake.transport._edge import TOO_LATE, Answer, Wire
 from aiocake.transport._fault import Fault, Kind, stripped
+from aiocake.transport._pause import Refusal
+from aiocake.transport._response_times import ResponseTimes
 from aiocake.transport._retry import Again, Attempt, Retries, Terms, again_after
 from aiocake.transport._retry_after import retry_after
 from aiocake.transport._sign import Keys, Signed, sign
@@ -57,6 +60,8 @@ class Attempts:
         self._retries = retries
         self._headers = headers
         self._listener = listener
+        #: Of writes.
+        self._times = ResponseTimes()
         #: The operations that have succeeded with the key in use.
         self._proven: set[str] = set()
 
@@ -72,7 +77,10 @@ class Attempts:
             self._retries.succeeded()
         elif first.again is not Again.NO and call.plan.attempts > 1:
             terms = Terms(
-                call.plan.attempts, call.left, lambda attempt: self._scheduled(call, attempt)
+                call.plan.attempts,
+                lambda: call.left() - self._needed(call),
+                lambda attempt: self._scheduled(call, attempt),
+                self._gate.sleep,
             )
             await self._retries.run(first, lambda: self._attempt(call, use), terms)
 
@@ -90,9 +98,11 @@ class Attempts:
 
     async def _once(self, call: Call, use: Use) -> Attempt:
         plan = call.plan
+        if (refusal := self._gate.refusal()) is not None:
+            return await self._refused(call, refusal)
         key = await self._keys.get()
         if not isinstance(key, Secret):
-            return Attempt(call.no_turn(key))
+            return Attempt(call.no_turn(key), begun=False)
         call.key = key, self._keys.asked
         try:
             signed = sign(call.request, key, self._headers)
@@ -106,15 +116,22 @@ class Attempts:
         turn = self._gate.turn(export=plan.export, within=within, again=again)
         slot = await (self._watched(call, turn) if self._listener.listens else turn)
         if slot is None:
-            return Attempt(call.no_turn(NotSent("nothing was sent: no turn in the queue")))
+            reason = NotSent("nothing was sent: no turn in the queue")
+            return Attempt(call.no_turn(reason), begun=False)
+        if isinstance(slot, Refusal):
+            return await self._refused(call, slot)
+        if call.time_left() < self._needed(call):
+            self._gate.release(slot)
+            return Attempt(call.no_turn(NotSent(TOO_LATE)), begun=False)
         try:
             outcome = await self._send(call, signed, slot, use)
         except BaseException:
+            self._time(call, answered=False)
             self._tell_end(call, _CANCELLED)
             self._release(call, slot)
             raise
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
-        attempt = self._judged(call, outcome)
+        attempt = self._judged(call, outcome, slot)
         self._release(call, slot)
         if plan.answered is not None and attempt.error is None:
             plan.answered()
@@ -126,22 +143,47 @@ class Attempts:
         if not call.kept:
             self._gate.release(slot)
 
-    async def _watched(self, call: Call, turn: Awaitable[int | None]) -> int | None:
+    async def _refused(self, call: Call, refusal: Refusal) -> Attempt:
+        # Whoever calls in a loop all the same lets others run.
+        await anyio.lowlevel.checkpoint()
+        return Attempt(call.refused(refusal.error()), begun=False)
+
+    def _needed(self, call: Call) -> float:
+        """The seconds that an attempt needs to have left to be begun."""
+        # Another attempt at what may be done already can only bring a better end: it is not kept
+        # back because its own first one was waited for in vain.
+        if call.plan.effect is not Effect.READ and not (call.sent_before or call.maybe_done):
+            call.needed = self._times.needed(call.plan.total)
+        return call.needed
+
+    def _time(self, call: Call, *, answered: bool) -> None:
+        """Take note of how long a write has waited for its response."""
+        if call.plan.effect is not Effect.READ:
+            took = anyio.current_time() - call.began
+            (self._times.add if answered else self._times.cut_off)(took)
+
+    async def _watched(
+        self, call: Call, turn: Awaitable[int | Refusal | None]
+    ) -> int | Refusal | None:
         """The same turn; a wait for it is told."""
-        queued, began, slot = self._gate.queued, self._listener.now(), None
+        queued, began = self._gate.queued, self._listener.now()
+        slot: int | Refusal | None = None
         try:
             slot = await turn
         finally:
             # Whoever passes at once leaves no other task the time to queue.
-            if slot is None or self._gate.queued != queued:
+            got_turn = isinstance(slot, int)
+            if not got_turn or self._gate.queued != queued:
                 waited = self._listener.now() - began
-                self._listener.tell(Waited(call.request.operation, waited, slot is not None))
+                self._listener.tell(Waited(call.request.operation, waited, got_turn))
         return slot
 
     async def _send(
         self, call: Call, signed: Signed, slot: int, use: Use
     ) -> CakeError | Fault | None:
         plan, allowance, departure = call.plan, call.allowance, call.begin()
+        if plan.effect is not Effect.READ:
+            departure.latest = call.deadline - self._needed(call)
         sending = self._wire.send(
             signed, slot, departure, read=plan.read, fresh=plan.effect is Effect.ONCE
         )
@@ -162,14 +204,25 @@ class Attempts:
             await self._wire.drop(slot)
         return outcome
 
-    def _judged(self, call: Call, outcome: CakeError | Fault | None) -> Attempt:
+    def _judged(self, call: Call, outcome: CakeError | Fault | None, slot: int) -> Attempt:
         error = call.end(outcome)
+        if not isinstance(outcome, Fault):
+            self._time(call, answered=True)
+        elif outcome.sent:
+            self._time(call, answered=False)
         self._tell_end(call, None if error is None else type(error).__name__)
         self._adapt(call, outcome)
         if outcome is None or error is None:
             self._proven.add(call.request.operation)
+            self._answered(call, slot, throttled=False)
             return Attempt(None)
-        return self._failed(call, outcome, error)
+        return self._failed(call, outcome, error, slot)
+
+    def _answered(self, call: Call, slot: int, *, throttled: bool) -> None:
+        """A response has come: the others may go if this one went first after a pause."""
+        took = self._gate.answered(slot, call.status or 0, throttled=throttled)
+        if took is not None:
+            self._listener.tell(PauseEnded(call.request.operation, took))
 
     def _adapt(self, call: Call, outcome: CakeError | Fault | None) -> None:
         """Tell the throttle what it may send; throttled answers are told by their pause."""
@@ -190,27 +243,38 @@ class Attempts:
             AttemptEnded(call.request.operation, call.attempts, took, call.status, error, sent)
         )
 
-    def _failed(self, call: Call, outcome: CakeError | Fault, error: CakeError) -> Attempt:
+    def _failed(
+        self, call: Call, outcome: CakeError | Fault, error: CakeError, slot: int
+    ) -> Attempt:
         again = again_after(outcome, call.plan.effect, framed=call.framed)
         pace, asked = again, None
         if isinstance(error, RateLimited):
             if error.retry_after is None:
                 error.retry_after = retry_after(call.headers)
             pace, asked = Again.THROTTLED, error.retry_after
+        proven = call.request.operation in self._proven
+        throttled = pace is Again.THROTTLED or (pace is Again.RESTRICTED and proven)
+        if not isinstance(outcome, Fault):
+            self._answered(call, slot, throttled=throttled)
         if pace is Again.NO:
             return Attempt(error)
         wait = self._retries.wait(pace, call.attempts - 1, asked)
-        proven = call.request.operation in self._proven
-        if pace is Again.THROTTLED or (pace is Again.RESTRICTED and proven):
+        if throttled:
             self._pause(call, wait, asked=asked is not None)
         return Attempt(error, again, wait)
 
     def _pause(self, call: Call, seconds: float, *, asked: bool) -> None:
-        # A longer one would hang every call; each of them will be told by the server itself.
-        if seconds > self._retries.longest_asked:
-            self._gate.slow(call.began)
-            return
-        if self._gate.pause(seconds, since=call.began, asked=asked):
+        gate, longest, status = self._gate, self._retries.longest_pause, call.status or 0
+        too_long = seconds > self._retries.longest_asked
+        refused = asked and (too_long or seconds >= call.time_left())
+        if refused and longest and gate.may_refuse(status):
+            if gate.refuse(seconds, longest, since=call.began, status=status):
+                told = Paused(call.request.operation, min(seconds, longest), refused=True)
+                self._listener.tell(told)
+        elif too_long:
+            # It would hang every call; each of them will be told by the server itself.
+            gate.slow(call.began)
+        elif gate.pause(seconds, since=call.began, asked=asked):
             self._listener.tell(Paused(call.request.operation, seconds))
 
     def _scheduled(self, call: Call, attempt: Attempt) -> None:

@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from aiocake._wire import Request, Response
-from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent
+from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, RateLimited
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._edge import Departure
 from aiocake.transport._fault import Fault
@@ -94,6 +94,7 @@ class Call:
         "key",
         "left_at",
         "maybe_done",
+        "needed",
         "partial",
         "plan",
         "renewed",
@@ -128,6 +129,8 @@ class Call:
         self.left_at: datetime | None = None
         self.maybe_done = False
         self.sent_before = False
+        #: Of a write: the seconds that an attempt needs to have left, as far as is known.
+        self.needed = 0.0
         self.response: Response | None = None
         self.error: CakeError | None = None
         #: Of the current attempt's answer.
@@ -146,8 +149,10 @@ class Call:
 
     def left(self) -> float:
         """The seconds that are left for further attempts."""
-        if self.abandoned:
-            return 0.0
+        return 0.0 if self.abandoned else self.time_left()
+
+    def time_left(self) -> float:
+        """The seconds that are left, whether or not anybody waits for it."""
         if self.allowance is not None:
             return self.allowance.left
         return self.deadline - anyio.current_time()
@@ -187,6 +192,16 @@ class Call:
     def no_turn(self, reason: CakeError) -> CakeError:
         """No attempt could be begun; what an attempt before met has the last word."""
         if self.error is None:
+            self.error = reason
+        return self.error
+
+    def refused(self, reason: RateLimited) -> CakeError:
+        """No attempt could be begun, since the client is paused.
+
+        Of a write that may be done already, what an attempt before met has the last word.
+        """
+        writes = self.plan.effect is not Effect.READ
+        if self.error is None or not (writes and (self.sent_before or self.maybe_done)):
             self.error = reason
         return self.error
 

@@ -4,14 +4,20 @@ No exception of a library leaves it, and what does leave (a cancellation) leaves
 traceback, for the frames below hold the request and so the key.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+
+import anyio
 
 from aiocake.transport._fault import Fault, Kind, stripped
 from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
 from aiocake.transport._sign import Signed
 
-__all__ = ["Answer", "Departure", "Wire"]
+__all__ = ["TOO_LATE", "Answer", "Departure", "Wire"]
+
+#: What is said of a write that was not begun so shortly before its deadline.
+TOO_LATE: Final = "nothing was sent: too little time was left for a response"
 
 #: The steps of httpcore2 that tell when a request leaves.
 _STARTED: Final = "http11.send_request_headers.started"
@@ -24,15 +30,21 @@ _OPENED: Final = ".connect_tcp.complete"
 _REFUSED: Final = 400
 
 
+class _TooLateError(Exception):
+    """The connection stands, but too little time is left to send a request over it."""
+
+
 class Departure:
     """Whether a request may have left, as httpcore2's trace tells it."""
 
-    __slots__ = ("opened", "sent", "stopped")
+    __slots__ = ("latest", "opened", "sent", "stopped")
 
     def __init__(self) -> None:
         self.sent = False
         #: Whether the connection took no more of the request before it had left as a whole.
         self.stopped = False
+        #: When it may leave at the latest, on the event loop's clock: dialling may take long.
+        self.latest = math.inf
         #: The stream that was opened for it; None when there was a connection.
         self.opened: Closable | None = None
 
@@ -40,8 +52,12 @@ class Departure:
         """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
         if name in {_STARTED, _LAST}:
             request = info["request"]
-            self.sent = request.method != b"CONNECT"
-            if self.sent and (name == _LAST or request.method == b"GET"):
+            if request.method == b"CONNECT":
+                return
+            if name == _STARTED and self.latest < math.inf and anyio.current_time() > self.latest:
+                raise _TooLateError
+            self.sent = True
+            if name == _LAST or request.method == b"GET":
                 # This step goes on telling how it ends; no later one has anything to tell.
                 request.extensions.pop("trace", None)
         elif name == _FAILED and type(info["exception"]).__name__ == "LocalProtocolError":
@@ -154,6 +170,8 @@ class Wire:
             await answer.aclose()
             text = "an answer came although the request had not left"
             fault = Fault(Kind.BROKEN, departure.sent, text, answer.status)
+        except _TooLateError:
+            fault = Fault(Kind.SLOW, sent=False, text=TOO_LATE)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             if self._sender.own is None and surely_unsent(error):
                 departure.sent = False

@@ -20,7 +20,7 @@ from aiocake._tasks import Job, JobCancelled, start
 from aiocake._wire import Request, Response, StreamedResponse
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import CakeError, ConfigurationError, DecodeError
-from aiocake.events import OnEvent
+from aiocake.events import OnEvent, PauseEnded
 from aiocake.transport._address import Address
 from aiocake.transport._allowance import Allowance
 from aiocake.transport._attempt import Attempts, Use
@@ -275,6 +275,23 @@ class Transport:
             limit=self._gate.limit,
             pace=self._gate.pace(),
         )
+
+    def refusal(self) -> CakeError | None:
+        """Return the error of a call that would not be sent now, since the client is paused."""
+        refusal = self._gate.refusal()
+        return None if refusal is None else refusal.error()
+
+    def end_pause(self) -> None:
+        """End all pauses at once.
+
+        Raises:
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        if self._gate.paused:
+            self._lifetime.check_home()
+        began = self._gate.end_pause()
+        if began is not None:
+            self.listener.tell(PauseEnded(None, self.listener.now() - began))
 
     async def aclose(self) -> None:
         """End what is on its way, and close all connections. Can be called twice.

@@ -132,6 +132,10 @@ class Pace:
             self._slack = min(max(interval / 2, _LEAST_LATE), _MOST_LATE)
             self._due = max(self._due, now - self._slack) + interval
 
+    def go_on(self) -> None:
+        """A pause was ended before its time: calls may begin at once."""
+        self._due = _NEVER
+
     def passed(self, since: float) -> None:
         """A call that began at a time was let in."""
         if not self._middle:

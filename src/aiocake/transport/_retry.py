@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, cast
 
-import anyio
 import attrs
 import tenacity
 
@@ -57,11 +56,13 @@ class Attempt:
         error: What it met; None when it succeeded.
         again: Whether another one is worth it.
         wait: How many seconds to wait before that.
+        begun: Whether it was begun at all.
     """
 
     error: CakeError | None
     again: Again = Again.NO
     wait: float = 0.0
+    begun: bool = True
 
 
 @attrs.frozen
@@ -72,11 +73,13 @@ class Terms:
         attempts: How many attempts at most, the first one included.
         left: Gives the seconds that are left of the call; 0 when it is given up.
         scheduled: Is told of each retry before its wait.
+        sleep: Sleeps before a retry.
     """
 
     attempts: int
     left: Callable[[], float]
     scheduled: Callable[[Attempt], None]
+    sleep: Callable[[float], Awaitable[None]]
 
 
 def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = True) -> Again:
@@ -117,7 +120,7 @@ def may_be_done(outcome: CakeError | Fault) -> bool:
 def says_no(error: CakeError) -> bool:
     """Whether an answer says that nothing was done. A server that failed does not say."""
     if isinstance(error, RateLimited):
-        return error.status != _UNAVAILABLE
+        return not error.sent or error.status != _UNAVAILABLE
     return isinstance(error, ApiError) and not isinstance(error, ServerError)
 
 
@@ -138,6 +141,11 @@ class Retries:
     def longest_asked(self) -> float:
         """The longest wait that a server may ask for, in seconds."""
         return self._policy.retry_after_cap
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest pause of the client, in seconds."""
+        return self._policy.longest_pause
 
     def wait(self, again: Again, retried: int, asked: float | None) -> float:
         """Seconds to wait before the next attempt.
@@ -199,7 +207,7 @@ class Retries:
 
         # A controller of its own for each call: one shared by tasks mixes up their outcomes.
         controller = tenacity.AsyncRetrying(
-            sleep=anyio.sleep,
+            sleep=terms.sleep,
             retry=worth_it,
             wait=lambda state: _result(state).wait,
             stop=enough,
@@ -207,7 +215,7 @@ class Retries:
             retry_error_callback=_result,
         )
         last: Attempt = await controller(next_attempt)
-        if last.error is None:
+        if last.error is None or not last.begun:
             self._give(took)
         return last
 

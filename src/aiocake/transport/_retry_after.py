@@ -19,7 +19,8 @@ _MONTHS: Final = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
     )
 }
-_DIGITS: Final = re.compile(r"[0-9]+")
+#: Digits, as RFC 9110 has it, and maybe a fraction: some gateways send what they have computed.
+_NUMBER: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 #: A number with more digits than this is longer than any wait: how much longer does not matter.
 _MOST_DIGITS: Final = 12
 
@@ -34,7 +35,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         headers: The answer's headers, by lower-case name.
 
     Returns:
-        Seconds, more than 0; None when nothing readable is asked, or nothing that lies ahead.
+        Seconds, more than 0; a fraction of the number that was sent is rounded up. None when
+        nothing readable is asked, or nothing that lies ahead.
     """
     seconds = _number(headers.get("retry-after-ms"), unit=0.001)
     if seconds is None:
@@ -46,9 +48,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _number(text: str | None, *, unit: float) -> float | None:
-    if text is None or _DIGITS.fullmatch(text.strip(" \t")) is None:
+    found = _NUMBER.fullmatch(text.strip(" \t")) if text is not None else None
+    if found is None:
         return None
-    return int(text.strip(" \t").lstrip("0")[:_MOST_DIGITS] or "0") * unit
+    whole, fraction = found.groups(default="")
+    # Whoever errs should err on the side of waiting.
+    return (int(whole.lstrip("0")[:_MOST_DIGITS] or "0") + bool(fraction.strip("0"))) * unit
 
 
 def _until(text: str | None, now: str | None) -> float | None:

@@ -9,7 +9,8 @@ a running export can make other calls; rate and pause count for both lanes toget
 Where a server refuses calls as too many, or lets them time out, fewer are sent: half as many at
 once, at most once for each round trip, and one more whenever as many in a row as are sent at once
 were let in (additive increase, multiplicative decrease). What it refuses is also learnt from:
-:mod:`aiocake.transport._pace`.
+:mod:`aiocake.transport._pace`. Where it says to wait, all calls of the client do, or are refused:
+:mod:`aiocake.transport._pause`.
 
 There is no task that keeps the time: the first of each queue watches the clock for all.
 """
@@ -23,6 +24,7 @@ import anyio
 
 from aiocake.config import Throttle
 from aiocake.transport._pace import Pace
+from aiocake.transport._pause import Pause, Refusal
 
 __all__ = ["Gate"]
 
@@ -32,14 +34,21 @@ _RAMP: Final = 1.0
 
 
 class _Waiter:
-    __slots__ = ("awake", "event", "slot", "ticket")
+    __slots__ = ("awake", "event", "refusal", "slot", "ticket")
 
     def __init__(self, ticket: int) -> None:
         self.ticket = ticket
         self.event = anyio.Event()
         self.slot: int | None = None
+        #: Why it gets none, when a long pause has begun.
+        self.refusal: Refusal | None = None
         #: Whether it looks at the clock by itself, so that nobody has to wake it.
         self.awake = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has neither a slot nor a refusal."""
+        return self.slot is None and self.refusal is None
 
 
 class _Lane:
@@ -103,8 +112,7 @@ class Gate:
         self._tickets = 0
         #: When the next call would begin if all had come at the even pace of the rate.
         self._due = _NEVER
-        self._paused_at = _NEVER
-        self._resume = _NEVER
+        self._pause = Pause()
         self._ramp_left = 0
         self._ramp_step = 0.0
         self._ramp_at = _NEVER
@@ -138,9 +146,9 @@ class Gate:
 
     def paused_for(self) -> float | None:
         """Seconds until a pause ends; None when there is none, or no event loop to ask."""
-        if self._resume == _NEVER or (now := _now()) is None:
+        if self._pause.until == _NEVER or (now := _now()) is None:
             return None
-        left = self._resume - now
+        left = self._pause.until - now
         return left if left > 0 else None
 
     def pace(self) -> float | None:
@@ -151,7 +159,7 @@ class Gate:
 
     async def turn(
         self, *, export: bool = False, within: float | None = None, again: bool = False
-    ) -> int | None:
+    ) -> int | Refusal | None:
         """Wait for a turn.
 
         Args:
@@ -160,12 +168,14 @@ class Gate:
             again: Whether the call had a turn before: it is not turned away from a full queue.
 
         Returns:
-            A slot, to be handed to :meth:`release`; None when the queue is full, or the time
-            was not enough.
+            A slot, to be handed to :meth:`release`; or why there is none: a long pause, or None
+            when the queue is full, or the time was not enough.
         """
         lane = self._exports if export else self._calls
+        if (refusal := self._pause.refusal()) is not None:
+            return refusal
         if self._next_lane() is None and lane.has_room and self._may_pass():
-            return lane.take()
+            return self._take(lane)
         if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
             return None
         self._tickets += 1
@@ -175,21 +185,20 @@ class Gate:
             with anyio.move_on_after(within):
                 await self._wait(lane, waiter)
         except BaseException:
-            if waiter.slot is None:
-                lane.waiters.remove(waiter)
-            else:  # granted in the moment of the cancellation: the next one gets it
-                lane.give_back(waiter.slot)
-            self._grant()
+            self._leave(lane, waiter)
             raise
-        if waiter.slot is None:
-            lane.waiters.remove(waiter)
-            self._grant()
+        # It may have begun after this one got its slot, and before it could run.
+        refusal = waiter.refusal or self._pause.refusal()
+        if waiter.slot is None or refusal is not None:
+            self._leave(lane, waiter)
+            return refusal
         return waiter.slot
 
     def release(self, slot: int) -> None:
         """Give a slot back, to the first who waits."""
         lane = self._exports if slot == self._export_slot else self._calls
         lane.give_back(slot)
+        self._pause.released(slot)
         self._grant()
 
     def pause(self, seconds: float, *, since: float, asked: bool) -> bool:
@@ -204,20 +213,77 @@ class Gate:
         Returns:
             Whether a pause has begun.
         """
-        now = anyio.current_time()
-        self._refused(since, now, seconds)
-        if since < self._paused_at:
-            if asked:
-                self._resume = max(self._resume, now + seconds)
-            return False
+        self._refused(since, anyio.current_time(), seconds)
+        begins = self._pause.hold(seconds, since=since, asked=asked)
         self._timed = True
-        self._paused_at = now
-        self._resume = max(self._resume, now + seconds)
-        # The first one goes when the pause ends; the others follow, on average, within the ramp.
-        self._ramp_left = self._calls.limit - 1
-        self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
-        self._ramp_at = _NEVER
-        return True
+        if begins:
+            self._ramp(seconds)
+        return begins
+
+    @property
+    def paused(self) -> bool:
+        """Whether calls are held back or refused, or were until now."""
+        return self._pause.is_long or self._pause.until > _NEVER
+
+    def refusal(self) -> Refusal | None:
+        """Return why no call is sent now, where a long pause goes on."""
+        return self._pause.refusal()
+
+    def may_refuse(self, status: int) -> bool:
+        """Whether a response of a status, the last one that came, may begin a long pause."""
+        return self._pause.may_refuse(status)
+
+    def refuse(self, seconds: float, longest: float, *, since: float, status: int) -> bool:
+        """Refuse all calls, after a throttled response that asks for a long wait.
+
+        Args:
+            seconds: For how long.
+            longest: How long a pause may last, in seconds, whatever is asked.
+            since: When the throttled request was sent.
+            status: The status of the response.
+
+        Returns:
+            Whether a pause has begun; if not, it is one that goes on.
+        """
+        # How long a quota is used up tells nothing of the rate at which it may be used.
+        self.slow(since)
+        begins = self._pause.refuse(seconds, longest, since=since, status=status)
+        self._timed = True
+        if (refusal := self._pause.refusal()) is not None:
+            for lane in self._lanes:
+                for waiter in lane.waiters:
+                    waiter.refusal = refusal
+                    waiter.event.set()
+                lane.waiters.clear()
+        if begins:
+            self._ramp(seconds)
+        return begins
+
+    def answered(self, slot: int, status: int, *, throttled: bool) -> float | None:
+        """A response has come, as :meth:`Pause.answered` says; those that waited for it may go."""
+        took = self._pause.answered(slot, status, throttled=throttled)
+        if took is not None:
+            self._grant()
+        return took
+
+    def end_pause(self) -> float | None:
+        """End all pauses at once; return when a long one began, None where there is none.
+
+        It asks no clock, so that it can be called from anywhere in the thread of the event loop.
+        """
+        was_long = self._pause.is_long
+        began = self._pause.end()
+        self._ramp_left, self._ramp_at = 0, _NEVER
+        if self._pace is not None:
+            self._pace.go_on()
+        for lane in self._lanes:
+            if lane.waiters:  # which gives the others their slots
+                lane.waiters[0].event.set()
+        return began if was_long else None
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep before a retry: so long, or until a long pause begins."""
+        await self._pause.sleep(seconds)
 
     def passed(self, since: float) -> None:
         """A call that was sent at a time, no export, was neither refused nor timed out."""
@@ -232,6 +298,26 @@ class Gate:
         if self._pace is not None:
             self._calls.halve(since)
 
+    def _ramp(self, seconds: float) -> None:
+        # The first one goes when the pause ends; the others follow, on average, within the ramp.
+        self._ramp_left = self._calls.limit - 1
+        self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
+        self._ramp_at = _NEVER
+
+    def _take(self, lane: _Lane) -> int:
+        slot = lane.take()
+        self._pause.probes(slot)
+        return slot
+
+    def _leave(self, lane: _Lane, waiter: _Waiter) -> None:
+        """Who waited has left: whoever is next may go, with its slot where it has got one."""
+        if waiter.slot is not None:
+            self.release(waiter.slot)
+            return
+        if waiter.refusal is None:
+            lane.waiters.remove(waiter)
+        self._grant()
+
     def _refused(self, since: float, now: float, pause: float) -> None:
         if self._pace is not None:
             self._calls.halve(since)
@@ -239,7 +325,7 @@ class Gate:
 
     async def _wait(self, lane: _Lane, waiter: _Waiter) -> None:
         self._grant()
-        while waiter.slot is None:
+        while waiter.waits:
             waiter.event = anyio.Event()
             at = math.inf
             if lane.waiters[0] is waiter and lane.has_room:
@@ -248,7 +334,7 @@ class Gate:
             with anyio.CancelScope(deadline=at):
                 await waiter.event.wait()
             waiter.awake = True
-            if waiter.slot is None:
+            if waiter.waits:
                 self._grant()
 
     def _grant(self) -> None:
@@ -260,7 +346,7 @@ class Gate:
                     waiter.event.set()
                 return
             lane.waiters.popleft()
-            waiter.slot = lane.take()
+            waiter.slot = self._take(lane)
             waiter.event.set()
 
     def _next_lane(self) -> _Lane | None:
@@ -269,8 +355,10 @@ class Gate:
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
     def _earliest(self) -> float:
+        if self._pause.is_probed:
+            return math.inf
         paced = _NEVER if self._pace is None else self._pace.earliest()
-        return max(self._resume, self._ramp_at, self._due - self._slack, paced)
+        return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
 
     def _may_pass(self) -> bool:
         """Whether a call may begin now; if so, it counts."""
@@ -287,7 +375,11 @@ class Gate:
             self._ramp_left -= 1
             self._ramp_at = now + self._draw() * self._ramp_step
         else:
-            self._timed = self._interval > 0 or (self._pace is not None and self._pace.known)
+            self._timed = (
+                self._interval > 0
+                or self._pause.is_long
+                or (self._pace is not None and self._pace.known)
+            )
         return True
 
 

@@ -1,0 +1,189 @@
+"""The pause of one client: until when its calls are held back, and which one goes first after it.
+
+A short pause makes calls wait. A long one (a quota of the day, say) refuses them, for nobody would
+wait that long: until it ends, all of them end at once, those that wait in the queue and those that
+sleep before a retry as well. Then one call goes first, and the others wait for its response: if
+that one is throttled, too, the pause goes on by the new response. If it gets no response at all
+(it was cancelled, or found no connection), the next one goes first in its place.
+"""
+
+import math
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+import attrs
+
+from aiocake.errors import RateLimited
+
+__all__ = ["Pause", "Refusal"]
+
+_NEVER: Final = -math.inf
+#: A 503 may come from a proxy that restarts: a long pause takes so many of them in a row.
+_UNAVAILABLE_IN_A_ROW: Final = 2
+
+
+@attrs.frozen
+class Refusal:
+    """Why a call is not sent.
+
+    Attributes:
+        status: The HTTP status of the response that began the pause.
+        seconds: How long the pause goes on.
+    """
+
+    status: int
+    seconds: float
+
+    def error(self) -> RateLimited:
+        """Return the error that the call ends in."""
+        text = f"nothing was sent: the client is paused for {math.ceil(self.seconds)} s more"
+        return RateLimited(text, status=self.status, retry_after=self.seconds, sent=False)
+
+
+class Pause:
+    """The short and long pauses of one client."""
+
+    __slots__ = (
+        "_at",
+        "_began",
+        "_begins",
+        "_probe",
+        "_refuses_until",
+        "_status",
+        "_unavailable",
+        "until",
+    )
+
+    def __init__(self) -> None:
+        #: When the last pause began: a throttled request that was sent before tells of the same.
+        self._at = _NEVER
+        #: When calls may begin again.
+        self.until = _NEVER
+        #: The status of the response that began a long pause; None while there is none.
+        self._status: int | None = None
+        self._began = _NEVER
+        self._refuses_until = _NEVER
+        #: The slot of the call that goes first after a long pause; None while none has it.
+        self._probe: int | None = None
+        #: How many of the last responses in a row were 503.
+        self._unavailable = 0
+        #: Wakes who sleeps before a retry when a long pause begins.
+        self._begins: anyio.Event | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there is a long pause, or one that still waits for the response of its probe."""
+        return self._status is not None
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether the call that goes first is on its way."""
+        return self._probe is not None
+
+    def refusal(self) -> Refusal | None:
+        """Return why a call is not sent now; None when it may be, in its turn."""
+        if self._status is None:
+            return None
+        now = anyio.current_time()
+        return Refusal(self._status, self.until - now) if now < self._refuses_until else None
+
+    def hold(self, seconds: float, *, since: float, asked: bool) -> bool:
+        """Make calls wait, after a throttled response.
+
+        Args:
+            seconds: For how long.
+            since: When the throttled request was sent.
+            asked: Whether the server named the time, which may make a pause longer.
+
+        Returns:
+            Whether a pause has begun.
+        """
+        now = anyio.current_time()
+        begins = self._is_new(since)
+        if begins:
+            self._at = now
+        if begins or asked:
+            self.until = max(self.until, now + seconds)
+        return begins
+
+    def may_refuse(self, status: int) -> bool:
+        """Whether a response of a status, the last one that came, may begin a long pause."""
+        return (
+            status != HTTPStatus.SERVICE_UNAVAILABLE
+            or self.is_long
+            or self._unavailable >= _UNAVAILABLE_IN_A_ROW
+        )
+
+    def refuse(self, seconds: float, longest: float, *, since: float, status: int) -> bool:
+        """Refuse calls, after a throttled response that asks for a long wait.
+
+        Args:
+            seconds: For how long.
+            longest: How long a pause may last, in seconds, whatever is asked.
+            since: When the throttled request was sent.
+            status: The status of the response.
+
+        Returns:
+            Whether a pause has begun. If one has begun since, this response tells of the same
+            congestion, and may only make it longer.
+        """
+        now = anyio.current_time()
+        begins = not self.is_long or self._is_new(since)
+        if begins:
+            self._began = self._began if self.is_long else now
+            self._status = status
+            self._at = now
+        ends = min(now + seconds, self._at + longest)
+        self._refuses_until = max(self._refuses_until, ends)
+        self.until = max(self.until, ends)
+        if self._begins is not None:
+            self._begins.set()
+            self._begins = None
+        return begins
+
+    def probes(self, slot: int) -> None:
+        """A call begins, with that slot."""
+        if self._status is not None:
+            self._probe = slot
+
+    def released(self, slot: int) -> None:
+        """A slot is given back, whatever became of the call."""
+        if self._probe == slot:
+            self._probe = None
+
+    def answered(self, slot: int, status: int, *, throttled: bool) -> float | None:
+        """A response has come.
+
+        Args:
+            slot: That of the call.
+            status: The HTTP status.
+            throttled: Whether it asks for fewer calls.
+
+        Returns:
+            How many seconds a long pause took that ends with this response; None when none does.
+        """
+        unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE
+        self._unavailable = self._unavailable + 1 if unavailable else 0
+        if throttled or self._probe != slot or self._status is None:
+            return None
+        return anyio.current_time() - self.end()
+
+    def end(self) -> float:
+        """End all pauses at once; return when the long one began."""
+        self.until = self._refuses_until = _NEVER
+        self._status = self._probe = None
+        return self._began
+
+    def _is_new(self, since: float) -> bool:
+        # In the very moment in which a long one begins, nothing leaves any more.
+        return since > self._at if self.is_long else since >= self._at
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep so long, or until a long pause begins."""
+        if self.refusal() is not None:
+            return
+        if self._begins is None:
+            self._begins = anyio.Event()
+        with anyio.move_on_after(seconds):
+            await self._begins.wait()

@@ -1,0 +1,49 @@
+"""How long the server takes to answer writes: so much time an attempt needs to have left.
+
+A write that leaves shortly before its deadline is cut off before its response can be there, and
+nobody knows what became of it. So one that has too little time left is not begun at all.
+"""
+
+from collections import deque
+from typing import Final
+
+__all__ = ["ResponseTimes"]
+
+_REMEMBERED: Final = 64
+#: What a response may take while too few are known, in seconds.
+_FEW: Final = 8
+_UNTIL_KNOWN: Final = 1.0
+#: A response may take longer than all of the last ones: by so much.
+_MARGIN: Final = 2
+#: Of the time of a call, responses are never given more than this share.
+_MOST: Final = 0.5
+
+
+class ResponseTimes:
+    """The times of the last responses to writes of one client, in seconds."""
+
+    __slots__ = ("_last", "_longest")
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=_REMEMBERED)
+        self._longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """A response took so long, dialling included."""
+        last = self._last
+        leaves = last[0] if len(last) == _REMEMBERED else 0.0
+        last.append(seconds)
+        if seconds >= self._longest:
+            self._longest = seconds
+        elif leaves == self._longest:
+            self._longest = max(last)
+
+    def cut_off(self, seconds: float) -> None:
+        """A response was waited for so long, in vain: it takes longer, nobody knows how much."""
+        if seconds > self._longest:
+            self.add(seconds)
+
+    def needed(self, total: float) -> float:
+        """Return the seconds that an attempt of a call of ``total`` seconds needs to have left."""
+        known = len(self._last) >= _FEW
+        return min(_MARGIN * self._longest if known else _UNTIL_KNOWN, _MOST * total)

@@ -1,0 +1,266 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""A write with too little time left for a response is not begun: it is NotSent, never unknown."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+
+import anyio
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiocake.config import Throttle
+from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
+from aiocake.events import AttemptEnded, Event
+from aiocake.transport import Exchange
+from aiocake.transport._edge import Departure
+from aiocake.transport._response_times import ResponseTimes
+from aiocake.values import Effect
+
+from ..scorecard._simulated import SIMULATED
+
+pytestmark = pytest.mark.anyio
+
+LONG = 1_000.0
+SLOW = httpx.ReadTimeout("no bytes")
+
+
+def times_of(*seconds: float) -> ResponseTimes:
+    times = ResponseTimes()
+    for each in seconds:
+        times.add(each)
+    return times
+
+
+def test_while_few_are_known_a_second_is_kept() -> None:
+    assert times_of().needed(LONG) == 1.0
+    assert times_of(*[0.1] * 7).needed(LONG) == 1.0
+    assert times_of(*[5.0] * 7).needed(LONG) == 1.0
+    assert times_of(*[0.1] * 8).needed(LONG) == 0.2
+    assert times_of(*[5.0] * 8).needed(LONG) == 10.0
+
+
+def test_never_more_than_half_of_the_time_of_a_call() -> None:
+    assert times_of().needed(1.5) == 0.75
+    assert times_of(*[5.0] * 8).needed(4.0) == 2.0
+
+
+@given(st.lists(st.floats(0, 100), min_size=8, max_size=300))
+def test_it_is_the_longest_of_the_last_64(seconds: list[float]) -> None:
+    assert times_of(*seconds).needed(LONG) == 2 * max(seconds[-64:])
+
+
+def test_what_was_cut_off_counts_as_long_as_it_was_waited_for() -> None:
+    times = times_of(*[0.1] * 8)
+    # That it takes longer than this is known: it took longer before.
+    times.cut_off(0.05)
+    assert times.needed(LONG) == 0.2
+    times.cut_off(3.0)
+    assert times.needed(LONG) == 6.0
+    few = ResponseTimes()
+    for _ in range(20):
+        few.cut_off(0.001)
+    assert few.needed(LONG) == 1.0
+
+
+class Server:
+    """Takes some seconds for each request, and says no or yes, or (0) nothing.
+
+    Attributes:
+        times: When each request came.
+        takes: How many seconds a response takes.
+        status: Of the responses to come; then 200.
+    """
+
+    def __init__(self, takes: float) -> None:
+        self.takes = takes
+        self.times: list[float] = []
+        self.status: list[int] = []
+        self.http = httpx.MockTransport(self._answer)
+
+    async def _answer(self, _: httpx.Request) -> httpx.Response:
+        self.times.append(anyio.current_time())
+        status = self.status.pop(0) if self.status else 200
+        await anyio.sleep(self.takes)
+        if not status:
+            raise SLOW
+        return httpx.Response(status)
+
+
+async def behind(lab, transport, seconds: float, effect: Effect, **plan: object) -> Exchange:
+    """A call that has its turn after so many seconds, when the slot of another is free."""
+    ends: list[Exchange] = []
+
+    async def call() -> None:
+        ends.append(await transport.exchange(lab.get, lab.check, lab.plan(effect, **plan)))
+
+    slot = await transport._gate.turn()
+    async with anyio.create_task_group() as group:
+        group.start_soon(call)
+        await anyio.sleep(seconds)
+        transport._gate.release(slot)
+    return ends[0]
+
+
+@SIMULATED
+@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
+@pytest.mark.parametrize(
+    ("takes", "after", "sent"), [(0.1, 9.9, False), (0.1, 9.7, True), (2, 6.5, False), (2, 5, True)]
+)
+async def test_a_write_that_has_its_turn_too_late(lab, effect, takes, after, sent) -> None:
+    server = Server(takes)
+    throttle = Throttle(concurrency=1)
+    async with aclosing(lab.transport("x.cake.com", server.http, throttle=throttle)) as transport:
+        for _ in range(8):
+            await transport.exchange(lab.get, lab.check, lab.plan(effect))
+        done = await behind(lab, transport, after, effect, total=10)
+        assert (done.error is None) is sent
+        assert len(server.times) == 8 + sent
+        if not sent:
+            assert isinstance(done.error, NotSent)
+            assert str(done.error) == "nothing was sent: too little time was left for a response"
+            assert (done.attempts, done.sent) == (0, False)
+        # Its slot is not lost.
+        assert transport.stats().in_flight == 0
+        # Nothing is lost by a read that comes late.
+        done = await behind(lab, transport, 9.99, Effect.READ, total=10)
+        assert isinstance(done.error, DeadlineExceeded)
+
+
+@SIMULATED
+async def test_a_retry_that_comes_too_late_is_not_begun(lab) -> None:
+    server = Server(3)
+    server.status = [500] * 100
+    draw = {"draw": lambda: 1.0}
+    async with aclosing(lab.transport("x.cake.com", server.http, **draw)) as transport:
+        for _ in range(4):
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=100))
+        server.times.clear()
+        began = anyio.current_time()
+        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=8))
+        # At once, rather than after the wait for it.
+        assert anyio.current_time() == pytest.approx(began + 6.05, abs=0.06)
+    # Of the first it is known what it met; nobody knows what became of it.
+    assert isinstance(done.error, ServerError)
+    assert (done.attempts, done.sent) == (2, True)
+    assert len(server.times) == 2
+
+
+@SIMULATED
+async def test_what_was_lost_is_tried_again_in_the_time_that_is_left(lab) -> None:
+    """As long as no bytes came the first time, as there is left: that does not keep it back."""
+    server = Server(0.1)
+    async with aclosing(lab.transport("x.cake.com", server.http)) as transport:
+        for _ in range(8):
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+        server.status, server.takes = [0], 30
+        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=60))
+        assert done.attempts == 2
+        assert len(server.times) == 10
+
+
+@SIMULATED
+async def test_a_renewed_key_that_comes_too_late(lab) -> None:
+    server = Server(1.5)
+    server.status = [401]
+
+    async def key() -> str:
+        return f"key {len(server.times)}"
+
+    async with aclosing(lab.transport("x.cake.com", server.http, key=key)) as transport:
+        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE, total=2))
+    assert isinstance(done.error, AuthenticationError)
+    assert len(server.times) == 1
+
+
+@SIMULATED
+@pytest.mark.parametrize("how", ["deadline", "cancelled", "no bytes"])
+async def test_a_response_that_was_cut_off_counts_as_long_as_it_was_waited_for(lab, how) -> None:
+    server = Server(0.1)
+    throttle = Throttle(concurrency=1)
+    async with aclosing(
+        lab.transport("x.cake.com", server.http, throttle=throttle, grace=0)
+    ) as transport:
+        for _ in range(8):
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+        server.takes = 1_000
+        if how == "cancelled":
+            with anyio.move_on_after(3):
+                await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+        elif how == "deadline":
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=3))
+        else:
+            server.takes = 3
+            server.status = [0]
+            await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE))
+        server.takes = 0.1
+        assert transport._attempts._times.needed(LONG) == pytest.approx(6)
+        done = await behind(lab, transport, 6, Effect.SETS, total=11)
+        assert isinstance(done.error, NotSent)
+
+
+@SIMULATED
+async def test_gathered_calls_end_in_done_or_not_sent_though_responses_take_twice_as_long(
+    lab,
+) -> None:
+    """As long as they stay within twice the longest of those before."""
+    server = Server(0.1)
+    ends: list[Exchange] = []
+
+    async def call() -> None:
+        plan = lab.plan(Effect.ONCE, total=2)
+        ends.append(await transport.exchange(lab.get, lab.check, plan))
+
+    async def slow_down() -> None:
+        await anyio.sleep(1.65)
+        server.takes = 0.19
+
+    transport = lab.transport("x.cake.com", server.http)
+    async with aclosing(transport), anyio.create_task_group() as group:
+        group.start_soon(slow_down)
+        for _ in range(300):
+            group.start_soon(call)
+    assert {type(done.error) for done in ends} == {type(None), NotSent}
+    assert all(done.sent == (done.error is None) for done in ends)
+
+
+# Over sockets: dialling takes time, too.
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How many seconds each connection takes until it stands, without a wait for them."""
+    takes, passed = [0.0], [0.0]
+    trace, now = Departure.trace, anyio.current_time
+
+    async def slow(self: Departure, name: str, info: Mapping[str, object]) -> None:
+        if name.endswith(".connect_tcp.complete"):
+            passed[0] += takes[0]
+        await trace(self, name, info)
+
+    monkeypatch.setattr(Departure, "trace", slow)
+    monkeypatch.setattr(anyio, "current_time", lambda: now() + passed[0])
+    return takes
+
+
+@pytest.mark.parametrize("effect", Effect)
+async def test_a_connection_that_stands_too_late_is_not_used(lab, effect, ahead) -> None:
+    server = lab.obedient()
+    events: list[Event] = []
+    async with aclosing(lab.transport(server, on_event=events.append)) as transport:
+        ahead[0] = 25.0
+        plan = lab.plan(effect, total=25.5)
+        done = await transport.exchange(lab.get, lab.fine, plan)
+        assert transport.stats().in_flight == 0
+        ahead[0] = 0.0
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan(effect))).error is None
+    if effect is Effect.READ:
+        assert done.error is None
+        return
+    assert isinstance(done.error, NotSent)
+    assert not done.sent
+    assert len(server.requests) == 1
+    first = events[0]
+    assert isinstance(first, AttemptEnded)
+    assert (first.error, first.sent) == ("NotSent", False)
