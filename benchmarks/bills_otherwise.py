@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from xml.parsers import expat
 
-from aiocake.models import AffiliateBill, BillAmount, Partner
+from aiocake.models import AccountManager, AffiliateBill, BillAmount, Partner
 
 CHUNK = 1 << 16
 CAKE = "http://cakemarketing.com/api/1/"
@@ -35,7 +35,10 @@ def bill_of(bill: Fields) -> AffiliateBill:
     """The bill of its fields, with no checks."""
     partner = bill.pop("affiliate")
     status = partner.pop("account_status")
+    manager = partner.pop("account_managers")["account_manager"]
+    cycle = partner.pop("affiliate_billing")["billing_cycle"]
     amount = bill.pop("bill_amount")
+    invoiced = bill.pop("invoiced_amount")
     return AffiliateBill(
         bill_id=int(bill.pop("bill_id")),
         affiliate=Partner(
@@ -43,6 +46,13 @@ def bill_of(bill: Fields) -> AffiliateBill:
             name=partner.pop("affiliate_name"),
             account_status_id=int(status["account_status_id"]),
             account_status_name=status["account_status_name"],
+            account_managers=(
+                AccountManager(
+                    contact_id=int(manager["contact_id"]), contact_name=manager["contact_name"]
+                ),
+            ),
+            billing_cycle_id=int(cycle["billing_cycle_id"]),
+            billing_cycle_name=cycle["billing_cycle_name"],
             extra=partner,
         ),
         bill_amount=BillAmount(
@@ -50,6 +60,10 @@ def bill_of(bill: Fields) -> AffiliateBill:
             currency_id=int(amount["currency_id"]),
             formatted_amount=amount["formatted_amount"],
         ),
+        invoice_number=bill.pop("invoice_number") or None,
+        invoiced_amount=None if invoiced is None else Decimal(invoiced),
+        verification_code=bill.pop("verification_code") or None,
+        notes=bill.pop("notes") or None,
         sent_payment=bill.pop("sent_payment") == "yes",
         extra=bill,
     )

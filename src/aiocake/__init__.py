@@ -42,6 +42,7 @@ from aiocake.errors import (
     TipaltiError,
 )
 from aiocake.models import (
+    AccountManager,
     AccountStatus,
     AdvertiserBill,
     AffiliateBill,
@@ -49,6 +50,7 @@ from aiocake.models import (
     BillingCycle,
     BillingCycleName,
     BuyerBill,
+    Contact,
     CreatedInvoice,
     Currency,
     ExchangeRate,
@@ -72,6 +74,7 @@ __all__ = [
     "ANY",
     "ERASE",
     "SKIP",
+    "AccountManager",
     "AccountStatus",
     "AdvertiserBill",
     "AffiliateBill",
@@ -90,6 +93,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "ConsistencyError",
+    "Contact",
     "CreatedInvoice",
     "Currency",
     "DeadlineExceeded",

@@ -20,6 +20,7 @@ from aiocake.events import (
     PauseEnded,
     ReferencesDropped,
     RetryScheduled,
+    ValuesNormalized,
     Waited,
 )
 
@@ -116,6 +117,13 @@ def _write(event: Event) -> None:
                 "%s: references to characters that XML cannot hold were left out: %d",
                 event.operation,
                 event.count,
+            )
+        case ValuesNormalized():
+            _log.info(
+                "%s: values normalized: %d (%s)",
+                event.operation,
+                event.count,
+                ", ".join(event.fields),
             )
         case _:  # a call that ended as one should
             pass

@@ -26,6 +26,7 @@ __all__ = [
     "Paused",
     "ReferencesDropped",
     "RetryScheduled",
+    "ValuesNormalized",
     "Waited",
 ]
 
@@ -174,6 +175,27 @@ class ReferencesDropped:
     count: int
 
 
+@attrs.frozen
+class ValuesNormalized:
+    """Values of a response that only decorate it were not as they should be, and were read anyway.
+
+    An empty text in an optional field is absent (None). Half of a surrogate pair is U+FFFD; two
+    halves that stand side by side as references in XML are one character. White space around a
+    number, a date or a boolean of XML is nothing. In the response to a write, an optional date or
+    text that cannot be read is absent; in a bill it stays in ``extra``.
+
+    Attributes:
+        operation: The operation's name.
+        fields: The paths of the fields, without the numbers of rows, such as
+            ``"invoices.end_date"``; 50 at most.
+        count: How many values there were in all.
+    """
+
+    operation: str
+    fields: tuple[str, ...]
+    count: int
+
+
 Event = (
     Waited
     | AttemptEnded
@@ -183,6 +205,7 @@ Event = (
     | CallEnded
     | ListSurprise
     | ReferencesDropped
+    | ValuesNormalized
 )
 """Whatever ``on_event`` is told."""
 

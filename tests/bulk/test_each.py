@@ -1,12 +1,14 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """A plan of writes, carried out: how each call ends, what is counted, and when it stops."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 
 import anyio
 import httpx
 import pytest
+from starlette.responses import JSONResponse, Response
 
 from aiocake import (
     AlreadyExists,
@@ -20,7 +22,7 @@ from aiocake import (
     bulk,
 )
 from aiocake.bulk import Call, Done, Failed, Progress, Skipped, Stop, Unknown
-from aiocake.sandbox import Sandbox
+from aiocake.sandbox import RecordedRequest, Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -348,3 +350,25 @@ async def test_only_the_first_problems_are_kept(ledgers) -> None:
     assert summary.failed == 1100
     assert [each.index for each in summary.problems] == list(range(1000))
     assert "problems=<1000>" in repr(summary)
+
+
+@pytest.mark.parametrize("paid_at", ["", "0000-00-00", "not set", 0])
+async def test_a_run_that_pays_ends_whatever_is_said_of_when(ledgers, paid_at: object) -> None:
+    sandbox = Sandbox()
+
+    def unpaid(request: RecordedRequest, response: Response) -> Response | None:
+        if request.operation != "update_invoice":
+            return None
+        answer = json.loads(bytes(response.body))
+        answer["invoice"]["paid_at"] = paid_at
+        return JSONResponse(answer)
+
+    sandbox.state.on_answer.append(unpaid)
+    moment = datetime(2024, 2, 15, 10, tzinfo=UTC)
+    async with ledgers(sandbox).client() as cake:
+        calls = [
+            bulk.call(cake.invoices.update, n, invoice_status="paid", paid_at=moment)
+            for n in list(sandbox.state.invoices)[:3]
+        ]
+        summary = await bulk.each(calls, journal=None)
+    assert (summary.done, summary.unknown, summary.complete) == (3, 0, True)

@@ -62,12 +62,26 @@ def test_a_look_up_gives_all_rows_in_each_format(cake, sandbox, name: str) -> No
 def test_rates_are_exact_and_times_have_no_zone(cake) -> None:
     rows = json.loads(cake("lookups", "exchange-rates", *DAYS, "-f", "json").out)
     assert rows[0] == {
-        "base_currency": "USD",
-        "quote_currency": "EUR",
+        "base_currency": {
+            "currency_id": 1,
+            "currency_symbol": "$",
+            "currency_name": "US Dollar",
+            "currency_abbr": "USD",
+        },
+        "quote_currency": {
+            "currency_id": 2,
+            "currency_symbol": "€",
+            "currency_name": "Euro",
+            "currency_abbr": "EUR",
+        },
         "start_date": "2024-01-01T00:00:00",
         "end_date": "2024-02-01T00:00:00",
         "rate": "0.9214000000",
     }
+    row = next(
+        csv.DictReader(cake("lookups", "exchange-rates", *DAYS, "-f", "csv").out.splitlines())
+    )
+    assert (row["base_currency"], row["quote_currency"]) == ("USD", "EUR")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Literal
 
+import attrs
 import httpx
 import pytest
 from hypothesis import given
@@ -28,6 +29,8 @@ Stream = Callable[..., BillStream[Any]]
 MakeBody = Callable[..., Any]
 Collect = Callable[[BillStream[Any]], Awaitable[tuple[list[int], CakeError | None]]]
 
+AMOUNTS = ("invoiced_amount", "payment_amount")
+DATES = ("date_invoice_received", "date_sent_invoice", "date_payment_received", "payment_date")
 KINDS = ("affiliate", "advertiser", "buyer")
 
 
@@ -184,6 +187,7 @@ async def test_an_answer_in_json_is_read_once_it_is_whole(stream: Stream) -> Non
     assert read.bill_amount.amount.as_tuple() == Decimal("10.1000").as_tuple()
     assert read.affiliate.id == 7
     assert read.extra == {"notes": [1, {"a": True}]}
+    assert bills.lenient.fields == ("affiliate_bills.notes",)
 
 
 @pytest.mark.parametrize(
@@ -240,4 +244,14 @@ async def test_what_the_sandbox_exports_is_what_it_stores(
         assert read[number].bill_amount.amount == record.amount
         hidden = "\x1b" if answers == "xml" else ""
         assert partner.name == record.partner.name.replace(hidden or "\0", "")
-        assert read[number].extra.get("notes") == record.notes
+        for name in ("invoice_number", "payment_type_id", "verification_code", "notes"):
+            assert getattr(read[number], name) == (getattr(record, name) or None)
+        for name in set(AMOUNTS) & {field.name for field in attrs.fields(type(read[number]))}:
+            assert getattr(read[number], name) == getattr(record, name)
+        for name in set(DATES) & {field.name for field in attrs.fields(type(read[number]))}:
+            stamp = getattr(record, name)
+            assert getattr(read[number], name) == (stamp and stamp.date())
+        assert read[number].billing_period_start_date == record.start_date
+        assert read[number].billing_period_end_date == record.end_date
+        # By JSON it has what only bills of others have, too.
+        assert set(read[number].extra.values()) <= {None}

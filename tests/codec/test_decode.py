@@ -221,7 +221,9 @@ def test_a_list_that_is_missing_or_there_twice_is_refused() -> None:
         ('"2024-01-01"', '"01-06-2014"', "start_date"),
         ('"2024-01-01"', "20240101", "start_date"),
         ('"Acme Media Group"', "5", "affiliate_name"),
-        ('"Acme Media Group"', r'"\ud800"', "affiliate_name"),
+        ('"invoice_status": "pending"', r'"invoice_status": "p\ud800"', "invoice_status"),
+        ('"total_amount": "1250.00"', '"total_amount": ""', "total_amount"),
+        ('"2024-01-01"', '" 2024-01-01"', "start_date"),
     ],
 )
 def test_a_field_that_cannot_be_read_is_named(was: str, is_now: str, path: str) -> None:
@@ -375,12 +377,13 @@ EURO = (
 def test_a_look_up_of_v1_with_and_without_a_verdict(verdict: str) -> None:
     body = lookup(f"{verdict}<currencies>{EURO}</currencies>")
     assert read(CURRENCIES, body) == (
-        Currency(currency_id=1, currency_symbol="€", currency_name="", currency_abbr=None),
+        Currency(currency_id=1, currency_symbol="€", currency_name=None, currency_abbr=None),
     )
 
 
 def test_lists_of_v1_that_are_empty_short_or_missing() -> None:
     assert read(CURRENCIES, lookup("<success>true</success><currencies />")) == ()
+    assert read(CURRENCIES, lookup("\n <currencies>\n </currencies>\n")) == ()
     short = lookup(f"<row_count>2</row_count><currencies>{EURO}</currencies>")
     assert "1 rows where row_count is 2" in str(refused(CURRENCIES, short))
     assert refused(CURRENCIES, lookup("<success>true</success>")).path == "currencies"

@@ -15,6 +15,7 @@ from aiocake._wire import Response
 from aiocake.codec import _decode as decoding
 from aiocake.codec import decode
 from aiocake.codec._fast import _OpenRow, read_invoices
+from aiocake.codec._lenient import Leniency
 from aiocake.errors import DecodeError
 from aiocake.models import Invoice, InvoiceStatus, Page
 
@@ -103,6 +104,40 @@ def test_the_plain_kind_is_read_fast(body: bytes) -> None:
     assert found is not None
     assert found == exactly(body)
     assert [type(row) for row in found.items] == [Invoice] * len(found.items)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"affiliate_name": ""',
+        '"advertiser_name": ""',
+        '"currency": ""',
+        '"currency_symbol": ""',
+        '"billing_cycle_name": ""',
+        '"payment_type": ""',
+        '"advertiser_id": ""',
+        '"start_date": ""',
+        '"invoice_date": ""',
+        r'"payment_type": "\ud83d"',
+        r'"payment_type": "\ude00\ud83d"',
+    ],
+)
+def test_what_decorates_a_row_and_is_odd_is_left_to_the_exact_reading(odd: str) -> None:
+    name = odd.partition('"')[2].partition('"')[0]
+    bare = {key: value for key, value in ROW.items() if key != name}
+    body = body_of(bare, ROW).replace(b"{", f"{{{odd}, ".encode(), 2)
+    body = body.replace(f"{odd}, ".encode(), b"", 1)
+    assert fast(body) is None
+    lenient = Leniency()
+    page = decode(PAGE, {}, Response(200, {}, body), lenient=lenient)
+    assert getattr(page.items[0], name) == (None if odd.endswith('""') else HALVES[odd])
+    assert (lenient.fields, lenient.count) == ((f"invoices.{name}",), 1)
+
+
+HALVES = {
+    r'"payment_type": "\ud83d"': "\ufffd",
+    r'"payment_type": "\ude00\ud83d"': "\ufffd\ufffd",
+}
 
 
 def test_a_row_that_was_read_fast_is_an_invoice_like_any_other() -> None:
@@ -275,7 +310,9 @@ ROWS = st.fixed_dictionaries(
         "affiliate_name": st.text() | st.none(),
         "advertiser_id": IDS,
         "start_date": st.dates().map(str) | st.datetimes().map(str) | st.text(max_size=10),
-        "currency": st.sampled_from(["USD", "", None, 5]),
+        "currency": st.sampled_from(["USD", "", " ", None, 5, "\ud83d", "\ud83d\ude00"]),
+        "end_date": st.sampled_from(["", "2024-01-31", "soon", None]),
+        "advertiser_name": st.sampled_from(["", "A", None]),
         "total_payout": NUMBERS,
         "unknown_id": st.integers() | st.lists(st.integers(), max_size=2),
     },

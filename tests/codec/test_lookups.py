@@ -119,13 +119,24 @@ RATE = (
 def test_a_rate_is_exact_and_its_times_have_no_zone() -> None:
     (rate,) = rows("exchange_rates", RATE.encode())
     assert rate == ExchangeRate(
-        base_currency="USD",
-        quote_currency="EUR",
+        base_currency=Currency(currency_abbr="USD"),
+        quote_currency=Currency(currency_abbr="EUR"),
         start_date=datetime(2014, 6, 1),  # noqa: DTZ001 - v1's times have no zone
         end_date=datetime(2014, 6, 2, 0, 0, 0, 250_000),  # noqa: DTZ001 - the same
         rate=Decimal("0.7340000000"),
     )
     assert str(rate.rate) == "0.7340000000"
+
+
+def test_the_currencies_of_a_recorded_rate_are_elements_of_their_own() -> None:
+    euro = Currency(currency_id=2, currency_symbol="€", currency_name="Euro", currency_abbr="EUR")
+    dollar = Currency(
+        currency_id=1, currency_symbol="$", currency_name="US Dollar", currency_abbr="USD"
+    )
+    first, second = rows("exchange_rates", recording("exchange_rates_two"))
+    assert (first.base_currency, first.quote_currency) == (euro, dollar)
+    assert (second.base_currency, second.quote_currency) == (dollar, euro)
+    assert [str(each.rate) for each in (first, second)] == ["1.1353212100", "0.8808080000"]
 
 
 def test_a_look_up_may_say_nothing_of_its_success() -> None:
@@ -141,6 +152,17 @@ def test_a_look_up_may_say_nothing_of_its_success() -> None:
         ("2014-06-01T00:00:00", "01/06/2014", "exchange_rates[0].start_date"),
         ("<row_count>1<", "<row_count>2<", "exchange_rates"),
         ("<base_currency>USD</base_currency>", "", "exchange_rates[0].base_currency"),
+        ("<base_currency>USD<", "<base_currency><", "exchange_rates[0].base_currency"),
+        (
+            "<base_currency>USD<",
+            "<base_currency><currency_abbr>USD</currency_abbr><",
+            "exchange_rates[0].base_currency",
+        ),
+        (
+            "<quote_currency>EUR<",
+            "<quote_currency><currency_id>x</currency_id><",
+            "exchange_rates[0].quote_currency.currency_id",
+        ),
     ],
 )
 def test_a_rate_that_cannot_be_read_is_refused(before: str, after: str, path: str) -> None:

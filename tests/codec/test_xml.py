@@ -27,7 +27,11 @@ FRAGMENTS = {
     "&#x16;": "",
     "&#0;": "",
     "&#11;": "",
-    "&#xD800;": "",
+    "&#xD800;": "\ufffd",
+    "&#56832;": "\ufffd",
+    "&#55357;&#56832;": "😀",
+    "&#xD83D;&#xDE00;": "😀",
+    "&#xd83d;&#56832;": "😀",
     "&#x0000b;": "",
     "&#65535;": "",
     "&#x9;": "\t",
@@ -112,7 +116,7 @@ def test_names_are_local_whatever_their_namespace() -> None:
     [
         ("a&#xB;b", "ab"),
         ("&#x16;", ""),
-        ("a&#0;&#x0;&#xFFFE;&#xd800;&#1114112;b&#xA;c", "ab\nc"),
+        ("a&#0;&#x0;&#xFFFE;&#1114112;b&#xA;c", "ab\nc"),
         ("A-17&#xB;", "A-17"),
         ("<![CDATA[a&#xB;b]]>", "a&#xB;b"),
         ("x<!-- &#xB; -->y<?p &#xB; ?>z", "xyz"),
@@ -120,6 +124,37 @@ def test_names_are_local_whatever_their_namespace() -> None:
 )
 def test_an_illegal_reference_is_left_out_of_a_text(text: str, read: str) -> None:
     assert parse(f"<a>{text}</a>".encode()) == Element("a", read)
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "repaired"),
+    [
+        ("Smile &#55357;&#56832;!", "Smile 😀!", 1),
+        ("&#xD83D;&#xDE00;&#xd83d;&#xde01;", "😀😁", 2),
+        ("&#xD83D;&#56832;", "😀", 1),
+        ("&#xDBFF;&#xDFFF;&#xD800;&#xDC00;", "\U0010ffff\U00010000", 2),
+        ("a&#55357;b", "a\ufffdb", 1),
+        ("&#xDE00;&#xD83D;", "\ufffd\ufffd", 2),
+        ("&#xD83D;&#xD83D;&#xDE00;", "\ufffd😀", 2),
+        ("&#xD83D;&#x41;", "\ufffdA", 1),
+        ("&#xD83D;&#xB;&#xDE00;", "\ufffd\ufffd", 2),
+        ("&#xD83D; &#xDE00;", "\ufffd \ufffd", 2),
+        ("&#xD83D;<![CDATA[&#xDE00;]]>", "\ufffd&#xDE00;", 1),
+        ("5&#xD83D;", "5\ufffd", 1),
+    ],
+)
+def test_two_halves_are_one_character_and_a_lone_one_is_replaced(
+    text: str, read: str, repaired: int
+) -> None:
+    body = f"<a>{text}</a>".encode()
+    assert parse(body) == Element("a", read, repaired=repaired)
+    for at in range(len(body)):
+        (rows,) = fed([b"<r><rows><row>" + body[:at], body[at:] + b"</row></rows></r>"])
+        assert rows == {"a": read}
+
+
+def test_a_half_at_the_very_end_is_given_on() -> None:
+    assert filtered([b"<a>&#xD83D;"]) == (b"<a>\xef\xb7\x91", 0)
 
 
 @pytest.mark.parametrize("text", ["1&#xB;5", "-&#x16;20.01", "2014-06-0&#x0;1", "10&#11;"])
@@ -144,8 +179,8 @@ def test_a_reference_beyond_all_reason_is_left_to_the_parser_in_any_pieces() -> 
 def test_just_the_illegal_references_are_left_out(parts: list[str]) -> None:
     passed, dropped = filtered([document(parts)])
     row = etree.fromstring(passed)[0][0]
-    text = "".join(row.itertext(etree.Element)).replace("\ufdd0", "")
-    assert text == "".join(FRAGMENTS[part] for part in parts)
+    text = "".join(row.itertext(etree.Element)).replace("\ufdd0", "").replace("\ufdd2", "")
+    assert text.replace("\ufdd1", "\ufffd") == "".join(FRAGMENTS[part] for part in parts)
     # The one more is in the attribute.
     assert dropped == 1 + sum(part[:2] == "&#" and not FRAGMENTS[part] for part in parts)
 

@@ -22,6 +22,7 @@ from aiocake import (
     NotSent,
     Outcome,
     OutcomeUnknown,
+    Period,
     Throttle,
     events,
 )
@@ -33,6 +34,7 @@ from aiocake.events import (
     Paused,
     ReferencesDropped,
     RetryScheduled,
+    ValuesNormalized,
     Waited,
 )
 from aiocake.sandbox import Sandbox
@@ -295,7 +297,7 @@ async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
         told.append(event)
         raise RuntimeError(type(event).__name__)
 
-    scenes = 500, stage.page, stage.updated, stage.export(stage.bill(1, "<notes>&#xB;</notes>"))
+    scenes = 500, stage.page, stage.updated, stage.export(stage.bill(1, "<notes>x&#xB;</notes>"))
     async with stage.client(*scenes, on_event=listen) as cake:
         await cake.invoices.page()
         await cake.invoices.update(1, memo="x")
@@ -332,6 +334,32 @@ async def test_references_that_were_left_out_of_a_small_answer(stage) -> None:
         ReferencesDropped(name, 2),
         CallEnded(name, 1, 0.0, None, None),
     ]
+
+
+async def test_values_that_were_normalized_are_told(stage) -> None:
+    odd = b'"end_date":"","currency":"","invoice_id"'
+    answer = stage.page.replace(b'"invoice_id"', odd)
+    async with stage.client(answer) as cake:
+        await cake.invoices.page()
+    assert stage.told == [
+        AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
+        ValuesNormalized(PAGE, ("invoices.end_date", "invoices.currency"), 2),
+        CallEnded(PAGE, 1, 0.0, None, None),
+    ]
+
+
+async def test_the_path_of_a_normalized_value_does_not_tell_the_key(stage) -> None:
+    # An element may have any name, that of the key included.
+    answer = (
+        b"<r><success>true</success><row_count>1</row_count><affiliate_bills><affiliate_bill>"
+        b"<bill_id>1</bill_id><affiliate><x /></affiliate><bill_amount><amount>1</amount>"
+        b"</bill_amount><SANDBOX-KEY-1>&#xD83D;</SANDBOX-KEY-1></affiliate_bill>"
+        b"</affiliate_bills></r>"
+    )
+    async with stage.client(answer, api_key="SANDBOX-KEY-1") as cake:
+        await cake.affiliate_bills.export(period=Period.month(2014, 6)).collect()
+    (event,) = [each for each in stage.told if isinstance(each, ValuesNormalized)]
+    assert event.fields == ("affiliate_bills.<key>",)
 
 
 async def test_a_write_that_a_defect_breaks_is_not_called_not_done(stage, monkeypatch) -> None:

@@ -98,6 +98,15 @@ async def test_what_was_odd_about_an_answer_is_an_info(stage, caplog) -> None:
     assert told[1][1].startswith("invoices.find: the list is odd: ")
 
 
+async def test_values_that_were_normalized_are_an_info(stage, caplog) -> None:
+    answer = stage.page.replace(b'"invoice_id"', b'"end_date":"","currency":"","invoice_id"')
+    async with stage.client(answer) as cake:
+        await cake.invoices.page()
+    assert lines(caplog) == [
+        ("INFO", "invoices.find: values normalized: 2 (invoices.end_date, invoices.currency)")
+    ]
+
+
 async def test_no_key_and_no_payload_in_any_line_or_event(stage, caplog) -> None:
     async def echo() -> httpx.Response:
         body = f"canary note {stage.key} canary name 98671354.25".encode()

@@ -263,8 +263,13 @@ async def test_exchange_rates_have_ten_places(call_v1: CallV1, binding: str) -> 
     text = (await call_v1(binding, "ExchangeRates", period)).text
     assert "<row_count>3</row_count>" in text
     assert (
-        "<exchange_rate><base_currency>USD</base_currency><quote_currency>EUR</quote_currency>"
-        "<start_date>2014-07-01T00:00:00</start_date><end_date>2014-08-01T00:00:00</end_date>"
+        "<exchange_rate><base_currency>"
+        f"<currency_id {STORE}>1</currency_id><currency_symbol {STORE}>$</currency_symbol>"
+        f"<currency_name {STORE}>US Dollar</currency_name><currency_abbr {STORE}>USD"
+        "</currency_abbr></base_currency><quote_currency>"
+        f"<currency_id {STORE}>2</currency_id><currency_symbol {STORE}>€</currency_symbol>"
+        f"<currency_name {STORE}>Euro</currency_name><currency_abbr {STORE}>EUR</currency_abbr>"
+        "</quote_currency><start_date>2014-07-01T00:00:00</start_date><end_date>2014-08-01T00:00:00</end_date>"
         "<rate>0.9220000000</rate></exchange_rate>"
     ) in text
 

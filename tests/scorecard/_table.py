@@ -46,6 +46,7 @@ CASES: Final[Mapping[str, str]] = {
     "J07": "200 that says no",
     "J08": "answer of another invoice, status or filter",
     "J09": "list changes, counts from 1, is short, ignores start_at_row, miscounts",
+    "J10": "an empty optional value, half a character, space around XML numbers",
     "X01": "billion laughs, quadratic, external entity, external DTD",
     "X02": "200k nesting, 200k attributes, 30 MB text",
     "X03": "truncated XML, NUL, utf-7, wrong encoding",

@@ -13,9 +13,11 @@ from aiocake.errors import (
     ConsistencyError,
     DecodeError,
     NotFound,
+    Outcome,
     OutcomeUnknown,
     TipaltiError,
 )
+from aiocake.events import CallEnded, ValuesNormalized
 from aiocake.models import CreatedInvoice, Invoice
 
 from ._cake import (
@@ -33,7 +35,7 @@ from ._cake import (
     wrong,
 )
 from ._canary import NOTE
-from ._card import Card
+from ._card import Card, Met
 
 pytestmark = pytest.mark.anyio
 
@@ -166,6 +168,99 @@ MISSING: Final = [
     (MARK, b"<success>true</success>", ""),
     (CREDIT, b"<success>true</success>", ""),
 ]
+
+
+#: What only decorates a record, and how many of it are not as they should be.
+ODD: Final = [
+    *(
+        (call, odd, 1)
+        for call in (GET, FIND)
+        for odd in (
+            b'"end_date":""',
+            b'"invoice_date":""',
+            b'"advertiser_id":""',
+            b'"affiliate_name":""',
+            b'"affiliate_name":"Smile \\ud83d"',
+            b'"payment_type":"\\udc00x"',
+        )
+    ),
+    (GET, b'"start_date":"","end_date":"","advertiser_name":""', 3),
+    (GET, b'"affiliate_name":"Smile \\ud83d\\ude00"', 0),
+    (UPDATE, b'"paid_at":""', 1),
+    (UPDATE, b'"paid_at":"not set"', 1),
+    (UPDATE, b'"paid_at":"0000-00-00"', 1),
+    (UPDATE, b'"paid_at":0', 1),
+    (UPDATE, b'"memo":"","paid_at":""', 2),
+    (UPDATE, b'"memo":"\\ud83d"', 1),
+    (UPDATE, b'"memo":5', 1),
+    (UPDATE, b'"memo":{"text":"x"}', 1),
+]
+
+
+@pytest.mark.case("J10")
+@pytest.mark.parametrize(("call", "odd", "count"), ODD)
+async def test_what_only_decorates_decides_nothing(
+    card: Card, call: Call, odd: bytes, count: int
+) -> None:
+    body = call.body.replace(b'"invoice_id"', odd + b',"invoice_id"', 1)
+    met = await card.play(call, wrong(lambda _: answered(body)))
+    met.succeeds(attempts=1)
+    _is_normalized(met, count)
+
+
+@pytest.mark.case("J10")
+@pytest.mark.parametrize("currency", [b'""', b"5", b'"\\ud800"', b'["USD"]'])
+async def test_what_only_decorates_a_created_invoice(card: Card, currency: bytes) -> None:
+    body = CREATE.body.replace(b'"USD"', currency)
+    met = await card.play(CREATE, wrong(lambda _: answered(body)))
+    met.succeeds(attempts=1)
+    _is_normalized(met, 1)
+    assert isinstance(met.value, CreatedInvoice)
+    assert met.value.currency == (None if b"ud800" not in currency else "\ufffd")
+
+
+def _is_normalized(met: Met, count: int) -> None:
+    told = [event for event in met.events if isinstance(event, ValuesNormalized)]
+    assert [event.count for event in told] == ([count] if count else [])
+    for event in told:
+        assert event.operation == met.call.operation
+        assert event.fields
+    ended = next(event for event in met.events if isinstance(event, CallEnded))
+    assert ended.outcome is (None if met.call.reads else Outcome.DONE)
+
+
+STRICT: Final = [
+    (GET, b'"total_amount":"1250.00"', b'"total_amount":""'),
+    (GET, b'"invoice_id":4821', b'"invoice_id":""'),
+    (GET, b'"currency":"USD"', b'"currency":5'),
+    (GET, b'"currency":"USD"', b'"end_date":"soon"'),
+    (FIND, b'"approved"', b'"appr\\ud83doved"'),
+    (UPDATE, b'"invoice_id":4821', b'"invoice_id":""'),
+    (UPDATE, b'"approved"', b"5"),
+    (UPDATE, b'"request_status":"Success"', b'"request_status":""'),
+    (CREATE, b'"invoice_id":9001', b'"invoice_id":""'),
+    (CREATE, b'"affiliate_id":67890', b'"affiliate_id":""'),
+    (CREATE, b'"1250.00"', b'""'),
+    (CREATE, b'"pending"', b'"\\ud83d"'),
+]
+
+
+@pytest.mark.case("J10")
+@pytest.mark.parametrize(("call", "was", "odd"), STRICT)
+async def test_what_carries_the_verdict_is_strict(
+    card: Card, call: Call, was: bytes, odd: bytes
+) -> None:
+    body = call.body.replace(was, odd)
+    assert body != call.body
+    met = await card.play(call, wrong(lambda _: answered(body)))
+    met.ends(DecodeError, attempts=1, likely=True)
+
+
+@pytest.mark.case("J10")
+async def test_an_empty_status_is_not_the_one_that_was_asked_for(card: Card) -> None:
+    body = UPDATE.body.replace(b'"approved"', b'""')
+    met = await card.play(UPDATE, wrong(lambda _: answered(body)))
+    met.ends(ConsistencyError, attempts=1)
 
 
 @pytest.mark.case("J05")

@@ -16,7 +16,7 @@ from aiocake.errors import (
     RequestRejected,
     ServerError,
 )
-from aiocake.events import ReferencesDropped
+from aiocake.events import ReferencesDropped, ValuesNormalized
 from aiocake.models import MarkResult
 
 from ..scripted import Connection
@@ -35,7 +35,7 @@ from ._cake import (
     soap12,
     wrong,
 )
-from ._card import Card
+from ._card import Card, Met
 
 pytestmark = pytest.mark.anyio
 
@@ -147,7 +147,7 @@ async def test_xml_that_is_none(card: Card, call: Call, kind: str) -> None:
 
 @pytest.mark.case("X04")
 @XML
-@pytest.mark.parametrize("reference", ["&#xB;", "&#11;", "&#x16;", "&#x0;", "&#xD800;", "&#xFFFF;"])
+@pytest.mark.parametrize("reference", ["&#xB;", "&#11;", "&#x16;", "&#x0;", "&#xFFFF;"])
 async def test_an_illegal_reference_is_dropped(card: Card, call: Call, reference: str) -> None:
     text = f"<x>a{reference}b</x>".encode()
     spoilt = call.body.replace(
@@ -160,6 +160,92 @@ async def test_an_illegal_reference_is_dropped(card: Card, call: Call, reference
         assert met.value.message == "Bill Marked As Received"
     dropped = [event for event in met.events if isinstance(event, ReferencesDropped)]
     assert [event.count for event in dropped] == [1 if call.reads else 2]
+
+
+#: Of a text: what it is read as, and how many places in it were mended.
+HALVES: Final[Mapping[str, tuple[str, int]]] = {
+    "&#55357;&#56832;": ("😀", 1),
+    "&#xD83D;&#xDE00;": ("😀", 1),
+    "&#55357;&#xDE00;&#xd83d;&#56833;": ("😀😁", 2),
+    "&#xD83D;": ("\ufffd", 1),
+    "&#56832;&#55357;": ("\ufffd\ufffd", 2),
+}
+
+
+@pytest.mark.case("J10")
+@XML
+@pytest.mark.parametrize("halves", list(HALVES))
+async def test_halves_of_a_character_are_joined_or_replaced(
+    card: Card, call: Call, halves: str
+) -> None:
+    text, count = HALVES[halves]
+    spelt = halves.encode()
+    body = (
+        call.body.replace(b"Received</message>", b"Received" + spelt + b"</message>")
+        .replace(b"<affiliate_name>A<", b"<affiliate_name>A" + spelt + b"<", 1)
+        .replace(b">Wire<", b">Wire" + spelt + b"<")
+    )
+    assert body != call.body
+    met = await card.play(call, wrong(lambda _: answered(body)))
+    assert met.error is None
+    assert text in repr(met.value)
+    assert _normalized(met) == [count]
+
+
+#: White space, and what is empty, where nothing that decides is.
+SPACED: Final[Mapping[str, tuple[bytes, bytes, int]]] = {
+    "success": (b"<success>true<", b"<success>\n true <", 0),
+    "a count": (b"<row_count>", b"<row_count>\n ", 1),
+    "an id": (b"<bill_id>345<", b"<bill_id> 345\r\n<", 1),
+    "an id of a look-up": (b"_id>7<", b"_id>\t7 <", 1),
+    "an amount": (b"<amount>2415.0000<", b"<amount>\n2415.0000\n<", 2),
+    "a date": (b"</bill_id>", b"</bill_id><payment_date> 2014-06-30 </payment_date>", 2),
+    "no date": (b"</bill_id>", b"</bill_id><payment_date />", 2),
+    "a blank date": (b"</bill_id>", b"</bill_id><payment_date> </payment_date>", 2),
+    "no amount": (b"</bill_id>", b"</bill_id><invoiced_amount></invoiced_amount>", 2),
+    "no text": (b"</bill_id>", b"</bill_id><notes />", 2),
+    "no status": (b"</affiliate_id>", b"</affiliate_id><account_status />", 2),
+    "no bill": (b"</message>", b"</message><bill_id />", 1),
+    "the bill": (b"</message>", b"</message><bill_id> 345 </bill_id>", 1),
+    "no amounts": (b"</message>", b"</message><payment_amount /><bill_amount> </bill_amount>", 2),
+    "amounts": (b"</message>", b"</message><bill_amount> 20.0100 </bill_amount>", 1),
+}
+
+
+@pytest.mark.case("J10")
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (call, what)
+        for call in (EXPORT, LOOK_UP, MARK, CREDIT)
+        for what in SPACED
+        if SPACED[what][0] in call.body
+    ],
+)
+async def test_white_space_and_empty_elements_decide_nothing(
+    card: Card, call: Call, what: str
+) -> None:
+    was, odd, count = SPACED[what]
+    body = call.body.replace(was, odd)
+    met = await card.play(call, wrong(lambda _: answered(body)))
+    met.succeeds(attempts=1)
+    assert _normalized(met) == ([count] if count else [])
+
+
+def _normalized(met: Met) -> list[int]:
+    return [event.count for event in met.events if isinstance(event, ValuesNormalized)]
+
+
+@pytest.mark.case("J10")
+@each(MARK, CREDIT)
+@pytest.mark.parametrize("amount", [b"1,5", b"abc", b"1 2"])
+async def test_an_amount_that_cannot_be_read_is_no_decoration(
+    card: Card, call: Call, amount: bytes
+) -> None:
+    more = b"</message><payment_amount>" + amount + b"</payment_amount>"
+    body = call.body.replace(b"</message>", more)
+    met = await card.play(call, wrong(lambda _: answered(body)))
+    met.ends(DecodeError, attempts=1, likely=True)
 
 
 _500: Final = "500 Internal Server Error"

@@ -183,7 +183,7 @@ async def test_what_is_dropped_is_told_also_when_the_loop_is_left(connect: Conne
             assert bills.dropped == 1
             await bills.aclose()
             await bills.aclose()
-    assert [each.extra["notes"] for each in read] == ["ab", ""]
+    assert [each.notes for each in read] == ["ab", None]
     assert [each for each in events if isinstance(each, ReferencesDropped)] == [
         ReferencesDropped("affiliate_bills.export", 3),
         ReferencesDropped("affiliate_bills.export", 1),

@@ -1,7 +1,8 @@
 """Answers of a real instance, through a client, as typed values."""
 
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,12 @@ Connect = Callable[..., Client]
 LookUp = Callable[[Client], Awaitable[tuple[object, ...]]]
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
+
+
+EURO = Currency(currency_id=2, currency_symbol="€", currency_name="Euro", currency_abbr="EUR")
+DOLLAR = Currency(
+    currency_id=1, currency_symbol="$", currency_name="US Dollar", currency_abbr="USD"
+)
 
 
 async def rates(cake: Client) -> tuple[ExchangeRate, ...]:
@@ -78,6 +85,23 @@ def client_of(connect: Connect, name: str, status: int = 200) -> tuple[Client, l
             ],
         ),
         ("empty_response", rates, []),
+        (
+            "exchange_rates_two",
+            rates,
+            [
+                ExchangeRate(
+                    base_currency=base,
+                    quote_currency=quote,
+                    start_date=datetime(2020, 7, 1),  # noqa: DTZ001 - v1's times have no zone
+                    end_date=datetime(2020, 8, 1),  # noqa: DTZ001 - the same
+                    rate=Decimal(rate),
+                )
+                for base, quote, rate in (
+                    (EURO, DOLLAR, "1.1353212100"),
+                    (DOLLAR, EURO, "0.8808080000"),
+                )
+            ],
+        ),
         (
             "payment_settings",
             lambda cake: cake.reference.payment_settings(),
@@ -133,5 +157,5 @@ async def test_no_recording_is_left_out() -> None:
         pytest.skip("the recordings of a real instance are not beside this checkout")
     assert {each.name.partition(".")[0] for each in RECORDINGS.iterdir()} == {
         *("account_statuses", "billing_cycles", "currencies", "empty_response"),
-        *("exchange_rates", "payment_settings", "payment_types"),
+        *("exchange_rates", "exchange_rates_two", "payment_settings", "payment_types"),
     }

@@ -157,7 +157,7 @@ async def test_a_reference_that_no_parser_takes_is_dropped_and_the_rest_is_read(
     async with over_http(binding=binding, on_event=events.append) as cake:
         read = await cake.affiliate_bills.export(period=YEAR).collect()
     assert len(read) == len(sandbox.state.affiliate_bills)
-    assert [each.extra["notes"] for each in read if each.bill_id == BILL] == ["ab"]
+    assert [each.notes for each in read if each.bill_id == BILL] == ["ab"]
     (dropped,) = [each for each in events if isinstance(each, ReferencesDropped)]
     assert dropped.operation == "affiliate_bills.export"
     assert dropped.count == 3 + 2 * sum(each.affiliate.id == others[0].partner_id for each in read)
@@ -191,7 +191,7 @@ async def test_a_carriage_return_arrives_and_comes_back_as_a_line_feed(
         await mark(cake, notes="a\rb\r\nc\nd\te")
         read = await cake.affiliate_bills.export(period=YEAR).collect()
     assert sandbox.state.affiliate_bills[BILL].notes == "a\rb\r\nc\nd\te"
-    assert [each.extra["notes"] for each in read if each.bill_id == BILL] == ["a\nb\nc\nd\te"]
+    assert [each.notes for each in read if each.bill_id == BILL] == ["a\nb\nc\nd\te"]
 
 
 MARKUP = ["a <b", "</b>", "<!--", "<?xml", "&#60;", "&#", "x<script>alert(1)</script>"]
@@ -387,7 +387,8 @@ async def test_a_month_ends_on_the_first_of_the_next(
     # Not the lists themselves: to show how long ones differ takes minutes.
     assert [each.bill_id for each in bills] == [each.bill_id for each in raw]
     assert BILL in {each.bill_id for each in bills}
-    assert {each.extra["billing_period_end_date"] for each in bills} == {"2014-07-01T00:00:00"}
+    assert {each.billing_period_end_date for each in bills} == {date(2014, 7, 1)}
+    assert {each.period for each in bills} == {june}
     for request in sandbox.state.requests:
         assert request.arguments["billing_period_start_date"] == datetime(2014, 6, 1)
         assert request.arguments["billing_period_end_date"] == datetime(2014, 7, 1)

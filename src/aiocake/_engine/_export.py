@@ -12,7 +12,7 @@ from aiocake._tasks import start
 from aiocake._wire import StreamedResponse
 from aiocake.codec.stream import BillStream
 from aiocake.errors import CakeError, ClosedError
-from aiocake.events import ReferencesDropped
+from aiocake.events import ReferencesDropped, ValuesNormalized
 from aiocake.transport import Begin, Begun, OpenExchange, stripped
 
 __all__ = ["Export"]
@@ -176,6 +176,10 @@ class Export(Generic[T]):
             return
         if self.dropped:
             self._listener.tell(ReferencesDropped(self._operation.name, self.dropped))
+        lenient = None if self._bills is None else self._bills.lenient
+        if lenient is not None and lenient.count:
+            fields = tuple(map(self._clean, lenient.fields))
+            self._listener.tell(ValuesNormalized(self._operation.name, fields, lenient.count))
         if not left:
             ending.note(failure)
         ending.tell(cancelled=left)

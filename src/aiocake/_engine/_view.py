@@ -17,7 +17,7 @@ from aiocake.codec.raw import OPERATION as RAW
 from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Options
 from aiocake.errors import ArgumentError, Intent, Outcome, Problem
-from aiocake.events import CallEnded, ListSurprise, ReferencesDropped
+from aiocake.events import CallEnded, ListSurprise, ReferencesDropped, ValuesNormalized
 from aiocake.models import MarkResult
 from aiocake.values import Effect
 
@@ -136,12 +136,18 @@ class View:
         repeated: bool,  # noqa: FBT001 - a decoder
     ) -> T:
         payloads = self.engine.settings.payloads
-        value = codec.decode(operation, arguments, response, repeated=repeated, payloads=payloads)
+        lenient = codec.Leniency()
+        value = codec.decode(
+            operation, arguments, response, lenient=lenient, repeated=repeated, payloads=payloads
+        )
         if isinstance(value, MarkResult):
             clean = self.engine.transport.clean(value.message)
             value = cast("T", attrs.evolve(value, message=clean))
         if b"&#" in response.body and (dropped := codec.dropped(response)):
             self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
+        if lenient.count:
+            fields = tuple(map(self.engine.transport.clean, lenient.fields))
+            self.engine.listener.tell(ValuesNormalized(operation.name, fields, lenient.count))
         return value
 
     def _encoder(

@@ -12,7 +12,6 @@ from aiocake import (
     BillingCycle,
     Client,
     Currency,
-    ExchangeRate,
     PaymentMethod,
     PaymentSetting,
     PaymentType,
@@ -20,7 +19,7 @@ from aiocake import (
 from aiocake.cli import _parse as parse
 from aiocake.cli._command import command
 from aiocake.cli._options import day_option
-from aiocake.cli._records import plain
+from aiocake.cli._records import RATE, plain
 from aiocake.cli._session import Session
 
 __all__ = ["app"]
@@ -75,7 +74,7 @@ def exchange_rates(
 ) -> None:
     """What the currencies of the instance were worth in each other."""
     session.show_all(
-        plain(ExchangeRate),
+        RATE,
         lambda client: client.reference.exchange_rates(start_date=start_date, end_date=end_date),
     )
 

@@ -6,11 +6,19 @@ from typing import Final, TypeVar
 
 import attrs
 
-from aiocake import CreatedInvoice, Invoice, MarkResult, Partner, UpdatedInvoice
+from aiocake import (
+    CreatedInvoice,
+    Currency,
+    ExchangeRate,
+    Invoice,
+    MarkResult,
+    Partner,
+    UpdatedInvoice,
+)
 from aiocake.cli._formats import Fields, Kind
 from aiocake.models import Bill
 
-__all__ = ["CREATED", "INVOICE", "MARKED", "UPDATED", "bill", "plain"]
+__all__ = ["CREATED", "INVOICE", "MARKED", "RATE", "UPDATED", "bill", "plain"]
 
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
 BillT = TypeVar("BillT", bound=Bill)
@@ -75,42 +83,72 @@ INVOICE: Final = Kind(
 )
 
 
+def _rate(rate: ExchangeRate) -> Fields:
+    return {
+        **_members(rate),
+        "base_currency": _members(rate.base_currency),
+        "quote_currency": _members(rate.quote_currency),
+    }
+
+
+def _rate_in_short(rate: ExchangeRate) -> Fields:
+    return {
+        **_members(rate),
+        "base_currency": _code(rate.base_currency),
+        "quote_currency": _code(rate.quote_currency),
+    }
+
+
+def _code(currency: Currency) -> object:
+    """What tells a currency from others; mostly its code."""
+    return currency.currency_abbr or currency.currency_name or currency.currency_id
+
+
+_RATE: Final = tuple(field.name for field in attrs.fields(ExchangeRate))
+RATE: Final = Kind(
+    whole=_rate, flat=_rate_in_short, columns=_RATE, short=_rate_in_short, shown=_RATE
+)
+
+#: Fields of a bill that are records of their own, or are not for a column.
+_NESTED: Final = frozenset({"bill_amount", "extra"})
+
+
 def bill(model: type[BillT]) -> Kind[BillT]:
     """Bills of one kind.
 
     Args:
         model: Their class.
     """
-    all_have = {field.name for field in attrs.fields(Bill)}
-    (partner,) = (field.name for field in attrs.fields(model) if field.name not in all_have)
+    (partner,) = (field.name for field in attrs.fields(model) if field.type is Partner)
     of: Callable[[BillT], Partner] = attrgetter(partner)
+    noted = tuple(
+        field.name
+        for field in attrs.fields(model)
+        if field.name not in {"bill_id", partner, *_NESTED}
+    )
     columns = (
         "bill_id",
         f"{partner}_id",
         f"{partner}_name",
         "account_status_name",
+        "billing_cycle_name",
+        "period",
         "amount",
         "currency_id",
         "formatted_amount",
-        "sent_payment",
+        *noted,
         "extra",
     )
-    shown = (
-        *columns[:3],
-        "period_start",
-        "period_end",
-        "amount",
-        "formatted_amount",
-        "sent_payment",
-    )
+    shown = (*columns[:3], "period", "amount", "formatted_amount", "sent_payment")
 
     def whole(record: BillT) -> Fields:
         # By hand: attrs.asdict would copy what is nested, and this is done for each of 200,000.
         return {
             "bill_id": record.bill_id,
-            partner: _members(of(record)),
+            partner: {**_members(of(record)), **_people(of(record))},
+            "period": _period(record),
             "bill_amount": _members(record.bill_amount),
-            "sent_payment": record.sent_payment,
+            **{name: getattr(record, name) for name in noted},
             "extra": record.extra,
         }
 
@@ -121,21 +159,30 @@ def bill(model: type[BillT]) -> Kind[BillT]:
             f"{partner}_id": whose.id,
             f"{partner}_name": whose.name,
             "account_status_name": whose.account_status_name,
+            "billing_cycle_name": whose.billing_cycle_name,
+            "period": _period(record),
             "amount": amount.amount,
             "currency_id": amount.currency_id,
             "formatted_amount": amount.formatted_amount,
-            "sent_payment": record.sent_payment,
-            "extra": {**record.extra, partner: whose.extra},
+            **{name: getattr(record, name) for name in noted},
+            "extra": {**record.extra, partner: {**whose.extra, **_people(whose)}},
         }
 
-    def short(record: BillT) -> Fields:
-        return {
-            **flat(record),
-            "period_start": record.extra.get("billing_period_start_date"),
-            "period_end": record.extra.get("billing_period_end_date"),
-        }
+    return Kind(whole=whole, flat=flat, columns=columns, short=flat, shown=shown)
 
-    return Kind(whole=whole, flat=flat, columns=columns, short=short, shown=shown)
+
+def _people(partner: Partner) -> Fields:
+    """A partner's account managers and contacts, as records of JSON."""
+    return {
+        "account_managers": [_members(each) for each in partner.account_managers],
+        "contacts": [_members(each) for each in partner.contacts],
+    }
+
+
+def _period(record: Bill) -> str | None:
+    """The billing period as ``--period`` takes it, its last day included."""
+    period = record.period
+    return None if period is None else f"{period.start}..{period.end}"
 
 
 def _members(value: attrs.AttrsInstance) -> Fields:

@@ -16,10 +16,11 @@ from aiocake.codec._body import Format, format_of
 from aiocake.codec._check import OK, check
 from aiocake.codec._decode import decode
 from aiocake.codec._faults import fault_of
+from aiocake.codec._lenient import Leniency
 from aiocake.codec._xml_filter import ReferenceFilter
 from aiocake.values import Binding, Effect
 
-__all__ = ["applied_likely", "check", "decode", "dropped", "encode", "fault_of"]
+__all__ = ["Leniency", "applied_likely", "check", "decode", "dropped", "encode", "fault_of"]
 
 T = TypeVar("T")
 
@@ -77,4 +78,5 @@ def dropped(response: Response) -> int:
         return 0
     references = ReferenceFilter()
     references.feed(response.body)
+    references.close()
     return references.dropped

@@ -13,22 +13,25 @@ from aiocake.codec._body import is_object, read, told
 from aiocake.codec._check import about
 from aiocake.codec._fast import read_invoices
 from aiocake.codec._faults import is_first
+from aiocake.codec._lenient import SPACE, Leniency
 from aiocake.codec._values import written
 from aiocake.codec._xml import Element
 from aiocake.codec.converter import count_of, structure
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
+from aiocake.values import Effect
 
 __all__ = ["decode"]
 
 T = TypeVar("T")
 
 
-def decode(
+def decode(  # noqa: PLR0913 - a response, and how it is read
     operation: Operation[T],
     arguments: Mapping[str, object],
     response: Response,
     *,
+    lenient: Leniency | None = None,
     repeated: bool = False,
     payloads: bool = False,
 ) -> T:
@@ -38,6 +41,7 @@ def decode(
         operation: The operation that was called.
         arguments: What it was called with.
         response: An answer in which :func:`aiocake.codec.check` found no error.
+        lenient: Takes note of what was read leniently.
         repeated: Whether an attempt before may have been carried out, so that "for the first
             time" means nothing.
         payloads: Whether errors may show names, notes and amounts.
@@ -51,8 +55,10 @@ def decode(
         NotFound: It is a list, and what was asked for is not in it.
     """
     plain: Operation[Any] = operation
+    lenient = Leniency() if lenient is None else lenient
+    lenient.unreadable = plain.effect is not Effect.READ
     try:
-        value = _READERS[plain.shape](plain, arguments, response.body)
+        value = _READERS[plain.shape](plain, arguments, response.body, lenient)
     except DecodeError as error:
         raise about(error, response, payloads=payloads) from None
     if repeated and isinstance(value, MarkResult):
@@ -60,20 +66,26 @@ def decode(
     return cast("T", value)
 
 
-def _page(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
+def _page(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
     start = cast("int", arguments.get("start_at_row", 0))
     if operation.model is Invoice and operation.element == "invoices":
         invoices = read_invoices(body)
         if invoices is not None:
             return Page(items=invoices[0], total_rows=invoices[1], start_at_row=start)
-    fields = _success(operation, body)[1]
+    fields = _success(operation, body, lenient)[1]
     around, path = _around(operation, fields)
-    total = count_of(fields, "total_rows")
-    return Page(items=_items(operation, around, path), total_rows=total, start_at_row=start)
+    total = count_of(fields, "total_rows", lenient)
+    return Page(
+        items=_items(operation, around, path, lenient), total_rows=total, start_at_row=start
+    )
 
 
-def _found(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
-    page = cast("Page[object]", _page(operation, arguments, body))
+def _found(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    page = cast("Page[object]", _page(operation, arguments, body, lenient))
     name, wanted = operation.echoes[0], arguments[operation.echoes[0]]
     what = f"{name.removesuffix('_id')} {wanted}"
     if not page.items:
@@ -89,13 +101,15 @@ def _found(operation: Operation[object], arguments: Mapping[str, object], body: 
     return page.items[0]
 
 
-def _rows(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
-    fields = _success(operation, body)[1]
+def _rows(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    fields = _success(operation, body, lenient)[1]
     around, path = _around(operation, fields)
-    items = _items(operation, around, path)
+    items = _items(operation, around, path, lenient)
     # v1's lists have the one, v2's the other; no page shows a short list of v2 whole.
     for name in ("row_count", "total_rows"):
-        total = count_of(fields, name)
+        total = count_of(fields, name, lenient)
         if total is not None and total > len(items):
             message = f"{len(items)} rows where {name} is {total}"
             raise DecodeError(message, path=f"{path}{operation.element}")
@@ -104,18 +118,25 @@ def _rows(operation: Operation[object], arguments: Mapping[str, object], body: b
     return items
 
 
-def _one(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
-    around, path = _around(operation, _success(operation, body)[1])
-    value = structure(around[operation.element], operation.model, f"{path}{operation.element}")
+def _one(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    around, path = _around(operation, _success(operation, body, lenient)[1])
+    value = structure(
+        around[operation.element], operation.model, f"{path}{operation.element}", lenient
+    )
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoes})
     return value
 
 
-def _mark(operation: Operation[object], arguments: Mapping[str, object], body: bytes) -> object:
-    message, fields = _success(operation, body)
+def _mark(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    message, fields = _success(operation, body, lenient)
     inner = fields.get("response")
     fields = inner if is_object(inner) else fields
-    _refuse_other(operation, arguments, fields)
+    named = {name: lenient.value(fields.get(name), name) for name in operation.echoes}
+    _refuse_other(operation, arguments, named)
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
         "message": message,
@@ -124,9 +145,8 @@ def _mark(operation: Operation[object], arguments: Mapping[str, object], body: b
     for name in ("payment_amount", "bill_amount"):
         amount = fields.get(name)
         # As exports have it, with its currency beside it.
-        amount = amount.get("amount") if is_object(amount) else amount
-        result[name] = None if amount == "" else amount
-    return structure(result, operation.model, "")
+        result[name] = amount.get("amount") if is_object(amount) else amount
+    return structure(result, operation.model, "", lenient)
 
 
 _READERS: Final = {
@@ -138,32 +158,44 @@ _READERS: Final = {
 }
 
 
-def _success(operation: Operation[object], body: bytes) -> tuple[str, Mapping[str, object]]:
+def _success(
+    operation: Operation[object], body: bytes, lenient: Leniency
+) -> tuple[str, Mapping[str, object]]:
     """The text of an answer and its fields, when it does not say that the call failed."""
     record = read(body)
     what = told(record)
     if what.done is False:
         message = "an answer that says both success and failure"
         raise DecodeError(message)
-    fields = _fields(record, operation) if isinstance(record, Element) else record
+    fields: object = record
+    if isinstance(record, Element):
+        lenient.spaces = True
+        fields = _fields(record, operation, lenient)
     if not is_object(fields):
         message = "an answer without any fields"
         raise DecodeError(message)
     return what.message, fields
 
 
-def _fields(element: Element, operation: Operation[object]) -> object:
+def _fields(
+    element: Element, operation: Operation[object], lenient: Leniency, path: str = ""
+) -> object:
     """What an element holds, as JSON would have it: an object, a list of rows, a text, or None."""
     if element.nil:
         return None
+    if element.repaired:
+        lenient.note(path, element.repaired)
     if element.name == operation.element and (
         {child.name for child in element.children} == {operation.row}
-        or not (element.children or element.text)
+        or not (element.children or (element.text or "").strip(SPACE))
     ):
-        return [_fields(child, operation) for child in element.children]
+        return [_fields(child, operation, lenient, path) for child in element.children]
     if not element.children:
         return element.text or ""
-    fields = {child.name: _fields(child, operation) for child in element.children}
+    fields = {
+        child.name: _fields(child, operation, lenient, f"{path}.{child.name}".strip("."))
+        for child in element.children
+    }
     if len(fields) != len(element.children):
         message = "an element twice"
         raise DecodeError(message, path=element.name)
@@ -190,14 +222,14 @@ def _around(
 
 
 def _items(
-    operation: Operation[object], around: Mapping[str, object], path: str
+    operation: Operation[object], around: Mapping[str, object], path: str, lenient: Leniency
 ) -> tuple[object, ...]:
     rows, path = around[operation.element], f"{path}{operation.element}"
     if not isinstance(rows, list):
         message = "it is no list"
         raise DecodeError(message, path=path)
     return tuple(
-        structure(row, operation.model, f"{path}[{number}]")
+        structure(row, operation.model, f"{path}[{number}]", lenient)
         for number, row in enumerate(cast("list[object]", rows))
     )
 

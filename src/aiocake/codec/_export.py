@@ -17,6 +17,7 @@ from aiocake.codec._bills import bill_reader
 from aiocake.codec._body import Record, Told, told
 from aiocake.codec._check import about, check
 from aiocake.codec._faults import fault_of, kind_of
+from aiocake.codec._lenient import Leniency
 from aiocake.errors import ApiError, CakeError, DecodeError
 
 __all__ = ["SMALL", "Context", "Export", "NoExport"]
@@ -36,17 +37,21 @@ class Context(Generic[T]):
         status: The HTTP status.
         headers: By lower-case name.
         payloads: Whether errors may show values.
+        lenient: How what only decorates is read; takes note of it.
     """
 
     operation: Operation[T]
     status: int
     headers: Mapping[str, str]
     payloads: bool
+    lenient: Leniency = attrs.field(factory=Leniency)
 
     def bill_reader(self) -> Callable[[object, int], T]:
         """What makes a bill of its fields and its number."""
         model = cast("type[T]", self.operation.model)
-        return bill_reader(model, self.operation.element, payloads=self.payloads)
+        return bill_reader(
+            model, self.operation.element, payloads=self.payloads, lenient=self.lenient
+        )
 
     def error_of(self, body: bytes) -> CakeError:
         """What is wrong with an answer that holds no list."""

@@ -1,5 +1,6 @@
 """Bills in JSON, as newer pages of CAKE show answers of v1: one object, which has to be whole."""
 
+import re
 from typing import Final, TypeVar, cast
 
 from aiocake._wire import Response
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 #: Bytes of which all are held.
 _LARGEST: Final = 1 << 26
+#: Half of a surrogate pair, or one that is whole: most bodies have neither.
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class JsonExport(Export[T]):
@@ -39,23 +42,25 @@ class JsonExport(Export[T]):
             raise about(error, response, payloads=context.payloads) from None
 
     def _read(self, body: bytes) -> None:
-        operation = self._context.operation
-        record = read(body, payloads=self._context.payloads)
+        context, operation = self._context, self._context.operation
+        record = read(body, payloads=context.payloads)
         self._refuse_no(record)
         fields = dict(record) if is_object(record) else {}
         inner = fields.get("response")
         layers = [each for each in (fields, inner) if is_object(each)]
         found = [each for each in layers if operation.element in each]
         if len(found) != 1:
-            raise self._context.error_of(body)
+            raise context.error_of(body)
         around = found[0]
-        self.row_count = count_of(fields, "row_count")
+        self.row_count = count_of(fields, "row_count", context.lenient)
         rows = around[operation.element]
         if not isinstance(rows, list):
             message = "it is no list"
             raise DecodeError(message, path=operation.element)
-        read_bill = self._context.bill_reader()
+        read_bill = context.bill_reader()
+        halves = _HALF.search(body) is not None
         for number, row in enumerate(cast("list[object]", rows)):
-            self.ready.append(read_bill(row, number))
+            whole = context.lenient.texts(row, operation.element) if halves else row
+            self.ready.append(read_bill(whole, number))
             self.count += 1
         self._refuse_other_count()

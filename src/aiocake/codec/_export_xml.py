@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from aiocake.codec._export import SMALL, Context, Export
+from aiocake.codec._lenient import Leniency
 from aiocake.codec._snippet import snippet
 from aiocake.codec._xml_feed import XmlFeed
 from aiocake.codec._xml_rows import Rows
@@ -24,7 +25,8 @@ class XmlExport(Export[T]):
     def __init__(self, context: Context[T]) -> None:
         super().__init__(context)
         operation = context.operation
-        self._rows = Rows(operation.element, operation.row, context.bill_reader())
+        context.lenient.spaces = True
+        self._rows = Rows(operation.element, operation.row, context.bill_reader(), context.lenient)
         self._feed = XmlFeed(self._rows)
         self.ready = self._rows.ready
         #: What came before the list; None since it began.
@@ -73,7 +75,9 @@ class XmlExport(Export[T]):
     def _look_at(self, fields: Mapping[str, object]) -> None:
         """See what stands beside the list."""
         self._refuse_no(fields)
-        self.row_count = count(fields.get("row_count"), "row_count")
+        # What stands before the list is looked at twice, and noted once.
+        lenient = self._context.lenient if self._rows.ended else Leniency(spaces=True)
+        self.row_count = count(fields.get("row_count"), "row_count", lenient)
 
     def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
         try:

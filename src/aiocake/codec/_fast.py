@@ -30,6 +30,8 @@ from aiocake.models import Invoice, InvoiceStatus
 __all__ = ["read_invoices"]
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
+#: An empty one is absent: the exact reading sees to that.
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 @attrs.define(kw_only=True, weakref_slot=False)
@@ -40,16 +42,16 @@ class _OpenRow:
     invoice_status: InvoiceStatus
     total_amount: str
     affiliate_id: _Id | None = None
-    affiliate_name: str | None = None
+    affiliate_name: _Text | None = None
     advertiser_id: _Id | None = None
-    advertiser_name: str | None = None
+    advertiser_name: _Text | None = None
     start_date: date | None = None
     end_date: date | None = None
-    currency: str | None = None
-    currency_symbol: str | None = None
+    currency: _Text | None = None
+    currency_symbol: _Text | None = None
     invoice_date: date | None = None
-    billing_cycle_name: str | None = None
-    payment_type: str | None = None
+    billing_cycle_name: _Text | None = None
+    payment_type: _Text | None = None
 
     def __attrs_pre_init__(self) -> None:
         self.affiliate_id = None

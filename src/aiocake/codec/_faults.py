@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, cast
 
 from aiocake._operation import Kind, Operation
+from aiocake.codec._lenient import without_halves
 from aiocake.codec._values import written
 from aiocake.errors import (
     ApiError,
@@ -177,5 +178,5 @@ def _without_word(message: str, value: str) -> str:
 
 def short(message: str) -> str:
     """A text in one line of at most 300 characters."""
-    text = _SPACES.sub(" ", message).strip()
+    text = without_halves(_SPACES.sub(" ", message).strip())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

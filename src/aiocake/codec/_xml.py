@@ -25,12 +25,14 @@ class Element:
         text: Its text; empty when it is empty, None when it is nil or holds elements.
         nil: Whether it says ``xsi:nil="true"``.
         children: The elements in it.
+        repaired: How many characters of the text were spelt as halves of a surrogate pair.
     """
 
     name: str
     text: str | None = None
     nil: bool = False
     children: "tuple[Element, ...]" = ()
+    repaired: int = attrs.field(default=0, repr=False)
 
     def find(self, name: str) -> "Element | None":
         """The first child of that name."""
@@ -46,11 +48,16 @@ class _Tree(Builder[list[Element]]):
 
     def end(self, name: str) -> None:
         children = self._inner
-        text = None if children else without_marks(self._text)
-        nil = text is None and not children
+        text, nil, repaired = self._text, False, 0
+        if children:
+            text = None
+        elif text is None:
+            nil = True
+        else:
+            text, repaired = without_marks(text)
         self._text = ""
         self._inner = outer = self._open.pop()
-        outer.append(Element(local(name), text, nil, tuple(children or ())))
+        outer.append(Element(local(name), text, nil, tuple(children or ()), repaired))
         self._count += 1
         if self._count > _MAX_ELEMENTS:
             message = f"an answer of over {_MAX_ELEMENTS} elements"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, NoReturn, TypeVar
 from xml.parsers import expat
 
-from aiocake.codec._xml_filter import MARK, ReferenceFilter
+from aiocake.codec._xml_filter import HALF, MARK, PAIR, ReferenceFilter
 from aiocake.errors import DecodeError
 
 __all__ = [
@@ -79,7 +79,7 @@ class Builder(ABC, Generic[C]):
         self._inner: C | None = make()
         #: The text of the open one so far; None when it is nil.
         self._text: str | None = ""
-        #: Whether references were dropped from the body.
+        #: Whether there are marks in the body.
         self.lossy = False
 
     def attach(self, parser: expat.XMLParserType) -> None:
@@ -158,16 +158,22 @@ def is_nil(attributes: dict[str, str]) -> bool:
     return False
 
 
-def without_marks(text: str | None) -> str | None:
-    """A text without the characters that could not be read.
+def without_marks(text: str) -> tuple[str, int]:
+    """A text without the characters that could not be read, and how many others were mended.
 
     A number or a date without one of its characters is another one. There something that is no
     digit takes its place, so that nothing reads it as a number.
     """
-    if text is None or MARK not in text:
-        return text
+    if text.isascii():
+        return text, 0
+    mended = text.count(HALF) + text.count(PAIR)
+    if mended:
+        text = text.replace(HALF, "\N{REPLACEMENT CHARACTER}").replace(PAIR, "")
+    if MARK not in text:
+        return text, mended
     left = text.replace(MARK, "")
-    return text.replace(MARK, "\ufffd") if left and _NUMBER.issuperset(left) else left
+    number = left and _NUMBER.issuperset(left)
+    return (text.replace(MARK, "\N{REPLACEMENT CHARACTER}") if number else left), mended
 
 
 class XmlFeed:
@@ -233,7 +239,7 @@ class XmlFeed:
         self._parse(self._pending, final=True)
 
     def _feed(self, piece: bytes) -> None:
-        if self._filter.dropped:
+        if self._filter.marked:
             self._builder.lossy = True
         if not self._builder.began:
             piece = self._feed_before_root(piece)

@@ -4,6 +4,10 @@
 section 4.1 of the XML 1.0 recommendation a document with one is not well formed: every parser
 stops there. One such note would keep a whole export from being read.
 
+Other writers spell a character beyond U+FFFF as two references, one for each half of its surrogate
+pair. Together they say which character it is; a half that stands alone says nothing, and becomes
+U+FFFD.
+
 A reference is one only outside of CDATA sections, comments and processing instructions, and it can
 be cut in two where a piece of the body ends; so the filter knows where it is, and holds back a tail
 that may go on.
@@ -15,15 +19,19 @@ from typing import Final
 
 from aiocake.errors import DecodeError
 
-__all__ = ["MARK", "MAX_DROPPED", "ReferenceFilter"]
+__all__ = ["HALF", "MARK", "MAX_DROPPED", "PAIR", "ReferenceFilter"]
 
 #: What is put in place of a reference: a noncharacter, which Unicode keeps for such inner uses.
 #: A text loses it later, when it is known whether the whole text is a number.
 MARK: Final = "\ufdd0"
-#: How many references are dropped before the body counts as garbage.
+#: The same in place of a half of a surrogate pair, and before a character that was spelt as two.
+HALF: Final = "\ufdd1"
+PAIR: Final = "\ufdd2"
+#: How many references are dropped, or are halves, before the body counts as garbage.
 MAX_DROPPED: Final = 10_000
 
 _MARK_BYTES: Final = MARK.encode()
+_HALF_BYTES: Final = HALF.encode()
 #: What keeps a piece from being passed on as it is, and the byte of it that is rare in an export:
 #: to look for one byte takes a thirtieth of the time.
 _SPECIAL: Final = ((b"#", b"&#"), (b"!", b"<!"), (b"?", b"<?"))
@@ -39,6 +47,13 @@ _STOPS: Final = re.compile(
 )
 # Section 2.2 of the XML 1.0 recommendation.
 _CHARACTER: Final = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: What the second half of a pair may be, and how it may begin where a piece ends.
+_REFERENCE: Final = re.compile(rb"&#(?:x[0-9A-Fa-f]{1,%d}|[0-9]{1,%d});" % ((_LONGEST_DIGITS,) * 2))
+_BEGUN: Final = re.compile(
+    rb"(?:&(?:#(?:x[0-9A-Fa-f]{0,%d}|[0-9]{0,%d}))?)?" % ((_LONGEST_DIGITS,) * 2)
+)
+_HIGH: Final = range(0xD800, 0xDC00)
+_LOW: Final = range(0xDC00, 0xE000)
 _TAIL: Final = re.compile(
     rb"(?:&(?:#(?:x[0-9A-Fa-f]{0,%d}|[0-9]{0,%d}))?|" % (_LONGEST_DIGITS, _LONGEST_DIGITS)
     + b"|".join(
@@ -56,12 +71,16 @@ class ReferenceFilter:
 
     Attributes:
         dropped: How many references were taken out.
+        marked: How many places were marked, for whatever reason.
     """
 
-    __slots__ = ("_closing", "_held", "dropped")
+    __slots__ = ("_closing", "_ended", "_held", "_pairs", "dropped", "marked")
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.marked = 0
+        self._pairs = 0
+        self._ended = False
         self._held = b""
         #: What ends the section, comment or instruction that is open.
         self._closing: bytes | None = None
@@ -80,9 +99,14 @@ class ReferenceFilter:
         return self._hold_back(piece)
 
     def close(self) -> bytes:
-        """What was held back to the end."""
+        """What was held back to the end.
+
+        Raises:
+            DecodeError: Too many references were dropped.
+        """
         held, self._held = self._held, b""
-        return held
+        self._ended = True
+        return self._filtered(held)
 
     def _filtered(self, piece: bytes) -> bytes:
         kept: list[bytes] = []
@@ -102,29 +126,52 @@ class ReferenceFilter:
             kept.append(piece[at : stop.start()])
             at = stop.end()
             self._closing = _OPENINGS.get(stop[0])
-            if self._closing is None and not _is_legal(stop[0]):
-                self._count()
-                kept.append(_MARK_BYTES)
-            else:
+            number = None if self._closing is not None else _number(stop[0])
+            if number is None or _is_legal(number):
                 kept.append(stop[0])
+            elif number in _HIGH and not self._ended and _BEGUN.fullmatch(piece, at):
+                # The other half may be in the next piece.
+                self._held = piece[stop.start() :]
+                return b"".join(kept)
+            else:
+                low = _REFERENCE.match(piece, at) if number in _HIGH else None
+                other = None if low is None else _number(low[0])
+                if low is None or other is None or other not in _LOW:
+                    kept.append(self._left_out(number))
+                else:
+                    kept.append(self._pair(number, other))
+                    at = low.end()
 
-    def _count(self) -> None:
-        self.dropped += 1
-        if self.dropped > MAX_DROPPED:
+    def _pair(self, high: int, low: int) -> bytes:
+        """The character that two halves are."""
+        self.marked += 1
+        self._pairs += 1
+        # Section 3.9 of the Unicode standard: ten bits of each.
+        number = 0x10000 + ((high - _HIGH.start) << 10) + low - _LOW.start
+        return f"{PAIR}{chr(number)}".encode()
+
+    def _left_out(self, number: int) -> bytes:
+        """What stands in place of a reference."""
+        self.marked += 1
+        if self.marked - self._pairs > MAX_DROPPED:
             message = f"over {MAX_DROPPED} references to characters that XML cannot hold"
             raise DecodeError(message)
+        if number in _HIGH or number in _LOW:
+            return _HALF_BYTES
+        self.dropped += 1
+        return _MARK_BYTES
 
     def _hold_back(self, piece: bytes) -> bytes:
         """Of markup and text: hold back what may be the beginning of a stop."""
         tail = _TAIL.search(piece, max(0, len(piece) - _LONGEST_TAIL))
-        if tail is None:
+        if tail is None or self._ended:
             return piece
         self._held = tail[0]
         return piece[: tail.start()]
 
     def _hold_back_closing(self, piece: bytes, at: int) -> bytes:
         """Of a section, comment or instruction: hold back what may be the beginning of its end."""
-        closing = self._closing or b""
+        closing = b"" if self._ended else self._closing or b""
         for length in range(len(closing) - 1, 0, -1):
             if len(piece) - at >= length and piece.endswith(closing[:length]):
                 self._held = piece[-length:]
@@ -136,12 +183,16 @@ def _is_special(piece: bytes) -> bool:
     return any(rare in piece and special in piece for rare, special in _SPECIAL)
 
 
-def _is_legal(reference: bytes) -> bool:
-    """Whether it names a character that a document may hold."""
+def _number(reference: bytes) -> int | None:
+    """The number of the character that a reference names; None where it has no digits."""
     digits = reference[2:-1]
     try:
-        number = int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
+        return int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
     except ValueError:
         # Without a digit it is no reference: the parser says so.
-        return True
+        return None
+
+
+def _is_legal(number: int) -> bool:
+    """Whether it is of a character that a document may hold."""
     return number <= sys.maxunicode and _CHARACTER.match(chr(number)) is not None

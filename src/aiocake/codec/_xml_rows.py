@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar, cast
 from xml.parsers import expat
 
+from aiocake.codec._lenient import Leniency
 from aiocake.codec._xml_feed import (
     MAX_DEPTH,
     Builder,
@@ -30,6 +31,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         element: The name of the list.
         row: The name of one row in it.
         read: Makes what is given of a row's fields, which are its own, and its number from 0.
+        lenient: Takes note of characters that were spelt as halves.
 
     Attributes:
         ready: The rows that were read and not taken yet.
@@ -43,6 +45,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
 
     __slots__ = (
         "_element",
+        "_lenient",
         "_list",
         "_parser",
         "_read",
@@ -54,8 +57,15 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         "ready",
     )
 
-    def __init__(self, element: str, row: str, read: Callable[[object, int], T]) -> None:
+    def __init__(
+        self,
+        element: str,
+        row: str,
+        read: Callable[[object, int], T],
+        lenient: Leniency | None = None,
+    ) -> None:
         super().__init__(dict)
+        self._lenient = Leniency() if lenient is None else lenient
         self._element = element
         self._row = row
         self._read = read
@@ -84,7 +94,9 @@ class Rows(Builder[dict[str, object]], Generic[T]):
     def end(self, name: str) -> None:
         value: object = self._inner
         if value is None:
-            value = without_marks(self._text) if self.lossy else self._text
+            value = self._text
+            if self.lossy:
+                value = _without_marks(value, local(name), self._lenient)
         self._text = ""
         self._inner = outer = self._open.pop()
         _put(outer, local(name), value)
@@ -146,7 +158,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             message = f"an element that is no {self._row}"
             raise DecodeError(message, path=f"{self._element}[{self.count}]")
         if self.lossy:
-            value = _without_marks(value)
+            value = _without_marks(value, self._element, self._lenient)
         self.ready.append(self._read(value, self.count))
         self.count += 1
 
@@ -165,14 +177,21 @@ def _put(fields: dict[str, object], name: str, value: object) -> None:
     fields[name] = _again(fields[name], value) if name in fields else value
 
 
-def _without_marks(value: object) -> object:
+def _without_marks(value: object, path: str, lenient: Leniency) -> object:
     """The same without the characters that could not be read, in all texts of a row."""
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return {name: _without_marks(inner) for name, inner in fields.items()}
+        return {
+            name: _without_marks(inner, f"{path}.{name}", lenient) for name, inner in fields.items()
+        }
     if isinstance(value, list):
-        return [_without_marks(inner) for inner in cast("list[object]", value)]
-    return without_marks(cast("str | None", value))
+        return [_without_marks(inner, path, lenient) for inner in cast("list[object]", value)]
+    if not isinstance(value, str):
+        return value
+    text, mended = without_marks(value)
+    if mended:
+        lenient.note(path, mended)
+    return text
 
 
 def _again(before: object, value: object) -> list[object]:

@@ -6,32 +6,38 @@ The models know no format, so whatever an answer may look like is said here, onc
 - an id is positive; in a field that may be empty, 0 names nothing, as .NET writes an absent number;
 - a date may have a time behind it, which is dropped;
 - an open enum keeps a value that it does not know; fields that no model has are passed over;
-- ``total_payout`` is ``total_amount`` under the name that newer pages of CAKE give it.
+- ``total_payout`` is ``total_amount`` under the name that newer pages of CAKE give it;
+- a currency may be its code alone.
+
+What only decorates a response is read leniently first: see :mod:`aiocake.codec._lenient`.
 """
 
 import re
-import types
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 from cattrs import AttributeValidationNote, ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from aiocake.codec._lenient import Leniency, is_optional, members, without_halves
 from aiocake.codec._number import exact, integer
 from aiocake.codec._values import MAX_INT
 from aiocake.errors import DecodeError
+from aiocake.models import Currency
 
-__all__ = ["ALIASES", "converter", "count", "count_of", "is_optional", "structure"]
+__all__ = ["ALIASES", "converter", "count", "count_of", "read_date", "structure"]
 
 T = TypeVar("T")
 
 #: Other names of a field.
 ALIASES: Final[Mapping[str, str]] = {"total_payout": "total_amount"}
+#: Records that may be a text alone, and which of their fields it is then.
+BARE: Final[Mapping[type[object], str]] = {Currency: "currency_abbr"}
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -39,17 +45,21 @@ _MOMENT: Final = re.compile(
 _TRUTH: Final[Mapping[object, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
 
-def structure(fields: object, cls: type[T], path: str) -> T:
+def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None = None) -> T:
     """A model from the fields of an answer.
 
     Args:
         fields: By name.
         cls: The model.
         path: Where in the answer they are.
+        lenient: How what only decorates is read; None for as strictly as all else.
 
     Raises:
         DecodeError: A field is missing or cannot be read; its path is told.
     """
+    if lenient is not None and isinstance(fields, Mapping):
+        given = lenient.read(cast("Mapping[str, object]", fields), cls, path)
+        fields = _without_unreadable(given, cls, path, lenient) if lenient.unreadable else given
     try:
         return converter.structure(fields, cls)
     except ClassValidationError as error:
@@ -61,12 +71,29 @@ def structure(fields: object, cls: type[T], path: str) -> T:
         raise DecodeError(message, path=path) from None
 
 
-def count(value: object, path: str) -> int | None:
+def _without_unreadable(
+    fields: Mapping[str, object], cls: type[Any], path: str, lenient: Leniency
+) -> Mapping[str, object]:
+    """The same without the dates and texts that only decorate and cannot be read."""
+    kept = dict(fields)
+    for member in members(cls):
+        if member.decorates and kept.get(member.name) is not None:
+            try:
+                converter.structure(kept[member.name], member.type)
+            except ValueError:
+                kept[member.name] = None
+                lenient.note(f"{path}.{member.name}")
+    return kept
+
+
+def count(value: object, path: str, lenient: Leniency | None = None) -> int | None:
     """A number of rows; None where the answer has none.
 
     Raises:
         DecodeError: It is no integer of at least 0.
     """
+    if lenient is not None:
+        value = lenient.stripped(value, path)
     if value is None:
         return None
     try:
@@ -80,7 +107,9 @@ def count(value: object, path: str) -> int | None:
     return number
 
 
-def count_of(fields: Mapping[str, object], name: str) -> int | None:
+def count_of(
+    fields: Mapping[str, object], name: str, lenient: Leniency | None = None
+) -> int | None:
     """How many rows an answer says that there are, inside of ``response`` or beside it.
 
     No page shows on which side of the wrapper the number stands.
@@ -88,25 +117,21 @@ def count_of(fields: Mapping[str, object], name: str) -> int | None:
     Args:
         fields: Of the answer.
         name: What the number is called.
+        lenient: Whether white space around it is nothing.
 
     Raises:
         DecodeError: It is no integer of at least 0, or another one on each side.
     """
     inner = fields.get("response")
-    numbers = {count(fields.get(name), name)}
+    numbers = {count(fields.get(name), name, lenient)}
     if isinstance(inner, Mapping):
         within = cast("Mapping[str, object]", inner)
-        numbers.add(count(within.get(name), f"response.{name}"))
+        numbers.add(count(within.get(name), f"response.{name}", lenient))
     numbers.discard(None)
     if len(numbers) > 1:
         message = "it is there twice, and not the same"
         raise DecodeError(message, path=name)
     return next(iter(numbers), None)
-
-
-def is_optional(kind: object) -> bool:
-    """Whether a field of this type may be None."""
-    return get_origin(kind) in {Union, types.UnionType} and type(None) in get_args(kind)
 
 
 def _first(error: ClassValidationError) -> tuple[str, str]:
@@ -162,12 +187,9 @@ def _decimal(value: object) -> Decimal:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _Unfit(value, "a text")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            message = "holds half a character (a lone surrogate)"
-            raise ValueError(message) from None
+    if without_halves(value) is not value:
+        message = "holds half a character (a lone surrogate)"
+        raise ValueError(message)
     return value
 
 
@@ -179,7 +201,12 @@ def _bool(value: object) -> bool:
     raise _Unfit(value, "true or false")
 
 
-def _date(value: object) -> date:
+def read_date(value: object) -> date:
+    """The day of a date, or of a date and time.
+
+    Raises:
+        ValueError: It is none.
+    """
     # As it stands there: a zone does not shift the day.
     return _datetime(value).date()
 
@@ -216,11 +243,17 @@ def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]
     read = make_dict_structure_fn(cls, made, **ids)
     names = {attribute.name for attribute in attributes}
     aliases = {other: name for other, name in ALIASES.items() if name in names}
+    bare = BARE.get(cls)
 
     def structured(value: object, kind: type[object]) -> object:
+        if bare is not None and isinstance(value, str) and value.strip():
+            return kind(**{bare: value.strip()})
         if not isinstance(value, Mapping):
             raise _Unfit(value, "an object")
         fields = cast("Mapping[str, object]", value)
+        if bare is not None and "currency_id" not in fields:
+            message = "names no currency: it has neither an id nor is it a code alone"
+            raise ValueError(message)
         for other, name in aliases.items():
             if name not in fields and other in fields:
                 fields = {**fields, name: fields[other]}
@@ -235,7 +268,7 @@ def _made() -> Converter:
     made.register_structure_hook(str, lambda value, _: _text(value))
     made.register_structure_hook(bool, lambda value, _: _bool(value))
     made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
-    made.register_structure_hook(date, lambda value, _: _date(value))
+    made.register_structure_hook(date, lambda value, _: read_date(value))
     made.register_structure_hook(datetime, lambda value, _: _datetime(value))
     made.register_structure_hook(StrEnum, _enum)
     made.register_structure_hook_factory(attrs.has, partial(_model, made))

@@ -14,6 +14,7 @@ from aiocake.codec._check import OK
 from aiocake.codec._export import Context, Export, NoExport
 from aiocake.codec._export_json import JsonExport
 from aiocake.codec._export_xml import XmlExport
+from aiocake.codec._lenient import Leniency, without_halves
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError
 
 __all__ = ["BillStream"]
@@ -71,7 +72,7 @@ class BillStream(Generic[T]):
     @property
     def message(self) -> str:
         """What the answer says beside the bills."""
-        return self._export.told.message
+        return without_halves(self._export.told.message)
 
     @property
     def rows_read(self) -> int:
@@ -87,6 +88,11 @@ class BillStream(Generic[T]):
     def dropped(self) -> int:
         """How many illegal references were left out so far."""
         return self._export.dropped
+
+    @property
+    def lenient(self) -> Leniency:
+        """What was read leniently so far."""
+        return self._context.lenient
 
     async def head(self) -> CakeError | None:
         """Read up to the first bill, or to the end where there is none.

@@ -8,11 +8,13 @@ from aiocake.models._enums import (
     InvoiceStatusText,
 )
 from aiocake.models.bills import (
+    AccountManager,
     AdvertiserBill,
     AffiliateBill,
     Bill,
     BillAmount,
     BuyerBill,
+    Contact,
     Extra,
     MarkResult,
     Partner,
@@ -23,6 +25,7 @@ from aiocake.models.page import Page
 from aiocake.models.reference import BillingCycle, Currency, PaymentMethod
 
 __all__ = [
+    "AccountManager",
     "AccountStatus",
     "AdvertiserBill",
     "AffiliateBill",
@@ -32,6 +35,7 @@ __all__ = [
     "BillingCycleName",
     "BillingCycleText",
     "BuyerBill",
+    "Contact",
     "CreatedInvoice",
     "Currency",
     "ExchangeRate",

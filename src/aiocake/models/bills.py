@@ -4,16 +4,21 @@ No page shows a whole bill, so what is known is modelled and the rest is kept in
 """
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from decimal import Decimal
 
 import attrs
 
+from aiocake.values import Period
+
 __all__ = [
+    "AccountManager",
     "AdvertiserBill",
     "AffiliateBill",
     "Bill",
     "BillAmount",
     "BuyerBill",
+    "Contact",
     "Extra",
     "MarkResult",
     "Partner",
@@ -43,6 +48,31 @@ class BillAmount:
 
 
 @attrs.frozen(kw_only=True)
+class AccountManager:
+    """Who looks after a partner."""
+
+    contact_id: int | None = None
+    contact_name: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Contact:
+    """Whom to turn to at a partner.
+
+    Attributes:
+        contact_id: Their id.
+        contact_type: What for, such as ``"Primary"``.
+        first_name: Their first name.
+        last_name: Their last name.
+    """
+
+    contact_id: int | None = None
+    contact_type: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Partner:
     """The affiliate, advertiser or buyer of a bill.
 
@@ -51,13 +81,21 @@ class Partner:
         name: Its name.
         account_status_id: The instance's own id of its account's status.
         account_status_name: That status.
-        extra: What else the instance sends: account managers, contacts, the billing cycle.
+        account_managers: Who looks after it.
+        contacts: Whom bills go to.
+        billing_cycle_id: The instance's own id of how often it is billed.
+        billing_cycle_name: How often it is billed.
+        extra: What else the instance sends, and what of the above is not as documented.
     """
 
     id: int | None = None
     name: str | None = None
     account_status_id: int | None = None
     account_status_name: str | None = None
+    account_managers: tuple[AccountManager, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    billing_cycle_id: int | None = None
+    billing_cycle_name: str | None = None
     extra: Extra = attrs.field(factory=dict[str, object], hash=False)
 
 
@@ -65,20 +103,46 @@ class Partner:
 class Bill:
     """What all bills have.
 
+    No page shows a whole bill, and instances differ: a field that one leaves out, or sends empty,
+    is None. Dates are those of the instance's own clock.
+
     Attributes:
         bill_id: The bill.
         bill_amount: The amount and its currency.
+        billing_period_start_date: The first day of its period.
+        billing_period_end_date: The day after the last one, as v1 has it: see :attr:`period`.
+        invoice_number: The number of the invoice that was noted on it.
+        payment_type_id: The instance's own id of how it was paid.
+        payment_type_name: The name of that.
+        verification_code: What was noted to prove the payment, such as a check's number.
+        notes: Its notes.
         sent_payment: Whether a payment was noted: True of "yes", False of "no". None where the
             instance says nothing, or another word, which is then kept in ``extra``: only
             ``is False`` means that none was.
-        extra: Elements that are not modelled, by local name.
+        extra: Elements that are not modelled, by local name; and of those that are, dates, texts
+            and ids that cannot be read as such.
     """
 
     bill_id: int
     bill_amount: BillAmount
+    billing_period_start_date: date | None = None
+    billing_period_end_date: date | None = None
+    invoice_number: str | None = None
+    payment_type_id: int | None = None
+    payment_type_name: str | None = None
+    verification_code: str | None = None
+    notes: str | None = None
     sent_payment: bool | None = None
     # A mapping has no hash; a bill has one all the same.
     extra: Extra = attrs.field(factory=dict[str, object], hash=False)
+
+    @property
+    def period(self) -> Period | None:
+        """The billing period, its last day included; None where the instance does not send it."""
+        start, end = self.billing_period_start_date, self.billing_period_end_date
+        if start is None or end is None or start >= end:
+            return None
+        return Period(start, end - timedelta(days=1))
 
 
 @attrs.frozen(kw_only=True)
@@ -87,13 +151,34 @@ class AffiliateBill(Bill):
 
     Attributes:
         affiliate: Who is paid.
+        invoiced_amount: The amount on the affiliate's own invoice, exact.
+        date_invoice_received: When that invoice came.
+        payment_date: When the bill was paid.
     """
 
     affiliate: Partner
+    invoiced_amount: Decimal | None = None
+    date_invoice_received: date | None = None
+    payment_date: date | None = None
 
 
 @attrs.frozen(kw_only=True)
-class AdvertiserBill(Bill):
+class PayerBill(Bill):
+    """What bills of advertisers and buyers have, who pay the platform.
+
+    Attributes:
+        date_sent_invoice: When the invoice was sent to them.
+        payment_amount: The amount that they paid, exact.
+        date_payment_received: When it came.
+    """
+
+    date_sent_invoice: date | None = None
+    payment_amount: Decimal | None = None
+    date_payment_received: date | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AdvertiserBill(PayerBill):
     """What one advertiser owes for one billing cycle and period.
 
     Attributes:
@@ -104,7 +189,7 @@ class AdvertiserBill(Bill):
 
 
 @attrs.frozen(kw_only=True)
-class BuyerBill(Bill):
+class BuyerBill(PayerBill):
     """What one buyer owes for one billing cycle and period.
 
     Attributes:

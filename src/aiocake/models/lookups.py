@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import attrs
 
+from aiocake.models.reference import Currency
+
 __all__ = ["AccountStatus", "ExchangeRate", "PaymentSetting", "PaymentType"]
 
 
@@ -42,15 +44,15 @@ class ExchangeRate:
     """What one currency is worth in another, for a time.
 
     Attributes:
-        base_currency: The code of the currency that is changed.
-        quote_currency: The code of the currency that it is changed into.
+        base_currency: The currency that is changed.
+        quote_currency: The currency that it is changed into.
         start_date: From when on, in the instance's own time: v1 sends no zone.
         end_date: Until when, in the same.
         rate: The rate, exact; v1 sends ten places.
     """
 
-    base_currency: str
-    quote_currency: str
+    base_currency: Currency
+    quote_currency: Currency
     start_date: datetime
     end_date: datetime
     rate: Decimal

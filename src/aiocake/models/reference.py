@@ -36,9 +36,16 @@ class Currency:
     """A currency of the instance.
 
     Two pages name v2's list of them and none shows its shape; v1's recorded one has these four.
+
+    Attributes:
+        currency_id: Its id. None only in an :class:`~aiocake.ExchangeRate` of an instance that
+            names currencies by their code alone; a row of a list without it is refused.
+        currency_symbol: Such as ``"€"``; a symbol is no code.
+        currency_name: Such as ``"Euro"``.
+        currency_abbr: Its code, such as ``"EUR"``.
     """
 
-    currency_id: int
+    currency_id: int | None = None
     currency_symbol: str | None = None
     currency_name: str | None = None
     currency_abbr: str | None = None

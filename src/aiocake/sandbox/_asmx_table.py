@@ -215,10 +215,18 @@ def _mark(name: str, root: str, job: Mark, *parameters: Parameter) -> Operation:
     return Operation(name, "accounting", parameters, job, f"{root}_accounting_response", members)
 
 
-def _look_up(name: str, items: str, *leaves: Leaf, more: tuple[Parameter, ...] = ()) -> Operation:
+_CURRENCY: Final = (
+    Leaf("currency_id", "byte", stored=True),
+    Leaf("currency_symbol", stored=True),
+    Leaf("currency_name", stored=True),
+    Leaf("currency_abbr", stored=True),
+)
+
+
+def _look_up(name: str, items: str, *shapes: Shape, more: tuple[Parameter, ...] = ()) -> Operation:
     item = items.removesuffix("es") if items.endswith("statuses") else items.removesuffix("s")
     item = "currency" if items == "currencies" else item
-    members = (*_SAID, Leaf("row_count", "int"), ListOf(items, Struct(item, leaves)))
+    members = (*_SAID, Leaf("row_count", "int"), ListOf(items, Struct(item, shapes)))
     return Operation(name, "get", (_KEY, *more), LookUp(items), f"{items}_response", members)
 
 
@@ -286,19 +294,12 @@ _ALL: Final = (
     _look_up("PaymentTypes", "payment_types", *_pair("payment_type")),
     _look_up("PaymentSettings", "payment_settings", *_pair("payment_setting")),
     _look_up("AccountStatuses", "account_statuses", *_pair("account_status")),
-    _look_up(
-        "Currencies",
-        "currencies",
-        Leaf("currency_id", "byte", stored=True),
-        Leaf("currency_symbol", stored=True),
-        Leaf("currency_name", stored=True),
-        Leaf("currency_abbr", stored=True),
-    ),
+    _look_up("Currencies", "currencies", *_CURRENCY),
     _look_up(
         "ExchangeRates",
         "exchange_rates",
-        Leaf("base_currency"),
-        Leaf("quote_currency"),
+        Struct("base_currency", _CURRENCY),
+        Struct("quote_currency", _CURRENCY),
         Leaf("start_date", "moment"),
         Leaf("end_date", "moment"),
         Leaf("rate", "rate"),

@@ -17,6 +17,7 @@ from aiocake.sandbox._reference import (
     PAYMENT_SETTINGS,
     PAYMENT_TYPES,
     V1_BILLING_CYCLES,
+    Currency,
 )
 from aiocake.sandbox._state import BillRecord, Partner, State
 
@@ -229,16 +230,17 @@ def _pairs(name: str, names: Mapping[int, str]) -> Callable[[Arguments], list[di
     return lambda _: [_pair(name, number, names) for number in names]
 
 
+def _currency(currency: Currency) -> dict[str, Json]:
+    return {
+        "currency_id": currency.currency_id,
+        "currency_symbol": currency.symbol,
+        "currency_name": currency.name,
+        "currency_abbr": currency.code,
+    }
+
+
 def _currencies(_: Arguments) -> list[dict[str, Json]]:
-    return [
-        {
-            "currency_id": currency.currency_id,
-            "currency_symbol": currency.symbol,
-            "currency_name": currency.name,
-            "currency_abbr": currency.code,
-        }
-        for currency in CURRENCIES
-    ]
+    return [_currency(currency) for currency in CURRENCIES]
 
 
 def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
@@ -252,14 +254,15 @@ def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
             )
             raise Threw(message)
     first, end = _day(arguments["start_date"]), _day(arguments["end_date"])
+    by_code = {currency.code: _currency(currency) for currency in CURRENCIES}
     rates: list[dict[str, Json]] = []
     month = min(max(first, _FIRST_RATE), _END_OF_RATES)
     month = month if month.day == 1 else _next_month(month)
     while month < min(end, _END_OF_RATES):
         for code, rate in _RATES.items():
             shown: dict[str, Json] = {
-                "base_currency": "USD",
-                "quote_currency": code,
+                "base_currency": by_code["USD"],
+                "quote_currency": by_code[code],
                 "start_date": month,
                 "end_date": _next_month(month),
                 "rate": rate + Decimal(month.month).scaleb(-4),

@@ -1,0 +1,181 @@
+"""What only decorates a response is read leniently: one odd value there must not decide over it.
+
+An id, a status, an amount and a yes or no carry the verdict, and are read as strictly as ever. Of
+the rest:
+
+- an empty text in an optional field is absent: a date, an id, a text or an amount;
+- half a surrogate pair becomes U+FFFD, the replacement character;
+- in XML, white space around a number, a date or a boolean is nothing, as XML Schema has it;
+- in the response to a write, a date or a text that cannot be read is absent: the write was carried
+  out all the same, and to call it unknown would have it sent again.
+
+Each of these is noted, so that an event can tell it.
+"""
+
+import re
+import types
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+
+__all__ = ["SPACE", "Leniency", "Member", "is_optional", "members", "without_halves"]
+
+T = TypeVar("T")
+
+#: White space of XML, and of JSON: the same four.
+SPACE: Final = " \t\r\n"
+#: A surrogate that is no part of a pair: a text of Python's holds no pairs.
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_ROW: Final = re.compile(r"\[[0-9]+\]")
+#: Paths that an event names; the names of what is not modelled are the server's own.
+_MOST_FIELDS: Final = 50
+
+
+class Leniency:
+    """How one response is read leniently, and which of its fields were.
+
+    Args:
+        spaces: Whether white space around values is nothing: in XML.
+        unreadable: Whether a date or a text that cannot be read is absent: of a write.
+
+    Attributes:
+        count: How many values were read leniently.
+    """
+
+    __slots__ = ("_fields", "count", "spaces", "unreadable")
+
+    def __init__(self, *, spaces: bool = False, unreadable: bool = False) -> None:
+        self.spaces = spaces
+        self.unreadable = unreadable
+        self.count = 0
+        self._fields: dict[str, None] = {}
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The paths of these fields, without the numbers of rows."""
+        return tuple(self._fields)
+
+    def note(self, path: str, count: int = 1) -> None:
+        """Note that a field was read leniently, so many times."""
+        self.count += count
+        if len(self._fields) < _MOST_FIELDS:
+            self._fields[_ROW.sub("", path) if "[" in path else path] = None
+
+    def stripped(self, value: T, path: str) -> T:
+        """Return a value without the white space around it, where that is nothing."""
+        if not self.spaces or not isinstance(value, str):
+            return value
+        inner = value.strip(SPACE)
+        if len(inner) == len(value):
+            return value
+        self.note(path)
+        return cast("T", inner)
+
+    def value(self, value: object, path: str) -> object:
+        """Return what may be absent: the value without white space around it, or None."""
+        if isinstance(value, str) and not (value.strip(SPACE) if self.spaces else value):
+            self.note(path)
+            return None
+        return self.stripped(value, path)
+
+    def text(self, value: str, path: str) -> str:
+        """Return a text without halves of surrogate pairs."""
+        whole = without_halves(value)
+        if whole is not value:
+            self.note(path)
+        return whole
+
+    def texts(self, value: object, path: str) -> object:
+        """Return a value of JSON whose texts, at any depth, have no halves of surrogate pairs."""
+        if isinstance(value, str):
+            return self.text(value, path)
+        if isinstance(value, list):
+            return [self.texts(each, path) for each in cast("list[object]", value)]
+        if isinstance(value, dict):
+            given = cast("dict[str, object]", value)
+            return {
+                (plain := without_halves(name)): self.texts(each, f"{path}.{plain}")
+                for name, each in given.items()
+            }
+        return value
+
+    def read(self, fields: Mapping[str, object], cls: type[Any], path: str) -> dict[str, object]:
+        """Return the fields of a record as the strict reading of a model takes them.
+
+        Args:
+            fields: By name.
+            cls: The model.
+            path: Where in the response they are.
+        """
+        read = dict(fields)
+        for member in members(cls):
+            if member.name in read:
+                where = f"{path}.{member.name}".strip(".")
+                read[member.name] = self._member(read[member.name], member, where)
+        return read
+
+    def _member(self, value: object, member: "Member", path: str) -> object:
+        if attrs.has(member.type):
+            inner = cast("Mapping[str, object]", value)
+            return self.read(inner, member.type, path) if isinstance(value, Mapping) else value
+        # A status carries the verdict.
+        if not isinstance(value, str) or issubclass(member.type, StrEnum):
+            return value
+        if member.type is not str:
+            return (self.value if member.optional else self.stripped)(value, path)
+        return self.value(value, path) if member.optional and not value else self.text(value, path)
+
+
+@attrs.frozen
+class Member:
+    """A field of a model, as far as leniency goes.
+
+    Attributes:
+        name: Its name.
+        type: Its type, without None.
+        optional: Whether it may be None.
+    """
+
+    name: str
+    type: type[Any]
+    optional: bool
+
+    @property
+    def decorates(self) -> bool:
+        """Whether a success is one without it: an optional date or text."""
+        return self.optional and (self.type is str or issubclass(self.type, date))
+
+
+#: By model, of which there are few.
+_MEMBERS: Final[dict[type[Any], tuple[Member, ...]]] = {}
+
+
+def members(cls: type[Any]) -> tuple[Member, ...]:
+    """Return the fields of a model."""
+    found = _MEMBERS.get(cls)
+    if found is None:
+        found = tuple(_member(attribute.name, attribute.type) for attribute in attrs.fields(cls))
+        _MEMBERS[cls] = found
+    return found
+
+
+def _member(name: str, kind: Any) -> Member:  # noqa: ANN401 - whatever is annotated
+    if not is_optional(kind):
+        return Member(name, kind, optional=False)
+    (plain,) = (each for each in get_args(kind) if each is not type(None))
+    return Member(name, plain, optional=True)
+
+
+def is_optional(kind: object) -> bool:
+    """Return whether a field of this type may be None."""
+    return get_origin(kind) in {Union, types.UnionType} and type(None) in get_args(kind)
+
+
+def without_halves(text: str) -> str:
+    """Return a text with U+FFFD in place of each half of a surrogate pair; mostly itself."""
+    if text.isascii() or _HALF.search(text) is None:
+        return text
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
