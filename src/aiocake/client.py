@@ -6,7 +6,6 @@
         invoices = await cake.invoices.find(invoice_status="pending").collect()
 """
 
-import math
 import os
 import ssl
 import warnings
@@ -18,7 +17,8 @@ from typing import Final, Self
 
 from aiocake._engine import Engine, Settings, Stats
 from aiocake._engine import View as _View
-from aiocake.codec.raw import Answer, Json, Value, encode_raw
+from aiocake._normalize import class_name, real
+from aiocake.codec.raw import Answer, Json, Value, effect_of_raw, prepare_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
@@ -28,7 +28,7 @@ from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent
 from aiocake.transport import AsyncBaseTransport, Transport, parse_address
-from aiocake.values import Binding, Effect, Secret
+from aiocake.values import Binding, Secret
 
 __all__ = ["Client", "View"]
 
@@ -115,15 +115,10 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
             CakeError: As of any other call.
         """
-        if writes is None:
-            writes = method != "GET" or not str(path).startswith("/api/2/")
-        effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
-        arguments: dict[str, object] = {"method": method, "path": path}
-        for name, value in (("params", params), ("json", json)):
-            if isinstance(value, Mapping):
-                arguments[name] = dict(value)
+        effect = effect_of_raw(method, path, repeatable=repeatable, writes=writes)
         return await self._executor.raw(
-            lambda: encode_raw(method, path, params, json), effect, arguments
+            lambda: prepare_raw(method, path, params, json, repeatable=repeatable, writes=writes),
+            effect,
         )
 
     def stats(self) -> Stats:
@@ -182,11 +177,14 @@ class Client(View):
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
         _refuse(
+            domain=domain,
             api_key=api_key,
             timeouts=timeouts,
             retry=retry,
             throttle=throttle,
+            binding=binding,
             transport=transport,
+            proxy=proxy,
             ssl_context=ssl_context,
             ledger=ledger,
             grace=grace,
@@ -195,7 +193,7 @@ class Client(View):
             user_agent=user_agent,
             on_event=on_event,
         )
-        address = parse_address(domain)
+        address = parse_address(_text(domain))
         settings = Settings(
             domain=address.authority,
             timeouts=timeouts or Timeouts(),
@@ -208,20 +206,20 @@ class Client(View):
         )
         carrier = Transport(
             address=address,
-            key=Secret(api_key) if isinstance(api_key, str) else api_key,
+            key=Secret(_text(api_key)) if isinstance(api_key, str) else api_key,
             timeouts=settings.timeouts,
             retry=settings.retry,
             throttle=settings.throttle,
             http=transport,
-            proxy=proxy,
+            proxy=None if proxy is None else _text(proxy),
             ssl_context=ssl_context,
-            user_agent=user_agent or f"aiocake/{metadata.version('aiocake')}",
-            grace=grace,
+            user_agent=_text(user_agent or f"aiocake/{metadata.version('aiocake')}"),
+            grace=real(grace) or 0.0,
             on_event=on_event,
             draw=settings.retry.draw,
         )
         super().__init__(Engine(carrier, settings), Options())
-        self._domain = domain
+        self._domain = _text(domain)
         self._closed = False
 
     @classmethod
@@ -281,19 +279,21 @@ def _has(*methods: str) -> Callable[[object], bool]:
 
 
 def _is_time(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return 0 <= value < math.inf
+    seconds = real(value)
+    return seconds is not None and seconds >= 0
 
 
 _BOOL: Final = (_is(bool), "True or False")
 #: What a setting of :class:`Client` must be, where nothing else checks it; None is the default.
 _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "domain": (_is(str), "a text"),
     "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
     "timeouts": (_is(Timeouts, NoneType), "a Timeouts"),
     "retry": (_is(RetryPolicy, NoneType), "a RetryPolicy"),
     "throttle": (_is(Throttle, NoneType), "a Throttle"),
+    "binding": (_is(str), f"one of {', '.join(Binding)}"),
     "transport": (_is(AsyncBaseTransport, NoneType), "an httpx.AsyncBaseTransport"),
+    "proxy": (_is(str, NoneType), "the URL of a proxy"),
     "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
     "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
     "grace": (_is_time, "a number of seconds, 0 or more"),
@@ -305,18 +305,26 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 
 def _refuse(**settings: object) -> None:
-    wrong = [
-        f"{name}: must be {text}"
-        for name, (fits, text) in _MUST_BE.items()
-        if not fits(settings[name])
-    ]
+    wrong: list[str] = []
+    for name, value in settings.items():
+        fits, text = _MUST_BE[name]
+        try:
+            wrong += [] if fits(value) else [f"{name}: must be {text}, got {class_name(value)}"]
+        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+            wrong.append(f"{name}: cannot be read: it raised {class_name(error)}")
     if wrong:
         raise ConfigurationError("; ".join(wrong))
 
 
+def _text(value: str) -> str:
+    """Return a text of any class as a built-in one."""
+    return str.__str__(value)
+
+
 def _binding(value: str) -> Binding:
+    _refuse(binding=value)
     try:
-        return Binding(value)
+        return Binding(_text(value))
     except ValueError:
         message = f"binding: must be one of {', '.join(Binding)}"
         raise ConfigurationError(message) from None
