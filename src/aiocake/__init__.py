@@ -24,6 +24,7 @@ from aiocake.errors import (
     ArgumentError,
     AuthenticationError,
     CakeError,
+    ClosedError,
     ConfigurationError,
     ConsistencyError,
     DeadlineExceeded,
@@ -40,6 +41,7 @@ from aiocake.errors import (
     Restricted,
     ServerError,
     TipaltiError,
+    WrongLoopError,
 )
 from aiocake.models import (
     AccountStatus,
@@ -88,6 +90,7 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClosedError",
     "ConfigurationError",
     "ConsistencyError",
     "CreatedInvoice",
@@ -126,6 +129,7 @@ __all__ = [
     "TipaltiError",
     "UpdatedInvoice",
     "View",
+    "WrongLoopError",
     "__version__",
     "bulk",
     "errors",

@@ -11,12 +11,12 @@ import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
-from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 from aiocake._engine import Engine, Settings, Stats
 from aiocake._engine import View as _View
+from aiocake._environment import key_of_environment, settings_of_environment
 from aiocake._normalize import class_name, real
 from aiocake.codec.raw import Answer, Json, Value, effect_of_raw, prepare_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
@@ -30,7 +30,7 @@ from aiocake.events import OnEvent
 from aiocake.transport import AsyncBaseTransport, Transport, parse_address
 from aiocake.values import Binding, Secret
 
-__all__ = ["Client", "View"]
+__all__ = ["Client", "ClientSettings", "View"]
 
 ApiKey = str | Callable[[], Awaitable[str]]
 
@@ -124,6 +124,24 @@ class View:
     def stats(self) -> Stats:
         """What is in flight, waiting, paused and unknown. Sends nothing."""
         return self._engine.stats()
+
+
+class ClientSettings(TypedDict, total=False):
+    """What :class:`Client` takes by name."""
+
+    timeouts: Timeouts | None
+    retry: RetryPolicy | None
+    throttle: Throttle | None
+    binding: Binding
+    transport: AsyncBaseTransport | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    ledger: Ledger | None
+    grace: float
+    read_only: bool
+    payloads: bool
+    user_agent: str | None
+    on_event: OnEvent | None
 
 
 class Client(View):
@@ -223,24 +241,33 @@ class Client(View):
         self._closed = False
 
     @classmethod
-    def from_env(cls) -> Self:
+    def from_env(cls, **settings: Unpack[ClientSettings]) -> Self:
         """A client by the environment.
 
         ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file that
-        holds it; ``CAKE_READ_ONLY`` (1 or true) to refuse writes.
+        holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1 or true) to
+        refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the path of a
+        PEM file, whose certificates are trusted in place of certifi's. The variables of other
+        programs, such as ``HTTPS_PROXY`` and ``SSL_CERT_FILE``, are not read.
+
+        Args:
+            **settings: As :class:`Client` takes them by name. What is given here beats the
+                environment; with a ``transport``, its proxy and its certificates do not count.
 
         Raises:
-            ConfigurationError: A variable is missing, or the file cannot be read.
+            ConfigurationError: A variable is missing or cannot be used, or a file cannot be read.
         """
         domain = os.environ.get("CAKE_DOMAIN")
         if not domain:
             message = "CAKE_DOMAIN is not set"
             raise ConfigurationError(message)
-        read_only = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
-        if read_only not in {"", "0", "1", "false", "true", "no", "yes"}:
-            message = "CAKE_READ_ONLY must be 1 or 0"
+        key = key_of_environment()
+        if key is None:
+            message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
             raise ConfigurationError(message)
-        return cls(domain, _key_of_env(), read_only=read_only in {"1", "true", "yes"})
+        found = settings_of_environment(domain, settings)
+        every: ClientSettings = {**found, **settings}
+        return cls(domain, key, **every)
 
     async def __aenter__(self) -> Self:
         return self
@@ -327,19 +354,4 @@ def _binding(value: str) -> Binding:
         return Binding(_text(value))
     except ValueError:
         message = f"binding: must be one of {', '.join(Binding)}"
-        raise ConfigurationError(message) from None
-
-
-def _key_of_env() -> str:
-    key = os.environ.get("CAKE_API_KEY")
-    if key:
-        return key
-    file = os.environ.get("CAKE_API_KEY_FILE")
-    if not file:
-        message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
-        raise ConfigurationError(message)
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"CAKE_API_KEY_FILE cannot be read: {type(error).__name__}"
         raise ConfigurationError(message) from None

@@ -5,7 +5,9 @@ from aiocake.transport._call import Exchange, Plan
 from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Transport
 from aiocake.transport._fault import stripped
 from aiocake.transport._http import AsyncBaseTransport
+from aiocake.transport._sign import check_key
 from aiocake.transport._stream import OpenExchange
+from aiocake.transport._tls import context_of_user
 
 __all__ = [
     "Address",
@@ -19,6 +21,8 @@ __all__ = [
     "Settled",
     "Stats",
     "Transport",
+    "check_key",
+    "context_of_user",
     "parse_address",
     "stripped",
 ]
