@@ -29,6 +29,7 @@ from aiocake.errors import ClosedError
 from aiocake.events import AttemptEnded, Event
 from aiocake.sandbox import Sandbox
 
+from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from ..peer import KEY, Held, Peer, done, lost, page, says
 
 pytestmark = pytest.mark.anyio

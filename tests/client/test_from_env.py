@@ -21,6 +21,7 @@ from aiocake import (
 from aiocake.client import ClientSettings
 from aiocake.sandbox import Sandbox, serve
 
+from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from ..peer import Peer, page, says
 
 pytestmark = pytest.mark.anyio

@@ -16,6 +16,7 @@ from aiocake import (
     Outcome,
 )
 
+from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from ..peer import Held, Peer, done, lost, page, says
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ import certifi
 import httpx
 
 from aiocake._tasks import on_trio, start
-from aiocake.transport._fault import Fault, Kind, why
+from aiocake.transport._fault import Fault, Kind, Route, why
 from aiocake.transport._sockets import SocketBackend
 from aiocake.transport._surplus import has_surplus
 from aiocake.transport._tls import context_of, lender, lent
@@ -82,6 +82,11 @@ class CakeTransport(httpx.AsyncBaseTransport):
         self._pools: list[httpcore2.AsyncConnectionPool | None] = [None] * slots
         self._proxy = proxy
         self._ssl_context = ssl_context
+
+    @property
+    def proxied_by(self) -> tuple[str, int] | None:
+        """Host and port of the proxy; None for none."""
+        return None if self._proxy is None else self._proxy.where
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection of its slot."""
@@ -305,13 +310,13 @@ class Sender:
     Args:
         transport: What carries them.
         base: The URL without a path.
-        connect: Seconds to open a connection.
+        route: To whom connections are opened, and how long that may take.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, base: str, connect: float) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, base: str, route: Route) -> None:
         self._transport = transport
         self._base = base
-        self._connect = connect
+        self.route = route
         self._urls: dict[str, httpx.URL] = {}
         #: Our own transport, which has connections by slot and tells what was sent.
         self.own = transport if isinstance(transport, CakeTransport) else None
@@ -321,7 +326,7 @@ class Sender:
     ) -> RawAnswer:
         """Send a request, and wait for the head of its answer. Raises whatever goes wrong."""
         extensions: dict[str, object] = {
-            "timeout": {"connect": self._connect, "read": read, "write": read, "pool": read}
+            "timeout": {"connect": self.route.timeout, "read": read, "write": read, "pool": read}
         }
         if self.own is not None:
             url = self._url(signed.path)
@@ -356,7 +361,9 @@ def surely_unsent(error: Exception) -> bool:
     return isinstance(error, _UNSENT)
 
 
-def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
+def fault_of(
+    error: Exception, route: Route, *, sent: bool = True, status: int | None = None
+) -> Fault:
     """What an exception means. ``sent`` is known better than any exception's class tells."""
     name = type(error).__name__
     if sent:
@@ -366,10 +373,10 @@ def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
             return Fault(Kind.BROKEN, sent, f"no valid HTTP answer came ({name})", status)
         text = f"the connection ended before the answer was whole ({name})"
         return Fault(Kind.BROKEN, sent, text, status)
-    reason, tls = why(error)
-    text = f"nothing was sent: {reason or name}"
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return Fault(Kind.ILLEGAL, sent, text)
+        return Fault(Kind.ILLEGAL, sent, f"nothing was sent: {name}")
     if isinstance(error, httpx.ProxyError):
-        return Fault(Kind.REFUSED, sent, f"nothing was sent: the proxy refused ({error})")
-    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, text)
+        proxy, _ = route.dialled
+        return Fault(Kind.REFUSED, sent, f"nothing was sent: {proxy} refused ({error})")
+    reason, tls = why(error, route)
+    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, f"nothing was sent: {reason}")
