@@ -48,7 +48,7 @@ def settings_of_environment(
     found = EnvironmentSettings()
     if "read_only" not in given:
         found["read_only"] = _read_only()
-    if given.get("transport") is not None or domain.startswith("http:"):
+    if given.get("transport") is not None or domain.lower().startswith("http:"):
         return found
     if "proxy" not in given and (proxy := os.environ.get("CAKE_PROXY")):
         found["proxy"] = proxy

@@ -376,7 +376,7 @@ def fault_of(
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
         return Fault(Kind.ILLEGAL, sent, f"nothing was sent: {name}")
     if isinstance(error, httpx.ProxyError):
-        proxy, _ = route.dialled
+        proxy = "the proxy" if route.proxy is None else route.dialled[0]
         return Fault(Kind.REFUSED, sent, f"nothing was sent: {proxy} refused ({error})")
     reason, tls = why(error, route)
     return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, f"nothing was sent: {reason}")
