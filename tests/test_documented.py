@@ -8,11 +8,13 @@ import ast
 import inspect
 import os
 import re
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import anyio
+import certifi
 import pytest
 
 import aiocake
@@ -32,11 +34,12 @@ def examples(page: str) -> list[str]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - a generator
-    """One that ``Client.from_env()`` finds, in a folder that holds nothing."""
+    """One that ``Client.from_env()`` finds, in a folder with some authorities."""
     made = Sandbox(invoices=30)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAKE_API_KEY", KEY)
-    for name in ("CAKE_API_KEY_FILE", "CAKE_READ_ONLY"):
+    shutil.copy(certifi.where(), tmp_path / "company-ca.pem")
+    for name in ("CAKE_API_KEY_FILE", "CAKE_CA_FILE", "CAKE_PROXY", "CAKE_READ_ONLY"):
         monkeypatch.delenv(name, raising=False)
     with serve(made) as url:
         monkeypatch.setenv("CAKE_DOMAIN", url)

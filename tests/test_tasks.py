@@ -17,6 +17,8 @@ import trio.testing
 from aiocake import _tasks
 from aiocake._tasks import JobCancelled, clock, start
 
+from .loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+
 pytestmark = pytest.mark.anyio
 
 

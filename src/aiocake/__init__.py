@@ -24,6 +24,7 @@ from aiocake.errors import (
     ArgumentError,
     AuthenticationError,
     CakeError,
+    ClosedError,
     ConfigurationError,
     ConsistencyError,
     DeadlineExceeded,
@@ -40,6 +41,7 @@ from aiocake.errors import (
     Restricted,
     ServerError,
     TipaltiError,
+    WrongLoopError,
 )
 from aiocake.models import (
     AccountManager,
@@ -91,6 +93,7 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClosedError",
     "ConfigurationError",
     "ConsistencyError",
     "Contact",
@@ -130,6 +133,7 @@ __all__ = [
     "TipaltiError",
     "UpdatedInvoice",
     "View",
+    "WrongLoopError",
     "__version__",
     "bulk",
     "errors",

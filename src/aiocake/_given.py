@@ -1,10 +1,11 @@
 """From what a method was given to what its operation takes: what is left out, and periods."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 
 import attrs
 
+from aiocake._normalize import class_name
 from aiocake.errors import Problem
 from aiocake.values import SKIP, Period, Skip
 
@@ -45,8 +46,8 @@ def days(
     reason = ""
     if start is not SKIP or end is not SKIP:
         reason = "give a period or its two dates, not both"
-    elif not isinstance(period, Period):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-        reason = "must be a Period"
+    elif not issubclass(type(period), Period):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        reason = f"must be a Period, got {class_name(period)}"
     elif exclusive_end and period.end == date.max:
         reason = f"must end before {date.max}, the last day"
     if reason:
@@ -60,9 +61,6 @@ def in_order(first: str, last: str) -> Callable[[Mapping[str, object]], Problem 
 
     def rule(arguments: Mapping[str, object]) -> Problem | None:
         start, end = arguments.get(first), arguments.get(last)
-        # A rule sees arguments that are wrong by themselves, too: a datetime is no date here.
-        if isinstance(start, datetime) or isinstance(end, datetime):
-            return None
         if isinstance(start, date) and isinstance(end, date) and start > end:
             return Problem(first, f"must not be after {last}")
         return None

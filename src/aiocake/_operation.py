@@ -41,7 +41,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 Rule = Callable[[Mapping[str, object]], Problem | None]
 """A check over several arguments: the problem it finds, or None.
 
-It is given arguments that are wrong by themselves, too.
+It is given exact built-in values, and something else in place of what is wrong by itself.
 """
 
 
@@ -286,8 +286,12 @@ class Executor(Protocol):
         """The same for the later calls of what has begun: a full queue turns none of them away."""
         ...
 
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
-        """Refuse with an ArgumentError what :meth:`execute` would not send. Sends nothing."""
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
+        """Refuse with an ArgumentError what :meth:`execute` would not send. Sends nothing.
+
+        Returns:
+            The arguments that were given, as exact built-in values.
+        """
         ...
 
     async def execute(

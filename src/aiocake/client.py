@@ -6,19 +6,19 @@
         invoices = await cake.invoices.find(invoice_status="pending").collect()
 """
 
-import math
 import os
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
-from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 from aiocake._engine import Engine, Settings, Stats
 from aiocake._engine import View as _View
-from aiocake.codec.raw import Answer, Json, Value, encode_raw
+from aiocake._environment import key_of_environment, settings_of_environment
+from aiocake._normalize import class_name, real
+from aiocake.codec.raw import Answer, Json, Value, effect_of_raw, prepare_raw
 from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
@@ -28,9 +28,9 @@ from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent
 from aiocake.transport import AsyncBaseTransport, Transport, parse_address
-from aiocake.values import Binding, Effect, Secret
+from aiocake.values import Binding, Secret
 
-__all__ = ["Client", "View"]
+__all__ = ["Client", "ClientSettings", "View"]
 
 ApiKey = str | Callable[[], Awaitable[str]]
 
@@ -115,15 +115,10 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
             CakeError: As of any other call.
         """
-        if writes is None:
-            writes = method != "GET" or not str(path).startswith("/api/2/")
-        effect = Effect.ONCE if not repeatable else Effect.SETS if writes else Effect.READ
-        arguments: dict[str, object] = {"method": method, "path": path}
-        for name, value in (("params", params), ("json", json)):
-            if isinstance(value, Mapping):
-                arguments[name] = dict(value)
+        effect = effect_of_raw(method, path, repeatable=repeatable, writes=writes)
         return await self._executor.raw(
-            lambda: encode_raw(method, path, params, json), effect, arguments
+            lambda: prepare_raw(method, path, params, json, repeatable=repeatable, writes=writes),
+            effect,
         )
 
     def stats(self) -> Stats:
@@ -141,6 +136,24 @@ class View:
             WrongLoopError: The client belongs to another event loop or process.
         """
         self._engine.transport.end_pause()
+
+
+class ClientSettings(TypedDict, total=False):
+    """What :class:`Client` takes by name."""
+
+    timeouts: Timeouts | None
+    retry: RetryPolicy | None
+    throttle: Throttle | None
+    binding: Binding
+    transport: AsyncBaseTransport | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    ledger: Ledger | None
+    grace: float
+    read_only: bool
+    payloads: bool
+    user_agent: str | None
+    on_event: OnEvent | None
 
 
 class Client(View):
@@ -194,11 +207,14 @@ class Client(View):
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
         _refuse(
+            domain=domain,
             api_key=api_key,
             timeouts=timeouts,
             retry=retry,
             throttle=throttle,
+            binding=binding,
             transport=transport,
+            proxy=proxy,
             ssl_context=ssl_context,
             ledger=ledger,
             grace=grace,
@@ -207,7 +223,7 @@ class Client(View):
             user_agent=user_agent,
             on_event=on_event,
         )
-        address = parse_address(domain)
+        address = parse_address(_text(domain))
         settings = Settings(
             domain=address.authority,
             timeouts=timeouts or Timeouts(),
@@ -220,41 +236,50 @@ class Client(View):
         )
         carrier = Transport(
             address=address,
-            key=Secret(api_key) if isinstance(api_key, str) else api_key,
+            key=Secret(_text(api_key)) if isinstance(api_key, str) else api_key,
             timeouts=settings.timeouts,
             retry=settings.retry,
             throttle=settings.throttle,
             http=transport,
-            proxy=proxy,
+            proxy=None if proxy is None else _text(proxy),
             ssl_context=ssl_context,
-            user_agent=user_agent or f"aiocake/{metadata.version('aiocake')}",
-            grace=grace,
+            user_agent=_text(user_agent or f"aiocake/{metadata.version('aiocake')}"),
+            grace=real(grace) or 0.0,
             on_event=on_event,
             draw=settings.retry.draw,
         )
         super().__init__(Engine(carrier, settings), Options())
-        self._domain = domain
+        self._domain = _text(domain)
         self._closed = False
 
     @classmethod
-    def from_env(cls) -> Self:
+    def from_env(cls, **settings: Unpack[ClientSettings]) -> Self:
         """A client by the environment.
 
         ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file that
-        holds it; ``CAKE_READ_ONLY`` (1 or true) to refuse writes.
+        holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1 or true) to
+        refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the path of a
+        PEM file, whose certificates are trusted in place of certifi's. The variables of other
+        programs, such as ``HTTPS_PROXY`` and ``SSL_CERT_FILE``, are not read.
+
+        Args:
+            **settings: As :class:`Client` takes them by name. What is given here beats the
+                environment; with a ``transport``, its proxy and its certificates do not count.
 
         Raises:
-            ConfigurationError: A variable is missing, or the file cannot be read.
+            ConfigurationError: A variable is missing or cannot be used, or a file cannot be read.
         """
         domain = os.environ.get("CAKE_DOMAIN")
         if not domain:
             message = "CAKE_DOMAIN is not set"
             raise ConfigurationError(message)
-        read_only = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
-        if read_only not in {"", "0", "1", "false", "true", "no", "yes"}:
-            message = "CAKE_READ_ONLY must be 1 or 0"
+        key = key_of_environment()
+        if key is None:
+            message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
             raise ConfigurationError(message)
-        return cls(domain, _key_of_env(), read_only=read_only in {"1", "true", "yes"})
+        found = settings_of_environment(domain, settings)
+        every: ClientSettings = {**found, **settings}
+        return cls(domain, key, **every)
 
     async def __aenter__(self) -> Self:
         return self
@@ -293,19 +318,21 @@ def _has(*methods: str) -> Callable[[object], bool]:
 
 
 def _is_time(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return 0 <= value < math.inf
+    seconds = real(value)
+    return seconds is not None and seconds >= 0
 
 
 _BOOL: Final = (_is(bool), "True or False")
 #: What a setting of :class:`Client` must be, where nothing else checks it; None is the default.
 _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "domain": (_is(str), "a text"),
     "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
     "timeouts": (_is(Timeouts, NoneType), "a Timeouts"),
     "retry": (_is(RetryPolicy, NoneType), "a RetryPolicy"),
     "throttle": (_is(Throttle, NoneType), "a Throttle"),
+    "binding": (_is(str), f"one of {', '.join(Binding)}"),
     "transport": (_is(AsyncBaseTransport, NoneType), "an httpx.AsyncBaseTransport"),
+    "proxy": (_is(str, NoneType), "the URL of a proxy"),
     "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
     "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
     "grace": (_is_time, "a number of seconds, 0 or more"),
@@ -317,33 +344,26 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 
 def _refuse(**settings: object) -> None:
-    wrong = [
-        f"{name}: must be {text}"
-        for name, (fits, text) in _MUST_BE.items()
-        if not fits(settings[name])
-    ]
+    wrong: list[str] = []
+    for name, value in settings.items():
+        fits, text = _MUST_BE[name]
+        try:
+            wrong += [] if fits(value) else [f"{name}: must be {text}, got {class_name(value)}"]
+        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+            wrong.append(f"{name}: cannot be read: it raised {class_name(error)}")
     if wrong:
         raise ConfigurationError("; ".join(wrong))
 
 
+def _text(value: str) -> str:
+    """Return a text of any class as a built-in one."""
+    return str.__str__(value)
+
+
 def _binding(value: str) -> Binding:
+    _refuse(binding=value)
     try:
-        return Binding(value)
+        return Binding(_text(value))
     except ValueError:
         message = f"binding: must be one of {', '.join(Binding)}"
-        raise ConfigurationError(message) from None
-
-
-def _key_of_env() -> str:
-    key = os.environ.get("CAKE_API_KEY")
-    if key:
-        return key
-    file = os.environ.get("CAKE_API_KEY_FILE")
-    if not file:
-        message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
-        raise ConfigurationError(message)
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"CAKE_API_KEY_FILE cannot be read: {type(error).__name__}"
         raise ConfigurationError(message) from None

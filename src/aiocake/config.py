@@ -2,42 +2,64 @@
 
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
+from aiocake._normalize import class_name, real
 from aiocake.errors import ConfigurationError, Intent, Outcome
 from aiocake.values import Binding
 
 __all__ = ["Ledger", "Options", "RetryPolicy", "Throttle", "Timeouts"]
 
 
-def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not _is_number(value) or not 0 < value < float("inf"):
-        message = f"{attribute.name} must be a positive number"
-        raise ConfigurationError(message)
+# A validator of attrs' that also puts the built-in number in the place of one of another class.
 
 
-def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not _is_number(value) or not 0 <= value < float("inf"):
-        message = f"{attribute.name} must be a number of seconds, 0 or more"
-        raise ConfigurationError(message)
+def _positive(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    number = real(value)
+    if number is None or number <= 0:
+        raise _wrong(attribute, "a positive number", value, number)
+    object.__setattr__(instance, attribute.name, number)
 
 
-def _whole(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if type(value) is not int or value < 1:
-        message = f"{attribute.name} must be a whole number of at least 1"
-        raise ConfigurationError(message)
+def _seconds(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    number = real(value)
+    if number is None or number < 0:
+        raise _wrong(attribute, "a number of seconds, 0 or more", value, number)
+    object.__setattr__(instance, attribute.name, number)
 
 
-def _not_negative(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if type(value) is not int or value < 0:
-        message = f"{attribute.name} must be a whole number of at least 0"
-        raise ConfigurationError(message)
+def _at_least(least: int) -> "Callable[[object, attrs.Attribute[int], int], None]":
+    def validate(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+        number = real(value)
+        if not isinstance(number, int) or number < least:
+            wanted = f"a whole number of at least {least}"
+            raise _wrong(attribute, wanted, value, number if isinstance(number, int) else None)
+        object.__setattr__(instance, attribute.name, number)
+
+    return validate
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_whole = _at_least(1)
+_not_negative = _at_least(0)
+
+
+def _wrong(
+    attribute: "attrs.Attribute[Any]", wanted: str, value: object, number: float | None
+) -> ConfigurationError:
+    got = f", got {class_name(value)}" if number is None else ""
+    return ConfigurationError(f"{attribute.name} must be {wanted}{got}")
+
+
+def _yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
+    if type(value) is not bool:
+        raise _wrong(attribute, "True or False", value, None)
+
+
+def _function(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not callable(value):
+        raise _wrong(attribute, "a function", value, None)
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +113,9 @@ class RetryPolicy:
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
     longest_pause: float = attrs.field(default=3600.0, validator=_seconds)
     budget: int = attrs.field(default=500, validator=_not_negative)
-    draw: Callable[[], float] = attrs.field(default=random.random, eq=False, repr=False)
+    draw: Callable[[], float] = attrs.field(
+        default=random.random, validator=_function, eq=False, repr=False
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +136,7 @@ class Throttle:
     concurrency: int = attrs.field(default=8, validator=_whole)
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     burst: int = attrs.field(default=2, validator=_whole)
-    adaptive: bool = True
+    adaptive: bool = attrs.field(default=True, validator=_yes_or_no)
     max_waiting: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )

@@ -91,7 +91,7 @@ class Intent:
     Attributes:
         id: Unique for each call of a write (a UUID as text).
         operation: The operation's name, such as ``"invoices.create"``.
-        arguments: The arguments as they were given.
+        arguments: The arguments that were given, as exact built-in values.
         at: When the call began, with its time zone.
         attempts: How many attempts were begun.
         hidden: The names of the arguments that hold names, notes or amounts. They are left out

@@ -7,6 +7,7 @@ from typing import Final, Literal, Self, final
 
 import attrs
 
+from aiocake._normalize import class_name, day_of, guarded, is_day, normalized
 from aiocake.errors import ArgumentError, Problem
 
 __all__ = ["ANY", "ERASE", "SKIP", "Any_", "Binding", "Effect", "Erase", "Period", "Secret", "Skip"]
@@ -70,17 +71,17 @@ class Period:
         end: The last day, included.
 
     Raises:
-        ArgumentError: The start is after the end, or either is not a plain date.
+        ArgumentError: The start is after the end, or either is no date, or a datetime.
     """
 
-    start: date
-    end: date
+    start: date = attrs.field(converter=day_of)
+    end: date = attrs.field(converter=day_of)
 
     def __attrs_post_init__(self) -> None:
         problems = [
-            Problem(name, "must be a date without a time")
+            Problem(name, f"must be a date without a time, got {class_name(value)}")
             for name, value in (("start", self.start), ("end", self.end))
-            if type(value) is not date
+            if not is_day(value)
         ]
         if not problems and self.start > self.end:
             problems = [Problem("start", "must not be after end")]
@@ -99,20 +100,23 @@ class Period:
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
         """
-        if half == 1:
+        which = guarded("half", lambda: normalized(half))
+        if type(which) is not int or which not in {1, 2}:
+            raise ArgumentError(Problem("half", "must be 1 or 2"))
+        if which == 1:
             return cls(_day(year, month, 1), _day(year, month, _FIRST_HALF_ENDS))
-        if half == 2:  # noqa: PLR2004 - the second half
-            first = _day(year, month, _FIRST_HALF_ENDS + 1)
-            return cls(first, _last_day(first))
-        raise ArgumentError(Problem("half", "must be 1 or 2"))
+        first = _day(year, month, _FIRST_HALF_ENDS + 1)
+        return cls(first, _last_day(first))
 
     @classmethod
     def week(cls, start: date) -> Self:
         """The seven days that begin on ``start``."""
-        if type(start) is not date:
-            raise ArgumentError(Problem("start", "must be a date without a time"))
+        first = day_of(start)
+        if not is_day(first):
+            reason = f"must be a date without a time, got {class_name(first)}"
+            raise ArgumentError(Problem("start", reason))
         try:
-            return cls(start, start + timedelta(days=6))
+            return cls(first, first + timedelta(days=6))
         except OverflowError:
             raise ArgumentError(Problem("start", "is within the last week of all")) from None
 
@@ -133,6 +137,9 @@ def _day(year: int, month: int, day: int) -> date:
         return date(year, month, day)
     except (OverflowError, TypeError, ValueError) as error:
         raise ArgumentError(Problem("year, month", str(error))) from None
+    except Exception as error:  # noqa: BLE001 - whatever the number's own methods raise
+        raised = class_name(error)
+    raise ArgumentError(Problem("year, month", f"cannot be read: it raised {raised}"))
 
 
 def _last_day(within: date) -> date:

@@ -62,7 +62,8 @@ def test_the_key_as_an_option_works_with_a_warning(cake) -> None:
     ("name", "content", "said"),
     [
         pytest.param("no-such-file", None, "No such file or directory", id="missing"),
-        pytest.param("key", b"\xff\xfe", "it is no text", id="binary"),
+        pytest.param("key", b"\xff\xfek\x003\x00y\x00", "save it as UTF-8", id="utf-16"),
+        pytest.param("key", b"\x89k3y", "it is no text in UTF-8", id="binary"),
         pytest.param("key", b"\n", "must not be empty", id="empty"),
         pytest.param("key", b"k3y" * 17, "at most 50", id="too-long"),
     ],

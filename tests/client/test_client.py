@@ -31,6 +31,7 @@ from aiocake.errors import ClosedError, Intent, Outcome
 from aiocake.events import AttemptEnded, Event
 from aiocake.sandbox import Sandbox
 
+from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from ..peer import KEY, Held, Peer, done, lost, page, says
 
 pytestmark = pytest.mark.anyio
@@ -89,8 +90,8 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Client("x.example", KEY, timeouts=5, grace=-1, on_event=1)  # type: ignore[arg-type] # refused
     assert str(caught.value) == (
-        "timeouts: must be a Timeouts; grace: must be a number of seconds, 0 or more; "
-        "on_event: must be a function"
+        "timeouts: must be a Timeouts, got int; grace: must be a number of seconds, 0 or more, "
+        "got int; on_event: must be a function, got int"
     )
 
 

@@ -103,9 +103,9 @@ ZONED = timezone(timedelta(hours=5))
         (Kind.MONEY, Decimal("NaN"), "must be a number"),
         (Kind.MONEY, Decimal("sNaN"), "must be a number"),
         (Kind.MONEY, Decimal("-Infinity"), "must be a number"),
-        (Kind.MONEY, 20.01, "never a float"),
-        (Kind.MONEY, True, "never a float"),
-        (Kind.MONEY, "20.01", "never a float"),
+        (Kind.MONEY, 20.01, "must be a Decimal or an int, got float"),
+        (Kind.MONEY, True, "must be a Decimal or an int, got bool"),
+        (Kind.MONEY, "20.01", "must be a Decimal or an int, got str"),
         (Kind.DATE, date(2024, 2, 29), None),
         (Kind.DATE, datetime(2024, 2, 29, tzinfo=UTC), "a date without a time"),
         (Kind.DATE, "2024-02-29", "a date without a time"),
@@ -233,11 +233,14 @@ def test_rules_over_several_arguments_come_last() -> None:
     }
     assert reasons(call, {"start": early, "end": late}) == {"end": "no"}
     # Of what is wrong by itself nothing more is said.
-    no_date = "must be a date without a time"
-    assert reasons(call, {"start": late, "end": "x"}) == {"end": no_date}
+    no_date = "must be a date without a time, got"
+    assert reasons(call, {"start": late, "end": "x"}) == {"end": f"{no_date} str"}
     noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
-    assert reasons(call, {"start": late, "end": noon}) == {"end": no_date}
-    assert reasons(call, {"start": noon, "end": early}) == {"start": no_date, "end": "no"}
+    assert reasons(call, {"start": late, "end": noon}) == {"end": f"{no_date} datetime"}
+    assert reasons(call, {"start": noon, "end": early}) == {
+        "start": f"{no_date} datetime",
+        "end": "no",
+    }
 
 
 @given(st.text(min_size=4), st.decimals(allow_nan=True))

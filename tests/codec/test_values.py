@@ -53,8 +53,8 @@ def far_west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("1E-999999999999999999", DIGITS),
         ("NaN", "must be a number"),
         ("-Infinity", "must be a number"),
-        (1.5, "must be a Decimal or an int, never a float"),
-        (True, "must be a Decimal or an int, never a float"),
+        (1.5, "must be a Decimal or an int, got float"),
+        (True, "must be a Decimal or an int, got bool"),
     ],
 )
 def test_amounts(value: object, reason: str | None) -> None:
@@ -72,13 +72,13 @@ def test_digits_near_the_bound(digits: str, exponent: int, *, minus: bool) -> No
 @pytest.mark.parametrize(
     ("check", "reason"),
     [
-        (lambda: _values.whole("1", 1, 2), "must be an int"),
-        (lambda: _values.whole(True, 0, 2), "must be an int"),  # noqa: FBT003 - a value
+        (lambda: _values.whole("1", 1, 2), "must be an int, got str"),
+        (lambda: _values.whole(True, 0, 2), "must be an int, got bool"),  # noqa: FBT003 - a value
         (lambda: _values.whole(3, 1, 2), "must be from 1 to 2"),
         (lambda: _values.byte(0, anything=True), "0 is not taken: give ANY"),
         (lambda: _values.byte(0, anything=False), "0 is not taken: give SKIP"),
         (lambda: _values.byte(256, anything=True), "must be from 1 to 255"),
-        (lambda: _values.text(1, None), "must be a str"),
+        (lambda: _values.text(1, None), "must be a str, got int"),
         (
             lambda: _values.text("a\x0bb", None),
             "holds a character that XML cannot carry (a control character or a lone surrogate)",
@@ -92,14 +92,24 @@ def test_digits_near_the_bound(digits: str, exponent: int, *, minus: bool) -> No
             lambda: _values.v1_text("NULL"),
             "the text 'NULL' is not taken: CAKE erases by it; give ERASE for that",
         ),
-        (lambda: _values.day(datetime(2024, 1, 1)), "must be a date without a time"),  # noqa: DTZ001 - refused
+        (
+            lambda: _values.day(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
+            "must be a date without a time, got datetime",
+        ),
         (lambda: _values.v1_day(date(1752, 12, 31)), "must not be before 1753-01-01"),
-        (lambda: _values.moment(date(2024, 1, 1)), "must be a datetime with a time zone"),
+        (
+            lambda: _values.moment(date(2024, 1, 1)),
+            "must be a datetime with a time zone, got date",
+        ),
+        (
+            lambda: _values.moment(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
+            "must be a datetime with a time zone, got one without",
+        ),
         (
             lambda: _values.moment(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
             "is outside of the years 1 to 9999 in UTC",
         ),
-        (lambda: _values.boolean(1), "must be True or False"),
+        (lambda: _values.boolean(1), "must be True or False, got int"),
     ],
 )
 def test_reasons_word_for_word(check: Callable[[], str | None], reason: str) -> None:
@@ -118,7 +128,7 @@ class Cycle(StrEnum):
         ("Weekly", "must be one of weekly, monthly; did you mean 'weekly'?"),
         ("monthy", "must be one of weekly, monthly; did you mean 'monthly'?"),
         ("xyz", "must be one of weekly, monthly"),
-        (1, "must be one of weekly, monthly"),
+        (1, "must be one of weekly, monthly, got int"),
     ],
 )
 def test_choices(value: object, reason: str | None) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import os
 import ssl
+import sys
 import threading
 from contextlib import aclosing
 
@@ -17,6 +18,8 @@ from aiocake.config import Throttle
 from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
 from aiocake.transport import Exchange, Transport
 from aiocake.values import Effect, Secret
+
+from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
 pytestmark = pytest.mark.anyio
 
@@ -113,14 +116,18 @@ async def test_closing_while_cancelled_closes_all_the_same(lab) -> None:
     assert closed == [True]
 
 
-async def test_another_event_loop_is_told(lab, anyio_backend) -> None:
+LOOPS = [(name, {}) for name in ("asyncio", "trio")]
+if sys.platform != "win32":
+    LOOPS.append(("asyncio", {"use_uvloop": True}))
+
+
+async def test_another_event_loop_is_told(lab) -> None:
     async with aclosing(lab.transport(lab.obedient())) as transport:
         await transport.exchange(lab.get, lab.fine, lab.plan())
-        other = "trio" if anyio_backend == "asyncio" else "asyncio"
-        for backend in (anyio_backend, other):
+        for loop in LOOPS:
 
-            def elsewhere(backend: str = backend) -> None:
-                anyio.run(use, backend=backend)
+            def elsewhere(backend: str = loop[0], options: object = loop[1]) -> None:
+                anyio.run(use, backend=backend, backend_options=options)
 
             async def use() -> None:
                 for effect in Effect:
@@ -145,7 +152,7 @@ async def test_another_process_is_told(lab, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on trio nobody can cancel such a task
-async def test_the_end_of_the_loop_ends_a_write(lab, anyio_backend) -> None:
+async def test_the_end_of_the_loop_ends_a_write(lab, anyio_backend) -> None:  # noqa: F811 - the fixture
     del anyio_backend
     server = lab.slow()
     done: list[Exchange] = []

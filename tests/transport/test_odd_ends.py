@@ -16,7 +16,7 @@ import trustme
 from aiocake._wire import Response
 from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
 from aiocake.transport import stripped
-from aiocake.transport._fault import why
+from aiocake.transport._fault import Route, why
 from aiocake.transport._http import _as_httpx
 from aiocake.transport._sign import _never
 from aiocake.transport._surplus import has_surplus
@@ -135,7 +135,8 @@ def test_how_tls_asks_for_the_network_is_no_error() -> None:
     outer = OSError()
     outer.__context__ = ssl.SSLWantWriteError()
     outer.__context__.__context__ = refused
-    assert why(outer) == ("Connection refused", False)
+    route = Route("x.example", 443, 5.0)
+    assert why(outer, route) == ("x.example refused the connection (port 443)", False)
 
 
 def test_what_led_to_an_error_keeps_its_frames() -> None:

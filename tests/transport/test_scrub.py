@@ -100,6 +100,50 @@ def test_base64_gives_no_part_of_a_key_away(key: str, before: bytes, after: byte
         assert key.encode()[1:-1] not in decode(left)
 
 
+SHORT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=7)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(key=SHORT)
+def test_a_short_key_is_taken_out_where_it_stands_alone(form: str, key: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret(key))
+    for before, after in [("[[", "]]"), ("", ""), ("'", "'"), ("a ", " b"), ("=", "&"), (">", "<")]:
+        text = f"{before}{FORMS[form](key)}{after}"
+        assert scrubber.clean(text).count("<key>") >= 1, text
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "cleaned"),
+    [
+        ("a", "a bad name: nothing was read", "<key> bad name: nothing was read"),
+        ("is", "this is his", "this <key> his"),
+        ("12", "12 of 2012, 12.50, 0.12, 12%", "<key> of 2012, 12.50, 0.12, <key>%"),
+        ("ab", "cab abc ab_ _ab éab abé ab1", "cab abc ab_ _ab éab abé ab1"),
+        ("ab", "/x?api_key=ab&y=abc", "/x?api_key=<key>&y=abc"),
+        ("ab", "/x?api_key=abc", "/x?api_key=<key>c"),
+        ("ab", "%2Fx%3Fapi_key%3Dab%26y%3Dabc", "%2Fx%3Fapi_key%3D<key>%26y%3Dabc"),
+        ("ab", "api_key%253Dabc", "api_key%253D<key>c"),
+        ("ab", "%20ab%20", "%20<key>%20"),
+        ("ab", "api_key=%61%62c", "api_key=<key>c"),
+        ("ab", r"x\nab\n", r"x\n<key>\n"),
+        ("ab", r"\u0022ab\u0022", r"\u0022<key>\u0022"),
+        ("ab", r"\x22ab\x22", r"\x22<key>\x22"),
+        ("ab", "&#34;ab&#34; &quot;ab&quot;", "&#34;<key>&#34; &quot;<key>&quot;"),
+        ("ab", "<api_key>ab</api_key>", "<api_key><key></api_key>"),
+        ("ab", '{"api_key":"ab"}', '{"api_key":"<key>"}'),
+        ("ab", "user:ab@proxy", "user:<key>@proxy"),
+        ("-b-", "a-b-c", "a<key>c"),
+        ("abcdefg", "xabcdefg abcdefg", "xabcdefg <key>"),
+        ("abcdefgh", "xabcdefghx", "x<key>x"),
+    ],
+)
+def test_a_short_key_is_no_part_of_a_longer_word(key: str, text: str, cleaned: str) -> None:
+    scrubber = Scrubber()
+    scrubber.learn(Secret(key))
+    assert scrubber.clean(text) == cleaned
+
+
 def test_other_texts_stay_as_they_are() -> None:
     scrubber = Scrubber()
     scrubber.learn(Secret("abcdefgh"))

@@ -13,6 +13,7 @@ from httpcore2._backends.auto import AutoBackend
 
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import DecodeError, NotSent
+from aiocake.transport import _http
 from aiocake.transport._surplus import has_surplus
 from aiocake.values import Effect
 
@@ -48,6 +49,64 @@ async def test_https_with_a_certificate_that_is_trusted(lab, tls, trusting) -> N
             assert done.attempts == 1
     assert len(server.requests) == 4
     assert len(server.connections) == 2  # the second one is the create's
+
+
+class Watched(ssl.SSLContext):
+    """Is never changed."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AssertionError(name)
+
+    def set_alpn_protocols(self, alpn_protocols: object) -> None:
+        raise AssertionError(alpn_protocols)
+
+
+async def test_a_context_that_is_given_is_not_changed(lab, tls) -> None:
+    context = Watched(ssl.PROTOCOL_TLS_CLIENT)
+    CA.configure_trust(context)
+    server = lab.obedient(tls)
+    async with aclosing(lab.transport(server, ssl_context=context)) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert done.error is None
+
+
+async def test_tls_needs_no_thread(lab, tls, trusting, monkeypatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", none)
+    server = lab.obedient(tls)
+    async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert done.error is None
+
+
+def test_one_context_is_made_for_all_clients_in_all_threads(monkeypatch) -> None:
+    made: list[str] = []
+    go_on = threading.Barrier(4)
+
+    def make(file: str) -> ssl.SSLContext:
+        made.append(file)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(_http, "context_of", make)
+    _http._certifis.cache_clear()
+    found: list[ssl.SSLContext] = []
+
+    def ask() -> None:
+        go_on.wait()
+        found.append(_http._default_ssl_context())
+
+    try:
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        _http._certifis.cache_clear()
+    assert len(made) == 1
+    assert len({id(each) for each in found}) == 1
 
 
 async def test_a_certificate_that_is_not_trusted_by_certifi(lab, tls) -> None:

@@ -25,6 +25,9 @@ __all__ = ["View"]
 
 T = TypeVar("T")
 
+#: The arguments of a call as exact built-in values, and its request.
+Prepared = tuple[dict[str, object], Request]
+
 
 class View:
     """An engine with the options of one view: what the endpoints are handed."""
@@ -49,14 +52,17 @@ class View:
         """The same for the later calls of what has begun: a full queue turns none of them away."""
         return View(self.engine, self.options, patient=True)
 
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
         """Refuse what :meth:`execute` would not send. Sends nothing.
+
+        Returns:
+            The arguments that were given, as exact built-in values.
 
         Raises:
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
-        effect = operation.effect_of(arguments)
-        self._encoded(self._encoder(operation, arguments), operation.name, effect)
+        prepare = self._preparation(operation, arguments)
+        return self._prepared(prepare, operation.name, operation.effect)[0]
 
     def clean(self, text: str) -> str:
         """A text without the key, in whatever disguise."""
@@ -80,23 +86,23 @@ class View:
             CakeError: The verdict of the whole call.
         """
         settings = self.engine.settings
-        effect = operation.effect_of(arguments)
-        request = self._request(self._encoder(operation, arguments), operation.name, effect)
+        prepare = self._preparation(operation, arguments)
+        given, request = self._begun(prepare, operation.name, operation.effect)
+        effect = operation.effect_of(given)
         hidden = frozenset[str]() if settings.payloads else operation.payload()
         reading = Reading(
-            lambda response: codec.check(
-                operation, response, arguments, payloads=settings.payloads
-            ),
-            lambda response, repeated: self._decoded(operation, arguments, response, repeated),
+            lambda response: codec.check(operation, response, given, payloads=settings.payloads),
+            lambda response, repeated: self._decoded(operation, given, response, repeated),
         )
-        intent = _intent(operation.name, arguments, hidden, effect)
+        intent = _intent(operation.name, given, hidden, effect)
         plan = self.engine.plan(self.options, effect, patient=self._patient, answered=answered)
         return await self.engine.run(request, reading, plan, intent, witness)
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         engine = self.engine
-        request = self._request(self._encoder(operation, arguments), operation.name, Effect.READ)
+        prepare = self._preparation(operation, arguments)
+        _, request = self._begun(prepare, operation.name, Effect.READ)
         return Export(
             operation,
             lambda begin, begun: engine.transport.open(
@@ -107,15 +113,13 @@ class View:
             payloads=engine.settings.payloads,
         )
 
-    async def raw(
-        self, encode: Callable[[], Request], effect: Effect, arguments: Mapping[str, object]
-    ) -> Answer:
+    async def raw(self, prepare: Callable[[], Prepared], effect: Effect) -> Answer:
         """Make a call that has no method.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        request = self._request(encode, RAW, effect)
+        arguments, request = self._begun(prepare, RAW, effect)
         payloads = self.engine.settings.payloads
         clean = self.engine.transport.clean
         reading = Reading(
@@ -150,27 +154,29 @@ class View:
             self.engine.listener.tell(ValuesNormalized(operation.name, fields, lenient.count))
         return value
 
-    def _encoder(
+    def _preparation(
         self, operation: Operation[T], arguments: Mapping[str, object]
-    ) -> Callable[[], Request]:
+    ) -> Callable[[], Prepared]:
         binding = self.options.binding or self.engine.settings.binding
-        return lambda: codec.encode(operation, arguments, binding)
+        return lambda: codec.prepare(operation, arguments, binding)
 
-    def _request(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
-        """The request of a call that begins, or that is refused here: then this is its end."""
+    def _begun(self, prepare: Callable[[], Prepared], operation: str, effect: Effect) -> Prepared:
+        """A call that begins, or that is refused here: then this is its end."""
         try:
-            return self._encoded(encode, operation, effect)
+            return self._prepared(prepare, operation, effect)
         except ArgumentError as error:
             name = type(error).__name__
             self.engine.listener.tell(CallEnded(operation, 0, 0.0, error.outcome, name))
             raise
 
-    def _encoded(self, encode: Callable[[], Request], operation: str, effect: Effect) -> Request:
+    def _prepared(
+        self, prepare: Callable[[], Prepared], operation: str, effect: Effect
+    ) -> Prepared:
         try:
             if effect is not Effect.READ and self.engine.settings.read_only:
                 problem = Problem(operation, "this client is read-only and sends no writes")
-                raise ArgumentError(problem)  # noqa: TRY301 - told like those of the encoder
-            return encode()
+                raise ArgumentError(problem)  # noqa: TRY301 - told like those of the codec
+            return prepare()
         except ArgumentError as error:
             error.operation = operation
             error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE

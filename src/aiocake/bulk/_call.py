@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 import attrs
 
 from aiocake._given import given
+from aiocake._normalize import guarded
 from aiocake._operation import Endpoints, Executor, ExportedBills, Operation, Witness, executor_of
 from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.values import ANY, ERASE, Effect
@@ -155,19 +156,12 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
         ArgumentError: It is no method of a client's, it writes nothing, or an argument cannot
             be sent.
     """
-    group: object = getattr(method, "__self__", None)
-    name: str = getattr(method, "__name__", "_")
-    if (
-        not isinstance(group, Endpoints)
-        or name.startswith("_")
-        or getattr(type(group), name, None) is not getattr(method, "__func__", method)
-    ):
-        raise ArgumentError(Problem("method", "must be one of a client's: cake.invoices.update"))
+    group, name = guarded("method", lambda: _owner(method))
     executor = executor_of(group)
     table, arguments = _recorded(group, name, args, kwargs)
-    if table.effect_of(arguments) is Effect.READ:
+    if table.effect is Effect.READ:
         raise ArgumentError(Problem("method", f"must write: {table.name} only reads"))
-    executor.check(table, arguments)
+    arguments = executor.check(table, arguments)
     # What the method hands on is what it returns.
     return Call(table.name, MappingProxyType(arguments), cast("Operation[T]", table), executor)
 
@@ -194,6 +188,20 @@ def recall(operation: str, arguments: Mapping[str, object], cake: Instance) -> C
         raise ArgumentError(Problem("arguments", f"do not fit {operation}: {error}")) from None
 
 
+def _owner(method: object) -> tuple[Endpoints, str]:
+    """The group of endpoints that a method is of, and its name."""
+    group: object = getattr(method, "__self__", None)
+    name: object = getattr(method, "__name__", "_")
+    if (
+        not isinstance(group, Endpoints)
+        or not isinstance(name, str)
+        or name.startswith("_")
+        or getattr(type(group), name, None) is not getattr(method, "__func__", method)
+    ):
+        raise ArgumentError(Problem("method", "must be one of a client's: cake.invoices.update"))
+    return group, name
+
+
 class _Recorded(Exception):
     """Carries what a method was going to have carried out."""
 
@@ -214,8 +222,10 @@ class _Recorder:
         """Nothing waits here."""
         return self
 
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> None:
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
         """Nothing is checked here."""
+        del operation
+        return dict(arguments)
 
     async def execute(
         self,

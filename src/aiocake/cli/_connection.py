@@ -1,16 +1,16 @@
 """Which instance is called, and with which key."""
 
-import os
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 import attrs
 import typer
 
 from aiocake import Binding, Client, ConfigurationError, Ledger, NotSent
+from aiocake._environment import KeyFile, key_of_environment, settings_of_environment
 from aiocake.bulk import Call
 from aiocake.cli._errors import tell
 from aiocake.cli._output import OutputError
@@ -54,10 +54,6 @@ ApiKeyOption = Annotated[
         rich_help_panel="Connection",
     ),
 ]
-
-# As Client.from_env() reads CAKE_READ_ONLY.
-_OFF: Final = frozenset({"", "0", "false", "no"})
-_ON: Final = frozenset({"1", "true", "yes"})
 
 
 @attrs.frozen
@@ -157,14 +153,14 @@ class Connection:
             raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
 
     def _run(self, work: Callable[[Client], Awaitable[T]], ledger: Ledger) -> T:
-        read_only = _read_only()
+        settings = settings_of_environment(self.domain)
 
         async def with_client() -> T:
             async with Client(
                 self.domain,
                 self.key,
                 binding=self.binding,
-                read_only=read_only,
+                **settings,
                 ledger=ledger,
                 grace=GRACE,
             ) as client:
@@ -178,7 +174,7 @@ async def _no_key() -> str:
     raise ConfigurationError(message)
 
 
-def _key(key_file: Path | None, api_key: str | None) -> str:
+def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:
     if api_key is not None:
         typer.echo(
             "aiocake: warning: other users of this machine can read --api-key in the process "
@@ -187,30 +183,10 @@ def _key(key_file: Path | None, api_key: str | None) -> str:
         )
         return api_key
     if key_file is not None:
-        return _read(key_file, "--key-file")
-    environment = os.environ
-    if environment.get("CAKE_API_KEY"):
-        return environment["CAKE_API_KEY"]
-    if environment.get("CAKE_API_KEY_FILE"):
-        return _read(Path(environment["CAKE_API_KEY_FILE"]), "CAKE_API_KEY_FILE")
+        return KeyFile(key_file, "--key-file")
+    if (key := key_of_environment()) is not None:
+        return key
     if is_terminal(sys.stdin):
         return asked_for_key()
     message = "no API key: set CAKE_API_KEY or CAKE_API_KEY_FILE, or give --key-file"
     raise ConfigurationError(message)
-
-
-def _read(file: Path, name: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        message = f"{name} cannot be read: {reason}"
-        raise ConfigurationError(message) from None
-
-
-def _read_only() -> bool:
-    text = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
-    if text not in _OFF | _ON:
-        message = "CAKE_READ_ONLY must be 1 or 0"
-        raise ConfigurationError(message)
-    return text in _ON

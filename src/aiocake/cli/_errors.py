@@ -79,7 +79,9 @@ def _said(error: BaseException) -> str:
         return "; ".join(in_options(error))
     if isinstance(error, OSError) and error.strerror:  # whose number tells people nothing
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    text = str(error)
+    # What the meaning of its exit code says already.
+    return text.removeprefix("nothing was sent: ") if isinstance(error, NotSent) else text
 
 
 def tell(text: str) -> None:

@@ -20,7 +20,16 @@ from aiocake.codec._lenient import Leniency
 from aiocake.codec._xml_filter import ReferenceFilter
 from aiocake.values import Binding, Effect
 
-__all__ = ["Leniency", "applied_likely", "check", "decode", "dropped", "encode", "fault_of"]
+__all__ = [
+    "Leniency",
+    "applied_likely",
+    "check",
+    "decode",
+    "dropped",
+    "encode",
+    "fault_of",
+    "prepare",
+]
 
 T = TypeVar("T")
 
@@ -32,8 +41,10 @@ _BINDINGS: Final[Mapping[Binding, Callable[[Operation[object], Mapping[str, obje
 }
 
 
-def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
-    """The request of a call, with a hole for the key.
+def prepare(
+    operation: Operation[T], arguments: Mapping[str, object], binding: Binding
+) -> tuple[dict[str, object], Request]:
+    """Check the arguments of a call, and make its request.
 
     Args:
         operation: The operation.
@@ -42,7 +53,8 @@ def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Bi
             of GET, which proxies repeat and cache. v2 has one form only.
 
     Returns:
-        The request.
+        The arguments that were given, as exact built-in values, and the request, with a hole for
+        the key.
 
     Raises:
         ArgumentError: Names every argument that is missing, unknown or cannot be sent.
@@ -50,10 +62,15 @@ def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Bi
     plain: Operation[Any] = operation
     given = checked(plain, arguments)
     if plain.api is Api.V2:
-        return _v2.request(plain, given)
+        return given, _v2.request(plain, given)
     if binding is Binding.GET and plain.effect_of(given) is Effect.ONCE:
         binding = Binding.SOAP12
-    return _BINDINGS[binding](plain, given)
+    return given, _BINDINGS[binding](plain, given)
+
+
+def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
+    """Return the request of a call: the second half of what :func:`prepare` gives."""
+    return prepare(operation, arguments, binding)[1]
 
 
 def applied_likely(response: Response) -> bool:

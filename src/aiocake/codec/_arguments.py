@@ -7,9 +7,11 @@ could be read in two ways does not leave.
 
 import difflib
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Final
 
 from aiocake._given import Refused
+from aiocake._normalize import class_name, normalized
 from aiocake._operation import Api, Kind, Operation, Parameter
 from aiocake.codec import _values
 from aiocake.errors import ArgumentError, Problem
@@ -24,14 +26,14 @@ _NONE: Final = "None is not taken: leave the argument out, or give SKIP"
 
 
 def checked(operation: Operation[object], arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments that were given, when all of them may be sent.
+    """Return the arguments as they are sent, when all of them may be.
 
     Args:
         operation: The operation.
         arguments: By name; SKIP is as good as not given.
 
     Returns:
-        The arguments without those that are SKIP.
+        The arguments without those that are SKIP, as exact built-in values.
 
     Raises:
         ArgumentError: Names every argument that is missing, unknown or cannot be sent, and whatever
@@ -41,13 +43,15 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
     table = {parameter.name: parameter for parameter in operation.parameters}
     problems = [_unknown(name, table) for name in given if name not in table]
     for parameter in operation.parameters:
-        value = given.get(parameter.name)
-        if isinstance(value, Refused):
-            problems += [value.problem] if value.problem not in problems else []
+        name = parameter.name
+        if name not in given:
+            if _needed(operation.api, parameter):
+                problems.append(Problem(name, "is required"))
             continue
-        reason = _reason(operation.api, parameter, given)
-        if reason is not None:
-            problems.append(Problem(parameter.name, reason))
+        # A rule sees what is wrong, too: as what it is not.
+        value = given[name] = _taken(operation.api, parameter, given[name])
+        if isinstance(value, Refused) and value.problem not in problems:
+            problems.append(value.problem)
     # Of what is wrong by itself nothing more is said.
     named = {problem.name for problem in problems}
     found = (rule(given) for rule in operation.rules)
@@ -57,17 +61,31 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
     return given
 
 
+def _taken(api: Api, parameter: Parameter, value: object) -> object:
+    """Return the value as it is sent, or why it is not."""
+    if type(value) is Refused:
+        return value
+    try:
+        # A member of an enum is a slip where any text will do.
+        member = parameter.kind is Kind.TEXT and isinstance(value, Enum)
+        exact = value if member else normalized(value)
+        reason = _reason(api, parameter, exact)
+    except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+        exact, reason = None, f"cannot be read: it raised {class_name(error)}"
+    return exact if reason is None else Refused(Problem(parameter.name, reason))
+
+
 def _unknown(name: str, table: Mapping[str, Parameter]) -> Problem:
     near = difflib.get_close_matches(name, table, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return Problem(name, f"there is no such argument{hint}")
 
 
-def _reason(api: Api, parameter: Parameter, given: Mapping[str, object]) -> str | None:
-    if parameter.name not in given:
-        needed = parameter.required or (api is Api.V1 and parameter.kind not in SKIPPABLE)
-        return "is required" if needed else None
-    value = given[parameter.name]
+def _needed(api: Api, parameter: Parameter) -> bool:
+    return parameter.required or (api is Api.V1 and parameter.kind not in SKIPPABLE)
+
+
+def _reason(api: Api, parameter: Parameter, value: object) -> str | None:
     if value is None:
         return _NONE
     if value is ERASE:

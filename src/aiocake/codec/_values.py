@@ -1,7 +1,7 @@
 """What is wrong with a value, by its kind, and how it is written where both APIs agree.
 
-Each check gives the reason for which a value is refused, or None. A reason never holds the value:
-it may be a name, a note or an amount.
+Each check takes a normalized value, and gives the reason for which it is refused, or None. A reason
+never holds the value, which may be a name, a note or an amount, but the name of its class.
 """
 
 import difflib
@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Final
+
+from aiocake._normalize import class_name
 
 __all__ = [
     "MAX_INT",
@@ -38,10 +40,14 @@ _FIRST_SQL_YEAR: Final = 1753
 _NOT_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
+def _wrong(wanted: str, value: object) -> str:
+    return f"must be {wanted}, got {class_name(value)}"
+
+
 def whole(value: object, least: int, most: int) -> str | None:
     """Of an integer between two bounds."""
     if isinstance(value, bool) or not isinstance(value, int):
-        return "must be an int"
+        return _wrong("an int", value)
     return None if least <= value <= most else f"must be from {least} to {most}"
 
 
@@ -55,7 +61,7 @@ def byte(value: object, *, anything: bool) -> str | None:
 def text(value: object, limit: int | None) -> str | None:
     """Of a text; an empty one is fine where the API knows it from an absent one, as v2 does."""
     if not isinstance(value, str) or isinstance(value, Enum):
-        return "must be a str"
+        return _wrong("a str", value)
     if _NOT_XML.search(value):
         return "holds a character that XML cannot carry (a control character or a lone surrogate)"
     # .NET counts in UTF-16: an emoji is two.
@@ -80,7 +86,7 @@ def v1_text(value: object) -> str | None:
 def money(value: object) -> str | None:
     """Of an amount: exact, and as many digits as .NET keeps."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return "must be a Decimal or an int, never a float"
+        return _wrong("a Decimal or an int", value)
     if isinstance(value, Decimal) and not value.is_finite():
         return "must be a number"
     # Ask for the size first: written out, Decimal("1E+999999999") takes a gigabyte.
@@ -98,7 +104,7 @@ def money(value: object) -> str | None:
 def day(value: object) -> str | None:
     """Of a date; a datetime is none: its time, or its zone, would be lost or shift the day."""
     if isinstance(value, datetime) or not isinstance(value, date):
-        return "must be a date without a time"
+        return _wrong("a date without a time", value)
     return None
 
 
@@ -111,8 +117,10 @@ def v1_day(value: object) -> str | None:
 
 def moment(value: object) -> str | None:
     """Of a point in time: without a zone it would be a guess."""
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        return "must be a datetime with a time zone"
+    if not isinstance(value, datetime):
+        return _wrong("a datetime with a time zone", value)
+    if value.utcoffset() is None:
+        return "must be a datetime with a time zone, got one without"
     try:
         value.astimezone(UTC)
     except OverflowError:
@@ -122,7 +130,7 @@ def moment(value: object) -> str | None:
 
 def boolean(value: object) -> str | None:
     """Of a bool; 0 and 1 are none."""
-    return None if isinstance(value, bool) else "must be True or False"
+    return None if type(value) is bool else _wrong("True or False", value)
 
 
 def choice(value: object, choices: type[StrEnum] | None) -> str | None:
@@ -132,7 +140,7 @@ def choice(value: object, choices: type[StrEnum] | None) -> str | None:
     """
     known = [member.value for member in choices or ()]
     if not isinstance(value, str):
-        return f"must be one of {', '.join(known)}"
+        return _wrong(f"one of {', '.join(known)}", value)
     if value in known:
         return None
     near = difflib.get_close_matches(value.casefold(), known, n=1)

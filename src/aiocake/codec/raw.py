@@ -9,18 +9,28 @@ from typing import Final, TypeAlias, TypeVar, cast
 import attrs
 import msgspec
 
+from aiocake._normalize import class_name, normalized
 from aiocake._wire import Hole, Request, Response
 from aiocake.codec import _json
 from aiocake.codec._asmx_get import QUERY_LIMIT
 from aiocake.codec._body import Format, format_of
 from aiocake.codec._check import OK, judge
 from aiocake.codec._v2 import KEY, query
-from aiocake.codec._values import moment, money, text, written
+from aiocake.codec._values import boolean, moment, money, text, written
 from aiocake.codec._xml import Element, parse
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Effect, Skip
 
-__all__ = ["OPERATION", "Answer", "Json", "Value", "check_raw", "encode_raw"]
+__all__ = [
+    "OPERATION",
+    "Answer",
+    "Json",
+    "Value",
+    "check_raw",
+    "effect_of_raw",
+    "encode_raw",
+    "prepare_raw",
+]
 
 #: What a parameter may be. None is not, since it means different things in different places.
 Value: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
@@ -85,13 +95,33 @@ class Answer:
             raise error.with_traceback(None) from None
 
 
-def encode_raw(
-    method: str,
-    path: str,
-    params: Mapping[str, Value] | None = None,
-    json: Mapping[str, Json] | None = None,
-) -> Request:
-    """A request with the key in its query.
+def effect_of_raw(method: object, path: object, *, repeatable: object, writes: object) -> Effect:
+    """Return what sending such a request again does; what cannot be sent counts as a write.
+
+    Args:
+        method: The HTTP method.
+        path: The path.
+        repeatable: Whether sending it twice does no more than sending it once.
+        writes: Whether it changes anything; None for all but a GET of v2, since v1 has GETs that
+            write.
+    """
+    if writes is None:
+        writes = _exact(method) != "GET" or not str(_exact(path)).startswith("/api/2/")
+    if repeatable is not True:
+        return Effect.ONCE
+    return Effect.READ if writes is False else Effect.SETS
+
+
+def prepare_raw(  # noqa: PLR0913 - what a request is told by
+    method: object,
+    path: object,
+    params: object = None,
+    json: object = None,
+    *,
+    repeatable: object = True,
+    writes: object = None,
+) -> tuple[dict[str, object], Request]:
+    """Check a request as it is told, and make it.
 
     Args:
         method: The HTTP method, in capitals.
@@ -99,26 +129,54 @@ def encode_raw(
         params: What stands in the query behind the key, in this order. SKIP is left out.
         json: The body, an object. SKIP is left out; amounts and dates become texts, as v2 has
             them.
+        repeatable: Whether sending it twice does no more than sending it once.
+        writes: Whether it changes anything.
+
+    Returns:
+        Method, path and what else was given, by name and as exact built-in values, and the
+        request, with the key in its query.
 
     Raises:
         ArgumentError: Names every argument that cannot be sent.
     """
-    problems = _where(method, path)
-    texts = _fields(params, "params", problems)
-    content = _fields(json, "json", problems)
+    given = {"method": _exact(method), "path": _exact(path)}
+    problems = _where(given["method"], given["path"])
+    for name, flag in (("repeatable", repeatable), ("writes", writes)):
+        if flag is not None or name == "repeatable":
+            reason = boolean(flag)
+            problems += [Problem(name, reason)] if reason else []
+    for name, value in (("params", params), ("json", json)):
+        if value is not None:
+            given[name] = _fields(value, name, problems)
     if problems:
         raise ArgumentError(*problems)
-    return Request(
+    named = cast("dict[str, dict[str, object]]", given)
+    path = str(given["path"])
+    request = Request(
         OPERATION,
-        method,
+        str(given["method"]),
         path,
-        query=KEY + query({name: written(value) for name, value in texts.items()}),
+        query=KEY + query({name: written(it) for name, it in named.get("params", {}).items()}),
         headers=() if json is None else (("Content-Type", "application/json"),),
-        body=b"" if json is None else msgspec.json.encode(content),
+        body=b"" if json is None else msgspec.json.encode(_texts(named["json"])),
         hole=Hole.QUERY,
         hole_at=len(KEY),
         query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
     )
+    return given, request
+
+
+def encode_raw(method: object, path: object, params: object = None, json: object = None) -> Request:
+    """Return the request alone that :func:`prepare_raw` makes."""
+    return prepare_raw(method, path, params, json)[1]
+
+
+def _exact(value: object) -> object:
+    """Return the built-in value that a value is; None where its own methods raise."""
+    try:
+        return normalized(value)
+    except Exception:  # noqa: BLE001 - whatever they raise
+        return None
 
 
 def _where(method: object, path: object) -> list[Problem]:
@@ -133,43 +191,66 @@ def _where(method: object, path: object) -> list[Problem]:
 
 
 def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, object]:
-    """The fields of a mapping that was given, or not; whatever cannot be sent is noted."""
-    if value is None:
-        return {}
+    """The fields of a mapping; whatever cannot be sent is noted."""
+    fields: object = None
     try:
         fields = _plain(value, name, problems)
     except RecursionError:
         problems.append(Problem(name, "is nested too deep"))
         return {}
-    if not isinstance(value, Mapping):
-        problems.append(Problem(name, "must be a mapping"))
+    if not isinstance(fields, dict):
+        problems.append(Problem(name, f"must be a mapping, got {class_name(value)}"))
         return {}
     found = cast("dict[str, object]", fields)
+    if name == "params":
+        nested = [(key, it) for key, it in found.items() if type(it) in {dict, list}]
+        problems += [Problem(key, _no_value(it)) for key, it in nested]
     if any(key.casefold() == "api_key" for key in found):  # ASP.NET does not tell case apart
         problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
     return found
 
 
 def _plain(value: object, name: str, problems: list[Problem]) -> object:
-    """The value with dates and amounts as texts; whatever cannot be sent is noted."""
+    """The value in exact built-in values; whatever cannot be sent is noted."""
+    try:
+        return _parts(value, name, problems)
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+        problems.append(Problem(name, f"cannot be read: it raised {class_name(error)}"))
+        return None
+
+
+def _parts(value: object, name: str, problems: list[Problem]) -> object:
     if isinstance(value, Mapping):
         fields = cast("Mapping[object, object]", value)
         named: dict[str, object] = {}
         for key, inner in fields.items():
-            if (reason := text(key, None)) is not None:
+            exact = normalized(key)
+            if (reason := text(exact, None)) is not None:
                 problems.append(Problem(f"a name in {name}", reason))
             elif inner is not SKIP:
-                path = str(key) if name == "params" else f"{name}.{key}"
-                named[str(key)] = _plain(inner, path, problems)
+                path = str(exact) if name == "params" else f"{name}.{exact}"
+                if exact in named:  # as the mappings have it that keep several values of a name
+                    problems.append(Problem(path, "is given twice"))
+                named[str(exact)] = _plain(inner, path, problems)
         return named
     if isinstance(value, list | tuple):
         rows = cast("Sequence[object]", value)
         given = [inner for inner in rows if inner is not SKIP]
         return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(given)]
-    reason = _reason(value)
-    if reason is not None:
+    exact = normalized(value)
+    if (reason := _reason(exact)) is not None:
         problems.append(Problem(name, reason))
-        return None
+    return exact
+
+
+def _texts(value: object) -> object:
+    """The value with dates and amounts as texts."""
+    if isinstance(value, dict):
+        return {name: _texts(inner) for name, inner in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_texts(inner) for inner in cast("list[object]", value)]
     return value if isinstance(value, bool | int) else written(value)
 
 
@@ -183,8 +264,12 @@ def _reason(value: object) -> str | None:
     if isinstance(value, date):
         return None
     if isinstance(value, str):
-        return text(str(value), None)
-    return "must be a str, int, Decimal, date, datetime or bool"
+        return text(value, None)
+    return _no_value(value)
+
+
+def _no_value(value: object) -> str:
+    return f"must be a str, int, Decimal, date, datetime or bool, got {class_name(value)}"
 
 
 def check_raw(

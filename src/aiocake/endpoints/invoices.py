@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from typing import cast
 
-from aiocake._given import days, given, in_order
+from aiocake._given import days, in_order
 from aiocake._operation import (
     Api,
     Creates,
@@ -226,16 +227,18 @@ class Invoices(Endpoints):
             CakeError: While reading: it was refused, or no answer that can be read came.
         """
         start, end = days(period, start_date, end_date)
-        filters = given(
+        filters = self._executor.check(
+            FIND,
             {
                 "affiliate_id": affiliate_id,
                 "advertiser_id": advertiser_id,
                 "invoice_status": invoice_status,
                 "start_date": start,
                 "end_date": end,
-            }
+                "row_limit": row_limit,
+            },
         )
-        self._executor.check(FIND, {**filters, "row_limit": row_limit})
+        rows_a_page = cast("int", filters.pop("row_limit", 100))
         dated = filters.keys() & {"start_date", "end_date"}
 
         async def fetch(ask: Ask) -> Page[Invoice]:
@@ -255,7 +258,7 @@ class Invoices(Endpoints):
             row_id=lambda row: row.invoice_id,
             matches=matches if set(filters) - dated else None,
             wrong_date=(lambda row: wrong_date(row, filters)) if dated else None,
-            row_limit=row_limit,
+            row_limit=rows_a_page,
             limit=self._executor.concurrency,
             operation=FIND.name,
             surprise=self._executor.surprise,

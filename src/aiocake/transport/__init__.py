@@ -6,7 +6,9 @@ from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Tra
 from aiocake.transport._fault import stripped
 from aiocake.transport._http import AsyncBaseTransport
 from aiocake.transport._retry import says_no
+from aiocake.transport._sign import check_key
 from aiocake.transport._stream import OpenExchange
+from aiocake.transport._tls import context_of_user
 
 __all__ = [
     "Address",
@@ -20,6 +22,8 @@ __all__ = [
     "Settled",
     "Stats",
     "Transport",
+    "check_key",
+    "context_of_user",
     "parse_address",
     "says_no",
     "stripped",

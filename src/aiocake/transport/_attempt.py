@@ -90,7 +90,10 @@ class Attempts:
         if not isinstance(made.error, AuthenticationError) or call.renewed or call.key is None:
             return made
         call.renewed = True
-        if call.abandoned or not await self._keys.renew(*call.key):
+        renewed = not call.abandoned and await self._keys.renew(*call.key)
+        if isinstance(renewed, CakeError):
+            made.error.message += f"; and there is no new key: {renewed}"
+        if renewed is not True:
             return made
         self._proven.clear()
         self._scheduled(call, attrs.evolve(made, wait=0.0))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import anyio
 
-from aiocake.transport._fault import Fault, Kind, stripped
+from aiocake.transport._fault import Fault, Kind, Route, stripped
 from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
 from aiocake.transport._sign import Signed
 
@@ -72,7 +72,17 @@ class Departure:
 class Answer:
     """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
 
-    __slots__ = ("_drop", "_raw", "_slot", "encoding", "framed", "headers", "length", "status")
+    __slots__ = (
+        "_drop",
+        "_raw",
+        "_route",
+        "_slot",
+        "encoding",
+        "framed",
+        "headers",
+        "length",
+        "status",
+    )
 
     def __init__(
         self,
@@ -80,8 +90,10 @@ class Answer:
         slot: int,
         clean: Callable[[dict[str, str]], dict[str, str]],
         drop: Callable[[int], Awaitable[None]],
+        route: Route,
     ) -> None:
         self._raw = raw
+        self._route = route
         self._slot = slot
         self._drop = drop
         #: The status.
@@ -110,7 +122,7 @@ class Answer:
         try:
             return await anext(self._raw.pieces, None)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            fault = fault_of(error, sent=True, status=self.status)
+            fault = fault_of(error, self._route, status=self.status)
         except BaseException as error:
             stripped(error)
             await self._drop(self._slot)
@@ -163,7 +175,7 @@ class Wire:
             # Other transports do not tell: from here on it may have left.
             departure.sent = self._sender.own is None
             raw = await self._sender.send(signed, slot, read, departure.trace)
-            answer = Answer(raw, slot, self._clean, self.drop)
+            answer = Answer(raw, slot, self._clean, self.drop, self._sender.route)
             if not departure.stopped or answer.status >= _REFUSED:
                 return answer
             # It is not to this request: who has not got it as a whole can only refuse it.
@@ -175,7 +187,7 @@ class Wire:
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             if self._sender.own is None and surely_unsent(error):
                 departure.sent = False
-            fault = fault_of(error, sent=departure.sent, status=None)
+            fault = fault_of(error, self._sender.route, sent=departure.sent)
         except BaseException as error:
             stripped(error)
             await self.drop(slot, departure.opened)

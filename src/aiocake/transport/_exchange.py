@@ -27,7 +27,7 @@ from aiocake.transport._attempt import Attempts, Use
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_into
 from aiocake.transport._call import Begun, Call, Exchange, Plan
 from aiocake.transport._edge import Answer, Wire
-from aiocake.transport._fault import Fault, stripped
+from aiocake.transport._fault import Fault, Route, stripped
 from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
 from aiocake.transport._lifetime import Lifetime
 from aiocake.transport._proxy import parse_proxy
@@ -124,9 +124,13 @@ class Transport:
         if not (user_agent.isascii() and user_agent.isprintable()):
             message = "user_agent: must be printable ASCII"
             raise ConfigurationError(message)
-        self._wire = Wire(
-            Sender(http, address.base, timeouts.connect), self._scrubber.clean_headers
+        route = Route(
+            address.host,
+            address.port,
+            timeouts.connect,
+            http.proxied_by if isinstance(http, CakeTransport) else None,
         )
+        self._wire = Wire(Sender(http, address.base, route), self._scrubber.clean_headers)
         self._retries = Retries(retry, draw)
         self._attempts = Attempts(
             keys=keys,

@@ -1,15 +1,18 @@
 """What goes wrong below HTTP, as plain values: nothing of an HTTP library leaves the edge."""
 
+import errno
+import os
+import socket
 import ssl
 from collections.abc import Iterator
 from enum import Enum
-from typing import cast
+from typing import Final, cast
 
 import attrs
 
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
-__all__ = ["Fault", "Kind", "stripped", "why"]
+__all__ = ["Fault", "Kind", "Route", "stripped", "why"]
 
 
 class Kind(Enum):
@@ -73,22 +76,95 @@ def stripped(error: BaseException) -> None:
             pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
-def why(error: BaseException) -> tuple[str, bool]:
-    """Why no connection came about: the words of the system, and whether TLS said no."""
+@attrs.frozen
+class Route:
+    """To whom connections are opened, and with whom TLS is spoken.
+
+    Attributes:
+        host: The instance's host.
+        port: Its port.
+        timeout: Seconds that opening a connection may take.
+        proxy: Host and port of a proxy between; None for none.
+    """
+
+    host: str
+    port: int
+    timeout: float
+    proxy: tuple[str, int] | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether the instance is on this machine, as a sandbox is."""
+        name = self.host == "localhost" or self.host.endswith(".localhost")
+        return name or self.host == "::1" or self.host.startswith("127.")
+
+    @property
+    def dialled(self) -> tuple[str, int]:
+        """Who is dialled: a name, and the port."""
+        if self.proxy is None:
+            return self.host, self.port
+        return f"the proxy {self.proxy[0]}", self.proxy[1]
+
+
+def why(error: BaseException, route: Route) -> tuple[str, bool]:
+    """Why no connection came about, in a sentence that names the host; whether TLS said no."""
+    host, port = route.dialled
     reason = ""
     for each in _chain(error):
         if isinstance(each, ssl.SSLWantReadError | ssl.SSLWantWriteError):
             continue  # how a TLS layer asks for the network, and no error at all
         if isinstance(each, ssl.SSLError):
-            # The peer ended the connection within the handshake: no word on certificates.
-            ended = isinstance(each, ssl.SSLEOFError | ssl.SSLSyscallError | ssl.SSLZeroReturnError)
-            if ended or "UNEXPECTED_EOF" in (each.reason or ""):
-                return "the connection ended within the TLS handshake", False
-            said = getattr(each, "verify_message", None) or each.reason or type(each).__name__
-            return f"TLS: {said}", True
-        if isinstance(each, OSError) and each.strerror and not reason:
-            reason = each.strerror
-    return reason, False
+            return _why_no_tls(each, route)
+        if isinstance(each, OSError) and each.errno and not reason:
+            reason = _why_not_reached(each, route)
+        elif isinstance(each, TimeoutError) or "Timeout" in type(each).__name__:
+            reason = reason or f"no connection to {host} within {route.timeout:g} s (port {port})"
+    return reason or f"no connection to {host} (port {port}): {type(error).__name__}", False
+
+
+def _why_not_reached(error: OSError, route: Route) -> str:
+    host, port = route.dialled
+    if isinstance(error, socket.gaierror):
+        return f"cannot resolve {host}"
+    if error.errno == errno.ECONNREFUSED:
+        hint = "; is the sandbox running?" if route.local and route.proxy is None else ""
+        return f"{host} refused the connection (port {port}){hint}"
+    # By its number: asyncio has words of its own, and an address in them.
+    return f"no connection to {host} (port {port}): {os.strerror(error.errno or 0)}"
+
+
+def _why_no_tls(error: ssl.SSLError, route: Route) -> tuple[str, bool]:
+    # The peer ended the connection within the handshake: no word on certificates.
+    ended = isinstance(error, ssl.SSLEOFError | ssl.SSLSyscallError | ssl.SSLZeroReturnError)
+    said = error.reason or ""
+    if ended or "UNEXPECTED_EOF" in said:
+        return f"{route.host} ended the connection within the TLS handshake", False
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _why_not_trusted(error, route.host), True
+    if said in _NO_TLS:
+        hint = "; a local sandbox needs http://" if route.local else ""
+        return f"{route.host}:{route.port} does not speak TLS{hint}", True
+    words = said.replace("_", " ").lower() or type(error).__name__
+    return f"no TLS with {route.host}: {words}", True
+
+
+def _why_not_trusted(error: ssl.SSLCertVerificationError, host: str) -> str:
+    if error.verify_code in _OF_ANOTHER:
+        return f"the certificate of {host} is for another name"
+    said = f"the certificate of {host} is not trusted: {error.verify_message}"
+    if error.verify_code in _OUT_OF_TIME:
+        return said
+    return f"{said}; an authority of your own is trusted by ssl_context or CAKE_CA_FILE"
+
+
+#: What OpenSSL says of bytes that are no TLS.
+_NO_TLS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"}
+)
+#: OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_OF_ANOTHER: Final = frozenset({62, 64})
+#: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
+_OUT_OF_TIME: Final = frozenset({9, 10})
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -6,9 +6,10 @@ each slot of the throttle.
 
 from __future__ import annotations
 
-import ssl
 import sys
+import threading
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import anyio
@@ -17,11 +18,13 @@ import certifi
 import httpx
 
 from aiocake._tasks import on_trio, start
-from aiocake.transport._fault import Fault, Kind, why
+from aiocake.transport._fault import Fault, Kind, Route, why
 from aiocake.transport._sockets import SocketBackend
 from aiocake.transport._surplus import has_surplus
+from aiocake.transport._tls import context_of, lender, lent
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from typing import Self
 
@@ -79,6 +82,11 @@ class CakeTransport(httpx.AsyncBaseTransport):
         self._pools: list[httpcore2.AsyncConnectionPool | None] = [None] * slots
         self._proxy = proxy
         self._ssl_context = ssl_context
+
+    @property
+    def proxied_by(self) -> tuple[str, int] | None:
+        """Host and port of the proxy; None for none."""
+        return None if self._proxy is None else self._proxy.where
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over the connection of its slot."""
@@ -139,18 +147,19 @@ class CakeTransport(httpx.AsyncBaseTransport):
     def _make_pool(self, scheme: str) -> httpcore2.AsyncConnectionPool:
         import httpcore2  # noqa: PLC0415 - see above
 
-        # Reading the certificates takes longer than many a call: only where TLS is spoken.
-        if self._ssl_context is None and scheme == "https":
-            self._ssl_context = _default_ssl_context()
+        context = self._ssl_context
+        if context is None and scheme == "https":
+            context = _default_ssl_context()
+        context = None if context is None else lent(context)
         proxy = self._proxy
         return httpcore2.AsyncConnectionPool(
-            ssl_context=self._ssl_context,
+            ssl_context=context,
             proxy=None
             if proxy is None
             else httpcore2.Proxy(
                 proxy.url,
                 auth=proxy.auth(),
-                ssl_context=self._ssl_context if proxy.url.startswith("https:") else None,
+                ssl_context=context if proxy.url.startswith("https:") else None,
             ),
             max_connections=1,
             max_keepalive_connections=1,
@@ -164,9 +173,27 @@ def _network_backend() -> httpcore2.AsyncNetworkBackend | None:
     if on_trio() or sys.platform == "win32":  # whose event loop watches no sockets
         return None
     # The module that httpcore2 itself takes it from: its own name is None without anyio.
-    from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream  # noqa: PLC0415 - slow to load
+    from httpcore2._backends.anyio import AnyIOBackend  # noqa: PLC0415 - slow to load
 
-    return cast("httpcore2.AsyncNetworkBackend", SocketBackend(AnyIOBackend(), AnyIOStream))
+    return cast("httpcore2.AsyncNetworkBackend", SocketBackend(AnyIOBackend(), _stream_class()))
+
+
+@cache
+def _stream_class() -> type[Any]:
+    from httpcore2._backends.anyio import AnyIOStream  # noqa: PLC0415 - slow to load
+
+    class Stream(AnyIOStream):
+        """Begins TLS with a context itself: anyio would use what stands for one in a thread."""
+
+        async def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's
+        ) -> httpcore2.AsyncNetworkStream:
+            return await super().start_tls(lender(ssl_context), server_hostname, timeout)
+
+    return Stream
 
 
 class Closable(Protocol):
@@ -184,11 +211,21 @@ async def _close(given_up: list[Closable]) -> None:
             await each.aclose()
 
 
+_making_context: Final = threading.Lock()
+
+
 def _default_ssl_context() -> ssl.SSLContext:
-    # ssl.create_default_context() would also look at the environment (SSLKEYLOGFILE).
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(certifi.where())
-    return context
+    """The one context of all clients of this process that give none.
+
+    Reading its certificates takes longer than many a call: once, and only where TLS is spoken.
+    """
+    with _making_context:
+        return _certifis()
+
+
+@cache
+def _certifis() -> ssl.SSLContext:
+    return context_of(certifi.where())
 
 
 def _as_httpx(error: Exception) -> Exception:
@@ -273,13 +310,13 @@ class Sender:
     Args:
         transport: What carries them.
         base: The URL without a path.
-        connect: Seconds to open a connection.
+        route: To whom connections are opened, and how long that may take.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, base: str, connect: float) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, base: str, route: Route) -> None:
         self._transport = transport
         self._base = base
-        self._connect = connect
+        self.route = route
         self._urls: dict[str, httpx.URL] = {}
         #: Our own transport, which has connections by slot and tells what was sent.
         self.own = transport if isinstance(transport, CakeTransport) else None
@@ -289,7 +326,7 @@ class Sender:
     ) -> RawAnswer:
         """Send a request, and wait for the head of its answer. Raises whatever goes wrong."""
         extensions: dict[str, object] = {
-            "timeout": {"connect": self._connect, "read": read, "write": read, "pool": read}
+            "timeout": {"connect": self.route.timeout, "read": read, "write": read, "pool": read}
         }
         if self.own is not None:
             url = self._url(signed.path)
@@ -324,7 +361,9 @@ def surely_unsent(error: Exception) -> bool:
     return isinstance(error, _UNSENT)
 
 
-def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
+def fault_of(
+    error: Exception, route: Route, *, sent: bool = True, status: int | None = None
+) -> Fault:
     """What an exception means. ``sent`` is known better than any exception's class tells."""
     name = type(error).__name__
     if sent:
@@ -334,10 +373,10 @@ def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
             return Fault(Kind.BROKEN, sent, f"no valid HTTP answer came ({name})", status)
         text = f"the connection ended before the answer was whole ({name})"
         return Fault(Kind.BROKEN, sent, text, status)
-    reason, tls = why(error)
-    text = f"nothing was sent: {reason or name}"
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return Fault(Kind.ILLEGAL, sent, text)
+        return Fault(Kind.ILLEGAL, sent, f"nothing was sent: {name}")
     if isinstance(error, httpx.ProxyError):
-        return Fault(Kind.REFUSED, sent, f"nothing was sent: the proxy refused ({error})")
-    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, text)
+        proxy = "the proxy" if route.proxy is None else route.dialled[0]
+        return Fault(Kind.REFUSED, sent, f"nothing was sent: {proxy} refused ({error})")
+    reason, tls = why(error, route)
+    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, f"nothing was sent: {reason}")

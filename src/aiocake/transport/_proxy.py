@@ -28,6 +28,12 @@ class Proxy:
     user: str | None
     password: Secret
 
+    @property
+    def where(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
     def auth(self) -> tuple[bytes, bytes] | None:
         """User name and password, as they are sent."""
         if self.user is None:

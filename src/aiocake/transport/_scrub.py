@@ -7,7 +7,8 @@ mixture; and the whole in base64 as well, at each of the three ways in which it 
 
 A text that was cut short, by the server or by us, may end or begin within the secret. So pieces of
 it are taken out, too, as they are and in the usual escapes, where they are long enough not to be
-there by accident.
+there by accident. A secret that is shorter than such a piece is taken out where it stands alone, or
+behind ``api_key=``: elsewhere it is part of another word.
 """
 
 import base64
@@ -83,10 +84,30 @@ class Scrubber:
 def _forms(secret: str) -> Iterable[str]:
     # The longest first: a pattern takes the first alternative that fits.
     if sum(map(secret.count, _ESCAPES)) <= _MOST_ESCAPES:
-        yield _mixture(secret)
+        forms = [_mixture(secret)]
     else:
-        yield from map(re.escape, sorted(_as_wholes(secret), key=len, reverse=True))
+        forms = [re.escape(each) for each in sorted(_as_wholes(secret), key=len, reverse=True)]
+    yield from forms if len(secret) >= _PIECE else (_alone(form, secret) for form in forms)
     yield from map(re.escape, sorted(_base64(secret), key=len, reverse=True))
+
+
+#: What an escape of another character ends with, before a short secret.
+_BEHIND_ESCAPE: Final = (
+    r"(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\[bfnrt])"
+)
+_BEHIND_NAME: Final = r"(?<=api_key=)|(?<=api_key%3[Dd])|(?<=api_key%253[Dd])"
+
+
+def _alone(form: str, secret: str) -> str:
+    """A form of a short secret, where it is no part of a longer word or number."""
+    first, last = secret[0], secret[-1]
+    before = r"(?<!\w)" if first.isalnum() or first == "_" else ""
+    if first.isdecimal():
+        before += r"(?<![0-9][.,])"
+    after = r"(?!\w)" if last.isalnum() or last == "_" else ""
+    if last.isdecimal():
+        after += r"(?![.,][0-9])"
+    return f"(?:{_BEHIND_NAME}){form}|(?:{before}|{_BEHIND_ESCAPE}){form}{after}"
 
 
 def _mixture(secret: str) -> str:

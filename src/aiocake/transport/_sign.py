@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -41,28 +41,32 @@ class Signed:
 
 
 def check_key(key: Secret) -> Secret:
-    """The key itself, when it can be one.
+    """Return the key, without the white space and the byte order mark around it.
+
+    They come with files, variables and the clipboard, whichever way the key takes.
 
     Raises:
         ConfigurationError: It is empty, longer than 50 characters, or not printable ASCII.
     """
-    reason = _what_is_wrong(key.reveal())
-    if reason is not None:
+    text = cast("object", key.reveal())  # of whatever class a function gave
+    reason = "must be a text"
+    if isinstance(text, str):
+        key = Secret(str.__str__(text).strip().strip("\ufeff").strip())
+        reason = _what_is_wrong(key.reveal())
+    if reason:
         message = f"api_key: {reason}"
         raise ConfigurationError(message)
     return key
 
 
-def _what_is_wrong(text: object) -> str | None:
-    if not isinstance(text, str):
-        return "must be a text"
+def _what_is_wrong(text: str) -> str:
     if not text:
         return "must not be empty"
     if len(text) > _LONGEST_KEY:
         return f"must have at most {_LONGEST_KEY} characters"
     if not (text.isascii() and text.isprintable()):
-        return "must be printable ASCII (a line break at its end comes from a file)"
-    return None
+        return "must be printable ASCII"
+    return ""
 
 
 def sign(request: Request, key: Secret, headers: list[tuple[bytes, bytes]]) -> Signed:
@@ -172,7 +176,7 @@ class Keys:
                 return key if key is not None else await self._fetch()
         return key
 
-    async def renew(self, refused: Secret, asked: int) -> bool:
+    async def renew(self, refused: Secret, asked: int) -> bool | CakeError:
         """Ask the function again, after the server refused a key.
 
         Args:
@@ -181,13 +185,15 @@ class Keys:
                 asked since, its answer is good for this one, too.
 
         Returns:
-            Whether there is another key now.
+            Whether there is another key now; or why the function gave none.
         """
         if self._ask is _never:
             return False
         async with self._lock:
             if self._asked == asked:
-                await self._fetch()
+                fetched = await self._fetch()
+                if not isinstance(fetched, Secret):
+                    return fetched
             return self._key is not None and self._key != refused
 
     def _known(self) -> Secret | None:

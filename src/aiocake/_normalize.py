@@ -1,0 +1,149 @@
+"""From whatever a caller gives to exact built-in values: the door that all arguments come through.
+
+Data frames, template engines, clocks that a test stopped and enums give values of classes of their
+own: of a subclass of ``str``, ``int``, ``Decimal``, ``date`` or ``datetime``, or of a class with
+``__index__``. Behind this door there are none, so that nothing there asks for a class twice or
+calls a method that a subclass has overridden, and equal values are written alike.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from numbers import Real
+from typing import Any, Final, TypeVar, cast
+
+from aiocake.errors import ArgumentError, Problem
+
+__all__ = ["class_name", "day_of", "guarded", "is_day", "normalized", "real"]
+
+T = TypeVar("T")
+
+#: ``datetime`` and ``date``. Whoever stops the clock (freezegun) puts a subclass of them in the
+#: place of their names in every module, but not into a tuple; and the module may be loaded then.
+_TIMES: Final[tuple[type[datetime], type[date]]] = tuple(  # type: ignore[assignment] # there are two
+    kind for kind in datetime.__mro__ if kind.__name__ in {"datetime", "date"}
+)
+_EXACT: Final = frozenset({str, int, bool, float, Decimal, bytes, type(None)})
+#: numpy's; old versions of it let ``operator.index`` take them for 0 and 1.
+_OTHER_BOOLS: Final = frozenset({"bool", "bool_"})
+
+
+def class_name(value: object) -> str:
+    """Return the name of a value's class, for an error to show in place of the value."""
+    return type(value).__name__
+
+
+def _exact_time(value: Any) -> date:  # noqa: ANN401 - of a class with the same attributes
+    """Return a date as an exact ``date``, a point in time as an exact ``datetime``.
+
+    Args:
+        value: Of a subclass of ``date``. What it says of itself counts, not what the class that it
+            is derived from has kept: of pandas' ``NaT`` that is the first of January of the year 1.
+    """
+    moment, day = _TIMES
+    if not isinstance(value, moment):
+        return value if type(value) is day else day(value.year, value.month, value.day)
+    exact = value
+    if type(value) is not moment:
+        exact = moment(
+            value.year,
+            value.month,
+            value.day,
+            value.hour,
+            value.minute,
+            value.second,
+            value.microsecond,
+            tzinfo=value.tzinfo,
+            fold=value.fold,
+        )
+    if exact.tzinfo is UTC or exact.utcoffset() is None:
+        return exact
+    try:
+        return exact.astimezone(UTC)
+    except OverflowError:  # outside of the years 1 to 9999, which whoever asks for one refuses
+        return exact
+
+
+#: How a value of a subclass becomes one of the class itself.
+_EXACTLY: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
+    (str, str.__str__),
+    (Decimal, Decimal),
+    (_TIMES[-1], _exact_time),
+)
+
+
+def normalized(value: object) -> object:
+    """Return the built-in value that a value is.
+
+    Args:
+        value: Whatever a caller gave. Its methods may raise anything.
+
+    Returns:
+        An exact ``str``, ``int``, ``bool``, ``Decimal``, ``date`` or ``datetime``, the last in UTC
+        where it has a time zone; or the value itself where it is none of these.
+    """
+    kind = type(value)
+    if kind in _EXACT:
+        return value
+    for base, exact in _EXACTLY:
+        if issubclass(kind, base):
+            return exact(cast("Any", value))
+    if hasattr(kind, "__index__") and kind.__name__ not in _OTHER_BOOLS:
+        # An array of more than one number, or of none, raises in spite of its method.
+        with suppress(TypeError):
+            return operator.index(cast("Any", value))
+    return value
+
+
+def real(value: object) -> int | float | None:
+    """Return the finite built-in number that a number of any class is; None where it is none.
+
+    Args:
+        value: Whatever a caller gave. Its methods may raise anything.
+    """
+    try:
+        exact = normalized(value)
+        if type(exact) is bool or not isinstance(exact, int | Real):
+            return None
+        number = float(exact)
+    except Exception:  # noqa: BLE001 - whatever they raise; or it is larger than any float
+        return None
+    if not math.isfinite(number):
+        return None
+    return exact if isinstance(exact, int) else number
+
+
+def day_of(value: date) -> date:
+    """Return a date as an exact ``date``; the value itself where it is none."""
+    try:
+        exact = normalized(value)
+    except Exception:  # noqa: BLE001 - whatever its own methods raise
+        return value
+    return exact if isinstance(exact, _TIMES[-1]) else value
+
+
+def is_day(value: object) -> bool:
+    """Whether a value is an exact ``date``: no ``datetime``, and of no subclass."""
+    return type(value) is _TIMES[-1]
+
+
+def guarded(name: str, work: Callable[[], T]) -> T:
+    """Do something with an argument whose own methods may raise anything.
+
+    Args:
+        name: Of the argument.
+        work: What to do.
+
+    Raises:
+        ArgumentError: Whatever was raised; one that ``work`` raised itself goes on.
+    """
+    try:
+        return work()
+    except ArgumentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        raised = type(error).__name__
+    raise ArgumentError(Problem(name, f"cannot be read: it raised {raised}"))
