@@ -132,7 +132,8 @@ class ListSurprise:
     Attributes:
         operation: The operation's name.
         what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
-            ``"row repeated"``, ``"walked again"``, ``"date outside the filter"``.
+            ``"total of the page"``, ``"row repeated"``, ``"row_limit refused"``,
+            ``"walked again"``, ``"date outside the filter"``.
         detail: What was seen, in words; may be empty.
     """
 

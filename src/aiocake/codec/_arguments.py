@@ -43,7 +43,7 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
     for parameter in operation.parameters:
         value = given.get(parameter.name)
         if isinstance(value, Refused):
-            problems += [value.problem] if value.problem not in problems else []
+            problems += [each for each in value.problems if each not in problems]
             continue
         reason = _reason(operation.api, parameter, given)
         if reason is not None:
