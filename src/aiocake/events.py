@@ -48,6 +48,9 @@ class Waited:
 class AttemptEnded:
     """One attempt is over: of an export, when the list began or the answer proved to be none.
 
+    A list that broke off while it was collected is read anew: such an attempt is over when it is
+    whole, or breaks off, too.
+
     Attributes:
         operation: The operation's name.
         number: Which attempt of its call it was, from 1.
@@ -127,7 +130,9 @@ class CallEnded:
 
 @attrs.frozen
 class ListSurprise:
-    """A list behaved in a way that the documents do not promise, and paging coped with it.
+    """A list behaved in a way that the documents do not promise, and it was coped with.
+
+    Of an export it is told once, at its end, and only of copies of bills, which are left out.
 
     Attributes:
         operation: The operation's name.

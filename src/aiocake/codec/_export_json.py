@@ -54,8 +54,10 @@ class JsonExport(Export[T]):
         if not isinstance(rows, list):
             message = "it is no list"
             raise DecodeError(message, path=operation.element)
-        read_bill = self._context.bill_reader()
+        read_bill = self._bill_reader()
         for number, row in enumerate(cast("list[object]", rows)):
-            self.ready.append(read_bill(row, number))
-            self.count += 1
+            bill = read_bill(row, number)
+            if bill is not None:
+                self.ready.append(bill)
+                self.count += 1
         self._refuse_other_count()

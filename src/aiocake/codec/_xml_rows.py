@@ -29,11 +29,12 @@ class Rows(Builder[dict[str, object]], Generic[T]):
     Args:
         element: The name of the list.
         row: The name of one row in it.
-        read: Makes what is given of a row's fields, which are its own, and its number from 0.
+        read: Makes what is given of a row's fields, which are its own, and its number from 0;
+            None of a row that is left out.
 
     Attributes:
         ready: The rows that were read and not taken yet.
-        count: How many were read.
+        count: How many were read, those that were left out among them.
         before: The fields before the list; None as long as it has not begun.
         around: The fields before and behind the list.
         ended: Whether the list has ended.
@@ -54,7 +55,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         "ready",
     )
 
-    def __init__(self, element: str, row: str, read: Callable[[object, int], T]) -> None:
+    def __init__(self, element: str, row: str, read: Callable[[object, int], T | None]) -> None:
         super().__init__(dict)
         self._element = element
         self._row = row
@@ -147,7 +148,9 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             raise DecodeError(message, path=f"{self._element}[{self.count}]")
         if self.lossy:
             value = _without_marks(value)
-        self.ready.append(self._read(value, self.count))
+        row = self._read(value, self.count)
+        if row is not None:
+            self.ready.append(row)
         self.count += 1
 
     def _hand_to(

@@ -69,11 +69,26 @@ class Attempts:
         first = await self._attempt(call, use)
         if first.error is None:
             self._retries.succeeded()
-        elif first.again is not Again.NO and call.plan.attempts > 1:
-            terms = Terms(
-                call.plan.attempts, call.left, lambda attempt: self._scheduled(call, attempt)
-            )
-            await self._retries.run(first, lambda: self._attempt(call, use), terms)
+        else:
+            await self._carry_on(call, use, first)
+
+    async def carry_on(self, call: Call, use: Use, outcome: CakeError | Fault) -> None:
+        """Make further attempts, after one whose answer broke off when it had begun well.
+
+        Args:
+            call: As of :meth:`carry`.
+            use: As of :meth:`carry`.
+            outcome: What the answer broke off in.
+        """
+        error = call.end(outcome)
+        if error is not None:
+            await self._carry_on(call, use, self._failed(call, outcome, error))
+
+    async def _carry_on(self, call: Call, use: Use, failed: Attempt) -> None:
+        left = call.plan.attempts - call.attempts + 1
+        if failed.again is not Again.NO and left > 1:
+            terms = Terms(left, call.left, lambda attempt: self._scheduled(call, attempt))
+            await self._retries.run(failed, lambda: self._attempt(call, use), terms)
 
     async def _attempt(self, call: Call, use: Use) -> Attempt:
         """An attempt; a second one at once, when the key was refused and there is another."""
