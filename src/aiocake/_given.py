@@ -1,25 +1,28 @@
 """From what a method was given to what its operation takes: what is left out, and periods."""
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
+from typing import Final, get_args
 
 import attrs
 
-from aiocake._normalize import class_name
+from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import Problem
-from aiocake.values import SKIP, Period, Skip
+from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
-__all__ = ["Refused", "days", "given", "in_order"]
+__all__ = ["Refused", "days", "given", "in_order", "matched_days"]
+
+_DAY: Final = timedelta(days=1)
 
 
 @attrs.frozen
 class Refused:
-    """Stands in place of what could not be made of a method's argument.
+    """Stands in place of what could not be made of a method's arguments.
 
-    Whoever checks the arguments names its problem together with all others.
+    Whoever checks the arguments names its problems together with all others.
     """
 
-    problem: Problem
+    problems: tuple[Problem, ...]
 
 
 def given(arguments: Mapping[str, object]) -> dict[str, object]:
@@ -51,9 +54,71 @@ def days(
     elif exclusive_end and period.end == date.max:
         reason = f"must end before {date.max}, the last day"
     if reason:
-        refused = Refused(Problem("period", reason))
+        refused = Refused((Problem("period", reason),))
         return refused, refused
     return period.start, period.exclusive_end if exclusive_end else period.end
+
+
+def matched_days(
+    period: Period | Skip,
+    start: date | Skip,
+    end: date | Skip,
+    match: PeriodMatch,
+    longest: timedelta | Skip,
+) -> tuple[date | Skip | Refused, date | Skip | Refused]:
+    """Return the two dates between which a server has to look for the records of a period.
+
+    CAKE finds what lies wholly between two dates. Of a record that ends in the period only its
+    last day is known to be on or before that of the period. One that overlaps it may begin
+    before it and end behind it, as early and as late as it likes. Where no record is longer than
+    ``longest``, one that ends in the period, or overlaps it, begins at most so much before it;
+    and one that overlaps it ends at most so much behind it. So none is lost between these dates,
+    and the client leaves out what does not match. ``longest`` is added whole, though a record of
+    31 days needs 30 more: whoever counts the days between first and last is right, too.
+
+    Args:
+        period: The period.
+        start: The first day, in place of a period.
+        end: The last day, in place of a period.
+        match: How a record has to stand to the period.
+        longest: The longest period that a record can have.
+
+    Returns:
+        The dates; the problems in place of both where the arguments do not fit.
+    """
+    first, last = days(period, start, end)
+    problems = list(first.problems) if isinstance(first, Refused) else []
+    if guarded("match", lambda: normalized(match)) not in get_args(PeriodMatch):
+        problems.append(Problem("match", "must be one of 'inside', 'overlaps', 'ends_in'"))
+    elif match != "inside" and period is SKIP:
+        problems.append(Problem("match", "goes with a period only"))
+    if longest is not SKIP:
+        if not _is_a_day(longest):
+            problems.append(Problem("longest", "must be a timedelta of at least a day"))
+        elif match == "inside":
+            problems.append(Problem("longest", "goes with match='overlaps' or 'ends_in' only"))
+    if problems:
+        refused = Refused(tuple(problems))
+        return refused, refused
+    if match == "inside" or period is SKIP:
+        return first, last
+    if longest is SKIP:
+        return SKIP, SKIP if match == "overlaps" else last
+    more = longest.days + (longest > timedelta(longest.days))
+    last = period.end if match == "ends_in" else _shifted(period.end, more)
+    return _shifted(period.start, -more), last
+
+
+def _is_a_day(value: object) -> bool:
+    return isinstance(value, timedelta) and value >= _DAY
+
+
+def _shifted(day: date, by: int) -> date | Skip:
+    """Return the day so many days later; SKIP, which filters nothing, where there is none."""
+    try:
+        return day + timedelta(days=by)
+    except OverflowError:
+        return SKIP
 
 
 def in_order(first: str, last: str) -> Callable[[Mapping[str, object]], Problem | None]:

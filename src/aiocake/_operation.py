@@ -207,7 +207,7 @@ class Stream(Protocol[T]):
     async def __anext__(self) -> T: ...
 
     async def collect(self) -> list[T]:
-        """All records, as a list."""
+        """All records, as a list. Where the answer breaks off, it is asked for again."""
         ...
 
     async def aclose(self) -> None:

@@ -1,11 +1,13 @@
 """Whether the rows of a list of invoices are what was asked for."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 
+from aiocake.errors import ConsistencyError, DecodeError
 from aiocake.models import Invoice
+from aiocake.values import Period, PeriodMatch, Skip
 
-__all__ = ["mismatch", "wrong_date"]
+__all__ = ["in_period", "mismatch", "wrong_date"]
 
 
 def mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
@@ -32,3 +34,47 @@ def wrong_date(row: Invoice, filters: Mapping[str, object]) -> str | None:
     if isinstance(end, date) and row.end_date is not None and row.end_date > end:
         return f"invoice {row.invoice_id} ends on {row.end_date}, after {end}"
     return None
+
+
+def in_period(
+    period: Period, match: PeriodMatch, longest: timedelta | Skip
+) -> Callable[[Invoice], bool] | None:
+    """Return what decides whether an invoice matches a period; None where the server does.
+
+    Args:
+        period: The period.
+        match: How an invoice has to stand to it.
+        longest: The longest period that an invoice is said to have.
+
+    Returns:
+        A function that raises DecodeError where the date is missing that decides, and
+        ConsistencyError for an invoice that is longer than ``longest``: it shows that the server
+        was asked for too few.
+    """
+    if match == "inside":
+        return None
+
+    def select(row: Invoice) -> bool:
+        start, end = row.start_date, row.end_date
+        if isinstance(longest, timedelta) and start and end and end - start > longest:
+            message = (
+                f"invoice {row.invoice_id} runs from {start} to {end}, which is longer than "
+                f"longest, {longest.days} days: others may have been left out"
+            )
+            raise ConsistencyError(message)
+        if match == "ends_in":
+            return period.start <= _day(row, "end_date", end, match) <= period.end
+        if (start is not None and start > period.end) or (end is not None and end < period.start):
+            return False
+        _day(row, "start_date", start, match)
+        _day(row, "end_date", end, match)
+        return True
+
+    return select
+
+
+def _day(row: Invoice, name: str, value: date | None, match: PeriodMatch) -> date:
+    if value is None:
+        message = f"invoice {row.invoice_id} has no {name}, which match={match!r} needs"
+        raise DecodeError(message, path=f"invoices.{name}")
+    return value

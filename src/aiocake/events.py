@@ -51,6 +51,9 @@ class Waited:
 class AttemptEnded:
     """One attempt is over: of an export, when the list began or the answer proved to be none.
 
+    A list that broke off while it was collected is read anew: such an attempt is over when it is
+    whole, or breaks off, too.
+
     Attributes:
         operation: The operation's name.
         number: Which attempt of its call it was, from 1.
@@ -148,12 +151,15 @@ class CallEnded:
 
 @attrs.frozen
 class ListSurprise:
-    """A list behaved in a way that the documents do not promise, and paging coped with it.
+    """A list behaved in a way that the documents do not promise, and it was coped with.
+
+    Of an export it is told once, at its end, and only of copies of bills, which are left out.
 
     Attributes:
         operation: The operation's name.
         what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
-            ``"row repeated"``, ``"walked again"``, ``"date outside the filter"``.
+            ``"total of the page"``, ``"row repeated"``, ``"row_limit refused"``,
+            ``"walked again"``, ``"date outside the filter"``.
         detail: What was seen, in words; may be empty.
     """
 

@@ -1,6 +1,8 @@
 """Small public values: what stands for "not given", billing periods, bindings, the key."""
 
 import calendar
+import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from enum import Enum, StrEnum
 from typing import Final, Literal, Self, final
@@ -10,9 +12,26 @@ import attrs
 from aiocake._normalize import class_name, day_of, guarded, is_day, normalized
 from aiocake.errors import ArgumentError, Problem
 
-__all__ = ["ANY", "ERASE", "SKIP", "Any_", "Binding", "Effect", "Erase", "Period", "Secret", "Skip"]
+__all__ = [
+    "ANY",
+    "ERASE",
+    "SKIP",
+    "Any_",
+    "Binding",
+    "Effect",
+    "Erase",
+    "Period",
+    "PeriodMatch",
+    "Secret",
+    "Skip",
+]
 
 _FIRST_HALF_ENDS: Final = 15
+_QUARTERS: Final = (1, 2, 3, 4)
+
+#: How the period of a record has to stand to one that is asked for: from its first to its last day
+#: inside of it, with a day in common, or with its last day in it.
+PeriodMatch = Literal["inside", "overlaps", "ends_in"]
 
 
 class _Mark(Enum):
@@ -89,6 +108,19 @@ class Period:
             raise ArgumentError(*problems)
 
     @classmethod
+    def year(cls, year: int) -> Self:
+        """The whole calendar year."""
+        return cls(_day(year, 1, 1), _day(year, 12, 31))
+
+    @classmethod
+    def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
+        """A quarter of a calendar year: 1 is January to March."""
+        if quarter not in _QUARTERS:
+            raise ArgumentError(Problem("quarter", "must be 1, 2, 3 or 4"))
+        last = quarter * 3
+        return cls(_day(year, last - 2, 1), _last_day(_day(year, last, 1)))
+
+    @classmethod
     def month(cls, year: int, month: int) -> Self:
         """The whole calendar month."""
         first = _day(year, month, 1)
@@ -120,6 +152,38 @@ class Period:
         except OverflowError:
             raise ArgumentError(Problem("start", "is within the last week of all")) from None
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the period that a text names, in the notation of ISO 8601 where that has one.
+
+        ==========================  ==========================================================
+        ``2024``                    the year
+        ``2024-Q1``                 a quarter
+        ``2024-01``                 a month
+        ``2024-01-H1``              a half month: 1 to 15 (H1), or 16 to the last (H2)
+        ``2024-W05``                a week, Monday to Sunday
+        ``2024-01-15``              a day
+        ``2024-01-01..2024-01-15``  from a day to another, both included; from the beginning of
+                                    any of these to the end of another
+        ==========================  ==========================================================
+
+        Raises:
+            ArgumentError: It is none of these, or there is no such day, week, month or year.
+        """
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+            raise ArgumentError(Problem("period", "must be a text such as '2024-01'"))
+        first, dots, last = text.partition("..")
+        try:
+            period = cls(*_named(first))
+            if dots:
+                period = cls(period.start, _named(last)[1])
+        except ValueError as error:  # an ArgumentError is one
+            backwards = isinstance(error, ArgumentError)
+            what = "its first day must not be after its last" if backwards else str(error)
+            shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+            raise ArgumentError(Problem("period", f"{shown!r} is not a period: {what}")) from None
+        return period
+
     @property
     def exclusive_end(self) -> date:
         """The day after the last: v1's ``billing_period_end_date``.
@@ -132,14 +196,77 @@ class Period:
         return self.end + timedelta(days=1)
 
 
+_Days = tuple[date, date]
+
+
+def _year(year: int) -> _Days:
+    return date(year, 1, 1), date(year, 12, 31)
+
+
+def _quarter(year: int, quarter: int) -> _Days:
+    return date(year, 3 * quarter - 2, 1), _last_day(date(year, 3 * quarter, 1))
+
+
+def _week(year: int, week: int) -> _Days:
+    return date.fromisocalendar(year, week, 1), date.fromisocalendar(year, week, 7)
+
+
+def _month(year: int, month: int) -> _Days:
+    return date(year, month, 1), _last_day(date(year, month, 1))
+
+
+def _half_month(year: int, month: int, half: int) -> _Days:
+    first, last = _month(year, month)
+    if half not in {1, 2}:
+        raise ValueError
+    middle = first.replace(day=_FIRST_HALF_ENDS)
+    return (first, middle) if half == 1 else (middle + timedelta(days=1), last)
+
+
+def _one_day(year: int, month: int, day: int) -> _Days:
+    return date(year, month, day), date(year, month, day)
+
+
+_LONGEST_TEXT: Final = 40
+#: How a period is written, what makes its days of the numbers, and why that may fail.
+_NOTATIONS: Final[tuple[tuple[str, Callable[..., _Days], str], ...]] = (
+    (r"(\d{4})", _year, ""),
+    (r"(\d{4})-Q(\d)", _quarter, "quarters are Q1 to Q4"),
+    (r"(\d{4})-W(\d\d)", _week, "there is no such week"),
+    (r"(\d{4})-(\d\d)", _month, "months are 01 to 12"),
+    (r"(\d{4})-(\d\d)-H(\d)", _half_month, "halves are H1 and H2 of the months 01 to 12"),
+    (r"(\d{4})-(\d\d)-(\d\d)", _one_day, "there is no such day"),
+)
+
+
+def _named(text: str) -> _Days:
+    """Return the first and the last day of what a text names.
+
+    Raises:
+        ValueError: It names nothing, and says why.
+    """
+    for notation, days, why in _NOTATIONS:
+        parts = re.fullmatch(notation, text, re.ASCII | re.IGNORECASE)
+        if parts is None:
+            continue
+        if text.startswith("0000"):
+            why = "years are 0001 to 9999"  # noqa: PLW2901 - another reason
+        try:
+            return days(*map(int, parts.groups()))
+        except ValueError:
+            raise ValueError(why) from None
+    message = "write it as 2024, 2024-Q1, 2024-01 or 2024-01-01..2024-01-15"
+    raise ValueError(message)
+
+
 def _day(year: int, month: int, day: int) -> date:
     try:
         return date(year, month, day)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise ArgumentError(Problem("year, month", str(error))) from None
+    except (OverflowError, TypeError, ValueError):
+        reason = "must be whole numbers from 1 to 9999 and from 1 to 12"
     except Exception as error:  # noqa: BLE001 - whatever the number's own methods raise
-        raised = class_name(error)
-    raise ArgumentError(Problem("year, month", f"cannot be read: it raised {raised}"))
+        reason = f"cannot be read: it raised {class_name(error)}"
+    raise ArgumentError(Problem("year, month", reason))
 
 
 def _last_day(within: date) -> date:

@@ -93,20 +93,26 @@ class Server:
             case _:
                 return len(self.rows)
 
-    def pager(
+    def pager(  # noqa: PLR0913 - as the Pager
         self,
         *,
         row_limit: int = 9,
         limit: int = 4,
         matches: Callable[[int], str | None] = lambda _: None,
         wrong_date: Callable[[int], str | None] | None = None,
+        select: Callable[[int], bool] | None = None,
+        adaptive: bool = False,
+        fallback: int | None = None,
     ) -> Pager[int]:
         return Pager(
             self.fetch,
             row_id=lambda row: row,
             matches=matches,
             wrong_date=wrong_date,
+            select=select,
             row_limit=row_limit,
+            adaptive=adaptive,
+            fallback=fallback,
             limit=limit,
             operation="invoices.find",
             surprise=lambda operation, what, detail: self.surprises.append(

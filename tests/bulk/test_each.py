@@ -4,6 +4,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import anyio
 import httpx
@@ -165,6 +166,40 @@ async def test_two_equal_calls_are_refused_unless_they_are_allowed(ledgers) -> N
             await bulk.each(iter(calls), journal=None)
         assert len(sandbox.state.requests) == 5
         assert (await bulk.each(calls, journal=None, allow_repeats=True)).done == 6
+
+
+@pytest.mark.parametrize("amount", [7, 8])
+async def test_two_marks_of_one_kind_for_one_bill_are_refused_unless_they_are_allowed(
+    ledgers, tmp_path: Path, amount: int
+) -> None:
+    sandbox = Sandbox()
+    file = tmp_path / "run.db"
+    async with ledgers(sandbox).client() as cake:
+        marks = cake.affiliate_bills
+        calls: list[Call[object]] = [
+            bulk.call(marks.mark_received, 345, invoiced_amount=7),
+            bulk.call(marks.mark_paid, 345, payment_date=date(2030, 1, 1)),
+            bulk.call(marks.mark_received, 347, invoiced_amount=7),
+            bulk.call(marks.mark_received, 345, invoiced_amount=amount),
+        ]
+        why = "is there twice" if amount == 7 else "marks a bill that a call before it marks"
+        with pytest.raises(ArgumentError, match=rf"calls\[3\]: {why}") as caught:
+            await bulk.each(calls, journal=file)
+        assert "bill_id=345" in str(caught.value)
+        assert "invoiced_amount=<hidden>" in str(caught.value)
+        assert sandbox.state.requests == []
+        assert not file.exists()
+        with pytest.raises(ArgumentError, match=r"calls\[3\]"):
+            await bulk.each(iter(calls), journal=None)
+        sandbox.state.requests.clear()
+        assert (await bulk.each(calls, journal=None, allow_repeats=True)).done == 4
+        # What follows for a bill is no repetition.
+        number = next(iter(sandbox.state.buyer_bills))
+        calls = [
+            bulk.call(cake.buyer_bills.mark_sent, number, invoice_number="A"),
+            bulk.call(cake.buyer_bills.mark_received, number, payment_amount=7),
+        ]
+        assert (await bulk.each(calls, journal=None)).done == 2
 
 
 async def test_what_is_no_call_or_of_another_client_is_refused(ledgers) -> None:

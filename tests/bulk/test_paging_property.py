@@ -68,7 +68,7 @@ def changes(of: st.SearchStrategy[Change], most: int) -> st.SearchStrategy[dict[
 def read(
     server: Any,  # noqa: ANN401 - the fixture's class
     backend: str,
-    options: dict[str, int],
+    options: dict[str, Any],
 ) -> tuple[list[int], Exception | None]:
     async def main() -> tuple[list[int], Exception | None]:
         rows: list[int] = []
@@ -219,7 +219,7 @@ def test_any_two_changes_are_survived(
     size=sizes,
     dialect=dialects(
         cap=st.none() | caps_that_leave_a_seam,
-        total=st.just("page") | st.integers(-60, 60).filter(bool),
+        total=st.integers(-60, 60).filter(bool),
         ignores_start=st.booleans(),
         ignores_limit=st.booleans(),
         changes=changes(comings_and_goings | moves, 3),
@@ -240,7 +240,54 @@ def test_a_server_that_is_wrong(
     # Not as many rows as asked, and just these are called the total: nothing shows that it is not.
     if not len(first.items) == first.total_rows != asked:
         check(server, rows, error)
-    too_many = dialect["total"] if isinstance(dialect["total"], int) else 0
     step = max(min(asked, dialect["cap"] or asked) - 1, 1)
-    pages = (size + 3 + max(too_many, 0)) // step + 3
+    pages = (size + 3 + max(dialect["total"], 0)) // step + 3
     assert len(server.requests) <= 5 * (2 * pages + 2 * options["limit"])
+
+
+@BACKENDS
+@given(
+    size=sizes,
+    dialect=dialects(
+        cap=st.none() | st.just(50),
+        total=st.just("page"),
+        changes=changes(comings_and_goings, 3),
+    ),
+    options=options,
+)
+def test_a_total_that_counts_the_page(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
+) -> None:
+    server = make_server(size, **dialect)
+    rows, error = read(server, backend, options)
+    first = [answer for answer in server.answers if answer.start_at_row == 0][-1]
+    if not len(first.items) == first.total_rows != options["row_limit"] + 1:
+        check(server, rows, error)
+    if not dialect["changes"]:
+        assert error is None
+        assert rows == server.rows
+
+
+@BACKENDS
+@given(
+    size=st.integers(0, 300),
+    dialect=dialects(
+        cap=st.none() | st.integers(2, 100),
+        changes=changes(removals | insertions | moves, 40),
+    ),
+    options=options,
+)
+def test_walks_of_more_and_more_rows(
+    make_server: MakeServer,
+    backend: str,
+    size: int,
+    dialect: dict[str, Any],
+    options: dict[str, int],
+) -> None:
+    server = make_server(size, **dialect)
+    rows, error = read(server, backend, options | {"adaptive": True})
+    check(server, rows, error)

@@ -36,6 +36,16 @@ def test_list_filters_by_each_option(cake, sandbox) -> None:
     january = stored(lambda i: i.start_date >= date(2024, 1, 1) and i.end_date <= date(2024, 1, 31))
     assert ids("--period", "2024-01") == january
     assert ids("--period", "2024-01-01..2024-01-31") == january
+    quarter = stored(lambda i: i.start_date >= date(2024, 1, 1) and i.end_date <= date(2024, 3, 31))
+    assert ids("--period", "2024-Q1", "--match", "inside") == quarter
+    ends_in = stored(lambda i: date(2024, 1, 1) <= i.end_date <= date(2024, 1, 31))
+    assert ids("--period", "2024-01", "--match", "ends_in") == ends_in
+    assert ids("--period", "2024-01", "--match", "ends_in", "--longest", 31) == ends_in
+    overlapping = stored(
+        lambda i: i.start_date <= date(2024, 1, 31) and i.end_date >= date(2024, 1, 1)
+    )
+    assert ids("--period", "2024-01", "--match", "overlaps") == overlapping
+    assert january <= ends_in <= overlapping
     assert ids("--start-date", "2024-01-01", "--end-date", "2024-01-31") == january
 
 
@@ -129,15 +139,33 @@ def test_update_sets_what_is_given_and_nothing_else(cake, sandbox) -> None:
         pytest.param(["list", "--period", "2024-02..2024-01"], "--period", id="two-months"),
         pytest.param(
             ["list", "--period", "soon"],
-            "'soon' is neither a month such as 2024-01 nor 2024-01-01..2024-01-15",
+            "'soon' is not a period: write it as 2024, 2024-Q1, 2024-01 or 2024-01-01..2024-01-15",
             id="no-period",
         ),
         pytest.param(
             ["list", "--period", "2024-02-02..2024-02-01"],
-            "start: must not be after end",
+            "its first day must not be after its last",
             id="period-backwards",
         ),
-        pytest.param(["list", "--period", "2024-13"], "month must be in 1..12", id="month-13"),
+        pytest.param(["list", "--period", "2024-13"], "months are 01 to 12", id="month-13"),
+        pytest.param(
+            ["list", "--period", "2024", "--match", "inside of"],
+            "--match: must be one of 'inside', 'overlaps', 'ends_in'",
+            id="match",
+        ),
+        pytest.param(
+            ["list", "--match", "ends_in"], "--match: goes with a period only", id="match-alone"
+        ),
+        pytest.param(
+            ["list", "--period", "2024", "--longest", "31"],
+            "--longest: goes with --match overlaps or ends_in only",
+            id="longest-alone",
+        ),
+        pytest.param(
+            ["list", "--period", "2024", "--match", "ends_in", "--longest", "0"],
+            "'--longest'",
+            id="longest-0",
+        ),
         pytest.param(["list", "--period", "2024-01-01.."], "--period", id="half-a-period"),
         pytest.param(["list", "--start-date", "01-02-2024"], "such as 2024-01-31", id="day-first"),
         pytest.param(

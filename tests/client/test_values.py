@@ -21,6 +21,9 @@ from aiocake.values import Secret
         (Period.month(1, 1), date(1, 1, 1), date(1, 1, 31), date(1, 2, 1)),
         (Period.half_month(2024, 2, 1), date(2024, 2, 1), date(2024, 2, 15), date(2024, 2, 16)),
         (Period.half_month(2024, 2, 2), date(2024, 2, 16), date(2024, 2, 29), date(2024, 3, 1)),
+        (Period.year(2024), date(2024, 1, 1), date(2024, 12, 31), date(2025, 1, 1)),
+        (Period.quarter(2024, 1), date(2024, 1, 1), date(2024, 3, 31), date(2024, 4, 1)),
+        (Period.quarter(2023, 4), date(2023, 10, 1), date(2023, 12, 31), date(2024, 1, 1)),
         (Period.week(date(2024, 2, 26)), date(2024, 2, 26), date(2024, 3, 3), date(2024, 3, 4)),
         (
             Period(date(2024, 1, 5), date(2024, 1, 5)),
@@ -66,6 +69,12 @@ def noon() -> datetime:
         (lambda: Period.month(10**30, 1), {"year, month"}),
         (lambda: Period.month(2024, 1.5), {"year, month"}),  # type: ignore[arg-type] # refused
         (lambda: Period.month("2024", 1), {"year, month"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.year(0), {"year, month"}),
+        (lambda: Period.year("2024"), {"year, month"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.quarter(2024, 0), {"quarter"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.quarter(2024, "1"), {"quarter"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.quarter(10_000, 1), {"year, month"}),
+        (lambda: Period.parse(2024), {"period"}),  # type: ignore[arg-type] # refused
         (lambda: Period.half_month(2024, 13, 1), {"year, month"}),
         (lambda: Period.half_month(2024, 13, 2), {"year, month"}),
         (lambda: Period.half_month(2024, 1, 3), {"half"}),  # type: ignore[arg-type] # refused
@@ -82,6 +91,68 @@ def test_what_is_no_period(make: Callable[[], object], named: set[str]) -> None:
     assert {problem.name for problem in caught.value.problems} == named
     assert caught.value.__cause__ is None
     assert caught.value.outcome is None
+
+
+@pytest.mark.parametrize(
+    ("text", "period"),
+    [
+        ("2024", Period.year(2024)),
+        ("0001", Period.year(1)),
+        ("2024-Q1", Period.quarter(2024, 1)),
+        ("2024-q4", Period.quarter(2024, 4)),
+        ("2024-01", Period.month(2024, 1)),
+        ("2024-02-H1", Period.half_month(2024, 2, 1)),
+        ("2024-02-H2", Period.half_month(2024, 2, 2)),
+        ("2024-W05", Period.week(date(2024, 1, 29))),
+        ("2020-W53", Period.week(date(2020, 12, 28))),
+        ("2024-02-29", Period(date(2024, 2, 29), date(2024, 2, 29))),
+        ("2024-01-01..2024-01-15", Period(date(2024, 1, 1), date(2024, 1, 15))),
+        ("2024-01..2024-Q2", Period(date(2024, 1, 1), date(2024, 6, 30))),
+        ("2024-01..2024-01", Period.month(2024, 1)),
+    ],
+)
+def test_a_period_by_its_text(text: str, period: Period) -> None:
+    assert Period.parse(text) == period
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2024-00", "months are 01 to 12"),
+        ("2024-13", "months are 01 to 12"),
+        ("2024-13-H1", "halves are H1 and H2 of the months 01 to 12"),
+        ("2024-01-01..2024-13", "months are 01 to 12"),
+        ("2024-Q0", "quarters are Q1 to Q4"),
+        ("2024-Q5", "quarters are Q1 to Q4"),
+        ("2024-01-H3", "halves are H1 and H2 of the months 01 to 12"),
+        ("2024-W00", "there is no such week"),
+        ("2024-W53", "there is no such week"),
+        ("9999-W52", "there is no such week"),
+        ("2023-02-29", "there is no such day"),
+        ("0000-01", "years are 0001 to 9999"),
+        ("2024-02..2024-01", "its first day must not be after its last"),
+        *(
+            (text, "write it as 2024, 2024-Q1, 2024-01 or 2024-01-01..2024-01-15")
+            for text in (
+                *("", "soon", "..", "2024..", "..2024", "2024...2025", "2024-1", "24-01", "202401"),
+                *(" 2024", "2024\n", "\uff12024", "2024-Q", "2024-01-15T00:00:00", "2024-W05-1"),
+            )
+        ),
+    ],
+)
+def test_a_text_that_names_no_period(text: str, why: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Period.parse(text)
+    (problem,) = caught.value.problems
+    assert problem.name == "period"
+    assert problem.reason == f"{text!r} is not a period: {why}"
+    assert caught.value.__cause__ is None
+
+
+def test_the_error_of_a_long_text_is_short() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Period.parse("2024" * 1_000_000)
+    assert len(str(caught.value)) < 200
 
 
 def test_a_period_does_not_change() -> None:

@@ -1,18 +1,23 @@
 """Lists that do not behave: each row once and none missing, or an error."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
+import httpx
 import pytest
 
+from aiocake import Client
 from aiocake.errors import CakeError, ConsistencyError, ListChanged
 from aiocake.events import Event, ListSurprise
 
 from ..scripted import Connection, Script
 from ._cake import AFFILIATE, FIND, obedient
 from ._card import Card
+from ._simulated import SIMULATED, Answering
 
 pytestmark = pytest.mark.anyio
 
@@ -92,23 +97,27 @@ def serving(rows_of: List) -> Script:
             start, limit = int(asked.get("start_at_row", "0")[0]), int(asked["row_limit"][0])
             ids, total = rows_of(start, limit, calls[0])
             calls[0] += 1
-            answer: dict[str, object] = {
-                "request_status": "Success",
-                "invoices": [
-                    {
-                        "invoice_id": each,
-                        "affiliate_id": AFFILIATE,
-                        "invoice_status": "pending",
-                        "total_amount": "1.00",
-                    }
-                    for each in ids
-                ],
-            }
-            if total is not None:
-                answer["total_rows"] = total
-            connection.answer(json.dumps(answer).encode())
+            connection.answer(_page(ids, total))
 
     return script
+
+
+def _page(ids: Sequence[int], total: int | None) -> bytes:
+    answer: dict[str, object] = {
+        "request_status": "Success",
+        "invoices": [
+            {
+                "invoice_id": each,
+                "affiliate_id": AFFILIATE,
+                "invoice_status": "pending",
+                "total_amount": "1.00",
+            }
+            for each in ids
+        ],
+    }
+    if total is not None:
+        answer["total_rows"] = total
+    return json.dumps(answer).encode()
 
 
 def _whole() -> bytes:
@@ -187,3 +196,42 @@ async def test_a_list_that_does_not_hold_still_is_whole_or_an_error(
     assert error.operation == FIND.operation
     if isinstance(error, ListChanged):
         assert error.rows_read == len(got)
+
+
+MONTH_END: Final = 5764
+LATENCY: Final = 0.3
+
+
+@pytest.mark.case("J09")
+@SIMULATED
+@pytest.mark.parametrize("cap", [1000, 10_000])
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
+async def test_a_month_end_beside_somebody_who_changes_an_invoice_each_second(
+    phase: float, cap: int
+) -> None:
+    began = anyio.current_time()
+    asked: list[int] = []
+
+    def pending() -> list[int]:
+        """What is pending by now: each second an invoice is approved, anywhere in the list."""
+        approved = math.floor(anyio.current_time() - began + phase)
+        gone = {n * 997 % MONTH_END for n in range(approved)}
+        return [1 + n for n in range(MONTH_END) if n not in gone]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        start, limit = int(query.get("start_at_row", 0)), int(query["row_limit"])
+        asked.append(limit)
+        await anyio.sleep(LATENCY / 2)
+        rows = pending()
+        page = rows[start : start + min(limit, cap)]
+        await anyio.sleep(LATENCY / 2)
+        return httpx.Response(200, content=_page(page, len(rows)))
+
+    async with Client("x.example", "K" * 20, transport=Answering(answer)) as cake:
+        rows = await cake.invoices.find(invoice_status="pending").collect()
+    found = [row.invoice_id for row in rows]
+    assert len(found) == len(set(found))
+    assert set(pending()) <= set(found)
+    assert asked[0] == 101
+    assert anyio.current_time() - began < 20

@@ -1,5 +1,6 @@
 """Exports as a user meets them: what is known before the first bill, and how each way ends."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
@@ -16,11 +17,22 @@ from aiocake import (
     DecodeError,
     NotSent,
     Period,
+    RateLimited,
+    RetryPolicy,
     Throttle,
 )
 from aiocake.errors import ClosedError
-from aiocake.events import Event, ReferencesDropped
+from aiocake.events import (
+    AttemptEnded,
+    CallEnded,
+    Event,
+    ListSurprise,
+    ReferencesDropped,
+    RetryScheduled,
+)
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
+
+from ..scorecard._simulated import SIMULATED
 
 pytestmark = pytest.mark.anyio
 
@@ -255,3 +267,230 @@ async def test_the_sandbox_loses_an_answer_and_the_export_is_asked_for_again(
     async with connect(sandbox) as cake:
         assert len(await export(cake).collect()) == 50
     assert len(lost) == 2
+
+
+# A list that breaks off
+
+
+def broken(*numbers: int) -> Pieces:
+    """A body that breaks off in the bill after these."""
+    return Pieces(head(3), *map(bill, numbers), "<affiliate_bill>", httpx.ReadError("reset"))
+
+
+def whole(*numbers: int) -> Pieces:
+    return Pieces(head(len(numbers)), *map(bill, numbers), TAIL)
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_a_list_of_bills_that_breaks_off_is_asked_for_again(
+    connect: Connect, *, entered: bool
+) -> None:
+    events: list[Event] = []
+    transport = scripted(broken(1, 2), broken(1), whole(1, 2, 3))
+    async with connect(transport=transport, on_event=events.append) as cake:
+        bills = export(cake)
+        if entered:
+            async with bills:
+                read = await bills.collect()
+        else:
+            read = await bills.collect()
+        assert [each.bill_id for each in read] == [1, 2, 3]
+        assert (bills.success, bills.row_count, bills.rows_read) == (True, 3, 3)
+        assert cake.stats().in_flight == 0
+        with pytest.raises(ClosedError):
+            await bills.collect()
+    (ended,) = [each for each in events if isinstance(each, CallEnded)]
+    assert (ended.attempts, ended.error, ended.cancelled) == (3, None, False)
+    attempts = [each for each in events if isinstance(each, AttemptEnded)]
+    assert [(each.number, each.error) for each in attempts] == [
+        (1, None),
+        (2, "DecodeError"),
+        (3, None),
+    ]
+    retries = [each for each in events if isinstance(each, RetryScheduled)]
+    assert [(each.number, each.error) for each in retries] == [
+        (2, "DecodeError"),
+        (3, "DecodeError"),
+    ]
+
+
+async def test_it_is_asked_for_as_often_as_the_policy_says(connect: Connect) -> None:
+    events: list[Event] = []
+    transport = scripted(broken(1), broken(1, 2), broken(1, 2), whole(1))
+    async with connect(transport=transport, on_event=events.append) as cake:
+        with pytest.raises(DecodeError, match="after 2 bills") as caught:
+            await export(cake).collect()
+        assert caught.value.rows_read == 2
+        assert caught.value.operation == "affiliate_bills.export"
+        assert cake.stats().in_flight == 0
+        assert [each.bill_id for each in await export(cake).collect()] == [1]
+    ended = [each for each in events if isinstance(each, CallEnded)]
+    assert [(each.attempts, each.error) for each in ended] == [(3, "DecodeError"), (1, None)]
+    async with connect(transport=scripted(broken(1), whole(1))) as cake:
+        with pytest.raises(DecodeError, match="after 1 bill"):
+            await export(cake.with_options(attempts=1)).collect()  # type: ignore[arg-type] # a view
+
+
+async def test_the_budget_bounds_it(connect: Connect) -> None:
+    policy = RetryPolicy(base=1e-6, cap=1e-6, budget=20)
+    transport = scripted(broken(1), broken(1), whole(1))
+    async with connect(transport=transport, retry=policy) as cake:
+        with pytest.raises(DecodeError):
+            await export(cake).collect()
+        assert cake.stats().budget == 6  # what a retry takes is given back once the list is whole
+    transport = scripted(broken(1), whole(1))
+    async with connect(transport=transport, retry=policy) as cake:
+        await export(cake).collect()
+        assert cake.stats().budget == 20
+
+
+async def test_bills_that_were_given_are_not_asked_for_again(connect: Connect) -> None:
+    async with connect(transport=scripted(broken(1, 2), whole(1, 2, 3))) as cake:
+        bills = export(cake)
+        assert [(await anext(bills)).bill_id for _ in range(2)] == [1, 2]
+        with pytest.raises(DecodeError, match="after 2 bills"):
+            await anext(bills)
+
+
+async def test_what_cannot_be_read_is_not_asked_for_again(connect: Connect) -> None:
+    two = "<r><affiliate_bills><affiliate_bill><bill_id>x</bill_id></affiliate_bill>"
+    body = (two + TAIL).replace("<affiliate_bills>", "<affiliate_bills>" + bill(1)).encode()
+    answers = [httpx.Response(200, content=body), httpx.Response(200, content=b"")]
+    async with connect(transport=httpx.MockTransport(lambda _: answers.pop(0))) as cake:
+        with pytest.raises(DecodeError, match=r"affiliate_bills\[1\]"):
+            await export(cake).collect()
+    assert len(answers) == 1
+
+
+async def test_a_refusal_after_a_list_that_broke_off_is_the_end(connect: Connect) -> None:
+    answers = [
+        httpx.Response(200, stream=broken(1)),
+        httpx.Response(429, headers={"Retry-After": "7200"}),
+    ]
+    async with connect(transport=httpx.MockTransport(lambda _: answers.pop(0))) as cake:
+        with pytest.raises(RateLimited):
+            await export(cake).collect()
+
+
+@pytest.mark.parametrize("where", ["first", "again"])
+async def test_a_cancelled_collect_leaves_nothing(connect: Connect, where: str) -> None:
+    begun = anyio.Event()
+
+    class Stuck(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield (head(2) + bill(1)).encode()
+            begun.set()
+            await anyio.sleep_forever()
+
+    bodies = [Stuck()] if where == "first" else [broken(1), Stuck()]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=bodies.pop(0)))
+    events: list[Event] = []
+    async with connect(transport=transport, on_event=events.append) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(export(cake).collect)
+            with anyio.fail_after(30):
+                await begun.wait()
+            group.cancel_scope.cancel()
+        assert cake.stats().in_flight == 0
+    (ended,) = [each for each in events if isinstance(each, CallEnded)]
+    assert ended.cancelled
+
+
+@SIMULATED
+async def test_what_was_waited_for_counts_for_all_attempts() -> None:
+    class Dripping(httpx.AsyncByteStream):
+        """A bill every 20 seconds; then the connection is lost."""
+
+        def __init__(self, bills: int, error: Exception | None) -> None:
+            self.bills, self.error = bills, error
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield head(3).encode()
+            for number in range(1, self.bills + 1):
+                await anyio.sleep(20)
+                yield bill(number).encode()
+            if self.error is not None:
+                raise self.error
+            yield TAIL.encode()
+
+    began = anyio.current_time()
+    bodies = [Dripping(2, httpx.ReadError("reset")), Dripping(3, None)] * 2
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=bodies.pop(0)))
+    policy = RetryPolicy(draw=lambda: 0.0)
+    async with Client("x.example", "SANDBOX-KEY", transport=transport, retry=policy) as cake:
+        assert len(await export(cake.with_options(total=101)).collect()) == 3  # type: ignore[arg-type] # a view
+        assert anyio.current_time() - began == pytest.approx(100)
+        with pytest.raises(DeadlineExceeded) as caught:  # 40 for the first, 35 for the second
+            await export(cake.with_options(total=75)).collect()  # type: ignore[arg-type] # a view
+    assert caught.value.rows_read == 1
+    assert anyio.current_time() - began == pytest.approx(175)
+
+
+# Bills that are there twice
+
+
+def joined(number: int, amount: str = "10.5000", contact: str = "Jane") -> str:
+    """A bill as a query gives it that joins contacts."""
+    return bill(number, contact).replace("10.5000", amount)
+
+
+@pytest.mark.parametrize("row_count", [5, 3])
+@pytest.mark.parametrize("answers", ["xml", "json"])
+async def test_a_bill_that_is_there_twice_is_given_once_and_told(
+    connect: Connect, row_count: int, answers: str
+) -> None:
+    rows = [joined(7), joined(8), joined(7, contact="Joe"), joined(9), joined(8, "10.50")]
+    body = head(row_count) + "".join(rows) + TAIL
+    if answers == "json":
+        listed = [
+            {
+                "bill_id": number,
+                "affiliate": {"affiliate_id": 7},
+                "bill_amount": {"amount": amount},
+            }
+            for number, amount in ((7, "1"), (8, "2"), (7, "1"), (9, "1"), (8, "2.0"))
+        ]
+        body = json.dumps({"success": True, "row_count": row_count, "affiliate_bills": listed})
+    events: list[Event] = []
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with connect(transport=transport, on_event=events.append) as cake:
+        bills = export(cake)
+        assert [each.bill_id async for each in bills] == [7, 8, 9]
+        assert (bills.rows_read, bills.row_count) == (3, row_count)
+        assert [each.bill_id for each in await export(cake).collect()] == [7, 8, 9]
+    told = [each for each in events if isinstance(each, ListSurprise)]
+    detail = "2 left out, of bill 7 and others"
+    assert told == [ListSurprise("affiliate_bills.export", "row repeated", detail)] * 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        joined(7, "10.5001"),
+        joined(7, "-10.5000"),
+        joined(7).replace("<affiliate_id>7<", "<affiliate_id>8<"),
+        joined(7).replace("</amount>", "</amount><currency_id>2</currency_id>"),
+        joined(7).replace("<notes>", "<sent_payment>yes</sent_payment><notes>"),
+    ],
+)
+async def test_copies_of_a_bill_that_differ_are_an_error(connect: Connect, other: str) -> None:
+    body = head(3) + joined(7) + joined(8) + other + TAIL
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with connect(transport=transport) as cake:
+        bills = export(cake)
+        assert [(await anext(bills)).bill_id for _ in range(2)] == [7, 8]
+        with pytest.raises(DecodeError, match="bill 7 is there twice, and its copies") as caught:
+            await anext(bills)
+    assert caught.value.path == "affiliate_bills[2]"
+    assert caught.value.rows_read == 2
+
+
+@pytest.mark.parametrize("row_count", [1, 4])
+async def test_other_rows_than_are_counted_are_an_error_with_copies_too(
+    connect: Connect, row_count: int
+) -> None:
+    body = head(row_count) + joined(7) + joined(8) + joined(7) + TAIL
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    async with connect(transport=transport) as cake:
+        with pytest.raises(DecodeError, match=f"3 bills where row_count is {row_count}"):
+            await export(cake).collect()

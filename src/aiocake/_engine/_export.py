@@ -11,8 +11,8 @@ from aiocake._operation import Operation
 from aiocake._tasks import start
 from aiocake._wire import StreamedResponse
 from aiocake.codec.stream import BillStream
-from aiocake.errors import CakeError, ClosedError
-from aiocake.events import ReferencesDropped, ValuesNormalized
+from aiocake.errors import ApiError, CakeError, ClosedError, DeadlineExceeded
+from aiocake.events import ListSurprise, ReferencesDropped, ValuesNormalized
 from aiocake.transport import Begin, Begun, OpenExchange, stripped
 
 __all__ = ["Export"]
@@ -22,10 +22,11 @@ V = TypeVar("V")
 
 
 class Export(Generic[T]):
-    """The records of one export. ``async with``, a bare ``async for`` and ``collect()`` all work.
+    """The records of one export, each once: copies of a bill are left out.
 
-    Nothing is sent before one of these begins. A refused export raises before it gives anything;
-    a body that is cut short raises after what came.
+    ``async with``, a bare ``async for`` and ``collect()`` all work. Nothing is sent before one of
+    these begins. A refused export raises before it gives anything; a body that is cut short raises
+    after what came, or is collected anew.
     """
 
     def __init__(
@@ -126,7 +127,10 @@ class Export(Generic[T]):
             self._reading = False
 
     async def collect(self) -> list[T]:
-        """All records, as a list.
+        """Return all records, as a list.
+
+        None was given before the last is here. So where the answer breaks off, it is asked for
+        again, as other reads are: inside the deadline, attempts and retry budget of the call.
 
         Raises:
             ClosedError: Some were read before, or it is closed: a list of the rest could be taken
@@ -135,7 +139,36 @@ class Export(Generic[T]):
         if self._closed or self.rows_read:
             raise self._told(ClosedError("the export was read or closed before it was collected"))
         async with self:
-            return [bill async for bill in self]
+            records = await self._step(self._collect)
+            self._ended = True
+            await self._finish(None)
+            return records
+
+    async def _collect(self) -> list[T]:
+        bills, exchange = self._bills, self._exchange
+        if self._ended or bills is None or exchange is None:
+            return []
+        try:
+            return await bills.rest()
+        except CakeError as error:
+            broken = error.with_traceback(None)
+        records: list[T] = []
+
+        streams = [bills]
+
+        async def read(response: StreamedResponse) -> CakeError | None:
+            self._bills = stream = self._stream(response)
+            streams.append(stream)
+            records[:] = await stream.rest()
+            return None
+
+        self._exchange = again = await exchange.again(broken, read)
+        if again.error is None:
+            return records
+        if len(streams) > 1 or again.attempts == exchange.attempts:
+            raise streams[-1].counted(again.error)
+        # How many bills there were says more than that nothing came afterwards.
+        raise again.error if isinstance(again.error, ApiError | DeadlineExceeded) else broken
 
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
@@ -148,15 +181,7 @@ class Export(Generic[T]):
         bills: list[BillStream[T]] = []
 
         async def begin(response: StreamedResponse) -> CakeError | None:
-            bills[:] = [
-                BillStream(
-                    self._operation,
-                    response.status,
-                    response.headers,
-                    response.chunks,
-                    payloads=self._payloads,
-                )
-            ]
+            bills[:] = [self._stream(response)]
             return await bills[0].head()
 
         self._ending = ending = Ending(self._listener, self._operation.name, None)
@@ -166,6 +191,15 @@ class Export(Generic[T]):
         self._bills = bills[0]
         return self._bills
 
+    def _stream(self, response: StreamedResponse) -> BillStream[T]:
+        return BillStream(
+            self._operation,
+            response.status,
+            response.headers,
+            response.chunks,
+            payloads=self._payloads,
+        )
+
     async def _finish(self, failure: CakeError | None) -> None:
         self._tell_end(failure, left=False)
         await self.aclose()
@@ -174,12 +208,18 @@ class Export(Generic[T]):
         ending, self._ending = self._ending, None
         if ending is None:
             return
+        name = self._operation.name
         if self.dropped:
-            self._listener.tell(ReferencesDropped(self._operation.name, self.dropped))
+            self._listener.tell(ReferencesDropped(name, self.dropped))
         lenient = None if self._bills is None else self._bills.lenient
         if lenient is not None and lenient.count:
             fields = tuple(map(self._clean, lenient.fields))
-            self._listener.tell(ValuesNormalized(self._operation.name, fields, lenient.count))
+            self._listener.tell(ValuesNormalized(name, fields, lenient.count))
+        repeated, first = (0, None) if self._bills is None else self._bills.repeated
+        if repeated:
+            detail = f"{repeated} left out, of bill {first}"
+            detail += " and others" if repeated > 1 else ""
+            self._listener.tell(ListSurprise(name, "row repeated", detail))
         if not left:
             ending.note(failure)
         ending.tell(cancelled=left)

@@ -74,7 +74,8 @@ async def each(  # noqa: PLR0913 - all by name
         expected: Errors that do not count as failures, such as ``TipaltiError``.
         on_existing: What to do with a create whose partner has an invoice, not void, of an
             overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same.
-        allow_repeats: Send calls that are equal to one before them.
+        allow_repeats: Send calls that are equal to one before them, and Mark calls for a bill that
+            one before them marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create whose answer was lost is looked
             for: as long as it is given to show up.
 
@@ -82,9 +83,9 @@ async def each(  # noqa: PLR0913 - all by name
         How many calls ended how, the problems, and why it stopped if it did.
 
     Raises:
-        ArgumentError: One of the calls was not made by :func:`call`, is for another client, or is
-            there twice. Of a list nothing was sent and no journal made; of all else what came
-            before it was sent.
+        ArgumentError: One of the calls was not made by :func:`call`, is for another client, is
+            there twice, or marks a bill that one before it marks. Of a list nothing was sent and
+            no journal made; of all else what came before it was sent.
         JournalError: The file is there already or cannot be written; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
     """

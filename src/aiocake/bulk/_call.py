@@ -14,7 +14,15 @@ import attrs
 
 from aiocake._given import given
 from aiocake._normalize import guarded
-from aiocake._operation import Endpoints, Executor, ExportedBills, Operation, Witness, executor_of
+from aiocake._operation import (
+    Endpoints,
+    Executor,
+    ExportedBills,
+    Operation,
+    Shape,
+    Witness,
+    executor_of,
+)
 from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.values import ANY, ERASE, Effect
 
@@ -78,6 +86,18 @@ class Call(Generic[T]):
         """16 bytes that equal calls have in common."""
         parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
         text = json.dumps([self.operation, parts])
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def mark_digest(self) -> bytes | None:
+        """Return 16 bytes that all calls which mark one bill in the same way have in common.
+
+        A Mark call sets all that its operation sets, the amount among it: of two for one bill the
+        second undoes the first, whichever is right. None of all other calls.
+        """
+        table = self._table
+        if table.shape is not Shape.MARK:
+            return None
+        text = json.dumps([self.operation, table.record, self.arguments[table.record]])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def to_json(self) -> str:

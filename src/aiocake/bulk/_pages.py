@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import compress
 from types import TracebackType
-from typing import Final, Generic, Protocol, Self, TypeVar, final
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, final
 
 import anyio
 import attrs
@@ -12,7 +12,18 @@ from aiocake._tasks import JobCancelled
 from aiocake.bulk._ahead import Ahead, Ask
 from aiocake.bulk._seen import Seen
 from aiocake.bulk._walk import Walk
-from aiocake.errors import CakeError, ClosedError, ConsistencyError, ListChanged
+from aiocake.errors import (
+    ApiError,
+    AuthenticationError,
+    CakeError,
+    ClosedError,
+    ConsistencyError,
+    DeadlineExceeded,
+    DecodeError,
+    ListChanged,
+    RateLimited,
+    Restricted,
+)
 
 __all__ = ["FreshPage", "PageLike", "Pages", "Reader", "Source"]
 
@@ -21,6 +32,10 @@ T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=CakeError)
 
 _WALKS: Final = 5
+#: How many times as many rows a page the next walk asks for.
+_GROWTH: Final = 4
+#: The most rows that any of CAKE's pages allows.
+_MOST_ROWS: Final = 10_000
 
 
 class PageLike(Protocol[T_co]):
@@ -47,8 +62,10 @@ class FreshPage(Generic[T_co]):
     """One page of a list, with only those of its rows that no page before it held.
 
     Attributes:
-        items: The rows that were not given yet, at least one.
-        total_rows: How many rows match in all, as this page said; None where it does not say.
+        items: The rows that were not given yet, at least one; of a list that is read through a
+            filter of the client's own, those that match it.
+        total_rows: How many rows match in all, as this page said; None where it does not say, and
+            where the client filters: the server counts other rows then.
         start_at_row: The offset that was asked for. A page begins with the last row of the one
             before it, which is left out of ``items``.
     """
@@ -66,7 +83,10 @@ class Source(Generic[T]):
     row_id: Callable[[T], int]
     matches: Callable[[T], str | None] | None
     wrong_date: Callable[[T], str | None] | None
+    select: Callable[[T], bool] | None
     row_limit: int
+    adaptive: bool
+    fallback: int | None
     limit: int
     operation: str
     surprise: Callable[[str, str, str], None]
@@ -106,7 +126,9 @@ class Pages(Reader[FreshPage[T]]):
         "_ahead",
         "_closed",
         "_ended",
+        "_fallback",
         "_given",
+        "_row_limit",
         "_source",
         "_surprise",
         "_turn",
@@ -119,7 +141,11 @@ class Pages(Reader[FreshPage[T]]):
         self._ahead = Ahead(source.fetch, source.limit)
         self._given = Seen()
         self._surprise = _Surprises(source.operation, source.surprise)
-        self._walk = Walk(source.row_limit, self._given, self._surprise)
+        #: How many rows each page of this walk adds.
+        self._row_limit = source.row_limit
+        #: How many to ask for where these are refused; None where no others are tried.
+        self._fallback = source.fallback
+        self._walk = Walk(self._asked, self._given, self._surprise)
         self._walks = 1
         self._ended = False
         self._closed = False
@@ -171,19 +197,29 @@ class Pages(Reader[FreshPage[T]]):
         walk, ahead, source = self._walk, self._ahead, self._source
         if ahead.next_start is None or ahead.next_start > walk.due:
             ahead.ask_first(walk.due, walk.row_limit)
-        start, page = await ahead.take()
+        try:
+            start, page = await ahead.take()
+        except (ApiError, DecodeError, DeadlineExceeded) as error:
+            await self._fall_back(error)
+            return _NOTHING
         ids = [source.row_id(row) for row in page.items]
         fresh = walk.take(start, ids, page.total_rows)
         if walk.ignores_start:
             text = f"asked to start at row {start}, the server gave its first page again"
             raise self._error(ConsistencyError(text))
         self._ask_ahead()
-        if self._walks > 1:  # what the first walk meets is what was given
+        if walk.seen is not self._given:  # what the first walk meets is what was given
             fresh = list(map(self._given.add, ids))
         rows = tuple(compress(page.items, fresh))
         if (wrong := self._wrong(rows)) is not None:
             return wrong
-        return FreshPage(items=rows, total_rows=page.total_rows, start_at_row=start)
+        if source.select is None:
+            return FreshPage(items=rows, total_rows=page.total_rows, start_at_row=start)
+        try:
+            chosen = tuple(filter(source.select, rows))
+        except CakeError as error:
+            return self._error(error.with_traceback(None))
+        return FreshPage(items=chosen, total_rows=None, start_at_row=start)
 
     def _ask_ahead(self) -> None:
         walk, ahead = self._walk, self._ahead
@@ -209,19 +245,56 @@ class Pages(Reader[FreshPage[T]]):
                     self._surprise("date outside the filter", f"row {row_id(row)}: {odd}")
         return None
 
+    @property
+    def _asked(self) -> int:
+        """How many rows to ask for: one more than a page adds, which it shares with another."""
+        return max(self._row_limit, min(self._row_limit + 1, _MOST_ROWS))
+
     def _walk_again(self) -> None:
         walk, source = self._walk, self._source
         if self._walks == _WALKS:
-            text = f"the list did not hold still in {_WALKS} walks: {walk.trouble}"
-            rows = len(self._given)
-            raise self._error(ListChanged(text, rows_read=rows, total_rows=walk.total_rows))
+            raise self._error(self._changed())
         self._walks += 1
         source.surprise(source.operation, "walked again", walk.trouble)
-        self._walk = Walk(source.row_limit, Seen(), self._surprise)
+        if source.adaptive:
+            self._fallback = self._row_limit
+            self._row_limit = max(self._row_limit, min(self._row_limit * _GROWTH, _MOST_ROWS))
+        self._begin_walk()
+
+    async def _fall_back(self, error: CakeError) -> None:
+        """Walk with fewer rows a page, where so many may be why the server refused; or raise."""
+        says_why = isinstance(error, AuthenticationError | RateLimited | Restricted)
+        if self._fallback is None or self._fallback == self._row_limit or says_why:
+            raise error
+        await self._ahead.aclose()
+        detail = f"{type(error).__name__} for {self._asked}"
+        self._row_limit, self._fallback = self._fallback, None
+        self._surprise("row_limit refused", detail)
+        self._begin_walk()
+
+    def _begin_walk(self) -> None:
+        self._walk = Walk(self._asked, Seen(), self._surprise, self._walk.counts_list)
+
+    def _changed(self) -> ListChanged:
+        """The error of a list that did not hold still, with what helps."""
+        walk = self._walk
+        rows = self._source.operation.partition(".")[0]
+        text = f"{rows} changed while being listed ({_WALKS} attempts: {walk.trouble}); retry"
+        if walk.capped or self._asked >= _MOST_ROWS:
+            text += ", or list fewer at once, by narrower filters"
+        else:
+            few = walk.total_rows is not None and walk.total_rows <= _MOST_ROWS
+            text += f", or use row_limit={_MOST_ROWS} to read them in "
+            text += "one request" if few else "fewer requests"
+        total_rows = walk.named_total
+        return ListChanged(text, rows_read=len(self._given), total_rows=total_rows)
 
     def _error(self, error: E) -> E:
         error.operation = self._source.operation
         return error
+
+
+_NOTHING: Final[FreshPage[Any]] = FreshPage(items=(), total_rows=None, start_at_row=0)
 
 
 @final

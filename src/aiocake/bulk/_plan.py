@@ -68,7 +68,7 @@ class Source(Protocol):
 
 
 class Repeats:
-    """Tells calls that were there before, in a few megabytes however many there are.
+    """Tells calls, and marked bills, that were there before: in a few megabytes, for any number.
 
     A private database of SQLite's in a temporary file, whose pages it holds in part only.
     """
@@ -128,8 +128,8 @@ class Plan:
         """The next calls.
 
         Raises:
-            ArgumentError: One is no call, of another client, or there twice. What was before it
-                has been given.
+            ArgumentError: One is no call, of another client, there twice, or marks a bill that one
+                before it marks. What was before it has been given.
         """
         calls, self._held = self._held or await self._take(_AT_ONCE), []
         items: list[Item] = []
@@ -211,9 +211,15 @@ class Plan:
         if domain != self.domain:
             raise ArgumentError(Problem(name, f"is for {domain}, not for {self.domain}"))
         digest = call.digest()
-        if self._repeats is not None and not self._repeats.add(digest):
-            reason = f"is there twice: {call.describe()}; allow_repeats=True sends both"
-            raise ArgumentError(Problem(name, reason))
+        if self._repeats is not None:
+            reason = ""
+            if not self._repeats.add(digest):
+                reason = "is there twice"
+            elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
+                reason = "marks a bill that a call before it marks otherwise"
+            if reason:
+                text = f"{reason}: {call.describe()}; allow_repeats=True sends both"
+                raise ArgumentError(Problem(name, text))
         return digest
 
 

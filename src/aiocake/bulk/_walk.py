@@ -19,6 +19,12 @@ as ``total_rows`` says. Without ``total_rows``: an empty page behind the last ro
 but the row that it shares is no end: a server may give fewer rows than asked wherever it likes.
 Then the next one is asked for from behind that row.
 
+**The total.** Some servers count the rows of the page. Of a list, a page that begins behind the
+first row has fewer rows than ``total_rows``; so where ``total_rows`` is the number of rows of each
+page, from the second on, it says nothing of the list, which is read as one without it. Once a page
+had fewer rows than ``total_rows``, that is known to count the list, and a later walk believes a
+first page that holds as many.
+
 What no client can see: rows that trade places while as many others leave and come, all of it
 between two pages; without ``total_rows``, rows that trade places at all; and a server that gives
 not as many rows as asked, and no round number of them, and calls just these the total.
@@ -44,32 +50,47 @@ class Walk:
         row_limit: How many rows to ask for in each page.
         seen: The rows of this walk, by their ids; none yet.
         surprise: Told what the list did that the documents do not promise, and the detail.
+        counts_list: What an earlier walk knew of ``total_rows``: that it counts the rows of the
+            list (True), that it does not (False), or nothing (None).
     """
 
     __slots__ = (
+        "_asked",
+        "_believed",
         "_beyond",
+        "_changed",
         "_cursor",
         "_first",
         "_full",
         "_furthest",
         "_last",
-        "_seen",
+        "_of_page",
         "_shift",
         "_surprise",
-        "_total_held",
+        "_suspected",
+        "counts_list",
         "ignores_start",
+        "named_total",
         "over",
         "pages",
         "row_limit",
-        "total_rows",
+        "seen",
         "trouble",
     )
 
-    def __init__(self, row_limit: int, seen: Seen, surprise: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        row_limit: int,
+        seen: Seen,
+        surprise: Callable[[str, str], None],
+        counts_list: bool | None = None,  # noqa: FBT001 - three values
+    ) -> None:
         self.row_limit = row_limit
         """How many rows to ask for: no more than the first page really gave, once it is here."""
-        self.total_rows: int | None = None
-        """How many rows there are, as the last page said."""
+        self.named_total: int | None = None
+        """The last ``total_rows``."""
+        self.counts_list = counts_list
+        """Whether ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
         self.pages = 0
         """How many pages were taken."""
         self.over = False
@@ -78,9 +99,14 @@ class Walk:
         """Why the walk cannot be trusted to be complete; empty as long as it can."""
         self.ignores_start = False
         """Whether the server gave its first page again, wherever it was asked to start."""
+        self.seen = seen
+        """The rows of this walk."""
         self._surprise = surprise
-        self._total_held = True
-        self._seen = seen
+        self._asked = row_limit
+        self._believed = counts_list is True
+        self._changed = ""  # how total_rows changed
+        self._of_page = True  # whether total_rows was the number of rows of each page
+        self._suspected = False  # whether the first page may be cut off, for its round number only
         self._first: tuple[int, ...] = ()  # the rows of the first page
         self._last: int | None = None
         self._cursor = -1  # the place of the last row in the list, counted from 0
@@ -88,6 +114,16 @@ class Walk:
         self._furthest = 0  # the last start that was planned
         self._full = False  # whether the last page could not have held more
         self._beyond = False  # whether the next page is to begin behind the last row
+
+    @property
+    def total_rows(self) -> int | None:
+        """How many rows there are, as the last page said; None where it does not say."""
+        return None if self._of_page and self.pages > 1 else self.named_total
+
+    @property
+    def capped(self) -> bool:
+        """Whether the first page gave fewer rows than asked though there were more."""
+        return len(self._first) < min(self._asked, len(self.seen))
 
     @property
     def due(self) -> int:
@@ -113,13 +149,17 @@ class Walk:
         Returns:
             Of each row, whether this walk had not met it before.
         """
-        self._compare(total_rows)
-        fresh = list(map(self._seen.add, ids))
+        self._compare(len(ids), total_rows)
+        fresh = list(map(self.seen.add, ids))
         new = sum(fresh)
         if self._is_behind(start, ids) and not new:
             return fresh
         asked, known_shift = self.row_limit, self._shift
         met = self._meet(start, ids) if self.pages else self._begin(ids)
+        if met is None and not new and self._is_whole:
+            self.over = True
+            self._count()
+            return fresh
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
         elif new + met < len(ids):
@@ -128,8 +168,9 @@ class Walk:
         self._furthest = max(self._furthest, start)
         self._cursor = start - (self._shift or 0) + len(ids) - 1
         self._last = ids[-1] if ids else self._last
-        cut_off = self.pages == 1 and len(ids) > 0 and len(ids) % _ROUND == 0
-        self._full = len(ids) == asked or cut_off
+        self._suspected = self._may_be_cut_off(len(ids), asked)
+        self._full = len(ids) == asked or self._suspected
+        self._weigh(len(ids))
         only_shared = met == len(ids) > 0 and not self._beyond
         self._beyond = False
         if new:
@@ -139,10 +180,34 @@ class Walk:
         elif not (self._full and self._shift and known_shift is None):
             self.over = True
             again = met != len(ids) and tuple(ids) == self._first
-            self.ignores_start = again and self._total_held
+            self.ignores_start = again and not self._changed
         if self.over:
             self._count()
         return fresh
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the first page is all: it held as many rows as the second says there are."""
+        return (
+            self._suspected
+            and not self._of_page
+            and not self._changed
+            and self.named_total == len(self._first)
+        )
+
+    def _may_be_cut_off(self, rows: int, asked: int) -> bool:
+        if self.pages > 1 or not rows or rows % _ROUND or rows == asked:
+            return False
+        return not (self._believed and rows == self.named_total)
+
+    def _weigh(self, rows: int) -> None:
+        """See what a page with so many rows shows of what ``total_rows`` counts."""
+        if self.named_total is None or not rows:
+            return
+        if self._cursor + 1 > self.named_total:
+            self.counts_list = False
+        elif rows < self.named_total and self.counts_list is None:
+            self.counts_list = True
 
     @property
     def _shared(self) -> int:
@@ -176,14 +241,17 @@ class Walk:
         self._shift = self._shift or 0
         return 0 if start == self.due and (self._beyond or not self._shared) else None
 
-    def _compare(self, total_rows: int | None) -> None:
+    def _compare(self, rows: int, total_rows: int | None) -> None:
         if total_rows is None:
             return
-        if self.total_rows not in (None, total_rows):
-            self._surprise("total changed", f"{self.total_rows}, then {total_rows}")
-            self._total_held = False
-            self._distrust(f"total_rows was {self.total_rows}, then {total_rows}")
-        self.total_rows = total_rows
+        before, self.named_total = self.named_total, total_rows
+        was_of_page, self._of_page = self._of_page, self._of_page and total_rows == rows
+        changed = before not in (None, total_rows)
+        if changed:
+            self._changed = f"{before}, then {total_rows}"
+        if self._changed and not self._of_page and (changed or was_of_page):
+            self._surprise("total changed", self._changed)
+            self._distrust(f"total_rows was {self._changed}")
 
     def _go_on(self, rows: int, asked: int) -> None:
         if self._is_all:
@@ -192,7 +260,9 @@ class Walk:
             self._surprise("fewer rows than asked", f"{rows} of {asked}")
 
     def _count(self) -> None:
-        rows = len(self._seen)
+        rows = len(self.seen)
+        if self.named_total is not None and self.total_rows is None and not self.trouble:
+            self._surprise("total of the page", f"{self.named_total}, and there are {rows} rows")
         if self.total_rows not in (None, rows):
             self._distrust(f"{rows} distinct rows, and total_rows is {self.total_rows}")
         elif rows != self._cursor + 1:

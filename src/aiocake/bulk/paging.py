@@ -5,7 +5,12 @@ ones move up, and the next page skips one without a word. So a list ends normall
 walk over it read as many distinct rows as ``total_rows`` says, that number held still, and each
 page went on exactly where the one before had ended (see :mod:`aiocake.bulk._walk`). If not, it is
 walked again, and only rows that were not given yet are given; after five walks that did not hold
-still, :class:`~aiocake.errors.ListChanged` says how many rows were read.
+still, :class:`~aiocake.errors.ListChanged` says how many rows were read, and what helps.
+
+The fewer requests a walk takes, the likelier it is that nobody changes the list meanwhile: one page
+that holds all rows cannot be torn. So each new walk asks for four times as many rows a page, unless
+the caller has said how many. A server may give fewer, or refuse so many with an error; then the
+list is read with as many as it took.
 
 What this cannot help with: writing to the rows of a list while reading it. Approving invoices while
 paging the pending ones changes that very list; collect first.
@@ -14,7 +19,7 @@ paging the pending ones changes that very list; collect first.
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, Generic, TypeVar, final
+from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.bulk._ahead import Ask
@@ -24,8 +29,6 @@ from aiocake.errors import ArgumentError, Problem
 __all__ = ["Ask", "FreshPage", "PageLike", "Pager", "Pages", "Rows"]
 
 T = TypeVar("T")
-
-_MOST_ROWS: Final = 10_000
 
 
 @final
@@ -43,8 +46,14 @@ class Pager(Generic[T]):
             default every row does.
         wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
             page of CAKE says exactly how it compares dates.
+        select: Whether a row is given, where the server's filters cannot tell exactly. It may
+            raise a CakeError, which ends the list. By default every row is given.
         row_limit: How many rows a page adds. One more is asked for, the one that it shares with
             the page before; never more than the 10,000 that CAKE's pages allow, unless given.
+        adaptive: Whether each new walk asks for four times as many rows a page, at most 10,000;
+            where so many are refused, the list is read with as many as before.
+        fallback: How many rows a page adds where ``row_limit`` is refused. By default the refusal
+            is raised.
         limit: How many pages are fetched at once; up to twice as many are fetched ahead.
         operation: The operation's name, for errors and surprises.
         surprise: Told ``(operation, what, detail)`` of whatever the documents do not promise;
@@ -54,7 +63,8 @@ class Pager(Generic[T]):
         ArgumentError: ``row_limit`` or ``limit`` is less than 1.
         ConsistencyError: While reading: a row does not match what was asked for, or the server
             ignores ``start_at_row``.
-        ListChanged: While reading: the list did not hold still in five walks.
+        ListChanged: While reading: the list did not hold still in five walks. Its ``rows_read``
+            counts the rows that were read, also those that ``select`` left out.
         ClosedError: While reading: it was closed, or broken off by an error, before its end.
     """
 
@@ -67,7 +77,10 @@ class Pager(Generic[T]):
         row_id: Callable[[T], int],
         matches: Callable[[T], str | None] | None = None,
         wrong_date: Callable[[T], str | None] | None = None,
+        select: Callable[[T], bool] | None = None,
         row_limit: int = 100,
+        adaptive: bool = False,
+        fallback: int | None = None,
         limit: int,
         operation: str,
         surprise: Callable[[str, str, str], None],
@@ -85,7 +98,10 @@ class Pager(Generic[T]):
             row_id=row_id,
             matches=matches,
             wrong_date=wrong_date,
-            row_limit=max(row_limit, min(row_limit + 1, _MOST_ROWS)),
+            select=select,
+            row_limit=row_limit,
+            adaptive=adaptive,
+            fallback=fallback,
             limit=limit,
             operation=operation,
             surprise=surprise,

@@ -1,8 +1,8 @@
 """``aiocake invoices``: list, get, create, update."""
 
 from collections.abc import Callable
-from datetime import date, datetime
-from typing import Annotated
+from datetime import date, datetime, timedelta
+from typing import Annotated, cast
 
 import typer
 
@@ -13,12 +13,14 @@ from aiocake.cli._options import day_option, period_option, text_option
 from aiocake.cli._progress import Advance
 from aiocake.cli._records import CREATED, INVOICE, UPDATED
 from aiocake.cli._session import Session
-from aiocake.values import SKIP
+from aiocake.values import SKIP, PeriodMatch
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Invoices: list, get, create, update (API version 2).")
 
+#: Of a timedelta.
+_MOST_DAYS = 999_999_999
 _STATUSES = "pending, approved, paid or void"
 InvoiceId = Annotated[int, typer.Argument(help="The invoice.", show_default=False)]
 Status = Annotated[
@@ -39,10 +41,40 @@ def list_(  # noqa: PLR0913 - options
         int | None, typer.Option(metavar="ID", help="Only of this advertiser.")
     ] = None,
     status: Status = None,
-    period: Annotated[Period | None, period_option("2024-01")] = None,
+    period: Annotated[
+        Period | None,
+        period_option("2024-01", "Only those whose own period lies entirely within this one"),
+    ] = None,
+    match: Annotated[
+        str,
+        typer.Option(
+            metavar="MATCH",
+            help="With --period: inside, overlaps (they share a day), or ends_in (the last day is "
+            "in it). A week across a month's end is inside of neither month; with ends_in each "
+            "invoice is in one.",
+        ),
+    ] = "inside",
+    longest: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS",
+            help="The longest period that an invoice can have: --match overlaps and ends_in read "
+            "fewer invoices then.",
+            min=1,
+            max=_MOST_DAYS,
+            show_default=False,
+        ),
+    ] = None,
     start_date: Annotated[date | None, day_option("In place of --period.")] = None,
     end_date: Annotated[date | None, day_option("In place of --period; included.")] = None,
-    row_limit: Annotated[int, typer.Option(metavar="ROWS", help="Rows of one page.")] = 100,
+    row_limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ROWS",
+            help="Rows of one page; by default 100 or more.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """List invoices: all that match, or an error."""
 
@@ -52,9 +84,11 @@ def list_(  # noqa: PLR0913 - options
             advertiser_id=parse.or_skip(advertiser_id),
             invoice_status=_status(status),
             period=parse.or_skip(period),
+            match=cast("PeriodMatch", match),  # which is checked there
+            longest=SKIP if longest is None else timedelta(days=longest),
             start_date=parse.or_skip(start_date),
             end_date=parse.or_skip(end_date),
-            row_limit=row_limit,
+            row_limit=parse.or_skip(row_limit),
         )
         async with found.pages() as pages:
             async for page in pages:

@@ -101,16 +101,18 @@ def amount_option(text: str) -> OptionInfo:
     return option
 
 
-def period_option(month: str) -> OptionInfo:
+def period_option(month: str, what: str = "The billing period") -> OptionInfo:
     """An option that takes a period.
 
     Args:
         month: An example.
+        what: What its help begins with.
     """
+    year = month.partition("-")[0]
     option: OptionInfo = typer.Option(
         parser=parse.period,
         metavar="PERIOD",
-        help=f"As in {month}, or {month}-01..{month}-15, both days included.",
+        help=f"{what}: {year}, {year}-Q1, {month}, or {month}-01..{month}-15 (inclusive).",
         show_default=False,
     )
     return option

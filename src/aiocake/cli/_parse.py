@@ -15,7 +15,6 @@ __all__ = ["amount", "day", "moment", "or_skip", "period", "seconds", "text"]
 
 T = TypeVar("T")
 
-_MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
@@ -41,19 +40,11 @@ def moment(text: str) -> datetime:
 
 
 def period(text: str) -> Period:
-    """A month, as in 2024-01, or two days, both included, as in 2024-01-01..2024-01-15."""
-    month = _MONTH.fullmatch(text)
-    first, dots, last = text.partition("..")
+    """A period, as :meth:`aiocake.Period.parse` reads it."""
     try:
-        if month:
-            return Period.month(int(month[1]), int(month[2]))
-        if dots:
-            return Period(day(first), day(last))
+        return Period.parse(text)
     except ArgumentError as error:
-        message = f"{text!r}: {error}"
-        raise typer.BadParameter(message) from None
-    message = f"{text!r} is neither a month such as 2024-01 nor 2024-01-01..2024-01-15"
-    raise typer.BadParameter(message)
+        raise typer.BadParameter(error.problems[0].reason) from None
 
 
 def amount(text: str) -> Decimal:

@@ -25,12 +25,15 @@ _ON_A_COMMAND_LINE: Final = (
     ("give ANY", "leave the option out"),
     ("Binding.SOAP12", "--binding soap12"),
     ("invoice_status='paid'", "--status paid"),
+    ("match='overlaps' or 'ends_in'", "--match overlaps or ends_in"),
 )
 #: What is not called as the client calls it.
 _CALLED: Final = {
     "invoice_status": "--status",
     "invoice_id": "INVOICE_ID",
     "bill_id": "BILL_ID",
+    # A value of an option, not an argument.
+    "ends_in": "ends_in",
     # The whole of a call, which is no option.
     "arguments": "arguments",
 }

@@ -50,8 +50,8 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
             continue
         # A rule sees what is wrong, too: as what it is not.
         value = given[name] = _taken(operation.api, parameter, given[name])
-        if isinstance(value, Refused) and value.problem not in problems:
-            problems.append(value.problem)
+        if isinstance(value, Refused):
+            problems += [each for each in value.problems if each not in problems]
     # Of what is wrong by itself nothing more is said.
     named = {problem.name for problem in problems}
     found = (rule(given) for rule in operation.rules)
@@ -72,7 +72,7 @@ def _taken(api: Api, parameter: Parameter, value: object) -> object:
         reason = _reason(api, parameter, exact)
     except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
         exact, reason = None, f"cannot be read: it raised {class_name(error)}"
-    return exact if reason is None else Refused(Problem(parameter.name, reason))
+    return exact if reason is None else Refused((Problem(parameter.name, reason),))
 
 
 def _unknown(name: str, table: Mapping[str, Parameter]) -> Problem:

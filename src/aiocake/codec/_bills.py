@@ -27,7 +27,7 @@ from aiocake.models import (
     Partner,
 )
 
-__all__ = ["bill_reader"]
+__all__ = ["bill_reader", "fingerprint_of"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -95,6 +95,24 @@ def bill_reader(
             raise DecodeError(error.reason, path=path, snippet=shown) from None
 
     return read
+
+
+def fingerprint_of(model: type[T]) -> Callable[[T], int]:
+    """Return what makes a hash of all that a payment is decided by: equal in copies of a bill.
+
+    What else is in a bill may differ: a query that joins the contacts of a partner gives the bill
+    once for each of them.
+    """
+    partner = _PARTNERS[model]
+
+    def fingerprint(bill: Any) -> int:  # noqa: ANN401 - one of three classes
+        paid = bill.bill_amount
+        # Of a text: numbers have equal hashes too easily, such as -1 and -2.
+        amount = paid.amount.normalize()
+        whose = getattr(bill, partner).id
+        return hash(f"{whose} {amount} {paid.currency_id} {bill.sent_payment}")
+
+    return fingerprint
 
 
 class _Unfit(Exception):

@@ -2,21 +2,26 @@
 
 Three kinds share this face: bills in XML, which are given as they end; bills in JSON, which are
 given at its end; and what holds none, which is small and judged like any other answer.
+
+**A bill that is there twice** (a server's query may join a second contact) is given once: whoever
+adds up or pays what an export gives must not count it twice. Its copies have to agree in whose it
+is, in amount and currency, and in whether it is paid; else nobody knows which one is right.
 """
 
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
 from aiocake._operation import Operation
 from aiocake._wire import Response
-from aiocake.codec._bills import bill_reader
+from aiocake.codec._bills import bill_reader, fingerprint_of
 from aiocake.codec._body import Record, Told, told
 from aiocake.codec._check import about, check
 from aiocake.codec._faults import fault_of, kind_of
+from aiocake.codec._fingerprints import Fingerprints
 from aiocake.codec._lenient import Leniency
 from aiocake.errors import ApiError, CakeError, DecodeError
 
@@ -46,12 +51,10 @@ class Context(Generic[T]):
     payloads: bool
     lenient: Leniency = attrs.field(factory=Leniency)
 
-    def bill_reader(self) -> Callable[[object, int], T]:
-        """What makes a bill of its fields and its number."""
-        model = cast("type[T]", self.operation.model)
-        return bill_reader(
-            model, self.operation.element, payloads=self.payloads, lenient=self.lenient
-        )
+    @property
+    def model(self) -> type[T]:
+        """The class of a bill."""
+        return cast("type[T]", self.operation.model)
 
     def error_of(self, body: bytes) -> CakeError:
         """What is wrong with an answer that holds no list."""
@@ -70,7 +73,9 @@ class Export(ABC, Generic[T]):
         ready: The bills that were read and not taken yet.
         told: What it says of the call itself, as far as it is known.
         row_count: How many bills it says that it holds; None when it does not say, or not yet.
-        count: How many bills were read.
+        count: How many bills were read, without copies.
+        repeated: How many copies of a bill that is there already were left out.
+        first_repeated: The id of the first of them; None when there is none.
     """
 
     def __init__(self, context: Context[T]) -> None:
@@ -79,6 +84,8 @@ class Export(ABC, Generic[T]):
         self.told = Told()
         self.row_count: int | None = None
         self.count = 0
+        self.repeated = 0
+        self.first_repeated: int | None = None
 
     @property
     def dropped(self) -> int:
@@ -107,10 +114,40 @@ class Export(ABC, Generic[T]):
         if what.done is False or (what.done is None and kind_of(what.message) is not ApiError):
             raise fault_of(what.message or "CAKE said no, and not why", self._context.status)
 
+    def _bill_reader(self) -> Callable[[object, int], T | None]:
+        """Return what makes a bill of its fields and its number; None of a copy.
+
+        It raises DecodeError when a bill cannot be read, or differs from one of the same id.
+        """
+        context, element = self._context, self._context.operation.element
+        read = bill_reader(
+            context.model, element, payloads=context.payloads, lenient=context.lenient
+        )
+        fingerprint = fingerprint_of(context.model)
+        seen = Fingerprints()
+
+        def read_new(fields: object, number: int) -> T | None:
+            bill = read(fields, number)
+            bill_id: int = cast("Any", bill).bill_id
+            same = seen.add(bill_id, fingerprint(bill))
+            if same is None:
+                return bill
+            if not same:
+                message = f"bill {bill_id} is there twice, and its copies differ"
+                raise DecodeError(message, path=f"{element}[{number}]")
+            self.repeated += 1
+            if self.first_repeated is None:
+                self.first_repeated = bill_id
+            return None
+
+        return read_new
+
     def _refuse_other_count(self) -> None:
-        # The number is of all that match, and an export has no pages.
-        if self.row_count is not None and self.count != self.row_count:
-            message = f"{self.count} bills where row_count is {self.row_count}"
+        # The number is of all that match, and an export has no pages. A server counts either the
+        # rows that it gives or the bills that they are of.
+        rows = self.count + self.repeated
+        if self.row_count is not None and self.row_count not in {rows, self.count}:
+            message = f"{rows} bills where row_count is {self.row_count}"
             raise DecodeError(message, path=self._context.operation.element)
 
 

@@ -57,10 +57,12 @@ class JsonExport(Export[T]):
         if not isinstance(rows, list):
             message = "it is no list"
             raise DecodeError(message, path=operation.element)
-        read_bill = context.bill_reader()
+        read_bill = self._bill_reader()
         halves = _HALF.search(body) is not None
         for number, row in enumerate(cast("list[object]", rows)):
             whole = context.lenient.texts(row, operation.element) if halves else row
-            self.ready.append(read_bill(whole, number))
-            self.count += 1
+            bill = read_bill(whole, number)
+            if bill is not None:
+                self.ready.append(bill)
+                self.count += 1
         self._refuse_other_count()

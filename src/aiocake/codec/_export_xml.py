@@ -26,7 +26,7 @@ class XmlExport(Export[T]):
         super().__init__(context)
         operation = context.operation
         context.lenient.spaces = True
-        self._rows = Rows(operation.element, operation.row, context.bill_reader(), context.lenient)
+        self._rows = Rows(operation.element, operation.row, self._bill_reader(), context.lenient)
         self._feed = XmlFeed(self._rows)
         self.ready = self._rows.ready
         #: What came before the list; None since it began.
@@ -39,11 +39,11 @@ class XmlExport(Export[T]):
         return self._feed.dropped
 
     def feed(self, piece: bytes) -> None:
-        before = self.count
+        before = self._rows.count
         if self._before is not None:
             self._before += piece
         self._take(self._error_in(lambda: self._feed.feed(piece)))
-        self._idle = self._idle + len(piece) if self.count == before else 0
+        self._idle = self._idle + len(piece) if self._rows.count == before else 0
         self._refuse_idling()
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class XmlExport(Export[T]):
 
     def _take(self, error: DecodeError | None) -> None:
         """See what was read in a step that may have ended in an error."""
-        self.count = self._rows.count
+        self.count = self._rows.count - self.repeated
         if self._before is not None:
             if self._rows.before is not None:
                 self._before = None

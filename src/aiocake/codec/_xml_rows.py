@@ -30,12 +30,13 @@ class Rows(Builder[dict[str, object]], Generic[T]):
     Args:
         element: The name of the list.
         row: The name of one row in it.
-        read: Makes what is given of a row's fields, which are its own, and its number from 0.
+        read: Makes what is given of a row's fields, which are its own, and its number from 0;
+            None of a row that is left out.
         lenient: Takes note of characters that were spelt as halves.
 
     Attributes:
         ready: The rows that were read and not taken yet.
-        count: How many were read.
+        count: How many were read, those that were left out among them.
         before: The fields before the list; None as long as it has not begun.
         around: The fields before and behind the list.
         ended: Whether the list has ended.
@@ -61,7 +62,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         self,
         element: str,
         row: str,
-        read: Callable[[object, int], T],
+        read: Callable[[object, int], T | None],
         lenient: Leniency | None = None,
     ) -> None:
         super().__init__(dict)
@@ -159,7 +160,9 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             raise DecodeError(message, path=f"{self._element}[{self.count}]")
         if self.lossy:
             value = _without_marks(value, self._element, self._lenient)
-        self.ready.append(self._read(value, self.count))
+        row = self._read(value, self.count)
+        if row is not None:
+            self.ready.append(row)
         self.count += 1
 
     def _hand_to(

@@ -94,6 +94,11 @@ class BillStream(Generic[T]):
         """What was read leniently so far."""
         return self._context.lenient
 
+    @property
+    def repeated(self) -> tuple[int, int | None]:
+        """How many copies of bills were left out so far, and the id of the first such bill."""
+        return self._export.repeated, self._export.first_repeated
+
     async def head(self) -> CakeError | None:
         """Read up to the first bill, or to the end where there is none.
 
@@ -108,6 +113,22 @@ class BillStream(Generic[T]):
             while not (self._export.ready or self._error or self._ended):
                 await self._advance()
         return None if self._export.ready else self._error
+
+    async def rest(self) -> list[T]:
+        """Return the bills that were not given yet.
+
+        Raises:
+            CakeError: As of each bill.
+        """
+        return [bill async for bill in self]
+
+    def counted(self, error: CakeError) -> CakeError:
+        """Return the error that reading ended in, with how many bills came before it."""
+        if isinstance(error, DeadlineExceeded):
+            error.rows_read = self._export.count
+        elif isinstance(error, DecodeError) and error.rows_read is None and self._export.count:
+            return self._counted(error)
+        return error
 
     def __aiter__(self) -> Self:
         return self
@@ -157,7 +178,7 @@ class BillStream(Generic[T]):
             self._error = self._counted(error)
             return
         except DeadlineExceeded as error:
-            error.rows_read = self._export.count
+            self.counted(error)
             raise
         try:
             if piece:

@@ -1,10 +1,10 @@
 """Invoices of v2. Source: CAKE's page "How to Manage Invoices via the CAKE API"."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 
-from aiocake._given import days, in_order
+from aiocake._given import days, in_order, matched_days
 from aiocake._operation import (
     Api,
     Creates,
@@ -17,7 +17,7 @@ from aiocake._operation import (
     Shape,
     Standing,
 )
-from aiocake._rows import mismatch, wrong_date
+from aiocake._rows import in_period, mismatch, wrong_date
 from aiocake.bulk import Ask, Pager
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
@@ -28,7 +28,7 @@ from aiocake.models import (
     Page,
     UpdatedInvoice,
 )
-from aiocake.values import SKIP, Effect, Period, Skip
+from aiocake.values import SKIP, Effect, Period, PeriodMatch, Skip
 
 __all__ = ["Invoices"]
 
@@ -36,7 +36,9 @@ _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
 #: The highest row_limit that any of CAKE's pages names.
 _MOST_ROWS = 10_000
-#: Of a list that is read to look for what is there: fewer requests than pages of 100.
+#: Rows of one page unless the caller says how many: as many as CAKE gives by default; of a list
+#: in which the client itself looks for what it wants more, which takes fewer requests.
+_USUAL_ROWS = 100
 _ROWS_AT_ONCE = 1_000
 #: CAKE's flow of statuses; void cancels.
 _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
@@ -98,9 +100,8 @@ async def _visit(
 
     Without dates: the filters find only invoices that lie wholly inside of them.
     """
-    owner: int | Skip = SKIP if affiliate_id is None else affiliate_id
-    found = Invoices(executor).find(affiliate_id=owner, row_limit=_ROWS_AT_ONCE)
-    async with found.pages() as pages:
+    filters = {} if affiliate_id is None else {"affiliate_id": affiliate_id}
+    async with _pager(executor, filters, SKIP, usual=_ROWS_AT_ONCE).pages() as pages:
         async for page in pages:
             for row in page.items:
                 if row.advertiser_id is None:
@@ -185,6 +186,53 @@ UPDATE = Operation[UpdatedInvoice](
 )
 
 
+def _pager(
+    executor: Executor,
+    filters: Mapping[str, object],
+    row_limit: int | Skip,
+    *,
+    usual: int = _USUAL_ROWS,
+    select: Callable[[Invoice], bool] | None = None,
+) -> Pager[Invoice]:
+    """Return the list of the invoices that match filters which can be sent.
+
+    Args:
+        executor: Reads the pages.
+        filters: The filters.
+        row_limit: Rows a page; SKIP for the usual number, and more when the list changes.
+        usual: Rows a page unless the caller says how many.
+        select: What the client itself decides of a row.
+    """
+    dated = filters.keys() & {"start_date", "end_date"}
+
+    async def fetch(ask: Ask) -> Page[Invoice]:
+        # By default an instance begins at its first row, whatever number that has.
+        where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
+        arguments = {**filters, **where, "row_limit": ask.row_limit}
+        return await (executor.patient if ask.begun else executor).execute(
+            FIND, arguments, answered=ask.answered
+        )
+
+    def matches(row: Invoice) -> str | None:
+        wrong = mismatch(row, filters)
+        # A server may put anything into a status, what it was sent included.
+        return None if wrong is None else executor.clean(wrong)
+
+    return Pager(
+        fetch,
+        row_id=lambda row: row.invoice_id,
+        matches=matches if set(filters) - dated else None,
+        wrong_date=(lambda row: wrong_date(row, filters)) if dated else None,
+        select=select,
+        row_limit=usual if row_limit is SKIP else row_limit,
+        adaptive=row_limit is SKIP,
+        fallback=_USUAL_ROWS if row_limit is SKIP and select is not None else None,
+        limit=executor.concurrency,
+        operation=FIND.name,
+        surprise=executor.surprise,
+    )
+
+
 class Invoices(Endpoints):
     """``client.invoices``: find, read, create and update the invoices of an instance."""
 
@@ -197,36 +245,56 @@ class Invoices(Endpoints):
         advertiser_id: int | Skip = SKIP,
         invoice_status: InvoiceStatus | InvoiceStatusText | Skip = SKIP,
         period: Period | Skip = SKIP,
+        match: PeriodMatch = "inside",
+        longest: timedelta | Skip = SKIP,
         start_date: date | Skip = SKIP,
         end_date: date | Skip = SKIP,
-        row_limit: int = 100,
+        row_limit: int | Skip = SKIP,
     ) -> Pager[Invoice]:
         """Every invoice that matches, paged concurrently, in order: complete, or it raises.
 
         Collect before you write: to approve pending invoices while paging through the pending
         ones takes rows out of the list that is being read.
 
+        CAKE's own filter, which ``match="inside"`` uses, finds only invoices whose whole period
+        lies inside of the one that is asked for. An invoice of a week that crosses the border of
+        two months is in neither month. To have each invoice in exactly one month, use
+        ``match="ends_in"``.
+
         Args:
             affiliate_id: Only payout invoices of this affiliate.
             advertiser_id: Only revenue invoices of this advertiser.
             invoice_status: Only invoices of this status.
-            period: Only invoices whose own period lies inside this one.
+            period: Only invoices whose own period matches this one.
+            match: How an invoice's period has to match: lie ``"inside"`` of ``period`` from its
+                first to its last day; share a day with it (``"overlaps"``); or have its last day
+                in it (``"ends_in"``). The last two are decided by the client, which has to read
+                more: for ``"ends_in"`` all invoices that end on or before the last day, for
+                ``"overlaps"`` those of all time.
+            longest: The longest period that an invoice can have, of which you are sure: fewer
+                invoices are read then for ``"overlaps"`` and ``"ends_in"``.
             start_date: Only invoices whose period starts on or after this day.
             end_date: Only invoices whose period ends on or before this day.
-            row_limit: Rows a page, 1 to 10,000. One more is asked for where that is allowed, so
-                that neighbouring pages share a row by which a changed list is noticed.
+            row_limit: Rows a page, 1 to 10,000; by default 100, or 1,000 for ``"overlaps"`` and
+                ``"ends_in"``, and more when the list changes while it is read. One more is asked
+                for where that is allowed, so that neighbouring pages share a row by which a
+                changed list is noticed.
 
         Returns:
             Invoices for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
-            Nothing is sent before the first is asked for.
+            Nothing is sent before the first is asked for. Of ``"overlaps"`` and ``"ends_in"``,
+            pages hold the invoices that match, and their ``total_rows`` is None.
 
         Raises:
             ArgumentError: An argument cannot be sent; at once, before any reading.
             ListChanged: While reading: the list would not hold still.
-            ConsistencyError: While reading: a row does not match what was asked for.
+            ConsistencyError: While reading: a row does not match what was asked for, or its
+                period is longer than ``longest``.
+            DecodeError: While reading: an answer cannot be read, or an invoice lacks the date
+                that decides whether it matches.
             CakeError: While reading: it was refused, or no answer that can be read came.
         """
-        start, end = days(period, start_date, end_date)
+        start, end = matched_days(period, start_date, end_date, match, longest)
         filters = self._executor.check(
             FIND,
             {
@@ -238,30 +306,13 @@ class Invoices(Endpoints):
                 "row_limit": row_limit,
             },
         )
-        rows_a_page = cast("int", filters.pop("row_limit", 100))
-        dated = filters.keys() & {"start_date", "end_date"}
-
-        async def fetch(ask: Ask) -> Page[Invoice]:
-            # By default an instance begins at its first row, whatever number that has.
-            where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
-            arguments = {**filters, **where, "row_limit": ask.row_limit}
-            executor = self._executor.patient if ask.begun else self._executor
-            return await executor.execute(FIND, arguments, answered=ask.answered)
-
-        def matches(row: Invoice) -> str | None:
-            wrong = mismatch(row, filters)
-            # A server may put anything into a status, what it was sent included.
-            return None if wrong is None else self._executor.clean(wrong)
-
-        return Pager(
-            fetch,
-            row_id=lambda row: row.invoice_id,
-            matches=matches if set(filters) - dated else None,
-            wrong_date=(lambda row: wrong_date(row, filters)) if dated else None,
-            row_limit=rows_a_page,
-            limit=self._executor.concurrency,
-            operation=FIND.name,
-            surprise=self._executor.surprise,
+        rows_a_page = cast("int | Skip", filters.pop("row_limit", SKIP))
+        return _pager(
+            self._executor,
+            filters,
+            rows_a_page,
+            usual=_USUAL_ROWS if match == "inside" else _ROWS_AT_ONCE,
+            select=in_period(period, match, longest) if isinstance(period, Period) else None,
         )
 
     async def page(  # noqa: PLR0913 - CAKE's parameters, by name

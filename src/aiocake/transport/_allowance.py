@@ -36,7 +36,7 @@ class Allowance:
     @property
     def left(self) -> float:
         """The seconds that are left."""
-        return max(0.0, self._left)
+        return 0.0 if self._ended else max(0.0, self._left)
 
     async def spend(self, wait: Awaitable[T]) -> T | OutOfTime:
         """Wait for something, as long as the seconds last."""
@@ -51,9 +51,12 @@ class Allowance:
             self._left -= anyio.current_time() - began
         return OUT_OF_TIME
 
+    def rest(self) -> "Allowance":
+        """Return what is left of it as another one, which :meth:`end` of this one does not end."""
+        return Allowance(max(0.0, self._left))
+
     def end(self) -> None:
         """Whoever waits has no time left, and gets none any more."""
         self._ended = True
-        self._left = 0.0
         if self._scope is not None:
             self._scope.cancel()

@@ -75,14 +75,31 @@ class Attempts:
         first = await self._attempt(call, use)
         if first.error is None:
             self._retries.succeeded()
-        elif first.again is not Again.NO and call.plan.attempts > 1:
+        else:
+            await self._carry_on(call, use, first)
+
+    async def carry_on(self, call: Call, use: Use, outcome: CakeError | Fault) -> None:
+        """Make further attempts, after one whose answer broke off when it had begun well.
+
+        Args:
+            call: As of :meth:`carry`.
+            use: As of :meth:`carry`.
+            outcome: What the answer broke off in.
+        """
+        error = call.end(outcome)
+        if error is not None:
+            await self._carry_on(call, use, self._failed(call, outcome, error, None))
+
+    async def _carry_on(self, call: Call, use: Use, failed: Attempt) -> None:
+        left = call.plan.attempts - call.attempts + 1
+        if failed.again is not Again.NO and left > 1:
             terms = Terms(
-                call.plan.attempts,
+                left,
                 lambda: call.left() - self._needed(call),
                 lambda attempt: self._scheduled(call, attempt),
                 self._gate.sleep,
             )
-            await self._retries.run(first, lambda: self._attempt(call, use), terms)
+            await self._retries.run(failed, lambda: self._attempt(call, use), terms)
 
     async def _attempt(self, call: Call, use: Use) -> Attempt:
         """An attempt; a second one at once, when the key was refused and there is another."""
@@ -247,7 +264,7 @@ class Attempts:
         )
 
     def _failed(
-        self, call: Call, outcome: CakeError | Fault, error: CakeError, slot: int
+        self, call: Call, outcome: CakeError | Fault, error: CakeError, slot: int | None
     ) -> Attempt:
         again = again_after(outcome, call.plan.effect, framed=call.framed)
         pace, asked = again, None
@@ -257,7 +274,7 @@ class Attempts:
             pace, asked = Again.THROTTLED, error.retry_after
         proven = call.request.operation in self._proven
         throttled = pace is Again.THROTTLED or (pace is Again.RESTRICTED and proven)
-        if not isinstance(outcome, Fault):
+        if slot is not None and not isinstance(outcome, Fault):
             self._answered(call, slot, throttled=throttled)
         if pace is Again.NO:
             return Attempt(error)

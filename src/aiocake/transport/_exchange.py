@@ -34,7 +34,7 @@ from aiocake.transport._proxy import parse_proxy
 from aiocake.transport._retry import Retries
 from aiocake.transport._scrub import Scrubber, watch_logs
 from aiocake.transport._sign import Keys
-from aiocake.transport._stream import Chunks, OpenExchange
+from aiocake.transport._stream import Begin, Chunks, OpenExchange
 from aiocake.transport._throttle import Gate
 from aiocake.values import Effect, Secret
 
@@ -42,8 +42,6 @@ __all__ = ["Begin", "Begun", "Check", "Settled", "Stats", "Transport"]
 
 #: The error that an answer of any status holds, or None when it is a success.
 Check = Callable[[Response], CakeError | None]
-#: Reads a stream as far as its head; an error means that this attempt failed.
-Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
 #: Is told what became of a write whose caller was cancelled.
 Settled = Callable[[Exchange], Awaitable[None]]
 
@@ -228,8 +226,23 @@ class Transport:
             WrongLoopError: The client belongs to another event loop or process.
         """
         self._lifetime.enter()
-        allowance = Allowance(plan.total)
-        call = Call(request, plan, allowance, begun=begun)
+        return await self._opened(
+            Call(request, plan, begun=begun), Allowance(plan.total), begin, None
+        )
+
+    async def _opened(
+        self, call: Call, allowance: Allowance, begin: Begin, broken: CakeError | Fault | None
+    ) -> OpenExchange:
+        """Make the attempts of a call whose answer is read as it comes.
+
+        Args:
+            call: The call.
+            allowance: What may be spent waiting for the network.
+            begin: Reads the answer as far as its head.
+            broken: What the stream of an attempt before broke off in; None of a call that begins.
+        """
+        call.allowance = allowance
+        call.kept = False
         opened: list[OpenExchange] = []
 
         async def use(answer: Answer, slot: int) -> CakeError | Fault | None:
@@ -245,11 +258,11 @@ class Transport:
                 return chunks.fault
             if error is None:
                 call.kept = True
-                opened.append(self._keep(call, stream, chunks, answer, slot))
+                opened.append(self._keep(call, allowance, stream, chunks, answer, slot))
             return error
 
         with self._lifetime.watched() as scope:
-            await self._carried(call, use)
+            await self._carried(call, use, broken)
         if scope.cancelled_caught:
             call.cut(closed=self._lifetime.over)
         if opened:
@@ -332,16 +345,19 @@ class Transport:
             return error
 
         with self._lifetime.watched(call.deadline) as scope:
-            await self._carried(call, use)
+            await self._carried(call, use, None)
         if scope.cancelled_caught:
             if call.sending and call.departure.sent and not self._lifetime.over:
                 self._gate.slow(call.began)
             call.cut(closed=self._lifetime.over)
         return call.exchange()
 
-    async def _carried(self, call: Call, use: Use) -> None:
+    async def _carried(self, call: Call, use: Use, broken: CakeError | Fault | None) -> None:
         try:
-            await self._attempts.carry(call, use)
+            if broken is None:
+                await self._attempts.carry(call, use)
+            else:
+                await self._attempts.carry_on(call, use, broken)
         except BaseException as error:
             # A cancellation: the frames below hold the request with the key in it.
             stripped(error)
@@ -361,8 +377,14 @@ class Transport:
         except Exception:  # noqa: BLE001 - it is the ledger's
             _log.exception("telling the outcome of a cancelled write failed")
 
-    def _keep(
-        self, call: Call, stream: StreamedResponse, chunks: Chunks, answer: Answer, slot: int
+    def _keep(  # noqa: PLR0913, PLR0917 - all that there is of an open answer
+        self,
+        call: Call,
+        allowance: Allowance,
+        stream: StreamedResponse,
+        chunks: Chunks,
+        answer: Answer,
+        slot: int,
     ) -> OpenExchange:
         async def end() -> None:
             if opened not in self._streams:
@@ -374,7 +396,12 @@ class Transport:
             finally:
                 self._gate.release(slot)
 
-        opened = OpenExchange(stream, None, call.attempts, end)
+        async def again(error: CakeError, begin: Begin) -> OpenExchange:
+            self._lifetime.enter()
+            # That of the stream has ended with it.
+            return await self._opened(call, allowance.rest(), begin, chunks.fault or error)
+
+        opened = OpenExchange(stream, None, call.attempts, end, again)
         self._streams.add(opened)
         chunks.finish = end
         return opened

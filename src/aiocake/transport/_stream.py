@@ -9,7 +9,10 @@ from aiocake.transport._allowance import OUT_OF_TIME, Allowance
 from aiocake.transport._body import Body
 from aiocake.transport._fault import Fault
 
-__all__ = ["Chunks", "OpenExchange"]
+__all__ = ["Begin", "Chunks", "OpenExchange"]
+
+#: Reads a stream as far as its head; an error means that this attempt failed.
+Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
 
 
 class Chunks:
@@ -76,11 +79,26 @@ class OpenExchange:
         error: CakeError | None,
         attempts: int,
         end: Callable[[], Awaitable[None]],
+        again: Callable[[CakeError, Begin], Awaitable["OpenExchange"]] | None = None,
     ) -> None:
         self.stream = stream
         self.error = error
         self.attempts = attempts
         self._end = end
+        self._again = again
+
+    async def again(self, error: CakeError, begin: Begin) -> "OpenExchange":
+        """Make the further attempts of the call, once its stream broke off.
+
+        Args:
+            error: What reading the stream raised.
+            begin: Reads an answer: as far as it has to come for the attempt to be a success.
+
+        Returns:
+            The open answer of another attempt; or this error, or that of the last attempt.
+        """
+        await self.aclose()
+        return self if self._again is None else await self._again(error, begin)
 
     async def aclose(self) -> None:
         """Give slot and connection back. Can be called twice, and from any task."""
