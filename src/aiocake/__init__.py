@@ -63,6 +63,7 @@ from aiocake.models import (
     PaymentType,
     UpdatedInvoice,
 )
+from aiocake.records import columns, to_dict
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ __all__ = [
     "View",
     "__version__",
     "bulk",
+    "columns",
     "errors",
+    "to_dict",
 ]
 
 

@@ -1,14 +1,13 @@
 """How invoices, bills and answers are written: their columns, under CAKE's own names."""
 
-from collections.abc import Callable  # noqa: TC003 - imported anyhow
-from operator import attrgetter
 from typing import Final, TypeVar
 
 import attrs
 
-from aiocake import CreatedInvoice, Invoice, MarkResult, Partner, UpdatedInvoice
+from aiocake import CreatedInvoice, Invoice, MarkResult, UpdatedInvoice, columns, to_dict
 from aiocake.cli._formats import Fields, Kind
 from aiocake.models import Bill
+from aiocake.records import cells
 
 __all__ = ["CREATED", "INVOICE", "MARKED", "UPDATED", "bill", "plain"]
 
@@ -22,23 +21,13 @@ def plain(model: type[RecordT]) -> Kind[RecordT]:
     Args:
         model: Their class.
     """
-    names = tuple(field.name for field in attrs.fields(model))
-
-    def fields(record: RecordT) -> Fields:
-        return {name: getattr(record, name) for name in names}
-
-    return Kind(whole=fields, flat=fields, columns=names, short=fields, shown=names)
+    names = columns(model)
+    return Kind(whole=to_dict, flat=cells, columns=names, short=cells, shown=names)
 
 
 CREATED: Final = plain(CreatedInvoice)
 UPDATED: Final = plain(UpdatedInvoice)
 MARKED: Final = plain(MarkResult)
-
-_INVOICE: Final = tuple(field.name for field in attrs.fields(Invoice))
-
-
-def _invoice(invoice: Invoice) -> Fields:
-    return {"kind": invoice.kind, **{name: getattr(invoice, name) for name in _INVOICE}}
 
 
 def _invoice_in_short(invoice: Invoice) -> Fields:
@@ -56,10 +45,8 @@ def _invoice_in_short(invoice: Invoice) -> Fields:
     }
 
 
-INVOICE: Final = Kind(
-    whole=_invoice,
-    flat=_invoice,
-    columns=("kind", *_INVOICE),
+INVOICE: Final = attrs.evolve(
+    plain(Invoice),
     short=_invoice_in_short,
     shown=(
         "invoice_id",
@@ -81,22 +68,11 @@ def bill(model: type[BillT]) -> Kind[BillT]:
     Args:
         model: Their class.
     """
-    all_have = {field.name for field in attrs.fields(Bill)}
-    (partner,) = (field.name for field in attrs.fields(model) if field.name not in all_have)
-    of: Callable[[BillT], Partner] = attrgetter(partner)
-    columns = (
+    partner = next(field.name for field in attrs.fields(model) if not field.inherited)
+    shown = (
         "bill_id",
         f"{partner}_id",
         f"{partner}_name",
-        "account_status_name",
-        "amount",
-        "currency_id",
-        "formatted_amount",
-        "sent_payment",
-        "extra",
-    )
-    shown = (
-        *columns[:3],
         "period_start",
         "period_end",
         "amount",
@@ -104,39 +80,11 @@ def bill(model: type[BillT]) -> Kind[BillT]:
         "sent_payment",
     )
 
-    def whole(record: BillT) -> Fields:
-        # By hand: attrs.asdict would copy what is nested, and this is done for each of 200,000.
-        return {
-            "bill_id": record.bill_id,
-            partner: _members(of(record)),
-            "bill_amount": _members(record.bill_amount),
-            "sent_payment": record.sent_payment,
-            "extra": record.extra,
-        }
-
-    def flat(record: BillT) -> Fields:
-        amount, whose = record.bill_amount, of(record)
-        return {
-            "bill_id": record.bill_id,
-            f"{partner}_id": whose.id,
-            f"{partner}_name": whose.name,
-            "account_status_name": whose.account_status_name,
-            "amount": amount.amount,
-            "currency_id": amount.currency_id,
-            "formatted_amount": amount.formatted_amount,
-            "sent_payment": record.sent_payment,
-            "extra": {**record.extra, partner: whose.extra},
-        }
-
     def short(record: BillT) -> Fields:
         return {
-            **flat(record),
+            **cells(record),
             "period_start": record.extra.get("billing_period_start_date"),
             "period_end": record.extra.get("billing_period_end_date"),
         }
 
-    return Kind(whole=whole, flat=flat, columns=columns, short=short, shown=shown)
-
-
-def _members(value: attrs.AttrsInstance) -> Fields:
-    return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    return attrs.evolve(plain(model), short=short, shown=shown)

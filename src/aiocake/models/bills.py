@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import attrs
 
+from aiocake.records import Record
+
 __all__ = [
     "AdvertiserBill",
     "AffiliateBill",
@@ -28,7 +30,7 @@ a list of these when it is there more than once.
 
 
 @attrs.frozen(kw_only=True)
-class BillAmount:
+class BillAmount(Record):
     """What a bill comes to. A bill can be negative.
 
     Attributes:
@@ -43,7 +45,7 @@ class BillAmount:
 
 
 @attrs.frozen(kw_only=True)
-class Partner:
+class Partner(Record):
     """The affiliate, advertiser or buyer of a bill.
 
     Attributes:
@@ -62,7 +64,7 @@ class Partner:
 
 
 @attrs.frozen(kw_only=True)
-class Bill:
+class Bill(Record):
     """What all bills have.
 
     Attributes:
@@ -115,7 +117,7 @@ class BuyerBill(Bill):
 
 
 @attrs.frozen(kw_only=True)
-class MarkResult:
+class MarkResult(Record):
     """The answer to marking a bill.
 
     Attributes:
