@@ -3,7 +3,7 @@
 from aiocake.transport._address import Address, parse_address
 from aiocake.transport._call import Exchange, Plan
 from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Transport
-from aiocake.transport._fault import stripped
+from aiocake.transport._fault import ConnectionForbidden, stripped
 from aiocake.transport._http import AsyncBaseTransport
 from aiocake.transport._stream import OpenExchange
 
@@ -13,6 +13,7 @@ __all__ = [
     "Begin",
     "Begun",
     "Check",
+    "ConnectionForbidden",
     "Exchange",
     "OpenExchange",
     "Plan",

@@ -9,7 +9,11 @@ import attrs
 
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
-__all__ = ["Fault", "Kind", "stripped", "why"]
+__all__ = ["ConnectionForbidden", "Fault", "Kind", "stripped", "why"]
+
+
+class ConnectionForbidden(Exception):
+    """A guard does not let this connection be opened, and will not the next time."""
 
 
 class Kind(Enum):
@@ -18,7 +22,7 @@ class Kind(Enum):
     UNREACHED = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""
     REFUSED = "refused"
-    """TLS or a proxy said no: it will say so again."""
+    """TLS, a proxy or a guard of tests said no: it will say so again."""
     ILLEGAL = "illegal"
     """The request cannot be written as HTTP."""
     BROKEN = "broken"
@@ -74,7 +78,9 @@ def stripped(error: BaseException) -> None:
 
 
 def why(error: BaseException) -> tuple[str, bool]:
-    """Why no connection came about: the words of the system, and whether TLS said no."""
+    """Why no connection came about: the words of the system, and whether it will be so again."""
+    if isinstance(error, ConnectionForbidden):
+        return str(error), True
     reason = ""
     for each in _chain(error):
         if isinstance(each, ssl.SSLWantReadError | ssl.SSLWantWriteError):

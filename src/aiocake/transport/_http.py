@@ -17,7 +17,7 @@ import certifi
 import httpx
 
 from aiocake._tasks import on_trio, start
-from aiocake.transport._fault import Fault, Kind, why
+from aiocake.transport._fault import ConnectionForbidden, Fault, Kind, why
 from aiocake.transport._sockets import SocketBackend
 from aiocake.transport._surplus import has_surplus
 
@@ -53,6 +53,7 @@ _KEPT_URLS: Final = 128
 
 #: What says on any transport that nothing was sent.
 _UNSENT: Final = (
+    ConnectionForbidden,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.LocalProtocolError,
@@ -334,10 +335,10 @@ def fault_of(error: Exception, *, sent: bool, status: int | None) -> Fault:
             return Fault(Kind.BROKEN, sent, f"no valid HTTP answer came ({name})", status)
         text = f"the connection ended before the answer was whole ({name})"
         return Fault(Kind.BROKEN, sent, text, status)
-    reason, tls = why(error)
+    reason, refused = why(error)
     text = f"nothing was sent: {reason or name}"
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
         return Fault(Kind.ILLEGAL, sent, text)
     if isinstance(error, httpx.ProxyError):
         return Fault(Kind.REFUSED, sent, f"nothing was sent: the proxy refused ({error})")
-    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, text)
+    return Fault(Kind.REFUSED if refused else Kind.UNREACHED, sent, text)
