@@ -25,7 +25,7 @@ from aiocake.testing import (  # noqa: F401 - the fixtures
 pytestmark = pytest.mark.anyio
 
 PAGE = Path(__file__).parents[1] / "docs" / "testing.md"
-CONFTEST, FIRST, SECOND, SCRIPT = re.findall(
+CONFTEST, FIRST, SECOND, NETWORK, SCRIPT = re.findall(
     r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -43,19 +43,116 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
+    scope = "asyncio_default_fixture_loop_scope=function"  # it warns of an unset one
+    options = ("-W", "error", "--strict-markers", "-p", "no:cacheprovider", "-o", scope)
+    return run(folder, "-m", "pytest", *options)
+
+
 def test_a_user_s_own_tests_run_as_the_page_shows(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_first.py").write_text(FIRST, encoding="utf-8")
     (tmp_path / "test_second.py").write_text(SECOND, encoding="utf-8")
-    scope = "asyncio_default_fixture_loop_scope=function"  # it warns of an unset one
-    result = run(tmp_path, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-o", scope)
-    assert "4 passed" in result.stdout, result.stdout + result.stderr
+    (tmp_path / "test_network.py").write_text(NETWORK, encoding="utf-8")
+    result = run_pytest(tmp_path)
+    assert "6 passed" in result.stdout, result.stdout + result.stderr
 
 
 def test_no_test_is_told_of_the_fixtures_unasked(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(cake_sandbox): pass\n", encoding="utf-8")
     result = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert "fixture 'cake_sandbox' not found" in result.stdout
+
+
+GUARDED = """
+import httpx, httpx2, pytest
+import aiocake
+from aiocake import Client, NotSent, RetryPolicy
+from aiocake.events import RetryScheduled
+from aiocake.testing import KEY
+
+pytestmark = pytest.mark.anyio
+REFUSED = r"this test must not connect to {}, .* @pytest.mark.cake_network lets it"
+TRANSPORTS = {
+    "ours": dict,
+    "httpx": lambda: {"transport": httpx.AsyncHTTPTransport()},
+    "httpx, again and again": lambda: {"transport": httpx.AsyncHTTPTransport(retries=3)},
+}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nowhere.invalid"])
+async def test_another_machine_is_refused_and_not_tried_again(host, transport):
+    events = []
+    domain = f"[{host}]" if ":" in host else host
+    async with Client(domain, KEY, on_event=events.append, **TRANSPORTS[transport]()) as cake:
+        for call in (
+            lambda: cake.invoices.get(1),
+            lambda: cake.invoices.update(1, memo="x"),
+            lambda: cake.invoices.find().collect(),
+        ):
+            with pytest.raises(NotSent, match=REFUSED.format(host)):
+                await call()
+    assert not [each for each in events if isinstance(each, RetryScheduled)]
+
+
+@pytest.mark.parametrize("client", [httpx.AsyncClient, httpx2.AsyncClient])
+async def test_so_is_one_of_the_user_s_own_clients(client):
+    async with client() as http:
+        with pytest.raises(Exception, match=REFUSED.format("192.0.2.1")):
+            await http.get("http://192.0.2.1/")
+
+
+@pytest.mark.parametrize("options", [
+    lambda: {"proxy": "http://192.0.2.9:3128"},
+    lambda: {"transport": httpx.AsyncHTTPTransport(proxy="http://192.0.2.9:3128")},
+])
+async def test_of_a_proxy_its_own_address_counts(options):
+    async with Client("192.0.2.1", KEY, **options()) as cake:
+        with pytest.raises(NotSent, match=REFUSED.format("192.0.2.9")):
+            await cake.invoices.get(1)
+
+
+async def test_this_machine_is_let_through_by_address_and_by_name(cake_env):
+    for url in (cake_env, cake_env.replace("127.0.0.1", "localhost")):
+        for transport in TRANSPORTS.values():
+            async with Client(url, KEY, **transport()) as cake:
+                assert (await cake.invoices.get(4821)).invoice_id == 4821
+        async with httpx2.AsyncClient() as http:
+            assert (await http.get(url)).status_code < 500
+
+
+async def test_what_opens_no_connection_is_let_through(cake_client, tmp_path):
+    mock = httpx.MockTransport(lambda _: httpx.Response(500, text="mock"))
+    async with Client("cake.example", KEY, transport=mock, retry=RetryPolicy(attempts=1)) as cake:
+        with pytest.raises(aiocake.ServerError):
+            await cake.invoices.get(1)
+    async with cake_client() as cake:
+        await cake.invoices.get(4821)
+    transport = httpx.AsyncHTTPTransport(uds=str(tmp_path / "nothing"))
+    async with httpx.AsyncClient(transport=transport) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get("http://192.0.2.1/")
+
+
+@pytest.mark.cake_network
+async def test_a_test_that_is_marked_may():
+    # An address that is nobody's.
+    async with httpx.AsyncClient(timeout=0.001) as http:
+        with pytest.raises(httpx.TransportError) as got:
+            await http.get("http://192.0.2.1:1/")
+    assert "cake_network" not in str(got.value)
+"""
+
+
+def test_no_test_reaches_another_machine(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    (tmp_path / "test_guarded.py").write_text(GUARDED, encoding="utf-8")
+    result = run_pytest(tmp_path)
+    # On asyncio and on trio.
+    assert "32 passed" in result.stdout, result.stdout + result.stderr
+    listed = run(tmp_path, "-m", "pytest", "--markers", "-p", "no:cacheprovider")
+    assert "@pytest.mark.cake_network: let the test connect to other machines." in listed.stdout
 
 
 def test_the_page_s_script_runs(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ from aiocake.models import (
     PaymentType,
     UpdatedInvoice,
 )
+from aiocake.records import columns, to_dict
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ __all__ = [
     "WrongLoopError",
     "__version__",
     "bulk",
+    "columns",
     "errors",
+    "to_dict",
 ]
 
 

@@ -6,19 +6,40 @@ Name it in your ``conftest.py``, and each test may ask for the fixtures::
 
 They are made by no plugin for asynchronous tests, so they work with each: pytest-asyncio, anyio's,
 pytest-trio. Needs pytest and the extra ``sandbox``.
+
+It also keeps tests from reaching a real instance: a connection is opened to a loopback address
+only, by aiocake's own transport and by each ``AsyncHTTPTransport`` of httpx and httpx2. What opens
+no connection (a mock, an ASGI application) is let through, and so is a Unix socket; of a proxy its
+own address counts. A call that is refused ends in :class:`aiocake.NotSent`, and is not tried
+again. A test with ``@pytest.mark.cake_network`` may connect to any address.
 """
 
-from collections.abc import Generator
-from typing import Final
+import ipaddress
+from collections.abc import Awaitable, Callable, Generator
+from functools import wraps
+from typing import Any, Final, cast
 
+import anyio
+import httpcore
+import httpcore2
 import httpx
 import pytest
 
 from aiocake import Binding, Client, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.events import OnEvent
 from aiocake.sandbox import Sandbox, serve
+from aiocake.transport import ConnectionForbidden
 
-__all__ = ["KEY", "NO_BACKOFF", "Clients", "cake_client", "cake_env", "cake_sandbox"]
+__all__ = [
+    "KEY",
+    "NO_BACKOFF",
+    "Clients",
+    "cake_client",
+    "cake_env",
+    "cake_sandbox",
+    "pytest_configure",
+    "pytest_runtest_protocol",
+]
 
 #: The key that the sandbox of :func:`cake_sandbox` takes.
 KEY: Final = "SANDBOX-KEY"
@@ -110,3 +131,85 @@ def cake_env(cake_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Generato
         monkeypatch.setenv("CAKE_DOMAIN", url)
         monkeypatch.setenv("CAKE_API_KEY", KEY)
         yield url
+
+
+_MARKER: Final = "cake_network"
+#: What opens connections for httpx; for httpx2, and for our own transport.
+_BACKENDS: Final = cast(
+    "tuple[type[httpcore.AsyncNetworkBackend], ...]",
+    (
+        httpcore.AnyIOBackend,
+        httpcore.TrioBackend,
+        httpcore2.AnyIOBackend,
+        httpcore2.TrioBackend,
+    ),
+)
+
+Connect = Callable[..., Awaitable[object]]
+
+
+class _Network:
+    """Whether the test that runs may connect to other machines."""
+
+    allowed = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and watch over each connection that is opened from now on."""
+    config.addinivalue_line("markers", f"{_MARKER}: let the test connect to other machines.")
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    for backend in _BACKENDS:
+        patch.setattr(backend, "connect_tcp", _watched(backend.connect_tcp))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test that is marked connect to other machines, with the fixtures made for it."""
+    before = _Network.allowed
+    _Network.allowed = item.get_closest_marker(_MARKER) is not None
+    try:
+        return (yield)
+    finally:
+        _Network.allowed = before
+
+
+def _watched(connect: Connect) -> Connect:
+    @wraps(connect)
+    async def connect_tcp(
+        self: object,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - that of httpcore
+        *args: Any,  # noqa: ANN401 - handed on
+        **kwargs: Any,  # noqa: ANN401 - the same
+    ) -> object:
+        if not (_Network.allowed or await _is_loopback(host, timeout)):
+            message = (
+                f"this test must not connect to {host}, which is not known to be this machine; "
+                f"@pytest.mark.{_MARKER} lets it"
+            )
+            raise ConnectionForbidden(message)
+        return await connect(self, host, port, timeout, *args, **kwargs)
+
+    return connect_tcp
+
+
+async def _is_loopback(host: str, seconds: float | None) -> bool:
+    """Whether all addresses of a host are loopback ones; of a name without any it is not known."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        pass
+    found: list[str] = []
+    with anyio.move_on_after(seconds):
+        found = await _looked_up(host)
+    return bool(found) and all(ipaddress.ip_address(each).is_loopback for each in found)
+
+
+async def _looked_up(host: str) -> list[str]:
+    try:
+        found = await anyio.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return []
+    return [str(address[0]) for *_, address in found]

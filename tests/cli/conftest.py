@@ -33,6 +33,17 @@ ON_TERMINAL = (
 WATCHDOG = 60
 
 
+#: The commands that write.
+WRITES = {"create", "update", "mark-sent", "mark-received", "mark-paid", "resume"}
+
+
+def confirmed(words: tuple[object, ...], *, yes: bool) -> list[str]:
+    """The words of a command; one that writes needs ``--yes`` where there is no terminal."""
+    said = list(map(str, words))
+    writes = yes and not WRITES.isdisjoint(said) and {"--yes", "-y"}.isdisjoint(said)
+    return [*said, "--yes"] if writes else said
+
+
 @attrs.frozen
 class Ran:
     """What a run of the command ended in."""
@@ -92,8 +103,9 @@ def cake(environment: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> 
     """Run the command in this process."""
     del environment
 
-    def call(*words: object) -> Ran:
-        code = run([str(word) for word in words])
+    def call(*words: object, yes: bool = True) -> Ran:
+        # A test that types an answer wants to be asked.
+        code = run(confirmed(words, yes=yes and not sys.stdin.isatty()))
         return Ran(code, *capsys.readouterr())
 
     return call
@@ -103,10 +115,10 @@ def cake(environment: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> 
 def process(environment: Mapping[str, str]) -> Callable[..., Ran]:
     """Run the command as a process of its own, without a terminal."""
 
-    def call(*words: object, **streams: object) -> Ran:
+    def call(*words: object, yes: bool = True, **streams: object) -> Ran:
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
         done = subprocess.run(
-            [*WORDS, *map(str, words)],
+            [*WORDS, *confirmed(words, yes=yes)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             encoding="utf-8",
@@ -279,7 +291,7 @@ def interrupted(
     def call(*words: object, times: int = 1, by: int = signal.SIGINT, ignoring: int = 0) -> Ran:
         before = signal.signal(ignoring, signal.SIG_IGN) if ignoring else None
         with subprocess.Popen(
-            [*WORDS, *map(str, words)],
+            [*WORDS, *confirmed(words, yes=True)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -353,3 +353,52 @@ def test_a_word_that_is_wrong_alone_sends_nothing(cake, sandbox, tmp_path) -> No
 def test_a_rehearsal_ends_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match="a rehearsal has no key"):
         Connection.rehearsal().run(lambda client: client.invoices.get(4821))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["invoices", "list", "--status", "paid", "--status", "paid"], ["--status"]),
+        (["invoices", "list", "--status=paid", "--status", "void"], ["--status"]),
+        (
+            ["invoices", "list", "-f", "csv", "--format", "csv", "-o", "a", "-ob"],
+            ["--format", "--out"],
+        ),
+        (["invoices", "update", "4821", "-y", "--memo", "x", "--yes"], ["--yes"]),
+        (
+            ["bills", "buyer", "mark-received", "1", *["--payment-amount", "1"] * 2],
+            ["--payment-amount"],
+        ),
+        (["bills", "export", "--period", "2014-06", "--paid-only", "--paid-only"], ["--paid-only"]),
+        (["journal", "resume", "run.db", "--limit", "1", "--limit", "2"], ["--limit"]),
+        (["journal", "show", "run.db", "-f", "csv", "-f", "json"], ["--format"]),
+        (["sandbox", "--port", "1", "--port", "2"], ["--port"]),
+        (["invoices", "get", "1", "--domain", "a", "--domain", "b"], ["--domain"]),
+    ],
+)
+def test_an_option_that_is_given_twice_is_refused(
+    cake, sandbox, words: list[str], named: list[str]
+) -> None:
+    ran = cake(*words, yes=False)
+    assert ran.code == 2
+    for name in named:
+        assert f"{name}: may be given once only" in ran.err
+    assert ran.err.count("may be given once only") == len(named)
+    assert sandbox.state.requests == []
+
+
+def test_what_is_given_twice_is_said_beside_what_else_is_wrong(cake) -> None:
+    ran = cake("invoices", "list", *("--period", "x") * 2, "--row-limit", 0, "--affiliate-id", "x")
+    assert ran.code == 2
+    assert ran.err.count("may be given once only") == 1
+    for text in ("'x' is neither a month", "--row-limit: must be", "'--affiliate-id'"):
+        assert text in ran.err
+
+
+def test_the_environment_does_not_count_as_once(cake, stage) -> None:
+    assert cake("invoices", "get", 4821, "--domain", stage.url).code == 0
+
+
+def test_help_has_a_short_name(cake) -> None:
+    assert cake("-h").out == cake("--help").out
+    assert cake("invoices", "list", "-h").out == cake("invoices", "list", "--help").out

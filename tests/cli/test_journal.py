@@ -5,15 +5,19 @@ import csv
 import json
 import sqlite3
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from starlette.responses import Response
 
-from aiocake import Client, RetryPolicy, bulk
-from aiocake.bulk import Call, Stop, Summary
+from aiocake import ERASE, Client, RetryPolicy, bulk
+from aiocake.bulk import Call, Journal, Stop, Summary
+from aiocake.bulk.journal import State
+from aiocake.cli._unfinished import unfinished
 
 KEY = "canary-K3Y"
 
@@ -179,12 +183,101 @@ def test_a_journal_of_another_instance_is_not_resumed(cake, journal: Path, sandb
     assert sandbox.state.requests == []
 
 
+def begun(journal: Path, ago: timedelta, user: str = "ana", host: str = "host") -> str:
+    """Have a run begun some time ago by somebody; gives how that is said."""
+    when = datetime.now(UTC) - ago
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET started_at = ?, user = ?, host = ? WHERE run = 1",
+            (when.isoformat(timespec="milliseconds"), user, host),
+        )
+    return f"({when:%Y-%m-%d %H:%M} UTC) by {user or 'unknown'} on {host or 'unknown'}"
+
+
 def test_a_terminal_is_asked_first(terminal, journal: Path, sandbox, stage) -> None:
+    said = begun(journal, timedelta(days=3, minutes=5))
     for answer, code in (("n", 1), ("y", 5)):
-        on = terminal("journal", "resume", str(journal))
+        on = terminal("journal", "resume", str(journal), columns=400)
         on.read_until("? [y/N]")
         on.type(f"{answer}\n")
         ran = on.end()
         assert ran.code == code
-        assert f"Go on with 1 failed, 2 planned, at {stage.url}? [y/N]" in ran.out
+        assert (
+            f"At {stage.url}: 1 × invoices.update (invoice_id 999, memo \\x7f[b]x), "  # noqa: RUF001 - as it is shown
+            "1 × invoices.create (affiliate_id 67890, start_date 2030-06-01, "  # noqa: RUF001 - the same
+            "end_date 2030-06-30), 1 × invoices.update (invoice_id 4822, invoice_status void), "  # noqa: RUF001 - the same
+            f"1 failed among them, begun 3 days ago {said}: go on? [y/N]"
+        ) in ran.out
         assert bool(sandbox.state.requests) is (answer == "y"), ran.out
+
+
+def test_many_calls_alike_are_counted(stage, environment, tmp_path: Path) -> None:
+    del environment
+    path = tmp_path / "run.db"
+
+    async def plan() -> None:
+        async with Client(stage.url, KEY) as cake:
+            update, receive = cake.invoices.update, cake.affiliate_bills.mark_received
+            calls: list[Call[Any]] = [
+                bulk.call(update, number, invoice_status="approved", memo=str(number))
+                for number in range(1, 594)
+            ]
+            calls += [
+                bulk.call(update, number, invoice_status="paid") for number in range(600, 602)
+            ]
+            calls += [
+                bulk.call(receive, number, invoiced_amount=Decimal("20.10"), notes=ERASE)
+                for number in (1, 2)
+            ]
+            async with await Journal.create(path, "x.example") as journal:
+                for place, call in enumerate(calls):
+                    journal.plan(place, call.digest(), call.to_json())
+                journal.ended(0, State.DONE, None, None)
+                journal.sending(1, "i", None)
+                await journal.flush()
+
+    anyio.run(plan)
+    for ago, words in (
+        (timedelta(0), "just now"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(hours=5, minutes=59), "5 hours ago"),
+        (timedelta(days=400), "400 days ago"),
+        (timedelta(days=-2), "by a clock that is ahead of this one"),
+    ):
+        said = begun(path, ago, user="", host="")
+        assert anyio.run(unfinished, path) == (
+            "592 × invoices.update (invoice_status approved), "  # noqa: RUF001 - as it is shown
+            "2 × invoices.update (invoice_status paid), "  # noqa: RUF001 - the same
+            "2 × affiliate_bills.mark_received (invoiced_amount 20.10, notes ERASE), "  # noqa: RUF001 - the same
+            f"1 sending among them, begun {words} {said}"
+        )
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM runs")
+        connection.execute("UPDATE calls SET state = 'done'")
+    assert anyio.run(unfinished, path) == (
+        "nothing that is left, begun at an unknown time by unknown"
+    )
+
+
+def test_a_plan_of_many_kinds_is_not_said_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+
+    async def plan() -> None:
+        async with await Journal.create(path, "x.example") as journal:
+            for place in range(30):
+                call = {"operation": f"o{place}", "arguments": {"a": "b c", "d": True, "e": ""}}
+                journal.plan(place, bytes([place]), json.dumps(call))
+            await journal.flush()
+
+    anyio.run(plan)
+    said = anyio.run(unfinished, path)
+    assert said.startswith('1 × o0 (a "b c", d true, e ""), 1 × o1 ')  # noqa: RUF001 - as it is shown
+    assert said.count("×") == 10  # noqa: RUF001 - the same
+    assert ", and others, begun " in said
+
+
+def test_where_nobody_can_be_asked_a_run_does_not_go_on(cake, journal: Path, sandbox) -> None:
+    ran = cake("journal", "resume", journal, yes=False)
+    assert ran.code == 2
+    assert "nothing was sent: a write needs --yes" in ran.err
+    assert sandbox.state.requests == []

@@ -78,6 +78,48 @@ def test_nothing_but_yes_is_a_yes(cake, sandbox, typed, answer: str, sent: bool)
     assert ran.err.endswith("aiocake: nothing was sent\n") is not sent
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        UPDATE,
+        (
+            *("invoices", "create", "--affiliate-id", 67890),
+            *("--start-date", "2031-01-01", "--end-date", "2031-01-31"),
+        ),
+        ("bills", "mark-received", 345, "--invoiced-amount", 1),
+        ("bills", "buyer", "mark-received", 2_000_000, "--payment-amount", 1),
+    ],
+    ids=lambda words: " ".join(map(str, words[:3])),
+)
+def test_where_nobody_can_be_asked_nothing_is_sent(cake, process, sandbox, words) -> None:
+    for run_it in (cake, process):
+        ran = run_it(*words, yes=False)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == (
+            "aiocake: nothing was sent: a write needs --yes where nobody can be asked, since the "
+            "standard input is not a terminal\n"
+        )
+    assert sandbox.state.requests == []
+    assert process(*words, "-y").code == 0
+    assert len(sandbox.state.requests) == 1
+
+
+def test_what_is_wrong_with_a_write_is_said_before_that_it_needs_yes(cake, sandbox) -> None:
+    ran = cake("invoices", "update", 4821, yes=False)
+    assert ran.code == 2
+    assert "--yes" not in ran.err
+    assert sandbox.state.requests == []
+
+
+def test_a_terminal_is_asked_wherever_the_output_goes(terminal, sandbox, tmp_path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        screen = terminal(*UPDATE, stdout=out.fileno())
+        screen.read_until("[y/N] ")
+        screen.type("n\n")
+        assert screen.end().code == 1
+    assert sandbox.state.requests == []
+
+
 def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> None:
     screen = terminal(*UPDATE, "--out", tmp_path / "a.json")
     screen.read_until("[y/N] ")

@@ -43,6 +43,8 @@ from aiocake import (
     UpdatedInvoice,
     View,
     bulk,
+    columns,
+    to_dict,
 )
 from aiocake.events import Event
 
@@ -128,6 +130,13 @@ async def invoices(cake: Client) -> None:
         UpdatedInvoice,
     )
     await cake.invoices.update(4821, memo=SKIP)
+
+
+async def plain_values(cake: Client) -> dict[str, object]:
+    invoice = await cake.invoices.get(1)
+    assert_type(columns(Invoice), tuple[str, ...])
+    assert_type(to_dict(invoice, flat=True), dict[str, object])
+    return to_dict(invoice)
 
 
 async def what_is_wrong_with_invoices(cake: Client) -> None:

@@ -31,7 +31,11 @@ class _InOrder(TyperGroup):
         return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
 
 
-app = typer.Typer(cls=_InOrder, add_completion=False)
+app = typer.Typer(
+    cls=_InOrder,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.add_typer(_invoices.app, name="invoices")
 app.add_typer(_bills.app, name="bills")
 app.add_typer(_lookups.app, name="lookups")

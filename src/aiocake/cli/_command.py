@@ -16,9 +16,8 @@ from typer.models import OptionInfo
 
 from aiocake import ArgumentError, Binding
 from aiocake.cli._connection import ApiKeyOption, Connection, DomainOption, KeyFileOption
-from aiocake.cli._formats import Format
 from aiocake.cli._options import Erasable, flag
-from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
 from aiocake.cli._refused import rehearsing
 from aiocake.cli._session import Session
 from aiocake.errors import Problem
@@ -27,7 +26,9 @@ __all__ = ["command"]
 
 P = ParamSpec("P")
 
-YesOption = Annotated[bool, flag("Do not ask first, as it is done on a terminal.", "--yes", "-y")]
+YesOption = Annotated[
+    bool, flag("Do not ask first. Needed where the input is not a terminal.", "--yes", "-y")
+]
 BindingOption = Annotated[
     Binding | None,
     typer.Option(
@@ -44,7 +45,7 @@ def command(
     """Make a command of a function that takes a session first.
 
     Args:
-        writes: Whether it writes, so that it is asked first on a terminal.
+        writes: Whether it writes, so that it is asked first.
         v1: Whether it calls API version 1, so that its form can be chosen.
         rehearsed: Whether all that it does is done by the client, so that it can be run without
             a key to find out what is wrong with its arguments.
@@ -76,9 +77,14 @@ def _with_options(
             if erase and given[name] is not None:
                 clashes.append(Erasable.clash(name))
             given[name] = Erasable.chosen(given[name], erase=erase)
-        if not (clashes or rehearsing.get()):
-            function(_session(**shared), *args, **kwargs)
-            return
+        try:
+            output = Output.of(shared.pop("form"), shared.pop("out"), excel=shared.pop("excel"))
+        except ArgumentError as error:
+            clashes += error.problems
+        else:
+            if not (clashes or rehearsing.get()):
+                function(_session(output, **shared), *args, **kwargs)
+                return
         with _joined(clashes):
             function(Session.rehearsal(), *args, **kwargs)
 
@@ -105,9 +111,8 @@ def _joined(problems: list[Problem]) -> Generator[None]:
 
 
 def _session(  # noqa: PLR0913 - the options that commands share
+    output: Output,
     *,
-    form: Format | None,
-    out: Path | None,
     domain: str | None,
     key_file: Path | None,
     api_key: str | None,
@@ -115,7 +120,7 @@ def _session(  # noqa: PLR0913 - the options that commands share
     binding: Binding | None = None,
 ) -> Session:
     connect = partial(Connection.of, domain, key_file, api_key, binding or Binding.GET)
-    return Session(connect, Output.of(form, out), yes, binding)
+    return Session(connect, output, yes, binding)
 
 
 def _mark(parameter: inspect.Parameter) -> Erasable | None:
@@ -152,6 +157,7 @@ def _keyword(name: str, annotation: object, default: object = None) -> inspect.P
 _SHARED: Final = (
     _keyword("form", FormatOption),
     _keyword("out", OutOption),
+    _keyword("excel", ExcelOption, default=False),
     _keyword("domain", DomainOption),
     _keyword("key_file", KeyFileOption),
     _keyword("api_key", ApiKeyOption),

@@ -92,18 +92,16 @@ class Connection:
         return cls("localhost", _no_key, Binding.GET)
 
     def confirm(self, what: str, call: Callable[[Client], Call[T]]) -> None:
-        """On a terminal, have a write confirmed, once it is known that it could be sent.
+        """Have a write confirmed, once it is known that it could be sent.
 
         Args:
             what: What is going to be done; what is set by it is added.
             call: The write.
 
         Raises:
-            CakeError: It cannot be sent; nothing was asked.
+            CakeError: It cannot be sent, or nobody can be asked; nothing was.
             typer.Exit: It was not confirmed.
         """
-        if not is_terminal(sys.stdin):
-            return
         rehearsal = Rehearsal()
         with suppress(NotSent):  # what it ends in
             self._run(lambda client: call(client).send(), rehearsal)

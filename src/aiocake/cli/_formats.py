@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import attrs
 
@@ -36,8 +36,8 @@ class Kind(Generic[T]):
     """How one kind of record is written.
 
     Attributes:
-        whole: All that a record holds, for JSON.
-        flat: The same by column, for CSV.
+        whole: All that a record holds, for JSON: values that it has.
+        flat: The same by column, for CSV: amounts and dates are no texts there.
         columns: The names of CSV's columns.
         short: What a table shows, by column.
         shown: The names of a table's columns.
@@ -145,14 +145,7 @@ class _Csv(Generic[T]):
 
 
 def _json(fields: Fields) -> str:
-    return escaped_json(json.dumps(fields, ensure_ascii=False, default=_as_text))
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    # An amount. As a number it would be a float to most programs that read it, and lose digits.
-    return format(value, "f")
+    return escaped_json(json.dumps(fields, ensure_ascii=False))
 
 
 def _cell(value: object) -> str:
@@ -166,6 +159,6 @@ def _cell(value: object) -> str:
         case int() | date():
             return str(value)
         case Mapping():
-            return escaped_json(json.dumps(value, ensure_ascii=False, default=_as_text))
+            return _json(cast("Fields", value))
         case _:
             return spreadsheet_text(str(value))

@@ -1,7 +1,6 @@
 """``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,13 @@ from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
 from aiocake.cli._command import command
 from aiocake.cli._formats import Fields, Kind
-from aiocake.cli._output import FormatOption, OutOption, Output
+from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
 from aiocake.cli._progress import bar
 from aiocake.cli._session import Session
 from aiocake.cli._signals import run
-from aiocake.cli._terminal import confirm, is_terminal
+from aiocake.cli._terminal import confirm
 from aiocake.cli._text import escaped
+from aiocake.cli._unfinished import bare, unfinished
 
 __all__ = ["app"]
 
@@ -47,10 +47,17 @@ class _Standing:
 
 
 @app.command()
-def show(file: File, *, form: FormatOption = None, out: OutOption = None) -> None:
+def show(
+    file: File,
+    *,
+    form: FormatOption = None,
+    out: OutOption = None,
+    excel: ExcelOption = False,
+) -> None:
     """Show how a run stands, and who worked on it when."""
+    output = Output.of(form, out, excel=excel)
     standing = run(partial(_standing, file))
-    with Output.of(form, out).record(_STANDING) as write:
+    with output.record(_STANDING) as write:
         write(standing)
 
 
@@ -63,9 +70,10 @@ def export(
     ] = None,
     form: FormatOption = None,
     out: OutOption = None,
+    excel: ExcelOption = False,
 ) -> None:
     """Write out each call of a run: what it was to do, and what became of it."""
-    output = Output.of(form, out)
+    output = Output.of(form, out, excel=excel)
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
         run(partial(_export, file, state, write, advance))
@@ -89,11 +97,10 @@ def resume(
     Ends in 0 when all is done, 7 when the fate of a call stays unknown, 5 when calls were
     refused, 1 when calls are left.
     """
-    standing = run(partial(_standing, file))
+    left = "" if session.confirmed else run(partial(unfinished, file))
     connection = session.connect()
-    if not session.confirmed and is_terminal(sys.stdin):
-        left = {name: count for name, count in standing.counts.items() if name not in _ENDED}
-        confirm(f"Go on with {_in_words(left) or 'nothing'}, at {connection.domain}")
+    if not session.confirmed:
+        confirm(f"At {connection.domain}: {left}: go on")
     output = session.output
     with connection.accounted(), output.record(_SUMMARY) as write:
         with bar("calls") as advance:
@@ -172,13 +179,6 @@ def _ids(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _in_words(counts: Mapping[State, int]) -> str:
-    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-
-
-_ENDED: Final = frozenset({State.DONE, State.SKIPPED})
-
-
 def _standing_fields(standing: _Standing) -> Fields:
     counts = {state.value: standing.counts.get(state, 0) for state in State}
     return {
@@ -218,7 +218,7 @@ def _entry_fields(entry: Entry) -> Fields:
         "index": entry.place,
         "state": entry.state,
         "operation": call["operation"],
-        "arguments": {name: _plain(value) for name, value in call["arguments"].items()},
+        "arguments": {name: bare(value) for name, value in call["arguments"].items()},
         "intent": entry.intent,
         "there_before": list(entry.before) if entry.before is not None else None,
         "detail": None if entry.detail is None else json.loads(entry.detail),
@@ -228,13 +228,6 @@ def _entry_fields(entry: Entry) -> Fields:
 def _entry_in_columns(entry: Entry) -> Fields:
     fields = _entry_fields(entry)
     return {name: _line(value) if name in _NESTED else value for name, value in fields.items()}
-
-
-def _plain(value: object) -> object:
-    """A value without the tag that says what it was."""
-    return (
-        next(iter(cast("dict[str, object]", value).values())) if isinstance(value, dict) else value
-    )
 
 
 def _line(value: object) -> str | None:

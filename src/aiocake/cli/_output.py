@@ -1,30 +1,54 @@
-"""Where records go: the standard output, or a file that is there whole or not at all."""
+"""Where records go: the standard output, or what ``--out`` names."""
 
 import os
-import secrets
 import shutil
 import stat
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Literal, TextIO, TypeVar
+from typing import Annotated, Final, TextIO, TypeVar
 
 import attrs
 import typer
 
+from aiocake import ArgumentError
+from aiocake.cli._destination import destination
+from aiocake.cli._errors import tell
 from aiocake.cli._formats import Format, Kind, writer
+from aiocake.cli._options import flag
 from aiocake.cli._table import Screen
 from aiocake.cli._terminal import is_terminal
+from aiocake.errors import Problem
 
-__all__ = ["FormatOption", "OutOption", "Output", "OutputError", "is_file", "say_out", "screen"]
+__all__ = [
+    "ExcelOption",
+    "FormatOption",
+    "OutOption",
+    "Output",
+    "OutputError",
+    "is_file",
+    "say_out",
+    "screen",
+]
 
 T = TypeVar("T")
 
-_BY_SUFFIX: Final = {f".{form}": form for form in Format}
-#: Opening these would begin to write over what is in the file behind them.
+#: What the name of a file may end in, and what is written then; without an ending it is a table.
+_ENDINGS: Final = {
+    "csv": Format.CSV,
+    "json": Format.JSON,
+    "jsonl": Format.JSONL,
+    "ndjson": Format.JSONL,
+    "table": Format.TABLE,
+    "txt": Format.TABLE,
+    "": Format.TABLE,
+}
+_KNOWN: Final = ", ".join(f".{ending}" for ending in _ENDINGS if ending)
 _STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
+#: By this mark Excel knows that a file is in UTF-8.
+_BOM: Final = "\ufeff"
 
 FormatOption = Annotated[
     Format | None,
@@ -41,12 +65,16 @@ OutOption = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="Write to this file, which changes only once all of it is there.",
+        help="Write to this file, which changes only once all of it is there; or to a pipe, a "
+        "device or a descriptor such as /dev/fd/3.",
         show_default=False,
         dir_okay=False,
-        writable=True,
         rich_help_panel="Output",
     ),
+]
+ExcelOption = Annotated[
+    bool,
+    flag("Begin CSV with the mark (BOM) by which Excel knows UTF-8.", "--excel", panel="Output"),
 ]
 
 
@@ -56,20 +84,29 @@ class OutputError(Exception):
 
 @attrs.frozen
 class Output:
-    """What the options ``--format`` and ``--out`` say.
+    """What the options ``--format``, ``--out`` and ``--excel`` say.
 
     Attributes:
-        chosen: The format; None for the one that fits.
+        form: The format.
         file: The file; None for the standard output.
+        bom: Whether CSV begins with a byte order mark.
     """
 
-    chosen: Format | None
+    form: Format
     file: Path | None
+    bom: bool = False
 
     @classmethod
-    def of(cls, chosen: Format | None, file: Path | None) -> "Output":
-        """The output that the options describe."""
-        return cls(chosen, None if str(file) in _STANDARD_OUTPUT else file)
+    def of(cls, form: Format | None, file: Path | None, *, excel: bool) -> "Output":
+        """The output that the options describe.
+
+        Raises:
+            ArgumentError: They do not fit together, or the file's name ends in no format.
+        """
+        form = form or _format_of(file)
+        if excel and form is not Format.CSV:
+            raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
+        return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
 
     @property
     def goes_to_a_file(self) -> bool:
@@ -86,11 +123,13 @@ class Output:
             A function that takes records one by one.
 
         Raises:
-            typer.BadParameter: The file cannot be made.
+            typer.BadParameter: The file cannot be written to, as far as can be known before.
             OutputError: It cannot be written.
         """
-        lines = writer(self._format, kind, screen=None if self.file else screen())
+        lines = writer(self.form, kind, screen=None if self.file else screen())
         with self._opened() as write:
+            if self.bom:
+                write(_BOM)
             yield lambda record: write(lines.row(record))
             write(lines.end())
 
@@ -98,19 +137,33 @@ class Output:
         """Write a single record: as :meth:`records` does."""
         return self.records(attrs.evolve(kind, one=True))
 
-    def _opened(self) -> AbstractContextManager[Callable[[str], object]]:
+    @contextmanager
+    def _opened(self) -> Generator[Callable[[str], object]]:
         if self.file is None:
-            return _standard_output()
-        target = self.file.resolve()  # a link stays a link
-        special = target.exists() and not target.is_file()
-        return (_special if special else _whole_file)(target, self.file)
+            yield partial(_write, sys.stdout)
+            with _refused():
+                sys.stdout.flush()
+            return
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(destination(self.file))
+            except OSError as error:
+                message = f"{self.file} cannot be written: {error.strerror}"
+                raise typer.BadParameter(message, param_hint="--out") from None
+            if place.notice is not None:
+                tell(f"{self.file} {place.notice}")
+            yield partial(_write, place.stream)
+            with _refused():
+                place.finish()
 
-    @property
-    def _format(self) -> Format:
-        if self.chosen is not None:
-            return self.chosen
-        suffix = self.file.suffix.lower() if self.file else ""
-        return _BY_SUFFIX.get(suffix, Format.TABLE)
+
+def _format_of(file: Path | None) -> Format:
+    name = "" if file is None else file.name
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending not in _ENDINGS:
+        reason = f"what is written to {name}? Give --format, or one of {_KNOWN}"
+        raise ArgumentError(Problem("out", reason))
+    return _ENDINGS[ending]
 
 
 def is_file(stream: TextIO) -> bool:
@@ -133,53 +186,6 @@ def say_out(line: str) -> None:
     with _refused():
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-
-
-@contextmanager
-def _standard_output() -> Generator[Callable[[str], object]]:
-    yield partial(_write, sys.stdout)
-    with _refused():
-        sys.stdout.flush()
-
-
-@contextmanager
-def _special(file: Path, shown: Path) -> Generator[Callable[[str], object]]:
-    """A device or a pipe: it is written to, not replaced."""
-    with _opened(file, "w", shown) as stream:
-        yield partial(_write, stream)
-        with _refused():
-            stream.flush()
-
-
-@contextmanager
-def _whole_file(file: Path, shown: Path) -> Generator[Callable[[str], object]]:
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    with _opened(aside, "x", shown) as stream:
-        try:
-            if file.exists():  # who may read it does not change
-                shutil.copymode(file, aside)
-            yield partial(_write, stream)
-            with _refused():
-                stream.flush()
-                os.fsync(stream.fileno())
-                aside.replace(file)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _opened(file: Path, mode: Literal["w", "x"], shown: Path) -> Generator[TextIO]:
-    try:
-        stream = file.open(mode, encoding="utf-8", newline="")
-    except OSError as error:
-        message = f"{shown} cannot be written: {error.strerror}"
-        raise typer.BadParameter(message, param_hint="--out") from None
-    try:
-        yield stream
-    finally:
-        # What could not be written before cannot now; that has been said.
-        with suppress(OSError):
-            stream.close()
 
 
 def _write(stream: TextIO, text: str) -> None:

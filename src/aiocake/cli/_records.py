@@ -1,7 +1,5 @@
 """How invoices, bills and answers are written: their columns, under CAKE's own names."""
 
-from collections.abc import Callable  # noqa: TC003 - imported anyhow
-from operator import attrgetter
 from typing import Final, TypeVar
 
 import attrs
@@ -12,11 +10,13 @@ from aiocake import (
     ExchangeRate,
     Invoice,
     MarkResult,
-    Partner,
     UpdatedInvoice,
+    columns,
+    to_dict,
 )
 from aiocake.cli._formats import Fields, Kind
 from aiocake.models import Bill
+from aiocake.records import cells
 
 __all__ = ["CREATED", "INVOICE", "MARKED", "RATE", "UPDATED", "bill", "plain"]
 
@@ -30,23 +30,13 @@ def plain(model: type[RecordT]) -> Kind[RecordT]:
     Args:
         model: Their class.
     """
-    names = tuple(field.name for field in attrs.fields(model))
-
-    def fields(record: RecordT) -> Fields:
-        return {name: getattr(record, name) for name in names}
-
-    return Kind(whole=fields, flat=fields, columns=names, short=fields, shown=names)
+    names = columns(model)
+    return Kind(whole=to_dict, flat=cells, columns=names, short=cells, shown=names)
 
 
 CREATED: Final = plain(CreatedInvoice)
 UPDATED: Final = plain(UpdatedInvoice)
 MARKED: Final = plain(MarkResult)
-
-_INVOICE: Final = tuple(field.name for field in attrs.fields(Invoice))
-
-
-def _invoice(invoice: Invoice) -> Fields:
-    return {"kind": invoice.kind, **{name: getattr(invoice, name) for name in _INVOICE}}
 
 
 def _invoice_in_short(invoice: Invoice) -> Fields:
@@ -64,10 +54,8 @@ def _invoice_in_short(invoice: Invoice) -> Fields:
     }
 
 
-INVOICE: Final = Kind(
-    whole=_invoice,
-    flat=_invoice,
-    columns=("kind", *_INVOICE),
+INVOICE: Final = attrs.evolve(
+    plain(Invoice),
     short=_invoice_in_short,
     shown=(
         "invoice_id",
@@ -83,17 +71,9 @@ INVOICE: Final = Kind(
 )
 
 
-def _rate(rate: ExchangeRate) -> Fields:
-    return {
-        **_members(rate),
-        "base_currency": _members(rate.base_currency),
-        "quote_currency": _members(rate.quote_currency),
-    }
-
-
 def _rate_in_short(rate: ExchangeRate) -> Fields:
     return {
-        **_members(rate),
+        **cells(rate),
         "base_currency": _code(rate.base_currency),
         "quote_currency": _code(rate.quote_currency),
     }
@@ -104,13 +84,11 @@ def _code(currency: Currency) -> object:
     return currency.currency_abbr or currency.currency_name or currency.currency_id
 
 
-_RATE: Final = tuple(field.name for field in attrs.fields(ExchangeRate))
-RATE: Final = Kind(
-    whole=_rate, flat=_rate_in_short, columns=_RATE, short=_rate_in_short, shown=_RATE
+RATE: Final = attrs.evolve(
+    plain(ExchangeRate),
+    short=_rate_in_short,
+    shown=tuple(field.name for field in attrs.fields(ExchangeRate)),
 )
-
-#: Fields of a bill that are records of their own, or are not for a column.
-_NESTED: Final = frozenset({"bill_amount", "extra"})
 
 
 def bill(model: type[BillT]) -> Kind[BillT]:
@@ -119,71 +97,24 @@ def bill(model: type[BillT]) -> Kind[BillT]:
     Args:
         model: Their class.
     """
-    (partner,) = (field.name for field in attrs.fields(model) if field.type is Partner)
-    of: Callable[[BillT], Partner] = attrgetter(partner)
-    noted = tuple(
-        field.name
-        for field in attrs.fields(model)
-        if field.name not in {"bill_id", partner, *_NESTED}
-    )
-    columns = (
+    partner = next(field.name for field in attrs.fields(model) if not field.inherited)
+    shown = (
         "bill_id",
         f"{partner}_id",
         f"{partner}_name",
-        "account_status_name",
-        "billing_cycle_name",
         "period",
         "amount",
-        "currency_id",
         "formatted_amount",
-        *noted,
-        "extra",
+        "sent_payment",
     )
-    shown = (*columns[:3], "period", "amount", "formatted_amount", "sent_payment")
 
-    def whole(record: BillT) -> Fields:
-        # By hand: attrs.asdict would copy what is nested, and this is done for each of 200,000.
-        return {
-            "bill_id": record.bill_id,
-            partner: {**_members(of(record)), **_people(of(record))},
-            "period": _period(record),
-            "bill_amount": _members(record.bill_amount),
-            **{name: getattr(record, name) for name in noted},
-            "extra": record.extra,
-        }
+    def short(record: BillT) -> Fields:
+        return {**cells(record), "period": _period(record)}
 
-    def flat(record: BillT) -> Fields:
-        amount, whose = record.bill_amount, of(record)
-        return {
-            "bill_id": record.bill_id,
-            f"{partner}_id": whose.id,
-            f"{partner}_name": whose.name,
-            "account_status_name": whose.account_status_name,
-            "billing_cycle_name": whose.billing_cycle_name,
-            "period": _period(record),
-            "amount": amount.amount,
-            "currency_id": amount.currency_id,
-            "formatted_amount": amount.formatted_amount,
-            **{name: getattr(record, name) for name in noted},
-            "extra": {**record.extra, partner: {**whose.extra, **_people(whose)}},
-        }
-
-    return Kind(whole=whole, flat=flat, columns=columns, short=flat, shown=shown)
-
-
-def _people(partner: Partner) -> Fields:
-    """A partner's account managers and contacts, as records of JSON."""
-    return {
-        "account_managers": [_members(each) for each in partner.account_managers],
-        "contacts": [_members(each) for each in partner.contacts],
-    }
+    return attrs.evolve(plain(model), short=short, shown=shown)
 
 
 def _period(record: Bill) -> str | None:
-    """The billing period as ``--period`` takes it, its last day included."""
+    """Return the billing period as ``--period`` takes it, its last day included."""
     period = record.period
     return None if period is None else f"{period.start}..{period.end}"
-
-
-def _members(value: attrs.AttrsInstance) -> Fields:
-    return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}

@@ -6,6 +6,7 @@ and so can send nothing.
 """
 
 import re
+from collections import Counter
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -67,14 +68,19 @@ class Collecting(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read the words; what is wrong with them is kept, for :meth:`invoke`."""
         words = list(args)
+        left: list[str] = []
+        refused: list[tuple[list[str], str]] = []
         try:
-            return super().parse_args(ctx, args)
+            left = super().parse_args(ctx, args)
         except Exception as error:
             # Of an option that does not exist, or lacks its value: no more can be read.
             if getattr(error, "param", None) is None:
                 raise
-        ctx.meta[_KEPT] = self._refused(ctx, words)
-        return []
+            refused = self._refused(ctx, list(words))
+        refused += self._repeated(ctx, words)
+        if refused:
+            ctx.meta[_KEPT] = refused
+        return left
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - the same
         """Run it, or refuse its words."""
@@ -102,6 +108,15 @@ class Collecting(TyperCommand):
                 refused.append(([*parameter.opts, name.upper()], text))
                 ctx.params[name] = None
         return refused
+
+    def _repeated(self, ctx: Any, words: list[str]) -> list[tuple[list[str], str]]:  # noqa: ANN401 - the same
+        """The options that stand more than once, where the last would count without a word."""
+        _, _, in_order = self.make_parser(ctx).parse_args(args=words)
+        return [
+            (parameter.opts, f"{parameter.opts[0]}: may be given once only")
+            for parameter, count in Counter(in_order).items()
+            if count > 1 and not (parameter.multiple or parameter.nargs < 0)
+        ]
 
     def _rehearsed(self, ctx: Any, refused: set[str]) -> list[str]:  # noqa: ANN401 - the same
         """What else is wrong with the words, once those that were refused are left out."""

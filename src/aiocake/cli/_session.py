@@ -9,7 +9,7 @@ from aiocake import Binding, Client
 from aiocake._operation import ExportedBills
 from aiocake.bulk import Call
 from aiocake.cli._connection import Connection
-from aiocake.cli._formats import Kind
+from aiocake.cli._formats import Format, Kind
 from aiocake.cli._output import Output
 from aiocake.cli._progress import Advance, bar
 
@@ -37,7 +37,7 @@ class Session:
     @classmethod
     def rehearsal(cls) -> "Session":
         """One that finds out what is wrong with arguments, and sends and writes nothing."""
-        return cls(Connection.rehearsal, Output(None, None), confirmed=True, binding=None)
+        return cls(Connection.rehearsal, Output(Format.TABLE, None), confirmed=True, binding=None)
 
     def read(
         self,

@@ -28,8 +28,15 @@ def confirm(what: str) -> None:
         what: What is going to be written, and where.
 
     Raises:
+        ConfigurationError: Nobody can be asked: the standard input is no terminal.
         typer.Exit: It was not confirmed.
     """
+    if not is_terminal(sys.stdin):
+        message = (
+            "nothing was sent: a write needs --yes where nobody can be asked, since the standard "
+            "input is not a terminal"
+        )
+        raise ConfigurationError(message)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
         answer = sys.stdin.readline()

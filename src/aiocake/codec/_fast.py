@@ -26,6 +26,7 @@ from aiocake.codec._json import BOM
 from aiocake.codec._number import MAX_DIGITS
 from aiocake.codec._values import MAX_INT
 from aiocake.models import Invoice, InvoiceStatus
+from aiocake.records import Record
 
 __all__ = ["read_invoices"]
 
@@ -35,7 +36,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 @attrs.define(kw_only=True, weakref_slot=False)
-class _OpenRow:
+class _OpenRow(Record):
     """The slots of an :class:`Invoice`; the amount is still its text."""
 
     invoice_id: _Id

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import attrs
 
+from aiocake.records import Record
 from aiocake.values import Period
 
 __all__ = [
@@ -33,7 +34,7 @@ a list of these when it is there more than once.
 
 
 @attrs.frozen(kw_only=True)
-class BillAmount:
+class BillAmount(Record):
     """What a bill comes to. A bill can be negative.
 
     Attributes:
@@ -48,7 +49,7 @@ class BillAmount:
 
 
 @attrs.frozen(kw_only=True)
-class AccountManager:
+class AccountManager(Record):
     """Who looks after a partner."""
 
     contact_id: int | None = None
@@ -56,7 +57,7 @@ class AccountManager:
 
 
 @attrs.frozen(kw_only=True)
-class Contact:
+class Contact(Record):
     """Whom to turn to at a partner.
 
     Attributes:
@@ -73,7 +74,7 @@ class Contact:
 
 
 @attrs.frozen(kw_only=True)
-class Partner:
+class Partner(Record):
     """The affiliate, advertiser or buyer of a bill.
 
     Attributes:
@@ -100,7 +101,7 @@ class Partner:
 
 
 @attrs.frozen(kw_only=True)
-class Bill:
+class Bill(Record):
     """What all bills have.
 
     No page shows a whole bill, and instances differ: a field that one leaves out, or sends empty,
@@ -200,7 +201,7 @@ class BuyerBill(PayerBill):
 
 
 @attrs.frozen(kw_only=True)
-class MarkResult:
+class MarkResult(Record):
     """The answer to marking a bill.
 
     Attributes:

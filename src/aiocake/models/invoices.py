@@ -6,6 +6,7 @@ from decimal import Decimal
 import attrs
 
 from aiocake.models._enums import InvoiceKind, InvoiceStatus
+from aiocake.records import Record
 
 __all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]
 
@@ -13,7 +14,7 @@ __all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]
 # Without a slot for weak references, which would cost each of many thousand rows eight bytes and
 # keep a decoder from laying out rows before it fills them.
 @attrs.frozen(kw_only=True, weakref_slot=False)
-class Invoice:
+class Invoice(Record):
     """A row of the list of invoices.
 
     Attributes:
@@ -57,7 +58,7 @@ class Invoice:
 
 
 @attrs.frozen(kw_only=True)
-class CreatedInvoice:
+class CreatedInvoice(Record):
     """The answer to creating an invoice: CAKE has worked its total out.
 
     Attributes:
@@ -76,7 +77,7 @@ class CreatedInvoice:
 
 
 @attrs.frozen(kw_only=True)
-class UpdatedInvoice:
+class UpdatedInvoice(Record):
     """The answer to updating an invoice: its id, and what was set where the instance says so.
 
     Attributes:

@@ -11,12 +11,13 @@ from decimal import Decimal
 import attrs
 
 from aiocake.models.reference import Currency
+from aiocake.records import Record
 
 __all__ = ["AccountStatus", "ExchangeRate", "PaymentSetting", "PaymentType"]
 
 
 @attrs.frozen(kw_only=True)
-class PaymentType:
+class PaymentType(Record):
     """A way in which money is sent, such as a check or a wire."""
 
     payment_type_id: int
@@ -24,7 +25,7 @@ class PaymentType:
 
 
 @attrs.frozen(kw_only=True)
-class PaymentSetting:
+class PaymentSetting(Record):
     """In which currency an affiliate is paid."""
 
     payment_setting_id: int
@@ -32,7 +33,7 @@ class PaymentSetting:
 
 
 @attrs.frozen(kw_only=True)
-class AccountStatus:
+class AccountStatus(Record):
     """The status of a partner's account, such as active."""
 
     account_status_id: int
@@ -40,7 +41,7 @@ class AccountStatus:
 
 
 @attrs.frozen(kw_only=True)
-class ExchangeRate:
+class ExchangeRate(Record):
     """What one currency is worth in another, for a time.
 
     Attributes:

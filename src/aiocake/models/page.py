@@ -4,13 +4,15 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from aiocake.records import Record
+
 __all__ = ["Page"]
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 @attrs.frozen(kw_only=True)
-class Page(Generic[T_co]):
+class Page(Record, Generic[T_co]):
     """One page of a list, as the server gave it.
 
     Attributes:
@@ -20,6 +22,7 @@ class Page(Generic[T_co]):
         start_at_row: The offset that was asked for.
     """
 
-    items: tuple[T_co, ...]
+    # All rows of a page would be megabytes in a log.
+    items: tuple[T_co, ...] = attrs.field(repr=lambda items: f"<{len(items)}>")
     total_rows: int | None
     start_at_row: int

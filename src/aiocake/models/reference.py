@@ -6,11 +6,13 @@ refresh them daily. Source: CAKE's page "How to Manage Invoices via the CAKE API
 
 import attrs
 
+from aiocake.records import Record
+
 __all__ = ["BillingCycle", "Currency", "PaymentMethod"]
 
 
 @attrs.frozen(kw_only=True)
-class BillingCycle:
+class BillingCycle(Record):
     """How often a partner is billed."""
 
     billing_cycle_id: int
@@ -18,7 +20,7 @@ class BillingCycle:
 
 
 @attrs.frozen(kw_only=True)
-class PaymentMethod:
+class PaymentMethod(Record):
     """A way to be paid.
 
     Instances send either a payment type's id and name, or a payment method's id and name with
@@ -32,7 +34,7 @@ class PaymentMethod:
 
 
 @attrs.frozen(kw_only=True)
-class Currency:
+class Currency(Record):
     """A currency of the instance.
 
     Two pages name v2's list of them and none shows its shape; v1's recorded one has these four.

@@ -3,7 +3,7 @@
 from aiocake.transport._address import Address, parse_address
 from aiocake.transport._call import Exchange, Plan
 from aiocake.transport._exchange import Begin, Begun, Check, Settled, Stats, Transport
-from aiocake.transport._fault import stripped
+from aiocake.transport._fault import ConnectionForbidden, stripped
 from aiocake.transport._http import AsyncBaseTransport
 from aiocake.transport._retry import says_no
 from aiocake.transport._sign import check_key
@@ -16,6 +16,7 @@ __all__ = [
     "Begin",
     "Begun",
     "Check",
+    "ConnectionForbidden",
     "Exchange",
     "OpenExchange",
     "Plan",

@@ -12,7 +12,11 @@ import attrs
 
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
-__all__ = ["Fault", "Kind", "Route", "stripped", "why"]
+__all__ = ["ConnectionForbidden", "Fault", "Kind", "Route", "stripped", "why"]
+
+
+class ConnectionForbidden(Exception):
+    """A guard does not let this connection be opened, and will not the next time."""
 
 
 class Kind(Enum):
@@ -21,7 +25,7 @@ class Kind(Enum):
     UNREACHED = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""
     REFUSED = "refused"
-    """TLS or a proxy said no: it will say so again."""
+    """TLS, a proxy or a guard of tests said no: it will say so again."""
     ILLEGAL = "illegal"
     """The request cannot be written as HTTP."""
     BROKEN = "broken"
@@ -107,8 +111,10 @@ class Route:
 
 
 def why(error: BaseException, route: Route) -> tuple[str, bool]:
-    """Why no connection came about, in a sentence that names the host; whether TLS said no."""
+    """Why no connection came about, in words that name the host; whether it will be so again."""
     host, port = route.dialled
+    if isinstance(error, ConnectionForbidden):
+        return str(error), True
     reason = ""
     for each in _chain(error):
         if isinstance(each, ssl.SSLWantReadError | ssl.SSLWantWriteError):

@@ -18,7 +18,7 @@ import certifi
 import httpx
 
 from aiocake._tasks import on_trio, start
-from aiocake.transport._fault import Fault, Kind, Route, why
+from aiocake.transport._fault import ConnectionForbidden, Fault, Kind, Route, why
 from aiocake.transport._sockets import SocketBackend
 from aiocake.transport._surplus import has_surplus
 from aiocake.transport._tls import context_of, lender, lent
@@ -56,6 +56,7 @@ _KEPT_URLS: Final = 128
 
 #: What says on any transport that nothing was sent.
 _UNSENT: Final = (
+    ConnectionForbidden,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.LocalProtocolError,
@@ -378,5 +379,5 @@ def fault_of(
     if isinstance(error, httpx.ProxyError):
         proxy = "the proxy" if route.proxy is None else route.dialled[0]
         return Fault(Kind.REFUSED, sent, f"nothing was sent: {proxy} refused ({error})")
-    reason, tls = why(error, route)
-    return Fault(Kind.REFUSED if tls else Kind.UNREACHED, sent, f"nothing was sent: {reason}")
+    reason, refused = why(error, route)
+    return Fault(Kind.REFUSED if refused else Kind.UNREACHED, sent, f"nothing was sent: {reason}")

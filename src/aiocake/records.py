@@ -1,0 +1,285 @@
+"""Records as plain values: a dict for JSON, or one column for each field.
+
+Money is text there. As a number of JSON it would be a float to most programs that read it, and
+lose digits.
+"""
+
+import types
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from operator import attrgetter
+from typing import Final, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
+
+import attrs
+
+from aiocake.errors import ArgumentError, Problem
+
+__all__ = ["Record", "cells", "columns", "to_dict"]
+
+#: Names of fields that say nothing without whose they are.
+_BARE: Final = frozenset({"id", "name"})
+
+
+class Record:
+    """What an instance sends, as a class with a field for each value.
+
+    Pydantic takes a record as it is, so a handler of FastAPI can return one: it becomes what
+    :func:`to_dict` gives.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, object]:
+        """Return what pydantic_core.core_schema would make, which is not imported for it."""
+        del source, handler
+        serialization = {"type": "function-plain", "function": to_dict}
+        return {"type": "is-instance", "cls": cls, "serialization": serialization}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
+        """Return the JSON schema of what :func:`to_dict` gives."""
+        del schema, handler
+        return _schema_of_model(cls)
+
+
+def to_dict(record: object, *, flat: bool = False) -> dict[str, object]:
+    """Return a record as plain values: what ``json.dumps``, pandas and polars take.
+
+    An amount is a text with all of its digits (``"1250.10"``), a date or time is a text as ISO
+    8601 has it, an enum is its text. The ``kind`` of an invoice is among the fields.
+
+    Args:
+        record: An invoice, a bill, a row of a look-up, the result of a write, a page.
+        flat: One level only, as the command writes CSV: the fields of a nested record stand
+            beside the others, under the names that :func:`columns` gives.
+
+    Returns:
+        The values by field. A nested record is a dict, a sequence is a list.
+
+    Raises:
+        ArgumentError: It is no record.
+    """
+    model = _checked("record", type(record))
+    found = cells(record) if flat else {name: getattr(record, name) for name in _fields(model)}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def columns(model: type) -> tuple[str, ...]:
+    """Return the names that ``to_dict(record, flat=True)`` has for every record of a class.
+
+    A field of a nested record keeps its name, such as ``formatted_amount`` of a ``bill_amount``.
+    Where that is the name of another column, too, or ``id`` or ``name`` alone, whose it is goes
+    before it: ``affiliate_id``.
+
+    Args:
+        model: The class, such as :class:`aiocake.Invoice`.
+
+    Raises:
+        ArgumentError: It is no class of records.
+    """
+    return _layout(_checked("model", model)).names
+
+
+def cells(record: object) -> dict[str, object]:
+    """Return the values of a record by column, each as it is: an amount is a Decimal."""
+    layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
+    found = dict(zip(layout.names, _read(layout, record), strict=True))
+    for name, path in layout.merged:
+        outer = cast("Mapping[str, object]", found[name])
+        found[name] = {**outer, path[0]: _at(record, path)}
+    return found
+
+
+def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
+    if isinstance(model, type) and attrs.has(model):
+        return model
+    given = model.__name__ if isinstance(model, type) else type(model).__name__
+    raise ArgumentError(Problem(name, f"must be one of aiocake's, and is of {given}"))
+
+
+def _plain(value: object) -> object:
+    kind: type = type(value)
+    return _form(kind).write(value)
+
+
+@attrs.frozen
+class _Form:
+    """What a type of values is in JSON.
+
+    Attributes:
+        write: Makes a plain value of one.
+        schema: The JSON schema of what that is.
+    """
+
+    write: Callable[..., object]
+    schema: Mapping[str, object]
+
+
+def _itself(value: object) -> object:
+    return value
+
+
+def _of_mapping(value: Mapping[object, object]) -> object:
+    return {str(name): _plain(each) for name, each in value.items()}
+
+
+def _of_enum(value: Enum) -> object:
+    return _plain(value.value)
+
+
+def _of_amount(value: Decimal) -> object:
+    return format(value, "f")
+
+
+def _of_collection(value: Collection[object]) -> object:
+    return [_plain(each) for each in value]
+
+
+#: The first that fits counts: a bool is an int, an enum of texts a text, a datetime a date.
+_FORMS: Final[Mapping[type, _Form]] = {
+    type(None): _Form(_itself, {"type": "null"}),
+    bool: _Form(bool, {"type": "boolean"}),
+    int: _Form(int, {"type": "integer"}),
+    float: _Form(float, {"type": "number"}),
+    str: _Form(str.__str__, {"type": "string"}),
+    Decimal: _Form(_of_amount, {"type": "string", "format": "decimal"}),
+    datetime: _Form(datetime.isoformat, {"type": "string", "format": "date-time"}),
+    date: _Form(date.isoformat, {"type": "string", "format": "date"}),
+    Enum: _Form(_of_enum, {}),
+    Mapping: _Form(_of_mapping, {"type": "object"}),
+    Collection: _Form(_of_collection, {"type": "array"}),
+}
+
+
+@cache
+def _form(kind: type) -> _Form:
+    if attrs.has(kind):
+        return _Form(to_dict, {})
+    return next((form for each, form in _FORMS.items() if issubclass(kind, each)), _Form(str, {}))
+
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@attrs.frozen
+class _Layout:
+    """How the records of a class become columns.
+
+    Attributes:
+        names: The columns.
+        paths: Where the value of each of them is.
+        merged: Mappings within nested records that have the name of an outer one, such as
+            ``extra``: this name, and where they are. They stand within the outer one.
+        get: Reads the paths at once, while no nested record is None.
+    """
+
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    merged: tuple[tuple[str, Path], ...]
+    get: Callable[[object], object]
+
+
+@cache
+def _layout(model: type[attrs.AttrsInstance]) -> _Layout:
+    found = _paths(model)
+    outer = {path[0] for path in found if len(path) == 1}
+    merged = tuple(
+        (path[-1], path)
+        for path, kind in found.items()
+        if len(path) > 1 and path[-1] in outer and get_origin(kind) is Mapping
+    )
+    paths = tuple(path for path in found if (path[-1], path) not in merged)
+    last = [path[-1] for path in paths]
+    names = (
+        _joined(path) if path[-1] in _BARE or last.count(path[-1]) > 1 else path[-1]
+        for path in paths
+    )
+    return _Layout(tuple(names), paths, merged, attrgetter(*map(".".join, paths)))
+
+
+def _read(layout: _Layout, record: object) -> tuple[object, ...]:
+    if len(layout.paths) > 1:
+        with suppress(AttributeError):
+            return cast("tuple[object, ...]", layout.get(record))
+    return tuple(_at(record, path) for path in layout.paths)
+
+
+def _joined(path: Path) -> str:
+    """A name with whose it is before it; words that end the one and begin the other stand once."""
+    words: list[str] = []
+    for name in path:
+        more = name.split("_")
+        shared = (n for n in range(len(words), -1, -1) if words[len(words) - n :] == more[:n])
+        words += more[next(shared) :]
+    return "_".join(words)
+
+
+def _at(record: object, path: Path) -> object:
+    for name in path:
+        record = None if record is None else getattr(record, name)
+    return record
+
+
+def _paths(model: type[attrs.AttrsInstance]) -> dict[Path, object]:
+    """Where each value is in a record of a class, and of which type."""
+    found: dict[Path, object] = {}
+    for name, kind in _fields(model).items():
+        nested = [each for each in (kind, *get_args(kind)) if attrs.has(_class_of(each))]
+        if nested and get_origin(kind) in {None, Union, types.UnionType}:
+            inner = _paths(cast("type[attrs.AttrsInstance]", nested[0]))
+            found |= {(name, *path): each for path, each in inner.items()}
+        else:
+            found[name,] = kind
+    return found
+
+
+def _class_of(kind: object) -> type:
+    return kind if isinstance(kind, type) else type(kind)
+
+
+@cache
+def _fields(model: type[attrs.AttrsInstance]) -> dict[str, object]:
+    """The types of a class's fields by name: what is worked out, its id, its own, the inherited."""
+    hints = get_type_hints(model)
+    fields = attrs.fields(model)
+    own = sorted(fields, key=lambda field: field.inherited and field is not fields[0])
+    names = [field.name for field in own if not field.name.startswith("_")]
+    return {**_properties(model), **{name: hints[name] for name in names}}
+
+
+def _properties(model: type) -> dict[str, object]:
+    """What a record works out of its fields, such as the kind of an invoice."""
+    found = {
+        name: get_type_hints(each.fget)["return"]
+        for name, each in vars(model).items()
+        if isinstance(each, property)
+    }
+    return found if issubclass(model, Record) else {}
+
+
+def _schema_of_model(model: type) -> dict[str, object]:
+    fields = _fields(_checked("model", model))
+    return {
+        "type": "object",
+        "title": model.__name__,
+        "properties": {name: _schema(kind) for name, kind in fields.items()},
+        "required": list(fields),
+    }
+
+
+def _schema(kind: object) -> dict[str, object]:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {Union, types.UnionType}:
+        return {"anyOf": [_schema(part) for part in parts]}
+    base = cast("object", origin) or kind
+    if not isinstance(base, type):  # of a type variable nothing is known
+        return {}
+    if attrs.has(base):
+        return _schema_of_model(base)
+    schema = dict(_form(base).schema)
+    return {**schema, "items": _schema(parts[0])} if schema.get("type") == "array" else schema
