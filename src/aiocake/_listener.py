@@ -13,9 +13,12 @@ from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
     AttemptEnded,
     CallEnded,
+    DoubleFound,
     Event,
     ListSurprise,
+    LocksUnavailable,
     OnEvent,
+    PartnerBusy,
     Paused,
     ReferencesDropped,
     RetryScheduled,
@@ -106,6 +109,33 @@ def _write(event: Event) -> None:
                 "%s: references to characters that XML cannot hold were left out: %d",
                 event.operation,
                 event.count,
+            )
+        case PartnerBusy(seconds=None):
+            _log.info(
+                "%s: waits until another run on this host is done with partner %d",
+                event.operation,
+                event.partner,
+            )
+        case PartnerBusy():
+            _log.info(
+                "%s: waits %.3g s for what another run may have created for partner %d",
+                event.operation,
+                event.seconds,
+                event.partner,
+            )
+        case LocksUnavailable():
+            _log.warning(
+                "%s: other runs on this host may create the same: %s",
+                event.operation,
+                event.reason,
+            )
+        case DoubleFound():
+            _log.warning(
+                "%s: call %d is there twice: record %d was created, and there is %s",
+                event.operation,
+                event.index,
+                event.ours,
+                ", ".join(map(str, event.theirs)),
             )
         case _:  # a call that ended as one should
             pass

@@ -15,6 +15,7 @@ import attrs
 from aiocake._given import given
 from aiocake._operation import Endpoints, Executor, ExportedBills, Operation, Witness, executor_of
 from aiocake.errors import ArgumentError, Intent, Problem
+from aiocake.events import Event
 from aiocake.values import ANY, ERASE, Effect
 
 __all__ = ["Call", "Instance", "call", "recall"]
@@ -239,6 +240,9 @@ class _Recorder:
 
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """There is no list that could surprise."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing happens here."""
 
 
 def _recorded(
