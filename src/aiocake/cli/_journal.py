@@ -113,6 +113,7 @@ def resume(
 
             summary = connection.run(work)
         write(summary)
+    _say(summary)
     raise typer.Exit(_code(summary))
 
 
@@ -144,7 +145,7 @@ async def _export(
             advance(len(entries), total)
 
 
-def _code(summary: Summary) -> int:
+def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
         typer.echo(f"aiocake: {escaped(_problem(problem))}", err=True)
     if len(summary.problems) > _MOST_SAID:
@@ -159,6 +160,9 @@ def _code(summary: Summary) -> int:
         typer.echo(f"aiocake: stopped: {escaped(summary.stopped)}", err=True)
     if not summary.whole:
         typer.echo("aiocake: the plan was not taken to its end: only its program has it", err=True)
+
+
+def _code(summary: Summary) -> int:
     if summary.complete:
         return 0
     if summary.doubles:
@@ -223,7 +227,14 @@ def _standing_in_short(standing: _Standing) -> Fields:
     return fields
 
 
-_COUNTED: Final = ("domain", "calls", "whole", *(state.value for state in State), "doubles", "sessions")
+_COUNTED: Final = (
+    "domain",
+    "calls",
+    "whole",
+    *(state.value for state in State),
+    "doubles",
+    "sessions",
+)
 _STANDING: Final = Kind(
     whole=_standing_fields,
     flat=_standing_fields,
