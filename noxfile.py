@@ -70,11 +70,16 @@ def campaign(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """Kill 400 runs of creates, and try 600 orders of events; ``-- --crash-seed N`` repeats one."""
+    """Kill 400 runs of creates, and try 600 orders of events; ``-- --crash-seed N`` repeats one.
+
+    Before that, 50 times each, two runs of one plan at once: on one host, one of them killed, and
+    on two hosts.
+    """
     session.install(PACKAGE, *group("tests"))
     chosen = ("--crash-seed", str(randrange(1 << 16)))  # noqa: S311 - no secret
-    amounts = ("--kills", "100", "--orders", "300", "--numprocesses=auto", "--maxprocesses=4")
-    session.run("pytest", "tests/crash", "--quiet", *amounts, *chosen, *session.posargs)
+    amounts = ("--kills", "100", "--orders", "300", "--pairs", "50")
+    workers = ("--numprocesses=auto", "--maxprocesses=4")
+    session.run("pytest", "tests/crash", "--quiet", *amounts, *workers, *chosen, *session.posargs)
 
 
 @nox.session

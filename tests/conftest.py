@@ -4,7 +4,9 @@ what is printed in the end, from all workers.
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -29,6 +31,25 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run each test that is marked ``anyio`` once on asyncio and once on trio."""
     backend: str = request.param
     return backend
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the locks of runs out of the user's own folder, in processes of tests as well."""
+    folders = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folders / "all"))
+        yield folders
+
+
+@pytest.fixture(autouse=True)
+def state_folder(
+    state_folders: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder for each test: what one has left on its way keeps no other waiting."""
+    folder = state_folders / sha256(request.node.nodeid.encode()).hexdigest()
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

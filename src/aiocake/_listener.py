@@ -13,9 +13,12 @@ from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
     AttemptEnded,
     CallEnded,
+    DoubleFound,
     Event,
     ListSurprise,
+    LocksUnavailable,
     OnEvent,
+    PartnerBusy,
     Paused,
     PauseEnded,
     ReferencesDropped,
@@ -124,6 +127,33 @@ def _write(event: Event) -> None:
                 event.operation,
                 event.count,
                 ", ".join(event.fields),
+            )
+        case PartnerBusy(seconds=None):
+            _log.info(
+                "%s: waits until another run on this host is done with partner %d",
+                event.operation,
+                event.partner,
+            )
+        case PartnerBusy():
+            _log.info(
+                "%s: waits %.3g s for what another run may have created for partner %d",
+                event.operation,
+                event.seconds,
+                event.partner,
+            )
+        case LocksUnavailable():
+            _log.warning(
+                "%s: other runs on this host may create the same: %s",
+                event.operation,
+                event.reason,
+            )
+        case DoubleFound():
+            _log.warning(
+                "%s: call %d is there twice: record %d was created, and there is %s",
+                event.operation,
+                event.index,
+                event.ours,
+                ", ".join(map(str, event.theirs)),
             )
         case _:  # a call that ended as one should
             pass

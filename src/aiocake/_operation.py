@@ -15,6 +15,7 @@ import attrs
 from aiocake._given import given
 from aiocake._parameter import Kind, Parameter
 from aiocake.errors import CakeError, Intent, Problem
+from aiocake.events import Event
 from aiocake.values import Effect
 
 __all__ = [
@@ -323,6 +324,10 @@ class Executor(Protocol):
 
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """Tell ``on_event`` of what happened to more than one call."""
         ...
 
 

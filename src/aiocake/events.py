@@ -8,6 +8,9 @@ A call is told of in this order: of each attempt :class:`Waited` (where it had t
 turn), :class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled`
 where they follow from it; in the end :class:`CallEnded`, once, whatever way it ended. A
 :class:`PauseEnded` that ``end_pause()`` brings about belongs to no call.
+
+Of a run of creates :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` are
+told, each between two calls.
 """
 
 from collections.abc import Callable
@@ -19,9 +22,12 @@ from aiocake.errors import Outcome
 __all__ = [
     "AttemptEnded",
     "CallEnded",
+    "DoubleFound",
     "Event",
     "ListSurprise",
+    "LocksUnavailable",
     "OnEvent",
+    "PartnerBusy",
     "PauseEnded",
     "Paused",
     "ReferencesDropped",
@@ -202,6 +208,52 @@ class ValuesNormalized:
     count: int
 
 
+@attrs.frozen
+class PartnerBusy:
+    """A create of a run waits, so that two runs on one host do not create the same.
+
+    Attributes:
+        operation: The operation's name.
+        partner: The id of the affiliate that the create is for.
+        seconds: How long it waits for an earlier create of another run to show up, whose end
+            nobody knows; None where it waits for as long as another run creates for the partner.
+    """
+
+    operation: str
+    partner: int
+    seconds: float | None
+
+
+@attrs.frozen
+class LocksUnavailable:
+    """A run of creates goes on without the locks that keep other runs of this host apart.
+
+    Attributes:
+        operation: The operation's name.
+        reason: What is wrong with the state folder.
+    """
+
+    operation: str
+    reason: str
+
+
+@attrs.frozen
+class DoubleFound:
+    """What a run created is there twice: somebody else created it at the same time.
+
+    Attributes:
+        operation: The operation's name.
+        index: The call's place in the plan, from 0.
+        ours: The id of the record that the run made.
+        theirs: The ids of the others, not void, whose periods overlap with it.
+    """
+
+    operation: str
+    index: int
+    ours: int
+    theirs: tuple[int, ...]
+
+
 Event = (
     Waited
     | AttemptEnded
@@ -212,6 +264,9 @@ Event = (
     | ListSurprise
     | ReferencesDropped
     | ValuesNormalized
+    | PartnerBusy
+    | LocksUnavailable
+    | DoubleFound
 )
 """Whatever ``on_event`` is told."""
 

@@ -108,11 +108,15 @@ class Clients:
 
 
 @pytest.fixture
-def cake_sandbox() -> Sandbox:
+def cake_sandbox(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Sandbox:
     """A CAKE of this test's own: 200 invoices, 50 bills of affiliates, the same on each run.
 
-    ``state`` has what is stored, and each request as it came.
+    ``state`` has what is stored, and each request as it came. Runs of creates keep their locks in a
+    folder of the test, not in the user's.
     """
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("aiocake-state")))
     return Sandbox(api_key=KEY)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from starlette.responses import Response
 
@@ -86,7 +87,8 @@ def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
     assert "call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: Invoice" in ran.err
     assert sandbox.state.invoices[4822].invoice_status == "void"
     sent = [each.operation for each in sandbox.state.requests]
-    assert sent == ["update_invoice", "invoices", "invoice", "update_invoice"]
+    # The last one looks whether what was created is there twice.
+    assert sent == ["update_invoice", "invoices", "invoice", "update_invoice", "invoices"]
     del sandbox.state.requests[:]
     ran = cake("journal", "resume", journal, "-f", "json")
     assert ran.code == 5
@@ -139,6 +141,45 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
     ran = cake("journal", "resume", journal)
     assert ran.code == 1
     assert "the plan was not taken to its end" in ran.err
+
+
+def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandbox) -> None:
+    def follow(request, _: object) -> None:
+        if request.operation == "invoice":
+            number = sandbox.state.invoices.next_id()
+            like = sandbox.state.invoices[number - 1]
+            sandbox.state.invoices[number] = attrs.evolve(like, invoice_id=number)
+
+    sandbox.state.on_answer.append(follow)
+    ran = cake("journal", "resume", journal)
+    theirs = max(sandbox.state.invoices)
+    assert ran.code == 9
+    text = f"call 2 is there twice: it has created {theirs - 1}, and there is {theirs}"
+    assert f"aiocake: {text}; void one of them\n" in ran.err
+    shown = cake("journal", "show", journal)
+    assert text in shown.out
+    doubles = json.loads(cake("journal", "show", journal, "-f", "json").out)["doubles"]
+    assert doubles == [{"index": 2, "ours": theirs - 1, "theirs": [theirs]}]
+    ran = cake("journal", "resume", journal, "-f", "json")
+    assert (ran.code, json.loads(ran.out)["doubles"]) == (9, doubles)
+    sandbox.state.invoices[theirs].invoice_status = "void"
+    ran = cake("journal", "resume", journal, "-f", "csv")
+    assert ran.code == 5  # of the call that failed
+
+
+def test_a_look_that_failed_is_said(cake, journal: Path, sandbox) -> None:
+    def fail(request) -> Response | None:
+        created = any(each.operation == "invoice" for each in sandbox.state.requests)
+        return Response("down", 500) if created and request.operation == "invoices" else None
+
+    sandbox.state.on_request.append(fail)
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM calls WHERE place = 1")
+    ran = cake("journal", "resume", journal)
+    assert ran.code == 1
+    assert "aiocake: 1 of the creates were not looked at for doubles in the end: Server" in ran.err
+    sandbox.state.on_request.remove(fail)
+    assert cake("journal", "resume", journal).code == 0
 
 
 def test_many_problems_are_not_all_said(cake, journal: Path, stage) -> None:

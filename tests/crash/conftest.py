@@ -8,12 +8,14 @@ import pytest
 #: In the default run; the session ``crash`` takes more.
 ORDERS = 10
 KILLS = 6
+PAIRS = 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crash")
     group.addoption("--orders", type=int, default=ORDERS, help="how many orders of events to try")
     group.addoption("--kills", type=int, default=KILLS, help="how often to kill runs of each kind")
+    group.addoption("--pairs", type=int, default=PAIRS, help="how often two runs go at once")
     group.addoption("--crash-seed", type=int, default=1, help="what draws orders and moments")
 
 
@@ -28,6 +30,12 @@ def orders(request: pytest.FixtureRequest) -> int:
 def kills(request: pytest.FixtureRequest) -> int:
     """How often to kill runs of each kind."""
     return int(request.config.getoption("--kills", KILLS))
+
+
+@pytest.fixture
+def pairs(request: pytest.FixtureRequest) -> int:
+    """How often two runs go at once, of each kind."""
+    return int(request.config.getoption("--pairs", PAIRS))
 
 
 @pytest.fixture

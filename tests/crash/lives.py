@@ -90,7 +90,12 @@ async def carry_out(job: Job) -> dict[str, object]:
                 summary = await bulk.resume(job.journal, cake, calls=given, settle=job.settle)
         except CakeError as error:
             return {"error": f"{type(error).__name__}: {error}"}
-    return {"complete": summary.complete, "whole": summary.whole, "summary": repr(summary)}
+    return {
+        "complete": summary.complete,
+        "whole": summary.whole,
+        "doubles": [attrs.astuple(each) for each in summary.doubles],
+        "summary": repr(summary),
+    }
 
 
 def tell_at_line(job: Job, pipe: int) -> None:

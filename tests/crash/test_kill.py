@@ -7,13 +7,14 @@ that no part of a run is too short to be hit.
 
 import itertools
 import json
+import os
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -162,11 +163,14 @@ class Run:
 
 
 @contextmanager
-def processes() -> Iterator[Callable[[Job], dict[str, Any]]]:
+def processes(
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Callable[[Job], dict[str, Any]]]:
     """Lives, one after the other, each in a process of its own."""
     command = [sys.executable, str(LIVES)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as forks:
+    surroundings = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, text=True, env=surroundings, **pipes) as forks:
 
         def lead(job: Job) -> dict[str, Any]:
             forks.stdin.write(json.dumps(attrs.asdict(job)) + "\n")

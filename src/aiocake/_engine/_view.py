@@ -17,7 +17,7 @@ from aiocake.codec.raw import OPERATION as RAW
 from aiocake.codec.raw import Answer, check_raw
 from aiocake.config import Options
 from aiocake.errors import ArgumentError, Intent, Outcome, Problem
-from aiocake.events import CallEnded, ListSurprise, ReferencesDropped, ValuesNormalized
+from aiocake.events import CallEnded, Event, ListSurprise, ReferencesDropped, ValuesNormalized
 from aiocake.models import MarkResult
 from aiocake.values import Effect
 
@@ -70,7 +70,11 @@ class View:
 
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
-        self.engine.listener.tell(ListSurprise(operation, what, detail))
+        self.tell(ListSurprise(operation, what, detail))
+
+    def tell(self, event: Event) -> None:
+        """Tell ``on_event`` of what happened to more than one call."""
+        self.engine.listener.tell(event)
 
     async def execute(
         self,

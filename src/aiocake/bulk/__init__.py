@@ -14,7 +14,17 @@ A dry run prints the calls in place of sending them.
 
 from aiocake.bulk._bulk import OnExisting, each, resume
 from aiocake.bulk._call import Call, Instance, call
-from aiocake.bulk._outcomes import Done, Ended, Failed, Progress, Skipped, Stop, Summary, Unknown
+from aiocake.bulk._outcomes import (
+    Done,
+    Double,
+    Ended,
+    Failed,
+    Progress,
+    Skipped,
+    Stop,
+    Summary,
+    Unknown,
+)
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.paging import Ask, FreshPage, PageLike, Pager, Pages, Rows
 
@@ -22,6 +32,7 @@ __all__ = [
     "Ask",
     "Call",
     "Done",
+    "Double",
     "Ended",
     "Failed",
     "FreshPage",

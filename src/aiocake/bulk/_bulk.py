@@ -23,6 +23,7 @@ from aiocake.bulk._plan import (
     Repeats,
     Source,
     Then,
+    item_of,
 )
 from aiocake.bulk._resolve import resolve
 from aiocake.bulk._rules import OnExisting, OnOutcome, OnProgress, rules_of
@@ -37,6 +38,8 @@ T = TypeVar("T")
 _STOP: Final = Stop()
 #: How many calls of a list are written down at once.
 _AT_ONCE: Final = 64
+#: Seconds that the last look may take when a run is broken off.
+_LAST_LOOK: Final = 5.0
 #: How often what was lost in a run is looked for and sent again.
 _ROUNDS: Final = 2
 
@@ -101,7 +104,7 @@ async def each(  # noqa: PLR0913 - all by name
             await _look_through(plan)
         book = None if journal is None else await Journal.create(journal, plan.domain)
         run = Run(rules, first.executor, book)
-        async with _written(run):
+        async with _ended(run):
             plan.journal = book
             source: Source = plan
             if isinstance(calls, Collection):
@@ -110,7 +113,7 @@ async def each(  # noqa: PLR0913 - all by name
                     await _write_down(book, calls, plan.digests or bytearray())
                 source = Given(calls)
                 await _look_ahead(run, calls)
-            await _carry_out(run, source, settle)
+            await _carry_out(run, source)
         return run.summary(taken=plan.taken, whole=plan.whole)
 
 
@@ -160,7 +163,7 @@ async def resume(  # noqa: PLR0913 - all by name
     executor = executor_of(cake.invoices)
     book = await Journal.open(path, executor.domain)
     run = Run(rules, executor, book)
-    async with _written(run), _taken(calls or (), allow_repeats=allow_repeats) as plan:
+    async with _ended(run), _taken(calls or (), allow_repeats=allow_repeats) as plan:
         run.counts |= {
             state: count for state, count in (await book.counts()).items() if state in run.counts
         }
@@ -172,6 +175,7 @@ async def resume(  # noqa: PLR0913 - all by name
             await plan.catch_up(book, whole=whole)
         if plan.whole:
             run.total = plan.taken
+        await _recall(run, book, cake)
         doubts = await _all(Recorded(book, cake, State.SENDING, State.UNKNOWN))
         for item in doubts:
             run.left_open(item)
@@ -183,7 +187,7 @@ async def resume(  # noqa: PLR0913 - all by name
             without=frozenset(each.place for each in doubts),
         )
         source: Source = rest if calls is None or plan.whole else Then(rest, plan)
-        await _carry_out(run, source, settle, doubts)
+        await _carry_out(run, source, doubts)
     return run.summary(taken=plan.taken, whole=plan.whole)
 
 
@@ -199,20 +203,28 @@ async def _nothing(journal: str | PathLike[str] | None) -> Summary:
     )
 
 
-async def _carry_out(
-    run: Run, source: Source, settle: float, doubts: list[Item] | None = None
-) -> None:
+async def _carry_out(run: Run, source: Source, doubts: list[Item] | None = None) -> None:
     if doubts:
-        await run.send(Listed(await resolve(run, doubts, settle)))
+        await run.send(Listed(await resolve(run, doubts)))
     if run.stopped is None:
         await run.send(source)
     for _ in range(_ROUNDS):
         lost, run.doubts = run.doubts, []
         if not lost:
             break
-        again = await resolve(run, lost, settle)
+        again = await resolve(run, lost)
         if run.stopped is None:
             await run.send(Listed(again))
+    await run.look_again()
+
+
+async def _recall(run: Run, book: Journal, cake: Instance) -> None:
+    """Know what earlier lives of a run have created."""
+    place = -1
+    while found := await book.creates(after=place):
+        for entry, theirs in found:
+            run.recall(item_of(entry, cake), entry.detail, theirs)
+        place = found[-1][0].place
 
 
 async def _look_through(plan: Plan) -> None:
@@ -264,32 +276,35 @@ async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Pl
 
 
 @asynccontextmanager
-async def _written(run: Run) -> AsyncGenerator[None]:
-    """See that all of a run is on the disk in the end, however it ends."""
-    book = run.journal
-    if book is None:
-        yield
-        return
+async def _ended(run: Run) -> AsyncGenerator[None]:
+    """See that a run ends as it should, however it ends: looked at, written down, and let go."""
     reason: str | None = "it was broken off"
     errors: list[JournalError] = []
     try:
         yield
         reason = run.stopped
     finally:
-        book.stopped(run.stopped or reason)
         # In a task of its own: asyncio's cancellation breaks through shields.
-        ending = start(_close(book))
+        ending = start(_end(run, reason))
         with anyio.CancelScope(shield=True):
             errors += await ending.result()
     for error in errors:
         raise error
 
 
-async def _close(book: Journal) -> list[JournalError]:
+async def _end(run: Run, reason: str | None) -> list[JournalError]:
+    book = run.journal
     try:
-        await book.flush()
+        if run.doubles.due and run.doubles.trouble is None:  # not looked at: it was broken off
+            with anyio.move_on_after(_LAST_LOOK):
+                await run.look_again()
+        if book is not None:
+            book.stopped(run.stopped or reason)
+            await book.flush()
     except JournalError as error:
         return [error]
     finally:
-        await book.aclose()
+        run.guard.close()
+        if book is not None:
+            await book.aclose()
     return []

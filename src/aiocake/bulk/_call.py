@@ -24,6 +24,7 @@ from aiocake._operation import (
     executor_of,
 )
 from aiocake.errors import ArgumentError, Intent, Problem
+from aiocake.events import Event
 from aiocake.values import ANY, ERASE, Effect
 
 __all__ = ["Call", "Instance", "call", "recall"]
@@ -269,6 +270,9 @@ class _Recorder:
 
     def surprise(self, operation: str, what: str, detail: str = "") -> None:
         """There is no list that could surprise."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing happens here."""
 
 
 def _recorded(

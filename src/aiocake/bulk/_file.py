@@ -23,6 +23,13 @@ __all__ = ["create", "network_filesystem", "now", "open_existing", "written"]
 _APPLICATION: Final = 0x43414B45
 _SCHEMA: Final = 1
 
+#: Which creates were looked at for doubles, and those that were found. An earlier aiocake knows
+#: nothing of it and can go on with the file all the same, so the schema keeps its number.
+_LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
+        place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
+        run INTEGER NOT NULL, at TEXT NOT NULL
+    )"""
+
 _TABLES: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE runs (
@@ -41,6 +48,7 @@ _TABLES: Final = (
         entry INTEGER PRIMARY KEY, place INTEGER NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL,
         what TEXT NOT NULL, intent TEXT, detail TEXT
     )""",
+    _LOOKS,
 )
 
 #: File systems on which SQLite's locks cannot be relied on
@@ -159,6 +167,7 @@ def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, i
         if domain is not None:
             _refuse_other(kept, path, domain)
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_LOOKS)
             run = _begin(connection)
             connection.execute("COMMIT")
             # The run may have been killed when its journal was made, and this was not yet set.

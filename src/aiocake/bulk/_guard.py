@@ -3,10 +3,12 @@
 CAKE has no idempotency keys, so the only protection against a second invoice for the same work is
 to look whether there is one. Records are listed without dates, since CAKE's filters find only
 those that lie wholly inside a period. Creates of one partner whose periods overlap go one after the
-other, and none goes while the fate of one before is unknown.
+other, and none goes while the fate of one before is unknown. Creates of other runs on the same host
+wait for each other by a lock (:mod:`aiocake.bulk._partner_locks`); a partner for whom another run
+has created since it was listed is listed again.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, Final, cast
@@ -16,15 +18,19 @@ import attrs
 
 from aiocake._operation import Creates, Executor, Record
 from aiocake.bulk._call import Call
+from aiocake.bulk._partner_locks import PartnerLocks
 from aiocake.errors import ConsistencyError, ListChanged
+from aiocake.events import LocksUnavailable, PartnerBusy
 
-__all__ = ["Found", "Guard", "Wanted", "wanted"]
+__all__ = ["Found", "Guard", "Records", "Wanted", "wanted"]
 
 #: Of a list of all partners: the rows that one request brings, and the most that is read.
 _ROWS_AT_ONCE: Final = 1_000
 _MOST_ROWS: Final = 200_000
 #: How many partners' records are remembered at once.
 _MOST_OWNERS: Final = 10_000
+#: No number that a partner has.
+_NEVER: Final = -1
 
 
 @attrs.frozen
@@ -32,11 +38,13 @@ class Wanted:
     """What a create is to make.
 
     Attributes:
+        operation: The operation's name.
         owner: Whose.
         start: The first day of its period.
         end: The last day, included.
     """
 
+    operation: str
     owner: int
     start: date
     end: date
@@ -80,37 +88,35 @@ def wanted(call: Call[Any]) -> tuple[Creates, Wanted] | None:
         return None
     given = call.arguments  # checked when the call was made
     return creates, Wanted(
+        call.operation,
         cast("int", given[creates.owner]),
         cast("date", given[creates.start]),
         cast("date", given[creates.end]),
     )
 
 
-class _Owner:
-    __slots__ = ("changed", "lock", "on_the_way", "records", "users")
+class Records:
+    """The records of partners, as lists show them.
 
-    def __init__(self) -> None:
-        self.lock = anyio.Lock()
-        self.records: list[Record] | None = None
-        self.on_the_way: list[Wanted] = []
-        self.changed = anyio.Event()
-        self.users = 0
+    Args:
+        total: How many there are of all partners, where that is known.
+        numbers: Gives each partner's number (:meth:`PartnerLocks.numbers`), for :meth:`of`.
+    """
 
-
-class Guard:
-    """Knows what there is for each partner."""
-
-    def __init__(self) -> None:
-        self._owners: dict[int, _Owner] = {}
-        self._doubts: list[Wanted] = []
-        #: The records of the partners that the plan names, read at once.
-        self._expected: dict[int, list[Record]] = {}
+    def __init__(
+        self, total: int | None = None, numbers: Callable[[], dict[int, int]] | None = None
+    ) -> None:
+        #: How many records there are of all partners; None while that is not known.
+        self.total = total
+        self._numbers = numbers or dict[int, int]
+        #: The records of the partners that were expected, read at once.
+        self._expected = _Listed({}, {})
         #: All records there are, of an instance that does not know the filter.
-        self._everything: dict[int, list[Record]] | None = None
+        self._everything: _Listed | None = None
         self._reading = anyio.Lock()
 
     async def expect(self, creates: Creates, executor: Executor, owners: frozenset[int]) -> None:
-        """Read the records of all partners of a plan at once, if that takes fewer requests.
+        """Read the records of some partners at once, if that takes fewer requests.
 
         Args:
             creates: How to read them.
@@ -120,7 +126,9 @@ class Guard:
         Raises:
             CakeError: They cannot be read.
         """
-        total = await creates.total(executor)
+        if self.total is None:
+            self.total = await creates.total(executor)
+        total = self.total
         if total is None or total > _MOST_ROWS or len(owners) <= 1 + total // _ROWS_AT_ONCE:
             return
         found: dict[int, list[Record]] = {owner: [] for owner in owners}
@@ -129,14 +137,121 @@ class Guard:
             if record.owner in owners:
                 found[record.owner].append(record)
 
+        numbers = self._numbers()  # before the list: what moves meanwhile is listed again
         await creates.visit(executor, None, keep)
-        self._expected = found
+        self._expected = _Listed(found, numbers)
+
+    async def of(
+        self, creates: Creates, executor: Executor, owner: int, number: int = 0
+    ) -> list[Record]:
+        """Return the records of a partner, listed now if they were not before at this number.
+
+        Raises:
+            CakeError: They cannot be read.
+        """
+        if owner in self._expected.records and self._expected.is_at(owner, number):
+            return self._expected.records[owner]
+        if self._everything is None:
+            found: list[Record] = []
+            try:
+                await creates.visit(executor, owner, found.append)
+            except ListChanged:
+                raise
+            except ConsistencyError:  # an instance that does not know the filter gives all
+                pass
+            else:
+                return found
+        everything = await self._all(creates, executor, owner, number)
+        return everything.records.setdefault(owner, [])
+
+    def forget(self, owner: int) -> None:
+        """Have a partner listed again."""
+        self._expected.records.pop(owner, None)
+        if self._everything is not None:
+            self._everything.numbers[owner] = _NEVER
+
+    async def _all(
+        self, creates: Creates, executor: Executor, owner: int, number: int
+    ) -> "_Listed":
+        async with self._reading:
+            if self._everything is None or not self._everything.is_at(owner, number):
+                found: dict[int, list[Record]] = {}
+                numbers = self._numbers()
+                await creates.visit(
+                    executor, None, lambda record: found.setdefault(record.owner, []).append(record)
+                )
+                # Its place is locked by now, so what is listed is as new as can be.
+                self._everything = _Listed(found, numbers | {owner: number})
+            return self._everything
+
+
+@attrs.frozen
+class _Listed:
+    """What a list of all partners has shown.
+
+    Attributes:
+        records: The records of each.
+        numbers: The number of each when it was read; 0 of others.
+    """
+
+    records: dict[int, list[Record]]
+    numbers: dict[int, int]
+
+    def is_at(self, owner: int, number: int) -> bool:
+        """Whether a partner's number has not moved since."""
+        return self.numbers.get(owner, 0) == number
+
+
+class _Owner:
+    __slots__ = ("changed", "holding", "lock", "number", "on_the_way", "records", "users")
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.records: list[Record] | None = None
+        #: At which number of the partner they are right.
+        self.number = _NEVER
+        self.on_the_way: list[Wanted] = []
+        #: Those of them for which no other run of this host may create now.
+        self.holding: list[Wanted] = []
+        self.changed = anyio.Event()
+        self.users = 0
+
+
+class Guard:
+    """Knows what there is for each partner.
+
+    Args:
+        locks: Keep the other runs of this host away.
+    """
+
+    def __init__(self, locks: PartnerLocks) -> None:
+        self._locks = locks
+        self._owners: dict[int, _Owner] = {}
+        self._doubts: list[Wanted] = []
+        self._told = False
+        self._records = Records(numbers=locks.numbers)
+
+    @property
+    def unlocked(self) -> str | None:
+        """Why other runs of this host are not kept away; None where they are."""
+        return self._locks.trouble
+
+    @property
+    def total(self) -> int | None:
+        """How many records there were of all partners; None where that was not asked."""
+        return self._records.total
+
+    async def expect(self, creates: Creates, executor: Executor, owners: frozenset[int]) -> None:
+        """Read the records of all partners of a plan at once, as :meth:`Records.expect` does."""
+        await self._records.expect(creates, executor, owners)
 
     @asynccontextmanager
     async def turn(
         self, creates: Creates, executor: Executor, wish: Wanted
     ) -> AsyncGenerator[Found]:
         """What there is for the partner of a create, which may go until the block ends.
+
+        No other run of this host creates for the partner until then, or until :meth:`ended`.
 
         Raises:
             CakeError: It cannot be read.
@@ -148,17 +263,37 @@ class Guard:
                 await owner.changed.wait()
             owner.on_the_way.append(wish)
             try:
-                async with owner.lock:
-                    if owner.records is None:
-                        owner.records = await self._read(creates, executor, wish.owner)
-                yield self._found(wish, owner.records)
+                yield self._found(wish, await self._look(creates, executor, wish, owner))
             finally:
+                self._give(owner, wish)
                 owner.on_the_way.remove(wish)
                 owner.changed.set()
                 owner.changed = anyio.Event()
         finally:
             owner.users -= 1
             self._forget()
+
+    def leaves(self, wish: Wanted) -> None:
+        """A create whose turn it is is going to be sent."""
+        owner = self._owners[wish.owner]
+        owner.number = self._locks.leaves(wish.owner)
+
+    def ended(self, wish: Wanted, *, known: bool) -> None:
+        """A create that was going to be sent has ended, and that is written down.
+
+        Args:
+            wish: What it was to make.
+            known: Whether it is known what became of it.
+        """
+        owner = self._owners.get(wish.owner)
+        # Not when its caller was gone before: then another run may be at the partner.
+        if owner is not None and wish in owner.holding:
+            self._locks.ended(wish.owner, known=known)
+            self._give(owner, wish)
+
+    def close(self) -> None:
+        """Let the other runs of this host have what is still locked."""
+        self._locks.close()
 
     def created(self, wish: Wanted, record: int) -> None:
         """A record was made: it counts from now on."""
@@ -171,14 +306,42 @@ class Guard:
         if wish not in self._doubts:
             self._doubts.append(wish)
 
+    def settles(self, wish: Wanted) -> None:
+        """What became of a record is going to be looked for, from now on."""
+        self._locks.settles(wish.owner)
+
     def settle(self, wish: Wanted) -> None:
         """What became of a record in doubt is known: look again."""
         self._doubts = [each for each in self._doubts if each != wish]
-        self._expected.pop(wish.owner, None)
-        self._everything = None
+        self._records.forget(wish.owner)
         owner = self._owners.get(wish.owner)
         if owner is not None:
             owner.records = None
+
+    async def _look(
+        self, creates: Creates, executor: Executor, wish: Wanted, owner: _Owner
+    ) -> list[Record]:
+        async with owner.lock:
+            if not owner.holding:
+                number = await self._locks.take(
+                    wish.owner,
+                    lambda seconds: executor.tell(PartnerBusy(wish.operation, wish.owner, seconds)),
+                )
+                if self.unlocked is not None and not self._told:
+                    self._told = True
+                    executor.tell(LocksUnavailable(wish.operation, self.unlocked))
+                if number != owner.number:
+                    owner.number, owner.records = number, None
+            owner.holding.append(wish)
+            if owner.records is None:
+                owner.records = await self._records.of(creates, executor, wish.owner, owner.number)
+            return owner.records
+
+    def _give(self, owner: _Owner, wish: Wanted) -> None:
+        if wish in owner.holding:
+            owner.holding.remove(wish)
+            if not owner.holding:
+                self._locks.give(wish.owner)
 
     def _found(self, wish: Wanted, records: list[Record]) -> Found:
         there = [each for each in records if wish.meets(each)]
@@ -187,31 +350,6 @@ class Guard:
             any(each.start is None or each.end is None for each in there),
             any(map(wish.excludes, self._doubts)),
         )
-
-    async def _read(self, creates: Creates, executor: Executor, owner: int) -> list[Record]:
-        if owner in self._expected:
-            return self._expected[owner]
-        if self._everything is None:
-            found: list[Record] = []
-            try:
-                await creates.visit(executor, owner, found.append)
-            except ListChanged:
-                raise
-            except ConsistencyError:  # an instance that does not know the filter gives all
-                await self._read_everything(creates, executor)
-            else:
-                return found
-        return (self._everything or {}).setdefault(owner, [])
-
-    async def _read_everything(self, creates: Creates, executor: Executor) -> None:
-        async with self._reading:
-            if self._everything is not None:
-                return
-            found: dict[int, list[Record]] = {}
-            await creates.visit(
-                executor, None, lambda record: found.setdefault(record.owner, []).append(record)
-            )
-            self._everything = found
 
     def _forget(self) -> None:
         if len(self._owners) <= _MOST_OWNERS:

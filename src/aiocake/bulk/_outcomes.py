@@ -10,6 +10,7 @@ from aiocake.errors import CakeError
 
 __all__ = [
     "Done",
+    "Double",
     "Ended",
     "Failed",
     "Progress",
@@ -93,6 +94,22 @@ class Skipped(Generic[T]):
 Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
 
 
+@attrs.frozen
+class Double:
+    """A create that was carried out, and somebody else's of the same partner and time.
+
+    Attributes:
+        index: The call's place in the plan, from 0.
+        ours: The id of the record that the run made.
+        theirs: The ids of the records, not void, of overlapping periods that were not there when
+            the run looked before its create, and that it did not make.
+    """
+
+    index: int
+    ours: int
+    theirs: tuple[int, ...]
+
+
 @attrs.frozen(kw_only=True)
 class Stop:
     """When a run stops sending.
@@ -139,6 +156,11 @@ class Summary:
         stopped: Why sending was stopped; None when it was not.
         problems: The calls of this run that failed, are unknown or were skipped, in order: the
             first 1,000.
+        doubles: The creates that somebody else has made, too, in order: one of each has to be
+            voided. Empty where ``on_existing`` was ``"create"``.
+        unlooked: Creates that were carried out, and not looked at for doubles in the end.
+        notes: What else has to be known: why there was no such look, or that nothing kept other
+            runs on this host from creating the same at the same time.
     """
 
     done: int
@@ -151,11 +173,19 @@ class Summary:
     problems: tuple[Failed[Any] | Unknown[Any] | Skipped[Any], ...] = attrs.field(
         repr=lambda problems: f"<{len(problems)}>"
     )
+    doubles: tuple[Double, ...] = ()
+    unlooked: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether each call of the plan was carried out, or skipped for what is there."""
-        return self.whole and not (self.failed or self.unknown or self.unsent)
+        """Whether nothing is left to do: by :func:`resume`, or by a person.
+
+        Each call of the plan was carried out, or skipped for what is there, and what was created
+        was seen to be there once.
+        """
+        left = self.failed or self.unknown or self.unsent or self.unlooked
+        return self.whole and not left and not self.doubles
 
 
 def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:

@@ -15,24 +15,23 @@ from typing import Any
 import anyio
 
 from aiocake._operation import Creates, Record, Standing
-from aiocake.bulk._guard import Wanted, wanted
+from aiocake.bulk._guard import Records, Wanted, wanted
 from aiocake.bulk._outcomes import Done, Failed, Unknown
 from aiocake.bulk._plan import Item
 from aiocake.bulk._run import Run
-from aiocake.errors import CakeError, ConsistencyError, ListChanged
+from aiocake.errors import CakeError
 from aiocake.values import Effect
 
 __all__ = ["resolve"]
 
 
-async def resolve(run: Run, doubts: list[Item], settle: float) -> list[Item]:
+async def resolve(run: Run, doubts: list[Item]) -> list[Item]:
     """Find out what became of calls, and tell the run.
 
     Args:
         run: Is told of those that were done, and of those that stay unknown. If it has stopped,
             nothing is said of what could only be sent again.
         doubts: The calls.
-        settle: Seconds that a lost create is given to show up.
 
     Returns:
         Those that are to be sent again: what sets values, and what was not done.
@@ -40,7 +39,7 @@ async def resolve(run: Run, doubts: list[Item], settle: float) -> list[Item]:
     again: list[Item] = []
     creates: list[tuple[Item, Creates, Wanted]] = []
     if run.stopped is None and any(each.refusal and each.call.table.standing for each in doubts):
-        await anyio.sleep(settle)
+        await anyio.sleep(run.rules.settle)
     for item in doubts:
         found = wanted(item.call)
         if found is not None:
@@ -50,7 +49,7 @@ async def resolve(run: Run, doubts: list[Item], settle: float) -> list[Item]:
         elif run.stopped is None and await _may_go_again(run, item):
             again.append(item)
     if creates:
-        again += await _created(run, creates, settle)
+        again += await _created(run, creates)
     return sorted(again, key=lambda item: item.place)
 
 
@@ -77,17 +76,17 @@ async def _may_go_again(run: Run, item: Item) -> bool:
     return False
 
 
-async def _created(
-    run: Run, creates: list[tuple[Item, Creates, Wanted]], settle: float
-) -> list[Item]:
+async def _created(run: Run, creates: list[tuple[Item, Creates, Wanted]]) -> list[Item]:
     """Of creates: those that were not carried out."""
+    for _, _, wish in creates:
+        run.guard.settles(wish)
     waiting: list[tuple[Item, Creates, Wanted, tuple[Record, ...]]] = []
     for item, table, wish in creates:
         new = await _new(run, item, table, wish)
         if new is not None:
             waiting.append((item, table, wish, new))
     if waiting:
-        await anyio.sleep(settle)
+        await anyio.sleep(run.rules.settle)
     again: list[Item] = []
     for item, table, wish, first in waiting:
         new = await _new(run, item, table, wish)
@@ -115,7 +114,7 @@ async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Re
         await _stay(run, item, f"what was there before is not known: {_look(item)}")
         return None
     try:
-        records = await _records(run, creates, wish.owner)
+        records = await Records().of(creates, run.executor, wish.owner)
     except CakeError as error:
         run.stops_for_pause(error)
         await _stay(run, item, _unseen("looked for", error, item))
@@ -125,18 +124,6 @@ async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Re
         await _stay_with(run, item, set(new))
         return None
     return new
-
-
-async def _records(run: Run, creates: Creates, owner: int) -> list[Record]:
-    records: list[Record] = []
-    try:
-        await creates.visit(run.executor, owner, records.append)
-    except ListChanged:
-        raise
-    except ConsistencyError:  # an instance that does not know the filter gives all
-        records.clear()
-        await creates.visit(run.executor, None, records.append)
-    return [each for each in records if each.owner == owner]
 
 
 async def _stay_with(run: Run, item: Item, candidates: set[Record]) -> None:

@@ -30,6 +30,7 @@ class Rules:
         expected: Errors that do not count as failures.
         on_outcome: Is told of each end.
         on_progress: Is told how far the run is.
+        settle: Seconds that a lost create is given to show up.
     """
 
     limit: int | None
@@ -38,6 +39,7 @@ class Rules:
     expected: tuple[type[CakeError], ...]
     on_outcome: OnOutcome[Any] | None
     on_progress: OnProgress | None
+    settle: float
 
 
 def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
@@ -80,6 +82,7 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
         expected=expected,
         on_outcome=on_outcome,
         on_progress=on_progress,
+        settle=settle,
     )
 
 

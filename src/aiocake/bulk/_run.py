@@ -1,7 +1,9 @@
 """One run over a plan: sends calls side by side, and sees that each one's end is written down."""
 
+import json
 from collections import deque
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from typing import Any, Final
@@ -9,6 +11,7 @@ from typing import Any, Final
 import anyio
 
 from aiocake._operation import Creates, Executor
+from aiocake.bulk._doubles import Doubles, Made
 from aiocake.bulk._guard import Found, Guard, Wanted, wanted
 from aiocake.bulk._order import Order, record_of
 from aiocake.bulk._outcomes import (
@@ -21,6 +24,7 @@ from aiocake.bulk._outcomes import (
     Unknown,
     detail,
 )
+from aiocake.bulk._partner_locks import PartnerLocks
 from aiocake.bulk._plan import Item, Source
 from aiocake.bulk._rules import Rules
 from aiocake.bulk.journal import Journal, State
@@ -69,7 +73,8 @@ class Run:
         self.rules = rules
         self.executor = executor.patient
         self.journal = journal
-        self.guard = Guard()
+        self.doubles = Doubles(journal, off=rules.on_existing == "create")
+        self.guard = Guard(PartnerLocks(executor.domain, rules.settle))
         self._order = Order()
         #: How many calls have ended in which state.
         self.counts = dict.fromkeys(_STATES.values(), 0)
@@ -140,20 +145,48 @@ class Run:
 
     async def end(self, item: Item, ended: Ended[Any]) -> None:
         """A call has ended: write it down, and tell of it."""
-        telling = self.note(item, ended, None)
+        self.note(item, ended, None)
+        telling = self.tell(ended)
         if telling is not None:
             await telling
 
-    def note(
-        self, item: Item, ended: Ended[Any], intent: str | None
-    ) -> Coroutine[object, None, None] | None:
-        """A call has ended: write it down, and tell of it; what is left of that to be awaited."""
+    def note(self, item: Item, ended: Ended[Any], intent: str | None) -> None:
+        """A call has ended: write it down."""
         state = _STATES[type(ended)]
         self.move(item, state)
         if self.journal is not None:
             self.journal.ended(item.place, state, intent, detail(ended, self.executor.clean))
         self._keep(item, ended)
-        return self._tell(ended)
+        making = wanted(item.call) if isinstance(ended, Done) else None
+        if isinstance(ended, Done) and making is not None:
+            creates, wish = making
+            record = ended.found or int(getattr(ended.result, creates.id))
+            self.doubles.add(Made(item.place, creates, wish, item.before or (), record))
+
+    def recall(self, item: Item, told: str | None, theirs: tuple[int, ...] | None) -> None:
+        """A create was carried out by an earlier life of this run.
+
+        Args:
+            item: It.
+            told: What it ended in, as :func:`detail` has it, as JSON.
+            theirs: The ids of its doubles; None where they were not looked for.
+        """
+        making = wanted(item.call)
+        if making is None:
+            return
+        creates, wish = making
+        try:
+            ended = json.loads(told or "")
+            record = int(ended.get("found") or ended["result"][creates.id])
+        except (ValueError, LookupError, TypeError, AttributeError):
+            message = f"the journal is damaged: it does not say what call {item.place} has created"
+            raise JournalError(message) from None
+        self.doubles.recall(Made(item.place, creates, wish, item.before or (), record), theirs)
+
+    async def look_again(self) -> None:
+        """Look whether what was created is there twice."""
+        limit = self.rules.limit or self.executor.concurrency
+        await self.doubles.look(self.executor, limit, self.guard.total)
 
     def _keep(self, item: Item, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
@@ -177,7 +210,22 @@ class Run:
             whole=whole,
             stopped=self.stopped,
             problems=tuple(self._problems[place] for place in sorted(self._problems)),
+            doubles=self.doubles.found,
+            unlooked=self.doubles.due,
+            notes=tuple(self._notes()),
         )
+
+    def _notes(self) -> Iterator[str]:
+        if self.guard.unlocked is not None:
+            yield (
+                "nothing kept other runs on this host from creating the same at the same time: "
+                f"{self.guard.unlocked}"
+            )
+        if self.doubles.trouble is not None:
+            yield (
+                f"{self.doubles.due} of the creates were not looked at for doubles in the end: "
+                f"{self.doubles.trouble}"
+            )
 
     async def _work(self, source: Source) -> None:
         try:
@@ -264,7 +312,8 @@ class Run:
                 if telling is not None:
                     await telling
 
-    def _tell(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
+    def tell(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
+        """Tell of a call that has ended; what is left of that to be awaited."""
         told = None
         try:
             if self.rules.on_outcome is not None:
@@ -332,13 +381,14 @@ class Run:
 class _Witness:
     """Writes one call down, before it leaves and when it has ended."""
 
-    __slots__ = ("_intent", "_item", "_making", "_run", "told")
+    __slots__ = ("_intent", "_item", "_left", "_making", "_run", "told")
 
     def __init__(self, run: Run, item: Item, making: tuple[Creates, Wanted] | None) -> None:
         self._run = run
         self._item = item
         self._making = making
         self._intent: str | None = None
+        self._left = False
         self.told = False
 
     async def before(self, intent: Intent) -> None:
@@ -346,8 +396,14 @@ class _Witness:
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, State.SENDING)
         self._intent = intent.id
-        if journal is None:
-            return
+        if journal is not None:
+            await self._write(journal, intent)
+        if self._making is not None:
+            run.guard.leaves(self._making[1])
+            self._left = True
+
+    async def _write(self, journal: Journal, intent: Intent) -> None:
+        run, item = self._run, self._item
         journal.sending(item.place, intent.id, item.before)
         try:
             await journal.flush()
@@ -389,7 +445,25 @@ class _Witness:
             ended = Failed(place, call, error)
         if error is not None:
             run.count(error, place)
-        return run.note(item, ended, self._intent)
+        run.note(item, ended, self._intent)
+        if making is None or not self._left:
+            return run.tell(ended)
+        if run.journal is None:
+            run.guard.ended(making[1], known=not isinstance(ended, Unknown))
+            return run.tell(ended)
+        return self._let_go(run.journal, making[1], ended)
+
+    async def _let_go(self, journal: Journal, wish: Wanted, ended: Ended[Any]) -> None:
+        """Let other runs have the partner when it is on the disk, and before anybody is told.
+
+        Whoever is told may wait for one of these runs.
+        """
+        with suppress(JournalError):  # the next who writes, or closes, is told
+            await journal.flush()
+        self._run.guard.ended(wish, known=not isinstance(ended, Unknown))
+        telling = self._run.tell(ended)
+        if telling is not None:
+            await telling
 
     def _stays_planned(self) -> None:
         """It has not ended: it was not sent, and the run stops before it."""
@@ -398,6 +472,8 @@ class _Witness:
             run.move(item, State.PLANNED)
             if run.journal is not None:
                 run.journal.ended(item.place, State.PLANNED, self._intent, None)
+        if self._making is not None and self._left:
+            run.guard.ended(self._making[1], known=True)
 
 
 def _named(ids: tuple[int, ...]) -> str:

@@ -21,6 +21,7 @@ import attrs
 
 from aiocake._tasks import Job, JobCancelled, start
 from aiocake.bulk._file import create, now, open_existing, written
+from aiocake.bulk._outcomes import Double
 from aiocake.bulk._writer import Value, Writer
 from aiocake.errors import JournalError
 
@@ -148,6 +149,23 @@ class Journal:
             "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
 
+    def looked(self, place: int, ours: int, theirs: Sequence[int]) -> None:
+        """Whether what a create made is there twice was looked at.
+
+        Args:
+            place: Of the create.
+            ours: The id of what it made.
+            theirs: The ids of its doubles.
+        """
+        self._writer.add(
+            "INSERT OR REPLACE INTO looks (place, ours, theirs, run, at) VALUES (?, ?, ?, ?, ?)",
+            place,
+            ours,
+            json.dumps(list(theirs)),
+            self._run,
+            now(),
+        )
+
     async def flush(self) -> None:
         """Wait until all of this is on the disk.
 
@@ -165,6 +183,32 @@ class Journal:
         )
         rows = await self._writer.read(query, after, *(state.value for state in states))
         return [_entry(row) for row in rows]
+
+    async def creates(self, after: int = -1) -> list[tuple[Entry, tuple[int, ...] | None]]:
+        """The next 500 creates behind a place that were carried out.
+
+        Beside each the ids of its doubles; None where they were not looked for.
+        """
+        query = (
+            "SELECT place, call, state, intent, before, detail, digest, theirs"
+            " FROM calls LEFT JOIN looks USING (place)"
+            # What was there before is noted of creates only.
+            " WHERE state = 'done' AND before IS NOT NULL AND place > ? ORDER BY place LIMIT 500"
+        )
+        rows = await self._writer.read(query, after)
+        return [(_entry(entry), _ids(theirs)) for *entry, theirs in rows]
+
+    async def doubles(self) -> list[Double]:
+        """The creates that somebody else was found to have made, too, in order."""
+        if not await self._writer.read("SELECT 1 FROM sqlite_master WHERE name = 'looks'"):
+            return []  # its runs were of an aiocake that did not look
+        rows = await self._writer.read(
+            "SELECT place, ours, theirs FROM looks WHERE theirs != '[]' ORDER BY place"
+        )
+        return [
+            Double(int(str(place)), int(str(ours)), _ids(theirs) or ())
+            for place, ours, theirs in rows
+        ]
 
     async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
         """Digest and JSON of the next 500 calls behind a place."""
@@ -235,12 +279,16 @@ class Journal:
         )
 
 
-def _entry(row: tuple[Value, ...]) -> Entry:
+def _entry(row: Sequence[Value]) -> Entry:
     place, call, state, intent, before, detail, digest = row
-    ids = None if before is None else tuple(int(each) for each in json.loads(str(before)))
+    ids = _ids(before)
     text = None if detail is None else str(detail)
     known = None if intent is None else str(intent)
     return Entry(int(str(place)), str(call), _state(state), known, ids, text, _bytes(digest))
+
+
+def _ids(value: Value) -> tuple[int, ...] | None:
+    return None if value is None else tuple(int(each) for each in json.loads(str(value)))
 
 
 def _state(value: Value) -> State:

@@ -77,7 +77,8 @@ def root(
     The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
 
     Exit codes: 2 arguments or configuration, 3 the key, 4 not found, 5 refused, 6 not sent,
-    7 unknown whether it was done, 8 an answer that cannot be used, 130 Ctrl-C, 1 anything else.
+    7 unknown whether it was done, 8 an answer that cannot be used, 9 created twice, 130 Ctrl-C,
+    1 anything else.
     """
     del version
     if context.invoked_subcommand is None:

@@ -10,7 +10,7 @@ import attrs
 import typer
 
 from aiocake import Client, bulk
-from aiocake.bulk import Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
 from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
 from aiocake.cli._command import command
@@ -33,7 +33,7 @@ File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", sho
 
 #: How many of a run's problems are said one by one.
 _MOST_SAID: Final = 20
-_UNFINISHED, _REFUSED, _UNKNOWN = 1, 5, 7
+_UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE = 1, 5, 7, 9
 
 
 @attrs.frozen
@@ -43,6 +43,7 @@ class _Standing:
     domain: str
     whole: bool
     counts: Mapping[State, int]
+    doubles: tuple[Double, ...]
     sessions: tuple[Worked, ...]
 
 
@@ -94,8 +95,8 @@ def resume(
 ) -> None:
     """Go on with a run: find out what became of its calls, and send what was not done.
 
-    Ends in 0 when all is done, 7 when the fate of a call stays unknown, 5 when calls were
-    refused, 1 when calls are left.
+    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
+    stays unknown, 5 when calls were refused, 1 when calls are left.
     """
     left = "" if session.confirmed else run(partial(unfinished, file))
     connection = session.connect()
@@ -119,6 +120,7 @@ def resume(
 
             summary = connection.run(work)
         write(summary)
+    _say(summary)
     raise typer.Exit(_code(summary))
 
 
@@ -128,6 +130,7 @@ async def _standing(file: Path) -> _Standing:
             await journal.domain(),
             await journal.is_whole(),
             await journal.counts(),
+            tuple(await journal.doubles()),
             tuple(await journal.sessions()),
         )
 
@@ -149,17 +152,28 @@ async def _export(
             advance(len(entries), total)
 
 
-def _code(summary: Summary) -> int:
+def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
         typer.echo(f"aiocake: {escaped(_problem(problem))}", err=True)
     if len(summary.problems) > _MOST_SAID:
         typer.echo("aiocake: and more; aiocake journal export has all of them", err=True)
+    for double in summary.doubles[:_MOST_SAID]:
+        typer.echo(f"aiocake: {_double(double)}; void one of them", err=True)
+    if len(summary.doubles) > _MOST_SAID:
+        typer.echo("aiocake: and more; aiocake journal show has all of them", err=True)
+    for note in summary.notes:
+        typer.echo(f"aiocake: {escaped(note)}", err=True)
     if summary.stopped is not None:
         typer.echo(f"aiocake: stopped: {escaped(summary.stopped)}", err=True)
     if not summary.whole:
         typer.echo("aiocake: the plan was not taken to its end: only its program has it", err=True)
+
+
+def _code(summary: Summary) -> int:
     if summary.complete:
         return 0
+    if summary.doubles:
+        return _DOUBLE
     if summary.unknown:
         return _UNKNOWN
     return _REFUSED if summary.failed else _UNFINISHED
@@ -175,6 +189,13 @@ def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     return f"{call}: skipped, since there is {_ids(problem.existing)}"
 
 
+def _double(double: Double) -> str:
+    return (
+        f"call {double.index} is there twice: it has created {double.ours}, "
+        f"and there is {_ids(double.theirs)}"
+    )
+
+
 def _ids(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
@@ -186,6 +207,7 @@ def _standing_fields(standing: _Standing) -> Fields:
         "calls": sum(counts.values()),
         "whole": standing.whole,
         **counts,
+        "doubles": [attrs.asdict(each) for each in standing.doubles],
         "sessions": [attrs.asdict(each) for each in standing.sessions],
     }
 
@@ -193,6 +215,9 @@ def _standing_fields(standing: _Standing) -> Fields:
 def _standing_in_short(standing: _Standing) -> Fields:
     fields = dict(_standing_fields(standing))
     del fields["sessions"]
+    fields["doubles"] = len(standing.doubles)
+    for double in standing.doubles:
+        fields[f"double {double.index}"] = _double(double)
     for at, each in enumerate(standing.sessions, 1):
         end = each.ended_at or "killed, or still running"
         why = f": {each.stopped}" if each.stopped else ""
@@ -202,7 +227,14 @@ def _standing_in_short(standing: _Standing) -> Fields:
     return fields
 
 
-_COUNTED: Final = ("domain", "calls", "whole", *(state.value for state in State), "sessions")
+_COUNTED: Final = (
+    "domain",
+    "calls",
+    "whole",
+    *(state.value for state in State),
+    "doubles",
+    "sessions",
+)
 _STANDING: Final = Kind(
     whole=_standing_fields,
     flat=_standing_fields,
@@ -254,11 +286,17 @@ _CALL: Final = Kind(
 
 def _summary_fields(summary: Summary) -> Fields:
     fields = attrs.asdict(summary, recurse=False)
-    return {**fields, "problems": [_problem(each) for each in summary.problems]}
+    return {
+        **fields,
+        "problems": [_problem(each) for each in summary.problems],
+        "doubles": [attrs.asdict(each) for each in summary.doubles],
+        "notes": list(summary.notes),
+    }
 
 
 def _summary_in_short(summary: Summary) -> Fields:
-    return {**_summary_fields(summary), "problems": len(summary.problems)}
+    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
+    return {**_summary_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
 
 
 _SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))

@@ -1,0 +1,221 @@
+"""Locks on numbered places of a file, which the system takes back when their process ends.
+
+Two that have opened the file exclude each other, in one process as well as in two: on Linux by
+locks of the open file description (``F_OFD_SETLK``,
+https://man7.org/linux/man-pages/man2/F_OFD_SETLK.2const.html), on Windows by those of the handle.
+Plain locks of POSIX would not do: they are a process's, and closing any descriptor of the file
+drops them. Other systems lock whole files of the place's number (``flock``), which exclude alike.
+"""
+
+import errno
+import os
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+__all__ = ["LockFile"]
+
+#: Where the places begin in the file: behind all data, since Windows keeps others from reading
+#: what is locked.
+_BEGIN: Final = 1 << 30
+#: The place that is locked to see whether locks work here.
+_TRIAL: Final = (1 << 30) - 1
+_CLOSED: Final = -1
+
+
+class LockFile:
+    """A file that is open to read, to write, and to lock places of it. It is made where missing.
+
+    Args:
+        path: Where it is.
+
+    Raises:
+        OSError: It cannot be opened, or its file system has no locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            self._locks = _working(path, self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def try_lock(self, place: int) -> bool:
+        """Lock a place; False when another has locked it.
+
+        Raises:
+            OSError: The file system has failed.
+        """
+        self._refuse_closed()
+        return self._locks.try_lock(place)
+
+    def unlock(self, place: int) -> None:
+        """Let a locked place go.
+
+        Raises:
+            OSError: The file system has failed.
+        """
+        self._refuse_closed()
+        self._locks.unlock(place)
+
+    def read(self, start: int = 0, size: int | None = None) -> bytes:
+        """Return so many bytes from a start, or all that there are.
+
+        Raises:
+            OSError: The file system has failed.
+        """
+        self._refuse_closed()
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+        left = os.fstat(self._descriptor).st_size - start if size is None else size
+        return os.read(self._descriptor, max(left, 0))
+
+    def write(self, start: int, data: bytes) -> None:
+        """Write bytes at a start. They outlive the process at once, a loss of power only later.
+
+        Raises:
+            OSError: The file system has failed, or is full.
+        """
+        self._refuse_closed()
+        os.lseek(self._descriptor, start, os.SEEK_SET)
+        if os.write(self._descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # only a part of it went in
+
+    def close(self) -> None:
+        """Close the file, which lets all of its places go. Whatever follows is an OSError."""
+        self._locks.close()
+        os.close(self._descriptor)
+        self._descriptor = _CLOSED
+
+    def _refuse_closed(self) -> None:
+        if self._descriptor == _CLOSED:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+class _Locks(Protocol):
+    def try_lock(self, place: int) -> bool: ...
+    def unlock(self, place: int) -> None: ...
+    def close(self) -> None: ...
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    class _Ranges:
+        """Locks of one handle of a file."""
+
+        def __init__(self, path: Path, descriptor: int) -> None:
+            del path
+            self._descriptor = descriptor
+
+        def try_lock(self, place: int) -> bool:
+            os.lseek(self._descriptor, _BEGIN + place, os.SEEK_SET)
+            try:
+                msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
+            except PermissionError:
+                return False
+            return True
+
+        def unlock(self, place: int) -> None:
+            os.lseek(self._descriptor, _BEGIN + place, os.SEEK_SET)
+            msvcrt.locking(self._descriptor, msvcrt.LK_UNLCK, 1)
+
+        def close(self) -> None:
+            """The handle's end is theirs."""
+
+    _KINDS: Final = (_Ranges,)
+else:
+    import fcntl
+
+    class _Ranges:
+        """Locks of one open file description, on Linux."""
+
+        def __init__(self, path: Path, descriptor: int) -> None:
+            del path
+            self._descriptor = descriptor
+            self._set: int = fcntl.F_OFD_SETLK
+
+        def try_lock(self, place: int) -> bool:
+            try:
+                self._call(fcntl.F_WRLCK, place)
+            except (BlockingIOError, PermissionError):  # POSIX allows either
+                return False
+            return True
+
+        def unlock(self, place: int) -> None:
+            self._call(fcntl.F_UNLCK, place)
+
+        def close(self) -> None:
+            """The description's end is theirs."""
+
+        def _call(self, kind: int, place: int) -> None:
+            # struct flock: type, whence, start, length, and a process id that has to be 0.
+            given = struct.pack("hhqqi0q", kind, os.SEEK_SET, _BEGIN + place, 1, 0)
+            fcntl.fcntl(self._descriptor, self._set, given)
+
+    class _Files:
+        """A file for each place that is locked, beside the file itself."""
+
+        def __init__(self, path: Path, descriptor: int) -> None:
+            del descriptor
+            self._path = path
+            self._locked: dict[int, int] = {}
+
+        def try_lock(self, place: int) -> bool:
+            if place in self._locked:
+                return True
+            path = self._path.with_name(f"{self._path.name}.{place}")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._locked[place] = descriptor
+            return True
+
+        def unlock(self, place: int) -> None:
+            os.close(self._locked.pop(place))
+
+        def close(self) -> None:
+            while self._locked:
+                self.unlock(next(iter(self._locked)))
+
+    # Only Linux's layout of what F_OFD_SETLK takes is known here.
+    _KINDS: Final = (_Ranges, _Files) if sys.platform == "linux" else (_Files,)
+
+
+def _working(path: Path, descriptor: int) -> _Locks:
+    """Return the first kind of locks that works on a file.
+
+    Raises:
+        OSError: None does.
+    """
+    *others, last = _KINDS
+    for kind in others:
+        with suppress(OSError):
+            return _tried(kind, path, descriptor)
+    return _tried(last, path, descriptor)
+
+
+def _tried(kind: Callable[[Path, int], _Locks], path: Path, descriptor: int) -> _Locks:
+    """Return locks of a kind, once a second one was seen to be kept out by them."""
+    locks = kind(path, descriptor)
+    if not locks.try_lock(_TRIAL):  # another tries them at this moment, so they work
+        return locks
+    second = os.open(path, os.O_RDWR)
+    try:
+        other = kind(path, second)
+        if other.try_lock(_TRIAL):
+            other.unlock(_TRIAL)
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    finally:
+        os.close(second)
+        locks.unlock(_TRIAL)
+    return locks
