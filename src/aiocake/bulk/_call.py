@@ -208,6 +208,7 @@ class _Recorder:
 
     domain = ""
     concurrency = 1
+    for_tests = True
 
     @property
     def patient(self) -> "_Recorder":

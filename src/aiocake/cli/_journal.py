@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -10,12 +10,13 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import attrs
 import typer
 
-from aiocake import Client, bulk
+from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Failed, Journal, Progress, Skipped, Summary, Unknown
 from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
 from aiocake.cli._command import command
 from aiocake.cli._formats import Fields, Kind
+from aiocake.cli._options import flag
 from aiocake.cli._output import FormatOption, OutOption, Output
 from aiocake.cli._progress import bar
 from aiocake.cli._session import Session
@@ -30,6 +31,17 @@ T = TypeVar("T")
 app = typer.Typer(help="Runs of writes: show, resume, export.")
 
 File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
+AllowOption = Annotated[
+    bool,
+    flag(
+        "Take a journal on a filesystem whose locks and syncing may not hold, such as a network "
+        "drive; not needed on one of the type that it was begun on.",
+        "--allow-unknown-filesystem",
+        panel="Filesystem",
+    ),
+]
+
+Opening = Callable[[], Awaitable[Journal]]
 
 #: How many of a run's problems are said one by one.
 _MOST_SAID: Final = 20
@@ -43,13 +55,26 @@ class _Standing:
     domain: str
     whole: bool
     counts: Mapping[State, int]
+    unknown_filesystem: str | None
     sessions: tuple[Worked, ...]
+
+    @property
+    def running(self) -> Worked | None:
+        """Who works on it now."""
+        return next((each for each in self.sessions if each.running), None)
 
 
 @app.command()
-def show(file: File, *, form: FormatOption = None, out: OutOption = None) -> None:
-    """Show how a run stands, and who worked on it when."""
-    standing = run(partial(_standing, file))
+def show(
+    file: File,
+    *,
+    allow_unknown_filesystem: AllowOption = False,
+    form: FormatOption = None,
+    out: OutOption = None,
+) -> None:
+    """Show how a run stands, who worked on it when, and whether somebody does now."""
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
     with Output.of(form, out).record(_STANDING) as write:
         write(standing)
 
@@ -61,14 +86,19 @@ def export(
     state: Annotated[
         State | None, typer.Option(help="Only calls in this state.", show_default=False)
     ] = None,
+    allow_unknown_filesystem: AllowOption = False,
     form: FormatOption = None,
     out: OutOption = None,
 ) -> None:
-    """Write out each call of a run: what it was to do, and what became of it."""
+    """Write out each call of a run: what it was to do, and what became of it.
+
+    Of a run that goes on, how it stands at this moment.
+    """
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     output = Output.of(form, out)
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
-        run(partial(_export, file, state, write, advance))
+        run(partial(_export, opening, state, write, advance))
 
 
 @app.command()
@@ -83,13 +113,17 @@ def resume(
     settle: Annotated[
         float, typer.Option(help="Seconds that a lost create is given to show up.")
     ] = 60.0,
+    allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Go on with a run: find out what became of its calls, and send what was not done.
 
     Ends in 0 when all is done, 7 when the fate of a call stays unknown, 5 when calls were
     refused, 1 when calls are left.
     """
-    standing = run(partial(_standing, file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
+    if standing.running is not None:
+        raise JournalError(_in_use(file, standing.running))
     connection = session.connect()
     if not session.confirmed and is_terminal(sys.stdin):
         left = {name: count for name, count in standing.counts.items() if name not in _ENDED}
@@ -107,7 +141,12 @@ def resume(
 
             async def work(client: Client) -> Summary:
                 return await bulk.resume(
-                    file, client, limit=limit, settle=settle, on_progress=progress
+                    file,
+                    client,
+                    limit=limit,
+                    settle=settle,
+                    on_progress=progress,
+                    allow_unknown_filesystem=allow_unknown_filesystem,
                 )
 
             summary = connection.run(work)
@@ -115,23 +154,24 @@ def resume(
     raise typer.Exit(_code(summary))
 
 
-async def _standing(file: Path) -> _Standing:
-    async with await Journal.open(file) as journal:
+async def _standing(opening: Opening) -> _Standing:
+    async with await opening() as journal:
         return _Standing(
             await journal.domain(),
             await journal.is_whole(),
             await journal.counts(),
+            await journal.unknown_filesystem(),
             tuple(await journal.sessions()),
         )
 
 
 async def _export(
-    file: Path,
+    opening: Opening,
     state: State | None,
     write: Callable[[Entry], object],
     advance: Callable[[int, int | None], None],
 ) -> None:
-    async with await Journal.open(file) as journal:
+    async with await opening() as journal:
         states = () if state is None else (state,)
         total = await journal.size() if state is None else (await journal.counts()).get(state, 0)
         place = -1
@@ -172,6 +212,11 @@ def _ids(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def _in_use(file: Path, worked: Worked) -> str:
+    who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
+    return f"{file} is in use by a run that is alive: {who}"
+
+
 def _in_words(counts: Mapping[State, int]) -> str:
     return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
 
@@ -186,6 +231,8 @@ def _standing_fields(standing: _Standing) -> Fields:
         "calls": sum(counts.values()),
         "whole": standing.whole,
         **counts,
+        "running": standing.running is not None,
+        "unknown_filesystem": standing.unknown_filesystem,
         "sessions": [attrs.asdict(each) for each in standing.sessions],
     }
 
@@ -193,16 +240,22 @@ def _standing_fields(standing: _Standing) -> Fields:
 def _standing_in_short(standing: _Standing) -> Fields:
     fields = dict(_standing_fields(standing))
     del fields["sessions"]
+    if standing.unknown_filesystem is None:
+        del fields["unknown_filesystem"]
     for at, each in enumerate(standing.sessions, 1):
-        end = each.ended_at or "killed, or still running"
+        unfinished = f", not finished ({'still running' if each.running else 'killed'})"
+        end = f" to {each.ended_at}" if each.ended_at else unfinished
         why = f": {each.stopped}" if each.stopped else ""
         fields[f"session {at}"] = (
-            f"{each.started_at} to {end}, {each.user} on {each.host} ({each.pid}){why}"
+            f"{each.started_at}{end}, {each.user} on {each.host} ({each.pid}){why}"
         )
     return fields
 
 
-_COUNTED: Final = ("domain", "calls", "whole", *(state.value for state in State), "sessions")
+_COUNTED: Final = (
+    "domain", "calls", "whole", *(state.value for state in State), "running",
+    "unknown_filesystem", "sessions",
+)  # fmt: skip
 _STANDING: Final = Kind(
     whole=_standing_fields,
     flat=_standing_fields,
