@@ -82,7 +82,7 @@ class Listener:
             _log.exception("on_event raised an exception; the call goes on")
 
 
-def _write(event: Event) -> None:
+def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
     match event:
         case CallEnded(outcome=Outcome.UNKNOWN):
             _log.warning(

@@ -283,6 +283,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def for_tests(self) -> bool:
+        """Whether it is taken for a test: a loopback address, or a transport of the caller's."""
+        ...
+
+    @property
     def patient(self) -> "Executor":
         """The same for the later calls of what has begun: a full queue turns none of them away."""
         ...

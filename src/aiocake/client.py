@@ -233,6 +233,7 @@ class Client(View):
             read_only=read_only,
             payloads=payloads,
             ledger=ledger,
+            for_tests=transport is not None or address.is_loopback,
         )
         carrier = Transport(
             address=address,

@@ -347,7 +347,8 @@ class JournalError(CakeError):
     """The journal of a run cannot be used: nothing more is sent.
 
     It is not there or there already, of another instance or plan, in use by a run that is alive,
-    damaged, no journal at all, written by a newer version, or the disk is full.
+    on a filesystem that it is not safe on, damaged, no journal at all, written by a newer version,
+    or the disk is full.
     """
 
 

@@ -2,11 +2,15 @@
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
 import csv
+import getpass
 import json
+import os
+import platform
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,8 @@ import pytest
 from starlette.responses import Response
 
 from aiocake import ERASE, Client, RetryPolicy, bulk
-from aiocake.bulk import Call, Journal, Stop, Summary
+from aiocake.bulk import Call, Journal, Stop, Summary, _filesystem
+from aiocake.bulk._file import open_existing
 from aiocake.bulk.journal import State
 from aiocake.cli._unfinished import unfinished
 
@@ -59,6 +64,54 @@ def test_show_tells_how_a_run_stands_and_who_worked_on_it(cake, journal: Path, s
     shown = json.loads(cake("journal", "show", journal, "-f", "json").out)
     assert shown["planned"] == 2
     assert shown["sessions"][0]["stopped"] == "calls that failed: 1 (NotFound the last)"
+
+
+def test_a_run_that_is_alive_is_shown_with_who_runs_it_and_is_not_resumed(
+    cake, terminal, journal: Path, stage, sandbox
+) -> None:
+    file = open_existing(journal, stage.url.removeprefix("http://"), for_tests=True)
+    try:
+        shown = json.loads(cake("journal", "show", journal, "-f", "json").out)
+        assert shown["running"] is True
+        assert [each["running"] for each in shown["sessions"]] == [False, True]
+        ran = cake("journal", "show", journal)
+        assert (ran.code, ran.err) == (0, "")
+        assert "running" in ran.out
+        assert f", not finished (still running), {getpass.getuser()} on " in ran.out
+        ran = cake("journal", "export", journal, "-f", "jsonl")
+        assert (ran.code, len(ran.out.splitlines())) == (0, 4)
+        ran = cake("journal", "resume", journal)
+        assert (ran.code, ran.out) == (2, "")
+        who = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}, since "
+        assert f"{journal} is in use by a run that is alive: {who}" in ran.err
+        ran = terminal("journal", "resume", str(journal)).end()  # and nothing is asked
+        assert ran.code == 2
+        assert f"process {os.getpid()}" in ran.out
+    finally:
+        file.close()
+    assert sandbox.state.requests == []
+    ran = cake("journal", "show", journal)
+    assert ", not finished (killed), " in ran.out
+    assert json.loads(cake("journal", "show", journal, "-f", "json").out)["running"] is False
+
+
+def test_a_journal_on_a_network_drive_needs_an_option(
+    cake, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_filesystem, "network_filesystem", lambda *_: "nfs4")
+    for command in ("show", "export", "resume"):
+        ran = cake("journal", command, journal)
+        assert ran.code == 2
+        assert f"{journal} is on nfs4, where locks and syncing may not hold" in ran.err
+        assert "--allow-unknown-filesystem" in ran.err
+        ran = cake("journal", command, journal, "--allow-unknown-filesystem")
+        assert ran.code == (5 if command == "resume" else 0)
+    ran = cake("journal", "show", journal)  # the journal has kept it
+    assert ran.code == 0
+    assert ["unknown_filesystem", "nfs4"] in [line.split() for line in ran.out.splitlines()]
+    assert json.loads(cake("journal", "show", journal, "-f", "json").out)["unknown_filesystem"] == (
+        "nfs4"
+    )
 
 
 def test_export_gives_each_call_and_none_of_it_as_code(cake, journal: Path, tmp_path: Path) -> None:
@@ -286,7 +339,7 @@ def test_many_calls_alike_are_counted(stage, environment, tmp_path: Path) -> Non
         (timedelta(days=-2), "by a clock that is ahead of this one"),
     ):
         said = begun(path, ago, user="", host="")
-        assert anyio.run(unfinished, path) == (
+        assert anyio.run(unfinished, partial(Journal.open, path)) == (
             "592 × invoices.update (invoice_status approved), "  # noqa: RUF001 - as it is shown
             "2 × invoices.update (invoice_status paid), "  # noqa: RUF001 - the same
             "2 × affiliate_bills.mark_received (invoiced_amount 20.10, notes ERASE), "  # noqa: RUF001 - the same
@@ -295,7 +348,7 @@ def test_many_calls_alike_are_counted(stage, environment, tmp_path: Path) -> Non
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM runs")
         connection.execute("UPDATE calls SET state = 'done'")
-    assert anyio.run(unfinished, path) == (
+    assert anyio.run(unfinished, partial(Journal.open, path)) == (
         "nothing that is left, begun at an unknown time by unknown"
     )
 
@@ -311,7 +364,7 @@ def test_a_plan_of_many_kinds_is_not_said_whole(tmp_path: Path) -> None:
             await journal.flush()
 
     anyio.run(plan)
-    said = anyio.run(unfinished, path)
+    said = anyio.run(unfinished, partial(Journal.open, path))
     assert said.startswith('1 × o0 (a "b c", d true, e ""), 1 × o1 ')  # noqa: RUF001 - as it is shown
     assert said.count("×") == 10  # noqa: RUF001 - the same
     assert ", and others, begun " in said

@@ -87,9 +87,9 @@ async def test_a_journal_that_was_killed_as_soon_as_it_was_made_is_gone_on_with_
 ) -> None:
     path, sandbox = tmp_path / "run.db", Sandbox()
     async with client(sandbox) as cake:
-        connection, _ = create(path, "x.example")
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.close()
+        file = create(path, "x.example", for_tests=True)
+        file.connection.execute("PRAGMA journal_mode = DELETE")
+        file.close()
         modes: set[object] = set()
 
         def look(_: object) -> None:

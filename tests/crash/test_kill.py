@@ -36,6 +36,7 @@ LIVES = Path(__file__).with_name("lives.py")
 MOMENTS = {
     "bulk/_bulk.py": (80, 0),
     "bulk/_file.py": (170, 0),
+    "bulk/_ownership.py": (50, 0),
     "bulk/_plan.py": (80, 22),
     "bulk/_writer.py": (120, 38),
     "bulk/_run.py": (80, 76),

@@ -39,6 +39,7 @@ class Settings:
     read_only: bool
     payloads: bool
     ledger: Ledger | None
+    for_tests: bool
 
 
 @attrs.frozen

@@ -48,6 +48,11 @@ class View:
         return self.engine.settings.domain
 
     @property
+    def for_tests(self) -> bool:
+        """Whether it is taken for a test: a loopback address, or a transport of the caller's."""
+        return self.engine.settings.for_tests
+
+    @property
     def patient(self) -> "View":
         """The same for the later calls of what has begun: a full queue turns none of them away."""
         return View(self.engine, self.options, patient=True)

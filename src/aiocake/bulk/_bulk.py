@@ -56,6 +56,7 @@ async def each(  # noqa: PLR0913 - all by name
     on_existing: OnExisting = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
+    allow_unknown_filesystem: bool = False,
 ) -> Summary:
     """Carry out many writes, side by side, so that a crash loses nothing.
 
@@ -81,6 +82,9 @@ async def each(  # noqa: PLR0913 - all by name
             one before them marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create whose answer was lost is looked
             for: as long as it is given to show up.
+        allow_unknown_filesystem: Take a journal on a filesystem of which nobody knows whether its
+            locks and its syncing hold, such as a network drive, or on one in memory: a crash could
+            lose what was sent. The journal keeps that this was given, and for which type.
 
     Returns:
         How many calls ended how, the problems, and why it stopped if it did.
@@ -89,20 +93,37 @@ async def each(  # noqa: PLR0913 - all by name
         ArgumentError: One of the calls was not made by :func:`call`, is for another client, is
             there twice, or marks a bill that one before it marks. Of a list nothing was sent and
             no journal made; of all else what came before it was sent.
-        JournalError: The file is there already or cannot be written; nothing more was sent.
+        JournalError: The file is there already, cannot be written, or is on a filesystem that a
+            journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
     """
-    rules = rules_of(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    rules = rules_of(
+        limit,
+        on_existing,
+        stop_after,
+        expected,
+        on_outcome,
+        on_progress,
+        settle,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
-            return await _nothing(journal)
+            return await _nothing(journal, allow_unknown_filesystem=allow_unknown_filesystem)
         if not isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
             raise ArgumentError(Problem("calls[0]", "must be made by bulk.call"))
         plan.domain = first.executor.domain
         if isinstance(calls, Collection):
             await _look_through(plan)
-        book = None if journal is None else await Journal.create(journal, plan.domain)
+        book = None
+        if journal is not None:
+            book = await Journal.create(
+                journal,
+                plan.domain,
+                for_tests=first.executor.for_tests,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
         run = Run(rules, first.executor, book)
         async with _ended(run):
             plan.journal = book
@@ -130,6 +151,7 @@ async def resume(  # noqa: PLR0913 - all by name
     on_existing: OnExisting = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
+    allow_unknown_filesystem: bool = False,
 ) -> Summary:
     """Go on with a run that was stopped, cancelled or killed; the journal is all it needs.
 
@@ -150,6 +172,8 @@ async def resume(  # noqa: PLR0913 - all by name
         on_existing: As of :func:`each`.
         allow_repeats: As of :func:`each`.
         settle: As of :func:`each`.
+        allow_unknown_filesystem: As of :func:`each`; not needed again on a filesystem of the type
+            that it was given for.
 
     Returns:
         As :func:`each`, of the whole plan.
@@ -159,9 +183,23 @@ async def resume(  # noqa: PLR0913 - all by name
         ArgumentError: As of :func:`each`.
         AlreadyExists: As of :func:`each`.
     """
-    rules = rules_of(limit, on_existing, stop_after, expected, on_outcome, on_progress, settle)
+    rules = rules_of(
+        limit,
+        on_existing,
+        stop_after,
+        expected,
+        on_outcome,
+        on_progress,
+        settle,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
     executor = executor_of(cake.invoices)
-    book = await Journal.open(path, executor.domain)
+    book = await Journal.open(
+        path,
+        executor.domain,
+        for_tests=executor.for_tests,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
     run = Run(rules, executor, book)
     async with _ended(run), _taken(calls or (), allow_repeats=allow_repeats) as plan:
         run.counts |= {
@@ -191,10 +229,15 @@ async def resume(  # noqa: PLR0913 - all by name
     return run.summary(taken=plan.taken, whole=plan.whole)
 
 
-async def _nothing(journal: str | PathLike[str] | None) -> Summary:
+async def _nothing(
+    journal: str | PathLike[str] | None, *, allow_unknown_filesystem: bool
+) -> Summary:
     """What becomes of an empty plan: an end that is written down."""
     if journal is not None:
-        async with await Journal.create(journal, "") as book:
+        creating = Journal.create(
+            journal, "", for_tests=True, allow_unknown_filesystem=allow_unknown_filesystem
+        )
+        async with await creating as book:
             book.whole()
             book.stopped(None)
             await book.flush()

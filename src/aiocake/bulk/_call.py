@@ -237,6 +237,7 @@ class _Recorder:
 
     domain = ""
     concurrency = 1
+    for_tests = True
 
     @property
     def patient(self) -> "_Recorder":

@@ -1,23 +1,42 @@
 """The SQLite file of a journal: made, or opened with all that speaks against using it said.
 
 The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
-(https://www.sqlite.org/pragma.html). It is locked exclusively for as long as it is open, so that a
-second process cannot run the same plan; a process that is killed loses the lock.
+(https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
+(:mod:`aiocake.bulk._ownership`), so that others can look at it meanwhile: it is in WAL mode with
+shared memory, in which readers and the writer do not wait for each other
+(https://www.sqlite.org/wal.html).
+
+An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
+nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
 """
 
 import getpass
 import os
 import platform
-import re
 import sqlite3
+import stat
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+import attrs
+
+from aiocake.bulk._filesystem import accept, has_shared_memory, network_filesystem
+from aiocake.bulk._ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
 
-__all__ = ["create", "network_filesystem", "now", "open_existing", "written"]
+__all__ = [
+    "File",
+    "create",
+    "network_filesystem",
+    "now",
+    "open_existing",
+    "reason",
+    "view",
+    "written",
+]
 
 #: "CAKE" in ASCII.
 _APPLICATION: Final = 0x43414B45
@@ -51,26 +70,34 @@ _TABLES: Final = (
     _LOOKS,
 )
 
-#: File systems on which SQLite's locks cannot be relied on
-#: (https://www.sqlite.org/faq.html#q5), as Linux names them.
-_NETWORK: Final = frozenset(
-    {
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "fuse.glusterfs",
-        "fuse.sshfs",
-        "glusterfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb3",
-        "smbfs",
-    }
-)
+#: Seconds to wait for a lock of another program's: to open the file, and to write to it.
+_TO_OPEN: Final = 2.0
+_TO_WRITE: Final = 10.0
+
+
+@attrs.frozen
+class File:
+    """A journal's file that is open.
+
+    Attributes:
+        connection: To it.
+        run: The number of this run; 0 for one that only looks.
+        ownership: The lock of this run; None for one that only looks.
+        owners: Who worked on it when it was opened.
+    """
+
+    connection: sqlite3.Connection
+    run: int
+    ownership: Ownership | None
+    owners: frozenset[Owner]
+
+    def close(self) -> None:
+        """Close it, and let the lock go."""
+        try:
+            self.connection.close()
+        finally:
+            if self.ownership is not None:
+                self.ownership.release()
 
 
 def now() -> str:
@@ -83,116 +110,211 @@ def written(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def create(path: Path, domain: str) -> tuple[sqlite3.Connection, int]:
+def create(
+    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+) -> File:
     """Make a new journal, readable by its owner alone.
 
     Args:
         path: Where; a file of no bytes may be there.
         domain: The instance that the run is of.
+        for_tests: Take a filesystem in memory.
+        allow_unknown: Take any filesystem.
 
     Returns:
-        The connection, and the number of this run.
+        The file, with a run begun.
 
     Raises:
         JournalError: There is a file already, or it cannot be made.
     """
-    _refuse_network(path)
+    if os.path.exists(path):  # noqa: PTH110 - of Path it may raise
+        _reuse(path)
+    kind = accept(path, for_tests=for_tests, allowed=None, allow_unknown=allow_unknown)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        # A device or a pipe has no bytes either, and its mode is no business of ours.
-        if not path.is_file():
-            message = f"{path} is no file"
-            raise JournalError(message) from None
-        # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
-        if path.stat().st_size and not _rollback(path).exists():
-            raise _taken(path) from None
-        try:
-            path.chmod(0o600)
-        except OSError as error:
-            message = f"{path} cannot be kept from others: {error.strerror}"
-            raise JournalError(message) from None
+        _reuse(path)
     except OSError as error:
         message = f"{path} cannot be made: {error.strerror}"
         raise JournalError(message) from None
-    connection = _connect(path)
     try:
-        connection.execute("BEGIN EXCLUSIVE")
-        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            raise _taken(path)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-        for table in _TABLES:
-            connection.execute(table)
-        connection.execute(
-            "INSERT INTO meta VALUES ('domain', ?), ('created_at', ?)", (domain, now())
-        )
-        run = _begin(connection)
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
+        with ExitStack() as stack:
+            ownership, connection = _owned(path, stack)
+            connection.execute("BEGIN EXCLUSIVE")
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise _taken(path)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+            for table in _TABLES:
+                connection.execute(table)
+            connection.execute(
+                "INSERT INTO meta VALUES ('domain', ?), ('created_at', ?)", (domain, now())
+            )
+            run = _begin(connection, ownership.owner, kind)
+            stack.pop_all()
     except sqlite3.DatabaseError as error:
-        connection.close()
         raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
-    except JournalError:
-        connection.close()
-        raise
-    return connection, run
+    return File(connection, run, ownership, frozenset({ownership.owner}))
 
 
-def open_existing(path: Path, domain: str | None) -> tuple[sqlite3.Connection, int]:
-    """Open a journal to go on with it, or (without a domain) to look at it.
+def open_existing(
+    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+) -> File:
+    """Open a journal to go on with it.
 
     Args:
         path: Where it is.
-        domain: The instance that it must be of; None for any, and then no run begins.
+        domain: The instance that it must be of.
+        for_tests: Take a filesystem in memory.
+        allow_unknown: Take any filesystem; else only what was taken for this journal before.
 
     Returns:
-        The connection, and the number of this run, or 0.
+        The file, with a run begun.
 
     Raises:
         JournalError: It is missing, in use, damaged, no journal, of another instance or of a
             newer version. It is left as it is.
     """
+    _refuse_odd(path)
+    try:
+        with ExitStack() as stack:
+            ownership, connection = _owned(path, stack)
+            _identify(connection, path)
+            _refuse_other(_domain(connection, path), path, domain)
+            allowed = _allowed(connection)
+            kind = accept(path, for_tests=for_tests, allowed=allowed, allow_unknown=allow_unknown)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_LOOKS)
+            run = _begin(connection, ownership.owner, kind)
+            stack.pop_all()
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    return File(connection, run, ownership, frozenset({ownership.owner}))
+
+
+def view(path: Path, *, allow_unknown: bool = False) -> File:
+    """Open a journal to look at it: all reads see it as it is now, whatever a run writes meanwhile.
+
+    Args:
+        path: Where it is.
+        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+
+    Raises:
+        JournalError: It is missing, damaged, no journal, of a newer version, or locked.
+    """
+    _refuse_odd(path)
+    owners = [_owner(path)]
+    if owners[0] is not None and not has_shared_memory(path):
+        raise _in_use(path, owners[0])
+    try:
+        with ExitStack() as stack:
+            connection = _connect(path)
+            stack.callback(connection.close)
+            connection.execute("BEGIN")
+            _pragma(connection, "schema_version")  # all later reads see what this one sees
+            owners.append(_owner(path))
+            _identify(connection, path)
+            _domain(connection, path)
+            allowed = _allowed(connection)
+            accept(path, for_tests=True, allowed=allowed, allow_unknown=allow_unknown)
+            stack.pop_all()
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    return File(connection, 0, None, frozenset(each for each in owners if each is not None))
+
+
+def reason(error: Exception) -> str:
+    """Return why SQLite cannot do something, with what may be done about it."""
+    if isinstance(error, sqlite3.Error):
+        # Errors of the module itself have no code.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            return (
+                "another program has locked it: one with changes that are not saved, such as a "
+                "database browser, or a run of an older aiocake"
+            )
+    return str(error)
+
+
+def _reuse(path: Path) -> None:
+    """Refuse a file that is no beginning of a journal, and keep one that is from others."""
+    # A device or a pipe has no bytes either, and its mode is no business of ours.
     if not path.is_file():
         message = f"{path} is no file"
         raise JournalError(message)
-    if not path.stat().st_size:
-        raise _empty(path)
-    _refuse_network(path)
-    connection = _connect(path)
+    # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
+    if path.stat().st_size and not _rollback(path).exists():
+        raise _taken(path)
     try:
-        _identify(connection, path)
-        kept = _domain(connection, path)
-        run = 0
-        if domain is not None:
-            _refuse_other(kept, path, domain)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_LOOKS)
-            run = _begin(connection)
-            connection.execute("COMMIT")
-            # The run may have been killed when its journal was made, and this was not yet set.
-            connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error as error:
-        connection.close()
-        raise _unusable(path, error) from None
-    except BaseException:
-        connection.close()
-        raise
-    return connection, run
+        path.chmod(0o600)
+    except OSError as error:
+        message = f"{path} cannot be kept from others: {error.strerror}"
+        raise JournalError(message) from None
+
+
+def _refuse_odd(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except OSError as error:
+        message = f"{path} cannot be used: {error.strerror}"
+        raise JournalError(message) from None
+    if status is None or not stat.S_ISREG(status.st_mode):
+        message = f"{path} is no file"
+        raise JournalError(message)
+    if not status.st_size:
+        raise _empty(path)
+    if status.st_nlink > 1:
+        message = (
+            f"{path} is one of {status.st_nlink} names of a file (hard links), and what SQLite "
+            "keeps beside it goes by its name: remove the others, or copy it"
+        )
+        raise JournalError(message)
+
+
+def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
+    """Own a journal and connect to it, until the stack is closed."""
+    owner = Owner(written(_user()), written(platform.node()), os.getpid(), now())
+    try:
+        ownership = take(_beside(path), owner)
+    except OSError as error:
+        message = f"{path} cannot be locked: {error.strerror}"
+        raise JournalError(message) from None
+    if ownership is None:
+        raise _in_use(path, _owner(path))
+    stack.callback(ownership.release)
+    connection = _connect(path)
+    stack.callback(connection.close)
+    return ownership, connection
+
+
+def _owner(path: Path) -> Owner | None:
+    try:
+        return owner_of(_beside(path))
+    except OSError as error:
+        message = f"nobody can tell whether {path} is in use: {error.strerror}"
+        raise JournalError(message) from None
+
+
+def _beside(path: Path) -> Path:
+    """Return the file to lock: beside the journal itself, by whatever link it was named."""
+    return lock_file(Path(os.path.realpath(path)))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     # As a whole path: SQLite takes some names (":memory:") for no file at all.
     connection = sqlite3.connect(
         path.absolute(),
-        timeout=0,
+        timeout=_TO_OPEN,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=32,
     )
     try:
-        # Before the first access: then no shared memory is used, and the lock is kept.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if not has_shared_memory(path):
+            # Before the first access: then none is used, and the lock on the whole file is kept.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error as error:
         connection.close()
@@ -203,8 +325,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _identify(connection: sqlite3.Connection, path: Path) -> None:
     if not _pragma(connection, "page_count"):
         raise _empty(path)
-    connection.execute("BEGIN IMMEDIATE")  # takes the lock, and keeps it
-    connection.execute("COMMIT")
     if _pragma(connection, "application_id") != _APPLICATION:
         message = f"{path} is no journal of aiocake"
         raise JournalError(message)
@@ -237,17 +357,34 @@ def _pragma(connection: sqlite3.Connection, name: str) -> object:
     return value
 
 
-def _begin(connection: sqlite3.Connection) -> int:
-    who = (
-        now(),
-        written(_user()),
-        written(platform.node()),
-        os.getpid(),
-        metadata.version("aiocake"),
-    )
+def _allowed(connection: sqlite3.Connection) -> str | None:
+    """Return the type of the filesystem that was taken although a journal is not safe on it."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'unknown_filesystem'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> int:
+    """Write down who works on it from now on, and on which filesystem; ends the transaction.
+
+    Args:
+        connection: In a transaction.
+        owner: Who does.
+        kind: The type of the filesystem if it is not a safe one.
+
+    Returns:
+        The number of the run.
+    """
+    if kind is not None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('unknown_filesystem', ?)", (kind,))
     cursor = connection.execute(
-        "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)", who
+        "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)",
+        (owner.since, owner.user, owner.host, owner.pid, metadata.version("aiocake")),
     )
+    connection.execute("COMMIT")
+    # A run may have been killed when its journal was made, and this was not yet set.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("SELECT 1 FROM runs").fetchone()  # from here on nobody locks it as a whole
+    connection.execute(f"PRAGMA busy_timeout = {round(_TO_WRITE * 1000)}")
     return cursor.lastrowid or 0
 
 
@@ -275,40 +412,10 @@ def _is_foreign(error: sqlite3.DatabaseError) -> bool:
     return error.sqlite_errorcode == sqlite3.SQLITE_NOTADB
 
 
+def _in_use(path: Path, owner: Owner | None) -> JournalError:
+    who = "" if owner is None else f": {owner}"
+    return JournalError(f"{path} is in use by a run that is alive{who}")
+
+
 def _unusable(path: Path, error: sqlite3.Error) -> JournalError:
-    if "locked" in str(error):
-        return JournalError(f"{path} is in use by a run that is alive")
-    return JournalError(f"{path} cannot be used: {error}")
-
-
-def _refuse_network(path: Path) -> None:
-    kind = network_filesystem(path)
-    if kind is not None:
-        message = f"{path} is on a network drive ({kind}), whose locks cannot be relied on"
-        raise JournalError(message)
-
-
-def network_filesystem(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """The kind of the network drive that a path is on; None for a local one, or where unknown.
-
-    Args:
-        path: A file, which need not be there.
-        mounts: The table of mounts, as Linux has it (proc(5)); other systems have none.
-    """
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return r"\\" if str(path.absolute()).startswith(r"\\") else None
-    place = path.absolute().parent.resolve() / path.name
-    best, kind = Path("/"), ""
-    for line in lines:
-        _, folder, found, *_ = line.split(" ")
-        mount = Path(_unescaped(folder))
-        if place.is_relative_to(mount) and len(mount.parts) >= len(best.parts):
-            best, kind = mount, found
-    return kind if kind in _NETWORK else None
-
-
-def _unescaped(name: str) -> str:
-    """A name of the table of mounts: blanks in it are written in octal."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), name)
+    return JournalError(f"{path} cannot be used: {reason(error)}")

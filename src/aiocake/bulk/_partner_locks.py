@@ -41,7 +41,7 @@ import anyio
 import attrs
 
 from aiocake._file_lock import LockFile
-from aiocake.bulk._file import network_filesystem
+from aiocake.bulk._filesystem import has_shared_memory, network_filesystem
 
 __all__ = ["PartnerLocks"]
 
@@ -277,9 +277,8 @@ def _path(domain: str) -> Path:
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     path = folder / f"{_ODD.sub('_', domain)[:_LONGEST_NAME]}.partners"
-    kind = network_filesystem(path)
-    if kind is not None:
-        message = f"{folder} is on a network drive ({kind})"
+    if not has_shared_memory(path):
+        message = f"{folder} is on {network_filesystem(path)}, where locks may not hold"
         raise OSError(message)
     return path
 

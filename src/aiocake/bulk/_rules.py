@@ -50,6 +50,8 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     on_outcome: OnOutcome[Any] | None,
     on_progress: OnProgress | None,
     settle: float,
+    *,
+    allow_unknown_filesystem: bool,
 ) -> Rules:
     """What a run is told to do.
 
@@ -63,6 +65,9 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
         problems.append(Problem("on_existing", "must be skip, raise or create"))
     if not _is_seconds(settle):
         problems.append(Problem("settle", "must be a number of seconds"))
+    # A text such as "no" would allow it.
+    if type(allow_unknown_filesystem) is not bool:
+        problems.append(Problem("allow_unknown_filesystem", "must be True or False"))
     if not isinstance(stop_after, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         problems.append(Problem("stop_after", "must be a Stop, or None"))
     if not _are_errors(expected):

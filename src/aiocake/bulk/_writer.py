@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from aiocake._tasks import Job, start
+from aiocake.bulk._file import File, reason
 from aiocake.errors import JournalError
 
 __all__ = ["Statement", "Value", "Writer"]
@@ -35,15 +36,15 @@ class _Group:
 
 
 class Writer:
-    """Hands statements to a connection, in a thread.
+    """Hands statements to a journal's connection, in a thread.
 
     Args:
-        connection: Made with ``isolation_level=None`` and ``check_same_thread=False``; nobody
-            else may use it.
+        file: The journal, which nobody else may use.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._connection = file.connection
         self._one = anyio.CapacityLimiter(1)
         self._next = self._current = _Group()
         self._job: Job[None] | None = None
@@ -88,7 +89,7 @@ class Writer:
             # In a task of its own: cancelled or not, the connection is not closed meanwhile.
             return await start(anyio.to_thread.run_sync(rows, limiter=self._one)).result()
         except sqlite3.Error as error:
-            raise JournalError(_reason(error)) from None
+            raise _unusable(error) from None
 
     async def aclose(self) -> None:
         """Write what is left, and close the connection. No cancellation interrupts it."""
@@ -99,7 +100,7 @@ class Writer:
     async def _end(self) -> None:
         if self._job is not None:
             await self._job.result()
-        await anyio.to_thread.run_sync(self._connection.close, limiter=self._one)
+        await anyio.to_thread.run_sync(self._file.close, limiter=self._one)
 
     async def _work(self) -> None:
         while self._next.statements:
@@ -112,13 +113,14 @@ class Writer:
                     await anyio.to_thread.run_sync(self._write, group.statements, limiter=self._one)
                 # Whatever it is: a group that never counts as written would be waited for forever.
                 except Exception as error:  # noqa: BLE001
-                    self.error = JournalError(_reason(error))
+                    self.error = _unusable(error)
             group.written.set()
 
     def _write(self, statements: list[Statement]) -> None:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
+            self._refuse_outdated()
             for statement, values in statements:
                 execute(statement, values)
             execute("COMMIT")
@@ -127,6 +129,13 @@ class Writer:
                 execute("ROLLBACK")
             raise
 
+    def _refuse_outdated(self) -> None:
+        # Whatever became of the lock: once another run has begun, this one writes, and so sends,
+        # no more.
+        if self._connection.execute("SELECT max(run) FROM runs").fetchone() != (self._file.run,):
+            message = "another run has begun to go on with it"
+            raise JournalError(message)
 
-def _reason(error: Exception) -> str:
-    return f"the journal cannot be used: {error}"
+
+def _unusable(error: Exception) -> JournalError:
+    return JournalError(f"the journal cannot be used: {reason(error)}")

@@ -6,28 +6,26 @@ leaves, so that after a crash every call is known to be planned, ended, or in do
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from aiocake._tasks import Job, JobCancelled, start
-from aiocake.bulk._file import create, now, open_existing, written
+from aiocake.bulk._file import File, create, now, open_existing, view, written
 from aiocake.bulk._outcomes import Double
+from aiocake.bulk._ownership import Owner
 from aiocake.bulk._writer import Value, Writer
 from aiocake.errors import JournalError
 
 __all__ = ["Entry", "Journal", "Session", "State"]
-
-U = TypeVar("U", str, str | None)
 
 
 class State(StrEnum):
@@ -70,12 +68,13 @@ class Session:
 
     Attributes:
         started_at: When it began, in UTC.
-        ended_at: When it ended; None where it was killed, or goes on.
+        ended_at: When it ended; None where it was killed, or is running.
         stopped: Why it ended before its end; None where it did not.
         user: Whose process it was.
         host: On which machine.
         pid: The process.
         version: Of aiocake.
+        running: Whether its process was alive, and at work on it, when the journal was opened.
     """
 
     started_at: str
@@ -85,32 +84,76 @@ class Session:
     host: str
     pid: int
     version: str
+    running: bool
 
 
 class Journal:
-    """A journal that is open; ``async with`` closes it. Made by :meth:`create` and :meth:`open`."""
+    """A journal that is open; ``async with`` closes it.
 
-    def __init__(self, writer: Writer, run: int) -> None:
-        self._writer = writer
-        self._run = run
+    Made by :meth:`create` and :meth:`open`. One that is open to go on with its run is owned:
+    nobody else can go on with it meanwhile, but anybody can look at it.
+    """
+
+    def __init__(self, file: File) -> None:
+        self._writer = Writer(file)
+        self._run = file.run
+        self._owners = file.owners
 
     @classmethod
-    async def create(cls, path: str | PathLike[str], domain: str) -> "Journal":
+    async def create(
+        cls,
+        path: str | PathLike[str],
+        domain: str,
+        *,
+        for_tests: bool = False,
+        allow_unknown_filesystem: bool = False,
+    ) -> "Journal":
         """Make a new one.
+
+        Args:
+            path: The path of a new file.
+            domain: The instance that the run is of; empty for an empty plan.
+            for_tests: Take a path in memory (tmpfs, ramfs).
+            allow_unknown_filesystem: Take a path on any filesystem.
 
         Raises:
             JournalError: There is a file already, or it cannot be made.
         """
-        return cls(*await _opened(create, Path(path), domain))
+        where, allow = Path(path), allow_unknown_filesystem
+        return await _opened(
+            lambda: create(where, domain, for_tests=for_tests, allow_unknown=allow)
+        )
 
     @classmethod
-    async def open(cls, path: str | PathLike[str], domain: str | None = None) -> "Journal":
+    async def open(
+        cls,
+        path: str | PathLike[str],
+        domain: str | None = None,
+        *,
+        for_tests: bool = False,
+        allow_unknown_filesystem: bool = False,
+    ) -> "Journal":
         """Open one to go on with it, or, without a domain, to look at it.
+
+        One that is looked at is read as it is at this moment, whatever a run that is alive writes
+        meanwhile.
+
+        Args:
+            path: The journal.
+            domain: The instance that the run must be of.
+            for_tests: Take a path in memory (tmpfs, ramfs).
+            allow_unknown_filesystem: Take a path on any filesystem, and not only on one of the type
+                that was taken for this journal before.
 
         Raises:
             JournalError: It cannot be used, and why. It is left as it is.
         """
-        return cls(*await _opened(open_existing, Path(path), domain))
+        where, allow = Path(path), allow_unknown_filesystem
+        if domain is None:
+            return await _opened(lambda: view(where, allow_unknown=allow))
+        return await _opened(
+            lambda: open_existing(where, domain, for_tests=for_tests, allow_unknown=allow)
+        )
 
     def plan(self, place: int, digest: bytes, call: str) -> None:
         """A call is part of the plan."""
@@ -234,6 +277,11 @@ class Journal:
         ((name,),) = await self._writer.read("SELECT value FROM meta WHERE name = 'domain'")
         return str(name)
 
+    async def unknown_filesystem(self) -> str | None:
+        """The type of the filesystem that ``allow_unknown_filesystem`` was given for, if it was."""
+        rows = await self._writer.read("SELECT value FROM meta WHERE name = 'unknown_filesystem'")
+        return str(rows[0][0]) if rows else None
+
     async def sessions(self) -> list[Session]:
         """Who worked on it, where and when, in order."""
         rows = await self._writer.read(
@@ -248,6 +296,8 @@ class Journal:
                 str(host),
                 int(str(pid)),
                 str(version),
+                running=ended is None
+                and Owner(str(user), str(host), int(str(pid)), str(started)) in self._owners,
             )
             for started, ended, stopped, user, host, pid, version in rows
         ]
@@ -303,23 +353,20 @@ def _bytes(value: Value) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-async def _opened(
-    open_: Callable[[Path, U], tuple[sqlite3.Connection, int]], path: Path, domain: U
-) -> tuple[Writer, int]:
-    # In a task of its own: asyncio's cancellation breaks through shields, and a connection whose
-    # caller is gone would never be closed and would keep its lock.
-    job = start(anyio.to_thread.run_sync(open_, path, domain))
+async def _opened(open_: Callable[[], File]) -> Journal:
+    # In a task of its own: asyncio's cancellation breaks through shields, and a file whose caller
+    # is gone would never be closed and would keep its lock.
+    job = start(anyio.to_thread.run_sync(open_))
     try:
-        connection, run = await job.result()
+        return Journal(await job.result())
     except anyio.get_cancelled_exc_class():
         ending = start(_dropped(job))
         with anyio.CancelScope(shield=True):
             await ending.result()
         raise
-    return Writer(connection), run
 
 
-async def _dropped(job: Job[tuple[sqlite3.Connection, int]]) -> None:
+async def _dropped(job: Job[File]) -> None:
     with suppress(JournalError, JobCancelled):
-        connection, _ = await job.result()
-        await anyio.to_thread.run_sync(connection.close)
+        file = await job.result()
+        await anyio.to_thread.run_sync(file.close)

@@ -1,7 +1,7 @@
 """``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -9,12 +9,13 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import attrs
 import typer
 
-from aiocake import Client, bulk
+from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
 from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
 from aiocake.cli._command import command
 from aiocake.cli._formats import Fields, Kind
+from aiocake.cli._options import flag
 from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
 from aiocake.cli._progress import bar
 from aiocake.cli._session import Session
@@ -30,6 +31,17 @@ T = TypeVar("T")
 app = typer.Typer(help="Runs of writes: show, resume, export.")
 
 File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
+AllowOption = Annotated[
+    bool,
+    flag(
+        "Take a journal on a filesystem whose locks and syncing may not hold, such as a network "
+        "drive; not needed on one of the type that it was begun on.",
+        "--allow-unknown-filesystem",
+        panel="Filesystem",
+    ),
+]
+
+Opening = Callable[[], Awaitable[Journal]]
 
 #: How many of a run's problems are said one by one.
 _MOST_SAID: Final = 20
@@ -44,40 +56,53 @@ class _Standing:
     whole: bool
     counts: Mapping[State, int]
     doubles: tuple[Double, ...]
+    unknown_filesystem: str | None
     sessions: tuple[Worked, ...]
+
+    @property
+    def running(self) -> Worked | None:
+        """Who works on it now."""
+        return next((each for each in self.sessions if each.running), None)
 
 
 @app.command()
 def show(
     file: File,
     *,
+    allow_unknown_filesystem: AllowOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     excel: ExcelOption = False,
 ) -> None:
-    """Show how a run stands, and who worked on it when."""
+    """Show how a run stands, who worked on it when, and whether somebody does now."""
     output = Output.of(form, out, excel=excel)
-    standing = run(partial(_standing, file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
     with output.record(_STANDING) as write:
         write(standing)
 
 
 @app.command()
-def export(
+def export(  # noqa: PLR0913 - options
     file: File,
     *,
     state: Annotated[
         State | None, typer.Option(help="Only calls in this state.", show_default=False)
     ] = None,
+    allow_unknown_filesystem: AllowOption = False,
     form: FormatOption = None,
     out: OutOption = None,
     excel: ExcelOption = False,
 ) -> None:
-    """Write out each call of a run: what it was to do, and what became of it."""
+    """Write out each call of a run: what it was to do, and what became of it.
+
+    Of a run that goes on, how it stands at this moment.
+    """
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     output = Output.of(form, out, excel=excel)
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
-        run(partial(_export, file, state, write, advance))
+        run(partial(_export, opening, state, write, advance))
 
 
 @app.command()
@@ -92,13 +117,18 @@ def resume(
     settle: Annotated[
         float, typer.Option(help="Seconds that a lost create is given to show up.")
     ] = 60.0,
+    allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Go on with a run: find out what became of its calls, and send what was not done.
 
     Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
     stays unknown, 5 when calls were refused, 1 when calls are left.
     """
-    left = "" if session.confirmed else run(partial(unfinished, file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
+    if standing.running is not None:
+        raise JournalError(_in_use(file, standing.running))
+    left = "" if session.confirmed else run(partial(unfinished, opening))
     connection = session.connect()
     if not session.confirmed:
         confirm(f"At {connection.domain}: {left}: go on")
@@ -115,7 +145,12 @@ def resume(
 
             async def work(client: Client) -> Summary:
                 return await bulk.resume(
-                    file, client, limit=limit, settle=settle, on_progress=progress
+                    file,
+                    client,
+                    limit=limit,
+                    settle=settle,
+                    on_progress=progress,
+                    allow_unknown_filesystem=allow_unknown_filesystem,
                 )
 
             summary = connection.run(work)
@@ -124,24 +159,25 @@ def resume(
     raise typer.Exit(_code(summary))
 
 
-async def _standing(file: Path) -> _Standing:
-    async with await Journal.open(file) as journal:
+async def _standing(opening: Opening) -> _Standing:
+    async with await opening() as journal:
         return _Standing(
             await journal.domain(),
             await journal.is_whole(),
             await journal.counts(),
             tuple(await journal.doubles()),
+            await journal.unknown_filesystem(),
             tuple(await journal.sessions()),
         )
 
 
 async def _export(
-    file: Path,
+    opening: Opening,
     state: State | None,
     write: Callable[[Entry], object],
     advance: Callable[[int, int | None], None],
 ) -> None:
-    async with await Journal.open(file) as journal:
+    async with await opening() as journal:
         states = () if state is None else (state,)
         total = await journal.size() if state is None else (await journal.counts()).get(state, 0)
         place = -1
@@ -200,6 +236,11 @@ def _ids(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def _in_use(file: Path, worked: Worked) -> str:
+    who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
+    return f"{file} is in use by a run that is alive: {who}"
+
+
 def _standing_fields(standing: _Standing) -> Fields:
     counts = {state.value: standing.counts.get(state, 0) for state in State}
     return {
@@ -208,6 +249,8 @@ def _standing_fields(standing: _Standing) -> Fields:
         "whole": standing.whole,
         **counts,
         "doubles": [attrs.asdict(each) for each in standing.doubles],
+        "running": standing.running is not None,
+        "unknown_filesystem": standing.unknown_filesystem,
         "sessions": [attrs.asdict(each) for each in standing.sessions],
     }
 
@@ -218,11 +261,14 @@ def _standing_in_short(standing: _Standing) -> Fields:
     fields["doubles"] = len(standing.doubles)
     for double in standing.doubles:
         fields[f"double {double.index}"] = _double(double)
+    if standing.unknown_filesystem is None:
+        del fields["unknown_filesystem"]
     for at, each in enumerate(standing.sessions, 1):
-        end = each.ended_at or "killed, or still running"
+        unfinished = f", not finished ({'still running' if each.running else 'killed'})"
+        end = f" to {each.ended_at}" if each.ended_at else unfinished
         why = f": {each.stopped}" if each.stopped else ""
         fields[f"session {at}"] = (
-            f"{each.started_at} to {end}, {each.user} on {each.host} ({each.pid}){why}"
+            f"{each.started_at}{end}, {each.user} on {each.host} ({each.pid}){why}"
         )
     return fields
 
@@ -233,6 +279,8 @@ _COUNTED: Final = (
     "whole",
     *(state.value for state in State),
     "doubles",
+    "running",
+    "unknown_filesystem",
     "sessions",
 )
 _STANDING: Final = Kind(

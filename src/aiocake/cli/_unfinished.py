@@ -3,8 +3,8 @@
 import json
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, cast
 
 import attrs
@@ -48,18 +48,18 @@ class _Alike:
         return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
 
 
-async def unfinished(file: Path) -> str:
-    """What is left of a run, and who began it when.
+async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str:
+    """Return what is left of a run, and who began it when.
 
     Args:
-        file: The journal.
+        opening: Opens the journal.
 
     Raises:
         JournalError: It cannot be read.
     """
     alike: dict[tuple[object, ...], _Alike] = {}
     states: Counter[State] = Counter()
-    async with await Journal.open(file) as journal:
+    async with await opening() as journal:
         place = -1
         while entries := await journal.entries(*_LEFT, after=place):
             place = entries[-1].place

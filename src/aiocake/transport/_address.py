@@ -39,6 +39,11 @@ class Address:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, by its name or number."""
+        return _is_loopback(self.host)
+
+    @property
     def base(self) -> str:
         """The URL without a path, such as ``"https://yourdomain.cake.com"``."""
         return f"{self.scheme}://{self.authority}"
