@@ -154,6 +154,27 @@ async def test_what_may_be_done_stays_unknown(ledgers, tmp_path: Path) -> None:
         assert (await bulk.resume(path, cake)).complete
 
 
+async def test_what_waits_to_be_sent_again_stays_unknown(ledgers, tmp_path: Path) -> None:
+    """Two that may be done are sent again: one meets the pause while the other waits for a turn."""
+    ledger = ledgers(Sandbox())
+    path = tmp_path / "run.db"
+    for _ in range(2):
+        ledger.lose(lambda request: request.operation == "update_invoice", done=False)
+    async with ledger.client(throttle=Throttle(concurrency=1)) as cake:
+        numbers = list(ledger.state.invoices)[:2]
+        calls = [bulk.call(cake.invoices.update, number, memo="x") for number in numbers]
+        first = await bulk.each(calls, journal=path, stop_after=bulk.Stop(unknown=2))
+        assert first.unknown == 2
+    quota = limited(ledger.sandbox, 0, "update_invoice")
+    async with ledger.client(throttle=Throttle(concurrency=1)) as cake:
+        again = await bulk.resume(path, cake, limit=2)
+    assert quota.refused == 1
+    assert (again.done, again.failed, again.unknown, again.unsent) == (0, 0, 2, 0)
+    assert again.stopped is not None
+    async with await bulk.Journal.open(path) as book:
+        assert len(await book.entries(State.UNKNOWN)) == 2
+
+
 async def test_a_record_that_is_set_twice_is_set_in_its_order_afterwards(
     ledgers, tmp_path: Path
 ) -> None:

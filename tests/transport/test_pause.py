@@ -620,3 +620,38 @@ async def test_a_pause_is_told_in_its_order(scene) -> None:
         PauseEnded(page, pytest.approx(HOUR + 0.1)),
     ]
     assert not [event for event in there.events if isinstance(event, RetryScheduled)]
+
+
+async def test_one_goes_first_of_both_lanes_even_with_one_slot_each() -> None:
+    gate = Gate(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
+    assert gate.refuse(100, HOUR, since=anyio.current_time(), status=429)
+    await anyio.sleep(100)
+    slot = await gate.turn()
+    assert isinstance(slot, int)
+    got: list[object] = []
+
+    async def export() -> None:
+        got.append(await gate.turn(export=True))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(export)
+        await anyio.wait_all_tasks_blocked()
+        assert got == []
+        assert gate.answered(slot, 200, throttled=False) == pytest.approx(100, abs=1)
+        await anyio.wait_all_tasks_blocked()
+        assert got == [1]
+
+
+async def test_end_pause_ends_what_a_learnt_pace_keeps_of_it() -> None:
+    gate = Gate(Throttle(concurrency=2), lambda: 0.0)
+    for _ in range(2):
+        for _ in range(21):
+            gate.passed(anyio.current_time())
+            await anyio.sleep(1 / 7)
+        gate.pause(30, since=anyio.current_time(), asked=True)
+        gate.end_pause()
+        gate.passed(anyio.current_time())
+    assert gate.pace() is not None
+    began = anyio.current_time()
+    assert isinstance(await gate.turn(), int)
+    assert anyio.current_time() == began
