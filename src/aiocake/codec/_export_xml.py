@@ -51,7 +51,7 @@ class XmlExport(Export[T]):
         self._take(self._error_in(self._feed.close))
         if self._before is not None:
             raise self._context.error_of(bytes(self._before))
-        self._look_at(self._rows.around)
+        self._look_at(self._rows.around, self._context.lenient)
         self._refuse_other_count()
 
     def _take(self, error: DecodeError | None) -> None:
@@ -61,7 +61,8 @@ class XmlExport(Export[T]):
             if self._rows.before is not None:
                 self._before = None
                 try:
-                    self._look_at(self._rows.before)
+                    # Looked at once more in the end, and noted then.
+                    self._look_at(self._rows.before, Leniency(spaces=True))
                 except CakeError:
                     # What is no success gives no bills.
                     self.ready.clear()
@@ -72,11 +73,9 @@ class XmlExport(Export[T]):
         if error is not None:
             raise error
 
-    def _look_at(self, fields: Mapping[str, object]) -> None:
+    def _look_at(self, fields: Mapping[str, object], lenient: Leniency) -> None:
         """See what stands beside the list."""
         self._refuse_no(fields)
-        # What stands before the list is looked at twice, and noted once.
-        lenient = self._context.lenient if self._rows.ended else Leniency(spaces=True)
         self.row_count = count(fields.get("row_count"), "row_count", lenient)
 
     def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
