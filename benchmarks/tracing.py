@@ -57,11 +57,11 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("witness, ending)", "witness, None)", 1),
     ),
     "_engine/_view.py": (
-        ("request = self._request(", "request = self._encoded(", 3),
+        ("request = self._begun(", "request = self._prepared(", 3),
         (
-            "self._decoded(operation, arguments, response, repeated)",
+            "self._decoded(operation, given, response, repeated)",
             """codec.decode(
-                operation, arguments, response, repeated=repeated, payloads=settings.payloads
+                operation, given, response, repeated=repeated, payloads=settings.payloads
             )""",
             1,
         ),

@@ -204,4 +204,7 @@ def test_what_holds_no_key_stays(key: str, text: str) -> None:
 def test_no_text_keeps_the_search_for_a_key_from_its_end(key: str, text: str) -> None:
     scrubber = Scrubber()
     scrubber.learn(Secret(key))
-    assert key not in scrubber.clean(text + key).replace("<key>", "\0")
+    if len(key) >= 8:
+        assert key not in scrubber.clean(text + key).replace("<key>", "\0")
+    else:  # which is hidden where it is no part of a longer word
+        assert scrubber.clean(f"{text} {key}").endswith("<key>")
