@@ -63,9 +63,11 @@ async def both(first: Callable[[], Awaitable[Summary]], second: Callable[[], Awa
     async def run(name: str, work: Callable[[], Awaitable[Summary]]) -> None:
         ended[name] = await work()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(run, "first", first)
-        group.start_soon(run, "second", second)
+    # Nobody waits for ever: locks that do not lock are found, too.
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, "first", first)
+            group.start_soon(run, "second", second)
     return ended["first"], ended["second"]
 
 
@@ -91,6 +93,24 @@ async def test_the_second_run_waits_and_finds_what_the_first_has_created(
     busy = [each for each in held.told if isinstance(each, PartnerBusy)]
     assert {(each.operation, each.seconds) for each in busy} == {("invoices.create", None)}
     assert {each.partner for each in busy} <= set(partners)
+
+
+async def test_a_look_while_a_create_is_on_its_way_does_not_count(ledgers, january) -> None:
+    books = ledgers(Sandbox(invoices=301))
+    partners = books.affiliates(5)
+    held = Held(books)
+    async with books.client() as one, books.client(on_event=held.tell) as other:
+
+        async def second() -> Summary:
+            # All partners are listed while the first create is on its way, and shows nowhere.
+            await held.arrived.wait()
+            return await bulk.each([january(other, each) for each in partners], journal=None)
+
+        first, ended = await both(
+            lambda: bulk.each([january(one, partners[2])], journal=None), second
+        )
+    assert (first.done, ended.done, ended.skipped) == (1, 4, 1)
+    assert len(books.periods()) == 5
 
 
 async def test_what_was_created_since_the_look_is_seen(ledgers, january) -> None:
@@ -254,13 +274,20 @@ async def test_what_a_killed_run_has_sent_is_given_its_time_to_show_up(ledgers, 
     assert not [each for each in told if isinstance(each, PartnerBusy)]
 
 
-async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(ledgers, january) -> None:
+async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(
+    ledgers, january, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_partner_locks.time, "time", lambda: 1e9)  # however slow the machine is
     books = ledgers()
     (partner,) = books.affiliates(1)
     told: list[Event] = []
     books.lose(lambda request: request.operation == "invoice", done=True)
+    theirs: list[Event] = []
     inside: list[Summary] = []
-    async with books.client(on_event=told.append) as cake, books.client() as other:
+    async with (
+        books.client(on_event=told.append) as cake,
+        books.client(on_event=theirs.append) as other,
+    ):
 
         async def on_outcome(ended: object) -> None:
             if isinstance(ended, bulk.Unknown):
@@ -273,6 +300,8 @@ async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(ledgers, 
         summary = await bulk.each(calls, journal=None, limit=1, settle=0.1, on_outcome=on_outcome)
     assert (summary.done, summary.unknown, summary.doubles) == (2, 0, ())
     assert inside[0].skipped == 1
+    (busy,) = [each for each in theirs if isinstance(each, PartnerBusy)]
+    assert busy.seconds == 0.05
     assert not [each for each in told if isinstance(each, PartnerBusy)]
     assert len(books.periods()) == 2
 

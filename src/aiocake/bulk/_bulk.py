@@ -64,6 +64,9 @@ async def each(  # noqa: PLR0913 - all by name
     ended as unknown is looked for in the end, and told again when that is settled. When this is
     cancelled, what has left is given the client's grace and written down; the rest is not sent.
 
+    Creates wait for those of other runs on this host for the same partner. In the end the partners
+    of all creates are listed once more, for what is there twice.
+
     Args:
         calls: What :func:`call` makes; a list, or anything that gives one after the other, also
             asynchronously. A list is written down as a whole before the first call is sent, all
@@ -77,7 +80,8 @@ async def each(  # noqa: PLR0913 - all by name
             :class:`aiocake.RateLimited`), stop it all the same.
         expected: Errors that do not count as failures, such as ``TipaltiError``.
         on_existing: What to do with a create whose partner has an invoice, not void, of an
-            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same.
+            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same;
+            then nothing is looked for that is there twice.
         allow_repeats: Send calls that are equal to one before them, and Mark calls for a bill that
             one before them marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create whose answer was lost is looked
@@ -87,7 +91,7 @@ async def each(  # noqa: PLR0913 - all by name
             lose what was sent. The journal keeps that this was given, and for which type.
 
     Returns:
-        How many calls ended how, the problems, and why it stopped if it did.
+        How many calls ended how, the problems, what is there twice, and why it stopped if it did.
 
     Raises:
         ArgumentError: One of the calls was not made by :func:`call`, is for another client, is

@@ -135,8 +135,11 @@ class PartnerLocks:
         if held is None:
             return 0
         held.on_the_way += 1
-        held.number = (held.number + 1) % _NUMBERS
         with self._failing():
+            # One after the other: whoever reads the rows meanwhile, and not as a whole, must not
+            # take the new number for that of a create which has ended.
+            self._write(partner, held, math.inf)
+            held.number = (held.number + 1) % _NUMBERS
             self._write(partner, held, math.inf)
             return held.number
         return 0
