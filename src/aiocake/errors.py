@@ -318,10 +318,11 @@ class ConsistencyError(CakeError):
 
 
 class ListChanged(ConsistencyError):
-    """A list would not hold still while it was read.
+    """A list would not hold still while it was read. The message says what helps.
 
     Attributes:
-        rows_read: How many distinct rows were given.
+        rows_read: How many distinct rows were read: those that were given, and those that the
+            client's own filter left out.
         total_rows: The last number of rows that the server named; None when it named none.
     """
 

@@ -251,7 +251,7 @@ def test_a_server_that_is_wrong(
     dialect=dialects(
         cap=st.none() | st.just(50),
         total=st.just("page"),
-        changes=changes(comings_and_goings, 3),
+        changes=changes(comings_and_goings, 3) | changes(moves, 1),
     ),
     options=options,
 )

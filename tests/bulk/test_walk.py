@@ -88,3 +88,17 @@ def test_what_is_due_and_what_is_worth_asking_for_ahead() -> None:
     taken.take(27, [27, 28], 28)
     assert taken.over
     assert taken.trouble == ""
+
+
+@pytest.mark.parametrize(("first", "whole"), [(1, True), (12, False)])
+def test_rows_count_from_1_only_if_the_first_row_is_still_the_first(
+    first: int, *, whole: bool
+) -> None:
+    # A row that moves to the front is one row early in all pages behind it, too.
+    taken, _ = walk((0, range(1, 11), None), (9, [9, 10, 11], None), (11, [11], None))
+    assert (taken.over, taken.due) == (False, 12)
+    taken.take(12, [], None)
+    assert (taken.over, taken.due) == (False, 0)
+    taken.take(0, [first, 2], None)
+    assert taken.over
+    assert bool(taken.trouble) is not whole

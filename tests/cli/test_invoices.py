@@ -163,7 +163,7 @@ def test_update_sets_what_is_given_and_nothing_else(cake, sandbox) -> None:
         ),
         pytest.param(
             ["list", "--period", "2024", "--match", "ends_in", "--longest", "0"],
-            "'--longest'",
+            "'0' is not a number of days such as 31",
             id="longest-0",
         ),
         pytest.param(["list", "--period", "2024-01-01.."], "--period", id="half-a-period"),

@@ -153,7 +153,6 @@ class Export(Generic[T]):
         except CakeError as error:
             broken = error.with_traceback(None)
         records: list[T] = []
-
         streams = [bills]
 
         async def read(response: StreamedResponse) -> CakeError | None:

@@ -13,6 +13,8 @@ that number held still. The price is one row more in each page.
 counts from 1 and reads 0 as 1. The first seam tells: asked for its last row, a server that counts
 from 1 begins one row before it. All pages that are on their way by then are one row early alike,
 so they still meet each other; only the end of the list has to be asked for one row further on.
+A row that moves to the front of a list looks the same. Where ``total_rows`` tells nothing, the end
+is believed only once the first page was asked for again and begins with the same row.
 
 **The end.** A page that could have held more rows and did not, together with as many distinct rows
 as ``total_rows`` says. Without ``total_rows``: an empty page behind the last row. A page of nothing
@@ -65,6 +67,7 @@ class Walk:
         "_furthest",
         "_last",
         "_of_page",
+        "_probing",
         "_shift",
         "_surprise",
         "_suspected",
@@ -114,6 +117,7 @@ class Walk:
         self._furthest = 0  # the last start that was planned
         self._full = False  # whether the last page could not have held more
         self._beyond = False  # whether the next page is to begin behind the last row
+        self._probing = False  # whether all was read, and the first page is due again
 
     @property
     def total_rows(self) -> int | None:
@@ -128,7 +132,7 @@ class Walk:
     @property
     def due(self) -> int:
         """The start at which the walk goes on: no page that starts later fits."""
-        if not self.pages:
+        if not self.pages or self._probing:
             return 0
         return self._cursor + (self._shift or 0) + 1 - (0 if self._beyond else self._shared)
 
@@ -149,16 +153,18 @@ class Walk:
         Returns:
             Of each row, whether this walk had not met it before.
         """
-        self._compare(len(ids), total_rows)
         fresh = list(map(self.seen.add, ids))
         new = sum(fresh)
+        if self._probing:
+            self._take_first_again(ids, new)
+            return fresh
+        self._compare(len(ids), total_rows)
         if self._is_behind(start, ids) and not new:
             return fresh
         asked, known_shift = self.row_limit, self._shift
         met = self._meet(start, ids) if self.pages else self._begin(ids)
         if met is None and not new and self._is_whole:
-            self.over = True
-            self._count()
+            self._end()
             return fresh
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
@@ -178,12 +184,24 @@ class Walk:
         elif only_shared and not self._is_all:
             self._beyond = True
         elif not (self._full and self._shift and known_shift is None):
-            self.over = True
             again = met != len(ids) and tuple(ids) == self._first
             self.ignores_start = again and not self._changed
-        if self.over:
-            self._count()
+            self._end()
         return fresh
+
+    def _take_first_again(self, ids: Sequence[int], new: int) -> None:
+        if new or tuple(ids[:1]) != self._first[:1]:
+            self._distrust("rows seemed to count from 1, but another row came first")
+        self.over = True
+        self._count()
+
+    def _end(self) -> None:
+        """End the walk; where only a seam tells that rows count from 1, after a look at row 0."""
+        if self._shift and self.total_rows is None and not self.trouble:
+            self._probing = True
+            return
+        self.over = True
+        self._count()
 
     @property
     def _is_whole(self) -> bool:
@@ -255,7 +273,8 @@ class Walk:
 
     def _go_on(self, rows: int, asked: int) -> None:
         if self._is_all:
-            self.over = not self._full
+            if not self._full:
+                self._end()
         elif self.total_rows is not None and rows < asked:
             self._surprise("fewer rows than asked", f"{rows} of {asked}")
 

@@ -19,8 +19,6 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Invoices: list, get, create, update (API version 2).")
 
-#: Of a timedelta.
-_MOST_DAYS = 999_999_999
 _STATUSES = "pending, approved, paid or void"
 InvoiceId = Annotated[int, typer.Argument(help="The invoice.", show_default=False)]
 Status = Annotated[
@@ -55,13 +53,12 @@ def list_(  # noqa: PLR0913 - options
         ),
     ] = "inside",
     longest: Annotated[
-        int | None,
+        timedelta | None,
         typer.Option(
+            parser=parse.days,
             metavar="DAYS",
             help="The longest period that an invoice can have: --match overlaps and ends_in read "
             "fewer invoices then.",
-            min=1,
-            max=_MOST_DAYS,
             show_default=False,
         ),
     ] = None,
@@ -85,7 +82,7 @@ def list_(  # noqa: PLR0913 - options
             invoice_status=_status(status),
             period=parse.or_skip(period),
             match=cast("PeriodMatch", match),  # which is checked there
-            longest=SKIP if longest is None else timedelta(days=longest),
+            longest=parse.or_skip(longest),
             start_date=parse.or_skip(start_date),
             end_date=parse.or_skip(end_date),
             row_limit=parse.or_skip(row_limit),

@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -11,10 +11,11 @@ import typer
 
 from aiocake import SKIP, ArgumentError, Period, Skip
 
-__all__ = ["amount", "day", "moment", "or_skip", "period", "seconds", "text"]
+__all__ = ["amount", "day", "days", "moment", "or_skip", "period", "seconds", "text"]
 
 T = TypeVar("T")
 
+_DAYS: Final = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
@@ -45,6 +46,14 @@ def period(text: str) -> Period:
         return Period.parse(text)
     except ArgumentError as error:
         raise typer.BadParameter(error.problems[0].reason) from None
+
+
+def days(text: str) -> timedelta:
+    """A number of days, as in 31."""
+    if not _DAYS.fullmatch(text):
+        message = f"{text!r} is not a number of days such as 31"
+        raise typer.BadParameter(message)
+    return timedelta(days=int(text))
 
 
 def amount(text: str) -> Decimal:
