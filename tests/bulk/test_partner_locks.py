@@ -321,6 +321,7 @@ def not_writable(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 def network(folder: Path, patch: pytest.MonkeyPatch) -> None:
     del folder
+    patch.setattr(_partner_locks, "has_shared_memory", lambda _: False)
     patch.setattr(_partner_locks, "network_filesystem", lambda _: "nfs4")
 
 
@@ -346,7 +347,7 @@ def breaks_late(folder: Path, patch: pytest.MonkeyPatch) -> None:
     [
         (no_folder, "Not a directory"),
         (not_writable, "there: Permission denied"),
-        (network, "is on a network drive (nfs4)"),
+        (network, "is on nfs4, where locks may not hold"),
         (no_home, "there is no state folder"),
         (breaks_late, "No space left on device"),
     ],
