@@ -43,7 +43,13 @@ BILL = AffiliateBill(
     affiliate=Partner(id=67890, name="Acme", account_status_name="Active", extra={"a": [None]}),
     bill_amount=BillAmount(amount=Decimal("1E+3"), currency_id=1),
     sent_payment=False,
+    billing_period_start_date=date(2014, 6, 1),
+    billing_period_end_date=date(2014, 7, 1),
     extra={"notes": "x"},
+)
+MARKED = (
+    *("invoice_number", "payment_type_id", "payment_type_name", "verification_code", "notes"),
+    *("invoiced_amount", "date_invoice_received", "payment_date"),
 )
 MODELS = [each for each in vars(models).values() if isinstance(each, type) and attrs.has(each)]
 
@@ -120,10 +126,18 @@ def test_what_is_nested_is_nested_and_never_has_an_exponent() -> None:
             "name": "Acme",
             "account_status_id": None,
             "account_status_name": "Active",
+            "account_managers": [],
+            "contacts": [],
+            "billing_cycle_id": None,
+            "billing_cycle_name": None,
             "extra": {"a": [None]},
         },
         "bill_amount": {"amount": "1000", "currency_id": 1, "formatted_amount": None},
         "sent_payment": False,
+        "period": "2014-06-01..2014-06-30",
+        "billing_period_start_date": "2014-06-01",
+        "billing_period_end_date": "2014-07-01",
+        **dict.fromkeys(MARKED),
         "extra": {"notes": "x"},
     }
 

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, Union, cast, get_args, get_origin, get_type
 import attrs
 
 from aiocake.errors import ArgumentError, Problem
+from aiocake.values import Period
 
 __all__ = ["Record", "cells", "columns", "to_dict"]
 
@@ -51,7 +52,8 @@ def to_dict(record: object, *, flat: bool = False) -> dict[str, object]:
     """Return a record as plain values: what ``json.dumps``, pandas and polars take.
 
     An amount is a text with all of its digits (``"1250.10"``), a date or time is a text as ISO
-    8601 has it, an enum is its text. The ``kind`` of an invoice is among the fields.
+    8601 has it, a period is one that :meth:`aiocake.Period.parse` takes, an enum is its text. The
+    ``kind`` of an invoice and the ``period`` of a bill are among the fields.
 
     Args:
         record: An invoice, a bill, a row of a look-up, the result of a write, a page.
@@ -86,9 +88,12 @@ def columns(model: type) -> tuple[str, ...]:
 
 
 def cells(record: object) -> dict[str, object]:
-    """Return the values of a record by column, each as it is: an amount is a Decimal."""
+    """Return the values of a record by column: an amount is a Decimal, a sequence is plain."""
     layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
     found = dict(zip(layout.names, _read(layout, record), strict=True))
+    for name, value in found.items():
+        if isinstance(value, tuple):
+            found[name] = _of_collection(cast("Collection[object]", value))
     for name, path in layout.merged:
         outer = cast("Mapping[str, object]", found[name])
         found[name] = {**outer, path[0]: _at(record, path)}
@@ -150,6 +155,7 @@ _FORMS: Final[Mapping[type, _Form]] = {
     Decimal: _Form(_of_amount, {"type": "string", "format": "decimal"}),
     datetime: _Form(datetime.isoformat, {"type": "string", "format": "date-time"}),
     date: _Form(date.isoformat, {"type": "string", "format": "date"}),
+    Period: _Form(str, {"type": "string"}),
     Enum: _Form(_of_enum, {}),
     Mapping: _Form(_of_mapping, {"type": "object"}),
     Collection: _Form(_of_collection, {"type": "array"}),
@@ -158,7 +164,7 @@ _FORMS: Final[Mapping[type, _Form]] = {
 
 @cache
 def _form(kind: type) -> _Form:
-    if attrs.has(kind):
+    if _is_nested(kind):
         return _Form(to_dict, {})
     return next((form for each, form in _FORMS.items() if issubclass(kind, each)), _Form(str, {}))
 
@@ -229,7 +235,7 @@ def _paths(model: type[attrs.AttrsInstance]) -> dict[Path, object]:
     """Where each value is in a record of a class, and of which type."""
     found: dict[Path, object] = {}
     for name, kind in _fields(model).items():
-        nested = [each for each in (kind, *get_args(kind)) if attrs.has(_class_of(each))]
+        nested = [each for each in (kind, *get_args(kind)) if _is_nested(_class_of(each))]
         if nested and get_origin(kind) in {None, Union, types.UnionType}:
             inner = _paths(cast("type[attrs.AttrsInstance]", nested[0]))
             found |= {(name, *path): each for path, each in inner.items()}
@@ -238,28 +244,42 @@ def _paths(model: type[attrs.AttrsInstance]) -> dict[Path, object]:
     return found
 
 
+def _is_nested(kind: type) -> bool:
+    """Return whether a class is one of records, and not of single values."""
+    return attrs.has(kind) and kind not in _FORMS
+
+
 def _class_of(kind: object) -> type:
     return kind if isinstance(kind, type) else type(kind)
 
 
 @cache
 def _fields(model: type[attrs.AttrsInstance]) -> dict[str, object]:
-    """The types of a class's fields by name: what is worked out, its id, its own, the inherited."""
+    """Return the types of a class's fields, what it works out of them included.
+
+    First what the class itself works out, then the id, what its bases work out, the fields of its
+    own, and those of its bases.
+    """
     hints = get_type_hints(model)
     fields = attrs.fields(model)
     own = sorted(fields, key=lambda field: field.inherited and field is not fields[0])
     names = [field.name for field in own if not field.name.startswith("_")]
-    return {**_properties(model), **{name: hints[name] for name in names}}
+    first = {name: hints[name] for name in names[:1]}
+    inherited: dict[str, object] = {}
+    for base in model.__mro__[1:]:
+        inherited |= _properties(base)
+    return {**_properties(model), **first, **inherited, **{name: hints[name] for name in names}}
 
 
 def _properties(model: type) -> dict[str, object]:
-    """What a record works out of its fields, such as the kind of an invoice."""
-    found = {
+    """Return the types of what a class works out of its fields, such as the kind of an invoice."""
+    if not issubclass(model, Record):
+        return {}
+    return {
         name: get_type_hints(each.fget)["return"]
         for name, each in vars(model).items()
         if isinstance(each, property)
     }
-    return found if issubclass(model, Record) else {}
 
 
 def _schema_of_model(model: type) -> dict[str, object]:
@@ -279,7 +299,7 @@ def _schema(kind: object) -> dict[str, object]:
     base = cast("object", origin) or kind
     if not isinstance(base, type):  # of a type variable nothing is known
         return {}
-    if attrs.has(base):
+    if _is_nested(base):
         return _schema_of_model(base)
     schema = dict(_form(base).schema)
     return {**schema, "items": _schema(parts[0])} if schema.get("type") == "array" else schema

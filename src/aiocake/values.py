@@ -184,6 +184,9 @@ class Period:
             raise ArgumentError(Problem("period", f"{shown!r} is not a period: {what}")) from None
         return period
 
+    def __str__(self) -> str:
+        return f"{self.start}..{self.end}"
+
     @property
     def exclusive_end(self) -> date:
         """The day after the last: v1's ``billing_period_end_date``.

@@ -391,7 +391,7 @@ def test_what_is_given_twice_is_said_beside_what_else_is_wrong(cake) -> None:
     ran = cake("invoices", "list", *("--period", "x") * 2, "--row-limit", 0, "--affiliate-id", "x")
     assert ran.code == 2
     assert ran.err.count("may be given once only") == 1
-    for text in ("'x' is neither a month", "--row-limit: must be", "'--affiliate-id'"):
+    for text in ("'x' is not a period", "--row-limit: must be", "'--affiliate-id'"):
         assert text in ran.err
 
 

@@ -81,7 +81,11 @@ def test_rates_are_exact_and_times_have_no_zone(cake) -> None:
     row = next(
         csv.DictReader(cake("lookups", "exchange-rates", *DAYS, "-f", "csv").out.splitlines())
     )
-    assert (row["base_currency"], row["quote_currency"]) == ("USD", "EUR")
+    assert row["base_currency_abbr"] == "USD"
+    assert row["quote_currency_abbr"] == "EUR"
+    table = cake("lookups", "exchange-rates", *DAYS).out
+    assert "base_currency" in table
+    assert "USD" in table
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from aiocake.errors import (
     OutcomeUnknown,
     RequestRejected,
 )
+from aiocake.events import AttemptEnded
 from aiocake.values import Binding
 
 from ..scripted import Connection, Script
@@ -49,7 +50,7 @@ from ._canary import KEY, NOTE
 from ._card import Card, Met
 
 if TYPE_CHECKING:
-    from aiocake.events import Event
+    from aiocake.events import AttemptEnded, Event
 
 pytestmark = pytest.mark.anyio
 

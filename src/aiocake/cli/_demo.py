@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from aiocake import ERASE, Client, Invoice, Period
+from aiocake import ERASE, Client, Invoice, Period, to_dict
 from aiocake.cli._output import is_file, say_out, screen
 from aiocake.cli._progress import bar
 from aiocake.cli._signals import run
@@ -134,6 +134,6 @@ async def _mark_one(client: Client, show: _Show) -> None:
 async def _stored(client: Client) -> str:
     """What the instance holds of the bill now."""
     async with client.affiliate_bills.export(billing_cycle="monthly", period=_JUNE) as bills:
-        (stored,) = [bill.extra async for bill in bills if bill.bill_id == _BILL]
+        (stored,) = [to_dict(bill) async for bill in bills if bill.bill_id == _BILL]
     names = ("invoice_number", "invoiced_amount", "date_invoice_received", "notes")
-    return ", ".join(f"{name} {stored.get(name) or 'none'}" for name in names)
+    return ", ".join(f"{name} {stored[name] or 'none'}" for name in names)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 
@@ -144,8 +144,8 @@ class _Csv(Generic[T]):
         return text
 
 
-def _json(fields: Fields) -> str:
-    return escaped_json(json.dumps(fields, ensure_ascii=False))
+def _json(value: object) -> str:
+    return escaped_json(json.dumps(value, ensure_ascii=False))
 
 
 def _cell(value: object) -> str:
@@ -158,7 +158,7 @@ def _cell(value: object) -> str:
             return format(value, "f")
         case int() | date():
             return str(value)
-        case Mapping():
-            return _json(cast("Fields", value))
+        case Mapping() | list():
+            return _json(value)
         case _:
             return spreadsheet_text(str(value))

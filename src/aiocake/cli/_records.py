@@ -108,13 +108,4 @@ def bill(model: type[BillT]) -> Kind[BillT]:
         "sent_payment",
     )
 
-    def short(record: BillT) -> Fields:
-        return {**cells(record), "period": _period(record)}
-
-    return attrs.evolve(plain(model), short=short, shown=shown)
-
-
-def _period(record: Bill) -> str | None:
-    """Return the billing period as ``--period`` takes it, its last day included."""
-    period = record.period
-    return None if period is None else f"{period.start}..{period.end}"
+    return attrs.evolve(plain(model), shown=shown)

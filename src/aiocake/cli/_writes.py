@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from aiocake import CakeError, CreatedInvoice
@@ -146,7 +145,7 @@ class Rehearsal:
     async def before(self, intent: Intent) -> None:
         """Hold a write back: it ends in NotSent."""
         self._set += [
-            f"{name.replace('_', ' ')} {_in_words(value)}"
+            f"{name.replace('_', ' ')} {_in_words(value, free=name in intent.hidden)}"
             for name, value in intent.arguments.items()
             if name not in _SAID
         ]
@@ -160,15 +159,14 @@ class Rehearsal:
         return f": {', '.join(self._set)}" if self._set else ""
 
 
-def _in_words(value: object) -> str:
+def _in_words(value: object, *, free: bool) -> str:
+    """Return a value for a question; free text is quoted."""
     match value:
         case _ if value is ERASE:
             return "erased"
         case Decimal():
             return format(value, "f")
-        case StrEnum():
-            return value
-        case str():
+        case str() if free:
             return f'"{value}"'
         case _:
             return str(value)
