@@ -159,6 +159,6 @@ def _cell(value: object) -> str:
         case int() | date():
             return str(value)
         case Mapping() | list():
-            return _json(value)
+            return _json(cast("object", value))
         case _:
             return spreadsheet_text(str(value))
