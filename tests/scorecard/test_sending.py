@@ -50,7 +50,7 @@ from ._canary import KEY, NOTE
 from ._card import Card, Met
 
 if TYPE_CHECKING:
-    from aiocake.events import AttemptEnded, Event
+    from aiocake.events import Event
 
 pytestmark = pytest.mark.anyio
 
