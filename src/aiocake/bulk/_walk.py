@@ -28,8 +28,8 @@ had fewer rows than ``total_rows``, that is known to count the list, and a later
 first page that holds as many.
 
 So where a first page holds 100 rows or more (or 50), but fewer than were asked for, a further page
-from its last row decides. Shorter lists are most of what is read. They are believed, to keep them at
-one request: only a server that gives fewer than CAKE's usual 100 rows a page would cut one off.
+from its last row decides. Shorter lists are most of what is read. They are believed, so that each
+takes one request: only a server that gives fewer than CAKE's usual 100 rows would cut one off.
 
 What no client can see: rows that trade places while as many others leave and come, all of it
 between two pages; without ``total_rows``, rows that trade places at all. Not looked for: a server
