@@ -2,13 +2,13 @@
 """No create for whose partner and time there is an invoice, or may be one."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import anyio
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from aiocake import Client, ConsistencyError, ListChanged, NotSent, Throttle, bulk
+from aiocake import Client, ConsistencyError, ListChanged, NotSent, Period, Throttle, bulk
 from aiocake.bulk import Call, Failed, Skipped
 from aiocake.sandbox import Dialect, Sandbox
 
@@ -111,20 +111,54 @@ async def test_creates_of_one_run_keep_each_other_back(ledgers, january) -> None
 
 
 async def test_many_partners_are_looked_up_at_once_and_few_by_themselves(ledgers, january) -> None:
-    books = ledgers(Sandbox(invoices=301))  # a round number might be cut off
+    books = ledgers(Sandbox(invoices=301))
     everybody = list(books.state.affiliates)
     assert len(everybody) > 4
     async with books.client() as cake:
         summary = await bulk.each([january(cake, n) for n in everybody], journal=None)
         assert summary.done == len(everybody)
         reads = [each for each in books.state.requests if each.operation == "invoices"]
-        # How many there are, all of them, and in the end all of them again.
-        assert [each.arguments.get("affiliate_id") for each in reads] == [None, None, None]
+        # How many there are, all of them, and in the end all of them again. A page of so many rows
+        # might be cut off: another one from its last row decides.
+        assert [each.arguments.get("affiliate_id") for each in reads] == [None] * 5
         books.state.requests.clear()
         summary = await bulk.each((january(cake, n) for n in everybody), journal=None)
         assert summary.skipped == len(everybody)
         reads = [each for each in books.state.requests if each.operation == "invoices"]
         assert {each.arguments.get("affiliate_id") for each in reads} == set(map(str, everybody))
+
+
+def counting_the_page(_: object, response: Response) -> Response:
+    """A list whose ``total_rows`` counts the rows of the page."""
+    answer = json.loads(bytes(response.body))
+    if "invoices" in answer:
+        answer["total_rows"] = len(answer["invoices"])
+    return JSONResponse(answer)
+
+
+@pytest.mark.parametrize("others", [0, 2])
+async def test_an_invoice_behind_a_page_that_is_cut_off_is_found(
+    ledgers, january, others: int
+) -> None:
+    books = ledgers(Sandbox(invoices=0, dialect=Dialect(row_cap=999)))
+    books.state.on_answer.append(counting_the_page)
+    affiliate, *rest = books.affiliates(1 + others)
+    days = [date(2020, 1, 1) + timedelta(days=n) for n in range(1200)]
+    async with books.client() as cake:
+        for day in days:
+            await create(cake, affiliate, day, day).send()
+        there = await january(cake, affiliate).send()
+        call = january(cake, affiliate)
+        summary = await bulk.each([call, *(january(cake, n) for n in rest)], journal=None)
+        rows = await cake.invoices.find(affiliate_id=affiliate, row_limit=1000).collect()
+        month = Period.month(2030, 1)
+        found = await cake.invoices.find(
+            affiliate_id=affiliate, period=month, match="ends_in"
+        ).collect()
+    assert summary.done == others
+    assert summary.problems == (Skipped(0, call, (there.invoice_id,)),)
+    assert len(rows) == 1201
+    assert [row.invoice_id for row in found] == [there.invoice_id]
 
 
 async def test_overlapping_creates_go_one_after_the_other_and_others_side_by_side(

@@ -123,8 +123,40 @@ async def test_a_page_that_holds_as_many_rows_as_the_next_says_there_are_is_all(
     changes = {1: lambda rows: rows.reverse()} if change else {}
     server = make_server(size, changes=changes)
     assert await server.pager(row_limit=10_000).collect() == list(range(1, size + 1))
-    assert starts(server) == ([0, 249] if size == 250 else [0])
+    assert starts(server) == [0, size - 1]
     assert server.told() == []
+
+
+@pytest.mark.parametrize("first_row", [0, 1])
+@pytest.mark.parametrize("total", ["page", "right", "missing"])
+@pytest.mark.parametrize("cap", [101, 333, 999])
+async def test_a_page_cut_to_any_number_of_rows_is_not_believed_to_be_all(
+    make_server: MakeServer, cap: int, total: str, first_row: int
+) -> None:
+    for size in (cap, cap + 1, 2 * cap - 1, 2 * cap + 7):
+        server = make_server(size, cap=cap, total=total, first_row=first_row)
+        assert await server.pager(row_limit=1000).collect() == server.rows
+        assert "walked again" not in server.told()
+
+
+async def test_a_short_list_is_one_request_however_many_rows_are_asked_for(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(99)
+    assert await server.pager(row_limit=1000).collect() == server.rows
+    assert starts(server) == [0]
+
+
+async def test_a_long_list_that_loses_rows_all_the_time_is_believed_in_the_second_walk(
+    make_server: MakeServer,
+) -> None:
+    def shrink(rows: list[int]) -> None:
+        del rows[-3:]
+
+    server = make_server(5764, changes=dict.fromkeys(range(1, 20), shrink))
+    rows = await server.pager(row_limit=10_000).collect()
+    assert server.always <= set(rows)
+    assert starts(server) == [0, 5763, 0]
 
 
 @pytest.mark.parametrize(("size", "row_limit"), [(257, 100), (250, 10_000), (20, 9), (10, 9)])

@@ -8,10 +8,14 @@ from aiocake.bulk._seen import Seen
 from aiocake.bulk._walk import Walk
 
 
-def walk(*pages: tuple[int, Iterable[int], int | None]) -> tuple[Walk, list[str]]:
+def walk(
+    *pages: tuple[int, Iterable[int], int | None],
+    row_limit: int = 10,
+    counts_list: bool | None = None,
+) -> tuple[Walk, list[str]]:
     """Take pages of 10: the start, the ids, and the total that each one tells."""
     told: list[str] = []
-    taken = Walk(10, Seen(), lambda what, _: told.append(what))
+    taken = Walk(row_limit, Seen(), lambda what, _: told.append(what), counts_list)
     for start, ids, total_rows in pages:
         assert not taken.over
         taken.take(start, list(ids), total_rows)
@@ -66,6 +70,25 @@ def test_the_first_page_again_after_as_many_rows_came_in_front() -> None:
     assert taken.trouble
     taken, _ = walk((0, range(1, 11), 30), (9, range(1, 11), 30))
     assert taken.ignores_start
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked", "over"),
+    [(7, 101, True), (99, 1001, True), (100, 101, False), (101, 1001, False), (999, 1001, False)],
+)
+def test_a_first_page_shorter_than_asked_is_all_only_if_it_is_short(
+    rows: int, asked: int, *, over: bool
+) -> None:
+    taken, _ = walk((0, range(1, rows + 1), rows), row_limit=asked)
+    assert taken.over is over
+    taken, _ = walk((0, range(1, rows + 1), rows), row_limit=asked, counts_list=True)
+    assert taken.over
+
+
+def test_a_page_of_no_rows_shows_that_the_total_counts_the_list() -> None:
+    taken, _ = walk((0, range(1, 1000), 999), (998, [], 990), row_limit=1001)
+    assert taken.trouble == "total_rows was 999, then 990"
+    assert taken.counts_list
 
 
 @pytest.mark.parametrize("ids", [[], [30]])

@@ -208,6 +208,37 @@ async def test_json_of_another_kind_is_refused(response: str, path: str, stream:
     assert error.status == 200
 
 
+BILL = '"bill_id":1,"affiliate":{"affiliate_id":7},"bill_amount":{"amount":1}'
+
+
+async def test_an_empty_row_count_of_json_is_absent(stream: Stream, collect: Collect) -> None:
+    bills = stream(f'{{"success":true,"row_count":"","affiliate_bills":[{{{BILL}}}]}}'.encode())
+    assert await collect(bills) == ([1], None)
+    assert bills.row_count is None
+    assert bills.lenient.fields == ("row_count",)
+
+
+async def test_a_key_with_half_a_character_is_kept_and_noted(stream: Stream) -> None:
+    body = rf'{{"success":true,"affiliate_bills":[{{{BILL},"zz\ud800":1}}]}}'
+    bills = stream(body.encode())
+    (read,) = [each async for each in bills]
+    assert read.extra == {"zz\ufffd": 1}
+    assert "affiliate_bills" in bills.lenient.fields
+
+
+@pytest.mark.parametrize("other", [r"zz\ud801", r"zz\ufffd"])
+@pytest.mark.parametrize("extra", ["{}", '"inner":{{{}}}', '"inner":[{{{}}}]'])
+async def test_keys_that_differ_in_half_a_character_alone_are_refused(
+    extra: str, other: str, stream: Stream
+) -> None:
+    more = extra.format(rf'"zz\ud800":1,"{other}":2')
+    body = f'{{"success":true,"affiliate_bills":[{{{BILL},{more}}}]}}'
+    error = await stream(body.encode()).head()
+    assert isinstance(error, DecodeError)
+    assert "half a character" in str(error)
+    assert (error.path or "").startswith("affiliate_bills")
+
+
 async def test_json_beyond_the_cap_is_refused(
     monkeypatch: pytest.MonkeyPatch, stream: Stream, body: MakeBody
 ) -> None:

@@ -232,7 +232,7 @@ async def test_other_bills_than_row_count_says_are_an_error_after_the_last(
     assert f"row_count is {row_count}" in str(error)
 
 
-@pytest.mark.parametrize("row_count", ["x", "-1", "1.0", "", "1</row_count><row_count>1"])
+@pytest.mark.parametrize("row_count", ["x", "-1", "1.0", "1</row_count><row_count>1"])
 async def test_a_row_count_that_cannot_be_read_is_an_error_at_once(
     row_count: str, stream: Stream, collect: Collect
 ) -> None:
@@ -241,6 +241,16 @@ async def test_a_row_count_that_cannot_be_read_is_an_error_at_once(
     assert isinstance(error, DecodeError)
     assert error.path == "row_count"
     assert "after" not in str(error)
+
+
+@pytest.mark.parametrize("row_count", ["", " "])
+async def test_an_empty_row_count_is_absent(
+    row_count: str, stream: Stream, collect: Collect
+) -> None:
+    bills = stream(export(bill(1), row_count=row_count))
+    assert await collect(bills) == ([1], None)
+    assert bills.row_count is None
+    assert (bills.lenient.fields, bills.lenient.count) == (("row_count",), 1)
 
 
 async def test_what_is_said_behind_the_bills_counts_too(stream: Stream, collect: Collect) -> None:

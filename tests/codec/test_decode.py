@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aiocake._operation import Api, Operation, Shape
 from aiocake._wire import Response
 from aiocake.codec import check, decode
+from aiocake.codec._lenient import Leniency
 from aiocake.errors import CakeError, ConsistencyError, DecodeError, ServerError
 from aiocake.models import (
     BillingCycle,
@@ -160,6 +161,7 @@ def test_an_empty_page(around: str, total: int | None) -> None:
         ("total_rows", "1.5", "total_rows"),
         ("total_rows", "true", "total_rows"),
         ("total_rows", '"many"', "total_rows"),
+        ("total_rows", '" "', "total_rows"),
         ("invoices", "null", "invoices"),
         ("invoices", "{}", "invoices"),
         ("invoices", '"x"', "invoices"),
@@ -171,6 +173,24 @@ def test_what_is_around_the_rows_is_checked(field: str, value: str, path: str) -
     other = '"invoices": [], ' if field == "total_rows" else ""
     error = refused(PAGE, f'{{"request_status": "Success", {other}"{field}": {value}}}')
     assert error.path == path
+
+
+@pytest.mark.parametrize(
+    ("around", "total", "fields"),
+    [
+        ('"invoices":[],"total_rows":""', None, ("total_rows",)),
+        ('"response":{"invoices":[],"total_rows":""}', None, ("response.total_rows",)),
+        ('"total_rows":"","response":{"invoices":[],"total_rows":5}', 5, ("total_rows",)),
+    ],
+)
+def test_an_empty_number_of_rows_is_absent(
+    around: str, total: int | None, fields: tuple[str, ...]
+) -> None:
+    lenient = Leniency()
+    response = Response(200, {}, f'{{"request_status":"Success",{around}}}'.encode())
+    page = decode(PAGE, {}, response, lenient=lenient)
+    assert page == Page(items=(), total_rows=total, start_at_row=0)
+    assert lenient.fields == fields
 
 
 def test_two_numbers_of_rows_that_differ_are_refused() -> None:

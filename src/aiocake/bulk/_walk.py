@@ -27,9 +27,13 @@ page, from the second on, it says nothing of the list, which is read as one with
 had fewer rows than ``total_rows``, that is known to count the list, and a later walk believes a
 first page that holds as many.
 
+So where a first page holds 100 rows or more (or 50), but fewer than were asked for, a further page
+from its last row decides. Shorter lists are most of what is read. They are believed, so that each
+takes one request: only a server that gives fewer than CAKE's usual 100 rows would cut one off.
+
 What no client can see: rows that trade places while as many others leave and come, all of it
-between two pages; without ``total_rows``, rows that trade places at all; and a server that gives
-not as many rows as asked, and no round number of them, and calls just these the total.
+between two pages; without ``total_rows``, rows that trade places at all. Not looked for: a server
+that gives fewer than 100 rows a page, and not 50, and calls just these the total.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,9 +43,10 @@ from aiocake.bulk._seen import Seen
 
 __all__ = ["Walk"]
 
-#: A first page of a multiple of so many rows may be cut off: the limits that CAKE's pages name for
-#: sibling calls are 500 and 10,000, and those of others are round, too.
+#: A first page of a multiple of so many rows may be cut off, whatever was asked for.
 _ROUND: Final = 50
+#: So may one of more rows than CAKE gives by default, where still more were asked for.
+_USUAL: Final = 100
 
 
 @final
@@ -109,7 +114,7 @@ class Walk:
         self._believed = counts_list is True
         self._changed = ""  # how total_rows changed
         self._of_page = True  # whether total_rows was the number of rows of each page
-        self._suspected = False  # whether the first page may be cut off, for its round number only
+        self._suspected = False  # whether the first page may be cut off, by its number of rows
         self._first: tuple[int, ...] = ()  # the rows of the first page
         self._last: int | None = None
         self._cursor = -1  # the place of the last row in the list, counted from 0
@@ -214,15 +219,17 @@ class Walk:
         )
 
     def _may_be_cut_off(self, rows: int, asked: int) -> bool:
-        if self.pages > 1 or not rows or rows % _ROUND or rows == asked:
+        if self.pages > 1 or not rows or rows == asked:
             return False
-        return not (self._believed and rows == self.named_total)
+        if self._believed and rows == self.named_total:
+            return False
+        return rows % _ROUND == 0 or _USUAL < rows < asked
 
     def _weigh(self, rows: int) -> None:
         """See what a page with so many rows shows of what ``total_rows`` counts."""
-        if self.named_total is None or not rows:
+        if self.named_total is None:
             return
-        if self._cursor + 1 > self.named_total:
+        if rows and self._cursor + 1 > self.named_total:
             self.counts_list = False
         elif rows < self.named_total and self.counts_list is None:
             self.counts_list = True

@@ -3,7 +3,8 @@
 An id, a status, an amount and a yes or no carry the verdict, and are read as strictly as ever. Of
 the rest:
 
-- an empty text in an optional field is absent: a date, an id, a text or an amount;
+- an empty text in an optional field is absent: a date, an id, a text, an amount or a number of
+  rows;
 - half a surrogate pair becomes U+FFFD, the replacement character;
 - in XML, white space around a number, a date or a boolean is nothing, as XML Schema has it;
 - in the response to a write, a date or a text that cannot be read is absent: the write was carried
@@ -20,6 +21,8 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
+
+from aiocake.errors import DecodeError
 
 __all__ = ["SPACE", "Leniency", "Member", "is_optional", "members", "without_halves"]
 
@@ -89,17 +92,25 @@ class Leniency:
         return whole
 
     def texts(self, value: object, path: str) -> object:
-        """Return a value of JSON whose texts, at any depth, have no halves of surrogate pairs."""
+        """Return a value of JSON whose texts, at any depth, have no halves of surrogate pairs.
+
+        Raises:
+            DecodeError: Two keys of one object differ in nothing else.
+        """
         if isinstance(value, str):
             return self.text(value, path)
         if isinstance(value, list):
             return [self.texts(each, path) for each in cast("list[object]", value)]
         if isinstance(value, dict):
             given = cast("dict[str, object]", value)
-            return {
-                (plain := without_halves(name)): self.texts(each, f"{path}.{plain}")
+            read = {
+                (plain := self.text(name, path)): self.texts(each, f"{path}.{plain}")
                 for name, each in given.items()
             }
+            if len(read) != len(given):
+                message = "two keys that differ in half a character alone (a lone surrogate)"
+                raise DecodeError(message, path=path)
+            return read
         return value
 
     def read(self, fields: Mapping[str, object], cls: type[Any], path: str) -> dict[str, object]:

@@ -87,13 +87,13 @@ def _without_unreadable(
 
 
 def count(value: object, path: str, lenient: Leniency | None = None) -> int | None:
-    """A number of rows; None where the answer has none.
+    """A number of rows; None where the answer has none, or an empty one.
 
     Raises:
         DecodeError: It is no integer of at least 0.
     """
     if lenient is not None:
-        value = lenient.stripped(value, path)
+        value = lenient.value(value, path)
     if value is None:
         return None
     try:
@@ -117,7 +117,7 @@ def count_of(
     Args:
         fields: Of the answer.
         name: What the number is called.
-        lenient: Whether white space around it is nothing.
+        lenient: How it is read: one that is empty is absent.
 
     Raises:
         DecodeError: It is no integer of at least 0, or another one on each side.
