@@ -16,7 +16,13 @@ from aiocake.errors import ConfigurationError
 from aiocake.transport import check_key, context_of_user
 from aiocake.values import Secret
 
-__all__ = ["EnvironmentSettings", "KeyFile", "key_of_environment", "settings_of_environment"]
+__all__ = [
+    "EnvironmentSettings",
+    "KeyFile",
+    "files_of_environment",
+    "key_of_environment",
+    "settings_of_environment",
+]
 
 _OFF: Final = frozenset({"", "0", "false", "no"})
 _ON: Final = frozenset({"1", "true", "yes"})
@@ -75,6 +81,12 @@ def key_of_environment() -> "str | KeyFile | None":
         return key
     file = os.environ.get("CAKE_API_KEY_FILE")
     return KeyFile(Path(file), "CAKE_API_KEY_FILE") if file else None
+
+
+def files_of_environment() -> list[Path]:
+    """Return the files that ``CAKE_API_KEY_FILE`` and ``CAKE_CA_FILE`` name."""
+    given = map(os.environ.get, ("CAKE_API_KEY_FILE", "CAKE_CA_FILE"))
+    return [Path(file) for file in given if file]
 
 
 class KeyFile:

@@ -22,7 +22,10 @@ from starlette.responses import Response
 from aiocake import ERASE, Client, RetryPolicy, bulk
 from aiocake.bulk import Call, Journal, Stop, Summary, _filesystem
 from aiocake.bulk._file import open_existing
+from aiocake.bulk._partner_locks import PartnerLocks
 from aiocake.bulk.journal import State
+from aiocake.cli import _connection
+from aiocake.cli._errors import tell
 from aiocake.cli._unfinished import unfinished
 
 KEY = "canary-K3Y"
@@ -196,7 +199,9 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
     assert "the plan was not taken to its end" in ran.err
 
 
-def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandbox) -> None:
+def doubled(sandbox) -> None:
+    """Have somebody else create what is created here, each time."""
+
     def follow(request, _: object) -> None:
         if request.operation == "invoice":
             number = sandbox.state.invoices.next_id()
@@ -204,6 +209,10 @@ def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandb
             sandbox.state.invoices[number] = attrs.evolve(like, invoice_id=number)
 
     sandbox.state.on_answer.append(follow)
+
+
+def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandbox) -> None:
+    doubled(sandbox)
     ran = cake("journal", "resume", journal)
     theirs = max(sandbox.state.invoices)
     assert ran.code == 9
@@ -348,9 +357,14 @@ def test_many_calls_alike_are_counted(stage, environment, tmp_path: Path) -> Non
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM runs")
         connection.execute("UPDATE calls SET state = 'done'")
-    assert anyio.run(unfinished, partial(Journal.open, path)) == (
-        "nothing that is left, begun at an unknown time by unknown"
-    )
+    assert anyio.run(unfinished, partial(Journal.open, path)) is None
+
+
+def test_a_run_of_which_nothing_is_left_is_not_asked_about(cake, journal: Path) -> None:
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("UPDATE calls SET state = 'done'")
+    ran = cake("journal", "resume", journal, yes=False)
+    assert (ran.code, ran.err) == (0, "")
 
 
 def test_a_plan_of_many_kinds_is_not_said_whole(tmp_path: Path) -> None:
@@ -375,3 +389,106 @@ def test_where_nobody_can_be_asked_a_run_does_not_go_on(cake, journal: Path, san
     assert ran.code == 2
     assert "nothing was sent: a write needs --yes" in ran.err
     assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize("command", ["show", "export", "resume"])
+@pytest.mark.parametrize(
+    "out", ["run.db", "link", "hard", "run.db-wal", "run.db-shm", "run.db-owner", "run.db-journal"]
+)
+def test_what_a_journal_is_made_of_is_not_written_over(
+    cake, journal: Path, sandbox, command: str, out: str
+) -> None:
+    folder = journal.parent
+    (folder / "named").symlink_to(journal)
+    (folder / "link").symlink_to("named")
+    if out == "hard":
+        (folder / out).hardlink_to(journal)
+    before = journal.read_bytes()
+    ran = cake("journal", command, folder / "named", "--out", folder / out, "-f", "json")
+    assert ran.code == 2
+    assert f"--out: {folder / out} is " in ran.err
+    assert journal.read_bytes() == before
+    assert sandbox.state.requests == []
+    assert not [each for each in folder.iterdir() if each.name.startswith("run.db-")]
+
+
+def test_a_journal_that_is_open_to_append_is_not_written_to(process, journal: Path) -> None:
+    before = journal.read_bytes()
+    with journal.open("ab") as log:
+        number = log.fileno()
+        for out, streams in (("-", {"stdout": log}), (f"/dev/fd/{number}", {"pass_fds": [number]})):
+            ran = process("journal", "export", journal, "--out", out, **streams)
+            assert ran.code == 2
+            assert f"is {journal}, which is needed here" in ran.err
+    assert journal.read_bytes() == before
+
+
+def test_what_a_run_ends_in_is_said_though_its_record_cannot_be_written(
+    cake, process, journal: Path, sandbox
+) -> None:
+    doubled(sandbox)
+    ran = cake("journal", "resume", journal, "--out", "/dev/full")
+    assert ran.code == 9
+    assert "call 2 is there twice" in ran.err
+    assert "the output cannot be written: No space left on device" in ran.err
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = process("journal", "resume", journal, stdout=writer)
+    assert ran.code == 9
+    assert "call 2 is there twice" in ran.err
+    ran = process("journal", "resume", journal, stdout=writer, stderr=writer)
+    os.close(writer)
+    assert ran.code == 9
+
+
+def test_a_run_that_is_done_and_whose_record_cannot_be_written_ends_in_1(
+    cake, process, journal: Path
+) -> None:
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM calls WHERE place = 1")
+    ran = cake("journal", "resume", journal, "--out", "/dev/full")
+    assert ran.code == 1
+    assert "No space left on device; invoices.update: done; invoices.create: done" in ran.err
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert process("journal", "resume", journal, stdout=writer).code == 0
+    os.close(writer)
+
+
+def test_a_wait_for_another_run_is_said_once_for_each_partner(
+    cake, journal: Path, stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = PartnerLocks(stage.url.removeprefix("http://"), 0)
+    anyio.run(locks.take, 67890, lambda _: None)
+
+    def let_go(text: str) -> None:
+        tell(text)
+        locks.give(67890)
+
+    monkeypatch.setattr(_connection, "tell", let_go)
+    ran = cake("journal", "resume", journal)
+    locks.close()
+    line = "aiocake: waits for another run on this host that creates for affiliate 67890\n"
+    assert ran.err.count(line) == 1
+    assert ran.code == 5
+
+
+def test_a_wait_for_what_a_killed_run_may_have_created_is_said(cake, journal: Path, stage) -> None:
+    killed = PartnerLocks(stage.url.removeprefix("http://"), 0)
+    anyio.run(killed.take, 67890, lambda _: None)
+    killed.leaves(67890)
+    killed.close()
+    ran = cake("journal", "resume", journal, "--settle", 0.01)
+    (line,) = [each for each in ran.err.splitlines() if "waits" in each]
+    assert line.endswith(
+        " s for what another run on this host may have created for affiliate 67890"
+    )
+    assert ran.code == 5
+
+
+def test_a_journal_that_cannot_be_opened_says_what_it_needs(cake, journal: Path) -> None:
+    # As in a folder that may not be written to: SQLite cannot make the file beside it.
+    journal.with_name("run.db-wal").mkdir()
+    ran = cake("journal", "show", journal)
+    assert ran.code == 2
+    assert "its folder writable for the files beside it; or copy it" in ran.err

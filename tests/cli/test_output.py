@@ -5,9 +5,11 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ def test_the_format_is_what_the_files_name_ends_in(
     assert nothing_else_in(tmp_path, file)
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.tsv", "a.csv.gz", "2024.01", "a.JSON5"])
+@pytest.mark.parametrize("name", ["2024.01", "a.JSON5"])
 def test_a_name_that_ends_in_no_format_is_refused(cake, sandbox, tmp_path: Path, name: str) -> None:
     ran = cake(*LIST, "--out", tmp_path / name)
     assert ran.code == 2
@@ -56,6 +58,52 @@ def test_a_name_that_ends_in_no_format_is_refused(cake, sandbox, tmp_path: Path,
     assert sandbox.state.requests == []
     assert cake("invoices", "get", 4821, "-o", tmp_path / name, "-f", "csv").code == 0
     assert nothing_else_in(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.XLS", "a.ods", "a.parquet", "a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("form", [(), ("-f", "csv")])
+def test_a_name_of_something_else_is_refused_whatever_the_format(
+    cake, sandbox, tmp_path: Path, name: str, form: tuple[str, ...]
+) -> None:
+    ran = cake(*LIST, "--out", tmp_path / name, *form)
+    assert ran.code == 2
+    assert f"--out: {name} would be no .{name.rpartition('.')[2].lower()}: let its " in ran.err
+    assert "--format" not in ran.err
+    assert nothing_else_in(tmp_path)
+    assert sandbox.state.requests == []
+
+
+def test_a_database_is_not_written_over(process, sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    before = file.read_bytes()
+    (tmp_path / "link.csv").symlink_to(file)
+    with file.open("ab") as log:
+        number = log.fileno()
+        for out in (file, tmp_path / "link.csv", f"/dev/fd/{number}"):
+            ran = process(*LIST, "-f", "csv", "--out", out, pass_fds=[number])
+            assert ran.code == 2
+            assert f"{out} cannot be written: it is an SQLite database" in ran.err
+    assert (file.read_bytes(), sandbox.state.requests) == (before, [])
+
+
+@pytest.mark.parametrize("name", ["CAKE_API_KEY_FILE", "CAKE_CA_FILE", "--key-file"])
+def test_a_file_that_is_needed_to_connect_is_not_written_over(
+    cake, sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("canary-K3Y")
+    (tmp_path / "link").symlink_to(file)
+    words = (name, file) if name.startswith("--") else ()
+    if not words:
+        monkeypatch.setenv(name, str(file))
+    for out in (file, tmp_path / "link"):
+        for command in (LIST, ("invoices", "update", 4821, "--memo", "x")):
+            ran = cake(*command, *words, "--out", out)
+            assert ran.code == 2
+            assert f"--out: {out} is {file}, which is needed here" in ran.err
+    assert (file.read_text(), sandbox.state.requests) == ("canary-K3Y", [])
 
 
 def test_a_format_that_is_named_goes_before_the_files_name(cake, tmp_path: Path) -> None:
@@ -112,7 +160,7 @@ def test_a_file_that_cannot_be_made_is_said_before_a_write_is_sent(
 def test_all_that_is_wrong_with_the_output_and_the_rest_is_said_at_once(cake, tmp_path) -> None:
     ran = cake(*LIST[:2], "--out", tmp_path / "a.xlsx", "--row-limit", 0, "--period", "x")
     assert ran.code == 2
-    for name in ("--out: what is written", "--row-limit: must be", "--period"):
+    for name in ("--out: a.xlsx would be no", "--row-limit: must be", "--period"):
         assert name in ran.err
 
 
@@ -126,6 +174,24 @@ def test_csv_for_excel_begins_with_its_mark(cake, tmp_path: Path) -> None:
         assert ran.code == 2
         assert ran.err.startswith("aiocake: --excel: is for CSV, and this is ")
     assert nothing_else_in(tmp_path, "a.csv")
+
+
+@pytest.mark.parametrize("mode", ["a", "r+"])
+@pytest.mark.parametrize("out", ["-", "/dev/fd/{}"])
+def test_the_mark_is_not_put_into_the_middle_of_a_file(
+    process, tmp_path: Path, mode: str, out: str
+) -> None:
+    file = tmp_path / "a.csv"
+    file.touch()
+    for _ in range(2):
+        with file.open(mode) as log:
+            if mode != "a":
+                os.lseek(log.fileno(), 0, os.SEEK_END)
+            number = log.fileno()
+            words = (*LIST, "-f", "csv", "--excel", "--out", out.format(number))
+            assert process(*words, stdout=log, pass_fds=[number]).code == 0
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert file.read_bytes().count(b"\xef\xbb\xbf") == 1
 
 
 @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])

@@ -30,6 +30,7 @@ from aiocake.errors import JournalError
 __all__ = [
     "File",
     "create",
+    "files_of",
     "network_filesystem",
     "now",
     "open_existing",
@@ -223,6 +224,13 @@ def view(path: Path, *, allow_unknown: bool = False) -> File:
     return File(connection, 0, None, frozenset(each for each in owners if each is not None))
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return a journal's file and those that may be beside it: SQLite's and the lock."""
+    real = Path(os.path.realpath(path))
+    beside = (real.with_name(f"{real.name}{end}") for end in ("-wal", "-shm", "-journal"))
+    return (path, *beside, lock_file(real))
+
+
 def reason(error: Exception) -> str:
     """Return why SQLite cannot do something, with what may be done about it."""
     if isinstance(error, sqlite3.Error):
@@ -232,6 +240,11 @@ def reason(error: Exception) -> str:
             return (
                 "another program has locked it: one with changes that are not saved, such as a "
                 "database browser, or a run of an older aiocake"
+            )
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return (
+                f"{error}: the journal must be readable, and its folder writable for the files "
+                "beside it; or copy it, with its -wal, to such a folder"
             )
     return str(error)
 

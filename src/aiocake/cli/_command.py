@@ -15,6 +15,7 @@ import typer
 from typer.models import OptionInfo
 
 from aiocake import ArgumentError, Binding
+from aiocake._environment import files_of_environment
 from aiocake.cli._connection import ApiKeyOption, Connection, DomainOption, KeyFileOption
 from aiocake.cli._options import Erasable, flag
 from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
@@ -119,6 +120,7 @@ def _session(  # noqa: PLR0913 - the options that commands share
     yes: bool = False,
     binding: Binding | None = None,
 ) -> Session:
+    output.spare(*files_of_environment(), *([] if key_file is None else [key_file]))
     connect = partial(Connection.of, domain, key_file, api_key, binding or Binding.GET)
     return Session(connect, output, yes, binding)
 

@@ -17,6 +17,7 @@ from aiocake.cli._output import OutputError
 from aiocake.cli._signals import Interrupted, run
 from aiocake.cli._terminal import asked_for_key, confirm, is_terminal
 from aiocake.cli._writes import GRACE, Rehearsal, Writes
+from aiocake.events import Event, PartnerBusy
 
 __all__ = ["ApiKeyOption", "Connection", "DomainOption", "KeyFileOption"]
 
@@ -161,10 +162,29 @@ class Connection:
                 **settings,
                 ledger=ledger,
                 grace=GRACE,
+                on_event=_Waits(),
             ) as client:
                 return await work(client)
 
         return run(with_client)
+
+
+class _Waits:
+    """Says which partners a run waits for: once for each."""
+
+    def __init__(self) -> None:
+        self._said: set[int] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Something has happened."""
+        if isinstance(event, PartnerBusy) and event.partner not in self._said:
+            self._said.add(event.partner)
+            run = "another run on this host"
+            if event.seconds is None:
+                tell(f"waits for {run} that creates for affiliate {event.partner}")
+            else:
+                made = f"may have created for affiliate {event.partner}"
+                tell(f"waits {event.seconds:.3g} s for what {run} {made}")
 
 
 async def _no_key() -> str:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Final, TextIO, cast
 
 from aiocake.cli._errors import tell
 
-__all__ = ["Destination", "destination"]
+__all__ = ["Destination", "destination", "goes_on"]
 
 #: Where a process finds its own descriptors by number, and those of other processes.
 _DESCRIPTORS: Final = re.compile(r"/dev/fd|/proc/(self|thread-self|\d+)(?:/task/\d+)?/fd")
@@ -29,6 +30,8 @@ _MOST_LINKS: Final = 40
 #: point, of a file that is open elsewhere on Windows.
 _NOT_REPLACED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: What each SQLite database begins with (https://www.sqlite.org/fileformat.html).
+_DATABASE: Final = b"SQLite format 3\0"
 #: Bytes that are collected in memory before they go to the folder for temporary files.
 _IN_MEMORY: Final = 1 << 24
 _WRITE: Final = os.O_WRONLY | getattr(os, "O_BINARY", 0)
@@ -117,13 +120,48 @@ def destination(file: Path) -> Generator[Destination]:
         file: The path. A link is followed, and stays.
 
     Raises:
-        OSError: It cannot be written to.
+        OSError: It cannot be written to, or is a database.
     """
+    _refuse_database(file)
     found = _opened(_behind(file))
     try:
         yield found
     finally:
         found.close()
+
+
+def goes_on(stream: TextIO) -> bool:
+    """Return whether a stream writes behind what is in a file already."""
+    try:
+        number = stream.fileno()
+        found = os.fstat(number)
+        return stat.S_ISREG(found.st_mode) and (
+            os.lseek(number, 0, os.SEEK_CUR) > 0 or (found.st_size > 0 and _appends(number))
+        )
+    except (OSError, ValueError):  # there is no file behind it
+        return False
+
+
+def _appends(number: int) -> bool:
+    if sys.platform == "win32":  # where a shell has moved to the end of such a file
+        return False
+    import fcntl  # noqa: PLC0415
+
+    return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)
+
+
+def _refuse_database(file: Path) -> None:
+    """Refuse to write over a database, such as a journal: it is never what was meant."""
+    begins = b""
+    with suppress(OSError):  # it cannot be read; whether it can be written to is seen later
+        if file.is_file():
+            with file.open("rb", buffering=0) as opened:
+                at = opened.tell()  # on some systems it shares this with the descriptor it names
+                opened.seek(0)
+                begins = opened.read(len(_DATABASE))
+                opened.seek(at)
+    if begins == _DATABASE:
+        raise OSError(errno.EPERM, "it is an SQLite database")
 
 
 def _behind(file: Path) -> Path:

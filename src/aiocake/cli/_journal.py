@@ -11,17 +11,18 @@ import typer
 
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk._file import files_of
 from aiocake.bulk.journal import Entry, State
 from aiocake.bulk.journal import Session as Worked
 from aiocake.cli._command import command
+from aiocake.cli._errors import code_of, silence_output, tell
 from aiocake.cli._formats import Fields, Kind
 from aiocake.cli._options import flag
-from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
+from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output, OutputError
 from aiocake.cli._progress import bar
 from aiocake.cli._session import Session
 from aiocake.cli._signals import run
 from aiocake.cli._terminal import confirm
-from aiocake.cli._text import escaped
 from aiocake.cli._unfinished import bare, unfinished
 
 __all__ = ["app"]
@@ -76,6 +77,7 @@ def show(
 ) -> None:
     """Show how a run stands, who worked on it when, and whether somebody does now."""
     output = Output.of(form, out, excel=excel)
+    output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     standing = run(partial(_standing, opening))
     with output.record(_STANDING) as write:
@@ -100,6 +102,7 @@ def export(  # noqa: PLR0913 - options
     """
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     output = Output.of(form, out, excel=excel)
+    output.spare(*files_of(file))
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
         run(partial(_export, opening, state, write, advance))
@@ -124,18 +127,20 @@ def resume(
     Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
     stays unknown, 5 when calls were refused, 1 when calls are left.
     """
+    output = session.output
+    output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     standing = run(partial(_standing, opening))
     if standing.running is not None:
         raise JournalError(_in_use(file, standing.running))
-    left = "" if session.confirmed else run(partial(unfinished, opening))
+    left = None if session.confirmed else run(partial(unfinished, opening))
     connection = session.connect()
-    if not session.confirmed:
+    if left is not None:
         confirm(f"At {connection.domain}: {left}: go on")
-    output = session.output
-    with connection.accounted(), output.record(_SUMMARY) as write:
+    before = code = 0
+
+    async def work(client: Client) -> Summary:
         with bar("calls") as advance:
-            before = 0
 
             def progress(now: Progress) -> None:
                 nonlocal before
@@ -143,20 +148,28 @@ def resume(
                 advance(ended - before, now.total)
                 before = ended
 
-            async def work(client: Client) -> Summary:
-                return await bulk.resume(
-                    file,
-                    client,
-                    limit=limit,
-                    settle=settle,
-                    on_progress=progress,
-                    allow_unknown_filesystem=allow_unknown_filesystem,
-                )
+            return await bulk.resume(
+                file,
+                client,
+                limit=limit,
+                settle=settle,
+                on_progress=progress,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
 
+    try:
+        with connection.accounted(), output.record(_SUMMARY) as write:
             summary = connection.run(work)
-        write(summary)
-    _say(summary)
-    raise typer.Exit(_code(summary))
+            # What the run ends in is known before the record is written, which may fail.
+            code = _code(summary)
+            _say(summary)
+            write(summary)
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        tell(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
 
 
 async def _standing(opening: Opening) -> _Standing:
@@ -190,19 +203,19 @@ async def _export(
 
 def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
-        typer.echo(f"aiocake: {escaped(_problem(problem))}", err=True)
+        tell(_problem(problem))
     if len(summary.problems) > _MOST_SAID:
-        typer.echo("aiocake: and more; aiocake journal export has all of them", err=True)
+        tell("and more; aiocake journal export has all of them")
     for double in summary.doubles[:_MOST_SAID]:
-        typer.echo(f"aiocake: {_double(double)}; void one of them", err=True)
+        tell(f"{_double(double)}; void one of them")
     if len(summary.doubles) > _MOST_SAID:
-        typer.echo("aiocake: and more; aiocake journal show has all of them", err=True)
+        tell("and more; aiocake journal show has all of them")
     for note in summary.notes:
-        typer.echo(f"aiocake: {escaped(note)}", err=True)
+        tell(note)
     if summary.stopped is not None:
-        typer.echo(f"aiocake: stopped: {escaped(summary.stopped)}", err=True)
+        tell(f"stopped: {summary.stopped}")
     if not summary.whole:
-        typer.echo("aiocake: the plan was not taken to its end: only its program has it", err=True)
+        tell("the plan was not taken to its end: only its program has it")
 
 
 def _code(summary: Summary) -> int:

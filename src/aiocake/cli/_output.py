@@ -14,7 +14,7 @@ import attrs
 import typer
 
 from aiocake import ArgumentError
-from aiocake.cli._destination import destination
+from aiocake.cli._destination import destination, goes_on
 from aiocake.cli._errors import tell
 from aiocake.cli._formats import Format, Kind, writer
 from aiocake.cli._options import flag
@@ -45,6 +45,8 @@ _ENDINGS: Final = {
     "txt": Format.TABLE,
     "": Format.TABLE,
 }
+#: What a file of such a name would not be, in any format that there is.
+_FOREIGN: Final = frozenset({"xlsx", "xls", "ods", "parquet", "gz", "zip", "tsv"})
 _KNOWN: Final = ", ".join(f".{ending}" for ending in _ENDINGS if ending)
 _STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
 #: By this mark Excel knows that a file is in UTF-8.
@@ -103,10 +105,34 @@ class Output:
         Raises:
             ArgumentError: They do not fit together, or the file's name ends in no format.
         """
+        _refuse_foreign(file)
         form = form or _format_of(file)
         if excel and form is not Format.CSV:
             raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
         return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
+
+    def spare(self, *files: Path) -> None:
+        """Refuse to write to a file that the command itself needs.
+
+        Args:
+            files: Those, which need not be there.
+
+        Raises:
+            ArgumentError: The output is one of them, by whatever name.
+        """
+        for file in files:
+            if self._is(file):
+                reason = f"{self.file or 'the standard output'} is {file}, which is needed here"
+                raise ArgumentError(Problem("out", reason))
+
+    def _is(self, file: Path) -> bool:
+        try:
+            if self.file is not None and os.path.realpath(self.file) == os.path.realpath(file):
+                return True
+            ours = os.fstat(sys.stdout.fileno()) if self.file is None else self.file.stat()
+            return stat.S_ISREG(ours.st_mode) and os.path.samestat(ours, file.stat())
+        except (OSError, ValueError):  # one of them is not there
+            return False
 
     @property
     def goes_to_a_file(self) -> bool:
@@ -127,8 +153,9 @@ class Output:
             OutputError: It cannot be written.
         """
         lines = writer(self.form, kind, screen=None if self.file else screen())
-        with self._opened() as write:
-            if self.bom:
+        with self._opened() as stream:
+            write = partial(_write, stream)
+            if self.bom and not goes_on(stream):
                 write(_BOM)
             yield lambda record: write(lines.row(record))
             write(lines.end())
@@ -138,9 +165,9 @@ class Output:
         return self.records(attrs.evolve(kind, one=True))
 
     @contextmanager
-    def _opened(self) -> Generator[Callable[[str], object]]:
+    def _opened(self) -> Generator[TextIO]:
         if self.file is None:
-            yield partial(_write, sys.stdout)
+            yield sys.stdout
             with _refused():
                 sys.stdout.flush()
             return
@@ -152,16 +179,27 @@ class Output:
                 raise typer.BadParameter(message, param_hint="--out") from None
             if place.notice is not None:
                 tell(f"{self.file} {place.notice}")
-            yield partial(_write, place.stream)
+            yield place.stream
             with _refused():
                 place.finish()
 
 
-def _format_of(file: Path | None) -> Format:
+def _refuse_foreign(file: Path | None) -> None:
+    ending = _ending(file)
+    if file is not None and ending in _FOREIGN:
+        reason = f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
+        raise ArgumentError(Problem("out", reason))
+
+
+def _ending(file: Path | None) -> str:
     name = "" if file is None else file.name
-    ending = name.rpartition(".")[2].lower() if "." in name else ""
-    if ending not in _ENDINGS:
-        reason = f"what is written to {name}? Give --format, or one of {_KNOWN}"
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _format_of(file: Path | None) -> Format:
+    ending = _ending(file)
+    if file is not None and ending not in _ENDINGS:
+        reason = f"what is written to {file.name}? Give --format, or one of {_KNOWN}"
         raise ArgumentError(Problem("out", reason))
     return _ENDINGS[ending]
 

@@ -48,8 +48,8 @@ class _Alike:
         return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
 
 
-async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str:
-    """Return what is left of a run, and who began it when.
+async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
+    """Return what is left of a run, and who began it when; None if nothing is left.
 
     Args:
         opening: Opens the journal.
@@ -67,13 +67,15 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str:
                 states[entry.state] += 1
                 _count(entry, alike)
         sessions = await journal.sessions()
+    if not alike:
+        return None
     said = [str(each) for each in alike.values()]
     if len(said) > _MOST_SAID:
         said[_MOST_SAID:] = ["and others"]
     among = [f"{count} {state}" for state, count in states.items() if state is not State.PLANNED]
     if among:
         said.append(f"{' and '.join(among)} among them")
-    return f"{', '.join(said) or 'nothing that is left'}, begun {_begun(sessions)}"
+    return f"{', '.join(said)}, begun {_begun(sessions)}"
 
 
 def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:
