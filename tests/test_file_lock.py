@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,22 @@ _file_lock._KINDS = tuple(getattr(_file_lock, name) for name in sys.argv[2].spli
 file = _file_lock.LockFile(Path(sys.argv[1]))
 print(file.try_lock(7), flush=True)
 sys.stdin.read()
+"""
+
+
+FORKED = """
+import os, signal, sys
+from pathlib import Path
+from aiocake import _file_lock
+_file_lock._KINDS = (getattr(_file_lock, sys.argv[2]),)
+file = _file_lock.LockFile(Path(sys.argv[1]))
+file.try_lock(7)
+child = os.fork()
+if not child:
+    if sys.argv[3:]:
+        file.close()
+    print(os.getpid(), flush=True)
+signal.pause()
 """
 
 
@@ -63,6 +80,52 @@ def test_a_process_that_is_killed_loses_its_locks(kind: str, tmp_path: Path) -> 
         holder.wait()
         assert file.try_lock(7)
         file.close()
+
+
+@pytest.mark.parametrize("close", [[], ["close"]], ids=["left", "closed"])
+def test_a_process_that_was_forked_has_no_part_in_them(
+    kind: str, close: list[str], tmp_path: Path
+) -> None:
+    """It neither lets them go nor keeps them when the one that forked it is killed."""
+    path = tmp_path / "x"
+    command = [sys.executable, "-c", FORKED, str(path), kind, *close]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            file = LockFile(path)
+            assert not file.try_lock(7)
+            holder.kill()
+            holder.wait()
+            assert file.try_lock(7)
+            file.close()
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_closing_lets_go_what_a_forked_process_shares(kind: str, tmp_path: Path) -> None:
+    del kind
+    path = tmp_path / "x"
+    one, other = LockFile(path), LockFile(path)
+    assert one.try_lock(7)
+    # As of a process that some other library has forked, past the hooks of os.fork.
+    shared = [os.dup(each) for each in opened(path)]
+    one.close()
+    one.close()
+    assert other.try_lock(7)
+    other.close()
+    for each in shared:
+        os.close(each)
+
+
+def opened(path: Path) -> list[int]:
+    """The descriptors of a file, and of those beside it."""
+    found: list[int] = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # of the folder itself
+            if str(each.readlink()).startswith(str(path)):
+                found.append(int(each.name))
+    return found
 
 
 @pytest.mark.usefixtures("kind")

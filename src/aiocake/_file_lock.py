@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
+from weakref import WeakSet
 
 __all__ = ["LockFile"]
 
@@ -24,6 +25,8 @@ _BEGIN: Final = 1 << 30
 #: The place that is locked to see whether locks work here.
 _TRIAL: Final = (1 << 30) - 1
 _CLOSED: Final = -1
+#: As the length of a range, in fcntl(2).
+_TO_THE_END: Final = 0
 
 
 class LockFile:
@@ -43,6 +46,7 @@ class LockFile:
         except BaseException:
             os.close(self._descriptor)
             raise
+        _open.add(self)
 
     def try_lock(self, place: int) -> bool:
         """Lock a place; False when another has locked it.
@@ -85,10 +89,18 @@ class LockFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # only a part of it went in
 
     def close(self) -> None:
-        """Close the file, which lets all of its places go. Whatever follows is an OSError."""
-        self._locks.close()
-        os.close(self._descriptor)
-        self._descriptor = _CLOSED
+        """Let all places go and close the file. Whatever follows is an OSError."""
+        if self._descriptor != _CLOSED:
+            with suppress(OSError):  # closing lets them go as well, where no other has them
+                self._locks.unlock_all()
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the file; where a forked process shares it, the places stay locked."""
+        if self._descriptor != _CLOSED:
+            self._locks.forget()
+            os.close(self._descriptor)
+            self._descriptor = _CLOSED
 
     def _refuse_closed(self) -> None:
         if self._descriptor == _CLOSED:
@@ -98,7 +110,8 @@ class LockFile:
 class _Locks(Protocol):
     def try_lock(self, place: int) -> bool: ...
     def unlock(self, place: int) -> None: ...
-    def close(self) -> None: ...
+    def unlock_all(self) -> None: ...
+    def forget(self) -> None: ...
 
 
 if sys.platform == "win32":
@@ -123,8 +136,11 @@ if sys.platform == "win32":
             os.lseek(self._descriptor, _BEGIN + place, os.SEEK_SET)
             msvcrt.locking(self._descriptor, msvcrt.LK_UNLCK, 1)
 
-        def close(self) -> None:
-            """The handle's end is theirs."""
+        def unlock_all(self) -> None:
+            """The handle's end is theirs: no other process has it."""
+
+        def forget(self) -> None:
+            """Nothing but the file is open."""
 
     _KINDS: Final = (_Ranges,)
 else:
@@ -148,12 +164,15 @@ else:
         def unlock(self, place: int) -> None:
             self._call(fcntl.F_UNLCK, place)
 
-        def close(self) -> None:
-            """The description's end is theirs."""
+        def unlock_all(self) -> None:
+            self._call(fcntl.F_UNLCK, 0, _TO_THE_END)
 
-        def _call(self, kind: int, place: int) -> None:
+        def forget(self) -> None:
+            """Nothing but the file is open."""
+
+        def _call(self, kind: int, place: int, length: int = 1) -> None:
             # struct flock: type, whence, start, length, and a process id that has to be 0.
-            given = struct.pack("hhqqi0q", kind, os.SEEK_SET, _BEGIN + place, 1, 0)
+            given = struct.pack("hhqqi0q", kind, os.SEEK_SET, _BEGIN + place, length, 0)
             fcntl.fcntl(self._descriptor, self._set, given)
 
     class _Files:
@@ -181,11 +200,19 @@ else:
             return True
 
         def unlock(self, place: int) -> None:
-            os.close(self._locked.pop(place))
+            descriptor = self._locked.pop(place)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # of whoever shares it, too
+            finally:
+                os.close(descriptor)
 
-        def close(self) -> None:
+        def unlock_all(self) -> None:
             while self._locked:
                 self.unlock(next(iter(self._locked)))
+
+        def forget(self) -> None:
+            while self._locked:
+                os.close(self._locked.popitem()[1])
 
     # Only Linux's layout of what F_OFD_SETLK takes is known here.
     _KINDS: Final = (_Ranges, _Files) if sys.platform == "linux" else (_Files,)
@@ -219,3 +246,14 @@ def _tried(kind: Callable[[Path, int], _Locks], path: Path, descriptor: int) -> 
         os.close(second)
         locks.unlock(_TRIAL)
     return locks
+
+
+def _forget_all() -> None:
+    for file in list(_open):
+        file.forget()
+
+
+_open: Final[WeakSet[LockFile]] = WeakSet()
+if sys.platform != "win32":
+    # A forked process shares the open files: it would keep the locks when its parent has ended.
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,9 +1,10 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """What a run has created is looked at once more in the end: what is there twice is told."""
 
+import re
 import sqlite3
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,29 @@ async def test_a_look_that_fails_is_said_and_made_up_for(
             summary = await bulk.resume(path, cake)
             assert [each.theirs for each in summary.doubles] == [tuple(somebody.made)]
             assert (summary.unlooked, summary.notes) == (0, ())
+
+
+async def test_a_look_that_meets_a_pause_says_until_when(ledgers) -> None:
+    books = ledgers()
+
+    def refuse(request) -> Response | None:
+        if not books.writes or request.operation != "invoices":
+            return None
+        return Response("Daily limit reached", 429, headers={"Retry-After": "3600"})
+
+    books.state.on_request.append(refuse)
+    async with books.client() as cake:
+        (partner,) = books.affiliates(1)
+        summary = await bulk.each([create(cake, partner, 1)], journal=None)
+    assert (summary.done, summary.unlooked) == (1, 1)
+    (note,) = summary.notes
+    found = re.search(
+        r"RateLimited: .*; the server asks to wait until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC$",
+        note,
+    )
+    assert found is not None, note
+    until = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    assert timedelta(minutes=59) < until - datetime.now(UTC) < timedelta(minutes=61)
 
 
 @pytest.mark.parametrize("fault", ["cancelled", "raised", "stopped", "exists"])

@@ -232,6 +232,64 @@ async def test_a_run_whose_lock_somebody_removed_sends_no_more_once_another_has_
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("link", [False, True])
+async def test_a_run_whose_journal_is_renamed_sends_no_more(
+    ledgers, tmp_path: Path, *, replaced: bool, link: bool
+) -> None:
+    books, path, moved = ledgers(Sandbox()), tmp_path / "run.db", tmp_path / "moved.db"
+    given = tmp_path / "link.db" if link else path
+    async with books.client() as cake:
+        numbers = list(books.state.invoices)[:20]
+        calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
+
+        def rename(_: object) -> None:
+            books.state.on_request.clear()
+            path.rename(moved)
+            if replaced:
+                path.write_bytes(b"")
+
+        if link:
+            path.touch()
+            given.symlink_to(path)
+        books.state.on_request.append(rename)
+        with pytest.raises(JournalError, match=r"was moved, renamed or removed .* run\.db-wal"):
+            await bulk.each(calls, journal=given, limit=1)
+        assert len(books.writes) == 1
+        moved.rename(path)
+        async with await Journal.open(given) as journal:
+            assert await journal.counts() == {State.SENDING: 1, State.PLANNED: 19}
+        assert (await bulk.resume(given, cake)).complete
+
+
+@pytest.mark.anyio
+async def test_a_journal_that_was_renamed_is_in_use_while_its_run_is_alive(
+    ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_file, "_TO_OPEN", 0.0)
+    books, path, moved = ledgers(Sandbox()), tmp_path / "run.db", tmp_path / "moved.db"
+    refused: list[str] = []
+
+    async def meanwhile(_: object) -> None:
+        path.rename(moved)
+        for attempt in (bulk.resume(moved, cake), Journal.open(moved)):
+            with pytest.raises(
+                JournalError, match="began when the file had another name"
+            ) as caught:
+                await attempt
+            refused.append(str(caught.value))
+        moved.rename(path)
+
+    books.state.on_request.append(meanwhile)
+    async with books.client() as cake:
+        call = bulk.call(cake.invoices.update, 4821, memo="x")
+        assert (await bulk.each([call], journal=path)).complete
+    assert len(refused) == 2
+    assert len(books.writes) == 1
+    assert names(tmp_path) == {"run.db"}
+
+
+@pytest.mark.anyio
 async def test_a_journal_under_two_names_is_refused(ledgers, tmp_path: Path) -> None:
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
     async with books.client() as cake:

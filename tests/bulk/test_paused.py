@@ -101,6 +101,13 @@ async def test_it_stops_says_until_when_and_goes_on(
         assert len(sandbox.state.requests) == sent
         assert (again.done, again.failed) == (5, quota.refused)
         assert again.unsent == summary.unsent
+        # Those that failed before are still to be done, and say why.
+        assert [each.index for each in again.problems] == [each.index for each in summary.problems]
+        for problem in again.problems:
+            assert isinstance(problem, Failed)
+            assert str(problem.error).startswith(
+                "it failed in an earlier run, and was not sent again: RateLimited: "
+            )
         says_until_when(again.stopped, began)
         sandbox.state.on_request.remove(quota)
         cake.end_pause()

@@ -230,6 +230,8 @@ async def resume(  # noqa: PLR0913 - all by name
         )
         source: Source = rest if calls is None or plan.whole else Then(rest, plan)
         await _carry_out(run, source, doubts)
+        if run.stopped is not None:
+            await _recall_failed(run, book, cake)
     return run.summary(taken=plan.taken, whole=plan.whole)
 
 
@@ -272,6 +274,16 @@ async def _recall(run: Run, book: Journal, cake: Instance) -> None:
         for entry, theirs in found:
             run.recall(item_of(entry, cake), entry.detail, theirs)
         place = found[-1][0].place
+
+
+async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
+    """Know of the calls that failed in earlier lives of a run and were not sent again."""
+    await book.flush()
+    place = -1
+    while run.has_room and (entries := await book.entries(State.FAILED, after=place)):
+        for entry in entries:
+            run.failed_before(item_of(entry, cake), entry.detail)
+        place = entries[-1].place
 
 
 async def _look_through(plan: Plan) -> None:

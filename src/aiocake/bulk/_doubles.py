@@ -18,9 +18,9 @@ import attrs
 
 from aiocake._operation import Creates, Executor
 from aiocake.bulk._guard import Records, Wanted
-from aiocake.bulk._outcomes import Double
+from aiocake.bulk._outcomes import Double, pause_end
 from aiocake.bulk.journal import Journal
-from aiocake.errors import CakeError
+from aiocake.errors import CakeError, RateLimited
 from aiocake.events import DoubleFound
 
 __all__ = ["Doubles", "Made"]
@@ -134,6 +134,8 @@ class Doubles:
         left.clear()
         if self.trouble is None:
             self.trouble = f"{type(error).__name__}: {error}"
+            if isinstance(error, RateLimited) and error.retry_after is not None:
+                self.trouble += f"; the server asks to wait until {pause_end(error)}"
 
     async def _compare(self, executor: Executor, records: Records, made: list[Made]) -> None:
         there = await records.of(made[0].creates, executor, made[0].wish.owner)

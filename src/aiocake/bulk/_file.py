@@ -15,7 +15,7 @@ import os
 import platform
 import sqlite3
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -76,21 +76,47 @@ _TO_OPEN: Final = 2.0
 _TO_WRITE: Final = 10.0
 
 
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _inode_of(file: "File") -> tuple[int, int] | None:
+    return _inode(file.path)
+
+
 @attrs.frozen
 class File:
     """A journal's file that is open.
 
     Attributes:
         connection: To it.
+        path: Where it is; symbolic links are followed.
         run: The number of this run; 0 for one that only looks.
         ownership: The lock of this run; None for one that only looks.
         owners: Who worked on it when it was opened.
     """
 
     connection: sqlite3.Connection
+    path: Path = attrs.field(converter=_real)
     run: int
     ownership: Ownership | None
     owners: frozenset[Owner]
+    _opened: tuple[int, int] | None = attrs.field(
+        init=False, default=attrs.Factory(_inode_of, takes_self=True)
+    )
+
+    @property
+    def is_at_its_path(self) -> bool:
+        """Whether its path still names the file that was opened."""
+        return self._opened is not None and _inode(self.path) == self._opened
 
     def close(self) -> None:
         """Close it, and let the lock go."""
@@ -155,7 +181,7 @@ def create(
             stack.pop_all()
     except sqlite3.DatabaseError as error:
         raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
-    return File(connection, run, ownership, frozenset({ownership.owner}))
+    return File(connection, path, run, ownership, frozenset({ownership.owner}))
 
 
 def open_existing(
@@ -179,6 +205,7 @@ def open_existing(
     _refuse_odd(path)
     try:
         with ExitStack() as stack:
+            _refuse_renamed(path)
             ownership, connection = _owned(path, stack)
             _identify(connection, path)
             _refuse_other(_domain(connection, path), path, domain)
@@ -190,7 +217,7 @@ def open_existing(
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return File(connection, run, ownership, frozenset({ownership.owner}))
+    return File(connection, path, run, ownership, frozenset({ownership.owner}))
 
 
 def view(path: Path, *, allow_unknown: bool = False) -> File:
@@ -209,6 +236,7 @@ def view(path: Path, *, allow_unknown: bool = False) -> File:
         raise _in_use(path, owners[0])
     try:
         with ExitStack() as stack:
+            _refuse_renamed(path)
             connection = _connect(path)
             stack.callback(connection.close)
             connection.execute("BEGIN")
@@ -221,7 +249,7 @@ def view(path: Path, *, allow_unknown: bool = False) -> File:
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return File(connection, 0, None, frozenset(each for each in owners if each is not None))
+    return File(connection, path, 0, None, frozenset(each for each in owners if each is not None))
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -233,20 +261,31 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 def reason(error: Exception) -> str:
     """Return why SQLite cannot do something, with what may be done about it."""
-    if isinstance(error, sqlite3.Error):
-        # Errors of the module itself have no code.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code == sqlite3.SQLITE_BUSY:
-            return (
-                "another program has locked it: one with changes that are not saved, such as a "
-                "database browser, or a run of an older aiocake"
-            )
-        if code == sqlite3.SQLITE_CANTOPEN:
-            return (
-                f"{error}: the journal must be readable, and its folder writable for the files "
-                "beside it; or copy it, with its -wal, to such a folder"
-            )
+    if _is_busy(error):
+        return (
+            "another program has locked it: one with changes that are not saved, such as a "
+            "database browser, a run of an older aiocake, or a run that is alive and began when "
+            "the file had another name"
+        )
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        return (
+            f"{error}: the journal must be readable, and its folder writable for the files "
+            "beside it; or copy it, with its -wal, to such a folder"
+        )
     return str(error)
+
+
+def _is_busy(error: Exception) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: Exception) -> int | None:
+    """Return SQLite's code of an error; None of an error that is not SQLite's."""
+    if not isinstance(error, sqlite3.Error):
+        return None
+    # Errors of the module itself have no code.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
 
 
 def _reuse(path: Path) -> None:
@@ -286,6 +325,28 @@ def _refuse_odd(path: Path) -> None:
         raise JournalError(message)
 
 
+def _refuse_renamed(path: Path) -> None:
+    """Refuse a file that somebody has open who began when it had another name.
+
+    The lock of a run, and what SQLite keeps beside the file, go by its name: neither would see the
+    other. SQLite's lock is the file's own. Whoever has it under this name has a -shm beside it.
+
+    Raises:
+        sqlite3.OperationalError: Somebody has.
+    """
+    real = _real(path)
+    if not has_shared_memory(real) or real.with_name(f"{real.name}-shm").exists():
+        return
+    with closing(sqlite3.connect(real, timeout=_TO_OPEN, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            if _is_busy(error):
+                raise
+            # All else is found out, and said, by whoever opens it.
+
+
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
     owner = Owner(written(_user()), written(platform.node()), os.getpid(), now())
@@ -312,7 +373,7 @@ def _owner(path: Path) -> Owner | None:
 
 def _beside(path: Path) -> Path:
     """Return the file to lock: beside the journal itself, by whatever link it was named."""
-    return lock_file(Path(os.path.realpath(path)))
+    return lock_file(_real(path))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

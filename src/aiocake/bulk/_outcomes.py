@@ -1,12 +1,13 @@
 """How calls end, and what a run comes to."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
 from aiocake.bulk._call import Call
-from aiocake.errors import CakeError
+from aiocake.errors import CakeError, RateLimited
 
 __all__ = [
     "Done",
@@ -19,6 +20,7 @@ __all__ = [
     "Summary",
     "Unknown",
     "detail",
+    "pause_end",
 ]
 
 T = TypeVar("T")
@@ -154,8 +156,8 @@ class Summary:
         unsent: Calls that were taken from the plan and not sent.
         whole: Whether the plan was taken to its end.
         stopped: Why sending was stopped; None when it was not.
-        problems: The calls of this run that failed, are unknown or were skipped, in order: the
-            first 1,000.
+        problems: The calls that failed, are unknown or were skipped in this run, and those that
+            failed in an earlier one and were not sent again, in order: the first 1,000.
         doubles: The creates that somebody else has made, too, in order: one of each has to be
             voided. Empty where ``on_existing`` was ``"create"``.
         unlooked: Creates that were carried out, and not looked at for doubles in the end.
@@ -186,6 +188,13 @@ class Summary:
         """
         left = self.failed or self.unknown or self.unsent or self.unlooked
         return self.whole and not left and not self.doubles
+
+
+def pause_end(error: RateLimited) -> str:
+    """Return until when a server asks to wait."""
+    # On the clock of the wall: a person reads it, maybe in a journal and days later.
+    ends = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0)
+    return f"{ends:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:

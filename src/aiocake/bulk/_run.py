@@ -4,7 +4,6 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from aiocake.bulk._outcomes import (
     Summary,
     Unknown,
     detail,
+    pause_end,
 )
 from aiocake.bulk._partner_locks import PartnerLocks
 from aiocake.bulk._plan import Item, Source
@@ -143,6 +143,26 @@ class Run:
         self.move(item, State.UNKNOWN)
         self._keep(item, Unknown(item.place, item.call, "an earlier run has left it open"))
 
+    def failed_before(self, item: Item, told: str | None) -> None:
+        """A call that failed in an earlier life of this run was not sent again.
+
+        Args:
+            item: It.
+            told: What it ended in, as :func:`detail` has it, as JSON.
+        """
+        if item.place in self._problems:  # it failed in this life, too
+            return
+        text = "it failed in an earlier run, and was not sent again"
+        with suppress(ValueError, LookupError, TypeError):
+            ended = json.loads(told or "")
+            text += f": {ended['error']}: {ended['message']}"
+        self._keep(item, Failed(item.place, item.call, NotSent(text)))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more problems are kept."""
+        return len(self._problems) < _MOST_PROBLEMS
+
     async def end(self, item: Item, ended: Ended[Any]) -> None:
         """A call has ended: write it down, and tell of it."""
         self.note(item, ended, None)
@@ -191,7 +211,7 @@ class Run:
     def _keep(self, item: Item, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
             self._problems.pop(item.place, None)
-        elif len(self._problems) < _MOST_PROBLEMS or item.place in self._problems:
+        elif self.has_room or item.place in self._problems:
             self._problems[item.place] = ended
 
     def summary(self, *, taken: int, whole: bool) -> Summary:
@@ -351,11 +371,9 @@ class Run:
         """Stop where a call was not sent since the client is paused; return whether that is so."""
         if not isinstance(error, RateLimited) or error.sent:
             return False
-        # On the clock of the wall: a person reads it, maybe in a journal and days later.
-        ends = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0)
         self.stop(
             f"the server asks to wait (HTTP {error.status}): "
-            f"the client is paused until {ends:%Y-%m-%d %H:%M:%S} UTC"
+            f"the client is paused until {pause_end(error)}"
         )
         return True
 

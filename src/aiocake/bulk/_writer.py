@@ -120,6 +120,7 @@ class Writer:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
+            self._refuse_moved()
             self._refuse_outdated()
             for statement, values in statements:
                 execute(statement, values)
@@ -128,6 +129,17 @@ class Writer:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise
+
+    def _refuse_moved(self) -> None:
+        # Its lock and its -wal go by its name: under another one somebody may go on with it, and
+        # does not see what is written here.
+        if not self._file.is_at_its_path:
+            message = (
+                f"{self._file.path} was moved, renamed or removed while its run went on: give it "
+                f"its name again before you resume it, for {self._file.path.name}-wal has what was "
+                "written last"
+            )
+            raise JournalError(message)
 
     def _refuse_outdated(self) -> None:
         # Whatever became of the lock: once another run has begun, this one writes, and so sends,
