@@ -181,7 +181,7 @@ class ArgumentError(CakeError, ValueError):
 
 
 class NotSent(CakeError):
-    """No byte of any attempt left this process: it is safe to send again."""
+    """Nothing was sent, but what an old key was refused for: it is safe to send again."""
 
 
 class OutcomeUnknown(CakeError):

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 import aiocake.cli
-from aiocake import ConfigurationError, DeadlineExceeded
+from aiocake import ConfigurationError, DeadlineExceeded, RateLimited
 from aiocake.cli._connection import Connection
 from aiocake.cli._errors import code_of, say
 
@@ -149,6 +149,16 @@ def test_8_is_an_answer_that_cannot_be_used(cake, sandbox, answer: Response) -> 
     ran = cake("invoices", "get", 4821)
     assert ran.code == 8
     assert one_line(ran).startswith("aiocake: an answer that cannot be used: ")
+
+
+def test_6_is_a_call_that_a_paused_client_does_not_send(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = "nothing was sent: the client is paused for 60 s more"
+    assert say(RateLimited(text, status=429, sent=False)) == 6
+    expected = "aiocake: not sent: the client is paused for 60 s more (HTTP 429)\n"
+    assert capsys.readouterr().err == expected
+    assert code_of(RateLimited("too many calls", status=429)) == 5
 
 
 def test_1_is_anything_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -256,6 +257,70 @@ async def test_a_cancelled_reader_leaves_nothing() -> None:
         assert cake.stats().in_flight == 0
         with pytest.raises(ClosedError):
             await anext(bills)
+
+
+class Cut(httpx.AsyncByteStream):
+    """A body that breaks off."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield body(bill(1), end="", count=2).encode()
+        message = "reset"
+        raise httpx.ReadError(message)
+
+
+@pytest.mark.parametrize("closes", ["export", "client"])
+@pytest.mark.parametrize(("how", "before"), [("anext", 0), ("collect", 0), ("collect", 1)])
+@pytest.mark.parametrize("where", ["head", "body"])
+async def test_closing_ends_a_read_in_another_task(
+    closes: str, how: str, before: int, where: str
+) -> None:
+    """Whether it is the first response that is waited for or, of a list, another."""
+    slow = Slow(body(end="", count=2), bill(1) + bill(2) + "</affiliate_bills></r>")
+    held = Held(lambda _: httpx.Response(200, stream=slow))
+    cut = [lambda _: httpx.Response(200, stream=Cut())] * before
+    peer = Peer(*cut, held)
+    raised: list[ClosedError] = []
+    async with peer.client() as cake:
+        bills = export(cake)
+
+        async def read() -> None:
+            with pytest.raises(ClosedError) as caught:
+                await (bills.collect() if how == "collect" else anext(bills))
+            raised.append(caught.value)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await held.begun.wait()
+            if where == "body":
+                held.go_on.set()
+            await anyio.wait_all_tasks_blocked()
+            await (bills if closes == "export" else cake).aclose()
+        assert cake.stats().in_flight == cake.stats().waiting == 0
+    assert raised[0].operation == "affiliate_bills.export"
+    assert len(peer.requests) == before + 1
+    gc.collect()
+
+
+@pytest.mark.parametrize("ticks", range(12))
+async def test_closing_at_any_step_leaves_nothing(ticks: int) -> None:
+    peer = Peer(lambda _: httpx.Response(200, stream=Cut()), says(body(bill(1), bill(2))))
+    async with peer.client() as cake:
+        bills = export(cake)
+        ends: list[object] = []
+
+        async def read() -> None:
+            try:
+                ends.append(len(await bills.collect()))
+            except ClosedError as error:
+                ends.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            for _ in range(ticks):
+                await anyio.lowlevel.checkpoint()
+            await bills.aclose()
+        assert ends[0] == 2 or isinstance(ends[0], ClosedError)
+        assert cake.stats().in_flight == cake.stats().waiting == 0
 
 
 async def test_dropped_references_are_told() -> None:

@@ -122,6 +122,8 @@ def test_a_short_key_is_taken_out_where_it_stands_alone(form: str, key: str) -> 
         ("ab", "cab abc ab_ _ab éab abé ab1", "cab abc ab_ _ab éab abé ab1"),
         ("ab", "/x?api_key=ab&y=abc", "/x?api_key=<key>&y=abc"),
         ("ab", "/x?api_key=abc", "/x?api_key=<key>c"),
+        ("ab", "/x?Api_Key=abc", "/x?Api_Key=<key>c"),
+        ("ab", "API_KEY%3dabc", "API_KEY%3d<key>c"),
         ("ab", "%2Fx%3Fapi_key%3Dab%26y%3Dabc", "%2Fx%3Fapi_key%3D<key>%26y%3Dabc"),
         ("ab", "api_key%253Dabc", "api_key%253D<key>c"),
         ("ab", "%20ab%20", "%20<key>%20"),

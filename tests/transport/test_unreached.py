@@ -133,6 +133,9 @@ def test_a_refusal_of_the_proxy_and_what_is_no_http() -> None:
     refused = fault_of(httpx.ProxyError("407 Proxy Authentication Required"), PROXIED, sent=False)
     text = "the proxy proxy.example refused (407 Proxy Authentication Required)"
     assert (refused.kind, refused.text) == (Kind.REFUSED, f"nothing was sent: {text}")
+    ended = fault_of(httpx.RemoteProtocolError("Server disconnected"), ROUTE)
+    text = f"no valid HTTP answer came from {ROUTE.host} (RemoteProtocolError)"
+    assert (ended.kind, ended.text) == (Kind.BROKEN, text)
     illegal = fault_of(httpx.LocalProtocolError("x"), ROUTE, sent=False)
     assert (illegal.kind, illegal.text) == (Kind.ILLEGAL, "nothing was sent: LocalProtocolError")
 

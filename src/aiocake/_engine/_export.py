@@ -5,6 +5,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+import anyio
+
 from aiocake._engine._ending import Ending
 from aiocake._listener import Listener
 from aiocake._operation import Operation
@@ -49,7 +51,8 @@ class Export(Generic[T]):
         self._ending: Ending | None = None
         self._closed = False
         self._ended = False
-        self._reading = False
+        #: Around what waits for the network, in whatever task; None while nobody does.
+        self._scope: anyio.CancelScope | None = None
 
     @property
     def success(self) -> bool | None:
@@ -106,13 +109,12 @@ class Export(Generic[T]):
     async def _step(self, step: Callable[[], Awaitable[V]]) -> V:
         """Do what waits for the network; whatever it raises ends the export."""
         if self._closed:
-            raise self._told(ClosedError("the export was closed before its end"))
-        if self._reading:  # as an async generator refuses it
+            raise self._told(_closed())
+        if self._scope is not None:  # as an async generator refuses it
             message = "the export is being read by another task"
             raise RuntimeError(message)
-        self._reading = True
         try:
-            return await step()
+            return await self._until_closed(step)
         except StopAsyncIteration:
             self._ended = True
             await self._finish(None)
@@ -124,7 +126,15 @@ class Export(Generic[T]):
             await self.aclose()
             raise
         finally:
-            self._reading = False
+            self._scope = None
+
+    async def _until_closed(self, step: Callable[[], Awaitable[V]]) -> V:
+        """Do it, unless another task closes the export meanwhile."""
+        with anyio.CancelScope() as self._scope:
+            value = await step()
+            if not self._closed:
+                return value
+        raise _closed()
 
     async def collect(self) -> list[T]:
         """Return all records, as a list.
@@ -167,12 +177,15 @@ class Export(Generic[T]):
         if len(streams) > 1 or again.attempts == exchange.attempts:
             raise streams[-1].counted(again.error)
         # How many bills there were says more than that nothing came afterwards.
-        raise again.error if isinstance(again.error, ApiError | DeadlineExceeded) else broken
+        says_more = isinstance(again.error, ApiError | ClosedError | DeadlineExceeded)
+        raise again.error if says_more else broken
 
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
         self._closed = True
         self._tell_end(None, left=True)
+        if self._scope is not None:
+            self._scope.cancel()
         if self._exchange is not None:
             await self._exchange.aclose()
 
@@ -237,6 +250,10 @@ class Export(Generic[T]):
             except RuntimeError:  # no event loop runs any more, and so no connection either
                 with suppress(RuntimeError):
                     closing.close()
+
+
+def _closed() -> ClosedError:
+    return ClosedError("the export was closed before its end")
 
 
 async def _leave(exchange: OpenExchange, ending: Ending) -> None:

@@ -21,6 +21,7 @@ from aiocake.errors import (
     NotFound,
     NotSent,
     OutcomeUnknown,
+    RateLimited,
     ServerError,
 )
 
@@ -28,6 +29,7 @@ __all__ = ["USAGE", "code_of", "say", "silence_output", "tell"]
 
 USAGE: Final = 2
 _OTHER: Final = 1
+_NOT_SENT: Final = 6
 
 # The first that fits counts: a NotFound is an ApiError, too.
 _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
@@ -38,7 +40,7 @@ _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
     (AuthenticationError, 3),
     (NotFound, 4),
     (ApiError, 5),
-    (NotSent, 6),
+    (NotSent, _NOT_SENT),
     (OutcomeUnknown, 7),
     (DecodeError, 8),
     (ConsistencyError, 8),
@@ -47,7 +49,7 @@ _MEANINGS: Final = {
     3: "the key was refused",
     4: "not found",
     5: "refused",
-    6: "not sent",
+    _NOT_SENT: "not sent",
     7: "unknown whether this was done, look before you send it again",
     8: "an answer that cannot be used",
 }
@@ -55,6 +57,8 @@ _MEANINGS: Final = {
 
 def code_of(error: BaseException) -> int:
     """The exit code that an error ends in."""
+    if isinstance(error, RateLimited) and not error.sent:
+        return _NOT_SENT
     return next((code for kind, code in _CODES if isinstance(error, kind)), _OTHER)
 
 
@@ -81,7 +85,7 @@ def _said(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error)
     # What the meaning of its exit code says already.
-    return text.removeprefix("nothing was sent: ") if isinstance(error, NotSent) else text
+    return text.removeprefix("nothing was sent: ")
 
 
 def tell(text: str) -> None:

@@ -114,6 +114,7 @@ class Attempts:
             return made
         self._proven.clear()
         self._scheduled(call, attrs.evolve(made, wait=0.0))
+        call.renew()
         return await self._once(call, use)
 
     async def _once(self, call: Call, use: Use) -> Attempt:

@@ -189,6 +189,11 @@ class Call:
         self.error = outcome.error() if isinstance(outcome, Fault) else outcome
         return self.error
 
+    def renew(self) -> None:
+        """There is a new key: what was refused for the old one did nothing, and is not the end."""
+        self.error = None
+        self.departure = Departure()
+
     def no_turn(self, reason: CakeError) -> CakeError:
         """No attempt could be begun; what an attempt before met has the last word."""
         if self.error is None:

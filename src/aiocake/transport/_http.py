@@ -371,7 +371,9 @@ def fault_of(
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             return Fault(Kind.SLOW, sent, "no bytes came for too long", status)
         if isinstance(error, httpx.RemoteProtocolError) and status is None:
-            return Fault(Kind.BROKEN, sent, f"no valid HTTP answer came ({name})", status)
+            return Fault(
+                Kind.BROKEN, sent, f"no valid HTTP answer came from {route.host} ({name})", status
+            )
         text = f"the connection ended before the answer was whole ({name})"
         return Fault(Kind.BROKEN, sent, text, status)
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):

@@ -48,10 +48,10 @@ class Pause:
         "_at",
         "_began",
         "_begins",
-        "_probe",
         "_refuses_until",
         "_status",
         "_unavailable",
+        "probe",
         "until",
     )
 
@@ -65,7 +65,7 @@ class Pause:
         self._began = _NEVER
         self._refuses_until = _NEVER
         #: The slot of the call that goes first after a long pause; None while none has it.
-        self._probe: int | None = None
+        self.probe: int | None = None
         #: How many of the last responses in a row were 503.
         self._unavailable = 0
         #: Wakes who sleeps before a retry when a long pause begins.
@@ -75,11 +75,6 @@ class Pause:
     def is_long(self) -> bool:
         """Whether there is a long pause, or one that still waits for the response of its probe."""
         return self._status is not None
-
-    @property
-    def is_probed(self) -> bool:
-        """Whether the call that goes first is on its way."""
-        return self._probe is not None
 
     def refusal(self) -> Refusal | None:
         """Return why a call is not sent now; None when it may be, in its turn."""
@@ -145,12 +140,12 @@ class Pause:
     def probes(self, slot: int) -> None:
         """A call begins, with that slot."""
         if self._status is not None:
-            self._probe = slot
+            self.probe = slot
 
     def released(self, slot: int) -> None:
         """A slot is given back, whatever became of the call."""
-        if self._probe == slot:
-            self._probe = None
+        if self.probe == slot:
+            self.probe = None
 
     def answered(self, slot: int, status: int, *, throttled: bool) -> float | None:
         """A response has come.
@@ -165,14 +160,14 @@ class Pause:
         """
         unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE
         self._unavailable = self._unavailable + 1 if unavailable else 0
-        if throttled or self._probe != slot or self._status is None:
+        if throttled or self.probe != slot or self._status is None:
             return None
         return anyio.current_time() - self.end()
 
     def end(self) -> float:
         """End all pauses at once; return when the long one began."""
         self.until = self._refuses_until = _NEVER
-        self._status = self._probe = None
+        self._status = self.probe = None
         return self._began
 
     def _is_new(self, since: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["ResponseTimes"]
 
 _REMEMBERED: Final = 64
-#: What a response may take while too few are known, in seconds.
+#: While fewer are known, a response may take a second at least.
 _FEW: Final = 8
 _UNTIL_KNOWN: Final = 1.0
 #: A response may take longer than all of the last ones: by so much.
@@ -45,5 +45,5 @@ class ResponseTimes:
 
     def needed(self, total: float) -> float:
         """Return the seconds that an attempt of a call of ``total`` seconds needs to have left."""
-        known = len(self._last) >= _FEW
-        return min(_MARGIN * self._longest if known else _UNTIL_KNOWN, _MOST * total)
+        least = 0.0 if len(self._last) >= _FEW else _UNTIL_KNOWN
+        return min(_MARGIN * max(least, self._longest), _MOST * total)

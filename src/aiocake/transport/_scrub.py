@@ -95,7 +95,8 @@ def _forms(secret: str) -> Iterable[str]:
 _BEHIND_ESCAPE: Final = (
     r"(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=\\[bfnrt])"
 )
-_BEHIND_NAME: Final = r"(?<=api_key=)|(?<=api_key%3[Dd])|(?<=api_key%253[Dd])"
+#: In any case: CAKE takes names of parameters so.
+_BEHIND_NAME: Final = r"(?i:(?<=api_key=)|(?<=api_key%3D)|(?<=api_key%253D))"
 
 
 def _alone(form: str, secret: str) -> str:

@@ -174,7 +174,7 @@ class Gate:
         lane = self._exports if export else self._calls
         if (refusal := self._pause.refusal()) is not None:
             return refusal
-        if self._next_lane() is None and lane.has_room and self._may_pass():
+        if self._next_lane() is None and lane.has_room and self._may_pass(lane):
             return self._take(lane)
         if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
             return None
@@ -329,7 +329,7 @@ class Gate:
             waiter.event = anyio.Event()
             at = math.inf
             if lane.waiters[0] is waiter and lane.has_room:
-                at = self._earliest()
+                at = self._earliest(lane)
             waiter.awake = at < math.inf
             with anyio.CancelScope(deadline=at):
                 await waiter.event.wait()
@@ -341,7 +341,7 @@ class Gate:
         """Give slots to those who may go now, and see that the next one watches the clock."""
         while (lane := self._next_lane()) is not None:
             waiter = lane.waiters[0]
-            if not self._may_pass():
+            if not self._may_pass(lane):
                 if not waiter.awake:
                     waiter.event.set()
                 return
@@ -350,22 +350,29 @@ class Gate:
             waiter.event.set()
 
     def _next_lane(self) -> _Lane | None:
-        """The lane whose first waiter came before that of the other, of those with room."""
+        """The lane whose first waiter came before that of the other, of those with room.
+
+        After a long pause that of the calls, so that no export goes first while one of them waits.
+        """
         open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
+        if self._pause.is_long:
+            return next(iter(open_lanes), None)
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
-    def _earliest(self) -> float:
-        if self._pause.is_probed:
+    def _earliest(self, lane: _Lane) -> float:
+        probe = self._pause.probe
+        # An export may take minutes to begin its response: a call goes first beside it.
+        if probe is not None and (probe != self._export_slot or lane is self._exports):
             return math.inf
         paced = _NEVER if self._pace is None else self._pace.earliest()
         return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
 
-    def _may_pass(self) -> bool:
+    def _may_pass(self, lane: _Lane) -> bool:
         """Whether a call may begin now; if so, it counts."""
         if not self._timed:
             return True
         now = anyio.current_time()
-        if now < self._earliest():
+        if now < self._earliest(lane):
             return False
         if self._interval:
             self._due = max(self._due, now) + self._interval
