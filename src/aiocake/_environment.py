@@ -120,8 +120,10 @@ class KeyFile:
         try:
             with self._file.open("rb") as file:
                 content = file.read(_LONGEST_FILE)
-            if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+            if _looks_like_utf_16(content):
                 reason = "it is UTF-16: save it as UTF-8"
+            elif b"\0" in content:
+                reason = "it holds a NUL byte"
             else:
                 return check_key(Secret(content.decode()))
         except UnicodeDecodeError:
@@ -132,3 +134,12 @@ class KeyFile:
             reason = error.strerror or type(error).__name__
         message = f"{self._name} cannot be read: {reason}"
         raise ConfigurationError(message)
+
+
+def _looks_like_utf_16(content: bytes) -> bool:
+    """Whether there is a byte order mark, or, as where it is ASCII, every other byte is NUL."""
+    halves = content[::2], content[1::2]
+    ascii_alone = any(
+        any(one) and other and not any(other) for one, other in (halves, halves[::-1])
+    )
+    return content.startswith((b"\xff\xfe", b"\xfe\xff")) or ascii_alone

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 import attrs
 
@@ -10,7 +10,7 @@ from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import Problem
 from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
-__all__ = ["Refused", "days", "given", "in_order", "matched_days"]
+__all__ = ["Refused", "days", "given", "in_order", "matched_days", "matching"]
 
 _DAY: Final = timedelta(days=1)
 
@@ -59,6 +59,18 @@ def days(
     return period.start, period.exclusive_end if exclusive_end else period.end
 
 
+def matching(match: PeriodMatch, longest: timedelta | Skip) -> tuple[PeriodMatch, timedelta | Skip]:
+    """Return an exact text and an exact timedelta, for :func:`matched_days` to check.
+
+    Raises:
+        ArgumentError: The methods of one raise.
+    """
+    return (
+        cast("PeriodMatch", guarded("match", lambda: normalized(match))),
+        cast("timedelta | Skip", guarded("longest", lambda: normalized(longest))),
+    )
+
+
 def matched_days(
     period: Period | Skip,
     start: date | Skip,
@@ -80,20 +92,20 @@ def matched_days(
         period: The period.
         start: The first day, in place of a period.
         end: The last day, in place of a period.
-        match: How a record has to stand to the period.
-        longest: The longest period that a record can have.
+        match: How a record has to stand to the period, as :func:`matching` gives it.
+        longest: The longest period that a record can have, from there, too.
 
     Returns:
         The dates; the problems in place of both where the arguments do not fit.
     """
     first, last = days(period, start, end)
     problems = list(first.problems) if isinstance(first, Refused) else []
-    if guarded("match", lambda: normalized(match)) not in get_args(PeriodMatch):
+    if type(match) is not str or match not in get_args(PeriodMatch):
         problems.append(Problem("match", "must be one of 'inside', 'overlaps', 'ends_in'"))
     elif match != "inside" and period is SKIP:
         problems.append(Problem("match", "goes with a period only"))
     if longest is not SKIP:
-        if not _is_a_day(longest):
+        if type(longest) is not timedelta or longest < _DAY:
             problems.append(Problem("longest", "must be a timedelta of at least a day"))
         elif match == "inside":
             problems.append(Problem("longest", "goes with match='overlaps' or 'ends_in' only"))
@@ -107,10 +119,6 @@ def matched_days(
     more = longest.days + (longest > timedelta(longest.days))
     last = period.end if match == "ends_in" else _shifted(period.end, more)
     return _shifted(period.start, -more), last
-
-
-def _is_a_day(value: object) -> bool:
-    return isinstance(value, timedelta) and value >= _DAY
 
 
 def _shifted(day: date, by: int) -> date | Skip:

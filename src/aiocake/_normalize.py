@@ -8,16 +8,18 @@ calls a method that a subclass has overridden, and equal values are written alik
 
 import math
 import operator
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from numbers import Real
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from aiocake.errors import ArgumentError, Problem
 
-__all__ = ["class_name", "day_of", "guarded", "is_day", "normalized", "real"]
+__all__ = ["class_name", "day_of", "guarded", "is_day", "normalized", "path_of", "real"]
 
 T = TypeVar("T")
 
@@ -72,6 +74,7 @@ _EXACTLY: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
     (str, str.__str__),
     (Decimal, Decimal),
     (_TIMES[-1], _exact_time),
+    (timedelta, lambda length: timedelta(length.days, length.seconds, length.microseconds)),
 )
 
 
@@ -82,8 +85,8 @@ def normalized(value: object) -> object:
         value: Whatever a caller gave. Its methods may raise anything.
 
     Returns:
-        An exact ``str``, ``int``, ``bool``, ``Decimal``, ``date`` or ``datetime``, the last in UTC
-        where it has a time zone; or the value itself where it is none of these.
+        An exact ``str``, ``int``, ``bool``, ``Decimal``, ``date``, ``timedelta`` or ``datetime``,
+        the last in UTC where it has a time zone; or the value itself where it is none of these.
     """
     kind = type(value)
     if kind in _EXACT:
@@ -91,7 +94,8 @@ def normalized(value: object) -> object:
     for base, exact in _EXACTLY:
         if issubclass(kind, base):
             return exact(cast("Any", value))
-    if hasattr(kind, "__index__") and kind.__name__ not in _OTHER_BOOLS:
+    whole = hasattr(kind, "__index__") and not issubclass(kind, float)
+    if whole and kind.__name__ not in _OTHER_BOOLS:
         # An array of more than one number, or of none, raises in spite of its method.
         with suppress(TypeError):
             return operator.index(cast("Any", value))
@@ -122,7 +126,32 @@ def day_of(value: date) -> date:
         exact = normalized(value)
     except Exception:  # noqa: BLE001 - whatever its own methods raise
         return value
-    return exact if isinstance(exact, _TIMES[-1]) else value
+    return cast("date", exact) if type(exact) in _TIMES else value
+
+
+def path_of(name: str, value: object) -> Path:
+    """Return the path that a text or a path object of any class is.
+
+    Args:
+        name: Of the argument.
+        value: Whatever a caller gave. Its methods may raise anything.
+
+    Raises:
+        ArgumentError: It is none, or no file can have it.
+    """
+    text = value
+    if hasattr(type(value), "__fspath__"):
+        text = guarded(name, lambda: cast("object", os.fspath(cast("Any", value))))
+    text = guarded(name, lambda: normalized(text))
+    if type(text) is not str:
+        raise ArgumentError(Problem(name, f"must be a path, got {class_name(value)}"))
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ArgumentError(Problem(name, "must be a path that can be encoded")) from None
+    if b"\0" in encoded:
+        raise ArgumentError(Problem(name, "must not hold a NUL"))
+    return Path(text)
 
 
 def is_day(value: object) -> bool:

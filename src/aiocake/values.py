@@ -3,9 +3,10 @@
 import calendar
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from enum import Enum, StrEnum
-from typing import Final, Literal, Self, final
+from typing import Final, Literal, Self, cast, final
 
 import attrs
 
@@ -27,7 +28,6 @@ __all__ = [
 ]
 
 _FIRST_HALF_ENDS: Final = 15
-_QUARTERS: Final = (1, 2, 3, 4)
 
 #: How the period of a record has to stand to one that is asked for: from its first to its last day
 #: inside of it, with a day in common, or with its last day in it.
@@ -115,9 +115,7 @@ class Period:
     @classmethod
     def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
         """A quarter of a calendar year: 1 is January to March."""
-        if quarter not in _QUARTERS:
-            raise ArgumentError(Problem("quarter", "must be 1, 2, 3 or 4"))
-        last = quarter * 3
+        last = 3 * _one_of("quarter", quarter, 1, 2, 3, 4)
         return cls(_day(year, last - 2, 1), _last_day(_day(year, last, 1)))
 
     @classmethod
@@ -132,10 +130,7 @@ class Period:
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
         """
-        which = guarded("half", lambda: normalized(half))
-        if type(which) is not int or which not in {1, 2}:
-            raise ArgumentError(Problem("half", "must be 1 or 2"))
-        if which == 1:
+        if _one_of("half", half, 1, 2) == 1:
             return cls(_day(year, month, 1), _day(year, month, _FIRST_HALF_ENDS))
         first = _day(year, month, _FIRST_HALF_ENDS + 1)
         return cls(first, _last_day(first))
@@ -170,9 +165,10 @@ class Period:
         Raises:
             ArgumentError: It is none of these, or there is no such day, week, month or year.
         """
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+        exact = guarded("period", lambda: normalized(text))
+        if type(exact) is not str:
             raise ArgumentError(Problem("period", "must be a text such as '2024-01'"))
-        first, dots, last = text.partition("..")
+        first, dots, last = exact.partition("..")
         try:
             period = cls(*_named(first))
             if dots:
@@ -180,7 +176,7 @@ class Period:
         except ValueError as error:  # an ArgumentError is one
             backwards = isinstance(error, ArgumentError)
             what = "its first day must not be after its last" if backwards else str(error)
-            shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+            shown = exact if len(exact) <= _LONGEST_TEXT else f"{exact[:_LONGEST_TEXT]}…"
             raise ArgumentError(Problem("period", f"{shown!r} is not a period: {what}")) from None
         return period
 
@@ -262,14 +258,24 @@ def _named(text: str) -> _Days:
     raise ValueError(message)
 
 
+def _one_of(name: str, value: int, *choices: int) -> int:
+    """Return the whole number that a value is, of the numbers that it may be."""
+    exact = guarded(name, lambda: normalized(value))
+    if type(exact) is not int or exact not in choices:
+        *others, last = choices
+        reason = f"must be {', '.join(map(str, others))} or {last}"
+        raise ArgumentError(Problem(name, reason))
+    return exact
+
+
 def _day(year: int, month: int, day: int) -> date:
-    try:
-        return date(year, month, day)
-    except (OverflowError, TypeError, ValueError):
-        reason = "must be whole numbers from 1 to 9999 and from 1 to 12"
-    except Exception as error:  # noqa: BLE001 - whatever the number's own methods raise
-        reason = f"cannot be read: it raised {class_name(error)}"
-    raise ArgumentError(Problem("year, month", reason))
+    name = "year, month"
+    numbers = guarded(name, lambda: [normalized(value) for value in (year, month, day)])
+    with suppress(OverflowError, ValueError):
+        if all(type(number) is int for number in numbers):
+            return date(*cast("list[int]", numbers))
+    reason = "must be whole numbers from 1 to 9999 and from 1 to 12"
+    raise ArgumentError(Problem(name, reason))
 
 
 def _last_day(within: date) -> date:

@@ -137,3 +137,19 @@ def test_a_proxy_is_a_text() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with pytest.raises(ConfigurationError, match="proxy: must be the URL of a proxy, got bytes"):
         Client("x.example", KEY, proxy=b"http://p", ssl_context=context)  # type: ignore[arg-type]
+
+
+async def test_one_instance_has_one_name() -> None:
+    peer = Peer(done())
+    async with Client(Text("X.example."), KEY, transport=peer) as cake:
+        assert repr(cake) == "<Client x.example>"
+        await cake.invoices.update(1, memo="x")
+    assert (peer.requests[0].url.host, peer.requests[0].headers["Host"]) == ("x.example",) * 2
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\x00", "\x7f", "\u00a0"])
+def test_an_invisible_character_of_a_key_is_pointed_at(hidden: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"character 3 is invisible \(U\+{ord(hidden):04X}"
+    ):
+        Client("x.example", f"KE{hidden}Y")

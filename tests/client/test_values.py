@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,10 @@ def test_the_halves_of_a_month_are_the_month() -> None:
         assert first.exclusive_end == second.start
 
 
+#: Is an int to Python; no number of a month.
+TRUE: Any = True
+
+
 def noon() -> datetime:
     return datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -73,6 +78,13 @@ def noon() -> datetime:
         (lambda: Period.year("2024"), {"year, month"}),  # type: ignore[arg-type] # refused
         (lambda: Period.quarter(2024, 0), {"quarter"}),  # type: ignore[arg-type] # refused
         (lambda: Period.quarter(2024, "1"), {"quarter"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.quarter(2024, TRUE), {"quarter"}),
+        (lambda: Period.quarter(2024, 1.0), {"quarter"}),  # type: ignore[arg-type] # refused
+        (lambda: Period.quarter(TRUE, 1), {"year, month"}),
+        (lambda: Period.month(2024, TRUE), {"year, month"}),
+        (lambda: Period.year(TRUE), {"year, month"}),
+        (lambda: Period.half_month(2024, 1, TRUE), {"half"}),
+        (lambda: Period.week(TRUE), {"start"}),
         (lambda: Period.quarter(10_000, 1), {"year, month"}),
         (lambda: Period.parse(2024), {"period"}),  # type: ignore[arg-type] # refused
         (lambda: Period.half_month(2024, 13, 1), {"year, month"}),
@@ -147,6 +159,14 @@ def test_a_text_that_names_no_period(text: str, why: str) -> None:
     assert problem.name == "period"
     assert problem.reason == f"{text!r} is not a period: {why}"
     assert caught.value.__cause__ is None
+
+
+def test_a_period_by_a_text_of_another_class() -> None:
+    class Text(str):
+        __slots__ = ()
+        partition = startswith = __len__ = __eq__ = __hash__ = None  # type: ignore[assignment]
+
+    assert Period.parse(Text("2024-01..2024-02")) == Period(date(2024, 1, 1), date(2024, 2, 29))
 
 
 def test_the_error_of_a_long_text_is_short() -> None:

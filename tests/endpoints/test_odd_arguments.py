@@ -5,11 +5,14 @@ What leaves a call is an ArgumentError and nothing else, and then nothing is sen
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,7 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from aiocake import SKIP, ArgumentError, CakeError, Client, Outcome, Period, bulk
+from aiocake import SKIP, ArgumentError, CakeError, Client, JournalError, Outcome, Period, bulk
+from aiocake.values import PeriodMatch
 
 from ..peer import Peer, done, lost, says
 from ..test_operations import CALLS, METHODS
@@ -236,20 +240,28 @@ def test_a_period_is_of_any_dates(frozen: bool) -> None:  # noqa: FBT001 - what 
             assert {type(period.start), type(period.end)} == {date}
 
 
+#: What takes one odd value and makes a period.
+PERIODS: list[Callable[[Any], Period]] = [
+    lambda odd: Period(odd, date(2024, 1, 1)),
+    lambda odd: Period(date(2024, 1, 1), odd),
+    lambda odd: Period.month(odd, 1),
+    lambda odd: Period.month(2024, odd),
+    lambda odd: Period.half_month(odd, 1, 1),
+    lambda odd: Period.half_month(2024, odd, 2),
+    lambda odd: Period.half_month(2024, 1, odd),
+    Period.year,
+    lambda odd: Period.quarter(odd, 1),
+    lambda odd: Period.quarter(2024, odd),
+    Period.week,
+    Period.parse,
+]
+
+
+@pytest.mark.parametrize("make", PERIODS)
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda odd: Period(odd, date(2024, 1, 1)),
-        lambda odd: Period(date(2024, 1, 1), odd),
-        lambda odd: Period.month(odd, 1),
-        lambda odd: Period.month(2024, odd),
-        lambda odd: Period.half_month(odd, 1, 1),
-        lambda odd: Period.half_month(2024, odd, 2),
-        lambda odd: Period.half_month(2024, 1, odd),
-        Period.week,
-    ],
+    "odd",
+    [HOSTILE, NotATime(), None, "1", 1.0, np.array([1, 2]), True, np.bool_(True), np.float64(1)],  # noqa: FBT003 - values
 )
-@pytest.mark.parametrize("odd", [HOSTILE, NotATime(), None, "1", 1.0, np.array([1, 2])])
 def test_an_odd_period_is_refused(make: Callable[[object], Period], odd: object) -> None:
     with pytest.raises(ArgumentError):
         make(Hostile() if odd is HOSTILE else odd)
@@ -264,6 +276,7 @@ BASES: dict[type, tuple[object, ...]] = {
     Decimal: ("5",),
     date: (2024, 1, 1),
     datetime: (2024, 1, 1, 0, 0, 0, 0, UTC),
+    timedelta: (7,),
     dict: (),
     list: (),
 }
@@ -296,6 +309,13 @@ SPECIAL = [
     "isoformat",
     "astimezone",
     "replace",
+    "days",
+    "seconds",
+    "partition",
+    "startswith",
+    "__fspath__",
+    "__aiter__",
+    "__float__",
     "encode",
     "casefold",
     "upper",
@@ -324,6 +344,15 @@ def odd_values(draw: st.DrawFn) -> object:
     return type("Odd", (base,), body)(*BASES[base])
 
 
+@settings(max_examples=300)
+@given(which=st.sampled_from(PERIODS), odd=odd_values())
+def test_nothing_but_an_argument_error_comes_of_an_odd_period(
+    which: Callable[[object], Period], odd: object
+) -> None:
+    with suppress(ArgumentError):
+        assert type(which(odd)) is Period
+
+
 def parameters() -> list[tuple[str, str]]:
     return [
         (name, parameter)
@@ -344,6 +373,52 @@ async def outcome(cake: Client, name: str, arguments: Mapping[str, object], *, r
         return
     result = function(**arguments)
     await (result if inspect.isawaitable(result) else result.collect())
+
+
+@pytest.mark.parametrize(
+    "longest", [np.timedelta64(7, "D"), 7, timedelta(hours=23), HOSTILE, None, True]
+)
+@pytest.mark.parametrize("match", ["inside", "overlaps"])
+async def test_an_odd_length_is_refused(match: PeriodMatch, longest: Any) -> None:  # noqa: ANN401 - odd
+    odd = Hostile() if longest is HOSTILE else longest
+    async with Peer(done()).client() as cake:
+        with pytest.raises(ArgumentError, match="longest"):
+            cake.invoices.find(period=Period.month(2024, 1), match=match, longest=odd)
+
+
+@pytest.mark.parametrize("match", [np.array(["inside", "overlaps"]), HOSTILE, None, b"inside"])
+async def test_an_odd_match_is_refused(match: Any) -> None:  # noqa: ANN401 - odd
+    odd = Hostile() if match is HOSTILE else match
+    async with Peer(done()).client() as cake:
+        with pytest.raises(ArgumentError, match="match"):
+            cake.invoices.find(period=Period.month(2024, 1), match=odd)
+
+
+class Match(str):
+    """Says that it is another text."""
+
+    __slots__ = ()
+    __eq__ = __ne__ = __hash__ = refuse
+
+
+class Length(timedelta):
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __sub__ = __rsub__ = refuse
+    __hash__ = timedelta.__hash__
+
+
+@pytest.mark.parametrize("match", ["inside", "overlaps", "ends_in"])
+async def test_how_a_period_matches_is_an_exact_text(match: str) -> None:
+    row = {"invoice_id": 1, "affiliate_id": 7, "invoice_status": "paid", "total_amount": "1.00"}
+    row |= {"start_date": "2024-02-01", "end_date": "2024-02-04"}
+    peer = Peer(says({"request_status": "Success", "invoices": [row], "total_rows": 1}))
+    longest: dict[str, Any] = {} if match == "inside" else {"longest": Length(7)}
+    asked = []
+    async with peer.client() as cake:
+        for odd in (Match(match), match):
+            found = cake.invoices.find(period=Period.month(2024, 2), match=odd, **longest)  # type: ignore[arg-type]
+            asked.append(len(await found.collect()))
+    assert asked == [1, 1]
+    assert peer.queries[0] == peer.queries[-1]
 
 
 @settings(max_examples=300)
@@ -451,3 +526,95 @@ class TestRequests:
                 await cake.request(**(self.GET | wrong()))
         assert named in {problem.name for problem in caught.value.problems}
         assert peer.requests == []
+
+
+async def _no_calls() -> Any:  # noqa: ANN401 - none of them
+    for call in ():
+        yield call
+
+
+#: Arguments of a run, and what must not be: what is right for one parameter is wrong for another.
+ODD_PATHS = [5, 5.0, True, b"run.db", "run\0.db", "run\ud800.db", ("run.db",), HOSTILE]
+ODD_RUNS: list[tuple[str, object]] = [
+    *(("journal", odd) for odd in ODD_PATHS),
+    *(("calls", odd) for odd in (5, None, HOSTILE, [None], [HOSTILE], ["call"])),
+    *(("limit", odd) for odd in (0, True, np.bool_(True), 1.0, "1", np.array([1, 2]), HOSTILE)),  # noqa: FBT003 - a value
+    *(("settle", odd) for odd in (True, "1", np.array([1, 2]), 10**400, Decimal("NaN"), HOSTILE)),
+    *(("on_existing", odd) for odd in (5, np.array(["skip", "raise"]), ["skip"], HOSTILE)),
+    *(("stop_after", odd) for odd in (5, np.array([1, 2]), HOSTILE)),
+    *(("expected", odd) for odd in (5, (HOSTILE,), [CakeError], HOSTILE)),
+    *(("on_outcome", odd) for odd in (5, np.array([1, 2]))),
+    *(("on_progress", odd) for odd in (5, np.array([1, 2]))),
+    *(("allow_repeats", odd) for odd in ("no", None, np.array([1, 2]), HOSTILE)),
+    *(("allow_unknown_filesystem", odd) for odd in ("no", None, np.array([1, 2]), HOSTILE)),
+]
+
+
+def made(odd: object) -> Any:  # noqa: ANN401 - whatever it is
+    if isinstance(odd, list | tuple):
+        return type(odd)(map(made, odd))
+    return Hostile() if odd is HOSTILE else odd
+
+
+class TestRuns:
+    @pytest.mark.parametrize(("name", "odd"), ODD_RUNS)
+    async def test_an_odd_argument_of_a_run_is_named(
+        self, name: str, odd: object, tmp_path: Path
+    ) -> None:
+        arguments: dict[str, Any] = {"calls": [], "journal": tmp_path / "run.db"}
+        with pytest.raises(ArgumentError, match=name):
+            await bulk.each(**(arguments | {name: made(odd)}))
+        assert os.listdir(tmp_path) == []  # noqa: PTH208 - or it would have to be awaited
+        if name == "calls" and odd is None:
+            return  # of a run that is gone on with, none need be given
+        await bulk.each(**arguments)
+        arguments = {"path": arguments["journal"]}
+        name = "path" if name == "journal" else name
+        async with Peer(done()).client() as cake:
+            wrong = JournalError if isinstance(odd, list) and name == "calls" else ArgumentError
+            with pytest.raises(wrong, match="more calls" if wrong is JournalError else name):
+                await bulk.resume(**({"cake": cake} | arguments | {name: made(odd)}))
+
+    @pytest.mark.parametrize("odd", [None, 5, "x.example", HOSTILE])
+    async def test_what_is_no_client_goes_on_with_no_run(self, odd: object, tmp_path: Path) -> None:
+        with pytest.raises(ArgumentError, match="cake"):
+            await bulk.resume(tmp_path / "run.db", made(odd))
+
+    @pytest.mark.parametrize("odd", ODD_PATHS)
+    async def test_an_odd_path_of_a_journal_is_named(self, odd: object) -> None:
+        for opening in (bulk.Journal.open, bulk.Journal.create):
+            with pytest.raises(ArgumentError, match="path"):
+                await opening(made(odd), "x.example")
+
+    async def test_values_of_other_classes_are_taken(self, tmp_path: Path) -> None:
+        odd: dict[str, Any] = {
+            "limit": np.int64(3),
+            "settle": np.float32(0.5),
+            "on_existing": Text("create"),
+            "stop_after": bulk.Stop(unknown=np.int64(3), failed=Number.FIVE),  # type: ignore[arg-type]
+        }
+        path = Text(tmp_path / "run.db")
+        assert (await bulk.each(_no_calls(), journal=path, **odd)).complete
+        async with Peer(done()).client() as cake:
+            assert (await bulk.resume(path, cake, **odd)).complete
+
+    @pytest.mark.parametrize("odd", [0, True, "1", 1.0, None, np.array([1, 2]), HOSTILE])
+    @pytest.mark.parametrize("name", ["unknown", "failed"])
+    def test_an_odd_count_is_refused(self, name: str, odd: object) -> None:
+        with pytest.raises(ArgumentError, match=name):
+            bulk.Stop(**{name: made(odd)})
+
+    @settings(max_examples=300)
+    @given(
+        which=st.sampled_from(sorted({name for name, _ in ODD_RUNS} | {"cake"})), odd=odd_values()
+    )
+    async def test_nothing_but_an_argument_error_comes_of_an_odd_argument(
+        self, which: str, odd: object
+    ) -> None:
+        with suppress(ArgumentError):
+            if which == "cake":
+                await bulk.resume("/", odd)  # type: ignore[arg-type]
+            elif which == "journal":
+                await bulk.resume(odd, None)  # type: ignore[arg-type]
+            else:
+                await bulk.each(**{"calls": [], "journal": None, which: odd})  # type: ignore[arg-type]

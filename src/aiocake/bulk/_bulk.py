@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 
-from aiocake._operation import executor_of
+from aiocake._normalize import class_name, guarded, path_of
+from aiocake._operation import Endpoints, Executor, executor_of
 from aiocake._tasks import start
 from aiocake.bulk._call import Call, Instance
 from aiocake.bulk._guard import wanted
@@ -94,9 +96,10 @@ async def each(  # noqa: PLR0913 - all by name
         How many calls ended how, the problems, what is there twice, and why it stopped if it did.
 
     Raises:
-        ArgumentError: One of the calls was not made by :func:`call`, is for another client, is
-            there twice, or marks a bill that one before it marks. Of a list nothing was sent and
-            no journal made; of all else what came before it was sent.
+        ArgumentError: An argument cannot be taken. Or one of the calls was not made by
+            :func:`call`, is for another client, is there twice, or marks a bill that one before it
+            marks. Of a list nothing was sent and no journal made; of all else what came before it
+            was sent.
         JournalError: The file is there already, cannot be written, or is on a filesystem that a
             journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
@@ -109,21 +112,22 @@ async def each(  # noqa: PLR0913 - all by name
         on_outcome,
         on_progress,
         settle,
+        allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
+    path = None if journal is None else path_of("journal", journal)
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
-            return await _nothing(journal, allow_unknown_filesystem=allow_unknown_filesystem)
-        if not isinstance(first, Call):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-            raise ArgumentError(Problem("calls[0]", "must be made by bulk.call"))
+            return await _nothing(path, allow_unknown_filesystem=allow_unknown_filesystem)
         plan.domain = first.executor.domain
-        if isinstance(calls, Collection):
+        listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
+        if listed is not None:
             await _look_through(plan)
         book = None
-        if journal is not None:
+        if path is not None:
             book = await Journal.create(
-                journal,
+                path,
                 plan.domain,
                 for_tests=first.executor.for_tests,
                 allow_unknown_filesystem=allow_unknown_filesystem,
@@ -132,12 +136,12 @@ async def each(  # noqa: PLR0913 - all by name
         async with _ended(run):
             plan.journal = book
             source: Source = plan
-            if isinstance(calls, Collection):
+            if listed is not None:
                 run.total = plan.taken
                 if book is not None:
-                    await _write_down(book, calls, plan.digests or bytearray())
-                source = Given(calls)
-                await _look_ahead(run, calls)
+                    await _write_down(book, listed, plan.digests or bytearray())
+                source = Given(listed)
+                await _look_ahead(run, listed)
             await _carry_out(run, source)
         return run.summary(taken=plan.taken, whole=plan.whole)
 
@@ -195,9 +199,10 @@ async def resume(  # noqa: PLR0913 - all by name
         on_outcome,
         on_progress,
         settle,
+        allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
-    executor = executor_of(cake.invoices)
+    executor = _executor_of(cake)
     book = await Journal.open(
         path,
         executor.domain,
@@ -205,7 +210,10 @@ async def resume(  # noqa: PLR0913 - all by name
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
     run = Run(rules, executor, book)
-    async with _ended(run), _taken(calls or (), allow_repeats=allow_repeats) as plan:
+    async with (
+        _ended(run),
+        _taken(() if calls is None else calls, allow_repeats=allow_repeats) as plan,
+    ):
         run.counts |= {
             state: count for state, count in (await book.counts()).items() if state in run.counts
         }
@@ -235,9 +243,14 @@ async def resume(  # noqa: PLR0913 - all by name
     return run.summary(taken=plan.taken, whole=plan.whole)
 
 
-async def _nothing(
-    journal: str | PathLike[str] | None, *, allow_unknown_filesystem: bool
-) -> Summary:
+def _executor_of(cake: Instance) -> Executor:
+    group = guarded("cake", lambda: getattr(cake, "invoices", None))
+    if not issubclass(type(group), Endpoints):
+        raise ArgumentError(Problem("cake", f"must be a client, got {class_name(cake)}"))
+    return executor_of(cast("Endpoints", group))
+
+
+async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> Summary:
     """What becomes of an empty plan: an end that is written down."""
     if journal is not None:
         creating = Journal.create(

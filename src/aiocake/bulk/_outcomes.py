@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
+from aiocake._normalize import guarded, normalized
 from aiocake.bulk._call import Call
-from aiocake.errors import CakeError, RateLimited
+from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
 
 __all__ = [
     "Done",
@@ -112,6 +113,13 @@ class Double:
     theirs: tuple[int, ...]
 
 
+def _at_least_one(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    number = guarded(attribute.name, lambda: normalized(value))
+    if type(number) is not int or number < 1:
+        raise ArgumentError(Problem(attribute.name, "must be a whole number of at least 1"))
+    object.__setattr__(instance, attribute.name, number)  # the built-in one, of whatever class
+
+
 @attrs.frozen(kw_only=True)
 class Stop:
     """When a run stops sending.
@@ -119,10 +127,13 @@ class Stop:
     Attributes:
         unknown: After so many calls whose fate is unknown.
         failed: After so many that failed unexpectedly.
+
+    Raises:
+        ArgumentError: One is no whole number of at least 1.
     """
 
-    unknown: int = attrs.field(default=3, validator=attrs.validators.ge(1))
-    failed: int = attrs.field(default=20, validator=attrs.validators.ge(1))
+    unknown: int = attrs.field(default=3, validator=_at_least_one)
+    failed: int = attrs.field(default=20, validator=_at_least_one)
 
 
 @attrs.frozen(kw_only=True)

@@ -5,10 +5,11 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import attrs
 
+from aiocake._normalize import class_name, guarded
 from aiocake.bulk._call import Call, Instance
 from aiocake.bulk._guard import wanted
 from aiocake.bulk.journal import Entry, Journal, State
@@ -101,10 +102,7 @@ class Plan:
     def __init__(self, calls: Calls[Any], repeats: Repeats | None) -> None:
         self._async: AsyncIterator[Call[Any]] | None = None
         self._sync: Iterator[Call[Any]] = iter(())
-        if isinstance(calls, AsyncIterable):
-            self._async = aiter(calls)
-        else:
-            self._sync = iter(calls)
+        guarded("calls", lambda: self._begin(calls))
         self._repeats = repeats
         self._held: list[Call[Any]] = []
         self._error: Exception | None = None
@@ -119,10 +117,22 @@ class Plan:
         #: The digests of the calls, one behind the other; None where nobody wants them later.
         self.digests: bytearray | None = None
 
+    def _begin(self, calls: object) -> None:
+        if isinstance(calls, AsyncIterable):
+            self._async = aiter(cast("AsyncIterable[Call[Any]]", calls))
+        elif isinstance(calls, Iterable):
+            self._sync = iter(cast("Iterable[Call[Any]]", calls))
+        else:
+            raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
+
     async def peek(self) -> Call[Any] | None:
-        """The first call, which :meth:`more` gives all the same; None of an empty plan."""
+        """The first call, which :meth:`more` gives all the same; None of an empty plan.
+
+        Raises:
+            ArgumentError: It is no call.
+        """
         self._held = await self._take(1)
-        return self._held[0] if self._held else None
+        return _call(0, self._held[0]) if self._held else None
 
     async def more(self) -> list[Item]:
         """The next calls.
@@ -203,10 +213,8 @@ class Plan:
         except StopAsyncIteration:
             return []
 
-    def _checked(self, call: object) -> bytes:
-        name = f"calls[{self.taken}]"
-        if not isinstance(call, Call):
-            raise ArgumentError(Problem(name, "must be made by bulk.call"))
+    def _checked(self, given: object) -> bytes:
+        name, call = f"calls[{self.taken}]", _call(self.taken, given)
         domain = call.executor.domain
         if domain != self.domain:
             raise ArgumentError(Problem(name, f"is for {domain}, not for {self.domain}"))
@@ -221,6 +229,12 @@ class Plan:
                 text = f"{reason}: {call.describe()}; allow_repeats=True sends both"
                 raise ArgumentError(Problem(name, text))
         return digest
+
+
+def _call(place: int, given: object) -> Call[Any]:
+    if not issubclass(type(given), Call):  # isinstance would ask a value for its class
+        raise ArgumentError(Problem(f"calls[{place}]", "must be made by bulk.call"))
+    return cast("Call[Any]", given)
 
 
 class Given:

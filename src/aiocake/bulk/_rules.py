@@ -1,11 +1,11 @@
 """What a run is told to do, as ``each`` and ``resume`` take it."""
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import attrs
 
+from aiocake._normalize import guarded, normalized, real
 from aiocake.bulk._outcomes import Ended, Progress, Stop
 from aiocake.errors import ArgumentError, CakeError, Problem
 
@@ -51,6 +51,7 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     on_progress: OnProgress | None,
     settle: float,
     *,
+    allow_repeats: bool,
     allow_unknown_filesystem: bool,
 ) -> Rules:
     """What a run is told to do.
@@ -59,18 +60,30 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
         ArgumentError: Something of it cannot be.
     """
     problems: list[Problem] = []
-    if limit is not None and (type(limit) is not int or limit < 1):
+    most = guarded("limit", lambda: normalized(limit))
+    if most is not None and (type(most) is not int or most < 1):
         problems.append(Problem("limit", "must be a whole number of at least 1"))
-    if on_existing not in get_args(OnExisting):
+    existing = guarded("on_existing", lambda: normalized(on_existing))
+    if type(existing) is not str or existing not in get_args(OnExisting):
         problems.append(Problem("on_existing", "must be skip, raise or create"))
-    if not _is_seconds(settle):
+    seconds = real(settle)
+    if seconds is None or seconds < 0:
         problems.append(Problem("settle", "must be a number of seconds"))
     # A text such as "no" would allow it.
-    if type(allow_unknown_filesystem) is not bool:
-        problems.append(Problem("allow_unknown_filesystem", "must be True or False"))
-    if not isinstance(stop_after, Stop | None):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+    allowed: dict[str, object] = {
+        "allow_repeats": allow_repeats,
+        "allow_unknown_filesystem": allow_unknown_filesystem,
+    }
+    problems += [
+        Problem(name, "must be True or False")
+        for name, value in allowed.items()
+        if type(value) is not bool
+    ]
+    # isinstance would ask a value for its class.
+    if stop_after is not None and not issubclass(type(stop_after), Stop):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         problems.append(Problem("stop_after", "must be a Stop, or None"))
-    if not _are_errors(expected):
+    errors = guarded("expected", lambda: _errors(expected))
+    if errors is None:
         problems.append(Problem("expected", "must be a tuple of errors of aiocake"))
     told: dict[str, object] = {"on_outcome": on_outcome, "on_progress": on_progress}
     problems += [
@@ -81,22 +94,20 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     if problems:
         raise ArgumentError(*problems)
     return Rules(
-        limit=limit,
-        on_existing=on_existing,
+        limit=cast("int | None", most),
+        on_existing=cast("str", existing),
         stop_after=stop_after,
-        expected=expected,
+        expected=errors or (),
         on_outcome=on_outcome,
         on_progress=on_progress,
-        settle=settle,
+        settle=seconds or 0,
     )
 
 
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-def _are_errors(value: object) -> bool:
+def _errors(value: object) -> tuple[type[CakeError], ...] | None:
     if not isinstance(value, tuple):
-        return False
-    kinds = cast("tuple[object, ...]", value)
-    return all(isinstance(kind, type) and issubclass(kind, CakeError) for kind in kinds)
+        return None
+    kinds = tuple(cast("tuple[object, ...]", value))
+    if all(isinstance(kind, type) and issubclass(kind, CakeError) for kind in kinds):
+        return cast("tuple[type[CakeError], ...]", kinds)
+    return None

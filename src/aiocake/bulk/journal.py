@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +17,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from aiocake._normalize import path_of
 from aiocake._tasks import Job, JobCancelled, start
 from aiocake.bulk._file import File, create, now, open_existing, view, written
 from aiocake.bulk._outcomes import Double
@@ -117,9 +117,10 @@ class Journal:
             allow_unknown_filesystem: Take a path on any filesystem.
 
         Raises:
+            ArgumentError: ``path`` is no path.
             JournalError: There is a file already, or it cannot be made.
         """
-        where, allow = Path(path), allow_unknown_filesystem
+        where, allow = path_of("path", path), allow_unknown_filesystem
         return await _opened(
             lambda: create(where, domain, for_tests=for_tests, allow_unknown=allow)
         )
@@ -146,9 +147,10 @@ class Journal:
                 that was taken for this journal before.
 
         Raises:
+            ArgumentError: ``path`` is no path.
             JournalError: It cannot be used, and why. It is left as it is.
         """
-        where, allow = Path(path), allow_unknown_filesystem
+        where, allow = path_of("path", path), allow_unknown_filesystem
         if domain is None:
             return await _opened(lambda: view(where, allow_unknown=allow))
         return await _opened(

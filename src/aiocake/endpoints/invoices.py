@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from aiocake._given import days, in_order, matched_days
+from aiocake._given import days, in_order, matched_days, matching
 from aiocake._operation import (
     Api,
     Creates,
@@ -294,6 +294,7 @@ class Invoices(Endpoints):
                 that decides whether it matches.
             CakeError: While reading: it was refused, or no answer that can be read came.
         """
+        match, longest = matching(match, longest)
         start, end = matched_days(period, start_date, end_date, match, longest)
         filters = self._executor.check(
             FIND,

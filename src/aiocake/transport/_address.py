@@ -14,7 +14,7 @@ __all__ = ["Address", "parse_address"]
 _PORTS: Final = {"https": 443, "http": 80}
 _HIGHEST_PORT: Final = 65_535
 #: Letters, digits and hyphens (RFC 1123 section 2.1); underscores, which names in use do have.
-_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
+_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*")
 _LONGEST_NAME: Final = 253
 
 
@@ -78,6 +78,10 @@ def parse_address(domain: str) -> Address:
     if parts.path not in {"", "/"} or "?" in text or "#" in text:
         raise ConfigurationError(_bad("it must be a host alone, without path or query"))
     host = parts.hostname or ""
+    if "[" not in parts.netloc:
+        # That a name is absolute is of DNS: the host, its certificate and its name in the TLS
+        # handshake (RFC 6066 section 3) are without the dot.
+        host = host.removesuffix(".")
     if text != text.strip() or not _is_host(host, bracketed="[" in parts.netloc):
         raise ConfigurationError(_bad("the host is no host name or IP address in ASCII"))
     if parts.netloc.endswith(":") or port == 0:

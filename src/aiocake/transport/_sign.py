@@ -1,6 +1,7 @@
 """The key: where it comes from, and how it gets into a request at the last moment."""
 
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 from urllib.parse import quote
@@ -18,6 +19,8 @@ __all__ = ["Keys", "Signed", "check_key", "sign"]
 #: CAKE's own limit for ``api_key``.
 _LONGEST_KEY: Final = 50
 
+#: Controls, formats such as a zero-width space, and white space (Unicode section 4.5).
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _VISIBLE: Final = re.compile(r"[!-~]*")
 #: RFC 9110 sections 5.1 and 5.5.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -64,8 +67,12 @@ def _what_is_wrong(text: str) -> str:
         return "must not be empty"
     if len(text) > _LONGEST_KEY:
         return f"must have at most {_LONGEST_KEY} characters"
-    if not (text.isascii() and text.isprintable()):
-        return "must be printable ASCII"
+    for place, character in enumerate(text, 1):
+        if not (character.isascii() and character.isprintable()):
+            reason = f"must be printable ASCII: character {place} is "
+            if unicodedata.category(character) not in _INVISIBLE:
+                return f"{reason}not"  # and not shown: it is of the key
+            return f"{reason}invisible (U+{ord(character):04X})"
     return ""
 
 
