@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from aiocake import Client, ConfigurationError, RetryPolicy, Throttle, Timeouts
+from aiocake import Client, ConfigurationError, RetryPolicy, Throttle, Timeouts, bulk
 
 from ..peer import KEY, Peer, done
 
@@ -142,7 +142,8 @@ def test_a_proxy_is_a_text() -> None:
 async def test_one_instance_has_one_name() -> None:
     peer = Peer(done())
     async with Client(Text("X.example."), KEY, transport=peer) as cake:
-        assert repr(cake) == "<Client x.example>"
+        # The name by which locks and journals know it.
+        assert bulk.call(cake.invoices.update, 1, memo="x").executor.domain == "x.example"
         await cake.invoices.update(1, memo="x")
     assert (peer.requests[0].url.host, peer.requests[0].headers["Host"]) == ("x.example",) * 2
 
