@@ -85,7 +85,7 @@ def _said(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error)
     # What the meaning of its exit code says already.
-    return text.removeprefix("nothing was sent: ")
+    return text.removeprefix("nothing was sent: ") if code_of(error) == _NOT_SENT else text
 
 
 def tell(text: str) -> None:
