@@ -250,9 +250,12 @@ async def test_a_tls_record_that_is_corrupted(card: Card, call: Call, passing: b
 @EACH
 @pytest.mark.parametrize("how", ["queue", "total", "max_waiting"])
 async def test_no_turn_in_the_queue(card: Card, call: Call, how: str) -> None:
+    forgotten = threading.Event()
+
     def script(connection: Connection) -> None:
         connection.request()
         connection.server.requests.clear()
+        forgotten.set()
         connection.server.go_on.wait(20)
         connection.send(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
 
@@ -263,7 +266,7 @@ async def test_no_turn_in_the_queue(card: Card, call: Call, how: str) -> None:
     async with card.client(server, on_event=events.append, throttle=full) as cake:
         async with anyio.create_task_group() as group:
             group.start_soon(card.works, cake, LOOK_UP)
-            assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+            assert await anyio.to_thread.run_sync(forgotten.wait, 20)
             met = await card.meet(call, cake.with_options(**options), events, server)
             met.not_sent(attempts=0)
             server.script = obedient
