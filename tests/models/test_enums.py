@@ -3,11 +3,13 @@
 import copy
 import pickle
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 
 from aiocake import AffiliateBill, BillAmount, BillingCycleName, Invoice, InvoiceKind, InvoiceStatus
 from aiocake.models import Partner
+from aiocake.models._enums import OpenEnum
 
 
 @pytest.mark.parametrize("text", ["paid", "Paid", "PAID", "pAiD"])
@@ -27,6 +29,25 @@ def test_an_unknown_value_is_kept_as_it_came(text: str) -> None:
     assert status not in list(InvoiceStatus)
     assert hash(status) == hash(text)
     assert InvoiceStatus(status) == status
+
+
+def test_without_the_private_map_of_values_case_is_folded_all_the_same() -> None:
+    shorten = vars(OpenEnum)["__init_subclass__"].__func__
+    members = list(InvoiceStatus)
+    shorten(members)  # which has no such map
+    for kept in (MappingProxyType({}), None):
+
+        class Other(list[InvoiceStatus]):
+            _value2member_map_ = kept
+
+        shorten(Other(members))
+
+    class Plain(OpenEnum):
+        PAID = "paid"
+
+    for spelling in ("Paid", "PAID"):
+        del Plain._value2member_map_[spelling]
+        assert Plain(spelling) is Plain.PAID
 
 
 def test_an_unknown_value_is_not_remembered() -> None:

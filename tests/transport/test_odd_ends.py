@@ -197,13 +197,15 @@ class Tls:
                     pass
         assert len(shaken) == 2
 
+        self._protocol = Layer(read_queue=[])
+
     def get_extra_info(self, name: str) -> object:
         return self.client if name == "ssl_object" else None
 
 
 def test_surplus_is_found_where_it_lies() -> None:
     clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
-    stream = Layer()
+    stream = Layer(_protocol=Layer(read_queue=[]))
     assert not has_surplus(clean, stream)
     # No parser at all: better one connection too many than an answer that is not ours.
     assert has_surplus(Layer(), stream)
@@ -218,7 +220,9 @@ def test_surplus_is_found_where_it_lies() -> None:
     assert has_surplus(clean, nested(queued, 2, "_stream"))
     assert has_surplus(clean, nested(queued, 2, "transport_stream"))
     assert not has_surplus(clean, Layer(_protocol=Layer(read_queue=[])))
-    assert not has_surplus(clean, nested(queued, 7, "_stream"))
+    # The same where a queue could be that is not found.
+    assert has_surplus(clean, nested(stream, 7, "_stream"))
+    assert not has_surplus(clean, nested(stream, 5, "_stream"))
 
 
 def test_surplus_within_tls() -> None:

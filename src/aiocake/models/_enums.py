@@ -1,5 +1,6 @@
 """Open enums: the values that CAKE documents, and whatever else an instance sends, kept."""
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -21,10 +22,12 @@ class OpenEnum(StrEnum):
     """
 
     def __init_subclass__(cls) -> None:
-        # "Paid" is as common as "paid", and to find it by _missing_ takes a microsecond.
-        for member in cls:
-            for spelling in (member.value.title(), member.value.upper()):
-                cls._value2member_map_.setdefault(spelling, member)
+        # "Paid" is as common as "paid", and to find it by _missing_ takes a microsecond. It is
+        # found by that, too, should a Python come without this private map.
+        with suppress(AttributeError, TypeError):
+            for member in cls:
+                for spelling in (member.value.title(), member.value.upper()):
+                    cls._value2member_map_.setdefault(spelling, member)
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -173,10 +173,15 @@ def _network_backend() -> httpcore2.AsyncNetworkBackend | None:
     """How connections are opened where httpcore2's own way loses answers; None elsewhere."""
     if on_trio() or sys.platform == "win32":  # whose event loop watches no sockets
         return None
-    # The module that httpcore2 itself takes it from: its own name is None without anyio.
-    from httpcore2._backends.anyio import AnyIOBackend  # noqa: PLC0415 - slow to load
+    try:
+        # The module that httpcore2 itself takes it from: its own name is None without anyio.
+        from httpcore2._backends.anyio import AnyIOBackend  # noqa: PLC0415 - slow to load
 
-    return cast("httpcore2.AsyncNetworkBackend", SocketBackend(AnyIOBackend(), _stream_class()))
+        return cast("httpcore2.AsyncNetworkBackend", SocketBackend(AnyIOBackend(), _stream_class()))
+    except Exception:  # noqa: BLE001 - private: another version may have it elsewhere, or otherwise
+        # httpcore2's own way then. What a server said to a request that it did not read to its end
+        # can be lost, which leaves the outcome open; and TLS begins in a thread.
+        return None
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-__all__ = ["SocketBackend"]
+__all__ = ["SocketBackend", "SocketStream"]
 
 
 class Opened(Protocol):
@@ -49,24 +49,33 @@ class SocketBackend:
         """Open a connection; nothing has been read from it when it is taken over."""
         opened = await self._opener.connect_tcp(*where, **how)
         transport = getattr(getattr(opened, "_stream", None), "_transport", None)
-        if not isinstance(transport, asyncio.WriteTransport):
+        duplicate = getattr(opened.get_extra_info("socket"), "dup", None)
+        if not isinstance(transport, asyncio.WriteTransport) or duplicate is None:
             return opened  # of another make: then an answer can be lost, and no more
-        own = opened.get_extra_info("socket").dup()
-        own.settimeout(0)
+        own = duplicate()
+        try:
+            own.settimeout(0)
+            taken = self._stream(SocketStream(own))
+        except Exception:  # noqa: BLE001 - private, too: another version may make it otherwise
+            own.close()
+            return opened
         transport.abort()  # closes its own descriptor, and not the connection
-        return self._stream(_SocketStream(own))
+        return taken
 
     async def sleep(self, seconds: float) -> None:
         """Wait, before another try to connect."""
         await anyio.sleep(seconds)
 
 
-class _SocketStream(ByteStream):
+class SocketStream(ByteStream):
     """A connected socket, with what httpcore2 and anyio's TLS ask of a stream.
 
     It gives way to other tasks only where it has to: a call that goes round the event loop between
     its steps waits each time for all others, and many at once end together, each as late as the
     last.
+
+    Args:
+        connected: The socket, which does not block.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -74,6 +83,7 @@ class _SocketStream(ByteStream):
         self._waiting: set[asyncio.Future[None]] = set()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Read what has come, and wait for it if nothing has."""
         await anyio.lowlevel.checkpoint_if_cancelled()
         loop = asyncio.get_running_loop()
         waited = False
@@ -94,6 +104,7 @@ class _SocketStream(ByteStream):
         return data
 
     async def send(self, item: bytes) -> None:
+        """Write all of it."""
         await anyio.lowlevel.checkpoint_if_cancelled()
         loop = asyncio.get_running_loop()
         left = memoryview(item)
@@ -106,9 +117,11 @@ class _SocketStream(ByteStream):
                 raise self._gone() from error
 
     async def send_eof(self) -> None:
+        """Say that nothing more is written."""
         self.socket.shutdown(socket.SHUT_WR)
 
     async def aclose(self) -> None:
+        """Close the socket, and end what waits for it."""
         number = self.socket.fileno()
         if number >= 0:
             # Before the number is another connection's.
@@ -147,6 +160,7 @@ class _SocketStream(ByteStream):
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """What httpcore2 asks a stream for."""
         return {
             SocketAttribute.raw_socket: lambda: self.socket,
             SocketAttribute.local_address: self.socket.getsockname,

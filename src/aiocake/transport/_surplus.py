@@ -3,13 +3,16 @@
 httpcore2 gives a connection back as soon as the answer is whole, whatever lies behind it, and
 looks only whether the socket itself is readable before it uses it again. Surplus bytes that were
 read along with the answer wait in the parser (h11), in the TLS layer, or in asyncio's queue. No
-public interface shows the first and the last, so they are looked for by name; where the parser
-is not found, the answer is yes, which costs a connection and nothing else.
+public interface shows the first and the last, so they are looked for by name; where one is not
+found, the answer is yes, which costs a connection and nothing else.
 """
 
 import ssl
 from collections.abc import Iterator
 from typing import Final
+
+from aiocake._tasks import on_trio
+from aiocake.transport._sockets import SocketStream
 
 __all__ = ["has_surplus"]
 
@@ -30,7 +33,8 @@ def _in_parser(connection: object) -> bool:
     for layer in _layers(connection, "_connection"):
         parser = getattr(layer, "_h11_state", None)
         if parser is not None:
-            return bool(parser.trailing_data[0])
+            trailing = getattr(parser, "trailing_data", None)
+            return bool(trailing[0]) if trailing else True
     return True
 
 
@@ -43,17 +47,19 @@ def _in_tls(stream: object) -> bool:
         ssl_object.read(1)
     except ssl.SSLWantReadError:
         return False  # no whole record is there
-    except ssl.SSLError:
+    except Exception:  # noqa: BLE001 - private, too, as some of what leads there is
         return True  # the peer ended TLS, or it is broken: no use for another request either way
     return True
 
 
 def _in_queue(stream: object) -> bool:
     for layer in _layers(stream, "_stream", "transport_stream"):
+        if isinstance(layer, SocketStream):
+            return False  # what is not asked for stays in the socket
         protocol = getattr(layer, "_protocol", None)
         if protocol is not None:
-            return bool(protocol.read_queue)
-    return False  # trio keeps no queue
+            return bool(getattr(protocol, "read_queue", True))
+    return not on_trio()  # which keeps no queue
 
 
 def _layers(outer: object, *names: str) -> Iterator[object]:
