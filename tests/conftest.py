@@ -2,7 +2,6 @@
 what is printed in the end, from all workers.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from .amounts import FEW, some
 
 hypothesis.settings.register_profile(
     "aiocake",
@@ -21,9 +22,9 @@ hypothesis.settings.register_profile(
     max_examples=50,
 )
 hypothesis.settings.register_profile(
-    "few", hypothesis.settings.get_profile("aiocake"), max_examples=10
+    "few", hypothesis.settings.get_profile("aiocake"), max_examples=some(50)
 )
-hypothesis.settings.load_profile(os.environ.get("AIOCAKE_EXAMPLES", "aiocake"))
+hypothesis.settings.load_profile("few" if FEW else "aiocake")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

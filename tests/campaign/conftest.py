@@ -16,8 +16,10 @@ import attrs
 import pytest
 import trustme
 
+from ..amounts import some
+
 #: Each kind of call has so many seeds on each backend in the default run, in the long one 400.
-SHORT = 24
+SHORT = some(24)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

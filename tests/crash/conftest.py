@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from ..amounts import some
+
 #: In the default run; the session ``crash`` takes more.
-ORDERS = 10
-KILLS = 6
+ORDERS = some(10)
+KILLS = some(6)
 PAIRS = 1
 
 

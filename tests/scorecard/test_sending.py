@@ -27,6 +27,7 @@ from aiocake.errors import (
 from aiocake.events import AttemptEnded
 from aiocake.values import Binding
 
+from ..amounts import some
 from ..scripted import Connection, Script
 from ._cake import (
     AFFILIATE,
@@ -389,7 +390,7 @@ def cut_somewhere(seed: int, size: int) -> Script:
 @pytest.mark.parametrize("ten", range(7))
 async def test_cut_at_a_random_byte(card: Card, call: Call, ten: int) -> None:
     size = len(http(call.body, "Content-Type: application/json; charset=utf-8"))
-    for seed in range(10 * ten, 10 * ten + 10):
+    for seed in range(10 * ten, 10 * ten + some(10)):
         met = await card.play(call, once_ok(cut_somewhere(seed, size)))
         try:
             never_wrong(met)

@@ -11,9 +11,11 @@ from aiocake.errors import NotSent
 from aiocake.transport import Exchange
 from aiocake.values import Effect
 
+from ..amounts import some
+
 pytestmark = pytest.mark.anyio
 
-SEEDS = range(80)
+SEEDS = range(some(80))
 
 
 def script_of(seed: int, ok: bytes) -> Callable[..., None]:

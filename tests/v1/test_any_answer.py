@@ -29,6 +29,8 @@ from aiocake.codec.stream import BillStream
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Effect
 
+from ..amounts import some
+
 Connect = Callable[..., Client]
 
 
@@ -164,7 +166,7 @@ def bodies(data: st.DataObject, good: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=80)
+@settings(max_examples=some(80))
 @given(data=st.data())
 def test_a_whole_answer(answers: dict[str, list[bytes]], name: str, data: st.DataObject) -> None:
     operation, given = OPERATIONS[name], arguments_of(OPERATIONS[name])
@@ -191,7 +193,7 @@ def test_the_answers_are_good_before_they_are_damaged(
         decode(OPERATIONS[name], arguments_of(OPERATIONS[name]), response)
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(data=st.data())
 def test_an_answer_to_a_call_without_a_method(
     answers: dict[str, list[bytes]], data: st.DataObject
@@ -243,7 +245,7 @@ def cut(data: st.DataObject, body: bytes) -> list[bytes]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", STREAMED)
-@settings(max_examples=80)
+@settings(max_examples=some(80))
 @given(data=st.data())
 async def test_an_export_in_any_pieces(
     answers: dict[str, list[bytes]], name: str, data: st.DataObject
@@ -271,7 +273,7 @@ async def test_the_exports_are_good_before_they_are_damaged(
 
 
 @pytest.mark.anyio
-@settings(max_examples=80)
+@settings(max_examples=some(80))
 @given(data=st.data())
 async def test_a_call_ends_in_its_value_or_in_an_error_with_an_outcome(
     connect: Connect, answers: dict[str, list[bytes]], data: st.DataObject
