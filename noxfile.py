@@ -70,7 +70,7 @@ def branches(session: nox.Session) -> None:
     session.run("coverage", "erase", env=env)
     session.run("pytest", *MEASURED, "--cov-branch", *WORKERS, env=env)
     session.run("coverage", "combine", env=env)
-    session.run("coverage", "report", env=env)
+    session.run("coverage", "report", "--fail-under=95", env=env)
 
 
 @nox.session
