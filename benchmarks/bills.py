@@ -43,7 +43,7 @@ from bills_otherwise import (
 )
 
 from aiocake import Client, Period
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake.codec.stream import BillStream
 from aiocake.models import AffiliateBill
 
@@ -52,11 +52,11 @@ EXPORT: Operation[AffiliateBill] = Operation(
     api=Api.V1,
     path="/api/1/accounting.asmx",
     call="ExportAffiliateBills",
-    shape=Shape.STREAM,
+    shape=ResponseShape.STREAM,
     element="affiliate_bills",
     row="affiliate_bill",
     model=AffiliateBill,
-    page="",
+    documented_in="",
 )
 BEFORE = (
     '<?xml version="1.0" encoding="utf-8"?>'

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import httpx
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake._wire import Response
 from aiocake.codec import check, decode
 from aiocake.codec._json import parse
@@ -29,10 +29,10 @@ PAGE: Operation[Page[Invoice]] = Operation(
     name="invoices.page",
     api=Api.V2,
     path="/api/2/invoices.json",
-    shape=Shape.PAGE,
+    shape=ResponseShape.PAGE,
     element="invoices",
     model=Invoice,
-    page="",
+    documented_in="",
 )
 
 

@@ -47,33 +47,40 @@ UPDATED: Final = (
 CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
     "_engine/_engine.py": (
         (
-            "with Ending(self.listener, intent.operation, intent.id if writes else None) as ending",
+            (
+                "with CallReport(self.emitter, intent.operation, intent.id if writes else None)"
+                " as ending"
+            ),
             "if True",
             1,
         ),
         ("ending.outcome = Outcome.UNKNOWN\n", "\n", 1),
-        ("ending.note(failure)\n", "\n", 2),
+        ("ending.finish(failure)\n", "\n", 2),
         ("begun=ending.count,\n", "\n", 1),
-        ("witness, ending)", "witness, None)", 1),
+        ("observer, ending)", "observer, None)", 1),
     ),
     "_engine/_view.py": (
-        ("request = self._begun(", "request = self._prepared(", 3),
+        ("request = self._start(", "request = self._prepared(", 3),
         (
-            "self._decoded(operation, given, response, repeated)",
+            "self._decoded(operation, provided, response, repeated)",
             """codec.decode(
-                operation, given, response, repeated=repeated, payloads=settings.payloads
+                operation,
+                provided,
+                response,
+                repeated=repeated,
+                show_sensitive=settings.show_sensitive,
             )""",
             1,
         ),
     ),
     "transport/_attempt.py": (
-        ("await (self._watched(call, turn) if self._listener.listens else turn)", "await turn", 1),
+        ("await (self._watched(call, turn) if self._emitter.enabled else turn)", "await turn", 1),
         (
-            "            self._tell_end(call, _CANCELLED)\n            self._release(call, slot)\n",
+            "            self._emit_end(call, _CANCELLED)\n            self._release(call, slot)\n",
             "            self._release(call, slot)\n",
             1,
         ),
-        ("self._tell_end(call, None if error is None else type(error).__name__)\n", "\n", 1),
+        ("self._emit_end(call, None if error is None else type(error).__name__)\n", "\n", 1),
     ),
     "transport/_call.py": (
         ("        self._begun = begun\n", "", 1),

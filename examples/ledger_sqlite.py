@@ -212,9 +212,9 @@ def sandbox(*, crash: bool) -> Sandbox:
     made = Sandbox(invoices=0)
     created = 0
 
-    def lose(request: RecordedRequest, answer: Response) -> Response | None:
+    def lose(request: RecordedRequest, response: Response) -> Response | None:
         nonlocal created
-        del answer
+        del response
         if request.path != "/api/2/invoice.json":
             return None
         created += 1

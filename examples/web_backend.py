@@ -52,7 +52,7 @@ def while_connected(handler: Handler) -> Handler:
 @while_connected
 async def pending(request: Request) -> Response:
     """The pending invoices: complete, or an error."""
-    cake: aiocake.View = request.state.cake
+    cake: aiocake.ClientView = request.state.cake
     async with cake.invoices.find(invoice_status="pending") as invoices:
         rows = [
             {"invoice_id": each.invoice_id, "total_amount": str(each.total_amount)}
@@ -64,7 +64,7 @@ async def pending(request: Request) -> Response:
 @while_connected
 async def approve(request: Request) -> Response:
     """Approve an invoice."""
-    cake: aiocake.View = request.state.cake
+    cake: aiocake.ClientView = request.state.cake
     number: int = request.path_params["invoice_id"]
     updated = await cake.invoices.update(number, invoice_status="approved")
     return JSONResponse({"invoice_id": number, "invoice_status": updated.invoice_status})
@@ -100,7 +100,7 @@ def build(make: Callable[[], Client], *, total: float = 10.0) -> Starlette:
     """
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, aiocake.View]]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, aiocake.ClientView]]:
         async with make() as cake:
             # Nobody wants to stand in a queue for long.
             yield {"cake": cake.with_options(total=total, queue=2.0)}

@@ -157,7 +157,7 @@ def scrubbed() -> CakeError | None:
     ):
         scrubber = Scrubber()
         scrubber.learn(Secret(key))
-        if key in scrubber.clean(text + key):
+        if key in scrubber.scrub(text + key):
             return None
     return CakeError("no key was left")
 

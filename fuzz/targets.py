@@ -19,17 +19,17 @@ from aiocake import codec
 from aiocake._operation import Api, Operation
 from aiocake._wire import Response
 from aiocake.codec import _decode
-from aiocake.codec._fast import read_invoices
+from aiocake.codec._fast import decode_invoice_page
 from aiocake.codec._xml_filter import ReferenceFilter
 from aiocake.codec.raw import check_raw
 from aiocake.codec.stream import BillStream
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
 from aiocake.errors import CakeError, DecodeError
 from aiocake.transport._body import Body
-from aiocake.transport._fault import Fault
+from aiocake.transport._fault import TransportFailure
 from aiocake.transport._retry_after import retry_after
 from aiocake.transport._scrub import Scrubber
-from aiocake.values import Effect, Secret
+from aiocake.values import Idempotency, Secret
 
 __all__ = ["TARGETS", "Target"]
 
@@ -125,11 +125,11 @@ def v2(data: bytes) -> None:
 def page(data: bytes) -> None:
     """A page of invoices, in JSON: what both readings read, they read alike."""
     response = Response(200, {}, data)
-    fast = read_invoices(data)
+    fast = decode_invoice_page(data)
     value = read(invoices.FIND, response)
     if fast is None or isinstance(value, CakeError):
         return
-    with mock.patch.object(_decode, "read_invoices", return_value=None):
+    with mock.patch.object(_decode, "decode_invoice_page", return_value=None):
         exact = read(invoices.FIND, response)
     if not isinstance(exact, CakeError):
         if repr(exact) != repr(value):
@@ -150,8 +150,8 @@ def fault(data: bytes) -> None:
     head, body = first(data, 2)
     response = Response(one_of(STATUSES, head[0]), {}, body)
     read(one_of(V2 + V1_LISTS + MARKS, head[1]), response)
-    for effect in Effect:
-        error = check_raw(response, effect=effect)
+    for idempotency in Idempotency:
+        error = check_raw(response, idempotency=idempotency)
         if error is not None:
             shown(error)
 
@@ -228,7 +228,7 @@ def scrub(data: bytes) -> None:
     text = rest.decode("latin-1")
     at = head[0] % (len(text) + 1)
     disguised = one_of(DISGUISES, head[1])
-    cleaned = SCRUBBER.clean(text[:at] + disguised + text[at:])
+    cleaned = SCRUBBER.scrub(text[:at] + disguised + text[at:])
     if KEY in cleaned or disguised in cleaned:
         fail(repr(cleaned))
 
@@ -261,7 +261,7 @@ class Pieces:
         self.encoding = encoding
         self._pieces = iter([data[at : at + size] for at in range(0, len(data), size)])
 
-    async def next(self) -> bytes | Fault | None:
+    async def next(self) -> bytes | TransportFailure | None:
         """The next one."""
         return next(self._pieces, None)
 

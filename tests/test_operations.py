@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from aiocake import Client, endpoints
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake.sandbox import Sandbox
-from aiocake.values import Effect, Period
+from aiocake.values import Idempotency, Period
 
 ROOT = Path(__file__).parents[1]
 YEAR = Period(date(2014, 1, 1), date(2014, 12, 31))
@@ -104,7 +104,7 @@ def test_an_operation_has_the_method_it_is_named_after(name: str) -> None:
     assert not unsent, "an argument that goes nowhere"
     # find() asks for rows by itself, and by id there is a method of its own.
     assert wire - taken <= {"invoice_id", "start_at_row", "row_limit"} & wire
-    assert operation.page, "where CAKE documents it"
+    assert operation.documented_in, "where CAKE documents it"
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -135,23 +135,23 @@ def test_arguments_go_by_name_but_for_the_id(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_says_what_a_repeat_does(name: str) -> None:
     operation = OPERATIONS[name]
-    marks = operation.shape is Shape.MARK
+    marks = operation.shape is ResponseShape.MARK
     writes = marks or operation.method != "GET"
-    expected = Effect.SETS if writes else Effect.READ
+    expected = Idempotency.IDEMPOTENT if writes else Idempotency.SAFE
     if name == "invoices.create":
-        expected = Effect.ONCE
-    assert operation.effect is expected
-    once = operation.effect_of({"apply_credit_to_buyer": True}) is Effect.ONCE
+        expected = Idempotency.NON_IDEMPOTENT
+    assert operation.idempotency is expected
+    once = operation.idempotency_of({"apply_credit_to_buyer": True}) is Idempotency.NON_IDEMPOTENT
     assert once == (name in {"invoices.create", "buyer_bills.mark_received"})
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_call_is_documented(name: str) -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    told = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    assert f"`{name}`" in told or f"cake.{name}(" in told
+    reported = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    assert f"`{name}`" in reported or f"cake.{name}(" in reported
     operation = OPERATIONS[SHARED.get(name, name)]
-    assert f"`{operation.call or operation.path}`" in told
+    assert f"`{operation.call or operation.path}`" in reported
 
 
 @pytest.mark.anyio

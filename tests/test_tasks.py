@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from aiocake import _tasks
-from aiocake._tasks import JobCancelled, clock, start
+from aiocake._tasks import BackgroundTaskCancelled, clock, spawn
 
 from .loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
@@ -47,7 +47,7 @@ class _Stuck:
 
 
 async def test_a_job_keeps_its_value_until_it_is_asked_for() -> None:
-    job = start(_give(7))
+    job = spawn(_give(7))
     assert not job.done
     assert await job.result() == 7
     assert await job.result() == 7
@@ -60,7 +60,7 @@ async def test_a_job_keeps_its_error_and_raises_it_when_asked() -> None:
         message = "no"
         raise LookupError(message)
 
-    job = start(fail())
+    job = spawn(fail())
     for _ in range(2):
         with pytest.raises(LookupError, match="no"):
             await job.result()
@@ -70,7 +70,7 @@ async def test_jobs_outlive_the_task_that_started_them() -> None:
     jobs = []
 
     async def starter() -> None:
-        jobs.append(start(_give(1)))
+        jobs.append(spawn(_give(1)))
 
     async with anyio.create_task_group() as group:
         group.start_soon(starter)
@@ -84,17 +84,17 @@ async def test_a_job_sees_the_context_of_its_starter() -> None:
         return who.get()
 
     who.set("starter")
-    job = start(ask())
+    job = spawn(ask())
     who.set("later")
     assert await job.result() == "starter"
 
 
 async def test_cancel_lets_the_job_clean_up_and_is_no_cancellation_of_who_waits() -> None:
     stuck = _Stuck()
-    job = start(stuck.run())
+    job = spawn(stuck.run())
     await stuck.begun.wait()
     job.cancel()
-    with pytest.raises(JobCancelled):
+    with pytest.raises(BackgroundTaskCancelled):
         await job.result()
     assert stuck.cleaned_up
 
@@ -115,7 +115,7 @@ async def test_a_second_cancel_does_not_break_off_the_clean_up() -> None:
                     await anyio.lowlevel.checkpoint()
                 cleaned_up = True
 
-    job = start(run())
+    job = spawn(run())
     await begun.wait()
     job.cancel()
     await cleaning.wait()
@@ -126,7 +126,7 @@ async def test_a_second_cancel_does_not_break_off_the_clean_up() -> None:
 
 async def test_aclose_waits_for_the_end() -> None:
     stuck = _Stuck()
-    job = start(stuck.run())
+    job = spawn(stuck.run())
     await stuck.begun.wait()
     await job.aclose()
     assert job.done
@@ -136,16 +136,16 @@ async def test_aclose_waits_for_the_end() -> None:
 
 async def test_a_job_cancelled_before_its_first_step_ends_too() -> None:
     stuck = _Stuck()
-    job = start(stuck.run())
+    job = spawn(stuck.run())
     job.cancel()
-    with pytest.raises(JobCancelled):
+    with pytest.raises(BackgroundTaskCancelled):
         await job.result()
     assert job.done
 
 
 async def test_a_waiter_that_is_cancelled_leaves_the_job_running() -> None:
     stuck = _Stuck()
-    job = start(stuck.run())
+    job = spawn(stuck.run())
     with anyio.CancelScope() as scope:
         scope.cancel()
         await job.result()
@@ -157,16 +157,16 @@ async def test_a_waiter_that_is_cancelled_leaves_the_job_running() -> None:
 
 async def test_cancel_from_another_thread() -> None:
     stuck = _Stuck()
-    job = start(stuck.run())
+    job = spawn(stuck.run())
     await stuck.begun.wait()
     await anyio.to_thread.run_sync(job.cancel)
     await stuck.left.wait()
-    with pytest.raises(JobCancelled):
+    with pytest.raises(BackgroundTaskCancelled):
         await job.result()
 
 
 async def test_cancel_after_the_end_does_nothing() -> None:
-    job = start(_give(3))
+    job = spawn(_give(3))
     await job.result()
     job.cancel()
     assert await job.result() == 3
@@ -175,7 +175,7 @@ async def test_cancel_after_the_end_does_nothing() -> None:
 async def test_an_ended_job_holds_neither_its_task_nor_its_coroutine() -> None:
     coroutine = _give(1)
     gone = weakref.ref(coroutine)
-    job = start(coroutine)
+    job = spawn(coroutine)
     del coroutine
     await job.result()
     await anyio.lowlevel.checkpoint()
@@ -200,18 +200,18 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
             group.start_soon(clumsy)
             await anyio.sleep_forever()
 
-    job = start(run())
+    job = spawn(run())
     await begun.wait()
     job.cancel()
-    with pytest.raises((JobCancelled, ExceptionGroup)):
+    with pytest.raises((BackgroundTaskCancelled, ExceptionGroup)):
         await job.result()
-    assert await start(_give(1)).result() == 1
+    assert await spawn(_give(1)).result() == 1
 
 
 def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
-    async def main() -> tuple[_Stuck, _tasks.Job[None]]:
+    async def main() -> tuple[_Stuck, _tasks.BackgroundTask[None]]:
         stuck = _Stuck()
-        job = start(stuck.run())
+        job = spawn(stuck.run())
         await stuck.begun.wait()
         return stuck, job
 
@@ -225,8 +225,8 @@ def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
 def test_a_closed_loop_is_not_called() -> None:
     loop = asyncio.new_event_loop()
 
-    async def main() -> _tasks.Job[None]:
-        return start(anyio.sleep_forever())
+    async def main() -> _tasks.BackgroundTask[None]:
+        return spawn(anyio.sleep_forever())
 
     job = loop.run_until_complete(main())
     tasks = asyncio.all_tasks(loop)
@@ -245,7 +245,7 @@ def test_a_closed_loop_is_not_called() -> None:
 def test_a_loop_that_closes_while_another_thread_cancels() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        job = start(anyio.sleep_forever())
+        job = spawn(anyio.sleep_forever())
         called = []
 
         def refuse(*_: object) -> None:
@@ -277,7 +277,7 @@ def test_trio_takes_no_job_when_its_run_is_over() -> None:
                 yield 1
             finally:
                 try:
-                    start(_give(1))
+                    spawn(_give(1))
                 except RuntimeError as error:
                     refused.append(error)
 
@@ -298,7 +298,7 @@ if sys.version_info >= (3, 12):
 
         async def main() -> int:
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-            job = start(at_once())
+            job = spawn(at_once())
             job.cancel()
             return await job.result()
 
@@ -312,14 +312,14 @@ def test_trio_in_guest_mode_leaves_asyncio_tasks_to_asyncio() -> None:
         inside: list[int] = []
 
         async def on_trio() -> None:
-            inside.append(await start(_give(1)).result())
+            inside.append(await spawn(_give(1)).result())
 
         trio.lowlevel.start_guest_run(
             on_trio,
             run_sync_soon_threadsafe=loop.call_soon_threadsafe,
             done_callback=lambda _: over.set(),
         )
-        outside = await start(_give(2)).result()
+        outside = await spawn(_give(2)).result()
         await over.wait()
         return inside[0], outside
 
@@ -350,9 +350,9 @@ def test_asyncio_needs_neither_trio_nor_sniffio() -> None:
     code = (
         "import asyncio, sys\n"
         "sys.modules.update(sniffio=None, trio=None)\n"
-        "from aiocake._tasks import start\n"
+        "from aiocake._tasks import spawn\n"
         "async def give(): return 1\n"
-        "async def main(): return await start(give()).result()\n"
+        "async def main(): return await spawn(give()).result()\n"
         "assert asyncio.run(main()) == 1\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -14,9 +14,9 @@ What the API does is said by CAKE's own pages, which the modules name.
 from typing import TYPE_CHECKING
 
 from aiocake import bulk, errors
-from aiocake._engine import Stats
-from aiocake.client import Client, View
-from aiocake.codec.raw import Answer
+from aiocake._engine import ClientStats
+from aiocake.client import Client, ClientView
+from aiocake.codec.raw import RawResponse
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AlreadyExists,
@@ -82,7 +82,6 @@ __all__ = [
     "AdvertiserBill",
     "AffiliateBill",
     "AlreadyExists",
-    "Answer",
     "Any_",
     "ApiError",
     "ArgumentError",
@@ -94,6 +93,8 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClientStats",
+    "ClientView",
     "ClosedError",
     "ConfigurationError",
     "ConsistencyError",
@@ -123,17 +124,16 @@ __all__ = [
     "PaymentType",
     "Period",
     "RateLimited",
+    "RawResponse",
     "RequestRejected",
     "Restricted",
     "RetryPolicy",
     "ServerError",
     "Skip",
-    "Stats",
     "Throttle",
     "Timeouts",
     "TipaltiError",
     "UpdatedInvoice",
-    "View",
     "WrongLoopError",
     "__version__",
     "bulk",

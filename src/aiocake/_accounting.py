@@ -5,8 +5,8 @@ Source: CAKE's pages "ACCOUNTING …, API Version 1", which list each argument i
 
 from typing import Final
 
-from aiocake._given import in_order
-from aiocake._operation import Kind, Parameter
+from aiocake._given import date_order
+from aiocake._operation import Parameter, ParameterKind
 from aiocake.models import BillingCycleName
 
 __all__ = [
@@ -23,36 +23,40 @@ __all__ = [
 
 SERVICE: Final = "/api/1/accounting.asmx"
 
-BILL_ID: Final = Parameter(name="bill_id", kind=Kind.ID, required=True)
+BILL_ID: Final = Parameter(name="bill_id", kind=ParameterKind.ID, required=True)
 INVOICE_NUMBER: Final = Parameter(
-    name="invoice_number", kind=Kind.TEXT, erasable=True, limit=50, payload=True
+    name="invoice_number", kind=ParameterKind.TEXT, erasable=True, limit=50, sensitive=True
 )
 VERIFICATION_CODE: Final = Parameter(
-    name="verification_code", kind=Kind.TEXT, erasable=True, limit=50, payload=True
+    name="verification_code", kind=ParameterKind.TEXT, erasable=True, limit=50, sensitive=True
 )
-NOTES: Final = Parameter(name="notes", kind=Kind.TEXT, erasable=True, limit=250, payload=True)
+NOTES: Final = Parameter(
+    name="notes", kind=ParameterKind.TEXT, erasable=True, limit=250, sensitive=True
+)
 
 EXPORTED: Final = (
-    Parameter(name="billing_cycle", kind=Kind.CHOICE, choices=BillingCycleName, required=True),
-    Parameter(name="billing_period_start_date", kind=Kind.DATE, required=True),
-    Parameter(name="billing_period_end_date", kind=Kind.DATE, required=True),
+    Parameter(
+        name="billing_cycle", kind=ParameterKind.CHOICE, choices=BillingCycleName, required=True
+    ),
+    Parameter(name="billing_period_start_date", kind=ParameterKind.DATE, required=True),
+    Parameter(name="billing_period_end_date", kind=ParameterKind.DATE, required=True),
 )
-IN_ORDER: Final = in_order("billing_period_start_date", "billing_period_end_date")
+IN_ORDER: Final = date_order("billing_period_start_date", "billing_period_end_date")
 
 #: Of marking an advertiser's or a buyer's bill as sent.
 SENT: Final = (
     BILL_ID,
     INVOICE_NUMBER,
-    Parameter(name="date_sent_invoice", kind=Kind.MODIFIED_DATE, erasable=True),
+    Parameter(name="date_sent_invoice", kind=ParameterKind.MODIFIED_DATE, erasable=True),
     NOTES,
 )
 
 #: Of marking an advertiser's or a buyer's bill as received, but for what follows the date.
 RECEIVED: Final = (
     BILL_ID,
-    Parameter(name="payment_amount", kind=Kind.MONEY, required=True, payload=True),
-    Parameter(name="payment_type_id", kind=Kind.BYTE),
+    Parameter(name="payment_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
+    Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
     INVOICE_NUMBER,
     VERIFICATION_CODE,
-    Parameter(name="date_payment_received", kind=Kind.MODIFIED_DATE, erasable=True),
+    Parameter(name="date_payment_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
 )

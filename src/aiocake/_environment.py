@@ -39,26 +39,26 @@ class EnvironmentSettings(TypedDict, total=False):
 
 
 def settings_of_environment(
-    domain: str, given: Mapping[str, object] = MappingProxyType({})
+    domain: str, provided: Mapping[str, object] = MappingProxyType({})
 ) -> EnvironmentSettings:
     """Return what ``CAKE_READ_ONLY``, ``CAKE_PROXY`` and ``CAKE_CA_FILE`` say.
 
     Args:
         domain: The instance. No proxy leads to one at a plain http URL, on this machine.
-        given: The settings that are given: the environment is not asked for them.
+        provided: The settings that are given: the environment is not asked for them.
 
     Raises:
         ConfigurationError: ``CAKE_READ_ONLY`` is neither yes nor no, or ``CAKE_CA_FILE`` names no
             file of certificates.
     """
     found = EnvironmentSettings()
-    if "read_only" not in given:
+    if "read_only" not in provided:
         found["read_only"] = _read_only()
-    if given.get("transport") is not None or domain.lower().startswith("http:"):
+    if provided.get("transport") is not None or domain.lower().startswith("http:"):
         return found
-    if "proxy" not in given and (proxy := os.environ.get("CAKE_PROXY")):
+    if "proxy" not in provided and (proxy := os.environ.get("CAKE_PROXY")):
         found["proxy"] = proxy
-    if "ssl_context" not in given and (file := os.environ.get("CAKE_CA_FILE")):
+    if "ssl_context" not in provided and (file := os.environ.get("CAKE_CA_FILE")):
         found["ssl_context"] = context_of_user(file, "CAKE_CA_FILE")
     return found
 
@@ -85,8 +85,8 @@ def key_of_environment() -> "str | KeyFile | None":
 
 def files_of_environment() -> list[Path]:
     """Return the files that ``CAKE_API_KEY_FILE`` and ``CAKE_CA_FILE`` name."""
-    given = map(os.environ.get, ("CAKE_API_KEY_FILE", "CAKE_CA_FILE"))
-    return [Path(file) for file in given if file]
+    provided = map(os.environ.get, ("CAKE_API_KEY_FILE", "CAKE_CA_FILE"))
+    return [Path(file) for file in provided if file]
 
 
 class KeyFile:

@@ -172,8 +172,8 @@ else:
 
         def _call(self, kind: int, place: int, length: int = 1) -> None:
             # struct flock: type, whence, start, length, and a process id that has to be 0.
-            given = struct.pack("hhqqi0q", kind, os.SEEK_SET, _BEGIN + place, length, 0)
-            fcntl.fcntl(self._descriptor, self._set, given)
+            provided = struct.pack("hhqqi0q", kind, os.SEEK_SET, _BEGIN + place, length, 0)
+            fcntl.fcntl(self._descriptor, self._set, provided)
 
     class _Files:
         """A file for each place that is locked, beside the file itself."""

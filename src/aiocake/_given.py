@@ -10,13 +10,20 @@ from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import Problem
 from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
-__all__ = ["Refused", "days", "given", "in_order", "matched_days", "matching"]
+__all__ = [
+    "InvalidArgument",
+    "date_order",
+    "matched_days",
+    "matching",
+    "period_bounds",
+    "without_skipped",
+]
 
 _DAY: Final = timedelta(days=1)
 
 
 @attrs.frozen
-class Refused:
+class InvalidArgument:
     """Stands in place of what could not be made of a method's arguments.
 
     Whoever checks the arguments names its problems together with all others.
@@ -25,14 +32,14 @@ class Refused:
     problems: tuple[Problem, ...]
 
 
-def given(arguments: Mapping[str, object]) -> dict[str, object]:
+def without_skipped(arguments: Mapping[str, object]) -> dict[str, object]:
     """The arguments that were given: those that are not SKIP."""
     return {name: value for name, value in arguments.items() if value is not SKIP}
 
 
-def days(
+def period_bounds(
     period: Period | Skip, start: date | Skip, end: date | Skip, *, exclusive_end: bool = False
-) -> tuple[date | Skip | Refused, date | Skip | Refused]:
+) -> tuple[date | Skip | InvalidArgument, date | Skip | InvalidArgument]:
     """The two dates of a billing period, given as a Period or as they are sent.
 
     Args:
@@ -54,7 +61,7 @@ def days(
     elif exclusive_end and period.end == date.max:
         reason = f"must end before {date.max}, the last day"
     if reason:
-        refused = Refused((Problem("period", reason),))
+        refused = InvalidArgument((Problem("period", reason),))
         return refused, refused
     return period.start, period.exclusive_end if exclusive_end else period.end
 
@@ -77,7 +84,7 @@ def matched_days(
     end: date | Skip,
     match: PeriodMatch,
     longest: timedelta | Skip,
-) -> tuple[date | Skip | Refused, date | Skip | Refused]:
+) -> tuple[date | Skip | InvalidArgument, date | Skip | InvalidArgument]:
     """Return the two dates between which a server has to look for the records of a period.
 
     CAKE finds what lies wholly between two dates. Of a record that ends in the period only its
@@ -98,8 +105,8 @@ def matched_days(
     Returns:
         The dates; the problems in place of both where the arguments do not fit.
     """
-    first, last = days(period, start, end)
-    problems = list(first.problems) if isinstance(first, Refused) else []
+    first, last = period_bounds(period, start, end)
+    problems = list(first.problems) if isinstance(first, InvalidArgument) else []
     if type(match) is not str or match not in get_args(PeriodMatch):
         problems.append(Problem("match", "must be one of 'inside', 'overlaps', 'ends_in'"))
     elif match != "inside" and period is SKIP:
@@ -110,7 +117,7 @@ def matched_days(
         elif match == "inside":
             problems.append(Problem("longest", "goes with match='overlaps' or 'ends_in' only"))
     if problems:
-        refused = Refused(tuple(problems))
+        refused = InvalidArgument(tuple(problems))
         return refused, refused
     if match == "inside" or period is SKIP:
         return first, last
@@ -129,7 +136,7 @@ def _shifted(day: date, by: int) -> date | Skip:
         return SKIP
 
 
-def in_order(first: str, last: str) -> Callable[[Mapping[str, object]], Problem | None]:
+def date_order(first: str, last: str) -> Callable[[Mapping[str, object]], Problem | None]:
     """The rule that a date is not after another."""
 
     def rule(arguments: Mapping[str, object]) -> Problem | None:

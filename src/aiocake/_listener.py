@@ -15,7 +15,7 @@ from aiocake.events import (
     CallEnded,
     DoubleFound,
     Event,
-    ListSurprise,
+    ListAnomaly,
     LocksUnavailable,
     OnEvent,
     PartnerBusy,
@@ -30,7 +30,7 @@ from aiocake.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Listener"]
+__all__ = ["EventEmitter"]
 
 _log: Final = logging.getLogger("aiocake")
 #: What every call does; looking for it among the others would take 2 % of a call.
@@ -39,7 +39,7 @@ _UNLOGGED: Final = frozenset({Waited, AttemptEnded})
 _log.addHandler(logging.NullHandler())
 
 
-class Listener:
+class EventEmitter:
     """Is told of each event of one client.
 
     Args:
@@ -53,15 +53,17 @@ class Listener:
         ConfigurationError: It is no plain function.
     """
 
-    __slots__ = ("_clock", "_on_event", "listens")
+    __slots__ = ("_clock", "_on_event", "enabled")
 
     def __init__(self, on_event: OnEvent | None) -> None:
-        given: object = on_event
-        if given is not None and (not callable(given) or inspect.iscoroutinefunction(given)):
+        provided: object = on_event
+        if provided is not None and (
+            not callable(provided) or inspect.iscoroutinefunction(provided)
+        ):
             message = "on_event: must be a plain function, which is called and not awaited"
             raise ConfigurationError(message)
         self._on_event = on_event
-        self.listens = on_event is not None
+        self.enabled = on_event is not None
         self._clock: Callable[[], float] | None = None
 
     def now(self) -> float:
@@ -70,7 +72,7 @@ class Listener:
             self._clock = clock()
         return self._clock()
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Log an event, if it is of that kind, and pass it on."""
         if type(event) not in _UNLOGGED:
             _write(event)
@@ -113,7 +115,7 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
             _log.warning(
                 "%s: throttled; all calls pause for %.3g s", event.operation, event.seconds
             )
-        case ListSurprise():
+        case ListAnomaly():
             _log.info("%s: the list is odd: %s (%s)", event.operation, event.what, event.detail)
         case ReferencesDropped():
             _log.info(

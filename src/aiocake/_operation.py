@@ -12,27 +12,27 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from aiocake._given import given
-from aiocake._parameter import Kind, Parameter
+from aiocake._given import without_skipped
+from aiocake._parameter import Parameter, ParameterKind
 from aiocake.errors import CakeError, Intent, Problem
 from aiocake.events import Event
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 __all__ = [
     "Api",
-    "Creates",
+    "CreateLookup",
     "Endpoints",
     "Executor",
+    "ExistingRecord",
     "ExportedBills",
-    "Kind",
     "Operation",
     "Parameter",
-    "Record",
+    "ParameterKind",
+    "ResponseShape",
     "Rule",
-    "Shape",
-    "Standing",
     "Stream",
-    "Witness",
+    "UpdateState",
+    "WriteObserver",
     "executor_of",
 ]
 
@@ -53,7 +53,7 @@ class Api(Enum):
     V2 = 2
 
 
-class Shape(Enum):
+class ResponseShape(Enum):
     """What an answer holds, and so how it is read."""
 
     ONE = "one"
@@ -71,7 +71,7 @@ class Shape(Enum):
 
 
 @attrs.frozen
-class Record:
+class ExistingRecord:
     """A record as a list shows it: as much as tells whether a create would double it.
 
     Attributes:
@@ -90,7 +90,7 @@ class Record:
 
 
 @attrs.frozen(kw_only=True)
-class Creates:
+class CreateLookup:
     """What a create makes, and how a list shows it: the only way to find out whether it did.
 
     Attributes:
@@ -107,28 +107,32 @@ class Creates:
     start: str
     end: str
     id: str
-    visit: Callable[["Executor", int | None, Callable[[Record], None]], Awaitable[None]]
-    total: Callable[["Executor"], Awaitable[int | None]]
+    list_existing: Callable[
+        ["Executor", int | None, Callable[[ExistingRecord], None]], Awaitable[None]
+    ]
+    count: Callable[["Executor"], Awaitable[int | None]]
 
 
-class Standing(Enum):
+class UpdateState(Enum):
     """How a record stands to a write that was to set it."""
 
-    THERE = "there"
+    APPLIED = "there"
     """It is as the write would leave it."""
-    BEFORE = "before"
+    NOT_APPLIED = "before"
     """The write was not carried out, and can be sent (again)."""
-    OPEN = "open"
+    INDETERMINATE = "open"
     """Nothing shows whether the write was carried out; it can be sent (again)."""
-    BEYOND = "beyond"
+    SUPERSEDED = "beyond"
     """Somebody has set it to something that the write would undo."""
 
 
-def _record(operation: "Operation[object]") -> str:
+def _record_argument(operation: "Operation[object]") -> str:
     """Which argument says what record a write sets: the id that it needs."""
-    if operation.effect is Effect.READ or operation.creates is not None:
+    if operation.idempotency is Idempotency.SAFE or operation.create_lookup is not None:
         return ""
-    needed = (each for each in operation.parameters if each.kind is Kind.ID and each.required)
+    needed = (
+        each for each in operation.parameters if each.kind is ParameterKind.ID and each.required
+    )
     return next((each.name for each in needed), "")
 
 
@@ -144,14 +148,14 @@ class Operation(Generic[T]):
             (``/api/1/accounting.asmx``), to which GET and form append ``/call``.
         call: Of v1, CAKE's name of the operation, such as ``"MarkAffiliateBillAsPaid"``.
         parameters: In the order in which they are sent.
-        effect: What sending it again does.
+        idempotency: What sending it again does.
         once_if: Makes a call that sets values one that must not be repeated, by its arguments.
         shape: What the answer holds.
         element: The name of the record in the answer (``"invoice"``); of a list its list's
             (``"invoices"``), whose records are named by ``row`` in XML.
         row: Of v1's lists, the name of one record.
         model: The class of a record.
-        echoes: The arguments that the answer must give back unchanged, where it names them: a
+        echoed: The arguments that the answer must give back unchanged, where it names them: a
             list, in each of its rows.
         rules: Checks over several arguments.
         creates: Of a create: what it makes.
@@ -166,28 +170,28 @@ class Operation(Generic[T]):
     method: str = "GET"
     call: str = ""
     parameters: tuple[Parameter, ...] = ()
-    effect: Effect = Effect.READ
-    once_if: Callable[[Mapping[str, object]], bool] | None = None
-    shape: Shape
+    idempotency: Idempotency = Idempotency.SAFE
+    non_idempotent_if: Callable[[Mapping[str, object]], bool] | None = None
+    shape: ResponseShape
     element: str
     row: str = ""
     model: type[object]
-    echoes: tuple[str, ...] = ()
+    echoed: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
-    creates: Creates | None = None
-    standing: Callable[["Executor", Mapping[str, object]], Awaitable[Standing]] | None = None
-    page: str
-    record: str = attrs.field(init=False, default=attrs.Factory(_record, takes_self=True))
+    create_lookup: CreateLookup | None = None
+    state_after: Callable[["Executor", Mapping[str, object]], Awaitable[UpdateState]] | None = None
+    documented_in: str
+    record: str = attrs.field(init=False, default=attrs.Factory(_record_argument, takes_self=True))
 
-    def effect_of(self, arguments: Mapping[str, object]) -> Effect:
+    def idempotency_of(self, arguments: Mapping[str, object]) -> Idempotency:
         """What sending this call again does, by its arguments."""
-        if self.once_if is not None and self.once_if(arguments):
-            return Effect.ONCE
-        return self.effect
+        if self.non_idempotent_if is not None and self.non_idempotent_if(arguments):
+            return Idempotency.NON_IDEMPOTENT
+        return self.idempotency
 
-    def payload(self) -> frozenset[str]:
+    def sensitive(self) -> frozenset[str]:
         """The names of the arguments that errors and logs hide."""
-        return frozenset(parameter.name for parameter in self.parameters if parameter.payload)
+        return frozenset(parameter.name for parameter in self.parameters if parameter.sensitive)
 
 
 class Stream(Protocol[T]):
@@ -216,7 +220,7 @@ class Stream(Protocol[T]):
         ...
 
 
-class Witness(Protocol[T_contra]):
+class WriteObserver(Protocol[T_contra]):
     """Is told of one write before it leaves, and of its end whatever that is: a run's journal."""
 
     async def before(self, intent: Intent) -> None:
@@ -288,7 +292,7 @@ class Executor(Protocol):
         ...
 
     @property
-    def patient(self) -> "Executor":
+    def exempt_from_queue_limit(self) -> "Executor":
         """The same for the later calls of what has begun: a full queue turns none of them away."""
         ...
 
@@ -305,16 +309,16 @@ class Executor(Protocol):
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
-        witness: Witness[T] | None = None,
-        answered: Callable[[], None] | None = None,
+        observer: WriteObserver[T] | None = None,
+        on_response: Callable[[], None] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
 
         Args:
             operation: The call.
             arguments: Its arguments.
-            witness: Of a write: is told before it leaves and after it ended.
-            answered: Of a read: is told when it was answered, before the answer is decoded. What
+            observer: Of a write: is told before it leaves and after it ended.
+            on_response: Of a read: is told when it was answered, before the answer is decoded. What
                 that lets go on is sent first.
         """
         ...
@@ -323,15 +327,15 @@ class Executor(Protocol):
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         ...
 
-    def clean(self, text: str) -> str:
+    def scrub(self, text: str) -> str:
         """A text without the key, in whatever disguise."""
         ...
 
-    def surprise(self, operation: str, what: str, detail: str = "") -> None:
+    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
         ...
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Tell ``on_event`` of what happened to more than one call."""
         ...
 
@@ -345,10 +349,10 @@ class Endpoints:
         self._executor = executor
 
     async def _call(self, operation: Operation[T], **arguments: object) -> T:
-        return await self._executor.execute(operation, given(arguments))
+        return await self._executor.execute(operation, without_skipped(arguments))
 
     def _stream(self, operation: Operation[T], **arguments: object) -> ExportedBills[T]:
-        return self._executor.stream(operation, given(arguments))
+        return self._executor.stream(operation, without_skipped(arguments))
 
 
 def executor_of(group: Endpoints) -> Executor:

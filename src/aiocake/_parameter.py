@@ -4,10 +4,10 @@ from enum import Enum, StrEnum
 
 import attrs
 
-__all__ = ["Kind", "Parameter"]
+__all__ = ["Parameter", "ParameterKind"]
 
 
-class Kind(Enum):
+class ParameterKind(Enum):
     """What an argument is, and so how it is checked and written."""
 
     ID = "id"
@@ -40,15 +40,15 @@ class Parameter:
         least: Of a row or a row limit: the lowest number.
         limit: Of a text: UTF-16 units at most. Of a row limit: the highest number.
         choices: Of a choice: the enum of its values.
-        payload: Whether it holds names, notes or amounts, which errors and logs hide.
+        sensitive: Whether it holds names, notes or amounts, which errors and logs hide.
     """
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     required: bool = False
     erasable: bool = False
-    anything: bool = False
-    least: int = 0
+    any_allowed: bool = False
+    at_least: int = 0
     limit: int | None = None
     choices: type[StrEnum] | None = None
-    payload: bool = False
+    sensitive: bool = False

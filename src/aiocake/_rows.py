@@ -7,10 +7,10 @@ from aiocake.errors import ConsistencyError, DecodeError
 from aiocake.models import Invoice
 from aiocake.values import Period, PeriodMatch, Skip
 
-__all__ = ["in_period", "mismatch", "wrong_date"]
+__all__ = ["date_mismatch", "filter_mismatch", "in_period"]
 
 
-def mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
+def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
     """What tells that a row was not asked for: its partner, the kind of it, or its status."""
     for name, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
         if name not in filters:
@@ -26,7 +26,7 @@ def mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
     return None
 
 
-def wrong_date(row: Invoice, filters: Mapping[str, object]) -> str | None:
+def date_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
     """What looks wrong about a row's dates; no page says exactly how CAKE compares them."""
     start, end = filters.get("start_date"), filters.get("end_date")
     if isinstance(start, date) and row.start_date is not None and row.start_date < start:

@@ -15,14 +15,14 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Job", "JobCancelled", "clock", "on_trio", "start"]
+__all__ = ["BackgroundTask", "BackgroundTaskCancelled", "clock", "on_trio", "spawn"]
 
 T = TypeVar("T")
 
 
-def start(coroutine: Coroutine[Any, Any, T]) -> "Job[T]":
+def spawn(coroutine: Coroutine[Any, Any, T]) -> "BackgroundTask[T]":
     """Run ``coroutine`` in a native task of its own and return its :class:`Job` at once."""
-    return Job(coroutine)
+    return BackgroundTask(coroutine)
 
 
 def clock() -> Callable[[], float]:
@@ -37,11 +37,11 @@ def clock() -> Callable[[], float]:
     return asyncio.get_running_loop().time
 
 
-class JobCancelled(Exception):
+class BackgroundTaskCancelled(Exception):
     """The job was cancelled before it had a result."""
 
 
-class Job(Generic[T]):
+class BackgroundTask(Generic[T]):
     """A coroutine that runs in a task of its own. Made by :func:`start`."""
 
     __slots__ = ("_cancel", "_done", "_error", "_value")
@@ -93,7 +93,7 @@ class Job(Generic[T]):
             _running.discard(task)
             if not self.done:  # cancelled before its first step, so that nothing in it ran
                 coroutine.close()
-                self._end(JobCancelled())
+                self._end(BackgroundTaskCancelled())
 
         task.add_done_callback(ended)
 
@@ -141,7 +141,7 @@ class Job(Generic[T]):
         except Exception as error:  # noqa: BLE001 - kept for result(), whatever it is
             self._end(error)
         except BaseException:
-            self._end(JobCancelled())
+            self._end(BackgroundTaskCancelled())
             raise
         else:
             self._end(None)

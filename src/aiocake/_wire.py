@@ -13,10 +13,10 @@ from enum import Enum
 
 import attrs
 
-__all__ = ["Hole", "Request", "Response", "StreamedResponse"]
+__all__ = ["KeyPlacement", "Request", "Response", "StreamedResponse"]
 
 
-class Hole(Enum):
+class KeyPlacement(Enum):
     """Where the key goes, and so how it is escaped."""
 
     QUERY = "query"
@@ -36,8 +36,8 @@ class Request:
             when the hole is in it.
         headers: Name and value pairs; no Host, no Content-Length.
         body: The body; of a form or an envelope with the hole in it.
-        hole: Where the key goes.
-        hole_at: The offset in ``query`` or ``body`` at which the key is put.
+        key_placement: Where the key goes.
+        key_offset: The offset in ``query`` or ``body`` at which the key is put.
         query_limit: The number of bytes that the query with the key must stay below; None for
             no limit.
     """
@@ -48,8 +48,8 @@ class Request:
     query: str = attrs.field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = attrs.field(default=b"", repr=False)
-    hole: Hole = Hole.QUERY
-    hole_at: int = 0
+    key_placement: KeyPlacement = KeyPlacement.QUERY
+    key_offset: int = 0
     query_limit: int | None = None
 
 

@@ -14,12 +14,12 @@ from importlib import metadata
 from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
-from aiocake._engine import Engine, Settings, Stats
-from aiocake._engine import View as _View
+from aiocake._engine import CallRunner, ClientStats, PipelineSettings
+from aiocake._engine import Pipeline as _View
 from aiocake._environment import key_of_environment, settings_of_environment
 from aiocake._normalize import class_name, real
-from aiocake.codec.raw import Answer, Json, Value, effect_of_raw, prepare_raw
-from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
+from aiocake.codec.raw import Json, RawResponse, RawValue, idempotency_of_raw, prepare_raw
+from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
 from aiocake.endpoints.buyer_bills import BuyerBills
@@ -30,12 +30,12 @@ from aiocake.events import OnEvent
 from aiocake.transport import AsyncBaseTransport, Transport, parse_address
 from aiocake.values import Binding, Secret
 
-__all__ = ["Client", "ClientSettings", "View"]
+__all__ = ["Client", "ClientSettings", "ClientView"]
 
 ApiKey = str | Callable[[], Awaitable[str]]
 
 
-class View:
+class ClientView:
     """All endpoints, under one set of options. A Client is one; ``with_options`` makes others.
 
     Attributes:
@@ -46,7 +46,7 @@ class View:
         reference: What the instance calls its cycles, methods and currencies.
     """
 
-    def __init__(self, engine: Engine, options: Options) -> None:
+    def __init__(self, engine: CallRunner, options: CallOptions) -> None:
         self._engine = engine
         self._options = options
         self._executor = _View(engine, options)
@@ -63,7 +63,7 @@ class View:
         queue: float | None = None,
         attempts: int | None = None,
         binding: Binding | None = None,
-    ) -> "View":
+    ) -> "ClientView":
         """A view on the same connections, throttle and budget, for one handler or one call.
 
         Args:
@@ -79,24 +79,24 @@ class View:
             ConfigurationError: An option cannot be.
         """
         mine = self._options
-        options = Options(
+        options = CallOptions(
             total=mine.total if total is None else total,
             queue=mine.queue if queue is None else queue,
             attempts=mine.attempts if attempts is None else attempts,
             binding=mine.binding if binding is None else _binding(binding),
         )
-        return View(self._engine, options)
+        return ClientView(self._engine, options)
 
     async def request(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
         method: str,
         path: str,
         *,
-        params: Mapping[str, Value] | None = None,
+        params: Mapping[str, RawValue] | None = None,
         json: Mapping[str, Json] | None = None,
         repeatable: bool,
         writes: bool | None = None,
-    ) -> Answer:
+    ) -> RawResponse:
         """What has no method yet, with the key, throttle, retries, verdict and scrubbing.
 
         Args:
@@ -115,13 +115,13 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
             CakeError: As of any other call.
         """
-        effect = effect_of_raw(method, path, repeatable=repeatable, writes=writes)
+        idempotency = idempotency_of_raw(method, path, repeatable=repeatable, writes=writes)
         return await self._executor.raw(
             lambda: prepare_raw(method, path, params, json, repeatable=repeatable, writes=writes),
-            effect,
+            idempotency,
         )
 
-    def stats(self) -> Stats:
+    def stats(self) -> ClientStats:
         """What is in flight, waiting, paused and unknown. Sends nothing."""
         return self._engine.stats()
 
@@ -151,12 +151,12 @@ class ClientSettings(TypedDict, total=False):
     ledger: Ledger | None
     grace: float
     read_only: bool
-    payloads: bool
+    show_sensitive: bool
     user_agent: str | None
     on_event: OnEvent | None
 
 
-class Client(View):
+class Client(ClientView):
     """A client of one CAKE instance, for one event loop.
 
     Use it as ``async with Client(...) as cake:``, or close it with :meth:`aclose`.
@@ -178,7 +178,7 @@ class Client(View):
         grace: Seconds that a write which has left is given when its caller is cancelled; 0 for
             none.
         read_only: Refuse writes before they are sent.
-        payloads: Whether errors and logs may hold names, notes and amounts.
+        show_sensitive: Whether errors and logs may hold names, notes and amounts.
         user_agent: The User-Agent header.
         on_event: A plain function that is told what happens: see :mod:`aiocake.events`.
 
@@ -201,7 +201,7 @@ class Client(View):
         ledger: Ledger | None = None,
         grace: float = 5.0,
         read_only: bool = False,
-        payloads: bool = False,
+        show_sensitive: bool = False,
         user_agent: str | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
@@ -219,19 +219,19 @@ class Client(View):
             ledger=ledger,
             grace=grace,
             read_only=read_only,
-            payloads=payloads,
+            show_sensitive=show_sensitive,
             user_agent=user_agent,
             on_event=on_event,
         )
         address = parse_address(_text(domain))
-        settings = Settings(
+        settings = PipelineSettings(
             domain=address.authority,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
             throttle=throttle or Throttle(),
             binding=_binding(binding),
             read_only=read_only,
-            payloads=payloads,
+            show_sensitive=show_sensitive,
             ledger=ledger,
             for_tests=transport is not None or address.is_loopback,
         )
@@ -249,7 +249,7 @@ class Client(View):
             on_event=on_event,
             draw=settings.retry.draw,
         )
-        super().__init__(Engine(carrier, settings), Options())
+        super().__init__(CallRunner(carrier, settings), CallOptions())
         self._domain = _text(domain)
         self._closed = False
 
@@ -338,7 +338,7 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
     "grace": (_is_time, "a number of seconds, 0 or more"),
     "read_only": _BOOL,
-    "payloads": _BOOL,
+    "show_sensitive": _BOOL,
     "user_agent": (_is(str, NoneType), "a text"),
     "on_event": (lambda it: it is None or callable(it), "a function"),
 }

@@ -10,7 +10,7 @@ from aiocake._normalize import class_name, real
 from aiocake.errors import ConfigurationError, Intent, Outcome
 from aiocake.values import Binding
 
-__all__ = ["Ledger", "Options", "RetryPolicy", "Throttle", "Timeouts"]
+__all__ = ["CallOptions", "Ledger", "RetryPolicy", "Throttle", "Timeouts"]
 
 
 # A validator of attrs' that also puts the built-in number in the place of one of another class.
@@ -143,7 +143,7 @@ class Throttle:
 
 
 @attrs.frozen(kw_only=True)
-class Options:
+class CallOptions:
     """What ``with_options`` sets for one view; None leaves the client's own setting.
 
     Attributes:

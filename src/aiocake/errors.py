@@ -95,7 +95,7 @@ class Intent:
         at: When the call began, with its time zone.
         attempts: How many attempts were begun.
         hidden: The names of the arguments that hold names, notes or amounts. They are left out
-            of ``repr`` and of pickles; empty with ``Client(payloads=True)``.
+            of ``repr`` and of pickles; empty with ``Client(show_sensitive=True)``.
     """
 
     id: str
@@ -292,7 +292,7 @@ class DecodeError(CakeError):
     Attributes:
         path: Where in the answer, such as ``"invoices[3].total_amount"``; empty for the whole.
         snippet: A short part of the answer, with the key removed; its values are masked
-            unless the client was built with ``payloads=True``.
+            unless the client was built with ``show_sensitive=True``.
         status: The HTTP status of the answer; None when none came.
         rows_read: Of an export: how many bills were given before; None of everything else.
     """

@@ -24,7 +24,7 @@ __all__ = [
     "CallEnded",
     "DoubleFound",
     "Event",
-    "ListSurprise",
+    "ListAnomaly",
     "LocksUnavailable",
     "OnEvent",
     "PartnerBusy",
@@ -156,7 +156,7 @@ class CallEnded:
 
 
 @attrs.frozen
-class ListSurprise:
+class ListAnomaly:
     """A list behaved in a way that the documents do not promise, and it was coped with.
 
     Of an export it is told once, at its end, and only of copies of bills, which are left out.
@@ -261,7 +261,7 @@ Event = (
     | Paused
     | PauseEnded
     | CallEnded
-    | ListSurprise
+    | ListAnomaly
     | ReferencesDropped
     | ValuesNormalized
     | PartnerBusy

@@ -103,8 +103,8 @@ def cells(record: object) -> dict[str, object]:
 def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
     if isinstance(model, type) and attrs.has(model):
         return model
-    given = model.__name__ if isinstance(model, type) else type(model).__name__
-    raise ArgumentError(Problem(name, f"must be one of aiocake's, and is of {given}"))
+    provided = model.__name__ if isinstance(model, type) else type(model).__name__
+    raise ArgumentError(Problem(name, f"must be one of aiocake's, and is of {provided}"))
 
 
 def _plain(value: object) -> object:

@@ -74,7 +74,7 @@ class Clients:
         ledger: Ledger | None = None,
         grace: float = 5.0,
         read_only: bool = False,
-        payloads: bool = False,
+        show_sensitive: bool = False,
         on_event: OnEvent | None = None,
     ) -> Client:
         """A client that does not wait between attempts; whoever asks for one closes it.
@@ -88,7 +88,7 @@ class Clients:
             ledger: The same.
             grace: The same.
             read_only: The same.
-            payloads: The same.
+            show_sensitive: The same.
             on_event: The same.
         """
         return Client(
@@ -102,7 +102,7 @@ class Clients:
             ledger=ledger,
             grace=grace,
             read_only=read_only,
-            payloads=payloads,
+            show_sensitive=show_sensitive,
             on_event=on_event,
         )
 

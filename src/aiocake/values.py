@@ -19,8 +19,8 @@ __all__ = [
     "SKIP",
     "Any_",
     "Binding",
-    "Effect",
     "Erase",
+    "Idempotency",
     "Period",
     "PeriodMatch",
     "Secret",
@@ -67,14 +67,14 @@ class Binding(StrEnum):
     SOAP12 = "soap12"
 
 
-class Effect(Enum):
+class Idempotency(Enum):
     """What sending a call again does. It is a property of the operation, never of its HTTP verb."""
 
-    READ = "read"
+    SAFE = "read"
     """Changes nothing."""
-    SETS = "sets"
+    IDEMPOTENT = "sets"
     """Sets given values: may be repeated."""
-    ONCE = "once"
+    NON_IDEMPOTENT = "once"
     """Creates or moves something each time: must never be repeated."""
 
 

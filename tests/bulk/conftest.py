@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
-from aiocake.bulk import Ask, Call, Pager
+from aiocake.bulk import Call, Pager, PageRequest
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox._state import RecordedRequest
 
@@ -48,13 +48,13 @@ class Server:
     answers: list[Answer] = attrs.field(factory=list)
     active: int = 0
     most_active: int = 0
-    surprises: list[tuple[str, str, str]] = attrs.field(factory=list)
+    anomalies: list[tuple[str, str, str]] = attrs.field(factory=list)
     always: set[int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.always = set(self.rows)
 
-    async def fetch(self, ask: Ask) -> Answer:
+    async def fetch(self, ask: PageRequest) -> Answer:
         number = len(self.requests)
         self.requests.append((ask.start_at_row, ask.row_limit))
         self.active += 1
@@ -115,13 +115,13 @@ class Server:
             fallback=fallback,
             limit=limit,
             operation="invoices.find",
-            surprise=lambda operation, what, detail: self.surprises.append(
+            anomaly=lambda operation, what, detail: self.anomalies.append(
                 (operation, what, detail)
             ),
         )
 
-    def told(self) -> list[str]:
-        return [what for _, what, _ in self.surprises]
+    def reported(self) -> list[str]:
+        return [what for _, what, _ in self.anomalies]
 
 
 @pytest.fixture(scope="session")

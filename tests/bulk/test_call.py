@@ -93,11 +93,14 @@ def test_a_call_comes_back_from_json_as_it_was(cake: Client) -> None:
             assert again == call
             assert again.digest() == call.digest()
             assert again.to_json() == call.to_json()
-            assert again.describe(payloads=True) == call.describe(payloads=True)
+            assert again.describe(show_sensitive=True) == call.describe(show_sensitive=True)
 
 
 @given(
-    text=st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff")),
+    # ASP.NET refuses what looks like markup by GET, the binding of this client.
+    text=st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="<&\ufffe\uffff")
+    ),
     amount=st.decimals(
         allow_nan=False, allow_infinity=False, places=4, min_value=-9, max_value=9**9
     ),
@@ -126,7 +129,7 @@ def test_it_shows_no_names_notes_and_amounts_unless_asked(cake: Client) -> None:
     shown = "affiliate_bills.mark_received(bill_id=3, invoiced_amount={}, notes={})"
     assert repr(call) == f"<Call {shown.format('<hidden>', '<hidden>')}>"
     assert str(call) == repr(call)
-    assert call.describe(payloads=True) == shown.format("20.01", "'canary'")
+    assert call.describe(show_sensitive=True) == shown.format("20.01", "'canary'")
 
 
 def test_it_is_frozen_and_not_pickled(cake: Client) -> None:

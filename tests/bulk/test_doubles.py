@@ -65,8 +65,8 @@ async def test_a_double_is_told_kept_and_gone_when_it_is_voided(
     books, path = ledgers(), tmp_path / "run.db"
     one, other = books.affiliates(2)
     somebody = Somebody(books)
-    told: list[Any] = []
-    async with books.client(on_event=told.append) as cake:
+    reported: list[Any] = []
+    async with books.client(on_event=reported.append) as cake:
         calls = [create(cake, one, 1), create(cake, other, 1), create(cake, one, 2)]
         summary = await bulk.each(calls, journal=path, limit=1)
         (theirs,) = somebody.made
@@ -74,7 +74,7 @@ async def test_a_double_is_told_kept_and_gone_when_it_is_voided(
         double = Double(0, ours, (theirs,))
         assert (summary.doubles, summary.complete, summary.done) == ((double,), False, 3)
         assert (summary.unlooked, summary.notes, summary.stopped) == (0, (), None)
-        found = [each for each in told if isinstance(each, DoubleFound)]
+        found = [each for each in reported if isinstance(each, DoubleFound)]
         assert found == [DoubleFound("invoices.create", 0, ours, (theirs,))]
         assert f"call 0 is there twice: record {ours} was created, and there is {theirs}" in (
             caplog.text

@@ -35,24 +35,24 @@ def approvals(cake: Client, sandbox: Sandbox, count: int) -> list[Call[object]]:
 
 async def test_each_call_ends_and_is_told_of(ledgers) -> None:
     sandbox = Sandbox()
-    told: list[object] = []
+    reported: list[object] = []
     progress: list[Progress] = []
     async with ledgers(sandbox).client() as cake:
         calls = approvals(cake, sandbox, 10)
         calls.insert(5, bulk.call(cake.invoices.update, 999, memo="x"))
         summary = await bulk.each(
-            calls, journal=None, on_outcome=told.append, on_progress=progress.append
+            calls, journal=None, on_outcome=reported.append, on_progress=progress.append
         )
     assert (summary.done, summary.failed, summary.unknown, summary.skipped) == (10, 1, 0, 0)
-    assert (summary.unsent, summary.whole, summary.stopped) == (0, True, None)
+    assert (summary.unsent, summary.plan_read, summary.stopped) == (0, True, None)
     assert not summary.complete
     (problem,) = summary.problems
     assert isinstance(problem, Failed)
     assert problem.index == 5
     assert isinstance(problem.error, NotFound)
-    assert {each.index for each in told} == set(range(11))
-    assert all(each.call is calls[each.index] for each in told)
-    results = [each.result.invoice_status for each in told if isinstance(each, Done)]
+    assert {each.index for each in reported} == set(range(11))
+    assert all(each.call is calls[each.index] for each in reported)
+    results = [each.result.invoice_status for each in reported if isinstance(each, Done)]
     assert results == ["approved"] * 10
     assert len(progress) == 11
     assert progress[-1] == Progress(done=10, failed=1, unknown=0, skipped=0, total=11)

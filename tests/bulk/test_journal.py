@@ -18,7 +18,7 @@ import pytest
 
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Call, Done, Journal, Stop
-from aiocake.bulk.journal import State
+from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -102,8 +102,8 @@ async def test_it_can_be_read(ledgers, tmp_path: Path) -> None:
         await bulk.resume(path, cake, stop_after=None)
     async with await Journal.open(path) as journal:
         assert await journal.domain() == "x.example"
-        assert await journal.is_whole()
-        assert await journal.counts() == {State.FAILED: 700}
+        assert await journal.is_complete()
+        assert await journal.counts() == {EntryState.FAILED: 700}
         assert await journal.size() == 700
         first, second = await journal.sessions()
         assert first.stopped == "calls that failed: 20 (NotFound the last)"
@@ -111,12 +111,12 @@ async def test_it_can_be_read(ledgers, tmp_path: Path) -> None:
         assert (first.pid, first.host) == (os.getpid(), second.host)
         assert first.started_at < str(first.ended_at) <= second.started_at
         entries = await journal.entries()
-        entries += await journal.entries(State.FAILED, after=entries[-1].place)
-        assert [entry.place for entry in entries] == list(range(700))
+        entries += await journal.entries(EntryState.FAILED, after=entries[-1].index)
+        assert [entry.index for entry in entries] == list(range(700))
         assert all(entry.intent for entry in entries)
-        assert await journal.entries(State.DONE, State.UNKNOWN) == []
+        assert await journal.entries(EntryState.DONE, EntryState.UNKNOWN) == []
         async with await Journal.open(path) as other:
-            assert await other.counts() == {State.FAILED: 700}
+            assert await other.counts() == {EntryState.FAILED: 700}
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE calls")
     async with await Journal.open(path) as journal:
@@ -183,7 +183,7 @@ async def test_a_list_is_written_down_as_a_whole_and_all_else_as_it_is_taken(
         calls = [bulk.call(cake.invoices.update, n, memo="x") for n in books.state.invoices]
         plan = calls if listed else iter(calls)
         summary = await bulk.each(plan, journal=path, limit=2)
-        assert summary.whole is listed
+        assert summary.plan_read is listed
         ((count,),) = rows(path, "SELECT count(*) FROM calls")
         assert count == 200 if listed else count < 100
         assert summary.unsent == count - summary.failed
@@ -194,9 +194,9 @@ async def test_a_list_is_written_down_as_a_whole_and_all_else_as_it_is_taken(
             assert (summary.done, summary.complete) == (200, True)
         else:
             summary = await bulk.resume(path, cake, limit=1)
-            assert (summary.done, summary.whole, summary.complete) == (count, False, False)
+            assert (summary.done, summary.plan_read, summary.complete) == (count, False, False)
             summary = await bulk.resume(path, cake, calls=iter(calls), limit=1)
-            assert (summary.done, summary.whole, summary.complete) == (200, True, True)
+            assert (summary.done, summary.plan_read, summary.complete) == (200, True, True)
     sent = [each.arguments["invoice_id"] for each in books.writes][-200:]
     assert sent == sorted(sent)
 

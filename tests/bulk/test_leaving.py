@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio
 
-from aiocake.bulk import Ask, Pager
+from aiocake.bulk import Pager, PageRequest
 from aiocake.errors import ClosedError, ServerError
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ class Slow:
         self.busy = anyio.Event()
         self.idle = anyio.Event()
 
-    async def fetch(self, ask: Ask):  # noqa: ANN201 - a page
+    async def fetch(self, ask: PageRequest):  # noqa: ANN201 - a page
         self.asked += 1
         if self.asked > 1:
             self.active += 1
@@ -49,7 +49,7 @@ class Slow:
             row_limit=9,
             limit=4,
             operation="invoices.find",
-            surprise=lambda *_: None,
+            anomaly=lambda *_: None,
         )
 
 
@@ -227,7 +227,7 @@ async def test_pages_are_closed_by_their_own_async_with() -> None:
 async def test_collect_leaves_nothing_running_when_it_fails() -> None:
     slow = Slow(total=40)  # so that no page has to wait for another
 
-    async def fetch(ask: Ask):  # noqa: ANN202 - a page
+    async def fetch(ask: PageRequest):  # noqa: ANN202 - a page
         if ask.start_at_row == 9:
             await slow.busy.wait()
             message = "down"
@@ -241,7 +241,7 @@ async def test_collect_leaves_nothing_running_when_it_fails() -> None:
         row_limit=9,
         limit=4,
         operation="invoices.find",
-        surprise=lambda *_: None,
+        anomaly=lambda *_: None,
     )
     with pytest.raises(ServerError):
         await pager.collect()

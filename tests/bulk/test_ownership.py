@@ -19,7 +19,7 @@ import pytest
 from aiocake import JournalError, bulk
 from aiocake.bulk import Journal, _file, _ownership
 from aiocake.bulk._ownership import Owner, lock_file, owner_of, take
-from aiocake.bulk.journal import State
+from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 
 ME = Owner("me", "here", 1, "2030-01-01T00:00:00.000+00:00")
@@ -60,10 +60,10 @@ async def test_a_run_that_is_alive_can_be_looked_at_as_it_is_at_one_moment(
     # What each saw then it sees now.
     for before, journal in enumerate(looks):
         counts = await journal.counts()
-        assert counts.get(State.DONE, 0) == before
-        assert counts[State.SENDING] == 1
+        assert counts.get(EntryState.DONE, 0) == before
+        assert counts[EntryState.SENDING] == 1
         assert await journal.size() == 3
-        assert [each.state for each in await journal.entries()][before] is State.SENDING
+        assert [each.state for each in await journal.entries()][before] is EntryState.SENDING
         (session,) = await journal.sessions()
         assert session.running
         assert (session.pid, session.host) == (os.getpid(), platform.node())
@@ -82,7 +82,7 @@ async def test_looking_writes_nothing(ledgers, tmp_path: Path) -> None:
         await bulk.each([bulk.call(cake.invoices.update, 4821, memo="x")], journal=path)
     before = path.read_bytes()
     async with await Journal.open(path) as journal:
-        journal.whole()
+        journal.mark_complete()
         with pytest.raises(JournalError):
             await journal.flush()
     assert path.read_bytes() == before
@@ -202,7 +202,7 @@ async def test_a_program_that_keeps_a_lock_is_named_as_the_cause(
             with pytest.raises(JournalError, match=f"cannot be used: {cause}"):
                 await bulk.resume(path, cake)
             async with await Journal.open(path) as journal:
-                assert await journal.counts() == {State.SENDING: 1, State.PLANNED: 2}
+                assert await journal.counts() == {EntryState.SENDING: 1, EntryState.PLANNED: 2}
                 (session,) = await journal.sessions()
                 assert not session.running
             browser.execute("ROLLBACK")
@@ -258,7 +258,7 @@ async def test_a_run_whose_journal_is_renamed_sends_no_more(
         assert len(books.writes) == 1
         moved.rename(path)
         async with await Journal.open(given) as journal:
-            assert await journal.counts() == {State.SENDING: 1, State.PLANNED: 19}
+            assert await journal.counts() == {EntryState.SENDING: 1, EntryState.PLANNED: 19}
         assert (await bulk.resume(given, cake)).complete
 
 

@@ -124,7 +124,7 @@ async def test_a_page_that_holds_as_many_rows_as_the_next_says_there_are_is_all(
     server = make_server(size, changes=changes)
     assert await server.pager(row_limit=10_000).collect() == list(range(1, size + 1))
     assert starts(server) == [0, size - 1]
-    assert server.told() == []
+    assert server.reported() == []
 
 
 @pytest.mark.parametrize("first_row", [0, 1])
@@ -136,7 +136,7 @@ async def test_a_page_cut_to_any_number_of_rows_is_not_believed_to_be_all(
     for size in (cap, cap + 1, 2 * cap - 1, 2 * cap + 7):
         server = make_server(size, cap=cap, total=total, first_row=first_row)
         assert await server.pager(row_limit=1000).collect() == server.rows
-        assert "walked again" not in server.told()
+        assert "walked again" not in server.reported()
 
 
 async def test_a_short_list_is_one_request_however_many_rows_are_asked_for(
@@ -166,11 +166,11 @@ async def test_a_total_that_counts_the_page_is_as_good_as_none(
     for first_row in (0, 1):
         server = make_server(size, total="page", first_row=first_row)
         assert await server.pager(row_limit=row_limit).collect() == server.rows
-        assert set(server.told()) - {"counts from 1"} == {"total of the page"}
+        assert set(server.reported()) - {"counts from 1"} == {"total of the page"}
     server = make_server(size, total="page", changes={1: lambda rows: rows.pop(0)})
     rows = await server.pager(row_limit=row_limit).collect()
     assert set(server.rows) <= set(rows)
-    assert "walked again" in server.told()
+    assert "walked again" in server.reported()
 
 
 @pytest.mark.parametrize("total", ["right", "missing"])
@@ -180,7 +180,7 @@ async def test_a_page_of_the_shared_row_alone_is_no_end(
     server = make_server(25, shorten=lambda start, limit: min(limit, 10 - start % 10), total=total)
     assert await server.pager(row_limit=20, limit=1).collect() == server.rows
     assert {10, 20} <= set(starts(server))
-    assert "walked again" not in server.told()
+    assert "walked again" not in server.reported()
 
 
 async def test_a_first_row_that_moves_behind_is_no_first_page_again(
@@ -188,7 +188,7 @@ async def test_a_first_row_that_moves_behind_is_no_first_page_again(
 ) -> None:
     server = make_server(2, total="missing", changes={1: lambda rows: rows.reverse()})
     assert await server.pager().collect() == [1, 2]
-    assert server.told() == ["walked again"]
+    assert server.reported() == ["walked again"]
 
 
 @pytest.mark.parametrize(("row_limit", "asked"), [(1, 2), (100, 101), (10_000, 10_000)])
@@ -249,8 +249,8 @@ async def test_a_server_that_counts_from_1_is_known_by_the_overlap(make_server: 
     server = make_server(28, first_row=1)
     assert await server.pager().collect() == server.rows
     assert sorted(starts(server)) == [0, 9, 18, 27]
-    assert server.told() == ["counts from 1"]
-    assert server.surprises[0][0] == "invoices.find"
+    assert server.reported() == ["counts from 1"]
+    assert server.anomalies[0][0] == "invoices.find"
 
 
 async def test_what_is_on_its_way_is_still_good_when_the_server_counts_from_1(
@@ -265,7 +265,7 @@ async def test_a_cap_is_learned_from_the_first_page(make_server: MakeServer) -> 
     server = make_server(20, cap=6)
     assert await server.pager().collect() == server.rows
     assert sorted(server.requests) == [(0, 10), (5, 6), (10, 6), (15, 6)]
-    assert server.told() == ["fewer rows than asked"]
+    assert server.reported() == ["fewer rows than asked"]
 
 
 async def test_a_cap_of_one_row(make_server: MakeServer) -> None:
@@ -328,7 +328,7 @@ async def test_a_wrong_total_is_never_a_quiet_end(
     assert found == server.rows
     assert error.rows_read == size
     assert error.total_rows in {answer.total_rows for answer in server.answers}
-    assert server.told().count("walked again") == 4
+    assert server.reported().count("walked again") == 4
     assert len(server.requests) < 5 * 20
 
 
@@ -345,7 +345,7 @@ async def test_a_row_deleted_and_another_appended_is_noticed_though_the_count_is
     server = make_server(30, changes={1: swap})
     rows = await server.pager().collect()
     assert sorted(rows) == [*range(1, 31), 99]
-    assert server.told() == ["walked again"]
+    assert server.reported() == ["walked again"]
 
 
 async def test_rows_deleted_while_paging_hide_no_other(make_server: MakeServer) -> None:
@@ -356,21 +356,21 @@ async def test_rows_deleted_while_paging_hide_no_other(make_server: MakeServer) 
     rows = await server.pager(limit=1).collect()
     assert set(range(21, 51)) <= set(rows)
     assert len(rows) == len(set(rows))
-    assert server.told() == ["total changed", "walked again"]
+    assert server.reported() == ["total changed", "walked again"]
 
 
 async def test_rows_inserted_before_are_found_by_walking_again(make_server: MakeServer) -> None:
     server = make_server(30, changes={2: lambda rows: rows.insert(0, 99)})
     rows = await server.pager().collect()
     assert rows == [*range(1, 31), 99]
-    assert "total changed" in server.told()
+    assert "total changed" in server.reported()
 
 
 async def test_a_row_that_moves_is_found_by_walking_again(make_server: MakeServer) -> None:
     server = make_server(30, changes={1: lambda rows: rows.insert(0, rows.pop(25))})
     rows = await server.pager().collect()
     assert sorted(rows) == server.rows[1:26] + server.rows[:1] + server.rows[26:]
-    assert "walked again" in server.told()
+    assert "walked again" in server.reported()
 
 
 async def test_a_list_that_never_holds_still(make_server: MakeServer) -> None:
@@ -390,7 +390,7 @@ async def test_a_row_that_is_listed_twice_is_given_once_and_told(make_server: Ma
     found, error = await read(server.pager())
     assert isinstance(error, ListChanged)
     assert found == list(range(1, 20))
-    assert server.told() == ["row repeated"] + ["walked again"] * 4
+    assert server.reported() == ["row repeated"] + ["walked again"] * 4
 
 
 # More rows a page
@@ -430,7 +430,7 @@ async def test_more_rows_are_asked_for_than_a_capped_server_gives(
     server = make_server(200, cap=cap, changes={4: coming})
     rows = await server.pager(row_limit=20, adaptive=True).collect()
     assert set(range(1, 201)) <= set(rows)
-    assert "walked again" in server.told()
+    assert "walked again" in server.reported()
     server = make_server(200, cap=cap, changes=dict.fromkeys(range(1000), coming))
     _, error = await read(server.pager(row_limit=20, adaptive=True))
     assert str(error).endswith("by narrower filters")
@@ -458,11 +458,11 @@ async def test_rows_that_are_refused_are_asked_for_as_before(
     assert len(rows) == len(set(rows))
     assert list(dict.fromkeys(limit for _, limit in server.requests)) == [101, 401, 1601]
     assert server.requests[-1][1] == 401
-    assert server.surprises[-1][1:] == ("row_limit refused", f"{type(refusal).__name__} for 1601")
+    assert server.anomalies[-1][1:] == ("row_limit refused", f"{type(refusal).__name__} for 1601")
     # What is asked for first may be too much, too.
     server = make_server(1700, fail=refuse)
     assert await server.pager(row_limit=1000, limit=1, fallback=100).collect() == server.rows
-    assert "row_limit refused" in server.told()
+    assert "row_limit refused" in server.reported()
 
 
 @pytest.mark.parametrize(
@@ -553,7 +553,7 @@ async def test_the_last_page_is_no_end_when_a_row_of_it_does_not_match(
 async def test_an_odd_date_is_told_once_and_the_row_is_given(make_server: MakeServer) -> None:
     server = make_server(30)
     assert await server.pager(wrong_date=lambda row: f"{row}!").collect() == server.rows
-    assert server.surprises == [("invoices.find", "date outside the filter", "row 1: 1!")]
+    assert server.anomalies == [("invoices.find", "date outside the filter", "row 1: 1!")]
 
 
 async def test_an_error_comes_after_the_rows_before_it(make_server: MakeServer) -> None:

@@ -43,11 +43,11 @@ class Held:
     def __init__(self, books) -> None:
         self.arrived = anyio.Event()
         self.busy = anyio.Event()
-        self.told: list[Event] = []
+        self.reported: list[Event] = []
         books.state.on_request.append(self._hold)
 
     def tell(self, event: Event) -> None:
-        self.told.append(event)
+        self.reported.append(event)
         if isinstance(event, PartnerBusy):
             self.busy.set()
 
@@ -90,7 +90,7 @@ async def test_the_second_run_waits_and_finds_what_the_first_has_created(
     assert len(books.periods()) == 5
     assert sum(each.done for each in ended) == sum(each.skipped for each in ended) == 5
     assert all(each.complete for each in ended)
-    busy = [each for each in held.told if isinstance(each, PartnerBusy)]
+    busy = [each for each in held.reported if isinstance(each, PartnerBusy)]
     assert {(each.operation, each.seconds) for each in busy} == {("invoices.create", None)}
     assert {each.partner for each in busy} <= set(partners)
 
@@ -168,18 +168,18 @@ async def test_who_is_told_of_an_end_may_run_another_create_for_the_partner(
     books = ledgers()
     (partner,) = books.affiliates(1)
     async with books.client() as cake:
-        told: list[Summary] = []
+        reported: list[Summary] = []
 
         async def on_outcome(_: object) -> None:
             call = bulk.call(cake.invoices.create, affiliate_id=partner, **MARCH)
             with anyio.fail_after(20):
-                told.append(await bulk.each([call], journal=None))
+                reported.append(await bulk.each([call], journal=None))
 
         summary = await bulk.each(
             [january(cake, partner)], journal=tmp_path / "run.db", on_outcome=on_outcome
         )
         assert (await bulk.each([january(cake, partner)], journal=None)).skipped == 1
-    assert (summary.done, told[0].done) == (1, 1)
+    assert (summary.done, reported[0].done) == (1, 1)
 
 
 async def leave_by_scope(work: Callable[[], Awaitable[object]], begun: anyio.Event) -> None:
@@ -243,11 +243,11 @@ async def test_what_a_killed_run_has_sent_is_given_its_time_to_show_up(ledgers, 
     books = ledgers(Sandbox(invoices=301))
     partners = books.affiliates(5)
     await killed(partners[4], 0.2)
-    told: list[Event] = []
+    reported: list[Event] = []
     async with books.client() as other:
 
         def tell(event: Event) -> None:
-            told.append(event)
+            reported.append(event)
 
         late = january(other, partners[4])
 
@@ -262,16 +262,16 @@ async def test_what_a_killed_run_has_sent_is_given_its_time_to_show_up(ledgers, 
             calls = [january(cake, partner) for partner in partners]
             summary = await bulk.each(calls, journal=None, limit=1, settle=0.2)
     assert (summary.done, summary.skipped) == (4, 1)
-    (busy,) = [each for each in told if isinstance(each, PartnerBusy)]
+    (busy,) = [each for each in reported if isinstance(each, PartnerBusy)]
     assert busy.partner == partners[4]
     assert busy.seconds is not None
     assert 0 < busy.seconds <= 0.2
     # By then it would have shown up: the next run need not wait.
-    told.clear()
+    reported.clear()
     async with books.client(on_event=tell) as cake:
         call = bulk.call(cake.invoices.create, affiliate_id=partners[4], **MARCH)
         assert (await bulk.each([call], journal=None, settle=0.2)).done == 1
-    assert not [each for each in told if isinstance(each, PartnerBusy)]
+    assert not [each for each in reported if isinstance(each, PartnerBusy)]
 
 
 async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(
@@ -280,12 +280,12 @@ async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(
     monkeypatch.setattr(_partner_locks.time, "time", lambda: 1e9)  # however slow the machine is
     books = ledgers()
     (partner,) = books.affiliates(1)
-    told: list[Event] = []
+    reported: list[Event] = []
     books.lose(lambda request: request.operation == "invoice", done=True)
     theirs: list[Event] = []
     inside: list[Summary] = []
     async with (
-        books.client(on_event=told.append) as cake,
+        books.client(on_event=reported.append) as cake,
         books.client(on_event=theirs.append) as other,
     ):
 
@@ -302,7 +302,7 @@ async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(
     assert inside[0].skipped == 1
     (busy,) = [each for each in theirs if isinstance(each, PartnerBusy)]
     assert busy.seconds == 0.05
-    assert not [each for each in told if isinstance(each, PartnerBusy)]
+    assert not [each for each in reported if isinstance(each, PartnerBusy)]
     assert len(books.periods()) == 2
 
 
@@ -364,15 +364,15 @@ async def test_where_there_are_no_locks_that_is_said_and_the_run_goes_on(  # noq
     one, other = books.affiliates(2)
     breaking(state_folder, monkeypatch)
     before = descriptors()
-    told: list[Any] = []
-    async with books.client(on_event=told.append) as cake:
+    reported: list[Any] = []
+    async with books.client(on_event=reported.append) as cake:
         calls = [january(cake, one), january(cake, other)]
         summary = await bulk.each(calls, journal=None, limit=1)
     assert (summary.done, summary.complete) == (2, True)
     (note,) = summary.notes
     assert "other runs on this host" in note
     assert reason in note
-    (event,) = [each for each in told if isinstance(each, LocksUnavailable)]
+    (event,) = [each for each in reported if isinstance(each, LocksUnavailable)]
     assert event.operation == "invoices.create"
     assert reason in event.reason
     assert descriptors() == before

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from aiocake import Client, RateLimited, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Failed, Unknown
-from aiocake.bulk.journal import State
+from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox._state import RecordedRequest
 
@@ -73,18 +73,18 @@ async def test_it_stops_says_until_when_and_goes_on(
     sandbox = Sandbox()
     quota = limited(sandbox, 5)
     path = tmp_path / "run.db" if with_journal else None
-    told: list[object] = []
+    reported: list[object] = []
     began = datetime.now(UTC)
     async with ledgers(sandbox).client(retry=None) as cake:
         summary = await bulk.each(
-            approvals(cake, sandbox, 60), journal=path, on_outcome=told.append
+            approvals(cake, sandbox, 60), journal=path, on_outcome=reported.append
         )
         # What was on its way.
         assert 1 <= quota.refused <= 4
         assert (summary.done, summary.failed, summary.unknown) == (5, quota.refused, 0)
         assert summary.unsent == 55 - quota.refused
         says_until_when(summary.stopped, began)
-        assert len(told) == 5 + quota.refused
+        assert len(reported) == 5 + quota.refused
         for problem in summary.problems:
             assert isinstance(problem, Failed)
             assert isinstance(problem.error, RateLimited)
@@ -94,7 +94,7 @@ async def test_it_stops_says_until_when_and_goes_on(
         async with await bulk.Journal.open(path) as book:
             (session,) = [each for each in await book.sessions() if each.ended_at]
             assert session.stopped == summary.stopped
-            assert len(await book.entries(State.PLANNED)) == summary.unsent
+            assert len(await book.entries(EntryState.PLANNED)) == summary.unsent
         # As long as the pause goes on, nothing is sent, and nothing is lost.
         sent = len(sandbox.state.requests)
         again = await bulk.resume(path, cake)
@@ -129,7 +129,7 @@ async def test_a_create_whose_look_is_refused_stays_planned(ledgers, january, le
     assert (summary.unknown, summary.skipped) == (0, 0)
     # The look that was answered so is one call that failed; all others are as if not taken.
     assert summary.failed == 1
-    assert not summary.whole
+    assert not summary.plan_read
 
 
 async def test_what_may_be_done_stays_unknown(ledgers, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_what_waits_to_be_sent_again_stays_unknown(ledgers, tmp_path: Path
     assert (again.done, again.failed, again.unknown, again.unsent) == (0, 0, 2, 0)
     assert again.stopped is not None
     async with await bulk.Journal.open(path) as book:
-        assert len(await book.entries(State.UNKNOWN)) == 2
+        assert len(await book.entries(EntryState.UNKNOWN)) == 2
 
 
 async def test_a_record_that_is_set_twice_is_set_in_its_order_afterwards(

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from aiocake.bulk import Ask, Pager
+from aiocake.bulk import Pager, PageRequest
 
 PAGES = 1000
 ROWS = 100
@@ -31,7 +31,7 @@ class Server:
         self.total = self.size if total else None
         self.requests = self.active = self.most_active = 0
 
-    async def fetch(self, ask: Ask) -> Page:
+    async def fetch(self, ask: PageRequest) -> Page:
         self.requests += 1
         self.active += 1
         self.most_active = max(self.most_active, self.active)
@@ -49,7 +49,7 @@ class Server:
             row_limit=ROWS,
             limit=limit,
             operation="invoices.find",
-            surprise=lambda *_: None,
+            anomaly=lambda *_: None,
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.bulk._seen import Seen
+from aiocake.bulk._seen import IdSet
 
 near = st.integers(0, 200) | st.integers(65_500, 65_600)
 anywhere = st.integers(-(2**33), 2**33)
@@ -16,7 +16,7 @@ anywhere = st.integers(-(2**33), 2**33)
 
 @given(st.lists(near | anywhere, max_size=300))
 def test_it_knows_what_a_set_knows(numbers: list[int]) -> None:
-    seen, known = Seen(), set[int]()
+    seen, known = IdSet(), set[int]()
     for number in numbers:
         assert seen.add(number) is (number not in known)
         known.add(number)
@@ -30,7 +30,7 @@ def test_few_and_many_numbers_side_by_side(order: str) -> None:
         numbers.reverse()
     if order == "mixed":
         random.Random(1).shuffle(numbers)  # noqa: S311 - no secret
-    seen = Seen()
+    seen = IdSet()
     assert all(seen.add(number) for number in numbers)
     assert not any(seen.add(number) for number in numbers)
     assert len(seen) == len(numbers)
@@ -39,7 +39,7 @@ def test_few_and_many_numbers_side_by_side(order: str) -> None:
 def _size(numbers: Iterable[int]) -> int:
     tracemalloc.start()
     try:
-        seen = Seen()
+        seen = IdSet()
         for number in numbers:
             seen.add(number)
         return tracemalloc.get_traced_memory()[0]

@@ -21,8 +21,8 @@ class Book:
         self.heard: list[object] = []
         self.waiting = anyio.Event()
 
-    async def _hear(self, what: str, told: object) -> None:
-        self.heard.append(told)
+    async def _hear(self, what: str, reported: object) -> None:
+        self.heard.append(reported)
         if self.waits == what:
             self.waiting.set()
             await anyio.sleep_forever()
@@ -43,27 +43,27 @@ class Short(Book):
         self.heard.append((first, second))
 
 
-async def update(sandbox: Sandbox, ledger: Book | None, witness: Book | None) -> UpdatedInvoice:
+async def update(sandbox: Sandbox, ledger: Book | None, observer: Book | None) -> UpdatedInvoice:
     transport = httpx.ASGITransport(app=sandbox.app)
     async with Client("x.example", "SANDBOX-KEY", transport=transport, ledger=ledger) as cake:
         executor = cake.invoices._executor
         return await executor.execute(
-            UPDATE, {"invoice_id": 4821, "invoice_status": "approved"}, witness=witness
+            UPDATE, {"invoice_id": 4821, "invoice_status": "approved"}, observer=observer
         )
 
 
 async def test_both_are_told_of_a_write_that_was_done() -> None:
-    ledger, witness = Book(), Book()
-    updated = await update(Sandbox(), ledger, witness)
+    ledger, observer = Book(), Book()
+    updated = await update(Sandbox(), ledger, observer)
     assert ledger.heard == ["invoices.update", Outcome.DONE]
-    assert witness.heard == ["invoices.update", (updated, None)]
+    assert observer.heard == ["invoices.update", (updated, None)]
 
 
 @pytest.mark.parametrize("ledger", [None, Book()])
 async def test_a_witness_that_waits_for_nothing_is_told_all_the_same(ledger: Book | None) -> None:
-    witness = Short()
-    updated = await update(Sandbox(), ledger, witness)
-    assert witness.heard == ["invoices.update", (updated, None)]
+    observer = Short()
+    updated = await update(Sandbox(), ledger, observer)
+    assert observer.heard == ["invoices.update", (updated, None)]
 
 
 async def test_a_witness_that_refuses_keeps_the_write_back_and_the_ledger_hears_of_it() -> None:
@@ -92,10 +92,10 @@ async def test_a_ledger_that_cannot_take_the_outcome_changes_no_verdict(
 
 
 async def test_a_call_that_is_cancelled_before_it_leaves_is_not_done_in_the_ledger() -> None:
-    sandbox, ledger, witness = Sandbox(), Book(), Book(waits="before")
+    sandbox, ledger, observer = Sandbox(), Book(), Book(waits="before")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(update, sandbox, ledger, witness)
-        await witness.waiting.wait()
+        tasks.start_soon(update, sandbox, ledger, observer)
+        await observer.waiting.wait()
         tasks.cancel_scope.cancel()
     assert ledger.heard == ["invoices.update", Outcome.NOT_DONE]
     assert sandbox.state.requests == []

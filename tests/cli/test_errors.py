@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 import aiocake.cli
 from aiocake import ConfigurationError, DeadlineExceeded, RateLimited
 from aiocake.cli._connection import Connection
-from aiocake.cli._errors import code_of, say
+from aiocake.cli._errors import code_of, report_error
 
 CREATE = (
     *("invoices", "create", "--affiliate-id", 67890),
@@ -155,7 +155,7 @@ def test_6_is_a_call_that_a_paused_client_does_not_send(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = "nothing was sent: the client is paused for 60 s more"
-    assert say(RateLimited(text, status=429, sent=False)) == 6
+    assert report_error(RateLimited(text, status=429, sent=False)) == 6
     expected = "aiocake: not sent: the client is paused for 60 s more (HTTP 429)\n"
     assert capsys.readouterr().err == expected
     assert code_of(RateLimited("too many calls", status=429)) == 5
@@ -163,8 +163,8 @@ def test_6_is_a_call_that_a_paused_client_does_not_send(
 
 def test_1_is_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(DeadlineExceeded("no answer within 60 s")) == 1
-    assert say(DeadlineExceeded("no answer within 60 s")) == 1
-    assert say(RuntimeError()) == 1
+    assert report_error(DeadlineExceeded("no answer within 60 s")) == 1
+    assert report_error(RuntimeError()) == 1
     assert capsys.readouterr().err == "aiocake: no answer within 60 s\naiocake: RuntimeError\n"
 
 

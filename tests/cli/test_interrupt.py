@@ -70,8 +70,8 @@ def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox) -> None
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP], ids=lambda by: by.name)
 def test_a_program_that_sends_a_signal_twice_does_not_end_the_waiting(interrupted, by) -> None:
     ran = interrupted(*UPDATE, times=2, by=by)  # as timeout(1) does
-    told = "aiocake: interrupted; invoices.update: done\n"
-    assert (ran.code, ran.err) == (128 + by, waiting("invoices.update", by) + told)
+    reported = "aiocake: interrupted; invoices.update: done\n"
+    assert (ran.code, ran.err) == (128 + by, waiting("invoices.update", by) + reported)
 
 
 def test_only_ctrl_c_again_breaks_off_what_a_signal_ends(interruptible) -> None:
@@ -122,8 +122,8 @@ def test_where_nobody_reads_the_output_a_create_says_what_it_made(process, sandb
     os.close(reader)
     ran = process(*CREATE, stdout=writer)
     os.close(writer)
-    told = f"aiocake: nobody reads the output; invoices.create: done: {made_in(sandbox)}\n"
-    assert (ran.code, ran.err) == (0, told)
+    reported = f"aiocake: nobody reads the output; invoices.create: done: {made_in(sandbox)}\n"
+    assert (ran.code, ran.err) == (0, reported)
 
 
 def test_ctrl_c_on_a_terminal_reaches_the_command(terminal, held) -> None:

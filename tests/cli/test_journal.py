@@ -23,9 +23,9 @@ from aiocake import ERASE, Client, RetryPolicy, bulk
 from aiocake.bulk import Call, Journal, Stop, Summary, _filesystem
 from aiocake.bulk._file import open_existing
 from aiocake.bulk._partner_locks import PartnerLocks
-from aiocake.bulk.journal import State
+from aiocake.bulk.journal import EntryState
 from aiocake.cli import _connection
-from aiocake.cli._errors import tell
+from aiocake.cli._errors import print_error
 from aiocake.cli._unfinished import unfinished
 
 KEY = "canary-K3Y"
@@ -60,7 +60,7 @@ def test_show_tells_how_a_run_stands_and_who_worked_on_it(cake, journal: Path, s
     assert (ran.code, ran.err) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in ran.out.splitlines()[2:-1])
     assert lines["domain"] == stage.url.removeprefix("http://")
-    assert (lines["calls"], lines["whole"]) == ("4", "yes")
+    assert (lines["calls"], lines["plan_read"]) == ("4", "yes")
     assert (lines["planned"], lines["done"], lines["failed"]) == ("2", "1", "1")
     assert ran.out.splitlines()[-1].startswith("session 1")
     assert "calls that failed: 1 (NotFound the last)" in ran.out
@@ -150,7 +150,7 @@ def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
     assert ran.code == 5
     assert len(sandbox.state.requests) == 1
     summary = json.loads(ran.out)
-    assert (summary["done"], summary["failed"], summary["whole"]) == (3, 1, True)
+    assert (summary["done"], summary["failed"], summary["plan_read"]) == (3, 1, True)
     (problem,) = summary["problems"]
     assert problem.startswith("call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: ")
 
@@ -335,7 +335,7 @@ def test_many_calls_alike_are_counted(stage, environment, tmp_path: Path) -> Non
             async with await Journal.create(path, "x.example") as journal:
                 for place, call in enumerate(calls):
                     journal.plan(place, call.digest(), call.to_json())
-                journal.ended(0, State.DONE, None, None)
+                journal.ended(0, EntryState.DONE, None, None)
                 journal.sending(1, "i", None)
                 await journal.flush()
 
@@ -462,10 +462,10 @@ def test_a_wait_for_another_run_is_said_once_for_each_partner(
     anyio.run(locks.take, 67890, lambda _: None)
 
     def let_go(text: str) -> None:
-        tell(text)
+        print_error(text)
         locks.give(67890)
 
-    monkeypatch.setattr(_connection, "tell", let_go)
+    monkeypatch.setattr(_connection, "print_error", let_go)
     ran = cake("journal", "resume", journal)
     locks.close()
     line = "aiocake: waits for another run on this host that creates for affiliate 67890\n"

@@ -362,7 +362,8 @@ def test_a_mount_point_is_noticed_before_anything_is_read(
     monkeypatch.setattr(_destination, "_mount", str)  # each descriptor on a mount of its own
     said = []
     monkeypatch.setattr(
-        "aiocake.cli._output.tell", lambda text: said.append((text, len(sandbox.state.requests)))
+        "aiocake.cli._output.print_error",
+        lambda text: said.append((text, len(sandbox.state.requests))),
     )
     assert cake(*LIST, "--out", file).code == 0
     ((text, requests),) = said

@@ -16,6 +16,7 @@ from aiocake import (
     Binding,
     CakeError,
     Client,
+    ClientStats,
     ConfigurationError,
     DeadlineExceeded,
     OutcomeUnknown,
@@ -23,7 +24,6 @@ from aiocake import (
     RateLimited,
     RetryPolicy,
     ServerError,
-    Stats,
     Throttle,
     Timeouts,
 )
@@ -63,7 +63,7 @@ pytestmark = pytest.mark.anyio
         ({"grace": True}, "grace"),
         ({"grace": None}, "grace"),
         ({"read_only": "false"}, "read_only"),
-        ({"payloads": 0}, "payloads"),
+        ({"show_sensitive": 0}, "show_sensitive"),
         ({"user_agent": 5}, "user_agent"),
         ({"user_agent": "a\r\nX: y"}, "user_agent"),
         ({"on_event": []}, "on_event"),
@@ -214,7 +214,7 @@ async def test_stats_tell_what_goes_on_and_send_nothing() -> None:
     held = Held(page(1))
     peer = Peer(held, says("slow down", 429))
     async with peer.client(throttle=Throttle(concurrency=1)) as cake:
-        assert cake.stats() == Stats(
+        assert cake.stats() == ClientStats(
             in_flight=0, waiting=0, paused_until=None, budget=500, unknowns=0, limit=1, pace=None
         )
         assert peer.requests == []
@@ -247,14 +247,14 @@ async def test_stats_tell_of_a_pause() -> None:
 
 
 async def test_a_pause_refuses_calls_until_it_is_ended() -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     class Book:
         async def before(self, intent: Intent) -> None:
-            told.append(intent.operation)
+            reported.append(intent.operation)
 
         async def after(self, intent: Intent, outcome: Outcome) -> None:
-            told.append(f"{intent.operation} {outcome}")
+            reported.append(f"{intent.operation} {outcome}")
 
     peer = Peer(says("slow down", 429, **{"Retry-After": "3600"}), page(1))
     async with peer.client(ledger=Book()) as cake:
@@ -280,7 +280,7 @@ async def test_a_pause_refuses_calls_until_it_is_ended() -> None:
             assert pickle.loads(pickle.dumps(error)).sent is False  # noqa: S301 - ours
         assert len(peer.requests) == 1
         # Of what is not going to be sent no ledger is told.
-        assert told == []
+        assert reported == []
         view.end_pause()
         assert cake.stats().paused_until is None
         assert (await cake.invoices.get(1)).invoice_id == 1

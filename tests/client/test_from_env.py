@@ -167,7 +167,7 @@ def named(env: Env) -> Env:
 
 
 def own_transport(cake: Client) -> Any:  # noqa: ANN401 - of httpx
-    return cake._engine.transport._wire._sender._transport
+    return cake._engine.transport._sender._http._transport
 
 
 def test_every_setting_of_a_client_is_taken() -> None:

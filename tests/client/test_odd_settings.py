@@ -96,7 +96,7 @@ def test_odd_settings_are_refused(make: Callable[[], object]) -> None:
         "ledger",
         "grace",
         "read_only",
-        "payloads",
+        "show_sensitive",
         "user_agent",
         "on_event",
     ],

@@ -97,8 +97,8 @@ def shown(error: BaseException) -> str:
     texts: list[str] = []
     for each in together(error, set()):
         texts += [str(each), repr(each), repr(each.args), repr(vars(each))]
-        told = traceback.TracebackException.from_exception(each, capture_locals=True)
-        texts += told.format()
+        reported = traceback.TracebackException.from_exception(each, capture_locals=True)
+        texts += reported.format()
         for frame, _ in traceback.walk_tb(each.__traceback__):
             if frame.f_code.co_filename != __file__:
                 texts += map(repr, frame.f_locals.values())
@@ -183,7 +183,7 @@ async def test_a_server_that_repeats_what_it_was_sent(name: str) -> None:
     failed = 0
     for answer in ANSWERS:
         with scripted(lambda connection, answer=answer: echo(connection, *answer)) as server:  # type: ignore[misc] # bound now
-            error = await fail(server.url, name, payloads=True)
+            error = await fail(server.url, name, show_sensitive=True)
         assert server.requests
         if error is not None:
             failed += 1
@@ -283,13 +283,13 @@ async def test_a_sandbox_that_repeats_the_url() -> None:
     sandbox = Sandbox(api_key=KEY)
 
     def repeat(request: RecordedRequest) -> Response:
-        told = " ".join(value for _, value in request.query)
-        return PlainTextResponse(f"{request.path}?{told} {request.body.decode()}", 500)
+        reported = " ".join(value for _, value in request.query)
+        return PlainTextResponse(f"{request.path}?{reported} {request.body.decode()}", 500)
 
     sandbox.state.on_request.append(repeat)
     with serve(sandbox) as url:
         for name in CALLS:
-            error = await fail(url, name, payloads=True)
+            error = await fail(url, name, show_sensitive=True)
             assert error is not None
             assert "<key>" in str(error), "the server did repeat it"
             assert_silent(shown(error))

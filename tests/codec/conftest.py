@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import pytest
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake.codec.stream import BillStream
 from aiocake.errors import CakeError
 from aiocake.models import AdvertiserBill, AffiliateBill, BuyerBill
@@ -26,11 +26,11 @@ def export_of(kind: str) -> Operation[Any]:
         api=Api.V1,
         path="/api/1/accounting.asmx",
         call=f"Export{kind.title()}Bills",
-        shape=Shape.STREAM,
+        shape=ResponseShape.STREAM,
         element=f"{kind}_bills",
         row=f"{kind}_bill",
         model=KINDS[kind],
-        page="",
+        documented_in="",
     )
 
 
@@ -62,11 +62,11 @@ def open_stream(
     kind: str = "affiliate",
     status: int = 200,
     error: Exception | None = None,
-    payloads: bool = False,
+    show_sensitive: bool = False,
 ) -> BillStream[Any]:
     """An export that comes in pieces; or as a body of one's own."""
     came = Body(pieces, error) if body is None else body
-    return BillStream(export_of(kind), status, {}, came, payloads=payloads)
+    return BillStream(export_of(kind), status, {}, came, show_sensitive=show_sensitive)
 
 
 async def collected(bills: BillStream[Any]) -> Collected:

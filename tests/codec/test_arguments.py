@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._given import in_order
-from aiocake._operation import Api, Kind, Operation, Parameter, Shape
+from aiocake._given import date_order
+from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.codec import encode
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models import InvoiceStatus
@@ -24,10 +24,10 @@ def operation(*parameters: Parameter, api: Api = Api.V1, **more: object) -> Oper
         path="/api/1/accounting.asmx",
         call="Call",
         parameters=parameters,
-        shape=Shape.MARK,
+        shape=ResponseShape.MARK,
         element="",
         model=object,
-        page="",
+        documented_in="",
         **more,  # type: ignore[arg-type]  # what a test adds
     )
 
@@ -54,83 +54,90 @@ ZONED = timezone(timedelta(hours=5))
 @pytest.mark.parametrize(
     ("kind", "value", "reason"),
     [
-        (Kind.ID, 1, None),
-        (Kind.ID, 2**31 - 1, None),
-        (Kind.ID, Number.SEVEN, None),
-        (Kind.ID, 0, "must be from 1 to 2147483647"),
-        (Kind.ID, -1, "must be from 1 to 2147483647"),
-        (Kind.ID, 2**31, "must be from 1 to 2147483647"),
-        (Kind.ID, True, INT),
-        (Kind.ID, "1", INT),
-        (Kind.ID, 1.0, INT),
-        (Kind.ROW, 0, None),
-        (Kind.ROW, 50, None),
-        (Kind.ROW, 51, "must be from 0 to 50"),
-        (Kind.ROW, -1, "must be from 0 to 50"),
-        (Kind.ROW, False, INT),
-        (Kind.BYTE, 1, None),
-        (Kind.BYTE, 255, None),
-        (Kind.BYTE, 256, "must be from 1 to 255"),
-        (Kind.BYTE, 0, "0 is not taken: give SKIP"),
-        (Kind.BYTE, False, INT),
-        (Kind.TEXT, "a\tb\r\nc", None),
-        (Kind.TEXT, "é" * 50, None),
-        (Kind.TEXT, "a" * 51, TOO_LONG),
-        (Kind.TEXT, "😀" * 25, None),
-        (Kind.TEXT, "😀" * 26, TOO_LONG),
-        (Kind.TEXT, b"a", "must be a str"),
-        (Kind.TEXT, 1, "must be a str"),
-        (Kind.TEXT, InvoiceStatus.PAID, "must be a str"),
-        *((Kind.TEXT, f"a{chr(code)}b", "XML cannot carry") for code in (0, 8, 11, 12, 14, 31)),
-        (Kind.TEXT, "\ufffe", "XML cannot carry"),
-        (Kind.TEXT, "\uffff", "XML cannot carry"),
-        (Kind.TEXT, "\ud800", "XML cannot carry"),
-        (Kind.TEXT, "\x7f\x85\ue000\U0010ffff", None),
-        (Kind.MONEY, Decimal("20.01"), None),
-        (Kind.MONEY, Decimal("-0.01"), None),
-        (Kind.MONEY, Decimal("1E+3"), None),
-        (Kind.MONEY, 5, None),
-        (Kind.MONEY, Decimal("9" * 28), None),
-        (Kind.MONEY, 10**28 - 1, None),
-        (Kind.MONEY, Decimal("9" * 29), "at most 28 digits"),
-        (Kind.MONEY, 10**28, "at most 28 digits"),
-        pytest.param(Kind.MONEY, 10**5000, "at most 28 digits", id="huge"),
-        (Kind.MONEY, Decimal("1E+28"), "at most 28 digits"),
-        (Kind.MONEY, Decimal("1E+999999"), "at most 28 digits"),
-        (Kind.MONEY, Decimal("1E-999999"), "at most 28 digits"),
-        (Kind.MONEY, Decimal("0E-999999"), "at most 28 digits"),
-        (Kind.MONEY, Decimal("0." + "0" * 27 + "1"), "at most 28 digits"),
-        (Kind.MONEY, Decimal("NaN"), "must be a number"),
-        (Kind.MONEY, Decimal("sNaN"), "must be a number"),
-        (Kind.MONEY, Decimal("-Infinity"), "must be a number"),
-        (Kind.MONEY, 20.01, "must be a Decimal or an int, got float"),
-        (Kind.MONEY, True, "must be a Decimal or an int, got bool"),
-        (Kind.MONEY, "20.01", "must be a Decimal or an int, got str"),
-        (Kind.DATE, date(2024, 2, 29), None),
-        (Kind.DATE, datetime(2024, 2, 29, tzinfo=UTC), "a date without a time"),
-        (Kind.DATE, "2024-02-29", "a date without a time"),
-        (Kind.MODIFIED_DATE, date(2024, 2, 29), None),
-        (Kind.MODIFIED_DATE, datetime(2024, 2, 29, tzinfo=ZONED), "a date without a time"),
-        (Kind.MOMENT, datetime(2024, 2, 29, tzinfo=ZONED), None),
-        (Kind.MOMENT, datetime(2024, 2, 29), "with a time zone"),  # noqa: DTZ001 - it is refused
-        (Kind.MOMENT, date(2024, 2, 29), "with a time zone"),
-        (Kind.MOMENT, datetime(1, 1, 1, tzinfo=ZONED), "the years 1 to 9999"),
-        (Kind.BOOL, True, None),
-        (Kind.BOOL, False, None),
-        (Kind.BOOL, 1, "must be True or False"),
-        (Kind.BOOL, "true", "must be True or False"),
-        (Kind.CHOICE, InvoiceStatus.PAID, None),
-        (Kind.CHOICE, "paid", None),
-        (Kind.CHOICE, "Paid", "did you mean 'paid'?"),
-        (Kind.CHOICE, "piad", "did you mean 'paid'?"),
-        (Kind.CHOICE, "zzz", "must be one of pending, approved, paid, void"),
-        (Kind.CHOICE, InvoiceStatus("draft"), "must be one of pending, approved, paid, void"),
-        (Kind.CHOICE, 2, "must be one of pending, approved, paid, void"),
-        (Kind.CHOICE, "paid,void", "must be one of"),
+        (ParameterKind.ID, 1, None),
+        (ParameterKind.ID, 2**31 - 1, None),
+        (ParameterKind.ID, Number.SEVEN, None),
+        (ParameterKind.ID, 0, "must be from 1 to 2147483647"),
+        (ParameterKind.ID, -1, "must be from 1 to 2147483647"),
+        (ParameterKind.ID, 2**31, "must be from 1 to 2147483647"),
+        (ParameterKind.ID, True, INT),
+        (ParameterKind.ID, "1", INT),
+        (ParameterKind.ID, 1.0, INT),
+        (ParameterKind.ROW, 0, None),
+        (ParameterKind.ROW, 50, None),
+        (ParameterKind.ROW, 51, "must be from 0 to 50"),
+        (ParameterKind.ROW, -1, "must be from 0 to 50"),
+        (ParameterKind.ROW, False, INT),
+        (ParameterKind.BYTE, 1, None),
+        (ParameterKind.BYTE, 255, None),
+        (ParameterKind.BYTE, 256, "must be from 1 to 255"),
+        (ParameterKind.BYTE, 0, "0 is not taken: give SKIP"),
+        (ParameterKind.BYTE, False, INT),
+        (ParameterKind.TEXT, "a\tb\r\nc", None),
+        (ParameterKind.TEXT, "é" * 50, None),
+        (ParameterKind.TEXT, "a" * 51, TOO_LONG),
+        (ParameterKind.TEXT, "😀" * 25, None),
+        (ParameterKind.TEXT, "😀" * 26, TOO_LONG),
+        (ParameterKind.TEXT, b"a", "must be a str"),
+        (ParameterKind.TEXT, 1, "must be a str"),
+        (ParameterKind.TEXT, InvoiceStatus.PAID, "must be a str"),
+        *(
+            (ParameterKind.TEXT, f"a{chr(code)}b", "XML cannot carry")
+            for code in (0, 8, 11, 12, 14, 31)
+        ),
+        (ParameterKind.TEXT, "\ufffe", "XML cannot carry"),
+        (ParameterKind.TEXT, "\uffff", "XML cannot carry"),
+        (ParameterKind.TEXT, "\ud800", "XML cannot carry"),
+        (ParameterKind.TEXT, "\x7f\x85\ue000\U0010ffff", None),
+        (ParameterKind.MONEY, Decimal("20.01"), None),
+        (ParameterKind.MONEY, Decimal("-0.01"), None),
+        (ParameterKind.MONEY, Decimal("1E+3"), None),
+        (ParameterKind.MONEY, 5, None),
+        (ParameterKind.MONEY, Decimal("9" * 28), None),
+        (ParameterKind.MONEY, 10**28 - 1, None),
+        (ParameterKind.MONEY, Decimal("9" * 29), "at most 28 digits"),
+        (ParameterKind.MONEY, 10**28, "at most 28 digits"),
+        pytest.param(ParameterKind.MONEY, 10**5000, "at most 28 digits", id="huge"),
+        (ParameterKind.MONEY, Decimal("1E+28"), "at most 28 digits"),
+        (ParameterKind.MONEY, Decimal("1E+999999"), "at most 28 digits"),
+        (ParameterKind.MONEY, Decimal("1E-999999"), "at most 28 digits"),
+        (ParameterKind.MONEY, Decimal("0E-999999"), "at most 28 digits"),
+        (ParameterKind.MONEY, Decimal("0." + "0" * 27 + "1"), "at most 28 digits"),
+        (ParameterKind.MONEY, Decimal("NaN"), "must be a number"),
+        (ParameterKind.MONEY, Decimal("sNaN"), "must be a number"),
+        (ParameterKind.MONEY, Decimal("-Infinity"), "must be a number"),
+        (ParameterKind.MONEY, 20.01, "must be a Decimal or an int, got float"),
+        (ParameterKind.MONEY, True, "must be a Decimal or an int, got bool"),
+        (ParameterKind.MONEY, "20.01", "must be a Decimal or an int, got str"),
+        (ParameterKind.DATE, date(2024, 2, 29), None),
+        (ParameterKind.DATE, datetime(2024, 2, 29, tzinfo=UTC), "a date without a time"),
+        (ParameterKind.DATE, "2024-02-29", "a date without a time"),
+        (ParameterKind.MODIFIED_DATE, date(2024, 2, 29), None),
+        (ParameterKind.MODIFIED_DATE, datetime(2024, 2, 29, tzinfo=ZONED), "a date without a time"),
+        (ParameterKind.MOMENT, datetime(2024, 2, 29, tzinfo=ZONED), None),
+        (ParameterKind.MOMENT, datetime(2024, 2, 29), "with a time zone"),  # noqa: DTZ001 - it is refused
+        (ParameterKind.MOMENT, date(2024, 2, 29), "with a time zone"),
+        (ParameterKind.MOMENT, datetime(1, 1, 1, tzinfo=ZONED), "the years 1 to 9999"),
+        (ParameterKind.BOOL, True, None),
+        (ParameterKind.BOOL, False, None),
+        (ParameterKind.BOOL, 1, "must be True or False"),
+        (ParameterKind.BOOL, "true", "must be True or False"),
+        (ParameterKind.CHOICE, InvoiceStatus.PAID, None),
+        (ParameterKind.CHOICE, "paid", None),
+        (ParameterKind.CHOICE, "Paid", "did you mean 'paid'?"),
+        (ParameterKind.CHOICE, "piad", "did you mean 'paid'?"),
+        (ParameterKind.CHOICE, "zzz", "must be one of pending, approved, paid, void"),
+        (
+            ParameterKind.CHOICE,
+            InvoiceStatus("draft"),
+            "must be one of pending, approved, paid, void",
+        ),
+        (ParameterKind.CHOICE, 2, "must be one of pending, approved, paid, void"),
+        (ParameterKind.CHOICE, "paid,void", "must be one of"),
     ],
 )
 def test_each_kind_takes_what_it_can_send(
-    api: Api, kind: Kind, value: object, reason: str | None
+    api: Api, kind: ParameterKind, value: object, reason: str | None
 ) -> None:
     call = operation(
         Parameter(name="it", kind=kind, required=True, limit=50, choices=InvoiceStatus), api=api
@@ -143,16 +150,16 @@ def test_each_kind_takes_what_it_can_send(
         assert reason in found["it"]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_none_is_refused_everywhere(kind: Kind) -> None:
-    call = operation(Parameter(name="it", kind=kind, erasable=True, anything=True))
+@pytest.mark.parametrize("kind", ParameterKind)
+def test_none_is_refused_everywhere(kind: ParameterKind) -> None:
+    call = operation(Parameter(name="it", kind=kind, erasable=True, any_allowed=True))
     assert reasons(call, {"it": None}) == {
         "it": "None is not taken: leave the argument out, or give SKIP"
     }
 
 
 def test_the_texts_that_mean_something_else_in_v1_are_texts_in_v2() -> None:
-    it = Parameter(name="it", kind=Kind.TEXT)
+    it = Parameter(name="it", kind=ParameterKind.TEXT)
     assert "give SKIP to keep what is stored" in reasons(operation(it), {"it": ""})["it"]
     assert "give ERASE for that" in reasons(operation(it), {"it": "NULL"})["it"]
     assert reasons(operation(it), {"it": "null"}) == {}
@@ -161,7 +168,7 @@ def test_the_texts_that_mean_something_else_in_v1_are_texts_in_v2() -> None:
 
 
 def test_dates_that_sql_server_cannot_keep_are_refused_in_v1_only() -> None:
-    it = Parameter(name="it", kind=Kind.DATE)
+    it = Parameter(name="it", kind=ParameterKind.DATE)
     early = {"it": date(1752, 12, 31)}
     assert reasons(operation(it), early) == {"it": "must not be before 1753-01-01"}
     assert reasons(operation(it), {"it": date(1753, 1, 1)}) == {}
@@ -170,9 +177,9 @@ def test_dates_that_sql_server_cannot_keep_are_refused_in_v1_only() -> None:
 
 def test_erase_and_any_are_taken_only_where_they_mean_something() -> None:
     plain = operation(
-        Parameter(name="text", kind=Kind.TEXT),
-        Parameter(name="day", kind=Kind.MODIFIED_DATE),
-        Parameter(name="kind", kind=Kind.BYTE),
+        Parameter(name="text", kind=ParameterKind.TEXT),
+        Parameter(name="day", kind=ParameterKind.MODIFIED_DATE),
+        Parameter(name="kind", kind=ParameterKind.BYTE),
     )
     assert reasons(plain, {"text": ERASE, "day": ERASE, "kind": ANY}) == {
         "text": "cannot be erased",
@@ -180,18 +187,18 @@ def test_erase_and_any_are_taken_only_where_they_mean_something() -> None:
         "kind": "ANY is not taken here: leave the argument out",
     }
     free = operation(
-        Parameter(name="text", kind=Kind.TEXT, erasable=True),
-        Parameter(name="day", kind=Kind.MODIFIED_DATE, erasable=True),
-        Parameter(name="kind", kind=Kind.BYTE, anything=True),
+        Parameter(name="text", kind=ParameterKind.TEXT, erasable=True),
+        Parameter(name="day", kind=ParameterKind.MODIFIED_DATE, erasable=True),
+        Parameter(name="kind", kind=ParameterKind.BYTE, any_allowed=True),
     )
     assert reasons(free, {"text": ERASE, "day": ERASE, "kind": ANY}) == {}
     assert reasons(free, {"kind": 0}) == {"kind": "0 is not taken: give ANY"}
 
 
 CALL = operation(
-    Parameter(name="invoice_id", kind=Kind.ID, required=True),
-    Parameter(name="notes", kind=Kind.TEXT, limit=250),
-    Parameter(name="paid", kind=Kind.BOOL),
+    Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
+    Parameter(name="notes", kind=ParameterKind.TEXT, limit=250),
+    Parameter(name="paid", kind=ParameterKind.BOOL),
 )
 
 
@@ -215,16 +222,16 @@ def test_skip_is_as_good_as_not_given() -> None:
 
 
 def test_what_v1_cannot_leave_alone_has_to_be_given() -> None:
-    amount = Parameter(name="amount", kind=Kind.MONEY)
+    amount = Parameter(name="amount", kind=ParameterKind.MONEY)
     assert reasons(operation(amount), {}) == {"amount": "is required"}
     assert reasons(operation(amount, api=Api.V2), {}) == {}
 
 
 def test_rules_over_several_arguments_come_last() -> None:
     call = operation(
-        Parameter(name="start", kind=Kind.DATE),
-        Parameter(name="end", kind=Kind.DATE),
-        rules=(in_order("start", "end"), lambda _: Problem("end", "no")),
+        Parameter(name="start", kind=ParameterKind.DATE),
+        Parameter(name="end", kind=ParameterKind.DATE),
+        rules=(date_order("start", "end"), lambda _: Problem("end", "no")),
     )
     late, early = date(2024, 2, 1), date(2024, 1, 1)
     assert reasons(call, {"start": late, "end": early}) == {
@@ -246,7 +253,8 @@ def test_rules_over_several_arguments_come_last() -> None:
 @given(st.text(min_size=4), st.decimals(allow_nan=True))
 def test_no_error_repeats_a_value(text: str, amount: Decimal) -> None:
     call = operation(
-        Parameter(name="n", kind=Kind.TEXT, limit=3), Parameter(name="m", kind=Kind.MONEY)
+        Parameter(name="n", kind=ParameterKind.TEXT, limit=3),
+        Parameter(name="m", kind=ParameterKind.MONEY),
     )
     canary = f"canary{text}"
     with pytest.raises(ArgumentError) as caught:
@@ -256,6 +264,6 @@ def test_no_error_repeats_a_value(text: str, amount: Decimal) -> None:
 
 
 def test_a_number_of_any_size_is_refused_without_writing_it_out() -> None:
-    call = operation(Parameter(name="m", kind=Kind.MONEY))
+    call = operation(Parameter(name="m", kind=ParameterKind.MONEY))
     for huge in (Decimal("1E+999999999999"), Decimal("-1E-999999999999")):
         assert reasons(call, {"m": huge}) == {"m": "must have at most 28 digits"}

@@ -320,8 +320,8 @@ async def test_a_message_beside_a_success_is_no_refusal(stream: Stream, collect:
 async def test_an_error_shows_what_the_answer_says_only_when_it_may(
     stream: Stream, collect: Collect
 ) -> None:
-    for payloads in (False, True):
+    for show_sensitive in (False, True):
         for broken in (bill(2, "12 for Jane"), "<affiliate_bill><notes>Jane &nbsp;", "Jane</x>"):
-            _, error = await collect(stream(export(bill(1), broken), payloads=payloads))
+            _, error = await collect(stream(export(bill(1), broken), show_sensitive=show_sensitive))
             assert isinstance(error, DecodeError)
-            assert ("Jane" in str(error)) is payloads
+            assert ("Jane" in str(error)) is show_sensitive

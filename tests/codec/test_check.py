@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Kind, Operation, Parameter, Shape
+from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake._wire import Response
-from aiocake.codec import applied_likely, check, fault_of
+from aiocake.codec import applied_likely, check, error_of
 from aiocake.codec.raw import check_raw
 from aiocake.errors import (
     ApiError,
@@ -25,27 +25,27 @@ from aiocake.errors import (
     TipaltiError,
 )
 from aiocake.models import Currency, Invoice, MarkResult, Page, UpdatedInvoice
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 PAGE: Operation[Page[Invoice]] = Operation(
     name="invoices.page",
     api=Api.V2,
     path="/api/2/invoices.json",
-    shape=Shape.PAGE,
+    shape=ResponseShape.PAGE,
     element="invoices",
     model=Invoice,
-    page="",
+    documented_in="",
 )
 UPDATE: Operation[UpdatedInvoice] = Operation(
     name="invoices.update",
     api=Api.V2,
     path="/api/2/update_invoice.json",
-    parameters=(Parameter(name="memo", kind=Kind.TEXT, payload=True),),
-    effect=Effect.SETS,
-    shape=Shape.ONE,
+    parameters=(Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),),
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.ONE,
     element="invoice",
     model=UpdatedInvoice,
-    page="",
+    documented_in="",
 )
 MARK: Operation[MarkResult] = Operation(
     name="affiliate_bills.mark_received",
@@ -53,25 +53,25 @@ MARK: Operation[MarkResult] = Operation(
     path="/api/1/accounting.asmx",
     call="MarkAffiliateBillAsReceived",
     parameters=(
-        Parameter(name="invoiced_amount", kind=Kind.MONEY, payload=True),
-        Parameter(name="notes", kind=Kind.TEXT, payload=True),
+        Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, sensitive=True),
+        Parameter(name="notes", kind=ParameterKind.TEXT, sensitive=True),
     ),
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    page="",
+    documented_in="",
 )
 CURRENCIES: Operation[tuple[Currency, ...]] = Operation(
     name="reference.v1_currencies",
     api=Api.V1,
     path="/api/1/get.asmx",
     call="Currencies",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="currencies",
     row="currency",
     model=Currency,
-    page="",
+    documented_in="",
 )
 
 LOGIN = b"<!DOCTYPE html>\r\n<html><head><title>Log in</title></head></html>"
@@ -96,10 +96,10 @@ def found(
 
 
 def xml(success: str, message: str = "") -> str:
-    told = f"<message>{message}</message>" if message else ""
+    reported = f"<message>{message}</message>" if message else ""
     return (
         '<?xml version="1.0" encoding="utf-8"?>\r\n<mark_accounting_response '
-        f'xmlns="http://cakemarketing.com/api/1/"><success>{success}</success>{told}'
+        f'xmlns="http://cakemarketing.com/api/1/"><success>{success}</success>{reported}'
         "</mark_accounting_response>"
     )
 
@@ -126,7 +126,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("message", "kind"), MESSAGES)
 def test_a_text_of_cakes_is_an_error_of_its_own(message: str, kind: type[ApiError]) -> None:
-    error = fault_of(message, 200)
+    error = error_of(message, 200)
     assert type(error) is kind
     assert (error.message, error.status) == (message, 200)
 
@@ -272,9 +272,9 @@ def test_a_yes_with_the_status_of_a_no_is_neither(body: str, status: int) -> Non
 def test_what_cannot_be_read_is_no_success(
     operation: Operation[object], body: bytes, text: str
 ) -> None:
-    kind, told = found(operation, body)
+    kind, reported = found(operation, body)
     assert kind is DecodeError
-    assert text in told
+    assert text in reported
 
 
 FAULT_11 = (
@@ -323,12 +323,12 @@ def test_a_soap_fault_says_whose_it_is(
     ],
 )
 def test_a_500_of_the_binder_is_final_and_unescaped(text: str) -> None:
-    kind, told = found(MARK, f"{text}\r\n", 500)
+    kind, reported = found(MARK, f"{text}\r\n", 500)
     assert kind is RequestRejected
-    assert "&" not in told
+    assert "&" not in reported
     page = f"<html><head><title>{text}</title></head><body>{text}</body></html>"
     # ASP.NET's page has it as its title.
-    assert found(MARK, page, 500) == (RequestRejected, told)
+    assert found(MARK, page, 500) == (RequestRejected, reported)
 
 
 @pytest.mark.parametrize(
@@ -437,8 +437,8 @@ def test_any_other_status_says_nothing_whatever_the_body_is(body: str) -> None:
     for status in others:
         for operation in (PAGE, UPDATE, MARK, CURRENCIES):
             assert found(operation, body, status)[0] is ServerError
-        for effect in Effect:
-            assert type(check_raw(answer(body, status), effect=effect)) is ServerError
+        for idempotency in Idempotency:
+            assert type(check_raw(answer(body, status), idempotency=idempotency)) is ServerError
 
 
 def test_a_404_is_cakes_only_in_json_or_in_its_words() -> None:
@@ -475,7 +475,7 @@ def test_an_error_hides_what_it_repeats_of_the_callers_own() -> None:
     assert "Canary" not in str(hidden) + repr(hidden) + hidden.message
     assert "1234.50" not in str(hidden)
     assert hidden.message.startswith("Cannot convert <hidden> to System.Byte.")
-    shown = check(MARK, answer(body.replace("&", "&amp;"), 500), arguments, payloads=True)
+    shown = check(MARK, answer(body.replace("&", "&amp;"), 500), arguments, show_sensitive=True)
     assert isinstance(shown, RequestRejected)
     assert "Canary & sons" in shown.message
 
@@ -513,7 +513,7 @@ def test_a_message_is_one_line_of_bounded_length() -> None:
 
 def test_the_snippet_shows_values_only_when_it_is_told_to() -> None:
     body = '{"request_status": "Success", "invoice": {"memo": "Canary", "x": NaN}}'
-    hidden, shown = check(UPDATE, answer(body)), check(UPDATE, answer(body), payloads=True)
+    hidden, shown = check(UPDATE, answer(body)), check(UPDATE, answer(body), show_sensitive=True)
     assert isinstance(hidden, DecodeError)
     assert isinstance(shown, DecodeError)
     assert "Canary" not in str(hidden)
@@ -541,5 +541,7 @@ def test_any_bytes_with_any_status_are_judged(body: bytes, status: int) -> None:
     for operation in (PAGE, UPDATE, MARK, CURRENCIES):
         error = check(operation, answer(body, status))
         assert error is None or isinstance(error, CakeError)
-        if operation.effect is not Effect.READ and not body.strip().startswith((b"{", b"<")):
+        if operation.idempotency is not Idempotency.SAFE and not body.strip().startswith(
+            (b"{", b"<")
+        ):
             assert error is not None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake._wire import Response
 from aiocake.codec import check, decode
 from aiocake.codec._lenient import Leniency
@@ -27,12 +27,12 @@ from aiocake.models import (
     PaymentMethod,
     UpdatedInvoice,
 )
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
 
 
-def v2(shape: Shape, element: str, model: type[object], *echoes: str) -> Operation[object]:
+def v2(shape: ResponseShape, element: str, model: type[object], *echoed: str) -> Operation[object]:
     return Operation(
         name=f"tests.{element}",
         api=Api.V2,
@@ -40,13 +40,13 @@ def v2(shape: Shape, element: str, model: type[object], *echoes: str) -> Operati
         shape=shape,
         element=element,
         model=model,
-        echoes=echoes,
-        effect=Effect.SETS if shape is Shape.ONE else Effect.READ,
-        page="",
+        echoed=echoed,
+        idempotency=Idempotency.IDEMPOTENT if shape is ResponseShape.ONE else Idempotency.SAFE,
+        documented_in="",
     )
 
 
-def v1(shape: Shape, element: str = "", row: str = "", *echoes: str) -> Operation[object]:
+def v1(shape: ResponseShape, element: str = "", row: str = "", *echoed: str) -> Operation[object]:
     return Operation(
         name="tests.v1",
         api=Api.V1,
@@ -55,19 +55,19 @@ def v1(shape: Shape, element: str = "", row: str = "", *echoes: str) -> Operatio
         element=element,
         row=row,
         model={"currencies": Currency, "billing_cycles": BillingCycle}.get(element, MarkResult),
-        echoes=echoes,
-        effect=Effect.SETS if shape is Shape.MARK else Effect.READ,
-        page="",
+        echoed=echoed,
+        idempotency=Idempotency.IDEMPOTENT if shape is ResponseShape.MARK else Idempotency.SAFE,
+        documented_in="",
     )
 
 
-PAGE = v2(Shape.PAGE, "invoices", Invoice)
-CREATE = v2(Shape.ONE, "invoice", CreatedInvoice, "affiliate_id")
-UPDATE = v2(Shape.ONE, "invoice", UpdatedInvoice, "invoice_id", "invoice_status", "paid_at")
-CYCLES = v2(Shape.ROWS, "billing_cycles", BillingCycle)
-METHODS = v2(Shape.ROWS, "payment_methods", PaymentMethod)
-CURRENCIES = v1(Shape.ROWS, "currencies", "currency")
-MARK = v1(Shape.MARK, "", "", "bill_id")
+PAGE = v2(ResponseShape.PAGE, "invoices", Invoice)
+CREATE = v2(ResponseShape.ONE, "invoice", CreatedInvoice, "affiliate_id")
+UPDATE = v2(ResponseShape.ONE, "invoice", UpdatedInvoice, "invoice_id", "invoice_status", "paid_at")
+CYCLES = v2(ResponseShape.ROWS, "billing_cycles", BillingCycle)
+METHODS = v2(ResponseShape.ROWS, "payment_methods", PaymentMethod)
+CURRENCIES = v1(ResponseShape.ROWS, "currencies", "currency")
+MARK = v1(ResponseShape.MARK, "", "", "bill_id")
 OPERATIONS = (PAGE, CREATE, UPDATE, CYCLES, METHODS, CURRENCIES, MARK)
 
 
@@ -513,7 +513,7 @@ def test_the_snippet_is_of_the_place_that_is_wrong() -> None:
         ),
         (
             "billing_cycles",
-            v1(Shape.ROWS, "billing_cycles", "billing_cycle"),
+            v1(ResponseShape.ROWS, "billing_cycles", "billing_cycle"),
             tuple(
                 BillingCycle(billing_cycle_id=number, billing_cycle_name=name)
                 for number, name in ((1, "Weekly"), (2, "Bi-Monthly"), (3, "Monthly"))

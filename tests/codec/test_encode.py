@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Kind, Operation, Parameter, Shape
-from aiocake._wire import Hole, Request
+from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._wire import KeyPlacement, Request
 from aiocake.codec import encode
 from aiocake.errors import ArgumentError
 from aiocake.models import BillingCycleName, InvoiceStatus, MarkResult, UpdatedInvoice
@@ -21,7 +21,7 @@ from aiocake.sandbox._asmx_url import bind_pairs
 from aiocake.sandbox._calls import pairs
 from aiocake.sandbox._soap import bind_element
 from aiocake.sandbox._xml import parse
-from aiocake.values import ANY, ERASE, Binding, Effect
+from aiocake.values import ANY, ERASE, Binding, Idempotency
 
 CAKE = "http://cakemarketing.com/api/1/"
 
@@ -31,21 +31,21 @@ RECEIVED: Operation[MarkResult] = Operation(
     path="/api/1/accounting.asmx",
     call="MarkBuyerBillAsReceived",
     parameters=(
-        Parameter(name="bill_id", kind=Kind.ID, required=True),
-        Parameter(name="payment_amount", kind=Kind.MONEY, required=True, payload=True),
-        Parameter(name="payment_type_id", kind=Kind.BYTE),
-        Parameter(name="invoice_number", kind=Kind.TEXT, erasable=True, limit=50),
-        Parameter(name="verification_code", kind=Kind.TEXT, erasable=True, limit=50),
-        Parameter(name="date_payment_received", kind=Kind.MODIFIED_DATE, erasable=True),
-        Parameter(name="apply_credit_to_buyer", kind=Kind.BOOL),
-        Parameter(name="notes", kind=Kind.TEXT, erasable=True, limit=250, payload=True),
+        Parameter(name="bill_id", kind=ParameterKind.ID, required=True),
+        Parameter(name="payment_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
+        Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
+        Parameter(name="invoice_number", kind=ParameterKind.TEXT, erasable=True, limit=50),
+        Parameter(name="verification_code", kind=ParameterKind.TEXT, erasable=True, limit=50),
+        Parameter(name="date_payment_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
+        Parameter(name="apply_credit_to_buyer", kind=ParameterKind.BOOL),
+        Parameter(name="notes", kind=ParameterKind.TEXT, erasable=True, limit=250, sensitive=True),
     ),
-    effect=Effect.SETS,
-    once_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    non_idempotent_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    page="",
+    documented_in="",
 )
 EXPORT: Operation[object] = Operation(
     name="affiliate_bills.export",
@@ -53,17 +53,17 @@ EXPORT: Operation[object] = Operation(
     path="/api/1/accounting.asmx",
     call="ExportAffiliateBills",
     parameters=(
-        Parameter(name="billing_cycle", kind=Kind.CHOICE, choices=BillingCycleName),
-        Parameter(name="billing_period_start_date", kind=Kind.DATE),
-        Parameter(name="billing_period_end_date", kind=Kind.DATE),
-        Parameter(name="paid_only", kind=Kind.BOOL),
-        Parameter(name="payment_type_id", kind=Kind.BYTE, anything=True),
+        Parameter(name="billing_cycle", kind=ParameterKind.CHOICE, choices=BillingCycleName),
+        Parameter(name="billing_period_start_date", kind=ParameterKind.DATE),
+        Parameter(name="billing_period_end_date", kind=ParameterKind.DATE),
+        Parameter(name="paid_only", kind=ParameterKind.BOOL),
+        Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
     ),
-    shape=Shape.STREAM,
+    shape=ResponseShape.STREAM,
     element="affiliate_bills",
     row="affiliate_bill",
     model=object,
-    page="",
+    documented_in="",
 )
 REQUIRED = {"bill_id": 345, "payment_amount": Decimal("20.01")}
 SOAP = (Binding.SOAP11, Binding.SOAP12)
@@ -72,18 +72,18 @@ PLAIN = (Binding.GET, Binding.POST)
 
 def with_key(request: Request) -> Request:
     """The request as it would leave, the key unescaped: a tag or an ``&`` would show."""
-    at = request.hole_at
-    assert request.hole is not Hole.QUERY
+    at = request.key_offset
+    assert request.key_placement is not KeyPlacement.QUERY
     body = request.body[:at] + b"KEY" + request.body[at:]
     return Request(request.operation, request.method, request.path, body=body)
 
 
 def sent(request: Request) -> dict[str, str]:
     """The parameters in the order in which they are sent, and the place of the key."""
-    if request.hole is Hole.QUERY:
-        at = request.hole_at
+    if request.key_placement is KeyPlacement.QUERY:
+        at = request.key_offset
         text = request.query[:at] + "KEY" + request.query[at:]
-    elif request.hole is Hole.FORM:
+    elif request.key_placement is KeyPlacement.FORM:
         text = with_key(request).body.decode()
     else:
         call = ET.fromstring(with_key(request).body)[0][0]  # noqa: S314 - it is our own
@@ -191,7 +191,7 @@ def test_a_get_of_v1() -> None:
         "/api/1/accounting.asmx/MarkBuyerBillAsReceived",
     )
     assert request.query.startswith("api_key=&bill_id=345&")
-    assert (request.hole, request.hole_at) == (Hole.QUERY, len("api_key="))
+    assert (request.key_placement, request.key_offset) == (KeyPlacement.QUERY, len("api_key="))
     assert request.body == b""
     assert request.query_limit == 2048
     assert request.operation == "buyer_bills.mark_received"
@@ -216,7 +216,7 @@ def test_a_form_of_v1() -> None:
     )
     assert request.query == ""
     assert request.body.startswith(b"api_key=&bill_id=345&")
-    assert (request.hole, request.hole_at) == (Hole.FORM, len("api_key="))
+    assert (request.key_placement, request.key_offset) == (KeyPlacement.FORM, len("api_key="))
     assert request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
     assert request.query_limit is None
 
@@ -245,9 +245,9 @@ def test_a_soap_call_of_v1(
     request = encode(RECEIVED, REQUIRED, binding)
     assert (request.method, request.path) == ("POST", "/api/1/accounting.asmx")
     assert request.headers == headers
-    assert request.hole is Hole.ENVELOPE
-    assert request.body[: request.hole_at].endswith(b"<api_key>")
-    assert request.body[request.hole_at :].startswith(b"</api_key>")
+    assert request.key_placement is KeyPlacement.ENVELOPE
+    assert request.body[: request.key_offset].endswith(b"<api_key>")
+    assert request.body[request.key_offset :].startswith(b"</api_key>")
     envelope = ET.fromstring(request.body)  # noqa: S314 - it is our own
     assert envelope.tag == f"{{{namespace}}}Envelope"
     assert envelope[0].tag == f"{{{namespace}}}Body"
@@ -258,7 +258,7 @@ def test_a_call_that_must_not_be_repeated_never_goes_by_get() -> None:
     once = {**REQUIRED, "apply_credit_to_buyer": True}
     by_get, by_soap = encode(RECEIVED, once, Binding.GET), encode(RECEIVED, once, Binding.SOAP12)
     assert by_get == by_soap
-    assert encode(RECEIVED, once, Binding.POST).hole is Hole.FORM
+    assert encode(RECEIVED, once, Binding.POST).key_placement is KeyPlacement.FORM
     assert ("SOAPAction", f'"{CAKE}MarkBuyerBillAsReceived"') in encode(
         RECEIVED, once, Binding.SOAP11
     ).headers
@@ -304,32 +304,32 @@ UPDATE: Operation[UpdatedInvoice] = Operation(
     method="POST",
     path="/api/2/update_invoice.json",
     parameters=(
-        Parameter(name="invoice_id", kind=Kind.ID, required=True),
-        Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus),
-        Parameter(name="memo", kind=Kind.TEXT, payload=True),
-        Parameter(name="paid_at", kind=Kind.MOMENT),
+        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
+        Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus),
+        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
+        Parameter(name="paid_at", kind=ParameterKind.MOMENT),
     ),
-    effect=Effect.SETS,
-    shape=Shape.ONE,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.ONE,
     element="invoice",
     model=UpdatedInvoice,
-    echoes=("invoice_id", "invoice_status"),
-    page="",
+    echoed=("invoice_id", "invoice_status"),
+    documented_in="",
 )
 LIST: Operation[object] = Operation(
     name="invoices.page",
     api=Api.V2,
     path="/api/2/invoices.json",
     parameters=(
-        Parameter(name="affiliate_id", kind=Kind.ID),
-        Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus),
-        Parameter(name="start_date", kind=Kind.DATE),
-        Parameter(name="start_at_row", kind=Kind.ROW),
+        Parameter(name="affiliate_id", kind=ParameterKind.ID),
+        Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus),
+        Parameter(name="start_date", kind=ParameterKind.DATE),
+        Parameter(name="start_at_row", kind=ParameterKind.ROW),
     ),
-    shape=Shape.PAGE,
+    shape=ResponseShape.PAGE,
     element="invoices",
     model=object,
-    page="",
+    documented_in="",
 )
 
 
@@ -345,8 +345,8 @@ def test_a_get_of_v2_holds_only_what_was_given() -> None:
         "GET",
         "/api/2/invoices.json",
         query="api_key=&invoice_status=pending&start_date=2024-01-01&start_at_row=0",
-        hole=Hole.QUERY,
-        hole_at=8,
+        key_placement=KeyPlacement.QUERY,
+        key_offset=8,
     )
     assert encode(LIST, {}, Binding.GET).query == "api_key="
 
@@ -360,7 +360,11 @@ def test_a_post_of_v2_is_json_with_the_key_in_the_query() -> None:
     }
     request = encode(UPDATE, arguments, Binding.GET)
     assert (request.method, request.path) == ("POST", "/api/2/update_invoice.json")
-    assert (request.query, request.hole, request.hole_at) == ("api_key=", Hole.QUERY, 8)
+    assert (request.query, request.key_placement, request.key_offset) == (
+        "api_key=",
+        KeyPlacement.QUERY,
+        8,
+    )
     assert request.headers == (("Content-Type", "application/json"),)
     assert list(msgspec.json.decode(request.body).items()) == [
         ("invoice_id", 4821),
@@ -398,9 +402,9 @@ AMOUNTS = st.decimals(
 def read_back(request: Request) -> Mapping[str, object]:
     """What the sandbox, another reading of the same pages, makes of it."""
     operation = OPERATIONS["MarkBuyerBillAsReceived"]
-    if request.hole is Hole.ENVELOPE:
+    if request.key_placement is KeyPlacement.ENVELOPE:
         return bind_element(operation, parse(request.body).children[0].children[0])
-    in_query = request.hole is Hole.QUERY
+    in_query = request.key_placement is KeyPlacement.QUERY
     raw = request.query.encode() if in_query else request.body
     return bind_pairs(operation, pairs(raw), "QueryString" if in_query else "Form")
 

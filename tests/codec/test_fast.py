@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake._wire import Response
 from aiocake.codec import _decode as decoding
 from aiocake.codec import decode
-from aiocake.codec._fast import _OpenRow, read_invoices
+from aiocake.codec._fast import _InvoiceBuffer, decode_invoice_page
 from aiocake.codec._lenient import Leniency
 from aiocake.errors import DecodeError
 from aiocake.models import Invoice, InvoiceStatus, Page
@@ -23,17 +23,17 @@ PAGE: Operation[Page[Invoice]] = Operation(
     name="invoices.page",
     api=Api.V2,
     path="/api/2/invoices.json",
-    shape=Shape.PAGE,
+    shape=ResponseShape.PAGE,
     element="invoices",
     model=Invoice,
-    page="",
+    documented_in="",
 )
 
 
 def exactly(body: bytes) -> Page[Invoice] | None:
     """What the exact reading makes of it; None when it refuses."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "read_invoices", lambda _: None)
+        patch.setattr(decoding, "decode_invoice_page", lambda _: None)
         try:
             return decode(PAGE, {}, Response(200, {}, body))
         except DecodeError:
@@ -42,7 +42,7 @@ def exactly(body: bytes) -> Page[Invoice] | None:
 
 def fast(body: bytes) -> Page[Invoice] | None:
     """What the fast reading makes of it; None when it gives way."""
-    found = read_invoices(body)
+    found = decode_invoice_page(body)
     return None if found is None else Page(items=found[0], total_rows=found[1], start_at_row=0)
 
 
@@ -164,7 +164,7 @@ def test_a_row_that_was_read_fast_is_an_invoice_like_any_other() -> None:
 
 def test_open_rows_are_laid_out_as_invoices_are() -> None:
     names = [attribute.name for attribute in attrs.fields(Invoice)]
-    assert [attribute.name for attribute in attrs.fields(_OpenRow)] == names
+    assert [attribute.name for attribute in attrs.fields(_InvoiceBuffer)] == names
     optional = {a.name: a.default for a in attrs.fields(Invoice) if a.default is not attrs.NOTHING}
     assert optional == dict.fromkeys(names[3:])
     bare = fast(body_of({"invoice_id": 1, "invoice_status": "paid", "total_amount": "1"}))

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake._wire import Response
 from aiocake.codec import check, decode
 from aiocake.errors import DecodeError, ServerError
@@ -40,11 +40,11 @@ def look_up(element: str) -> Operation[tuple[Any, ...]]:
         api=Api.V1,
         path="/api/1/get.asmx",
         call=element.title().replace("_", ""),
-        shape=Shape.ROWS,
+        shape=ResponseShape.ROWS,
         element=element,
         row=row,
         model=model,
-        page="",
+        documented_in="",
     )
 
 

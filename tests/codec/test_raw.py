@@ -6,8 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from aiocake._wire import Hole, Request, Response
-from aiocake.codec.raw import Answer, Json, check_raw, encode_raw
+from aiocake._wire import KeyPlacement, Request, Response
+from aiocake.codec.raw import Json, RawResponse, check_raw, encode_raw
 from aiocake.errors import (
     ApiError,
     ArgumentError,
@@ -17,7 +17,7 @@ from aiocake.errors import (
     ServerError,
 )
 from aiocake.models import InvoiceStatus
-from aiocake.values import SKIP, Effect
+from aiocake.values import SKIP, Idempotency
 
 
 def test_parameters_stand_behind_the_key() -> None:
@@ -38,8 +38,8 @@ def test_parameters_stand_behind_the_key() -> None:
             "api_key=&start_date=2024-01-01&note=a%26b%3Dc%20d%2F%C3%A9&status=paid&all=true"
             "&amount=1000&at=2024-02-15T10%3A00%3A00Z"
         ),
-        hole=Hole.QUERY,
-        hole_at=len("api_key="),
+        key_placement=KeyPlacement.QUERY,
+        key_offset=len("api_key="),
     )
 
 
@@ -121,8 +121,8 @@ def test_an_answer_is_judged(
 ) -> None:
     read = check_raw(answer(body))
     assert (None if read is None else type(read)) is of_read
-    for effect in (Effect.SETS, Effect.ONCE):
-        write = check_raw(answer(body), effect=effect)
+    for idempotency in (Idempotency.IDEMPOTENT, Idempotency.NON_IDEMPOTENT):
+        write = check_raw(answer(body), idempotency=idempotency)
         assert (None if write is None else type(write)) is of_write
 
 
@@ -133,10 +133,10 @@ def test_a_status_is_judged() -> None:
 
 
 def test_an_answer_is_read_exactly() -> None:
-    raw = Answer(200, {"content-type": "x"}, b'\xef\xbb\xbf{"a": 0.10, "b": [1, "x"]}')
+    raw = RawResponse(200, {"content-type": "x"}, b'\xef\xbb\xbf{"a": 0.10, "b": [1, "x"]}')
     assert raw.json() == {"a": Decimal("0.10"), "b": [1, "x"]}
     assert repr(raw) == "<Answer 200, 29 bytes>"
-    root = Answer(200, {}, b'<r xmlns="urn:x"><a>1</a><a/></r>').xml()
+    root = RawResponse(200, {}, b'<r xmlns="urn:x"><a>1</a><a/></r>').xml()
     assert (root.name, [child.text for child in root.children]) == ("r", ["1", ""])
 
 
@@ -160,11 +160,11 @@ def test_an_answer_is_read_exactly() -> None:
 )
 def test_what_is_no_plain_json_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError):
-        Answer(200, {}, body).json()
+        RawResponse(200, {}, body).json()
 
 
 def test_json_may_be_as_deep_as_the_bound() -> None:
-    value = Answer(200, {}, b"[" * 64 + b"]" * 64).json()
+    value = RawResponse(200, {}, b"[" * 64 + b"]" * 64).json()
     for _ in range(63):
         assert isinstance(value, list)
         value = value[0]
@@ -173,4 +173,4 @@ def test_json_may_be_as_deep_as_the_bound() -> None:
 
 def test_xml_that_is_none_is_refused() -> None:
     with pytest.raises(DecodeError):
-        Answer(200, {}, b"<!DOCTYPE a><a/>").xml()
+        RawResponse(200, {}, b"<!DOCTYPE a><a/>").xml()

@@ -49,7 +49,9 @@ def test_it_is_of_the_place_and_short() -> None:
 
 def test_values_are_shown_only_when_it_is_told_to() -> None:
     body = b'{"memo": "Canary\\n\x1b[31m"}'
-    assert snippet(body, payloads=True) == '{"memo": "Canary\\n\N{REPLACEMENT CHARACTER}[31m"}'
+    assert (
+        snippet(body, show_sensitive=True) == '{"memo": "Canary\\n\N{REPLACEMENT CHARACTER}[31m"}'
+    )
 
 
 CANARIES = st.text("abcdefghij", min_size=5, max_size=12)
@@ -69,7 +71,7 @@ def test_no_value_is_ever_shown(canary: str, at: int, in_xml: bool, beside: str)
 
 
 @given(st.binary(max_size=500), st.integers(0, 600), st.booleans())
-def test_any_bytes_become_one_short_line(body: bytes, at: int, payloads: bool) -> None:  # noqa: FBT001
-    shown = snippet(body, at, payloads=payloads)
+def test_any_bytes_become_one_short_line(body: bytes, at: int, show_sensitive: bool) -> None:  # noqa: FBT001
+    shown = snippet(body, at, show_sensitive=show_sensitive)
     assert len(shown) <= 200
     assert "\n" not in shown

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
-from aiocake.codec._xml import Element, parse
+from aiocake.codec._xml import XmlElement, parse
 from aiocake.codec._xml_feed import XmlFeed
 from aiocake.codec._xml_filter import ReferenceFilter
 from aiocake.codec._xml_rows import Rows
@@ -91,10 +91,10 @@ def fed(pieces: Iterable[bytes]) -> list[dict[str, object]]:
 def test_absent_empty_and_nil_are_three_things() -> None:
     root = parse(f'<a {XSI}><b xsi:nil="true" /><c /><d></d><e xsi:nil="false">1</e></a>'.encode())
     assert root.text is None
-    assert root.find("b") == Element("b", None, nil=True)
-    assert root.find("c") == root.children[1] == Element("c", "")
-    assert root.find("d") == Element("d", "")
-    assert root.find("e") == Element("e", "1")
+    assert root.find("b") == XmlElement("b", None, nil=True)
+    assert root.find("c") == root.children[1] == XmlElement("c", "")
+    assert root.find("d") == XmlElement("d", "")
+    assert root.find("e") == XmlElement("e", "1")
     assert root.find("f") is None
 
 
@@ -106,8 +106,8 @@ def test_an_element_that_is_nil_and_not_empty_is_no_guess(inside: str) -> None:
 
 def test_names_are_local_whatever_their_namespace() -> None:
     body = b'<s:E xmlns:s="u" xmlns="v"><s:B><R xmlns="API:id_name_store">1</R></s:B></s:E>'
-    assert parse(body) == Element(
-        "E", children=(Element("B", children=(Element("R", "1"),)),), text=None
+    assert parse(body) == XmlElement(
+        "E", children=(XmlElement("B", children=(XmlElement("R", "1"),)),), text=None
     )
 
 
@@ -123,7 +123,7 @@ def test_names_are_local_whatever_their_namespace() -> None:
     ],
 )
 def test_an_illegal_reference_is_left_out_of_a_text(text: str, read: str) -> None:
-    assert parse(f"<a>{text}</a>".encode()) == Element("a", read)
+    assert parse(f"<a>{text}</a>".encode()) == XmlElement("a", read)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_two_halves_are_one_character_and_a_lone_one_is_replaced(
     text: str, read: str, repaired: int
 ) -> None:
     body = f"<a>{text}</a>".encode()
-    assert parse(body) == Element("a", read, repaired=repaired)
+    assert parse(body) == XmlElement("a", read, repaired=repaired)
     for at in range(len(body)):
         (rows,) = fed([b"<r><rows><row>" + body[:at], body[at:] + b"</row></rows></r>"])
         assert rows == {"a": read}
@@ -208,7 +208,7 @@ def test_pieces_of_any_size_are_read_alike(parts: list[str], at: Iterable[int]) 
 @example(b"<?xml version='1.0' encoding='\xc3\xa9'?><a/>")
 def test_bytes_of_any_kind_are_read_or_refused(body: bytes) -> None:
     with suppress(DecodeError):
-        assert isinstance(parse(body), Element)
+        assert isinstance(parse(body), XmlElement)
 
 
 @given(st.lists(st.sampled_from([*FRAGMENTS, "<a>", "</a>", "<", "&", "<!DOCTYPE a>"])), cuts)
@@ -259,7 +259,7 @@ def test_a_parser_that_fails_in_another_way_is_told(monkeypatch: pytest.MonkeyPa
     [b"", b"\xef\xbb\xbf", b'<?xml version="1.0" encoding="UTF-8"?>\r\n', b" \n", b"<!-- > -->"],
 )
 def test_utf_8_may_have_a_mark_a_prologue_or_neither(before: bytes) -> None:
-    assert parse(before + "<a>é</a>".encode()) == Element("a", "é")
+    assert parse(before + "<a>é</a>".encode()) == XmlElement("a", "é")
 
 
 @pytest.mark.parametrize("end", range(1, 20))
@@ -298,8 +298,8 @@ def test_an_answer_of_a_real_instance_is_read(name: str, inside: str, rows: int)
     result = parse((RECORDINGS / f"{name}.soap12.xml").read_bytes())
     while result.find(inside) is None:
         (result,) = result.children
-    assert result.find("success") == Element("success", "true")
-    assert result.find("row_count") == Element("row_count", str(rows))
+    assert result.find("success") == XmlElement("success", "true")
+    assert result.find("row_count") == XmlElement("row_count", str(rows))
     found = result.find(inside)
     assert found is not None
     assert len(found.children) == rows

@@ -92,7 +92,7 @@ async def carry_out(job: Job) -> dict[str, object]:
             return {"error": f"{type(error).__name__}: {error}"}
     return {
         "complete": summary.complete,
-        "whole": summary.whole,
+        "whole": summary.plan_read,
         "doubles": [attrs.astuple(each) for each in summary.doubles],
         "summary": repr(summary),
     }

@@ -14,7 +14,7 @@ import httpx
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from aiocake.bulk._writer import Writer
+from aiocake.bulk._writer import GroupCommit
 from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
 
 PERIODS = (
@@ -143,7 +143,7 @@ class Life:
         self.dead = False
         #: What the disk holds at the moment of the kill.
         self.remains = path.with_name(f"{path.stem}+.db")
-        self.told: dict[int, object] = {}
+        self.reported: dict[int, object] = {}
 
     def moment(self) -> None:
         """One of the moments in which it may be killed. The disk does not change meanwhile."""
@@ -154,7 +154,7 @@ class Life:
             self.dead = True
             copy(self.path, self.remains)
 
-    def write(self, original: Callable[..., None], writer: Writer, statements: object) -> None:
+    def write(self, original: Callable[..., None], writer: GroupCommit, statements: object) -> None:
         """A commit."""
         self.moment()
         original(writer, statements)

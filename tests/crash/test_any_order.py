@@ -35,7 +35,7 @@ from hypothesis.stateful import (
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Ended, Summary
-from aiocake.bulk._writer import Writer
+from aiocake.bulk._writer import GroupCommit
 
 from .model import (
     AFFILIATES,
@@ -83,9 +83,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.ways = Ways([], "list", "skip", 1, 1)
         self.number = 0
         self.summary: Summary | None = None
-        original = Writer._write
+        original = GroupCommit._write
 
-        def write(writer: Writer, statements: object) -> None:
+        def write(writer: GroupCommit, statements: object) -> None:
             assert self.books.life is not None
             self.books.life.write(original, writer, statements)
 
@@ -96,7 +96,7 @@ class AnyOrder(RuleBasedStateMachine):
             return work(*arguments)
 
         self._patches = ExitStack()
-        self._patches.enter_context(mock.patch.object(Writer, "_write", write))
+        self._patches.enter_context(mock.patch.object(GroupCommit, "_write", write))
         self._patches.enter_context(mock.patch("anyio.to_thread.run_sync", run_here))
 
     # What may happen
@@ -121,7 +121,7 @@ class AnyOrder(RuleBasedStateMachine):
     def go_on_undisturbed(self) -> None:
         self._resume(Luck([], [], []), None, given=True, stop_after=None)
         assert self.summary is not None
-        assert self.summary.whole
+        assert self.summary.plan_read
         for row in self._rows():
             # Nothing but what nobody can tell is left, and what waits for it.
             if row.state == "unknown":
@@ -261,7 +261,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     async def _run(self, life: Life, run: Run) -> Summary:
         def tell(ended: Ended[Any]) -> None:
-            life.told[ended.index] = ended
+            life.reported[ended.index] = ended
 
         retry = RetryPolicy(attempts=1)
         throttle = Throttle(concurrency=4)
@@ -283,8 +283,8 @@ class AnyOrder(RuleBasedStateMachine):
             assert counts[state] == getattr(self.summary, state)
         assert self.summary.unsent == counts["planned"]
         for row in rows:
-            if row.place in life.told and row.state != "planned":
-                assert type(life.told[row.place]).__name__.lower() == row.state
+            if row.place in life.reported and row.state != "planned":
+                assert type(life.reported[row.place]).__name__.lower() == row.state
 
     def _list(self, cake: Client) -> list[Call[Any]]:
         return list(self._lazy(cake))

@@ -124,16 +124,16 @@ def test_on_two_hosts_each_double_is_told_by_one_of_the_two(
     ground = grounds("one", "other")
     for _ in range(pairs):
         ended = ground.pair.live(*ground.jobs())
-        told: dict[int, set[int]] = defaultdict(set)
+        reported: dict[int, set[int]] = defaultdict(set)
         for run in ended:
             for _, ours, theirs in run["doubles"]:
-                told[ours] |= {ours, *theirs}
+                reported[ours] |= {ours, *theirs}
             assert run["complete"] is not bool(run["doubles"]), run
         made = ground.made()
         assert len(made) == PARTNERS
         doubled = [set(each) for each in made.values() if len(each) > 1]
-        assert all(each in told.values() for each in doubled), (doubled, ended)
-        assert all(each in doubled for each in told.values()), (doubled, ended)
+        assert all(each in reported.values() for each in doubled), (doubled, ended)
+        assert all(each in doubled for each in reported.values()), (doubled, ended)
         count("pairs of runs on two hosts")
         count("doubles of two hosts, all told", len(doubled))
 

@@ -17,7 +17,7 @@ from aiocake import (
     Period,
     TipaltiError,
 )
-from aiocake.events import ListSurprise
+from aiocake.events import ListAnomaly
 from aiocake.sandbox import Dialect, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -94,8 +94,8 @@ async def test_dates_that_look_wrong_are_an_event_only(connect: Connect) -> None
     async with connect(sandbox, on_event=events.append) as cake:
         rows = await cake.invoices.find(period=Period.month(2024, 1)).collect()
     assert len(rows) == 60
-    surprises = [each for each in events if isinstance(each, ListSurprise)]
-    assert [each.what for each in surprises] == ["date outside the filter"]
+    anomalies = [each for each in events if isinstance(each, ListAnomaly)]
+    assert [each.what for each in anomalies] == ["date outside the filter"]
 
 
 async def test_a_period_gives_the_invoices_inside_it(connect: Connect) -> None:

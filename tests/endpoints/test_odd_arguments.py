@@ -128,7 +128,7 @@ async def test_an_odd_value_is_sent_and_kept_as_what_it_is(
             call = bulk.call(cake.invoices.update, **arguments)  # type: ignore[arg-type]
             for found in (call.arguments, caught.value.intent.arguments):  # type: ignore[attr-defined]
                 assert (type(found[name]), found[name]) == (type(exact), exact)
-            kept.append((call, call.digest(), call.to_json(), call.describe(payloads=True)))
+            kept.append((call, call.digest(), call.to_json(), call.describe(show_sensitive=True)))
     assert kept[0] == kept[1]
     assert len({request.content for request in peer.requests}) == 1
 

@@ -23,7 +23,7 @@ from aiocake import (
 )
 from aiocake._given import matched_days
 from aiocake._rows import in_period
-from aiocake.events import Event, ListSurprise
+from aiocake.events import Event, ListAnomaly
 from aiocake.sandbox import Dialect, Sandbox
 from aiocake.sandbox._state import RecordedRequest
 
@@ -105,8 +105,8 @@ async def test_a_server_that_ignores_the_dates_gives_no_other_invoice(
     async with connect(sandbox, on_event=events.append) as cake:
         found = cake.invoices.find(period=FEBRUARY, match=match, longest=timedelta(weeks=52))
         assert [row.invoice_id for row in await found.collect()] == expected
-    told = [each.what for each in events if isinstance(each, ListSurprise)]
-    assert told == ["date outside the filter"]
+    reported = [each.what for each in events if isinstance(each, ListAnomaly)]
+    assert reported == ["date outside the filter"]
 
 
 async def test_an_invoice_that_is_longer_than_the_longest_is_an_error(connect: Connect) -> None:

@@ -14,10 +14,10 @@ from aiocake import (
     ApiError,
     AuthenticationError,
     Client,
+    ClientView,
     DecodeError,
     NotSent,
     Period,
-    View,
 )
 from aiocake._operation import Stream
 from aiocake.errors import ClosedError
@@ -62,7 +62,7 @@ class Slow(httpx.AsyncByteStream):
         self.closed = True
 
 
-def export(cake: View) -> Stream[AffiliateBill]:
+def export(cake: ClientView) -> Stream[AffiliateBill]:
     return cake.affiliate_bills.export(period=JUNE)
 
 
@@ -329,8 +329,8 @@ async def test_dropped_references_are_told() -> None:
     async with peer.client(on_event=events.append) as cake:
         (only,) = await export(cake).collect()
     assert only.affiliate.name == "AB"
-    told = [each for each in events if isinstance(each, ReferencesDropped)]
-    assert told == [ReferencesDropped("affiliate_bills.export", 2)]
+    reported = [each for each in events if isinstance(each, ReferencesDropped)]
+    assert reported == [ReferencesDropped("affiliate_bills.export", 2)]
 
 
 async def test_a_view_bounds_an_export() -> None:

@@ -46,19 +46,19 @@ class Book:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self.told: list[tuple[str, int, Intent, Outcome | None]] = []
+        self.reported: list[tuple[str, int, Intent, Outcome | None]] = []
 
     async def before(self, intent: Intent) -> None:
         await anyio.lowlevel.checkpoint()
-        self.told.append(("before", len(self._peer.requests), intent, None))
+        self.reported.append(("before", len(self._peer.requests), intent, None))
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
         await anyio.lowlevel.checkpoint()
-        self.told.append(("after", len(self._peer.requests), intent, outcome))
+        self.reported.append(("after", len(self._peer.requests), intent, outcome))
 
     @property
     def lines(self) -> list[tuple[str, int, Outcome | None]]:
-        return [(what, requests, outcome) for what, requests, _, outcome in self.told]
+        return [(what, requests, outcome) for what, requests, _, outcome in self.reported]
 
 
 async def test_it_is_told_before_and_after() -> None:
@@ -68,7 +68,7 @@ async def test_it_is_told_before_and_after() -> None:
     async with peer.client(ledger=book) as cake:
         await create(cake)
     assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
-    before, after = (intent for _, _, intent, _ in book.told)
+    before, after = (intent for _, _, intent, _ in book.reported)
     assert before.id == after.id
     assert before.operation == "invoices.create"
     assert before.arguments == {
@@ -130,7 +130,7 @@ async def test_it_is_told_what_the_caller_is_told(
         assert raised.outcome is outcome
     assert unknowns == (outcome is Outcome.UNKNOWN)
     if isinstance(raised, OutcomeUnknown):
-        assert raised.intent.id == book.told[0][2].id
+        assert raised.intent.id == book.reported[0][2].id
         assert raised.intent.attempts == requests
 
 
@@ -141,7 +141,7 @@ async def test_reads_are_nothing_to_it() -> None:
         await cake.invoices.get(1)
         await cake.invoices.find().collect()
         await cake.request("GET", "/api/2/x.json", repeatable=True)
-    assert book.told == []
+    assert book.reported == []
 
 
 async def test_a_write_that_is_refused_at_once_is_none() -> None:
@@ -153,7 +153,7 @@ async def test_a_write_that_is_refused_at_once_is_none() -> None:
     async with peer.client(ledger=book, read_only=True) as cake:
         with pytest.raises(ArgumentError):
             await update(cake)
-    assert book.told == []
+    assert book.reported == []
 
 
 async def test_it_hears_of_what_is_refused_when_the_key_is_in_place() -> None:
@@ -187,7 +187,7 @@ async def test_nothing_is_sent_when_it_raises_before(error: Exception) -> None:
     class Full(Book):
         async def before(self, intent: Intent) -> None:
             await super().before(intent)
-            if len(self.told) == 1:
+            if len(self.reported) == 1:
                 raise error
 
     book = Full(peer)
@@ -210,14 +210,14 @@ class Failing(Book):
         raise OSError(28, message)
 
 
-@pytest.mark.parametrize("payloads", [False, True])
+@pytest.mark.parametrize("show_sensitive", [False, True])
 async def test_what_it_raises_after_is_logged_and_changes_nothing(
-    payloads: bool,  # noqa: FBT001 - what is tried
+    show_sensitive: bool,  # noqa: FBT001 - what is tried
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     peer = Peer(done(), says("no", 500))
     book = Failing(peer)
-    async with peer.client(ledger=book, payloads=payloads) as cake:
+    async with peer.client(ledger=book, show_sensitive=show_sensitive) as cake:
         assert await update(cake)
         with pytest.raises(OutcomeUnknown) as caught:
             await create(cake)
@@ -230,17 +230,17 @@ async def test_what_it_raises_after_is_logged_and_changes_nothing(
     ]
     records = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert [each.name for each in records] == ["aiocake", "aiocake"]
-    (_, _, first, _), (_, _, second, _) = book.told[::2]
+    (_, _, first, _), (_, _, second, _) = book.reported[::2]
     for record, intent, outcome in zip(
         records, (first, second), (Outcome.DONE, Outcome.UNKNOWN), strict=True
     ):
-        told = record.getMessage()
-        assert intent.id in told
-        assert intent.operation in told
-        assert outcome in told
-        assert "OSError" in told
+        reported = record.getMessage()
+        assert intent.id in reported
+        assert intent.operation in reported
+        assert outcome in reported
+        assert "OSError" in reported
     # What the ledger was to store is a payload.
-    assert ("canary note" in caplog.text) is payloads
+    assert ("canary note" in caplog.text) is show_sensitive
 
 
 async def cancelled_while_sending(
@@ -299,13 +299,13 @@ async def test_a_failing_ledger_does_not_break_a_cancellation(
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio has scopes only
 async def test_a_second_cancellation_does_not_cut_what_it_is_told(anyio_backend: str) -> None:
     assert anyio_backend == "asyncio"
-    told, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reported, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
     held = Held(done())
     peer = Peer(held)
 
     class Slow(Book):
         async def after(self, intent: Intent, outcome: Outcome) -> None:
-            told.set()
+            reported.set()
             await go_on.wait()
             await super().after(intent, outcome)
             ended.set()
@@ -316,7 +316,7 @@ async def test_a_second_cancellation_does_not_cut_what_it_is_told(anyio_backend:
         await held.begun.wait()
         task.cancel()
         held.go_on.set()
-        await told.wait()
+        await reported.wait()
         task.cancel()
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
@@ -332,7 +332,7 @@ async def test_it_sees_each_of_many_writes_once() -> None:
         for _ in range(20):
             group.start_soon(update, cake)
     per_call: dict[str, list[Any]] = {}
-    for what, _, intent, outcome in book.told:
+    for what, _, intent, outcome in book.reported:
         per_call.setdefault(intent.id, []).append((what, outcome))
     assert len(per_call) == 20
     assert all(each == [("before", None), ("after", Outcome.DONE)] for each in per_call.values())

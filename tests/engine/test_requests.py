@@ -9,13 +9,13 @@ import pytest
 
 from aiocake import (
     SKIP,
-    Answer,
     ArgumentError,
     AuthenticationError,
     DecodeError,
     NotSent,
     Outcome,
     OutcomeUnknown,
+    RawResponse,
 )
 
 from ..peer import KEY, Peer, Step, lost, says, unreached
@@ -31,7 +31,7 @@ async def test_an_answer_as_it_came() -> None:
         answer = await cake.request(
             "GET", LOGS, params={"day": date(2024, 1, 1), "left_out": SKIP}, repeatable=True
         )
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, RawResponse)
     assert (answer.status, answer.headers["x-rate"]) == (200, "5")
     assert answer.body == b'{"rows": [1.10]}'
     assert answer.json() == {"rows": [Decimal("1.10")]}
@@ -141,7 +141,7 @@ async def test_a_404_of_a_write_that_is_no_json_is_unknown(path: str, body: str)
 
 
 async def test_payloads_are_shown_where_they_may_be() -> None:
-    async with Peer(lost).client(payloads=True) as cake:
+    async with Peer(lost).client(show_sensitive=True) as cake:
         with pytest.raises(OutcomeUnknown) as caught:
             await cake.request("POST", "/api/2/x.json", json={"a": "shown"}, repeatable=False)
     assert "shown" in repr(caught.value.intent)

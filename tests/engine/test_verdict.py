@@ -222,15 +222,15 @@ async def test_closing_leaves_a_write_that_has_left_unknown() -> None:
 
 async def test_errors_hide_payloads_unless_they_may_show_them() -> None:
     answer = json.dumps({"success": False, "message": "the memo canary note is too odd"})
-    for payloads in (False, True):
-        async with Peer(says(answer)).client(payloads=payloads) as cake:
+    for show_sensitive in (False, True):
+        async with Peer(says(answer)).client(show_sensitive=show_sensitive) as cake:
             with pytest.raises(ApiError) as caught:
                 await cake.invoices.update(1, memo="canary note")
-        assert ("canary note" in str(caught.value)) is payloads
-        async with Peer(says("oops", 500)).client(payloads=payloads) as cake:
+        assert ("canary note" in str(caught.value)) is show_sensitive
+        async with Peer(says("oops", 500)).client(show_sensitive=show_sensitive) as cake:
             with pytest.raises(OutcomeUnknown) as unknown:
                 await cake.invoices.update(1, memo="canary note")
-        assert ("canary note" in repr(unknown.value.intent)) is payloads
+        assert ("canary note" in repr(unknown.value.intent)) is show_sensitive
         assert unknown.value.intent.arguments["memo"] == "canary note"
 
 

@@ -58,7 +58,7 @@ class Ledger:
     """Keeps the outcomes that it is told of."""
 
     def __init__(self, *, refuses: bool = False, waits: bool = False) -> None:
-        self.told: list[tuple[Intent, Outcome]] = []
+        self.reported: list[tuple[Intent, Outcome]] = []
         self.asked = anyio.Event()
         self._refuses = refuses
         self._waits = waits
@@ -73,7 +73,7 @@ class Ledger:
             await anyio.sleep_forever()
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        self.told.append((intent, outcome))
+        self.reported.append((intent, outcome))
 
 
 class Stage:
@@ -117,14 +117,14 @@ class Stage:
         return Client("x.example", **(given | settings))  # type: ignore[arg-type] # they are what they are
 
     @property
-    def told(self) -> list[Event]:
+    def reported(self) -> list[Event]:
         """What was told, without how long it took, and with "id" for the id of an intent."""
         return [self._plain(event) for event in self.events]
 
     @property
     def ends(self) -> list[Event]:
         """Those of it that tell of the end of a call."""
-        return [event for event in self.told if isinstance(event, CallEnded)]
+        return [event for event in self.reported if isinstance(event, CallEnded)]
 
     @staticmethod
     def _plain(event: Event) -> Event:

@@ -30,7 +30,7 @@ from aiocake.events import (
     AttemptEnded,
     CallEnded,
     Event,
-    ListSurprise,
+    ListAnomaly,
     Paused,
     ReferencesDropped,
     RetryScheduled,
@@ -81,7 +81,7 @@ async def test_a_listener_that_would_have_to_be_awaited_is_refused(stage) -> Non
 async def test_a_read_that_works(stage) -> None:
     async with stage.client(stage.page) as cake:
         await cake.invoices.page()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
         CallEnded(PAGE, 1, 0.0, None, None),
     ]
@@ -97,22 +97,22 @@ async def test_a_write_that_works_has_the_id_that_its_ledger_has(stage) -> None:
     ledger = stage.ledger()
     async with stage.client(stage.updated, ledger=ledger) as cake:
         await cake.invoices.update(1, invoice_status="approved")
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
         CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id"),
     ]
-    ((intent, _),) = ledger.told
+    ((intent, _),) = ledger.reported
     assert stage.events[-1].intent == intent.id
 
 
 async def test_each_attempt_and_retry_in_the_order_in_which_they_happen(stage) -> None:
     async with stage.client(500, stage.refused, stage.page) as cake:
         await cake.invoices.page()
-    told = [
+    reported = [
         attrs.evolve(event, wait=0.0) if isinstance(event, RetryScheduled) else event
-        for event in stage.told
+        for event in stage.reported
     ]
-    assert told == [
+    assert reported == [
         AttemptEnded(PAGE, 1, 0.0, 500, "ServerError", sent=True),
         RetryScheduled(PAGE, 2, 0.0, "ServerError"),
         AttemptEnded(PAGE, 2, 0.0, None, "NotSent", sent=False),
@@ -128,7 +128,7 @@ async def test_a_write_whose_fate_is_unknown(stage) -> None:
             await cake.invoices.create(
                 affiliate_id=1, start_date=date(2024, 1, 1), end_date=date(2024, 1, 31)
             )
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(CREATE, 1, 0.0, None, "DecodeError", sent=True),
         CallEnded(CREATE, 1, 0.0, Outcome.UNKNOWN, "OutcomeUnknown", "id"),
     ]
@@ -146,7 +146,7 @@ async def test_an_answer_that_cannot_be_read_is_an_error_of_the_call(stage) -> N
     async with stage.client(stage.page.replace(b"354.25", b"354,25")) as cake:
         with pytest.raises(DecodeError):
             await cake.invoices.page()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
         CallEnded(PAGE, 1, 0.0, None, "DecodeError"),
     ]
@@ -161,15 +161,15 @@ async def test_a_throttled_answer_pauses_and_the_wait_for_its_end_is_told(stage)
             group.start_soon(cake.invoices.page)
             await anyio.sleep(1)
             await cake.reference.currencies()
-    told = stage.told
-    assert told[:3] == [
+    reported = stage.reported
+    assert reported[:3] == [
         AttemptEnded(PAGE, 1, 0.0, 429, "RateLimited", sent=True),
         Paused(PAGE, 5.0),
         RetryScheduled(PAGE, 2, 5.0, "RateLimited"),
     ]
     other = Waited("reference.currencies", 0.0, got_turn=True)
-    assert other in told
-    assert stage.events[told.index(other)].seconds >= 4.0
+    assert other in reported
+    assert stage.events[reported.index(other)].seconds >= 4.0
 
 
 async def test_another_key_is_a_retry_without_a_wait(stage) -> None:
@@ -180,7 +180,7 @@ async def test_another_key_is_a_retry_without_a_wait(stage) -> None:
 
     async with stage.client(401, stage.page, api_key=ask) as cake:
         await cake.invoices.page()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, 401, "AuthenticationError", sent=True),
         RetryScheduled(PAGE, 2, 0.0, "AuthenticationError"),
         AttemptEnded(PAGE, 2, 0.0, 200, None, sent=True),
@@ -219,7 +219,7 @@ async def test_a_call_that_is_turned_away(stage) -> None:
             await held.asked.wait()
             with pytest.raises(NotSent):
                 await cake.invoices.update(1, memo="x")
-            assert stage.told == [
+            assert stage.reported == [
                 Waited(UPDATE, 0.0, got_turn=False),
                 CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id"),
             ]
@@ -242,14 +242,14 @@ async def test_a_call_that_gets_no_turn_in_time(stage) -> None:
 
 
 async def test_an_invoice_that_is_not_there_is_told_as_such() -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
     transport = httpx.ASGITransport(app=Sandbox().app)
     async with Client(
-        "x.example", "SANDBOX-KEY", transport=transport, on_event=told.append
+        "x.example", "SANDBOX-KEY", transport=transport, on_event=reported.append
     ) as cake:
         with pytest.raises(NotFound, match="there is no invoice 1"):
             await cake.invoices.get(1)
-    (ended,) = [event for event in told if isinstance(event, CallEnded)]
+    (ended,) = [event for event in reported if isinstance(event, CallEnded)]
     assert (ended.operation, ended.error) == (GET, "NotFound")
 
 
@@ -258,7 +258,7 @@ async def test_the_deadline_cuts_an_attempt(stage) -> None:
     async with stage.client(stage.held(stage.page)) as cake:
         with pytest.raises(DeadlineExceeded):
             await cake.with_options(total=5).invoices.page()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, None, "Cancelled", sent=True),
         CallEnded(PAGE, 1, 0.0, None, "DeadlineExceeded"),
     ]
@@ -291,10 +291,10 @@ async def test_the_context_is_the_callers(stage) -> None:
 
 
 async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
 
     def listen(event: Event) -> None:
-        told.append(event)
+        reported.append(event)
         raise RuntimeError(type(event).__name__)
 
     scenes = 500, stage.page, stage.updated, stage.export(stage.bill(1, "<notes>x&#xB;</notes>"))
@@ -302,9 +302,9 @@ async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
         await cake.invoices.page()
         await cake.invoices.update(1, memo="x")
         await stage.june(cake).collect()
-    assert len(told) == 9
+    assert len(reported) == 9
     raised = [each for each in caplog.records if each.name == "aiocake" and each.exc_info]
-    assert len(raised) == len(told)
+    assert len(raised) == len(reported)
     assert {each.levelname for each in raised} == {"ERROR"}
 
 
@@ -315,9 +315,9 @@ async def test_a_list_that_behaves_oddly(stage) -> None:
     short = stage.page.replace(b'"total_rows":1', b'"total_rows":2')
     async with stage.client(short, stage.page) as cake:
         await cake.invoices.find(row_limit=1).collect()
-    surprises = [event for event in stage.told if isinstance(event, ListSurprise)]
-    assert ListSurprise(PAGE, "fewer rows than asked", "1 of 2") in surprises
-    assert len({event.what for event in surprises}) == len(surprises)
+    anomalies = [event for event in stage.reported if isinstance(event, ListAnomaly)]
+    assert ListAnomaly(PAGE, "fewer rows than asked", "1 of 2") in anomalies
+    assert len({event.what for event in anomalies}) == len(anomalies)
 
 
 async def test_references_that_were_left_out_of_a_small_answer(stage) -> None:
@@ -329,7 +329,7 @@ async def test_references_that_were_left_out_of_a_small_answer(stage) -> None:
     async with stage.client(answer) as cake:
         await cake.reference.payment_types()
     name = "reference.payment_types"
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(name, 1, 0.0, 200, None, sent=True),
         ReferencesDropped(name, 2),
         CallEnded(name, 1, 0.0, None, None),
@@ -341,7 +341,7 @@ async def test_values_that_were_normalized_are_told(stage) -> None:
     answer = stage.page.replace(b'"invoice_id"', odd)
     async with stage.client(answer) as cake:
         await cake.invoices.page()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, 200, None, sent=True),
         ValuesNormalized(PAGE, ("invoices.end_date", "invoices.currency"), 2),
         CallEnded(PAGE, 1, 0.0, None, None),
@@ -358,7 +358,7 @@ async def test_the_path_of_a_normalized_value_does_not_tell_the_key(stage) -> No
     )
     async with stage.client(answer, api_key="SANDBOX-KEY-1") as cake:
         await cake.affiliate_bills.export(period=Period.month(2014, 6)).collect()
-    (event,) = [each for each in stage.told if isinstance(each, ValuesNormalized)]
+    (event,) = [each for each in stage.reported if isinstance(each, ValuesNormalized)]
     assert event.fields == ("affiliate_bills.<key>",)
 
 
@@ -370,4 +370,4 @@ async def test_a_write_that_a_defect_breaks_is_not_called_not_done(stage, monkey
         monkeypatch.setattr(cake._engine.transport, "exchange", broken)
         with pytest.raises(RuntimeError):
             await cake.invoices.update(1, memo="x")
-    assert stage.told == [CallEnded(UPDATE, 0, 0.0, Outcome.UNKNOWN, "RuntimeError", "id")]
+    assert stage.reported == [CallEnded(UPDATE, 0, 0.0, Outcome.UNKNOWN, "RuntimeError", "id")]

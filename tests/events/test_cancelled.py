@@ -31,7 +31,7 @@ async def test_a_read(stage) -> None:
     held = stage.held(stage.page)
     async with stage.client(held) as cake:
         await cancelled(cake.invoices.page, held.asked)
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(PAGE, 1, 0.0, None, "Cancelled", sent=True),
         CallEnded(PAGE, 1, 0.0, None, None, cancelled=True),
     ]
@@ -45,7 +45,7 @@ async def test_a_call_that_waits_for_its_turn(stage) -> None:
             await held.asked.wait()
             await cancelled(lambda: cake.invoices.update(1, memo="x"), ledger.asked)
             held.go_on.set()
-    assert stage.told[:2] == [
+    assert stage.reported[:2] == [
         Waited(UPDATE, 0.0, got_turn=False),
         CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id", cancelled=True),
     ]
@@ -59,7 +59,7 @@ async def test_a_write_that_its_grace_settles(stage) -> None:
             await held.asked.wait()
             group.cancel_scope.cancel()
             held.go_on.set()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
         CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id", cancelled=True),
     ]
@@ -71,12 +71,12 @@ async def test_a_write_that_nothing_settles(stage, with_ledger) -> None:
     async with stage.client(held, grace=0.0, ledger=ledger) as cake:
         await cancelled(lambda: cake.invoices.update(1, memo="x"), held.asked)
         assert cake.stats().unknowns == 1
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(UPDATE, 1, 0.0, None, "Cancelled", sent=True),
         CallEnded(UPDATE, 1, 0.0, Outcome.UNKNOWN, "OutcomeUnknown", "id", cancelled=True),
     ]
     if ledger is not None:
-        ((intent, outcome),) = ledger.told
+        ((intent, outcome),) = ledger.reported
         assert (intent.id, outcome) == (stage.events[-1].intent, Outcome.UNKNOWN)
 
 
@@ -84,7 +84,9 @@ async def test_a_write_whose_ledger_has_not_taken_it_yet(stage) -> None:
     ledger = stage.ledger(waits=True)
     async with stage.client(stage.updated, ledger=ledger) as cake:
         await cancelled(lambda: cake.invoices.update(1, memo="x"), ledger.asked)
-    assert stage.told == [CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, None, "id", cancelled=True)]
+    assert stage.reported == [
+        CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, None, "id", cancelled=True)
+    ]
 
 
 async def read(cake: Client) -> None:
@@ -115,11 +117,11 @@ async def test_whenever_it_is_there_is_one_end_and_each_attempt_is_told(stage, c
                 for _ in range(ticks):
                     await anyio.lowlevel.checkpoint()
                 group.cancel_scope.cancel()
-        if not stage.told:  # before its first step
+        if not stage.reported:  # before its first step
             continue
-        end = stage.told[-1]
+        end = stage.reported[-1]
         assert stage.ends == [end]
         kinds.add((end.attempts, end.cancelled))
-        attempts = [event for event in stage.told if isinstance(event, AttemptEnded)]
+        attempts = [event for event in stage.reported if isinstance(event, AttemptEnded)]
         assert [event.number for event in attempts] == list(range(1, end.attempts + 1))
     assert {(1, True), (2, True), (2, False)} <= kinds

@@ -23,15 +23,15 @@ def tracing() -> ModuleType:
 
 @pytest.mark.parametrize("cut", [True, False])
 async def test_a_copy_with_cuts_tells_nothing(tracing, cut) -> None:
-    told: list[object] = []
+    reported: list[object] = []
     with tracing.package(tracing.CUTS if cut else {}) as get:
         package = get("aiocake")
-        async with tracing.client(package, on_event=told.append) as cake:
+        async with tracing.client(package, on_event=reported.append) as cake:
             await cake.invoices.page()
             await cake.invoices.update(1, invoice_status="approved")
-        async with tracing.connects(get)(told.append) as cake:
+        async with tracing.connects(get)(reported.append) as cake:
             await cake.invoices.page()
-    assert [type(event).__name__ for event in told] == (
+    assert [type(event).__name__ for event in reported] == (
         [] if cut else ["AttemptEnded", "CallEnded"] * 3
     )
 

@@ -20,25 +20,29 @@ BEGAN = AttemptEnded(EXPORT, 1, 0.0, 200, None, sent=True)
 async def test_one_that_is_read_to_its_end(stage) -> None:
     async with stage.client(stage.export(stage.bill(1), stage.bill(2))) as cake:
         bills = stage.june(cake)
-        assert stage.told == []
+        assert stage.reported == []
         assert (await anext(bills)).bill_id == 1
-        assert stage.told == [BEGAN]
+        assert stage.reported == [BEGAN]
         assert [bill.bill_id async for bill in bills] == [2]
         assert await anext(bills, None) is None
         await bills.aclose()
-    assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None)]
+    assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None)]
 
 
 async def test_one_that_is_empty(stage) -> None:
     async with stage.client(stage.export()) as cake:
         assert await stage.june(cake).collect() == []
-    assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None)]
+    assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None)]
 
 
 async def test_one_that_begins_at_the_third_attempt(stage) -> None:
     async with stage.client(500, stage.lost, stage.export(stage.bill(1))) as cake:
         await stage.june(cake).collect()
-    assert [event.number for event in stage.told if isinstance(event, AttemptEnded)] == [1, 2, 3]
+    assert [event.number for event in stage.reported if isinstance(event, AttemptEnded)] == [
+        1,
+        2,
+        3,
+    ]
     assert stage.ends == [CallEnded(EXPORT, 3, 0.0, None, None)]
 
 
@@ -47,7 +51,7 @@ async def test_one_that_is_refused(stage) -> None:
     async with stage.client(no) as cake:
         with pytest.raises(AuthenticationError):
             await stage.june(cake).collect()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(EXPORT, 1, 0.0, 200, "AuthenticationError", sent=True),
         CallEnded(EXPORT, 1, 0.0, None, "AuthenticationError"),
     ]
@@ -57,7 +61,7 @@ async def test_one_that_is_cut_short(stage) -> None:
     async with stage.client(stage.export(stage.bill(1), count=2)) as cake:
         with pytest.raises(DecodeError):
             await stage.june(cake).collect()
-    assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, "DecodeError")]
+    assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, "DecodeError")]
 
 
 async def test_one_that_is_left(stage) -> None:
@@ -65,7 +69,7 @@ async def test_one_that_is_left(stage) -> None:
         async with stage.june(cake) as bills:
             async for _ in bills:
                 break
-    assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
+    assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
 
 
 async def test_one_that_is_dropped(stage) -> None:
@@ -74,13 +78,13 @@ async def test_one_that_is_dropped(stage) -> None:
             break
         gc.collect()
         await anyio.wait_all_tasks_blocked()
-        assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
+        assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
 
 
 async def test_one_that_is_never_begun(stage) -> None:
     async with stage.client(stage.export()) as cake:
         await stage.june(cake).aclose()
-    assert stage.told == []
+    assert stage.reported == []
 
 
 async def test_one_whose_reader_is_cancelled(stage) -> None:
@@ -94,7 +98,7 @@ async def test_one_whose_reader_is_cancelled(stage) -> None:
             group.start_soon(stage.june(cake).collect)
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
-    assert stage.told == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
+    assert stage.reported == [BEGAN, CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True)]
 
 
 async def test_one_that_is_cancelled_before_it_began(stage) -> None:
@@ -104,7 +108,7 @@ async def test_one_that_is_cancelled_before_it_began(stage) -> None:
             group.start_soon(stage.june(cake).collect)
             await held.asked.wait()
             group.cancel_scope.cancel()
-    assert stage.told == [
+    assert stage.reported == [
         AttemptEnded(EXPORT, 1, 0.0, None, "Cancelled", sent=True),
         CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True),
     ]
@@ -118,7 +122,7 @@ async def test_references_that_were_left_out(stage, whole) -> None:
             async for _ in bills:
                 if not whole:
                     break
-    assert stage.told == [
+    assert stage.reported == [
         BEGAN,
         ReferencesDropped(EXPORT, 2),
         CallEnded(EXPORT, 1, 0.0, None, None, cancelled=not whole),

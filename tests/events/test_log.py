@@ -92,10 +92,10 @@ async def test_what_was_odd_about_an_answer_is_an_info(stage, caplog) -> None:
         await stage.june(cake).collect()
     async with stage.client(short, stage.page, on_event=None) as cake:
         await cake.invoices.find(row_limit=1).collect()
-    told = lines(caplog)
-    assert {level for level, _ in told} == {"INFO"}
-    assert told[0][1].endswith("that XML cannot hold were left out: 1")
-    assert told[1][1].startswith("invoices.find: the list is odd: ")
+    reported = lines(caplog)
+    assert {level for level, _ in reported} == {"INFO"}
+    assert reported[0][1].endswith("that XML cannot hold were left out: 1")
+    assert reported[1][1].startswith("invoices.find: the list is odd: ")
 
 
 async def test_values_that_were_normalized_are_an_info(stage, caplog) -> None:
@@ -123,7 +123,7 @@ async def test_no_key_and_no_payload_in_any_line_or_event(stage, caplog) -> None
             ):
                 with suppress(CakeError):
                     await call()
-    texts = [text for _, text in lines(caplog)] + [repr(event) for event in stage.told]
+    texts = [text for _, text in lines(caplog)] + [repr(event) for event in stage.reported]
     assert len(texts) > 50
     for word in ("canary", "K3Y", "98671354"):
         assert [text for text in texts if word in text] == []

@@ -28,7 +28,7 @@ async def test_by_its_arguments(stage) -> None:
             cake.affiliate_bills.export(billing_cycle="never")
         with pytest.raises(ArgumentError):
             await cake.request("GET", "no-slash", repeatable=True)
-    assert stage.told == [
+    assert stage.reported == [
         CallEnded(PAGE, 0, 0.0, None, "ArgumentError"),
         CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "ArgumentError"),
         CallEnded("affiliate_bills.export", 0, 0.0, None, "ArgumentError"),
@@ -42,7 +42,7 @@ async def test_by_a_client_that_only_reads(stage) -> None:
             await cake.invoices.update(1, memo="x")
         with pytest.raises(ArgumentError):
             await cake.request("POST", "/api/2/x.json", repeatable=False)
-    assert stage.told == [
+    assert stage.reported == [
         CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "ArgumentError"),
         CallEnded("request", 0, 0.0, Outcome.NOT_DONE, "ArgumentError"),
     ]
@@ -54,14 +54,14 @@ async def test_by_what_it_takes_in_a_query(stage) -> None:
             await cake.affiliate_bills.mark_paid(
                 1, payment_date=date(2014, 6, 30), notes="\u3042" * 250
             )
-    assert stage.told == [CallEnded(MARK, 0, 0.0, Outcome.NOT_DONE, "ArgumentError", "id")]
+    assert stage.reported == [CallEnded(MARK, 0, 0.0, Outcome.NOT_DONE, "ArgumentError", "id")]
 
 
 async def test_by_the_ledger(stage) -> None:
     async with stage.client(stage.updated, ledger=stage.ledger(refuses=True)) as cake:
         with pytest.raises(NotSent):
             await cake.invoices.update(1, memo="x")
-    assert stage.told == [CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id")]
+    assert stage.reported == [CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id")]
 
 
 async def test_by_a_client_that_is_closed(stage) -> None:
@@ -73,7 +73,7 @@ async def test_by_a_client_that_is_closed(stage) -> None:
         await cake.invoices.update(1, memo="x")
     with pytest.raises(ClosedError):
         await stage.june(cake).collect()
-    assert stage.told == [
+    assert stage.reported == [
         CallEnded(PAGE, 0, 0.0, None, "ClosedError"),
         CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "ClosedError", "id"),
         CallEnded("affiliate_bills.export", 0, 0.0, None, "ClosedError"),
@@ -90,7 +90,7 @@ async def test_by_a_client_of_another_loop(stage, anyio_backend_name) -> None:
                 anyio.run(cake.invoices.page, backend=anyio_backend_name)
 
         await anyio.to_thread.run_sync(elsewhere)
-    assert stage.told == [CallEnded(PAGE, 0, 0.0, None, "WrongLoopError")]
+    assert stage.reported == [CallEnded(PAGE, 0, 0.0, None, "WrongLoopError")]
 
 
 async def test_by_a_key_that_cannot_be_had(stage) -> None:
@@ -100,4 +100,4 @@ async def test_by_a_key_that_cannot_be_had(stage) -> None:
     async with stage.client(stage.page, api_key=ask) as cake:
         with pytest.raises(NotSent):
             await cake.invoices.page()
-    assert stage.told == [CallEnded(PAGE, 0, 0.0, None, "NotSent")]
+    assert stage.reported == [CallEnded(PAGE, 0, 0.0, None, "NotSent")]

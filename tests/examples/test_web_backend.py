@@ -22,7 +22,7 @@ class Backend:
 
     def __init__(self, example, **settings: float) -> None:
         self.sandbox = Sandbox(invoices=30)
-        self.told: list[Event] = []
+        self.reported: list[Event] = []
         self.clients: list[Client] = []
         self.app = example("web_backend").build(self._client, **settings)
 
@@ -39,7 +39,7 @@ class Backend:
             transport=httpx.ASGITransport(app=self.sandbox.app),
             retry=RetryPolicy(base=1e-9),
             throttle=Throttle(concurrency=1, max_waiting=0),
-            on_event=self.told.append,
+            on_event=self.reported.append,
         )
         self.clients.append(client)
         return client
@@ -89,18 +89,18 @@ async def test_what_a_browser_is_told_of_a_failure(backend) -> None:
         backend.sandbox.state.on_answer.append(lambda *_: PlainTextResponse("lost", 502))
         unknown = await browser.post(f"/invoices/{number}/approve")
         assert unknown.status_code == 502
-        told = unknown.json()
-        assert told["error"].endswith("Do not repeat it.")
-        ends = [event for event in backend.told if isinstance(event, CallEnded)]
-        assert ends[-1].intent == told["intent"]
+        reported = unknown.json()
+        assert reported["error"].endswith("Do not repeat it.")
+        ends = [event for event in backend.reported if isinstance(event, CallEnded)]
+        assert ends[-1].intent == reported["intent"]
 
 
 async def test_a_bad_argument_is_the_browsers_and_is_not_sent(backend) -> None:
     async with backend.running() as browser:
         answer = await browser.post("/invoices/0/approve")
     assert answer.status_code == 422
-    told = answer.json()["error"]
-    assert told == "Nothing was sent. invoice_id: must be from 1 to 2147483647"
+    reported = answer.json()["error"]
+    assert reported == "Nothing was sent. invoice_id: must be from 1 to 2147483647"
     assert backend.sandbox.state.requests == []
 
 
@@ -167,7 +167,7 @@ async def test_a_browser_that_goes_cancels_its_handler(backend) -> None:
                 if method == "POST":  # the grace of the write
                     go_on.set()
             arrived, go_on, gone = anyio.Event(), anyio.Event(), anyio.Event()
-        read, write = [event for event in backend.told if isinstance(event, CallEnded)]
+        read, write = [event for event in backend.reported if isinstance(event, CallEnded)]
         assert (read.cancelled, read.outcome) == (True, None)
         assert (write.cancelled, write.outcome) == (True, Outcome.DONE)
         backend.sandbox.state.on_answer.clear()

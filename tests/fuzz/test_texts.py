@@ -153,7 +153,7 @@ def test_a_key_in_any_mixture_of_disguises_is_taken_out(
     scrubber = Scrubber()
     scrubber.learn(Secret(key))
     disguised = "".join(way(character) for way, character in zip(ways, key, strict=False))
-    cleaned = scrubber.clean(f"\t{disguised}\t")
+    cleaned = scrubber.scrub(f"\t{disguised}\t")
     assert cleaned == "\t<key>\t"
     assert not any(key in each for each in readings(cleaned))
 
@@ -180,7 +180,7 @@ def test_a_key_that_is_made_of_escapes_is_taken_out_as_a_whole(
 ) -> None:
     scrubber = Scrubber()
     scrubber.learn(Secret(key))
-    cleaned = scrubber.clean(f"\t{write(key)}\t")
+    cleaned = scrubber.scrub(f"\t{write(key)}\t")
     assert not any(key in each for each in readings(cleaned))
 
 
@@ -190,7 +190,7 @@ def test_what_holds_no_key_stays(key: str, text: str) -> None:
     assume(not set(text) & set("%&\\"))
     scrubber = Scrubber()
     scrubber.learn(Secret(key))
-    assert scrubber.clean(text) == text
+    assert scrubber.scrub(text) == text
 
 
 @given(
@@ -205,6 +205,6 @@ def test_no_text_keeps_the_search_for_a_key_from_its_end(key: str, text: str) ->
     scrubber = Scrubber()
     scrubber.learn(Secret(key))
     if len(key) >= 8:
-        assert key not in scrubber.clean(text + key).replace("<key>", "\0")
+        assert key not in scrubber.scrub(text + key).replace("<key>", "\0")
     else:  # which is hidden where it is no part of a longer word
-        assert scrubber.clean(f"{text} {key}").endswith("<key>")
+        assert scrubber.scrub(f"{text} {key}").endswith("<key>")

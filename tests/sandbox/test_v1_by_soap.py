@@ -81,9 +81,9 @@ async def test_by_soap_a_value_that_cannot_be_read_is_the_callers_fault(  # noqa
     before = sandbox.state.changes.count
     response = await call_v1(binding, RECEIVED, {**VALUES, name: text})
     assert code in response.text
-    told = complaint(response)
-    assert told.startswith("Server was unable to read request. ---> There is an error in XML")
-    assert told.endswith(reason)
+    reported = complaint(response)
+    assert reported.startswith("Server was unable to read request. ---> There is an error in XML")
+    assert reported.endswith(reason)
     assert sandbox.state.changes.count == before
 
 
@@ -227,11 +227,14 @@ async def test_a_charset_that_there_is_not_is_400(sandbox: Sandbox) -> None:
 async def test_a_soap_body_of_another_name_is_the_callers_fault(
     post_soap: Callable[..., Awaitable[httpx.Response]], binding: str
 ) -> None:
-    told = complaint(await post_soap(binding, RECEIVED, f'<Other xmlns="{CAKE}"/>'))
+    reported = complaint(await post_soap(binding, RECEIVED, f'<Other xmlns="{CAKE}"/>'))
     if binding == "soap11":
-        assert told.endswith(f"<Other xmlns='{CAKE}'> was not expected.")
+        assert reported.endswith(f"<Other xmlns='{CAKE}'> was not expected.")
     else:
-        assert told == f"Server did not recognize the value of HTTP Header SOAPAction: {CAKE}Other."
+        assert (
+            reported
+            == f"Server did not recognize the value of HTTP Header SOAPAction: {CAKE}Other."
+        )
 
 
 @pytest.mark.parametrize("binding", SOAP)

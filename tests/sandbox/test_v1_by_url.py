@@ -202,8 +202,8 @@ async def test_by_url_an_enum_is_taken_as_number_and_as_list_too(
 @pytest.mark.parametrize("binding", URL)
 async def test_by_url_an_empty_enum_is_refused(call_v1: CallV1, binding: str) -> None:
     values = {**VALUES, "date_invoice_received_modification_type": ""}
-    told = complaint(await call_v1(binding, RECEIVED, values))
-    assert told.endswith("Must specify valid information for parsing in the string.")
+    reported = complaint(await call_v1(binding, RECEIVED, values))
+    assert reported.endswith("Must specify valid information for parsing in the string.")
 
 
 @pytest.mark.parametrize("binding", URL)

@@ -8,9 +8,9 @@ from typing import Final
 import attrs
 import pytest
 
-from aiocake.client import View
+from aiocake.client import ClientView
 from aiocake.models import AffiliateBill, CreatedInvoice, Invoice, MarkResult, UpdatedInvoice
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 from ..scripted import Connection, Script
 from ._canary import AMOUNT, NOTE
@@ -98,7 +98,7 @@ class Call:
 
     Attributes:
         name: For the test's name.
-        effect: What sending it again does.
+        idempotency: What sending it again does.
         operation: Its name.
         make: Makes it.
         arguments: What it is made with.
@@ -107,9 +107,9 @@ class Call:
     """
 
     name: str
-    effect: Effect
+    idempotency: Idempotency
     operation: str
-    make: Callable[[View], Awaitable[object]]
+    make: Callable[[ClientView], Awaitable[object]]
     arguments: Mapping[str, object]
     body: bytes
     is_right: Callable[[object], bool]
@@ -117,12 +117,12 @@ class Call:
     @property
     def reads(self) -> bool:
         """Whether it changes nothing."""
-        return self.effect is Effect.READ
+        return self.idempotency is Idempotency.SAFE
 
     @property
     def once(self) -> bool:
         """Whether it must never be sent again."""
-        return self.effect is Effect.ONCE
+        return self.idempotency is Idempotency.NON_IDEMPOTENT
 
     @property
     def xml(self) -> bool:
@@ -133,7 +133,7 @@ class Call:
         return f"<Call {self.name}>"
 
 
-async def _export(cake: View) -> object:
+async def _export(cake: ClientView) -> object:
     day = date(2014, 6, 1)
     bills = cake.affiliate_bills.export(
         billing_period_start_date=day, billing_period_end_date=date(2014, 7, 1)
@@ -158,7 +158,7 @@ def _is_the_invoice(value: object) -> bool:
 
 GET: Final = Call(
     "get",
-    Effect.READ,
+    Idempotency.SAFE,
     "invoices.get",
     lambda cake: cake.invoices.get(ID),
     {},
@@ -167,7 +167,7 @@ GET: Final = Call(
 )
 FIND: Final = Call(
     "find",
-    Effect.READ,
+    Idempotency.SAFE,
     "invoices.find",
     lambda cake: cake.invoices.find(affiliate_id=AFFILIATE).collect(),
     {},
@@ -176,7 +176,7 @@ FIND: Final = Call(
 )
 EXPORT: Final = Call(
     "export",
-    Effect.READ,
+    Idempotency.SAFE,
     "affiliate_bills.export",
     _export,
     {},
@@ -188,7 +188,7 @@ EXPORT: Final = Call(
 )
 LOOK_UP: Final = Call(
     "look-up",
-    Effect.READ,
+    Idempotency.SAFE,
     "reference.payment_types",
     lambda cake: cake.reference.payment_types(),
     {},
@@ -197,7 +197,7 @@ LOOK_UP: Final = Call(
 )
 UPDATE: Final = Call(
     "update",
-    Effect.SETS,
+    Idempotency.IDEMPOTENT,
     "invoices.update",
     lambda cake: cake.invoices.update(ID, **_SET),  # type: ignore[arg-type] # they are what they are
     {"invoice_id": ID, **_SET},
@@ -206,7 +206,7 @@ UPDATE: Final = Call(
 )
 MARK: Final = Call(
     "mark",
-    Effect.SETS,
+    Idempotency.IDEMPOTENT,
     "affiliate_bills.mark_received",
     lambda cake: cake.affiliate_bills.mark_received(BILL, **_NOTED),  # type: ignore[arg-type] # the same
     {"bill_id": BILL, **_NOTED},
@@ -215,7 +215,7 @@ MARK: Final = Call(
 )
 CREATE: Final = Call(
     "create",
-    Effect.ONCE,
+    Idempotency.NON_IDEMPOTENT,
     "invoices.create",
     lambda cake: cake.invoices.create(**_MADE),  # type: ignore[arg-type] # the same
     _MADE,
@@ -224,7 +224,7 @@ CREATE: Final = Call(
 )
 CREDIT: Final = Call(
     "credit",
-    Effect.ONCE,
+    Idempotency.NON_IDEMPOTENT,
     "buyer_bills.mark_received",
     lambda cake: cake.buyer_bills.mark_received(BILL, **_PAID),  # type: ignore[arg-type] # the same
     {"bill_id": BILL, **_PAID},

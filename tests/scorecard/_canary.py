@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 import attrs
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-__all__ = ["AMOUNT", "KEY", "NOTE", "Everything", "chain", "key_forms", "shown", "told"]
+__all__ = ["AMOUNT", "KEY", "NOTE", "Everything", "chain", "key_forms", "reported", "shown"]
 
 #: The key of every client, full of what has to be escaped.
 KEY: Final = 'canary-K3Y<&">/+%='
@@ -107,7 +107,7 @@ def shown(error: BaseException) -> str:
     return "\n".join(texts)
 
 
-def told(error: BaseException) -> str:
+def reported(error: BaseException) -> str:
     """All that a tool which reports errors may find: fields too, and the locals of frames."""
     texts = [shown(error)]
     for each in chain(error):
@@ -126,14 +126,14 @@ class Everything(logging.Handler):
         super().__init__(1)
         self.logged: list[str] = []
         #: Whether the client was told that it may show payloads.
-        self.payloads = False
+        self.show_sensitive = False
         self._spans = spans
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record, as each kind of handler could write it."""
         self.logged += [record.getMessage(), repr(record.msg), repr(record.args)]
         if record.exc_info and record.exc_info[1] is not None:
-            self.logged.append(told(record.exc_info[1]))
+            self.logged.append(reported(record.exc_info[1]))
 
     @staticmethod
     def no_key_in(text: str) -> None:
@@ -143,7 +143,7 @@ class Everything(logging.Handler):
 
     def no_payload_in(self, text: str) -> None:
         """Fail when the note or the amount is in there, unless they may be."""
-        if self.payloads:
+        if self.show_sensitive:
             return
         for form in _PAYLOAD:
             assert form not in text, f"the payload is in {_around(text, form)!r}"

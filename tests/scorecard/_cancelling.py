@@ -14,7 +14,7 @@ from aiocake.errors import Intent, Outcome
 
 from ..interrupted import interrupted
 from ._cake import Call
-from ._canary import told
+from ._canary import reported
 from ._card import Card, census
 
 __all__ = [
@@ -73,7 +73,7 @@ async def cancelled(card: Card, call: Call, cake: Client, waits: range, *, nativ
 
     came = await interrupted(watched(), waits, natively=natively)
     for error in found:
-        card.everything.no_key_in(told(error))
+        card.everything.no_key_in(reported(error))
     return came
 
 

@@ -15,14 +15,14 @@ import attrs
 import trio
 
 from aiocake import Client, RetryPolicy, Throttle, Timeouts
-from aiocake.client import View
+from aiocake.client import ClientView
 from aiocake.errors import ApiError, CakeError, NotSent, Outcome, OutcomeUnknown
 from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.models import MarkResult
 
 from ..scripted import Script, Server
 from ._cake import EXPORT, GET, Call, obedient
-from ._canary import KEY, Everything, shown, told
+from ._canary import KEY, Everything, reported, shown
 
 __all__ = ["Card", "Met", "census"]
 
@@ -58,7 +58,7 @@ class Met:
 
     def succeeds(self, attempts: int | range = 1) -> None:
         """It ends in what the server gave, and in nothing that is not known."""
-        assert self.error is None, told(self.error)
+        assert self.error is None, reported(self.error)
         assert self.call.is_right(self.value), self.value
         assert self.attempts in (attempts if isinstance(attempts, range) else {attempts})
         sent = self._sent()
@@ -206,7 +206,7 @@ class Card:
         await self.all_is_given_back(cake, before)
         return met
 
-    async def meet(self, call: Call, cake: View, events: list[Event], server: Server) -> Met:
+    async def meet(self, call: Call, cake: ClientView, events: list[Event], server: Server) -> Met:
         """Make a call, and look through what it gives for the key and the note."""
         value: object | None = None
         error: CakeError | None = None
@@ -225,13 +225,13 @@ class Card:
         """See that a key is nowhere, and a payload in nothing that is printed or stored."""
         seen = [repr(event) for event in met.events]
         if met.error is not None:
-            self.everything.no_key_in(told(met.error))
+            self.everything.no_key_in(reported(met.error))
             seen.append(shown(met.error))
         self.everything.no_key_in(repr(met.value))
         self.everything.no_key_in("\n".join(seen))
         self.everything.no_payload_in("\n".join(seen))
 
-    async def works(self, cake: View, call: Call = GET) -> None:
+    async def works(self, cake: ClientView, call: Call = GET) -> None:
         """See that the next call works, on the one connection that there is."""
         with anyio.fail_after(_WATCHDOG):
             # However slow the machine is: a time limit of the case may be a short one.

@@ -79,14 +79,14 @@ def _mark_reports(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    told = dict(report.user_properties)
+    reported = dict(report.user_properties)
     for name, case in report.user_properties:
         if name == "case":
-            score = _scores[case, str(told["backend"])]
+            score = _scores[case, str(reported["backend"])]
             score.passed += report.passed and report.when == "call"
             score.failed += not report.passed
             # Known when the test has been torn down.
-            score.slowest = max(score.slowest, float(told.get("seconds", 0.0)))
+            score.slowest = max(score.slowest, float(reported.get("seconds", 0.0)))
 
 
 def pytest_terminal_summary(

@@ -228,8 +228,8 @@ async def test_a_page_of_html(card: Card, call: Call, page: str, kind: str) -> N
     met.ends(DecodeError, attempts=1, likely=False)
 
 
-def texts(body: bytes, told: str) -> Callable[[bytes], bytes]:
-    return lambda _: http(body, f"Content-Type: application/json; charset={told}")
+def texts(body: bytes, reported: str) -> Callable[[bytes], bytes]:
+    return lambda _: http(body, f"Content-Type: application/json; charset={reported}")
 
 
 def with_name(call: Call, name: bytes) -> bytes:
@@ -262,8 +262,8 @@ async def test_text_that_is_not_utf_8(card: Card, call: Call, written: str) -> N
 
 @pytest.mark.case("B10")
 @each(*JSON, LOOK_UP, EXPORT)
-@pytest.mark.parametrize("told", ["utf-8", "iso-8859-1", "nonsense"])
-async def test_a_byte_order_mark_is_fine(card: Card, call: Call, told: str) -> None:
+@pytest.mark.parametrize("reported", ["utf-8", "iso-8859-1", "nonsense"])
+async def test_a_byte_order_mark_is_fine(card: Card, call: Call, reported: str) -> None:
     body = b"\xef\xbb\xbf" + with_name(call, "Müller".encode())
-    met = await card.play(call, wrong(texts(body, told)))
+    met = await card.play(call, wrong(texts(body, reported)))
     met.succeeds(attempts=1)

@@ -39,7 +39,7 @@ from ._cake import (
     obedient,
     wrong,
 )
-from ._canary import AMOUNT, KEY, NOTE, Everything, chain, key_forms, shown, told
+from ._canary import AMOUNT, KEY, NOTE, Everything, chain, key_forms, reported, shown
 from ._card import Card
 
 if TYPE_CHECKING:
@@ -124,17 +124,22 @@ PLACES: Final[Mapping[str, Callable[[str], bytes]]] = {
 @pytest.mark.case("K06")
 @each(GET, UPDATE, MARK, CREDIT, EXPORT, LOOK_UP)
 @pytest.mark.parametrize("place", list(PLACES))
-@pytest.mark.parametrize("payloads", [False, True], ids=["payloads hidden", "payloads shown"])
-async def test_what_a_server_repeats(card: Card, call: Call, place: str, payloads: bool) -> None:  # noqa: FBT001 - by pytest
-    card.everything.payloads = payloads
+@pytest.mark.parametrize("show_sensitive", [False, True], ids=["payloads hidden", "payloads shown"])
+async def test_what_a_server_repeats(
+    card: Card,
+    call: Call,
+    place: str,
+    show_sensitive: bool,  # noqa: FBT001 - by pytest
+) -> None:
+    card.everything.show_sensitive = show_sensitive
     # What may be shown, shows more: there all ways are tried.
-    for way in WAYS if payloads else ("as it came", "the key alone"):
+    for way in WAYS if show_sensitive else ("as it came", "the key alone"):
 
         def answer(request: bytes, way: str = way) -> bytes:
             text = WAYS[way](request)
-            return PLACES[place](text if payloads else hide_note(text))
+            return PLACES[place](text if show_sensitive else hide_note(text))
 
-        met = await card.play(call, cut(answer), payloads=payloads)
+        met = await card.play(call, cut(answer), show_sensitive=show_sensitive)
         # Where a mark is answered, no more than its success is read.
         assert met.error is not None or isinstance(met.value, MarkResult), way
 
@@ -162,14 +167,14 @@ async def test_a_success_that_repeats_the_key(card: Card) -> None:
 @pytest.mark.case("K06")
 @EACH
 async def test_payloads_are_shown_where_they_are_wanted(card: Card, call: Call) -> None:
-    card.everything.payloads = True
+    card.everything.show_sensitive = True
 
     def script(connection: Connection) -> None:
         if connection.server.go_on.is_set():
             obedient(connection)
         connection.request()
 
-    met = await card.play(call, script, payloads=True)
+    met = await card.play(call, script, show_sensitive=True)
     assert met.error is not None
     if isinstance(met.error, OutcomeUnknown):
         assert NOTE in repr(met.error.intent)
@@ -227,7 +232,7 @@ async def test_the_tools_see_a_key_where_there_is_one(everything: Everything) ->
     hidden.__context__ = ExceptionGroup("y", [ValueError(KEY)])
     assert len(list(chain(hidden))) == 3
     with pytest.raises(AssertionError):
-        everything.no_key_in(told(hidden))
+        everything.no_key_in(reported(hidden))
     refused = ApiError(NOTE, status=400)
     with pytest.raises(AssertionError):
         everything.no_payload_in(shown(refused))

@@ -22,7 +22,7 @@ from aiocake.errors import (
 
 from ..scripted import Connection
 from ._cake import CALLS, EACH, Call, obedient, right
-from ._canary import KEY, told
+from ._canary import KEY, reported
 from ._cancelling import Books, until_cancelled
 from ._card import Card, census
 
@@ -60,7 +60,7 @@ async def test_closed_with_calls_in_flight(card: Card, call: Call) -> None:
         assert (cake.stats().in_flight, cake.stats().waiting) == (1, 1)
         await cake.aclose()
     for error in found:
-        card.everything.no_key_in(told(error))
+        card.everything.no_key_in(reported(error))
     if call.reads:
         assert [type(error) for error in found] == [ClosedError, ClosedError]
         assert {error.outcome for error in found} == {None}
@@ -109,7 +109,7 @@ async def test_another_event_loop(card: Card, call: Call) -> None:
             error = await anyio.to_thread.run_sync(run)
             assert type(error) is WrongLoopError
             assert error.outcome is (None if call.reads else Outcome.NOT_DONE)
-            card.everything.no_key_in(told(error))
+            card.everything.no_key_in(reported(error))
         assert len(server.requests) == sent
         assert books.opened == []
         await card.works(cake)

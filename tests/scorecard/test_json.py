@@ -220,9 +220,9 @@ async def test_what_only_decorates_a_created_invoice(card: Card, currency: bytes
 
 
 def _is_normalized(met: Met, count: int) -> None:
-    told = [event for event in met.events if isinstance(event, ValuesNormalized)]
-    assert [event.count for event in told] == ([count] if count else [])
-    for event in told:
+    reported = [event for event in met.events if isinstance(event, ValuesNormalized)]
+    assert [event.count for event in reported] == ([count] if count else [])
+    for event in reported:
         assert event.operation == met.call.operation
         assert event.fields
     ended = next(event for event in met.events if isinstance(event, CallEnded))

@@ -12,7 +12,7 @@ import pytest
 
 from aiocake import Client
 from aiocake.errors import CakeError, ConsistencyError, ListChanged
-from aiocake.events import Event, ListSurprise
+from aiocake.events import Event, ListAnomaly
 
 from ..scripted import Connection, Script
 from ._cake import AFFILIATE, FIND, obedient
@@ -155,11 +155,11 @@ async def test_a_list_that_another_server_counts_in_another_way(card: Card, rows
     got, error, events = await read(card, rows_of)
     assert error is None
     assert got == list(range(1, ROWS + 1))
-    surprises = {event.what for event in events if isinstance(event, ListSurprise)}
+    anomalies = {event.what for event in events if isinstance(event, ListAnomaly)}
     if rows_of in {from_one, fewer_from_one}:
-        assert "counts from 1" in surprises
+        assert "counts from 1" in anomalies
     if rows_of in {fewer, fewer_from_one}:
-        assert "fewer rows than asked" in surprises
+        assert "fewer rows than asked" in anomalies
 
 
 @pytest.mark.case("J09")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from aiocake import Client, Throttle, Timeouts, bulk
-from aiocake.client import View
+from aiocake.client import ClientView
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -68,11 +68,11 @@ def client(answering: Answering, seed: int = 0, **settings: Any) -> Client:  # n
     made = Client("x.example", KEY, transport=answering, **settings)
     dice = random.Random(seed)  # noqa: S311 - no secret
     made._engine.transport._retries._draw = dice.random
-    made._engine.transport._gate._draw = dice.random
+    made._engine.transport._limiter._draw = dice.random
     return made
 
 
-async def meet(card: Card, call: Call, cake: View, events: list[Event]) -> Met:
+async def meet(card: Card, call: Call, cake: ClientView, events: list[Event]) -> Met:
     """What a call meets, without a server whose record could be looked at."""
     value: object | None = None
     error: CakeError | None = None

@@ -119,11 +119,11 @@ def test_the_same_seed_gives_the_same_trace(world, kind) -> None:
         there = world(seed=seed, latency=0.005, answer=broken(kind, SHORT))
         live_through(there, SHORT, each_second=20)
         # Each write has an id of its own, which nobody chooses.
-        told = [
+        reported = [
             (at, attrs.evolve(event, intent=None) if isinstance(event, CallEnded) else event)
             for at, event in there.events
         ]
-        traces.append((there.arrivals, told))
+        traces.append((there.arrivals, reported))
     assert traces[0][1]
     assert traces[0] == traces[1]
     assert traces[0] != traces[2]

@@ -51,10 +51,10 @@ def run(world) -> None:
             "retry": world.policy(attempts=ATTEMPTS, cap=2.0, budget=100_000),
         }
         async with world.client(**settings) as cake:
-            patient = cake.with_options(total=600)
+            exempt_from_queue_limit = cake.with_options(total=600)
             async with anyio.create_task_group() as group:
                 for number in range(TASKS):
-                    group.start_soon(call, patient, number)
+                    group.start_soon(call, exempt_from_queue_limit, number)
                     await anyio.sleep(EXACT)
 
     world.run(main)
@@ -92,8 +92,8 @@ def test_a_storm_is_one_pause_at_a_time_and_nothing_is_sent_in_it(stormy) -> Non
         assert not [time for time in sent if at + EXACT < time < at + seconds - EXACT]
     # All that were in flight when it broke out are one congestion.
     first, length = pauses[0]
-    told = [at for at, _ in pauses if at < first + length]
-    assert told == [first]
+    reported = [at for at, _ in pauses if at < first + length]
+    assert reported == [first]
     begun = [request for request in refused if request.sent <= first]
     assert len(begun) > 1
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from aiocake._wire import Hole, Request, Response
+from aiocake._wire import KeyPlacement, Request, Response
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AuthenticationError,
@@ -17,12 +17,12 @@ from aiocake.errors import (
     Restricted,
     ServerError,
 )
-from aiocake.transport import AsyncBaseTransport, Plan, Transport, parse_address
-from aiocake.values import Effect, Secret
+from aiocake.transport import AsyncBaseTransport, CallLimits, Transport, parse_address
+from aiocake.values import Idempotency, Secret
 
 from ..scripted import Connection, Script, Server
 
-GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", hole_at=8)
+GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", key_offset=8)
 
 
 class Lab:
@@ -43,8 +43,8 @@ class Lab:
         "/api/1/accounting.asmx/Mark",
         headers=(("Content-Type", "application/x-www-form-urlencoded"),),
         body=b"api_key=&bill_id=1",
-        hole=Hole.FORM,
-        hole_at=8,
+        key_placement=KeyPlacement.FORM,
+        key_offset=8,
     )
 
     def __init__(self) -> None:
@@ -94,10 +94,10 @@ class Lab:
         }
         return Transport(**(given | settings))  # type: ignore[arg-type] # they are what they are
 
-    def plan(self, effect: Effect = Effect.READ, **settings: object) -> Plan:
+    def plan(self, idempotency: Idempotency = Idempotency.SAFE, **settings: object) -> CallLimits:
         """How to make a call: a read within 30 s, unless said otherwise."""
         given: dict[str, object] = {"total": 30.0, "read": 20.0, "attempts": 3}
-        return Plan(effect, **(given | settings))  # type: ignore[arg-type] # the same
+        return CallLimits(idempotency, **(given | settings))  # type: ignore[arg-type] # the same
 
     @staticmethod
     def fine(_: Response) -> CakeError | None:

@@ -10,8 +10,8 @@ import pytest
 import trio.testing
 
 from aiocake.config import RetryPolicy, Throttle
-from aiocake.transport._pace import Pace
-from aiocake.transport._throttle import Gate
+from aiocake.transport._pace import AdaptiveRate
+from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = [
     pytest.mark.anyio,
@@ -21,82 +21,82 @@ pytestmark = [
 ]
 
 
-def gate(**settings: object) -> Gate:
-    return Gate(Throttle(**settings), lambda: 0.0)  # type: ignore[arg-type] # checked by attrs
+def limiter(**settings: object) -> RequestLimiter:
+    return RequestLimiter(Throttle(**settings), lambda: 0.0)  # type: ignore[arg-type] # checked by attrs
 
 
 async def test_half_as_many_once_for_each_round_trip() -> None:
-    turns = gate(concurrency=32)
+    turns = limiter(concurrency=32)
     await anyio.sleep(1)
     sent = anyio.current_time()
     await anyio.sleep(1)
     for _ in range(32):
-        turns.slow(sent)
+        turns.on_timeout(sent)
     assert turns.limit == 16
-    turns.slow(anyio.current_time() - 0.5)  # sent before that was known
+    turns.on_timeout(anyio.current_time() - 0.5)  # sent before that was known
     assert turns.limit == 16
-    turns.slow(anyio.current_time())
+    turns.on_timeout(anyio.current_time())
     assert turns.limit == 8
 
 
 async def test_never_under_one() -> None:
-    turns = gate(concurrency=5)
+    turns = limiter(concurrency=5)
     for limit in (2, 1, 1, 1):
-        turns.slow(anyio.current_time())
+        turns.on_timeout(anyio.current_time())
         assert turns.limit == limit
         await anyio.sleep(1)
 
 
 async def test_one_more_for_each_window_of_successes_up_to_the_throttles_own() -> None:
-    turns = gate(concurrency=4)
+    turns = limiter(concurrency=4)
     sent = anyio.current_time() - 1
-    turns.slow(anyio.current_time())
-    turns.slow(anyio.current_time())
+    turns.on_timeout(anyio.current_time())
+    turns.on_timeout(anyio.current_time())
     assert turns.limit == 1
-    turns.passed(sent)  # tells of the time before
+    turns.on_accepted(sent)  # tells of the time before
     assert turns.limit == 1
     now = anyio.current_time()
     limits = []
     for _ in range(12):
-        turns.passed(now)
+        turns.on_accepted(now)
         limits.append(turns.limit)
     assert limits == [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
 
 
 async def test_a_window_begins_again_when_it_is_broken() -> None:
-    turns = gate(concurrency=8)
+    turns = limiter(concurrency=8)
     now = anyio.current_time()
-    turns.slow(now)
+    turns.on_timeout(now)
     for _ in range(3):
-        turns.passed(now)
-    turns.slow(now)
+        turns.on_accepted(now)
+    turns.on_timeout(now)
     for _ in range(1):
-        turns.passed(now)
+        turns.on_accepted(now)
     assert turns.limit == 2
 
 
 async def test_who_waits_gets_the_slot_that_is_there_again() -> None:
-    turns = gate(concurrency=2)
-    turns.slow(anyio.current_time())
-    assert await turns.turn() is not None
+    turns = limiter(concurrency=2)
+    turns.on_timeout(anyio.current_time())
+    assert await turns.acquire() is not None
     got: list[int | None] = []
 
     async def waits() -> None:
-        got.append(await turns.turn())
+        got.append(await turns.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(waits)
         await trio.testing.wait_all_tasks_blocked()
         assert got == []
-        turns.passed(anyio.current_time())
+        turns.on_accepted(anyio.current_time())
     assert len(got) == 1
 
 
 async def test_a_throttle_that_does_not_adapt_sends_as_many_as_before() -> None:
-    turns = gate(concurrency=4, adaptive=False)
-    turns.slow(anyio.current_time())
+    turns = limiter(concurrency=4, adaptive=False)
+    turns.on_timeout(anyio.current_time())
     turns.pause(1.0, since=anyio.current_time(), asked=False)
-    turns.passed(anyio.current_time())
+    turns.on_accepted(anyio.current_time())
     assert turns.limit == 4
     assert turns.pace() is None
 
@@ -166,48 +166,48 @@ async def test_what_a_caller_gives_up_tells_nothing(lab) -> None:
 # The pace
 
 
-def busy(pace: Pace, start: float, calls: int, every: float) -> float:
+def busy(pace: AdaptiveRate, start: float, calls: int, every: float) -> float:
     """So many calls that are let in; when the next one would begin."""
     for number in range(calls):
         pace.begins(start + number * every)
-        pace.passed(start + number * every)
+        pace.on_accepted(start + number * every)
     return start + calls * every
 
 
 async def test_nothing_is_paced_before_a_refusal_nor_by_a_few_calls() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 1000, 0.001)
     assert not pace.known
     assert pace.earliest() < 0
-    pace = Pace()
+    pace = AdaptiveRate()
     busy(pace, 0.0, 2, 0.1)
-    pace.refused(0.2, 0.3, 1.0)
-    pace.passed(1.4)
+    pace.on_refused(0.2, 0.3, 1.0)
+    pace.on_accepted(1.4)
     assert not pace.known
     del now
 
 
 async def test_the_first_estimate_is_what_was_let_in_until_something_is_again() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 49, 0.01)
-    pace.refused(now, now + 0.1, 1.0)
-    pace.passed(now)  # sent before the refusal was known
+    pace.on_refused(now, now + 0.1, 1.0)
+    pace.on_accepted(now)  # sent before the refusal was known
     assert not pace.known
-    pace.passed(2.5)
+    pace.on_accepted(2.5)
     assert pace.rate(2.5) == pytest.approx(51 / 2.5)
     # It doubles each second, until it is refused.
     assert pace.rate(4.5) == pytest.approx(4 * 51 / 2.5)
 
 
 async def test_a_refusal_goes_back_to_what_was_let_in() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     assert pace.rate(2.0) == 10.0
     now = busy(pace, 2.0, 60, 0.05)
     assert now == 5.0
-    pace.refused(now, now, 0.5)
+    pace.on_refused(now, now, 0.5)
     high, let_in = 80.0, 61 / 3
     low = max(let_in, 0.46 * high)
     assert pace.earliest() == pytest.approx(5.5 - 0.01)
@@ -219,54 +219,54 @@ async def test_a_refusal_goes_back_to_what_was_let_in() -> None:
 
 
 async def test_refusals_of_one_congestion_count_once() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     now = busy(pace, 2.0, 60, 0.05)
-    pace.refused(now, now, 0.5)
+    pace.on_refused(now, now, 0.5)
     rate = pace.rate(6.0)
     for _ in range(10):
-        pace.refused(now - 0.01, now + 0.01, 0.5)
-        pace.refused(now + 0.1, now + 0.2, 0.5)  # before the pause was over
+        pace.on_refused(now - 0.01, now + 0.01, 0.5)
+        pace.on_refused(now + 0.1, now + 0.2, 0.5)  # before the pause was over
     assert pace.rate(6.0) == rate
 
 
 async def test_an_outage_tells_nothing_about_the_rate() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     now = busy(pace, 2.0, 60, 0.05)
-    pace.refused(now, now, 1.0)
+    pace.on_refused(now, now, 1.0)
     rate = pace.rate(now + 1.0)
     for second in range(10, 3600):
-        pace.refused(second, second + 0.1, 0.5)
+        pace.on_refused(second, second + 0.1, 0.5)
     assert pace.rate(3599.6) == pytest.approx(rate)
 
 
 async def test_refusals_that_come_early_go_down_in_growing_steps() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     now = busy(pace, 2.0, 60, 0.05)
-    pace.refused(now, now, 0.0)
+    pace.on_refused(now, now, 0.0)
     parts = []
     for _ in range(6):
-        pace.passed(now + 0.01)
+        pace.on_accepted(now + 0.01)
         high = pace.rate(now + 0.02)
         now += 0.03
-        pace.refused(now - 0.01, now, 0.0)
+        pace.on_refused(now - 0.01, now, 0.0)
         parts.append(round(pace.rate(now) / high, 3))
     assert parts == [0.96, 0.92, 0.84, 0.68, 0.5, 0.5]
 
 
 async def test_a_rate_beyond_use_is_forgotten() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     assert pace.known
     pace.begins(18.0)
     assert not pace.known
@@ -274,10 +274,10 @@ async def test_a_rate_beyond_use_is_forgotten() -> None:
 
 
 async def test_calls_that_begin_late_may_catch_up_a_little() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     now = busy(pace, 0.0, 19, 0.1)
-    pace.refused(now, now, 0.0)
-    pace.passed(2.0)
+    pace.on_refused(now, now, 0.0)
+    pace.on_accepted(2.0)
     pace.begins(2.0)
     assert pace.earliest() == pytest.approx(2.1 - 0.03)
     pace.begins(50.0 - 40.0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocake.transport._body import Body, read_into
-from aiocake.transport._fault import Fault, Kind
+from aiocake.transport._fault import FailureKind, TransportFailure
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +24,16 @@ class Raw:
     status = 200
 
     def __init__(
-        self, pieces: Iterable[bytes | Fault], encoding: str = "", length: int | None = None
+        self,
+        pieces: Iterable[bytes | TransportFailure],
+        encoding: str = "",
+        length: int | None = None,
     ) -> None:
         self._pieces = iter(pieces)
         self.encoding = encoding
         self.length = length
 
-    async def next(self) -> bytes | Fault | None:
+    async def next(self) -> bytes | TransportFailure | None:
         return next(self._pieces, None)
 
 
@@ -43,7 +46,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-async def whole(raw: Raw, cap: int = 1_000_000) -> bytes | Fault:
+async def whole(raw: Raw, cap: int = 1_000_000) -> bytes | TransportFailure:
     came = BytesIO()
     fault = await read_into(came, Body(raw, cap))
     return came.getvalue() if fault is None else fault
@@ -84,16 +87,16 @@ async def test_a_compressed_body_that_is_cut_anywhere_is_not_whole(encoding: str
     data = ENCODED[encoding]
     for end in range(1, len(data)):
         fault = await whole(Raw([data[:end]], encoding))
-        assert isinstance(fault, Fault)
-        assert fault.kind is Kind.BROKEN
+        assert isinstance(fault, TransportFailure)
+        assert fault.kind is FailureKind.CONNECTION_LOST
         assert fault.sent
 
 
 async def test_a_body_shorter_or_longer_than_its_length_is_not_whole() -> None:
     for length in (len(TEXT) - 1, len(TEXT) + 1):
         fault = await whole(Raw([TEXT], length=length))
-        assert isinstance(fault, Fault)
-        assert fault.kind is Kind.BROKEN
+        assert isinstance(fault, TransportFailure)
+        assert fault.kind is FailureKind.CONNECTION_LOST
     assert await whole(Raw([TEXT], length=len(TEXT))) == TEXT
 
 
@@ -105,9 +108,9 @@ async def test_an_empty_body_is_empty_whatever_it_says_it_is() -> None:
 @pytest.mark.parametrize("encoding", ["br", "gzip,gzip", "gzip, gzip", "zstd", "gzip,identity"])
 async def test_unknown_and_stacked_encodings_are_refused(encoding: str) -> None:
     fault = await whole(Raw([TEXT], encoding))
-    assert isinstance(fault, Fault)
-    assert fault.kind is Kind.UNREADABLE
-    assert not fault.passing
+    assert isinstance(fault, TransportFailure)
+    assert fault.kind is FailureKind.BODY_REJECTED
+    assert not fault.transient
 
 
 @pytest.mark.parametrize(
@@ -124,8 +127,8 @@ async def test_unknown_and_stacked_encodings_are_refused(encoding: str) -> None:
 )
 async def test_damaged_bodies_are_told(data: bytes, encoding: str) -> None:
     fault = await whole(Raw(cut(data, 50), encoding))
-    assert isinstance(fault, Fault)
-    assert fault.kind is Kind.BROKEN
+    assert isinstance(fault, TransportFailure)
+    assert fault.kind is FailureKind.CONNECTION_LOST
 
 
 async def test_a_bomb_goes_off_within_bounds() -> None:
@@ -134,8 +137,8 @@ async def test_a_bomb_goes_off_within_bounds() -> None:
     fault = await whole(Raw([bomb], "gzip"), cap=1_000_000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert isinstance(fault, Fault)
-    assert fault.kind is Kind.UNREADABLE
+    assert isinstance(fault, TransportFailure)
+    assert fault.kind is FailureKind.BODY_REJECTED
     assert peak < 4_000_000
 
 
@@ -145,8 +148,8 @@ async def test_pieces_without_end_stop_at_the_cap() -> None:
             yield bytes(1000)
 
     fault = await whole(Raw(endless()), cap=10_500)
-    assert isinstance(fault, Fault)
-    assert fault.kind is Kind.UNREADABLE
+    assert isinstance(fault, TransportFailure)
+    assert fault.kind is FailureKind.BODY_REJECTED
 
 
 async def test_members_without_content_stop_at_the_cap_too() -> None:
@@ -155,12 +158,12 @@ async def test_members_without_content_stop_at_the_cap_too() -> None:
             yield gzip.compress(b"")
 
     fault = await whole(Raw(endless(), "gzip"), cap=10_000)
-    assert isinstance(fault, Fault)
-    assert fault.kind is Kind.UNREADABLE
+    assert isinstance(fault, TransportFailure)
+    assert fault.kind is FailureKind.BODY_REJECTED
 
 
 async def test_a_fault_of_the_network_stays() -> None:
-    broken = Fault(Kind.BROKEN, sent=True, text="gone")
+    broken = TransportFailure(FailureKind.CONNECTION_LOST, sent=True, text="gone")
     body = Body(Raw([b"a", broken, b"b"]), 100)
     assert await body.next() == b"a"
     assert await body.next() is broken

@@ -16,8 +16,8 @@ import trustme
 
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, NotSent, ServerError
-from aiocake.transport import Exchange, Transport
-from aiocake.values import Effect
+from aiocake.transport import CallResult, Transport
+from aiocake.values import Idempotency
 
 from ..interrupted import interrupted
 
@@ -29,14 +29,14 @@ TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 CA.issue_cert("127.0.0.1").configure_cert(TLS)
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize(
     ("anyio_backend", "natively"), [("asyncio", False), ("asyncio", True), ("trio", False)]
 )
 @pytest.mark.parametrize("connection", ["fresh", "reused", "tls"])
 async def test_a_call_that_is_cancelled_at_any_await_loses_nothing(  # noqa: PLR0913, PLR0917
-    lab, connection, natively, times, effect, anyio_backend
+    lab, connection, natively, times, idempotency, anyio_backend
 ) -> None:
     del anyio_backend
     trusting = None
@@ -49,7 +49,7 @@ async def test_a_call_that_is_cancelled_at_any_await_loses_nothing(  # noqa: PLR
         async with aclosing(lab.transport(server, throttle=ONE, ssl_context=trusting)) as transport:
             if connection == "reused":
                 await transport.exchange(lab.get, lab.fine, lab.plan())
-            call = transport.exchange(lab.post, lab.fine, lab.plan(effect))
+            call = transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             came = await interrupted(call, range(at, at + times), natively=natively)
             with anyio.fail_after(20):
                 done = await transport.exchange(lab.get, lab.fine, lab.plan())
@@ -59,7 +59,7 @@ async def test_a_call_that_is_cancelled_at_any_await_loses_nothing(  # noqa: PLR
         at += 1
         if not came:
             break
-    assert at >= 2 or effect is not Effect.READ
+    assert at >= 2 or idempotency is not Idempotency.SAFE
     gc.collect()  # what was not closed would be an error here
 
 
@@ -70,7 +70,7 @@ async def test_many_cancelled_at_once_leave_all_slots(lab) -> None:
         for ticks in (1, 5, 20):
             async with anyio.create_task_group() as group:
                 for number in range(200):
-                    plan = lab.plan(list(Effect)[number % 3])
+                    plan = lab.plan(list(Idempotency)[number % 3])
                     group.start_soon(transport.exchange, lab.post, lab.fine, plan)
                 for _ in range(ticks):
                     await anyio.lowlevel.checkpoint()
@@ -86,12 +86,12 @@ class Ledger:
     """Keeps what it is told of writes whose caller was cancelled."""
 
     def __init__(self) -> None:
-        self.told: list[Exchange] = []
+        self.reported: list[CallResult] = []
         self.finished = anyio.Event()
 
-    async def __call__(self, done: Exchange) -> None:
+    async def __call__(self, done: CallResult) -> None:
         await anyio.lowlevel.checkpoint()  # a database takes its time
-        self.told.append(done)
+        self.reported.append(done)
         self.finished.set()
 
 
@@ -99,8 +99,8 @@ async def arrived(event: threading.Event) -> None:
     assert await anyio.to_thread.run_sync(event.wait, 20)
 
 
-@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
-async def test_a_write_that_has_left_is_given_a_grace(lab, effect) -> None:
+@pytest.mark.parametrize("idempotency", [Idempotency.IDEMPOTENT, Idempotency.NON_IDEMPOTENT])
+async def test_a_write_that_has_left_is_given_a_grace(lab, idempotency) -> None:
     server, ledger = lab.slow(), Ledger()
     async with aclosing(lab.transport(server)) as transport:
         async with anyio.create_task_group() as group:
@@ -108,10 +108,12 @@ async def test_a_write_that_has_left_is_given_a_grace(lab, effect) -> None:
             async def call() -> None:
                 with anyio.CancelScope() as scope:
                     group.start_soon(cancel, scope)
-                    await transport.exchange(lab.post, lab.fine, lab.plan(effect), settled=ledger)
+                    await transport.exchange(
+                        lab.post, lab.fine, lab.plan(idempotency), settled=ledger
+                    )
                 # Only when the outcome was told does the cancellation go on.
                 assert scope.cancelled_caught
-                assert len(ledger.told) == 1
+                assert len(ledger.reported) == 1
 
             async def cancel(scope: anyio.CancelScope) -> None:
                 await arrived(server.arrived)
@@ -119,7 +121,7 @@ async def test_a_write_that_has_left_is_given_a_grace(lab, effect) -> None:
                 server.go_on.set()
 
             group.start_soon(call)
-        done = ledger.told[0]
+        done = ledger.reported[0]
         assert done.response is not None
         assert done.response.body == b"ok"
         assert (done.attempts, done.sent) == (1, True)
@@ -128,19 +130,19 @@ async def test_a_write_that_has_left_is_given_a_grace(lab, effect) -> None:
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.05])
-@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
-async def test_what_the_grace_does_not_settle_is_told_as_open(lab, effect, grace) -> None:
+@pytest.mark.parametrize("idempotency", [Idempotency.IDEMPOTENT, Idempotency.NON_IDEMPOTENT])
+async def test_what_the_grace_does_not_settle_is_told_as_open(lab, idempotency, grace) -> None:
     server, ledger = lab.slow(), Ledger()
     async with aclosing(lab.transport(server, grace=grace)) as transport:
         async with anyio.create_task_group() as group:
 
             async def call() -> None:
-                await transport.exchange(lab.post, lab.fine, lab.plan(effect), settled=ledger)
+                await transport.exchange(lab.post, lab.fine, lab.plan(idempotency), settled=ledger)
 
             group.start_soon(call)
             await arrived(server.arrived)
             group.cancel_scope.cancel()
-        (done,) = ledger.told
+        (done,) = ledger.reported
         assert type(done.error) is CakeError
         assert done.response is None
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
@@ -160,14 +162,14 @@ async def test_a_write_that_waits_for_its_turn_is_cancelled_at_once(lab) -> None
 
                     async def call() -> None:
                         await transport.exchange(
-                            lab.post, lab.fine, lab.plan(Effect.SETS), settled=ledger
+                            lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT), settled=ledger
                         )
 
                     inner.start_soon(call)
                     await anyio.wait_all_tasks_blocked()
                     assert transport.stats().waiting == 1
                     scope.cancel()
-            (done,) = ledger.told
+            (done,) = ledger.reported
             assert isinstance(done.error, NotSent)
             assert (done.attempts, done.sent) == (0, False)
             assert transport.stats().waiting == 0
@@ -192,7 +194,7 @@ async def test_a_write_that_waits_for_its_next_attempt_gets_none(lab) -> None:
         async with anyio.create_task_group() as group:
 
             async def call() -> None:
-                plan = lab.plan(Effect.SETS, total=5000.0)
+                plan = lab.plan(Idempotency.IDEMPOTENT, total=5000.0)
                 await transport.exchange(lab.post, lab.check, plan, settled=ledger)
 
             group.start_soon(call)
@@ -200,7 +202,7 @@ async def test_a_write_that_waits_for_its_next_attempt_gets_none(lab) -> None:
                 await anyio.lowlevel.checkpoint()
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
-    (done,) = ledger.told
+    (done,) = ledger.reported
     assert isinstance(done.error, ServerError)
     assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
     assert requests == 1
@@ -222,7 +224,7 @@ async def test_no_further_attempt_follows_within_the_grace(lab) -> None:
         async with anyio.create_task_group() as group:
 
             async def call() -> None:
-                plan = lab.plan(Effect.SETS)
+                plan = lab.plan(Idempotency.IDEMPOTENT)
                 await transport.exchange(lab.post, lab.check, plan, settled=ledger)
 
             async def cancel() -> None:
@@ -234,7 +236,7 @@ async def test_no_further_attempt_follows_within_the_grace(lab) -> None:
             group.start_soon(cancel)
             with anyio.CancelScope() as scope:
                 await call()
-    (done,) = ledger.told
+    (done,) = ledger.reported
     assert isinstance(done.error, ServerError)
     assert (done.attempts, done.sent) == (1, True)
     assert requests == 1
@@ -247,7 +249,9 @@ async def test_a_second_native_cancellation_does_not_lose_the_outcome(lab, anyio
     server, ledger = lab.slow(), Ledger()
     async with aclosing(lab.transport(server)) as transport:
         task = asyncio.ensure_future(
-            transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE), settled=ledger)
+            transport.exchange(
+                lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT), settled=ledger
+            )
         )
         await arrived(server.arrived)
         task.cancel()
@@ -256,18 +260,18 @@ async def test_a_second_native_cancellation_does_not_lose_the_outcome(lab, anyio
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert ledger.told == []
+        assert ledger.reported == []
         server.go_on.set()
         with anyio.fail_after(20):
             await ledger.finished.wait()
-        assert ledger.told[0].response is not None
+        assert ledger.reported[0].response is not None
     assert len(server.requests) == 1
 
 
 async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) -> None:
     server = lab.slow()
 
-    async def settled(_: Exchange) -> None:
+    async def settled(_: CallResult) -> None:
         message = "the database is gone"
         raise RuntimeError(message)
 
@@ -276,7 +280,7 @@ async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) 
             async with anyio.create_task_group() as group:
 
                 async def call() -> None:
-                    plan = lab.plan(Effect.SETS)
+                    plan = lab.plan(Idempotency.IDEMPOTENT)
                     await transport.exchange(lab.post, lab.fine, plan, settled=settled)
 
                 group.start_soon(call)
@@ -286,8 +290,8 @@ async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) 
     assert [record.name for record in caplog.records] == ["aiocake"]
 
 
-async def create(lab, transport: Transport, ledger: Ledger, results: list[Exchange]) -> None:
-    plan = lab.plan(Effect.ONCE)
+async def create(lab, transport: Transport, ledger: Ledger, results: list[CallResult]) -> None:
+    plan = lab.plan(Idempotency.NON_IDEMPOTENT)
     results.append(await transport.exchange(lab.post, lab.fine, plan, settled=ledger))
 
 
@@ -297,17 +301,17 @@ async def test_what_was_told_is_what_arrived(lab) -> None:
     for ticks in range(40):
         server, ledger = lab.obedient(), Ledger()
         async with aclosing(lab.transport(server, throttle=throttle, grace=0.0)) as transport:
-            results: list[Exchange] = []
+            results: list[CallResult] = []
             async with anyio.create_task_group() as group:
                 group.start_soon(create, lab, transport, ledger, results)
                 for _ in range(ticks):
                     await anyio.lowlevel.checkpoint()
                 group.cancel_scope.cancel()
         server.close()
-        told = results + ledger.told
+        reported = results + ledger.reported
         if server.requests:
-            assert len(told) == 1
-            assert told[0].sent
-            assert not isinstance(told[0].error, NotSent)
-        for done in told:
+            assert len(reported) == 1
+            assert reported[0].sent
+            assert not isinstance(reported[0].error, NotSent)
+        for done in reported:
             assert done.sent or isinstance(done.error, NotSent)

@@ -16,8 +16,8 @@ import pytest
 
 from aiocake.config import Throttle
 from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
-from aiocake.transport import Exchange, Transport
-from aiocake.values import Effect, Secret
+from aiocake.transport import CallResult, Transport
+from aiocake.values import Idempotency, Secret
 
 from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
@@ -29,9 +29,9 @@ async def test_use_after_close(lab) -> None:
     assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
     await transport.aclose()
     await transport.aclose()
-    for effect in Effect:
+    for idempotency in Idempotency:
         with pytest.raises(ClosedError):
-            await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+            await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))
 
     async def begin(_: object) -> None:
         pytest.fail("nothing is sent")
@@ -49,14 +49,14 @@ async def test_a_transport_that_was_never_used_can_be_closed(lab) -> None:
         await transport.exchange(lab.get, lab.fine, lab.plan())
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_closing_ends_what_is_on_its_way(lab, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_closing_ends_what_is_on_its_way(lab, idempotency) -> None:
     server = lab.slow()
     transport = lab.transport(server, throttle=Throttle(concurrency=1))
-    done: list[Exchange] = []
+    done: list[CallResult] = []
 
     async def call() -> None:
-        done.append(await transport.exchange(lab.post, lab.fine, lab.plan(effect)))
+        done.append(await transport.exchange(lab.post, lab.fine, lab.plan(idempotency)))
 
     async with anyio.create_task_group() as group:
         group.start_soon(call)
@@ -74,29 +74,31 @@ async def test_closing_ends_what_is_on_its_way(lab, effect) -> None:
 
 
 async def test_closing_waits_for_the_outcome_of_a_cancelled_write_to_be_told(lab) -> None:
-    server, told = lab.slow(), []
+    server, reported = lab.slow(), []
     transport = lab.transport(server)
 
-    async def settled(done: Exchange) -> None:
+    async def settled(done: CallResult) -> None:
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
-        told.append(done)
+        reported.append(done)
 
     async with anyio.create_task_group() as group:
         scope = anyio.CancelScope()
 
         async def call() -> None:
             with scope:
-                await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE), settled=settled)
+                await transport.exchange(
+                    lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT), settled=settled
+                )
 
         group.start_soon(call)
         assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
         scope.cancel()
         await anyio.wait_all_tasks_blocked()
-        assert told == []  # within the grace
+        assert reported == []  # within the grace
         await transport.aclose()
-        assert isinstance(told[0].error, ClosedError)
-        assert told[0].sent
+        assert isinstance(reported[0].error, ClosedError)
+        assert reported[0].sent
 
 
 async def test_closing_while_cancelled_closes_all_the_same(lab) -> None:
@@ -130,9 +132,9 @@ async def test_another_event_loop_is_told(lab) -> None:
                 anyio.run(use, backend=backend, backend_options=options)
 
             async def use() -> None:
-                for effect in Effect:
+                for idempotency in Idempotency:
                     with pytest.raises(WrongLoopError, match="loop"):
-                        await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+                        await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))
                 with pytest.raises(WrongLoopError):
                     await transport.aclose()
 
@@ -155,16 +157,18 @@ async def test_another_process_is_told(lab, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_the_end_of_the_loop_ends_a_write(lab, anyio_backend) -> None:  # noqa: F811 - the fixture
     del anyio_backend
     server = lab.slow()
-    done: list[Exchange] = []
+    done: list[CallResult] = []
     async with aclosing(lab.transport(server)) as transport, anyio.create_task_group() as group:
 
         async def call() -> None:
-            done.append(await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE)))
+            done.append(
+                await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
+            )
 
         group.start_soon(call)
         assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
         for task in asyncio.all_tasks():
-            if "Job._run" in repr(task):
+            if "BackgroundTask._run" in repr(task):
                 task.cancel()
     assert isinstance(done[0].error, ClosedError)
     assert done[0].sent
@@ -178,7 +182,9 @@ async def test_closed_at_any_moment_of_a_write(lab) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(close_after, transport, ticks)
             try:
-                done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS))
+                done = await transport.exchange(
+                    lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT)
+                )
             except ClosedError:
                 seen.add("refused")
                 assert server.requests == []

@@ -15,12 +15,12 @@ import trustme
 
 from aiocake._wire import Response
 from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
-from aiocake.transport import stripped
-from aiocake.transport._fault import Route, why
+from aiocake.transport import clear_tracebacks
+from aiocake.transport._fault import Route, connect_failure_reason
 from aiocake.transport._http import _as_httpx
 from aiocake.transport._sign import _never
-from aiocake.transport._surplus import has_surplus
-from aiocake.values import Effect
+from aiocake.transport._surplus import has_trailing_data
+from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
 
@@ -53,11 +53,11 @@ class Once(httpx.AsyncBaseTransport):
         return httpx.Response(200, stream=self._stream)
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_an_answer_that_was_there_in_time_counts(lab, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_an_answer_that_was_there_in_time_counts(lab, idempotency) -> None:
     http = Once(Reluctant())
     async with aclosing(lab.transport("x.example", http)) as transport:
-        done = await transport.exchange(lab.get, lab.fine, lab.plan(effect, total=0.05))
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(idempotency, total=0.05))
         assert transport.stats().in_flight == 0
     assert done.error is None
     assert done.response.body == b"ok"
@@ -92,13 +92,13 @@ class Blocking(httpx.SyncByteStream):
         yield b"ok"
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_a_body_that_is_not_asynchronous_is_no_answer(lab, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_a_body_that_is_not_asynchronous_is_no_answer(lab, idempotency) -> None:
     async with aclosing(lab.transport("x.example", Once(Blocking()))) as transport:
-        done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))
     assert isinstance(done.error, DecodeError)
     assert done.sent
-    assert done.attempts == (1 if effect is Effect.ONCE else 3)
+    assert done.attempts == (1 if idempotency is Idempotency.NON_IDEMPOTENT else 3)
 
 
 async def test_a_check_may_know_how_long_to_wait(lab) -> None:
@@ -117,7 +117,7 @@ async def test_paths_are_not_kept_for_ever(lab) -> None:
         for number in range(130):
             request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
             assert (await transport.exchange(request, lab.fine, lab.plan())).error is None
-        kept = transport._wire._sender._urls
+        kept = transport._sender._http._urls
     assert len(kept) == 2
     assert len(server.requests) == 130
 
@@ -136,7 +136,10 @@ def test_how_tls_asks_for_the_network_is_no_error() -> None:
     outer.__context__ = ssl.SSLWantWriteError()
     outer.__context__.__context__ = refused
     route = Route("x.example", 443, 5.0)
-    assert why(outer, route) == ("x.example refused the connection (port 443)", False)
+    assert connect_failure_reason(outer, route) == (
+        "x.example refused the connection (port 443)",
+        False,
+    )
 
 
 def test_what_led_to_an_error_keeps_its_frames() -> None:
@@ -150,7 +153,7 @@ def test_what_led_to_an_error_keeps_its_frames() -> None:
     group.__context__ = handled
     for each in (outer, group):
         each.__traceback__ = frames
-        stripped(each)
+        clear_tracebacks(each)
         assert (each.__traceback__, each.__cause__, each.__context__) == (None, None, None)
         assert not each.__suppress_context__
     assert (inner.__traceback__, inner.__context__) == (None, None)
@@ -206,35 +209,35 @@ class Tls:
 def test_surplus_is_found_where_it_lies() -> None:
     clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
     stream = Layer(_protocol=Layer(read_queue=[]))
-    assert not has_surplus(clean, stream)
+    assert not has_trailing_data(clean, stream)
     # No parser at all: better one connection too many than an answer that is not ours.
-    assert has_surplus(Layer(), stream)
-    assert has_surplus(nested(clean, 6, "_connection"), stream)
-    assert not has_surplus(nested(clean, 5, "_connection"), stream)
+    assert has_trailing_data(Layer(), stream)
+    assert has_trailing_data(nested(clean, 6, "_connection"), stream)
+    assert not has_trailing_data(nested(clean, 5, "_connection"), stream)
 
     dirty = h11.Connection(h11.CLIENT)
     dirty.receive_data(b"HTTP/1.1")
-    assert has_surplus(Layer(_h11_state=dirty), stream)
+    assert has_trailing_data(Layer(_h11_state=dirty), stream)
 
     queued = Layer(_protocol=Layer(read_queue=[b"x"]))
-    assert has_surplus(clean, nested(queued, 2, "_stream"))
-    assert has_surplus(clean, nested(queued, 2, "transport_stream"))
-    assert not has_surplus(clean, Layer(_protocol=Layer(read_queue=[])))
+    assert has_trailing_data(clean, nested(queued, 2, "_stream"))
+    assert has_trailing_data(clean, nested(queued, 2, "transport_stream"))
+    assert not has_trailing_data(clean, Layer(_protocol=Layer(read_queue=[])))
     # The same where a queue could be that is not found.
-    assert has_surplus(clean, nested(stream, 7, "_stream"))
-    assert not has_surplus(clean, nested(stream, 5, "_stream"))
+    assert has_trailing_data(clean, nested(stream, 7, "_stream"))
+    assert not has_trailing_data(clean, nested(stream, 5, "_stream"))
 
 
 def test_surplus_within_tls() -> None:
     clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
     tls = Tls()
-    assert not has_surplus(clean, tls)
+    assert not has_trailing_data(clean, tls)
     tls.server.write(b"x")
-    assert has_surplus(clean, tls)
+    assert has_trailing_data(clean, tls)
     ended = Tls()
     with pytest.raises(ssl.SSLWantReadError):
         ended.server.unwrap()  # tells the client, and waits for its answer
-    assert has_surplus(clean, ended)
+    assert has_trailing_data(clean, ended)
     broken = Tls()
     broken.back.write(b"no record of TLS at all")
-    assert has_surplus(clean, broken)
+    assert has_trailing_data(clean, broken)

@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from aiocake.config import RetryPolicy, Throttle
-from aiocake.transport._retry import Again, Retries
-from aiocake.transport._throttle import Gate
+from aiocake.transport._retry import Retries, RetryDecision
+from aiocake.transport._throttle import RequestLimiter
 
 SECONDS = 130
 #: Gives the seconds until a call is let in; 0 lets it in.
@@ -36,12 +36,12 @@ def bucket(rate: float, burst: float) -> Limiter:
 class Model:
     """Calls that go through a gate to a server, as the transport's attempts do."""
 
-    def __init__(self, limiter: Limiter, concurrency: int, latency: float, said: str) -> None:
-        self.limiter = limiter
+    def __init__(self, limit: Limiter, concurrency: int, latency: float, said: str) -> None:
+        self.limit = limit
         self.latency = latency
         self.said = said
         self.dice = random.Random(1)  # noqa: S311 - no secret
-        self.gate = Gate(Throttle(concurrency=concurrency), self.dice.random)
+        self.limiter = RequestLimiter(Throttle(concurrency=concurrency), self.dice.random)
         self.retries = Retries(RetryPolicy(), self.dice.random)
         #: When each call arrived, and whether it was let in.
         self.arrived: list[tuple[float, bool]] = []
@@ -56,21 +56,21 @@ class Model:
                 await anyio.sleep(wait)
 
     async def _call(self, attempt: int) -> float:
-        slot = await self.gate.turn(again=attempt > 0)
+        slot = await self.limiter.acquire(again=attempt > 0)
         assert slot is not None
         began = anyio.current_time()
         takes = self.latency * self.dice.uniform(0.7, 1.3)
         await anyio.sleep(takes / 2)
-        wait = self.limiter(anyio.current_time())
+        wait = self.limit(anyio.current_time())
         self.arrived.append((anyio.current_time(), not wait))
         await anyio.sleep(takes / 2)
-        self.gate.release(slot)
+        self.limiter.release(slot)
         if not wait:
-            self.gate.passed(began)
+            self.limiter.on_accepted(began)
             return 0.0
         asked = float(math.ceil(wait)) if self.said else None
-        wait = self.retries.wait(Again.THROTTLED, attempt, asked)
-        self.gate.pause(wait, since=began, asked=asked is not None)
+        wait = self.retries.wait(RetryDecision.THROTTLED, attempt, asked)
+        self.limiter.pause(wait, since=began, asked=asked is not None)
         return wait
 
     def run(self, concurrency: int) -> None:
@@ -78,8 +78,8 @@ class Model:
 
         async def main() -> None:
             start = anyio.current_time()
-            limiter = self.limiter
-            self.limiter = lambda now: limiter(now - start)
+            limit = self.limit
+            self.limit = lambda now: limit(now - start)
             with anyio.move_on_after(SECONDS):
                 async with anyio.create_task_group() as group:
                     for _ in range(2 * concurrency):

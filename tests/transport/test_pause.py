@@ -15,9 +15,9 @@ from aiocake._wire import StreamedResponse
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, ClosedError, NotSent, RateLimited, ServerError
 from aiocake.events import AttemptEnded, Event, Paused, PauseEnded, RetryScheduled, Waited
-from aiocake.transport import Exchange, Transport
-from aiocake.transport._throttle import Gate
-from aiocake.values import Effect
+from aiocake.transport import CallResult, Transport
+from aiocake.transport._throttle import RequestLimiter
+from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED
 
@@ -62,19 +62,19 @@ class Scene:
         self.lab = lab
         self.server = server
         self.events: list[Event] = []
-        self.ends: list[Exchange] = []
+        self.ends: list[CallResult] = []
         self.transport: Transport = lab.transport(
             "x.cake.com", server.http, **({"on_event": self.events.append} | settings)
         )
 
-    async def call(self, effect: Effect = Effect.READ, **plan: object) -> Exchange:
+    async def call(self, idempotency: Idempotency = Idempotency.SAFE, **plan: object) -> CallResult:
         done = await self.transport.exchange(
-            self.lab.get, self.lab.check, self.lab.plan(effect, **plan)
+            self.lab.get, self.lab.check, self.lab.plan(idempotency, **plan)
         )
         self.ends.append(done)
         return done
 
-    async def several(self, count: int, **plan: object) -> list[Exchange]:
+    async def several(self, count: int, **plan: object) -> list[CallResult]:
         """Several calls at once, and what they ended in."""
         before = len(self.ends)
         async with anyio.create_task_group() as group:
@@ -90,7 +90,7 @@ class Scene:
         assert done.error.sent
 
     @property
-    def told(self) -> list[Event]:
+    def reported(self) -> list[Event]:
         """What was told of pauses."""
         return [event for event in self.events if isinstance(event, Paused | PauseEnded)]
 
@@ -103,7 +103,7 @@ def scene(lab) -> Callable[..., Any]:
     )
 
 
-def is_refused(done: Exchange, left: float | None = None, status: int = 429) -> bool:
+def is_refused(done: CallResult, left: float | None = None, status: int = 429) -> bool:
     error = done.error
     return (
         isinstance(error, RateLimited)
@@ -113,14 +113,14 @@ def is_refused(done: Exchange, left: float | None = None, status: int = 429) -> 
     )
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_later_calls_end_at_once(scene, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_later_calls_end_at_once(scene, idempotency) -> None:
     there = scene(FINE)
     async with aclosing(there.transport) as transport:
         await there.paused()
         await anyio.sleep(100)
         began = anyio.current_time()
-        done = await there.call(effect)
+        done = await there.call(idempotency)
         assert anyio.current_time() == began
         assert is_refused(done, HOUR - 100)
         assert (done.attempts, done.sent, done.sent_before) == (0, False, False)
@@ -138,7 +138,7 @@ async def test_a_pause_lasts_no_longer_than_it_may(scene, seconds) -> None:
         done = await there.call()
         assert done.error.retry_after > 60  # what was asked
         assert transport.stats().paused_until == pytest.approx(50)
-        assert there.told == [Paused("invoices.page", 50, refused=True)]
+        assert there.reported == [Paused("invoices.page", 50, refused=True)]
         await anyio.sleep(49)
         assert is_refused(await there.call(), 1)
         await anyio.sleep(1)
@@ -154,12 +154,12 @@ async def test_whoever_waits_for_a_turn_ends_at_once(scene) -> None:
         assert sum(is_refused(done) for done in ends) == 98
         assert (transport.stats().in_flight, transport.stats().waiting) == (0, 0)
     assert len(there.server.times) == 2
-    assert len(there.told) == 1
+    assert len(there.reported) == 1
     assert not any(event.got_turn for event in there.events if isinstance(event, Waited))
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_who_got_its_slot_in_that_moment_does_not_leave(scene, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_who_got_its_slot_in_that_moment_does_not_leave(scene, idempotency) -> None:
     """A slot is given, and before the call can use it, a response of another begins a pause."""
     there = scene(FINE, limited(HOUR), FINE, throttle=Throttle(concurrency=2))
     async with aclosing(there.transport):
@@ -167,40 +167,40 @@ async def test_who_got_its_slot_in_that_moment_does_not_leave(scene, effect) -> 
             for _ in range(2):
                 group.start_soon(there.call)
             await anyio.wait_all_tasks_blocked()
-            group.start_soon(there.call, effect)
+            group.start_soon(there.call, idempotency)
     # Which of the two responses is read first is up to the event loop.
     assert len(there.server.times) - 2 == sum(done.error is None for done in there.ends) - 1
 
 
 async def test_a_slot_given_before_a_pause_is_given_back() -> None:
-    gate = Gate(Throttle(concurrency=1), lambda: 0.0)
-    slot = await gate.turn()
+    limiter = RequestLimiter(Throttle(concurrency=1), lambda: 0.0)
+    slot = await limiter.acquire()
     assert isinstance(slot, int)
     got: list[object] = []
 
     async def wait() -> None:
-        got.append(await gate.turn())
+        got.append(await limiter.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
-        gate.release(slot)  # to the one who waits, which has not run yet
-        assert gate.in_flight == 1
-        gate.refuse(HOUR, HOUR, since=anyio.current_time(), status=429)
+        limiter.release(slot)  # to the one who waits, which has not run yet
+        assert limiter.in_flight == 1
+        limiter.refuse(HOUR, HOUR, since=anyio.current_time(), status=429)
     assert not isinstance(got[0], int | None)
-    assert (gate.in_flight, gate.waiting) == (0, 0)
+    assert (limiter.in_flight, limiter.waiting) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("effect", "error"),
-    [(Effect.READ, RateLimited), (Effect.SETS, ServerError)],
+    ("idempotency", "error"),
+    [(Idempotency.SAFE, RateLimited), (Idempotency.IDEMPOTENT, ServerError)],
 )
-async def test_a_retry_that_sleeps_ends_at_once(scene, effect, error) -> None:
+async def test_a_retry_that_sleeps_ends_at_once(scene, idempotency, error) -> None:
     retry = RetryPolicy(base=20, budget=28)
     there = scene(httpx.Response(500), limited(HOUR), FINE, retry=retry, draw=lambda: 1.0)
     async with aclosing(there.transport) as transport:
         async with anyio.create_task_group() as group:
-            group.start_soon(there.call, effect)
+            group.start_soon(there.call, idempotency)
             await anyio.sleep(1)
             assert transport.stats().budget == 14
             began = anyio.current_time()
@@ -242,7 +242,7 @@ async def test_after_it_one_goes_first_and_the_others_follow_its_response(scene)
     assert first == pytest.approx(ends)
     assert len(others) == 19
     assert min(others) >= first + 5.0
-    assert there.told == [
+    assert there.reported == [
         Paused("invoices.page", 100, refused=True),
         PauseEnded("invoices.page", pytest.approx(105.0)),
     ]
@@ -256,7 +256,7 @@ async def test_an_error_of_the_server_is_a_response_too(scene) -> None:
         done = await there.several(10)
     assert [type(each.error).__name__ for each in done].count("NotFound") == 1
     assert len(there.server.times) == 11
-    assert isinstance(there.told[-1], PauseEnded)
+    assert isinstance(there.reported[-1], PauseEnded)
 
 
 async def test_if_it_is_throttled_again_the_pause_goes_on(scene) -> None:
@@ -268,10 +268,10 @@ async def test_if_it_is_throttled_again_the_pause_goes_on(scene) -> None:
         assert len(there.server.times) == 2
         assert sum(is_refused(each, 200, 503) for each in done) == 9
         assert transport.stats().paused_until == pytest.approx(200)
-        assert len(there.told) == 2
+        assert len(there.reported) == 2
         await anyio.sleep(200)
         assert (await there.call()).error is None
-    assert there.told[2:] == [PauseEnded("invoices.page", pytest.approx(300.2))]
+    assert there.reported[2:] == [PauseEnded("invoices.page", pytest.approx(300.2))]
 
 
 async def test_if_it_is_throttled_for_a_short_while_the_others_wait_and_one_goes_first_again(
@@ -288,7 +288,7 @@ async def test_if_it_is_throttled_for_a_short_while_the_others_wait_and_one_goes
     assert second >= first + 10
     assert third > second
     assert min(others) >= third + 0.1
-    assert [type(event) for event in there.told] == [Paused, Paused, Paused, PauseEnded]
+    assert [type(event) for event in there.reported] == [Paused, Paused, Paused, PauseEnded]
 
 
 @pytest.mark.parametrize("how", ["cancelled", "native", "not connected", "reset", "too late"])
@@ -305,7 +305,7 @@ async def test_if_it_has_no_response_another_goes_first(scene, how) -> None:
         async with anyio.create_task_group() as group:
             if how == "too late":
                 # It has its turn with too little time left for a response.
-                group.start_soon(lambda: there.call(Effect.SETS, total=0.4, attempts=1))
+                group.start_soon(lambda: there.call(Idempotency.IDEMPOTENT, total=0.4, attempts=1))
             else:
                 scope = anyio.CancelScope()
 
@@ -327,7 +327,7 @@ async def test_if_it_has_no_response_another_goes_first(scene, how) -> None:
         first, second, *others = there.server.times
         assert second == pytest.approx(first + (1.0 if how in faults else 0.5))
         assert min(others) >= second + 1.0
-    assert isinstance(there.told[-1], PauseEnded)
+    assert isinstance(there.reported[-1], PauseEnded)
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -361,7 +361,7 @@ async def test_a_write_that_goes_first_and_is_cancelled_is_settled_first(scene) 
         there.server.times.clear()
         async with anyio.create_task_group() as group:
             with anyio.move_on_after(1):
-                await there.call(Effect.ONCE)
+                await there.call(Idempotency.NON_IDEMPOTENT)
             group.start_soon(there.call)
         first, second = there.server.times
         assert second >= first + 3
@@ -376,7 +376,7 @@ async def test_responses_of_one_congestion_make_one_pause_as_long_as_the_longest
         await there.several(3)
         assert transport.stats().paused_until == pytest.approx(300)
         # The first one that was read began it.
-        assert len(there.told) == 1
+        assert len(there.reported) == 1
         assert is_refused(await there.call(), 300)
 
 
@@ -434,9 +434,9 @@ async def test_a_call_whose_caller_has_left_is_not_past_its_deadline(scene) -> N
     there = scene(limited(20), FINE)
     async with aclosing(there.transport) as transport:
         with anyio.move_on_after(0.05):
-            await there.call(Effect.ONCE)
+            await there.call(Idempotency.NON_IDEMPOTENT)
         assert transport.stats().paused_until == pytest.approx(20)
-        assert there.told == [Paused("invoices.page", 20)]
+        assert there.reported == [Paused("invoices.page", 20)]
 
 
 async def test_no_pause_where_none_is_allowed(scene) -> None:
@@ -445,7 +445,7 @@ async def test_no_pause_where_none_is_allowed(scene) -> None:
         await there.call()
         assert transport.stats().paused_until is None
         assert (await there.call()).error is None
-    assert there.told == []
+    assert there.reported == []
 
 
 # Beside everything else
@@ -464,7 +464,7 @@ async def test_end_pause_lets_all_go_at_once(scene) -> None:
         done = await there.several(3)
         assert all(each.error is None for each in done)
         assert anyio.current_time() < began + 1
-    assert there.told[1:] == [PauseEnded(None, pytest.approx(1.0))]
+    assert there.reported[1:] == [PauseEnded(None, pytest.approx(1.0))]
 
 
 @pytest.mark.parametrize("pause", [100, 20])
@@ -626,35 +626,35 @@ async def test_a_pause_is_told_in_its_order(scene) -> None:
 
 
 async def test_one_goes_first_of_both_lanes_even_with_one_slot_each() -> None:
-    gate = Gate(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
-    assert gate.refuse(100, HOUR, since=anyio.current_time(), status=429)
+    limiter = RequestLimiter(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
+    assert limiter.refuse(100, HOUR, since=anyio.current_time(), status=429)
     await anyio.sleep(100)
-    slot = await gate.turn()
+    slot = await limiter.acquire()
     assert isinstance(slot, int)
     got: list[object] = []
 
     async def export() -> None:
-        got.append(await gate.turn(export=True))
+        got.append(await limiter.acquire(export=True))
 
     async with anyio.create_task_group() as group:
         group.start_soon(export)
         await anyio.wait_all_tasks_blocked()
         assert got == []
-        assert gate.answered(slot, 200, throttled=False) == pytest.approx(100, abs=1)
+        assert limiter.on_response(slot, 200, throttled=False) == pytest.approx(100, abs=1)
         await anyio.wait_all_tasks_blocked()
         assert got == [1]
 
 
 async def test_no_export_goes_first_while_calls_wait() -> None:
-    gate = Gate(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
-    assert gate.refuse(100, HOUR, since=anyio.current_time(), status=429)
+    limiter = RequestLimiter(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
+    assert limiter.refuse(100, HOUR, since=anyio.current_time(), status=429)
     await anyio.sleep(100)
-    first = await gate.turn()
+    first = await limiter.acquire()
     assert isinstance(first, int)
     got: list[object] = []
 
     async def wait(*, export: bool) -> None:
-        got.append(await gate.turn(export=export))
+        got.append(await limiter.acquire(export=export))
 
     async with anyio.create_task_group() as group:
         for export in (True, False, False):
@@ -662,7 +662,7 @@ async def test_no_export_goes_first_while_calls_wait() -> None:
             await anyio.wait_all_tasks_blocked()
         # They have no response: the next one goes first, then the export as nobody else waits.
         for order in ([0], [0, 0], [0, 0, 1]):
-            gate.release(first)
+            limiter.release(first)
             await anyio.wait_all_tasks_blocked()
             assert got == order
         # A call goes first beside it; the end of either leaves nobody waiting for ever.
@@ -670,25 +670,25 @@ async def test_no_export_goes_first_while_calls_wait() -> None:
         await anyio.wait_all_tasks_blocked()
         assert got == [0, 0, 1, 0]
         group.start_soon(lambda: wait(export=True))
-        gate.release(1)
+        limiter.release(1)
         await anyio.wait_all_tasks_blocked()
         assert got == [0, 0, 1, 0]
-        gate.release(0)
+        limiter.release(0)
         await anyio.wait_all_tasks_blocked()
         assert got == [0, 0, 1, 0, 1]
-        assert gate.answered(1, 200, throttled=False) is not None
+        assert limiter.on_response(1, 200, throttled=False) is not None
 
 
 async def test_end_pause_ends_what_a_learnt_pace_keeps_of_it() -> None:
-    gate = Gate(Throttle(concurrency=2), lambda: 0.0)
+    limiter = RequestLimiter(Throttle(concurrency=2), lambda: 0.0)
     for _ in range(2):
         for _ in range(21):
-            gate.passed(anyio.current_time())
+            limiter.on_accepted(anyio.current_time())
             await anyio.sleep(1 / 7)
-        gate.pause(30, since=anyio.current_time(), asked=True)
-        gate.end_pause()
-        gate.passed(anyio.current_time())
-    assert gate.pace() is not None
+        limiter.pause(30, since=anyio.current_time(), asked=True)
+        limiter.end_pause()
+        limiter.on_accepted(anyio.current_time())
+    assert limiter.pace() is not None
     began = anyio.current_time()
-    assert isinstance(await gate.turn(), int)
+    assert isinstance(await limiter.acquire(), int)
     assert anyio.current_time() == began

@@ -15,8 +15,8 @@ from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream
 from aiocake.config import Throttle
 from aiocake.transport import _http
 from aiocake.transport._sockets import SocketBackend
-from aiocake.transport._surplus import has_surplus
-from aiocake.values import Effect
+from aiocake.transport._surplus import has_trailing_data
+from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
 
@@ -69,8 +69,13 @@ async def test_httpcore2_opens_connections_its_own_way(lab, moved, secure) -> No
     server = lab.obedient(TLS if secure else None)
     settings = {"throttle": ONE, "ssl_context": TRUSTING if secure else None}
     async with aclosing(lab.transport(server, **settings)) as transport:
-        for effect in (Effect.READ, Effect.SETS, Effect.ONCE, Effect.READ):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        for idempotency in (
+            Idempotency.SAFE,
+            Idempotency.IDEMPOTENT,
+            Idempotency.NON_IDEMPOTENT,
+            Idempotency.SAFE,
+        ):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert done.error is None
             assert done.response.body == b"ok"
             assert done.attempts == 1
@@ -123,22 +128,22 @@ CLEAN = Opened(_h11_state=h11.Connection(h11.CLIENT))
 
 async def test_a_parser_that_does_not_tell_costs_the_connection() -> None:
     stream = Opened(_protocol=Opened(read_queue=[]))
-    assert not has_surplus(CLEAN, stream)
+    assert not has_trailing_data(CLEAN, stream)
     for parser in (Opened(), Opened(trailing_data=None), Opened(trailing_data=())):
-        assert has_surplus(Opened(_h11_state=parser), stream)
+        assert has_trailing_data(Opened(_h11_state=parser), stream)
 
 
 async def test_a_queue_that_is_not_found_costs_the_connection(anyio_backend) -> None:
     # trio has none.
     queued = anyio_backend == "asyncio"
-    assert has_surplus(CLEAN, Opened()) is queued
-    assert has_surplus(CLEAN, Opened(_stream=Opened())) is queued
-    assert has_surplus(CLEAN, Opened(_stream=Opened(_protocol=Opened())))
+    assert has_trailing_data(CLEAN, Opened()) is queued
+    assert has_trailing_data(CLEAN, Opened(_stream=Opened())) is queued
+    assert has_trailing_data(CLEAN, Opened(_stream=Opened(_protocol=Opened())))
 
 
 async def test_a_tls_that_is_of_another_make_costs_the_connection() -> None:
     for tls in (SimpleNamespace(), SimpleNamespace(read=refuse)):
-        assert has_surplus(CLEAN, Opened(ssl_object=tls, _protocol=Opened(read_queue=[])))
+        assert has_trailing_data(CLEAN, Opened(ssl_object=tls, _protocol=Opened(read_queue=[])))
 
 
 # trio keeps nothing, and has no such stream.
@@ -148,6 +153,6 @@ async def test_what_is_read_and_written_directly_has_no_queue(lab, anyio_backend
     server = lab.obedient()
     stream = await SocketBackend(AnyIOBackend(), AnyIOStream).connect_tcp("127.0.0.1", server.port)
     try:
-        assert not has_surplus(CLEAN, stream)
+        assert not has_trailing_data(CLEAN, stream)
     finally:
         await stream.aclose()

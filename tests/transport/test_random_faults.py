@@ -8,8 +8,8 @@ from contextlib import aclosing
 import pytest
 
 from aiocake.errors import NotSent
-from aiocake.transport import Exchange
-from aiocake.values import Effect
+from aiocake.transport import CallResult
+from aiocake.values import Idempotency
 
 from ..amounts import some
 
@@ -40,7 +40,7 @@ def script_of(seed: int, ok: bytes) -> Callable[..., None]:
     return script
 
 
-def assert_true(done: Exchange, requests: int, effect: Effect) -> None:
+def assert_true(done: CallResult, requests: int, idempotency: Idempotency) -> None:
     """Never "nothing was sent" when a whole request arrived; never an answer without one."""
     if isinstance(done.error, NotSent):
         assert not done.sent_before
@@ -51,21 +51,21 @@ def assert_true(done: Exchange, requests: int, effect: Effect) -> None:
         assert requests >= 1
     if requests:
         assert done.sent or done.sent_before
-        assert (done.left_at is not None) == (effect is not Effect.READ)
-    if effect is Effect.ONCE:
+        assert (done.left_at is not None) == (idempotency is not Idempotency.SAFE)
+    if idempotency is Idempotency.NON_IDEMPOTENT:
         assert requests <= 1
     assert requests <= done.attempts
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_a_connection_cut_at_any_byte(lab, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_a_connection_cut_at_any_byte(lab, idempotency) -> None:
     for seed in SEEDS:
         server = lab.serve(script_of(seed, lab.ok))
         async with aclosing(lab.transport(server)) as transport:
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert transport.stats().in_flight == 0
         server.close()
         try:
-            assert_true(done, len(server.requests), effect)
+            assert_true(done, len(server.requests), idempotency)
         except AssertionError:
             pytest.fail(f"seed {seed}: {done} after {len(server.requests)} requests arrived")

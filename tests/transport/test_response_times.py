@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
 from aiocake.events import AttemptEnded, Event
-from aiocake.transport import Exchange
-from aiocake.transport._edge import Departure
+from aiocake.transport import CallResult
+from aiocake.transport._edge import SendTrace
 from aiocake.transport._response_times import ResponseTimes
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED
 
@@ -88,33 +88,35 @@ class Server:
         return httpx.Response(status)
 
 
-async def behind(lab, transport, seconds: float, effect: Effect, **plan: object) -> Exchange:
+async def behind(
+    lab, transport, seconds: float, idempotency: Idempotency, **plan: object
+) -> CallResult:
     """A call that has its turn after so many seconds, when the slot of another is free."""
-    ends: list[Exchange] = []
+    ends: list[CallResult] = []
 
     async def call() -> None:
-        ends.append(await transport.exchange(lab.get, lab.check, lab.plan(effect, **plan)))
+        ends.append(await transport.exchange(lab.get, lab.check, lab.plan(idempotency, **plan)))
 
-    slot = await transport._gate.turn()
+    slot = await transport._limiter.acquire()
     async with anyio.create_task_group() as group:
         group.start_soon(call)
         await anyio.sleep(seconds)
-        transport._gate.release(slot)
+        transport._limiter.release(slot)
     return ends[0]
 
 
 @SIMULATED
-@pytest.mark.parametrize("effect", [Effect.SETS, Effect.ONCE])
+@pytest.mark.parametrize("idempotency", [Idempotency.IDEMPOTENT, Idempotency.NON_IDEMPOTENT])
 @pytest.mark.parametrize(
     ("takes", "after", "sent"), [(0.1, 9.9, False), (0.1, 9.7, True), (2, 6.5, False), (2, 5, True)]
 )
-async def test_a_write_that_has_its_turn_too_late(lab, effect, takes, after, sent) -> None:
+async def test_a_write_that_has_its_turn_too_late(lab, idempotency, takes, after, sent) -> None:
     server = Server(takes)
     throttle = Throttle(concurrency=1)
     async with aclosing(lab.transport("x.cake.com", server.http, throttle=throttle)) as transport:
         for _ in range(8):
-            await transport.exchange(lab.get, lab.check, lab.plan(effect))
-        done = await behind(lab, transport, after, effect, total=10)
+            await transport.exchange(lab.get, lab.check, lab.plan(idempotency))
+        done = await behind(lab, transport, after, idempotency, total=10)
         assert (done.error is None) is sent
         assert len(server.times) == 8 + sent
         if not sent:
@@ -124,7 +126,7 @@ async def test_a_write_that_has_its_turn_too_late(lab, effect, takes, after, sen
         # Its slot is not lost.
         assert transport.stats().in_flight == 0
         # Nothing is lost by a read that comes late.
-        done = await behind(lab, transport, 9.99, Effect.READ, total=10)
+        done = await behind(lab, transport, 9.99, Idempotency.SAFE, total=10)
         assert isinstance(done.error, DeadlineExceeded)
 
 
@@ -135,10 +137,14 @@ async def test_a_retry_that_comes_too_late_is_not_begun(lab) -> None:
     draw = {"draw": lambda: 1.0}
     async with aclosing(lab.transport("x.cake.com", server.http, **draw)) as transport:
         for _ in range(4):
-            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=100))
+            await transport.exchange(
+                lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT, total=100)
+            )
         server.times.clear()
         began = anyio.current_time()
-        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=8))
+        done = await transport.exchange(
+            lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT, total=8)
+        )
         # At once, rather than after the wait for it.
         assert anyio.current_time() == pytest.approx(began + 6.05, abs=0.06)
     # Of the first it is known what it met; nobody knows what became of it.
@@ -153,9 +159,11 @@ async def test_what_was_lost_is_tried_again_in_the_time_that_is_left(lab) -> Non
     server = Server(0.1)
     async with aclosing(lab.transport("x.cake.com", server.http)) as transport:
         for _ in range(8):
-            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+            await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT))
         server.status, server.takes = [0], 30
-        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=60))
+        done = await transport.exchange(
+            lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT, total=60)
+        )
         assert done.attempts == 2
         assert len(server.times) == 10
 
@@ -171,13 +179,13 @@ async def test_a_renewed_key_that_comes_too_late(lab, how, lost) -> None:
 
     async def key() -> str:
         if len(server.times) == lost + 1 and how != "too late":
-            held.append(await transport._gate.turn())
+            held.append(await transport._limiter.acquire())
         return f"key {len(server.times)}"
 
     settings = {"key": key, "throttle": Throttle(concurrency=1), "draw": lambda: 0.0}
-    plan = lab.plan(Effect.SETS, total=5, queue=0.1 if how == "no turn" else None)
+    plan = lab.plan(Idempotency.IDEMPOTENT, total=5, queue=0.1 if how == "no turn" else None)
     if how == "too late":
-        plan = lab.plan(Effect.SETS, total=2 * (1 + lost))
+        plan = lab.plan(Idempotency.IDEMPOTENT, total=2 * (1 + lost))
     async with aclosing(lab.transport("x.cake.com", server.http, **settings)) as transport:
         done = await transport.exchange(lab.get, lab.check, plan)
     assert isinstance(done.error, NotSent)
@@ -191,7 +199,9 @@ async def test_a_key_without_a_new_one_is_refused(lab) -> None:
     server = Server(1.5)
     server.status = [401]
     async with aclosing(lab.transport("x.cake.com", server.http)) as transport:
-        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE, total=2))
+        done = await transport.exchange(
+            lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT, total=2)
+        )
     assert isinstance(done.error, AuthenticationError)
 
 
@@ -204,20 +214,20 @@ async def test_a_response_that_was_cut_off_counts_as_long_as_it_was_waited_for(l
         lab.transport("x.cake.com", server.http, throttle=throttle, grace=0)
     ) as transport:
         for _ in range(8):
-            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+            await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT))
         server.takes = 1_000
         if how == "cancelled":
             with anyio.move_on_after(3):
-                await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+                await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT))
         elif how == "deadline":
-            await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=3))
+            await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT, total=3))
         else:
             server.takes = 3
             server.status = [0]
-            await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE))
+            await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT))
         server.takes = 0.1
         assert transport._attempts._times.needed(LONG) == pytest.approx(6)
-        done = await behind(lab, transport, 6, Effect.SETS, total=11)
+        done = await behind(lab, transport, 6, Idempotency.IDEMPOTENT, total=11)
         assert isinstance(done.error, NotSent)
 
 
@@ -227,10 +237,10 @@ async def test_gathered_calls_end_in_done_or_not_sent_though_responses_take_twic
 ) -> None:
     """As long as they stay within twice the longest of those before."""
     server = Server(0.1)
-    ends: list[Exchange] = []
+    ends: list[CallResult] = []
 
     async def call() -> None:
-        plan = lab.plan(Effect.ONCE, total=2)
+        plan = lab.plan(Idempotency.NON_IDEMPOTENT, total=2)
         ends.append(await transport.exchange(lab.get, lab.check, plan))
 
     async def slow_down() -> None:
@@ -251,10 +261,10 @@ async def test_gathered_calls_end_in_done_or_not_sent_though_responses_take_twic
 async def test_so_do_the_first_calls_of_a_client(lab, takes, total) -> None:
     """While nobody knows yet how long responses take."""
     server = Server(takes)
-    ends: list[Exchange] = []
+    ends: list[CallResult] = []
 
     async def call() -> None:
-        plan = lab.plan(Effect.ONCE, total=total)
+        plan = lab.plan(Idempotency.NON_IDEMPOTENT, total=total)
         ends.append(await transport.exchange(lab.get, lab.check, plan))
 
     transport = lab.transport("x.cake.com", server.http, throttle=Throttle(concurrency=4))
@@ -272,30 +282,30 @@ async def test_so_do_the_first_calls_of_a_client(lab, takes, total) -> None:
 def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How many seconds each connection takes until it stands, without a wait for them."""
     takes, passed = [0.0], [0.0]
-    trace, now = Departure.trace, anyio.current_time
+    trace, now = SendTrace.record, anyio.current_time
 
-    async def slow(self: Departure, name: str, info: Mapping[str, object]) -> None:
+    async def slow(self: SendTrace, name: str, info: Mapping[str, object]) -> None:
         if name.endswith(".connect_tcp.complete"):
             passed[0] += takes[0]
         await trace(self, name, info)
 
-    monkeypatch.setattr(Departure, "trace", slow)
+    monkeypatch.setattr(SendTrace, "record", slow)
     monkeypatch.setattr(anyio, "current_time", lambda: now() + passed[0])
     return takes
 
 
-@pytest.mark.parametrize("effect", Effect)
-async def test_a_connection_that_stands_too_late_is_not_used(lab, effect, ahead) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_a_connection_that_stands_too_late_is_not_used(lab, idempotency, ahead) -> None:
     server = lab.obedient()
     events: list[Event] = []
     async with aclosing(lab.transport(server, on_event=events.append)) as transport:
         ahead[0] = 25.0
-        plan = lab.plan(effect, total=25.5)
+        plan = lab.plan(idempotency, total=25.5)
         done = await transport.exchange(lab.get, lab.fine, plan)
         assert transport.stats().in_flight == 0
         ahead[0] = 0.0
-        assert (await transport.exchange(lab.get, lab.fine, lab.plan(effect))).error is None
-    if effect is Effect.READ:
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))).error is None
+    if idempotency is Idempotency.SAFE:
         assert done.error is None
         return
     assert isinstance(done.error, NotSent)

@@ -27,9 +27,9 @@ from aiocake.errors import (
     ServerError,
 )
 from aiocake.events import AttemptEnded, Event, Paused, RetryScheduled, Waited
-from aiocake.transport._fault import Fault, Kind
-from aiocake.transport._retry import Again, again_after, may_be_done
-from aiocake.values import Effect
+from aiocake.transport._fault import FailureKind, TransportFailure
+from aiocake.transport._retry import RetryDecision, classify_retry, may_have_been_applied
+from aiocake.values import Idempotency
 
 pytestmark = [
     pytest.mark.anyio,
@@ -87,72 +87,72 @@ FINE = 200
 
 #: Scene, effect, attempts, and the error in the end, when it never gets better.
 TABLE = [
-    (REFUSED, Effect.READ, 3, NotSent),
-    (REFUSED, Effect.SETS, 3, NotSent),
-    (REFUSED, Effect.ONCE, 3, NotSent),
-    (LOST, Effect.READ, 3, DecodeError),
-    (LOST, Effect.SETS, 3, DecodeError),
-    (LOST, Effect.ONCE, 1, DecodeError),
-    (SLOW, Effect.READ, 3, DeadlineExceeded),
-    (SLOW, Effect.SETS, 3, DeadlineExceeded),
-    (SLOW, Effect.ONCE, 1, DeadlineExceeded),
-    (RuntimeError("whatever"), Effect.READ, 3, DecodeError),
-    (RuntimeError("whatever"), Effect.ONCE, 1, DecodeError),
-    (ExceptionGroup("", [ValueError()]), Effect.ONCE, 1, DecodeError),
-    (500, Effect.READ, 3, ServerError),
-    (502, Effect.SETS, 3, ServerError),
-    (504, Effect.ONCE, 1, ServerError),
-    (limited(), Effect.READ, 3, RateLimited),
-    (limited(), Effect.SETS, 3, RateLimited),
-    (limited(), Effect.ONCE, 3, RateLimited),
-    (503, Effect.READ, 3, RateLimited),
-    (503, Effect.SETS, 3, RateLimited),
-    (503, Effect.ONCE, 1, RateLimited),
-    (RESTRICTED, Effect.READ, 3, Restricted),
-    (RESTRICTED, Effect.ONCE, 3, Restricted),
-    (401, Effect.READ, 1, AuthenticationError),
-    (404, Effect.SETS, 1, NotFound),
-    (302, Effect.READ, 1, DecodeError),
-    (299, Effect.READ, 3, DecodeError),
-    (299, Effect.SETS, 3, DecodeError),
-    (299, Effect.ONCE, 1, DecodeError),
+    (REFUSED, Idempotency.SAFE, 3, NotSent),
+    (REFUSED, Idempotency.IDEMPOTENT, 3, NotSent),
+    (REFUSED, Idempotency.NON_IDEMPOTENT, 3, NotSent),
+    (LOST, Idempotency.SAFE, 3, DecodeError),
+    (LOST, Idempotency.IDEMPOTENT, 3, DecodeError),
+    (LOST, Idempotency.NON_IDEMPOTENT, 1, DecodeError),
+    (SLOW, Idempotency.SAFE, 3, DeadlineExceeded),
+    (SLOW, Idempotency.IDEMPOTENT, 3, DeadlineExceeded),
+    (SLOW, Idempotency.NON_IDEMPOTENT, 1, DeadlineExceeded),
+    (RuntimeError("whatever"), Idempotency.SAFE, 3, DecodeError),
+    (RuntimeError("whatever"), Idempotency.NON_IDEMPOTENT, 1, DecodeError),
+    (ExceptionGroup("", [ValueError()]), Idempotency.NON_IDEMPOTENT, 1, DecodeError),
+    (500, Idempotency.SAFE, 3, ServerError),
+    (502, Idempotency.IDEMPOTENT, 3, ServerError),
+    (504, Idempotency.NON_IDEMPOTENT, 1, ServerError),
+    (limited(), Idempotency.SAFE, 3, RateLimited),
+    (limited(), Idempotency.IDEMPOTENT, 3, RateLimited),
+    (limited(), Idempotency.NON_IDEMPOTENT, 3, RateLimited),
+    (503, Idempotency.SAFE, 3, RateLimited),
+    (503, Idempotency.IDEMPOTENT, 3, RateLimited),
+    (503, Idempotency.NON_IDEMPOTENT, 1, RateLimited),
+    (RESTRICTED, Idempotency.SAFE, 3, Restricted),
+    (RESTRICTED, Idempotency.NON_IDEMPOTENT, 3, Restricted),
+    (401, Idempotency.SAFE, 1, AuthenticationError),
+    (404, Idempotency.IDEMPOTENT, 1, NotFound),
+    (302, Idempotency.SAFE, 1, DecodeError),
+    (299, Idempotency.SAFE, 3, DecodeError),
+    (299, Idempotency.IDEMPOTENT, 3, DecodeError),
+    (299, Idempotency.NON_IDEMPOTENT, 1, DecodeError),
 ]
 
 
-@pytest.mark.parametrize(("scene", "effect", "attempts", "error"), TABLE)
+@pytest.mark.parametrize(("scene", "idempotency", "attempts", "error"), TABLE)
 async def test_how_often_each_kind_of_failure_is_tried(  # noqa: PLR0913, PLR0917 - a table
-    lab, scene, effect, attempts, error, anyio_backend
+    lab, scene, idempotency, attempts, error, anyio_backend
 ) -> None:
     del anyio_backend
     play = Play(scene)
     async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-        done = await transport.exchange(lab.get, lab.check, lab.plan(effect))
+        done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency))
         assert transport.stats().in_flight == 0
     assert type(done.error) is error
     assert done.response is None
     assert done.attempts == len(play.times) == attempts
 
 
-@pytest.mark.parametrize(("scene", "effect", "attempts", "error"), TABLE)
+@pytest.mark.parametrize(("scene", "idempotency", "attempts", "error"), TABLE)
 async def test_whether_it_may_have_been_carried_out(  # noqa: PLR0913, PLR0917 - a table
-    lab, scene, effect, attempts, error, anyio_backend
+    lab, scene, idempotency, attempts, error, anyio_backend
 ) -> None:
     del anyio_backend, error
     play = Play(scene)
     async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-        done = await transport.exchange(lab.get, lab.check, lab.plan(effect))
+        done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency))
     never = scene is REFUSED
     refused = scene in (limited(), RESTRICTED)
     assert done.sent == (not never)
     assert done.sent_before == (attempts > 1 and not never and not refused)
-    assert (done.left_at is None) == (never or effect is Effect.READ)
+    assert (done.left_at is None) == (never or idempotency is Idempotency.SAFE)
 
 
 async def test_a_success_after_a_failure_tells_of_both(lab) -> None:
     for scene, before in ((LOST, True), (503, True), (REFUSED, False), (limited(), False)):
         play = Play(scene, FINE)
         async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-            done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+            done = await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT))
         assert done.response is not None
         assert (done.attempts, done.sent, done.sent_before) == (2, True, before)
 
@@ -167,7 +167,9 @@ async def test_each_error_that_says_nothing_was_sent_on_any_transport(lab) -> No
     ):
         play = Play(error)
         async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-            done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE))
+            done = await transport.exchange(
+                lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT)
+            )
         assert isinstance(done.error, NotSent)
         assert not done.sent
 
@@ -241,11 +243,14 @@ async def test_a_server_that_asks_to_wait(lab, headers, waits, anyio_backend) ->
 
 
 async def test_a_wait_past_the_deadline_is_not_begun(lab) -> None:
-    for scene, effect in ((limited(retry_after="30"), Effect.ONCE), (RESTRICTED, Effect.READ)):
+    for scene, idempotency in (
+        (limited(retry_after="30"), Idempotency.NON_IDEMPOTENT),
+        (RESTRICTED, Idempotency.SAFE),
+    ):
         play = Play(scene)
         async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
             start = anyio.current_time()
-            done = await transport.exchange(lab.get, lab.check, lab.plan(effect, total=3))
+            done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency, total=3))
             assert anyio.current_time() == start
         assert isinstance(done.error, RateLimited | Restricted)
         assert len(play.times) == 1
@@ -308,16 +313,16 @@ async def test_no_turn_before_the_deadline_is_not_sent(lab) -> None:
     async with aclosing(lab.transport("x.cake.com", play.http, throttle=throttle)) as transport:
         ends: list[tuple[object, float, int]] = []
 
-        async def call(effect: Effect) -> None:
-            done = await transport.exchange(lab.get, lab.check, lab.plan(effect, total=5))
+        async def call(idempotency: Idempotency) -> None:
+            done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency, total=5))
             ends.append((type(done.error), anyio.current_time() - start, done.attempts))
 
         start = anyio.current_time()
         async with anyio.create_task_group() as group:
             group.start_soon(transport.exchange, lab.get, lab.check, lab.plan(total=1000))
             await anyio.wait_all_tasks_blocked()
-            for effect in Effect:
-                group.start_soon(call, effect)
+            for idempotency in Idempotency:
+                group.start_soon(call, idempotency)
         assert ends == [(NotSent, 5.0, 0)] * 3
 
 
@@ -340,15 +345,15 @@ async def test_no_turn_within_what_the_call_allows_for_the_queue(lab) -> None:
 
 
 async def test_the_deadline_within_an_attempt(lab) -> None:
-    for effect in Effect:
+    for idempotency in Idempotency:
         play = Play(partial(anyio.sleep, 100))
         async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
             start = anyio.current_time()
-            done = await transport.exchange(lab.get, lab.check, lab.plan(effect, total=5))
+            done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency, total=5))
             assert anyio.current_time() - start == 5.0
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
-        assert (done.left_at is None) == (effect is Effect.READ)
+        assert (done.left_at is None) == (idempotency is Idempotency.SAFE)
 
 
 async def test_the_deadline_in_the_queue_before_a_second_attempt_leaves_the_first_error(
@@ -366,7 +371,9 @@ async def test_the_deadline_in_the_queue_before_a_second_attempt_leaves_the_firs
                 await transport.exchange(lab.get, lab.check, lab.plan(total=1000))
 
             group.start_soon(other)
-            done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS, total=5))
+            done = await transport.exchange(
+                lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT, total=5)
+            )
             assert isinstance(done.error, ServerError)
             assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
 
@@ -385,13 +392,13 @@ def vault(*keys: str) -> Callable[[], Awaitable[str]]:
 
 
 async def test_a_refused_key_is_asked_for_again_once_a_call(lab) -> None:
-    for effect in Effect:
+    for idempotency in Idempotency:
         play = Play(401, FINE)
         async with aclosing(
             lab.transport("x.cake.com", play.http, key=vault("old-key", "new-key"))
         ) as transport:
-            done = await transport.exchange(lab.get, lab.check, lab.plan(effect, attempts=1))
-            assert transport.clean("old-key new-key") == "<key> <key>"
+            done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency, attempts=1))
+            assert transport.scrub("old-key new-key") == "<key> <key>"
         assert done.error is None
         assert (done.attempts, done.sent_before) == (2, False)
         assert play.keys == ["old-key", "new-key"]
@@ -416,7 +423,7 @@ async def test_a_key_that_cannot_be_had_sends_nothing(lab) -> None:
     for ask, error in ((fail, NotSent), (wrong, ConfigurationError)):
         play = Play(FINE)
         async with aclosing(lab.transport("x.cake.com", play.http, key=ask)) as transport:
-            done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.SETS))
+            done = await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.IDEMPOTENT))
         assert isinstance(done.error, error)
         assert (done.attempts, done.sent) == (0, False)
         assert play.times == []
@@ -429,7 +436,9 @@ async def test_a_key_that_never_comes_is_inside_the_deadline(lab) -> None:
 
     play = Play(FINE)
     async with aclosing(lab.transport("x.cake.com", play.http, key=ask)) as transport:
-        done = await transport.exchange(lab.get, lab.check, lab.plan(Effect.ONCE, total=5))
+        done = await transport.exchange(
+            lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT, total=5)
+        )
     assert isinstance(done.error, NotSent)
     assert done.attempts == 0
     assert play.times == []
@@ -545,7 +554,7 @@ async def test_a_check_that_breaks_is_an_unreadable_answer(lab) -> None:
 
     play = Play(FINE)
     async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-        done = await transport.exchange(lab.get, check, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.get, check, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, DecodeError)
     assert done.sent
 
@@ -565,13 +574,13 @@ async def test_the_same_seed_gives_the_same_trace(lab) -> None:
             start = anyio.current_time()
             for _ in range(60):
                 await transport.exchange(lab.get, lab.check, lab.plan())
-        told = [
+        reported = [
             attrs.evolve(event, seconds=round(event.seconds, 6))
             if isinstance(event, Waited | AttemptEnded)
             else event
             for event in events
         ]
-        traces.append((told, [round(time - start, 6) for time in play.times]))
+        traces.append((reported, [round(time - start, 6) for time in play.times]))
     assert traces[0] == traces[1]
 
 
@@ -580,20 +589,26 @@ async def test_the_same_seed_gives_the_same_trace(lab) -> None:
 
 def test_a_fault_is_tried_again_only_when_it_may_pass(anyio_backend) -> None:
     del anyio_backend
-    for kind in Kind:
+    for kind in FailureKind:
         for sent in (False, True):
-            for effect in Effect:
-                fault = Fault(kind, sent, "")
-                passing = kind in {Kind.UNREACHED, Kind.BROKEN, Kind.SLOW}
-                again = passing and not (sent and effect is Effect.ONCE)
-                assert (again_after(fault, effect) is Again.FAILURE) == again
-                assert may_be_done(fault) == sent
+            for idempotency in Idempotency:
+                fault = TransportFailure(kind, sent, "")
+                passing = kind in {
+                    FailureKind.CONNECT,
+                    FailureKind.CONNECTION_LOST,
+                    FailureKind.TIMEOUT,
+                }
+                again = passing and not (sent and idempotency is Idempotency.NON_IDEMPOTENT)
+                assert (classify_retry(fault, idempotency) is RetryDecision.FAILURE) == again
+                assert may_have_been_applied(fault) == sent
 
 
 def test_an_answer_whose_end_http_tells_is_the_same_at_the_next_try(anyio_backend) -> None:
     del anyio_backend
     unreadable = DecodeError("x", status=200)
-    assert again_after(unreadable, Effect.READ) is Again.NO
-    assert again_after(unreadable, Effect.READ, framed=True) is Again.NO
-    assert again_after(unreadable, Effect.READ, framed=False) is Again.FAILURE
-    assert again_after(unreadable, Effect.ONCE, framed=False) is Again.NO
+    assert classify_retry(unreadable, Idempotency.SAFE) is RetryDecision.NONE
+    assert classify_retry(unreadable, Idempotency.SAFE, framed=True) is RetryDecision.NONE
+    assert classify_retry(unreadable, Idempotency.SAFE, framed=False) is RetryDecision.FAILURE
+    assert (
+        classify_retry(unreadable, Idempotency.NON_IDEMPOTENT, framed=False) is RetryDecision.NONE
+    )

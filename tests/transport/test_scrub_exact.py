@@ -41,7 +41,7 @@ ALPHABET = "abcdefghijklmnop"
     ],
 )
 def test_pieces(text: str, cleaned: str | None) -> None:
-    assert scrubber_of(ALPHABET).clean(text) == (text if cleaned is None else cleaned)
+    assert scrubber_of(ALPHABET).scrub(text) == (text if cleaned is None else cleaned)
 
 
 def test_a_piece_of_an_encoded_key() -> None:
@@ -50,14 +50,14 @@ def test_a_piece_of_an_encoded_key() -> None:
     for whole in (quote(key, safe=""), html.escape(key)):
         for at in range(len(whole) - 8):
             part = whole[at : at + 8]
-            assert scrubber.clean(f"\t{part}\t") == "\t<key>\t"
+            assert scrubber.scrub(f"\t{part}\t") == "\t<key>\t"
 
 
 def test_every_key_and_every_piece_stays_secret() -> None:
     scrubber = scrubber_of(ALPHABET, "0123456789ABCDEF", ALPHABET, "")
     assert len(scrubber._patterns) == len(scrubber._secrets) == 2
-    assert scrubber.clean("abcdefgh 01234567") == "<key> <key>"
-    assert scrubber.clean(f"{ALPHABET} 0123456789ABCDEF") == "<key> <key>"
+    assert scrubber.scrub("abcdefgh 01234567") == "<key> <key>"
+    assert scrubber.scrub(f"{ALPHABET} 0123456789ABCDEF") == "<key> <key>"
 
 
 @pytest.mark.parametrize("before", range(4))
@@ -75,8 +75,8 @@ def test_of_base64_each_character_goes_that_holds_nothing_but_the_key(
         # What stands behind it is padding, and no other's bits.
         last = len(text.rstrip("="))
     scrubber = scrubber_of(key)
-    cleaned = scrubber.clean(text)
-    assert scrubber.clean_headers({"location": text}) == {"location": cleaned}
+    cleaned = scrubber.scrub(text)
+    assert scrubber.scrub_headers({"location": text}) == {"location": cleaned}
     left = cleaned.partition("<key>")
     assert left[0] == text[:first]
     assert left[1] == "<key>"
@@ -127,35 +127,35 @@ WHOLES: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("write", WHOLES)
 def test_a_key_of_escapes_goes_whole(key: str, write: Callable[[str], str]) -> None:
     scrubber = scrubber_of(key)
-    assert scrubber.clean(f"\t{write(key)}\t") == "\t<key>\t"
+    assert scrubber.scrub(f"\t{write(key)}\t") == "\t<key>\t"
     # Headers are searched for whole keys first, and for pieces only when there is one.
-    assert scrubber.clean_headers({"location": f"\t{write(key)}\t"}) == {"location": "\t<key>\t"}
+    assert scrubber.scrub_headers({"location": f"\t{write(key)}\t"}) == {"location": "\t<key>\t"}
 
 
 def test_a_key_of_three_escapes_is_still_found_in_a_mixture() -> None:
     key = "a%25b%25c%25d"
     mixed = "\\u0061%2525b%25&#50;5c%25" + "25d"
-    assert scrubber_of(key).clean(f"\t{mixed}\t") == "\t<key>\t"
+    assert scrubber_of(key).scrub(f"\t{mixed}\t") == "\t<key>\t"
 
 
 def test_backslashes_are_counted_with_those_that_escape() -> None:
     scrubber = scrubber_of("0123\\4567")
     for count, cleaned in ((1, "<key>"), (2, "<key>"), (4, "<key>"), (7, "<key>")):
-        assert scrubber.clean("0123" + "\\" * count + "4567") == cleaned
+        assert scrubber.scrub("0123" + "\\" * count + "4567") == cleaned
     eight = "0123" + "\\" * 8 + "4567"
-    assert scrubber.clean(eight) == eight
+    assert scrubber.scrub(eight) == eight
     scrubber = scrubber_of("0123\\\\4567")
     for count, cleaned in ((2, "<key>"), (8, "<key>"), (11, "<key>")):
-        assert scrubber.clean("0123" + "\\" * count + "4567") == cleaned
+        assert scrubber.scrub("0123" + "\\" * count + "4567") == cleaned
     for count in (1, 12):
         text = "0123" + "\\" * count + "4567"
-        assert scrubber.clean(text) == text
+        assert scrubber.scrub(text) == text
 
 
 def test_a_text_that_nearly_holds_a_key_of_backslashes_is_read_once() -> None:
     """With each backslash read as a part of the key and as an escape, this would never end."""
     text = "\\\\\\\\a" * 24 + "x"
-    assert scrubber_of("\\a" * 25).clean(text).endswith("x")
+    assert scrubber_of("\\a" * 25).scrub(text).endswith("x")
 
 
 def test_each_logger_is_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:

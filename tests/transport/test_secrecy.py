@@ -18,8 +18,8 @@ import pytest
 
 from aiocake._wire import Request
 from aiocake.config import Timeouts
-from aiocake.transport import Exchange, Plan, Transport
-from aiocake.values import Effect, Secret
+from aiocake.transport import CallLimits, CallResult, Transport
+from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +44,8 @@ def shown(error: BaseException | None) -> str:
     texts: list[str] = []
     for each in chain(error, set()):
         texts += [str(each), repr(each), repr(vars(each))]
-        told = traceback.TracebackException.from_exception(each, capture_locals=True)
-        texts += told.format()
+        reported = traceback.TracebackException.from_exception(each, capture_locals=True)
+        texts += reported.format()
         for frame, _ in traceback.walk_tb(each.__traceback__):
             if frame.f_code.co_filename != __file__:
                 texts += map(repr, frame.f_locals.values())
@@ -66,7 +66,7 @@ def all_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         assert_silent(record.getMessage() + repr(record.args) + repr(record.msg))
 
 
-def assert_exchange_is_silent(done: Exchange) -> None:
+def assert_exchange_is_silent(done: CallResult) -> None:
     assert_silent(repr(done) + shown(done.error))
     assert KEY.encode() not in pickle.dumps(done.error)
 
@@ -84,8 +84,8 @@ async def test_our_own_marks_are_found(lab, caplog) -> None:
 
     with pytest.raises(ValueError, match="can") as caught:
         fail(KEY)
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert KEY in "".join(told.format())
+    reported = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert KEY in "".join(reported.format())
 
 
 def reset(connection) -> None:
@@ -112,12 +112,12 @@ def echo_in_header(connection) -> None:
 
 
 @pytest.mark.parametrize("script", [reset, echo, echo_as_http, echo_in_header])
-@pytest.mark.parametrize("effect", Effect)
-async def test_no_failure_shows_it(lab, script, effect) -> None:
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_no_failure_shows_it(lab, script, idempotency) -> None:
     server = lab.serve(script)
     async with aclosing(lab.transport(server, key=Secret(KEY))) as transport:
         for request in (lab.get, lab.form):
-            done = await transport.exchange(request, lab.fine, lab.plan(effect))
+            done = await transport.exchange(request, lab.fine, lab.plan(idempotency))
             if done.response is None:
                 assert_exchange_is_silent(done)
             else:
@@ -147,7 +147,11 @@ async def test_no_illegal_request_shows_it(lab) -> None:
 
 
 async def cancelled(
-    scope: anyio.CancelScope, found: list[str], transport: Transport, request: Request, plan: Plan
+    scope: anyio.CancelScope,
+    found: list[str],
+    transport: Transport,
+    request: Request,
+    plan: CallLimits,
 ) -> None:
     """Find out what an exchange shows when it is cancelled."""
     with scope:
@@ -158,9 +162,9 @@ async def cancelled(
             raise
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("where", ["connecting", "writing", "reading"])
-async def test_no_cancellation_shows_it(lab, where, effect) -> None:
+async def test_no_cancellation_shows_it(lab, where, idempotency) -> None:
     def script(connection) -> None:
         if where == "reading":
             connection.request()
@@ -180,7 +184,7 @@ async def test_no_cancellation_shows_it(lab, where, effect) -> None:
         async with aclosing(lab.transport(address, **settings)) as transport:
             async with anyio.create_task_group() as group:
                 scope, found = anyio.CancelScope(), []
-                group.start_soon(cancelled, scope, found, transport, request, lab.plan(effect))
+                group.start_soon(cancelled, scope, found, transport, request, lab.plan(idempotency))
                 if where == "reading":
                     assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
                 else:
@@ -194,8 +198,8 @@ async def test_no_cancellation_shows_it(lab, where, effect) -> None:
 
 async def test_no_deadline_shows_it(lab) -> None:
     async with aclosing(lab.transport(lab.slow(), key=Secret(KEY))) as transport:
-        for effect in Effect:
-            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect, total=0.1))
+        for idempotency in Idempotency:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(idempotency, total=0.1))
             assert_exchange_is_silent(done)
 
 
@@ -210,8 +214,8 @@ async def test_no_other_transport_shows_it(lab) -> None:
     async with aclosing(
         lab.transport("x.cake.com", httpx.MockTransport(answer), key=Secret(KEY))
     ) as transport:
-        for effect in Effect:
-            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+        for idempotency in Idempotency:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))
             assert_exchange_is_silent(done)
 
 

@@ -8,9 +8,9 @@ import anyio
 import attrs
 import pytest
 
-from aiocake._wire import Hole, Request
+from aiocake._wire import KeyPlacement, Request
 from aiocake.errors import ArgumentError, ConfigurationError, NotSent
-from aiocake.transport._sign import Keys, check_key, sign
+from aiocake.transport._sign import Keys, check_key, insert_api_key
 from aiocake.values import Secret
 
 ENVELOPE = b"<e><api_key></api_key></e>"
@@ -29,23 +29,25 @@ def test_what_can_be_a_key() -> None:
 
 
 def test_the_key_stands_in_its_hole(lab) -> None:
-    signed = sign(lab.get, Secret(lab.key), [])
+    signed = insert_api_key(lab.get, Secret(lab.key), [])
     query = signed.target.decode().partition("?")[2]
     assert parse_qs(query) == {"api_key": [lab.key], "row_limit": ["1"]}
     assert signed.body == b""
 
-    signed = sign(lab.form, Secret(lab.key), [])
+    signed = insert_api_key(lab.form, Secret(lab.key), [])
     assert parse_qs(signed.body.decode()) == {"api_key": [lab.key], "bill_id": ["1"]}
     assert signed.target == b"/api/1/accounting.asmx/Mark"
 
-    soap = Request("x", "POST", "/x", body=ENVELOPE, hole=Hole.ENVELOPE, hole_at=12)
-    signed = sign(soap, Secret(lab.key + "'"), [])
+    soap = Request(
+        "x", "POST", "/x", body=ENVELOPE, key_placement=KeyPlacement.ENVELOPE, key_offset=12
+    )
+    signed = insert_api_key(soap, Secret(lab.key + "'"), [])
     assert ET.fromstring(signed.body).findtext("api_key") == lab.key + "'"  # noqa: S314 - our own
 
 
 def test_a_signed_request_does_not_show_the_key(lab) -> None:
     for request in (lab.get, lab.form):
-        shown = repr(sign(request, Secret(lab.key), []))
+        shown = repr(insert_api_key(request, Secret(lab.key), []))
         assert "canary" not in shown
         assert request.path in shown
 
@@ -53,9 +55,9 @@ def test_a_signed_request_does_not_show_the_key(lab) -> None:
 def test_the_length_of_the_query_counts_with_the_key_in_place(lab) -> None:
     length = len(lab.get.query) + 50
     key = Secret("k" * 50)
-    assert sign(attrs.evolve(lab.get, query_limit=length + 1), key, []).target
+    assert insert_api_key(attrs.evolve(lab.get, query_limit=length + 1), key, []).target
     with pytest.raises(ArgumentError, match=r"SOAP12") as caught:
-        sign(attrs.evolve(lab.get, query_limit=length), key, [])
+        insert_api_key(attrs.evolve(lab.get, query_limit=length), key, [])
     assert str(length) in str(caught.value)
 
 
@@ -64,7 +66,7 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
         lab.get, headers=(("Accept-Encoding", "identity"), ("X-Note", "caf\u00e9"))
     )
     own = [(b"Host", b"h"), (b"accept-encoding", b"gzip")]
-    assert sign(request, Secret("k"), own).headers == [
+    assert insert_api_key(request, Secret("k"), own).headers == [
         (b"Host", b"h"),
         (b"Accept-Encoding", b"identity"),
         (b"X-Note", "caf\u00e9".encode("latin-1")),
@@ -88,7 +90,7 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
 )
 def test_what_cannot_be_written_as_http_is_refused(lab, field, value) -> None:
     with pytest.raises(ArgumentError, match=field):
-        sign(attrs.evolve(lab.get, **{field: value}), Secret(lab.key), [])
+        insert_api_key(attrs.evolve(lab.get, **{field: value}), Secret(lab.key), [])
 
 
 class Vault:

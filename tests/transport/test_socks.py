@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from aiocake.errors import NotSent
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,8 @@ async def test_a_call_through_socks(lab, password) -> None:
     server, socks = lab.obedient(tls), lab.serve(proxy)
     url = f"socks5://me:{password}@127.0.0.1:{socks.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
-        assert password not in transport.clean(f"auth=(b'me', b'{password}')")
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
+        assert password not in transport.scrub(f"auth=(b'me', b'{password}')")
     if password == "s3cret":
         assert done.error is None
         assert seen[1].startswith(b"\x05\x01\x00")

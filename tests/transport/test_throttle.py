@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocake.config import Throttle
-from aiocake.transport._throttle import Gate
+from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = pytest.mark.anyio
 
 
-def gate(draw: float = 0.0, **settings: object) -> Gate:
-    return Gate(Throttle(**settings), lambda: draw)  # type: ignore[arg-type] # checked by attrs
+def limiter(draw: float = 0.0, **settings: object) -> RequestLimiter:
+    return RequestLimiter(Throttle(**settings), lambda: draw)  # type: ignore[arg-type] # checked by attrs
 
 
 SIMULATED = pytest.mark.parametrize(
@@ -29,13 +29,13 @@ async def settled() -> None:
 
 
 async def test_no_more_at_once_than_there_are_slots() -> None:
-    turns = gate(concurrency=2)
-    first, second = await turns.turn(), await turns.turn()
+    turns = limiter(concurrency=2)
+    first, second = await turns.acquire(), await turns.acquire()
     assert {first, second} == {0, 1}
     got: list[int | None] = []
 
     async def third() -> None:
-        got.append(await turns.turn())
+        got.append(await turns.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(third)
@@ -48,17 +48,17 @@ async def test_no_more_at_once_than_there_are_slots() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    turns = gate(concurrency=3)
+    turns = limiter(concurrency=3)
     order: list[int] = []
 
     async def call(number: int) -> None:
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         order.append(number)
         await anyio.lowlevel.checkpoint()
         turns.release(slot)
 
-    slots = [await turns.turn() for _ in range(3)]
+    slots = [await turns.acquire() for _ in range(3)]
     async with anyio.create_task_group() as group:
         for number in range(50):
             group.start_soon(call, number)
@@ -73,13 +73,13 @@ async def test_first_come_first_served() -> None:
 
 
 async def test_a_newcomer_does_not_overtake() -> None:
-    turns = gate(concurrency=1)
-    slot = await turns.turn()
+    turns = limiter(concurrency=1)
+    slot = await turns.acquire()
     assert slot is not None
     order: list[str] = []
 
     async def call(name: str) -> None:
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         order.append(name)
         turns.release(slot)
@@ -93,61 +93,61 @@ async def test_a_newcomer_does_not_overtake() -> None:
 
 
 async def test_a_full_queue_turns_away_but_for_those_who_were_in() -> None:
-    turns = gate(concurrency=1, max_waiting=1)
-    slot = await turns.turn()
+    turns = limiter(concurrency=1, max_waiting=1)
+    slot = await turns.acquire()
     assert slot is not None
     async with anyio.create_task_group() as group:
-        group.start_soon(turns.turn)
+        group.start_soon(turns.acquire)
         await settled()
-        assert await turns.turn() is None
+        assert await turns.acquire() is None
         with anyio.move_on_after(0):
-            await turns.turn(again=True)
+            await turns.acquire(again=True)
             pytest.fail("there is no slot")
         assert turns.waiting == 1
         turns.release(slot)
 
 
 async def test_a_turn_that_does_not_come_in_time() -> None:
-    turns = gate(concurrency=1)
-    slot = await turns.turn()
+    turns = limiter(concurrency=1)
+    slot = await turns.acquire()
     assert slot is not None
-    assert await turns.turn(within=0.01) is None
+    assert await turns.acquire(within=0.01) is None
     assert (turns.in_flight, turns.waiting) == (1, 0)
     turns.release(slot)
-    assert await turns.turn(within=0.01) == slot
+    assert await turns.acquire(within=0.01) == slot
 
 
 async def test_exports_have_a_slot_of_their_own() -> None:
-    turns = gate(concurrency=1)
+    turns = limiter(concurrency=1)
     assert turns.slots == 2
-    slot, export = await turns.turn(), await turns.turn(export=True)
+    slot, export = await turns.acquire(), await turns.acquire(export=True)
     assert (slot, export) == (0, 1)
-    assert await turns.turn(export=True, within=0.01) is None
+    assert await turns.acquire(export=True, within=0.01) is None
     assert slot is not None
     turns.release(slot)
-    assert await turns.turn() == 0
+    assert await turns.acquire() == 0
     assert export is not None
     turns.release(export)
-    assert await turns.turn(export=True) == 1
+    assert await turns.acquire(export=True) == 1
 
 
 @pytest.mark.parametrize("steps", range(6))
 @pytest.mark.parametrize("granted", [False, True])
 async def test_a_cancelled_turn_loses_no_slot(steps: int, granted: bool) -> None:  # noqa: FBT001
-    turns = gate(concurrency=1)
-    slot = await turns.turn()
+    turns = limiter(concurrency=1)
+    slot = await turns.acquire()
     assert slot is not None
     taken: list[int | None] = []
     scope = anyio.CancelScope()
 
     async def cancelled() -> None:
         with scope:
-            got = await turns.turn()
+            got = await turns.acquire()
             assert got is not None
             turns.release(got)
 
     async def behind() -> None:
-        taken.append(await turns.turn())
+        taken.append(await turns.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(cancelled)
@@ -167,10 +167,10 @@ async def test_a_cancelled_turn_loses_no_slot(steps: int, granted: bool) -> None
 
 
 async def test_hundreds_of_cancelled_turns_lose_no_slot() -> None:
-    turns = gate(concurrency=3)
+    turns = limiter(concurrency=3)
 
     async def call() -> None:
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         try:
             await anyio.lowlevel.checkpoint()
@@ -184,11 +184,11 @@ async def test_hundreds_of_cancelled_turns_lose_no_slot() -> None:
             await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
     assert (turns.in_flight, turns.waiting) == (0, 0)
-    assert {await turns.turn() for _ in range(3)} == {0, 1, 2}
+    assert {await turns.acquire() for _ in range(3)} == {0, 1, 2}
 
 
 def test_outside_of_a_loop_there_is_no_pause_to_tell_of() -> None:
-    turns = gate(rate=1.0)
+    turns = limiter(rate=1.0)
     assert turns.paused_for() is None
 
     async def pause() -> None:
@@ -204,11 +204,11 @@ def test_outside_of_a_loop_there_is_no_pause_to_tell_of() -> None:
 
 @SIMULATED
 async def test_a_pace_is_kept_and_a_burst_allowed() -> None:
-    turns = gate(concurrency=10, rate=2.0, burst=3)
+    turns = limiter(concurrency=10, rate=2.0, burst=3)
     start = anyio.current_time()
     times = []
     for _ in range(6):
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         times.append(anyio.current_time() - start)
         turns.release(slot)
@@ -216,7 +216,7 @@ async def test_a_pace_is_kept_and_a_burst_allowed() -> None:
     await anyio.sleep(100)
     start = anyio.current_time()
     for _ in range(4):
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         turns.release(slot)
     assert anyio.current_time() - start == 0.5
@@ -240,10 +240,10 @@ def test_never_more_than_the_rate_in_any_window(
     running = 0
     most = 0
 
-    async def call(turns: Gate, number: int, takes: float, export: bool) -> None:  # noqa: FBT001
+    async def call(turns: RequestLimiter, number: int, takes: float, export: bool) -> None:  # noqa: FBT001
         nonlocal running, most
         with anyio.move_on_after(takes * 2):
-            slot = await turns.turn(export=export)
+            slot = await turns.acquire(export=export)
             assert slot is not None
             begun.append(anyio.current_time())
             order.append(number)
@@ -256,7 +256,7 @@ def test_never_more_than_the_rate_in_any_window(
                 turns.release(slot)
 
     async def main() -> None:
-        turns = gate(concurrency=concurrency, rate=rate, burst=burst)
+        turns = limiter(concurrency=concurrency, rate=rate, burst=burst)
         async with anyio.create_task_group() as group:
             for number, (after, takes, export) in enumerate(calls):
                 await anyio.sleep(after)
@@ -273,11 +273,11 @@ def test_never_more_than_the_rate_in_any_window(
 
 @SIMULATED
 async def test_a_rate_serves_in_order_with_exports_in_between() -> None:
-    turns = gate(concurrency=2, rate=1.0, burst=1)
+    turns = limiter(concurrency=2, rate=1.0, burst=1)
     order: list[int] = []
 
     async def call(number: int) -> None:
-        slot = await turns.turn(export=number % 5 == 4)
+        slot = await turns.acquire(export=number % 5 == 4)
         assert slot is not None
         order.append(number)
         turns.release(slot)
@@ -291,12 +291,12 @@ async def test_a_rate_serves_in_order_with_exports_in_between() -> None:
 
 @SIMULATED
 async def test_those_who_give_up_do_not_stop_the_clock_for_the_others() -> None:
-    turns = gate(concurrency=4, rate=1.0, burst=1)
+    turns = limiter(concurrency=4, rate=1.0, burst=1)
     done: list[int] = []
 
     async def call(number: int, patience: float) -> None:
         with anyio.move_on_after(patience):
-            slot = await turns.turn()
+            slot = await turns.acquire()
             assert slot is not None
             turns.release(slot)
             done.append(number)
@@ -319,7 +319,7 @@ async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one(
 ) -> None:
     draws = count(1)
     settings = Throttle(concurrency=8, adaptive=adaptive)
-    turns = Gate(settings, lambda: next(draws) % 10 / 10)
+    turns = RequestLimiter(settings, lambda: next(draws) % 10 / 10)
     start = anyio.current_time()
     assert turns.paused_for() is None
     assert turns.pause(10.0, since=start, asked=True)
@@ -327,7 +327,7 @@ async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one(
     times: list[float] = []
 
     async def call() -> None:
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         times.append(anyio.current_time() - start)
         await anyio.sleep(0.01)
@@ -344,7 +344,7 @@ async def test_a_pause_holds_all_back_once_and_lets_them_start_one_by_one(
 
 @SIMULATED
 async def test_many_answers_of_one_congestion_make_one_pause() -> None:
-    turns = gate(concurrency=8)
+    turns = limiter(concurrency=8)
     await anyio.sleep(1)
     sent = anyio.current_time()
     await anyio.sleep(1)
@@ -364,12 +364,12 @@ async def test_many_answers_of_one_congestion_make_one_pause() -> None:
 
 @SIMULATED
 async def test_after_a_pause_the_rate_still_counts() -> None:
-    turns = gate(concurrency=4, rate=1.0, burst=1)
+    turns = limiter(concurrency=4, rate=1.0, burst=1)
     start = anyio.current_time()
     turns.pause(5.0, since=start, asked=True)
     times = []
     for _ in range(4):
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         times.append(anyio.current_time() - start)
         turns.release(slot)
@@ -378,13 +378,13 @@ async def test_after_a_pause_the_rate_still_counts() -> None:
 
 @SIMULATED
 async def test_a_longer_pause_reaches_those_who_already_wait() -> None:
-    turns = gate(concurrency=1)
+    turns = limiter(concurrency=1)
     start = anyio.current_time()
     turns.pause(2.0, since=start, asked=True)
     times: list[float] = []
 
     async def call() -> None:
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         times.append(anyio.current_time() - start)
         turns.release(slot)

@@ -5,7 +5,7 @@ import pytest
 import trio.testing
 
 from aiocake.config import Throttle
-from aiocake.transport._throttle import Gate
+from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = pytest.mark.anyio
 
@@ -16,17 +16,17 @@ SIMULATED = pytest.mark.parametrize(
 SOON = 1e6
 
 
-def gate(draw: float = 1.0, *, concurrency: int = 8, adaptive: bool = True) -> Gate:
-    return Gate(Throttle(concurrency=concurrency, adaptive=adaptive), lambda: draw)
+def limiter(draw: float = 1.0, *, concurrency: int = 8, adaptive: bool = True) -> RequestLimiter:
+    return RequestLimiter(Throttle(concurrency=concurrency, adaptive=adaptive), lambda: draw)
 
 
-async def turns_of(turns: Gate, number: int) -> list[float]:
+async def turns_of(turns: RequestLimiter, number: int) -> list[float]:
     """In how many seconds each of some calls begins, one after the other, each ended at once."""
     start = anyio.current_time()
     times: list[float] = []
     with anyio.fail_after(SOON):
         for _ in range(number):
-            slot = await turns.turn()
+            slot = await turns.acquire()
             assert slot is not None
             times.append(anyio.current_time() - start)
             turns.release(slot)
@@ -46,7 +46,7 @@ async def turns_of(turns: Gate, number: int) -> list[float]:
 async def test_after_a_pause_each_slot_is_filled_a_step_later(
     concurrency: int, seconds: float, times: list[float]
 ) -> None:
-    turns = gate(concurrency=concurrency, adaptive=False)
+    turns = limiter(concurrency=concurrency, adaptive=False)
     assert turns.pause(seconds, since=anyio.current_time(), asked=True)
     assert await turns_of(turns, len(times)) == pytest.approx(times)
     # The next one is filled anew.
@@ -56,7 +56,7 @@ async def test_after_a_pause_each_slot_is_filled_a_step_later(
 
 @SIMULATED
 async def test_when_a_pause_is_over() -> None:
-    turns = gate()
+    turns = limiter()
     start = anyio.current_time()
     assert turns.pause(0.5, since=start, asked=True)
     assert turns.paused_for() == 0.5
@@ -69,15 +69,15 @@ async def test_when_a_pause_is_over() -> None:
 
 @SIMULATED
 async def test_whoever_comes_late_for_the_clock_goes_behind_whoever_watches_it() -> None:
-    turns = Gate(Throttle(concurrency=2, rate=1.0, burst=2), lambda: 0.0)
+    turns = RequestLimiter(Throttle(concurrency=2, rate=1.0, burst=2), lambda: 0.0)
     for _ in range(2):
-        slot = await turns.turn()
+        slot = await turns.acquire()
         assert slot is not None
         turns.release(slot)
     order: list[str] = []
 
     async def first() -> None:
-        await turns.turn(export=True)
+        await turns.acquire(export=True)
         order.append("first")
 
     async with anyio.create_task_group() as group:
@@ -88,16 +88,16 @@ async def test_whoever_comes_late_for_the_clock_goes_behind_whoever_watches_it()
         assert isinstance(clock, trio.testing.MockClock)
         clock.jump(10.0)
         with anyio.fail_after(SOON):
-            assert await turns.turn() is not None
+            assert await turns.acquire() is not None
         order.append("second")
     assert sorted(order) == ["first", "second"]
     assert (turns.in_flight, turns.waiting) == (2, 0)
 
 
-async def refused_at_seven(turns: Gate) -> None:
+async def refused_at_seven(turns: RequestLimiter) -> None:
     """Seven calls a second for three seconds, and one more than the server takes."""
     for _ in range(21):
-        turns.passed(anyio.current_time())
+        turns.on_accepted(anyio.current_time())
         await anyio.sleep(1 / 7)
     assert turns.pace() is None
     turns.pause(0.5, since=anyio.current_time(), asked=False)
@@ -106,11 +106,11 @@ async def refused_at_seven(turns: Gate) -> None:
 
 @SIMULATED
 async def test_a_rate_that_was_learnt_spaces_all_calls() -> None:
-    turns = gate(draw=0.0, concurrency=2)
+    turns = limiter(draw=0.0, concurrency=2)
     await refused_at_seven(turns)
     # The pause passes, and nothing is spaced yet.
     assert await turns_of(turns, 4) == pytest.approx([0.5] * 4)
-    turns.passed(anyio.current_time())
+    turns.on_accepted(anyio.current_time())
     learnt = turns.pace()
     assert learnt == pytest.approx(22 / 3.5, rel=0.01)
     times = await turns_of(turns, 12)
@@ -123,10 +123,10 @@ async def test_a_rate_that_was_learnt_spaces_all_calls() -> None:
 
 @SIMULATED
 async def test_a_rate_that_was_learnt_outlasts_the_next_pause() -> None:
-    turns = gate(draw=0.0, concurrency=2)
+    turns = limiter(draw=0.0, concurrency=2)
     await refused_at_seven(turns)
     await anyio.sleep(0.5)
-    turns.passed(anyio.current_time())
+    turns.on_accepted(anyio.current_time())
     turns.pause(1.0, since=anyio.current_time(), asked=False)
     times = await turns_of(turns, 12)
     assert times[0] == pytest.approx(1.0, abs=0.1)
@@ -134,12 +134,12 @@ async def test_a_rate_that_was_learnt_outlasts_the_next_pause() -> None:
 
 
 def test_outside_of_a_loop_there_is_no_pace_to_tell_of() -> None:
-    turns = gate()
+    turns = limiter()
 
     async def learn() -> None:
         await refused_at_seven(turns)
         await anyio.sleep(0.5)
-        turns.passed(anyio.current_time())
+        turns.on_accepted(anyio.current_time())
         assert turns.pace() is not None
 
     anyio.run(

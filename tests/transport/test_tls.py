@@ -15,8 +15,8 @@ from httpcore2._backends.auto import AutoBackend
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import DecodeError, NotSent
 from aiocake.transport import _http
-from aiocake.transport._surplus import has_surplus
-from aiocake.values import Effect
+from aiocake.transport._surplus import has_trailing_data
+from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +44,13 @@ def tls() -> ssl.SSLContext:
 async def test_https_with_a_certificate_that_is_trusted(lab, tls, trusting) -> None:
     server = lab.obedient(tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
-        for effect in (Effect.READ, Effect.SETS, Effect.ONCE, Effect.READ):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        for idempotency in (
+            Idempotency.SAFE,
+            Idempotency.IDEMPOTENT,
+            Idempotency.NON_IDEMPOTENT,
+            Idempotency.SAFE,
+        ):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert done.error is None
             assert done.attempts == 1
     assert len(server.requests) == 4
@@ -120,9 +125,9 @@ async def test_a_certificate_that_is_not_trusted_by_certifi(lab, tls) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("wrong", ["name", "expired"])
-async def test_a_certificate_of_another_or_of_the_past(lab, trusting, wrong, effect) -> None:
+async def test_a_certificate_of_another_or_of_the_past(lab, trusting, wrong, idempotency) -> None:
     past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     tls = (
         certified("other.example")
@@ -131,7 +136,7 @@ async def test_a_certificate_of_another_or_of_the_past(lab, trusting, wrong, eff
     )
     server = lab.obedient(tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (1, False)
     assert server.requests == []
@@ -146,7 +151,7 @@ async def test_a_peer_that_speaks_no_tls(lab, trusting) -> None:
     server = lab.serve(script)
     address = f"https://127.0.0.1:{server.port}"
     async with aclosing(lab.transport(address, ssl_context=trusting)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (1, False)
 
@@ -167,7 +172,7 @@ async def test_a_handshake_that_breaks_is_tried_again(lab, trusting, how) -> Non
     async with aclosing(
         lab.transport(address, ssl_context=trusting, timeouts=timeouts)
     ) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (3, False)
 
@@ -181,8 +186,8 @@ async def test_a_record_that_is_corrupted_after_sending(lab, tls, trusting) -> N
 
     server = lab.serve(script, tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
-        for effect, attempts in ((Effect.SETS, 3), (Effect.ONCE, 1)):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        for idempotency, attempts in ((Idempotency.IDEMPOTENT, 3), (Idempotency.NON_IDEMPOTENT, 1)):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert isinstance(done.error, DecodeError)
             assert (done.attempts, done.sent) == (attempts, True)
 
@@ -235,11 +240,11 @@ async def test_what_was_read_ahead_is_seen(lab, tls, trusting, over_tls) -> None
     try:
         assert await stream.read(4) == b"ten "
         # On trio without TLS the rest waits in the socket, where httpcore2 looks for it itself.
-        assert has_surplus(Clean(), stream) or stream.get_extra_info("is_readable")
+        assert has_trailing_data(Clean(), stream) or stream.get_extra_info("is_readable")
         with suppress(TimeoutError, Exception):
             await stream.read(6, timeout=0.05)
-        assert not has_surplus(Clean(), stream)
-        assert has_surplus(object(), stream)
+        assert not has_trailing_data(Clean(), stream)
+        assert has_trailing_data(object(), stream)
     finally:
         await stream.aclose()
 
@@ -273,10 +278,10 @@ async def test_a_proxy_sees_the_host_and_nothing_else(lab, tls, trusting) -> Non
     proxy, server = lab.serve(tunnel), lab.obedient(tls)
     url = f"http://me:p%40ss@127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        for effect in (Effect.READ, Effect.ONCE):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        for idempotency in (Idempotency.SAFE, Idempotency.NON_IDEMPOTENT):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert done.error is None
-        assert transport.clean("p%40ss bWU6cEBzcw== p@ss") == "<key> <key>== <key>"
+        assert transport.scrub("p%40ss bWU6cEBzcw== p@ss") == "<key> <key>== <key>"
     assert len(server.requests) == 2
     for request in proxy.requests:
         assert request.startswith(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n".encode())
@@ -286,13 +291,13 @@ async def test_a_proxy_sees_the_host_and_nothing_else(lab, tls, trusting) -> Non
     assert b"roxy" not in server.requests[0]
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize(
     ("status", "attempts"),
     [("407 Proxy Authentication Required", 1), ("502 Bad Gateway", 1), (None, 3)],
 )
 async def test_a_proxy_that_refuses_lets_nothing_through(  # noqa: PLR0913, PLR0917 - a table
-    lab, tls, trusting, status, attempts, effect
+    lab, tls, trusting, status, attempts, idempotency
 ) -> None:
     def script(connection) -> None:
         connection.request()
@@ -304,7 +309,7 @@ async def test_a_proxy_that_refuses_lets_nothing_through(  # noqa: PLR0913, PLR0
     proxy, server = lab.serve(script), lab.obedient(tls)
     url = f"http://127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent, done.sent_before) == (attempts, False, False)
     assert server.connections == []
@@ -318,6 +323,6 @@ async def test_an_answer_that_is_lost_behind_a_proxy_was_sent(lab, tls, trusting
     proxy, server = lab.serve(tunnel), lab.serve(script, tls)
     url = f"http://127.0.0.1:{proxy.port}"
     async with aclosing(lab.transport(server, ssl_context=trusting, proxy=url)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, DecodeError)
     assert (done.attempts, done.sent) == (1, True)

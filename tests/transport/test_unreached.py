@@ -13,8 +13,8 @@ import trustme
 
 from aiocake import Client, NotSent, RetryPolicy, Timeouts
 from aiocake.sandbox import Sandbox, serve
-from aiocake.transport._fault import Kind, Route, why
-from aiocake.transport._http import fault_of
+from aiocake.transport._fault import FailureKind, Route, connect_failure_reason
+from aiocake.transport._http import failure_of
 
 pytestmark = pytest.mark.anyio
 
@@ -123,21 +123,24 @@ def test_a_reason_names_the_host_once(
     outer = OSError("All connection attempts failed")
     outer.__cause__ = ExceptionGroup("several", [error])
     for each in (error, *([outer] if isinstance(error, OSError) else [])):
-        reason, no = why(each, route)
+        reason, no = connect_failure_reason(each, route)
         assert reason.startswith(said)
         assert no == bool(final)
         assert "('" not in reason
 
 
 def test_a_refusal_of_the_proxy_and_what_is_no_http() -> None:
-    refused = fault_of(httpx.ProxyError("407 Proxy Authentication Required"), PROXIED, sent=False)
+    refused = failure_of(httpx.ProxyError("407 Proxy Authentication Required"), PROXIED, sent=False)
     text = "the proxy proxy.example refused (407 Proxy Authentication Required)"
-    assert (refused.kind, refused.text) == (Kind.REFUSED, f"nothing was sent: {text}")
-    ended = fault_of(httpx.RemoteProtocolError("Server disconnected"), ROUTE)
+    assert (refused.kind, refused.text) == (FailureKind.TLS_OR_PROXY, f"nothing was sent: {text}")
+    ended = failure_of(httpx.RemoteProtocolError("Server disconnected"), ROUTE)
     text = f"no valid HTTP answer came from {ROUTE.host} (RemoteProtocolError)"
-    assert (ended.kind, ended.text) == (Kind.BROKEN, text)
-    illegal = fault_of(httpx.LocalProtocolError("x"), ROUTE, sent=False)
-    assert (illegal.kind, illegal.text) == (Kind.ILLEGAL, "nothing was sent: LocalProtocolError")
+    assert (ended.kind, ended.text) == (FailureKind.CONNECTION_LOST, text)
+    illegal = failure_of(httpx.LocalProtocolError("x"), ROUTE, sent=False)
+    assert (illegal.kind, illegal.text) == (
+        FailureKind.INVALID_REQUEST,
+        "nothing was sent: LocalProtocolError",
+    )
 
 
 def free_port() -> int:
@@ -157,16 +160,18 @@ async def met(domain: str, **settings: object) -> str:
 
 async def test_over_sockets() -> None:
     port = free_port()
-    told = await met(f"127.0.0.1:{port}")
-    assert told == (
+    reported = await met(f"127.0.0.1:{port}")
+    assert reported == (
         f"nothing was sent: 127.0.0.1 refused the connection (port {port}); is the sandbox running?"
     )
     with serve(Sandbox()) as url:
         where = url.removeprefix("http://")
-        told = await met(where)
-    assert told == f"nothing was sent: {where} does not speak TLS; a local sandbox needs http://"
-    told = await met("x.example", proxy=f"http://127.0.0.1:{port}")
-    assert told == f"nothing was sent: the proxy 127.0.0.1 refused the connection (port {port})"
+        reported = await met(where)
+    assert (
+        reported == f"nothing was sent: {where} does not speak TLS; a local sandbox needs http://"
+    )
+    reported = await met("x.example", proxy=f"http://127.0.0.1:{port}")
+    assert reported == f"nothing was sent: the proxy 127.0.0.1 refused the connection (port {port})"
 
 
 async def test_certificates_over_sockets(lab) -> None:
@@ -176,16 +181,16 @@ async def test_certificates_over_sockets(lab) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example").configure_cert(context)
     server = lab.obedient(context)
-    told = await met(f"127.0.0.1:{server.port}")
-    assert told.startswith("nothing was sent: the certificate of 127.0.0.1 is not trusted: ")
-    assert told.endswith(ADVICE)
-    told = await met(f"127.0.0.1:{server.port}", ssl_context=trusting)
-    assert told == "nothing was sent: the certificate of 127.0.0.1 is for another name"
+    reported = await met(f"127.0.0.1:{server.port}")
+    assert reported.startswith("nothing was sent: the certificate of 127.0.0.1 is not trusted: ")
+    assert reported.endswith(ADVICE)
+    reported = await met(f"127.0.0.1:{server.port}", ssl_context=trusting)
+    assert reported == "nothing was sent: the certificate of 127.0.0.1 is for another name"
 
 
 async def test_a_server_that_does_not_shake_hands() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         domain = f"127.0.0.1:{silent.getsockname()[1]}"
         with anyio.fail_after(30):
-            told = await met(domain, timeouts=Timeouts(connect=0.05))
-    assert told.startswith("nothing was sent: no connection to 127.0.0.1 within 0.05 s")
+            reported = await met(domain, timeouts=Timeouts(connect=0.05))
+    assert reported.startswith("nothing was sent: no connection to 127.0.0.1 within 0.05 s")

@@ -25,8 +25,8 @@ from aiocake.errors import (
     ServerError,
 )
 from aiocake.transport._body import LARGEST_BODY
-from aiocake.transport._edge import Departure
-from aiocake.values import Effect
+from aiocake.transport._edge import SendTrace
+from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ async def test_the_request_on_the_wire(lab) -> None:
     server = lab.obedient()
     async with aclosing(lab.transport(server)) as transport:
         await transport.exchange(lab.get, lab.fine, lab.plan())
-        await transport.exchange(lab.form, lab.fine, lab.plan(Effect.SETS))
+        await transport.exchange(lab.form, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
     encoded = "canary-K3Y%3C%26%22%3E%2F%2B%25%3D"
     line, *headers = server.requests[0].decode().split("\r\n")
     assert line == f"GET /api/2/invoices.json?api_key={encoded}&row_limit=1 HTTP/1.1"
@@ -72,8 +72,8 @@ async def test_nothing_is_sent_to_a_host_that_refuses(lab) -> None:
     server = lab.obedient()
     server.close()
     async with aclosing(lab.transport(server)) as transport:
-        for effect in Effect:
-            done = await transport.exchange(lab.get, lab.fine, lab.plan(effect))
+        for idempotency in Idempotency:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan(idempotency))
             assert isinstance(done.error, NotSent)
             assert "refused" in str(done.error) or "failed" in str(done.error)
             assert (done.attempts, done.sent, done.sent_before) == (3, False, False)
@@ -153,22 +153,22 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("how", BREAKS)
-async def test_an_answer_that_is_not_whole_leaves_the_outcome_open(lab, how, effect) -> None:
+async def test_an_answer_that_is_not_whole_leaves_the_outcome_open(lab, how, idempotency) -> None:
     def script(connection) -> None:
         if connection.request():
             how(connection)
 
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
         assert transport.stats().in_flight == 0
-    attempts = 1 if effect is Effect.ONCE else 3
+    attempts = 1 if idempotency is Idempotency.NON_IDEMPOTENT else 3
     assert isinstance(done.error, DecodeError)
     assert done.response is None
     assert (done.attempts, done.sent, done.sent_before) == (attempts, True, attempts > 1)
-    assert (done.left_at is None) == (effect is Effect.READ)
+    assert (done.left_at is None) == (idempotency is Idempotency.SAFE)
     assert len(server.requests) == attempts
 
 
@@ -196,7 +196,9 @@ async def test_a_connection_that_ends_on_accept_is_never_taken_for_not_sent(lab)
     server = lab.serve(script)
     async with aclosing(lab.transport(server)) as transport:
         for _ in range(20):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
+            done = await transport.exchange(
+                lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT)
+            )
             assert done.error is not None
             assert isinstance(done.error, NotSent) == (not done.sent)
 
@@ -211,7 +213,9 @@ async def test_an_answer_that_does_not_come_is_slow(lab) -> None:
         done = await transport.exchange(lab.get, lab.fine, lab.plan(read=0.05))
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (3, True, True)
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE, read=0.05))
+        done = await transport.exchange(
+            lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT, read=0.05)
+        )
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
 
@@ -223,7 +227,9 @@ async def test_the_deadline_ends_what_no_other_time_limit_does(lab) -> None:
             connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
     async with aclosing(lab.transport(lab.serve(script))) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS, total=0.2))
+        done = await transport.exchange(
+            lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT, total=0.2)
+        )
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
         assert transport.stats().in_flight == 0
@@ -239,7 +245,7 @@ async def test_an_early_refusal_is_read_although_the_body_was_not(lab) -> None:
         return RequestRejected(response.body.decode(), status=response.status)
 
     async with aclosing(lab.transport(lab.serve(script))) as transport:
-        done = await transport.exchange(lab.post, check, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, check, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, RequestRejected)
     assert done.error.status == 413
     assert done.attempts == 1
@@ -250,7 +256,7 @@ def gone_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """See that a server has sent all that it sends, and reset the connection, before a request."""
 
     def see(server) -> None:
-        trace = Departure.trace
+        trace = SendTrace.record
 
         def until_the_end() -> None:
             server.accepted.acquire()
@@ -258,21 +264,21 @@ def gone_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
             server.join(len(server.connections) - 1)
             server.go_on.clear()
 
-        async def after_the_end(self: Departure, name: str, info: Mapping[str, Any]) -> None:
+        async def after_the_end(self: SendTrace, name: str, info: Mapping[str, Any]) -> None:
             await trace(self, name, info)
             if name.endswith("connect_tcp.complete"):
                 await anyio.to_thread.run_sync(until_the_end)
 
-        monkeypatch.setattr(Departure, "trace", after_the_end)
+        monkeypatch.setattr(SendTrace, "record", after_the_end)
 
     return see
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("kind", ["get", "post"])
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "302 Found"])
 async def test_a_yes_to_a_request_that_could_not_be_sent_is_none(
-    lab, gone_first, status: str, kind: str, effect: Effect
+    lab, gone_first, status: str, kind: str, idempotency: Idempotency
 ) -> None:
     def script(connection) -> None:
         connection.server.go_on.wait(20)
@@ -282,17 +288,17 @@ async def test_a_yes_to_a_request_that_could_not_be_sent_is_none(
     server = lab.serve(script)
     gone_first(server)
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(getattr(lab, kind), lab.fine, lab.plan(effect))
+        done = await transport.exchange(getattr(lab, kind), lab.fine, lab.plan(idempotency))
     assert server.requests == []
     assert done.response is None
     assert isinstance(done.error, NotSent | DecodeError)
-    assert done.attempts == (1 if effect is Effect.ONCE and done.sent else 3)
+    assert done.attempts == (1 if idempotency is Idempotency.NON_IDEMPOTENT and done.sent else 3)
 
 
-@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("idempotency", Idempotency)
 @pytest.mark.parametrize("status", [400, 408, 413, 502])
 async def test_a_no_to_a_request_that_could_not_be_sent_counts(
-    lab, gone_first, status: int, effect: Effect
+    lab, gone_first, status: int, idempotency: Idempotency
 ) -> None:
     def script(connection) -> None:
         connection.server.go_on.wait(20)
@@ -308,9 +314,9 @@ async def test_a_no_to_a_request_that_could_not_be_sent_counts(
         return ServerError("no", status=response.status)
 
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(lab.get, check, lab.plan(effect))
+        done = await transport.exchange(lab.get, check, lab.plan(idempotency))
     assert isinstance(done.error, ServerError)
-    assert checked == [status] * (1 if effect is Effect.ONCE else 3)
+    assert checked == [status] * (1 if idempotency is Idempotency.NON_IDEMPOTENT else 3)
 
 
 SURPLUS = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nWRONG"
@@ -363,7 +369,7 @@ async def test_an_idle_connection_that_was_closed_is_replaced_unseen(lab) -> Non
     server = lab.serve(script)
     async with aclosing(lab.transport(server, throttle=ONE)) as transport:
         for number in range(3):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.SETS))
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
             assert done.response is not None
             assert done.response.body == b"ok"
             # The server closes: wait until it has, so that the close is there to be seen.
@@ -374,8 +380,13 @@ async def test_an_idle_connection_that_was_closed_is_replaced_unseen(lab) -> Non
 async def test_a_call_that_must_not_be_repeated_goes_over_a_fresh_connection(lab) -> None:
     server = lab.obedient()
     async with aclosing(lab.transport(server, throttle=ONE)) as transport:
-        for effect in (Effect.READ, Effect.ONCE, Effect.SETS, Effect.ONCE):
-            done = await transport.exchange(lab.post, lab.fine, lab.plan(effect))
+        for idempotency in (
+            Idempotency.SAFE,
+            Idempotency.NON_IDEMPOTENT,
+            Idempotency.IDEMPOTENT,
+            Idempotency.NON_IDEMPOTENT,
+        ):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert done.attempts == 1
             assert done.error is None
     # The read's, the first create's (which the update goes over, too), the second create's.
@@ -432,12 +443,12 @@ async def test_an_illegal_request_is_not_sent(lab) -> None:
     bad_method = attrs.evolve(lab.post, method="PO ST")
     bad_header = attrs.evolve(lab.post, headers=(("X-Bad", "a\r\nX-Other: b"),))
     async with aclosing(lab.transport(server)) as transport:
-        done = await transport.exchange(bad_method, lab.fine, lab.plan(Effect.SETS))
+        done = await transport.exchange(bad_method, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
         assert isinstance(done.error, NotSent)
         assert (done.attempts, done.sent) == (1, False)
-        for effect in Effect:
+        for idempotency in Idempotency:
             with pytest.raises(ArgumentError, match="X-Bad"):
-                await transport.exchange(bad_header, lab.fine, lab.plan(effect))
+                await transport.exchange(bad_header, lab.fine, lab.plan(idempotency))
         assert transport.stats().in_flight == 0
         assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
     assert len(server.requests) == 1
@@ -447,7 +458,7 @@ async def test_a_connection_that_cannot_be_made_in_time_is_not_sent(lab) -> None
     server = lab.obedient()
     timeouts = Timeouts(connect=1e-9)
     async with aclosing(lab.transport(server, timeouts=timeouts)) as transport:
-        done = await transport.exchange(lab.post, lab.fine, lab.plan(Effect.ONCE))
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (3, False)
 
@@ -464,13 +475,13 @@ async def test_nothing_is_left_behind(lab) -> None:
 async def test_no_more_is_traced_than_tells_what_was_sent(lab, monkeypatch) -> None:
     """Each step that httpcore2 traces costs CPU, and most of them come behind the request."""
     steps: list[str] = []
-    trace = Departure.trace
+    trace = SendTrace.record
 
-    async def noted(self: Departure, name: str, info: Any) -> None:  # noqa: ANN401 - httpcore2's own
+    async def noted(self: SendTrace, name: str, info: Any) -> None:  # noqa: ANN401 - httpcore2's own
         steps.append(name)
         await trace(self, name, info)
 
-    monkeypatch.setattr(Departure, "trace", noted)
+    monkeypatch.setattr(SendTrace, "record", noted)
     async with aclosing(lab.transport(lab.obedient())) as transport:
         for _ in range(2):
             done = await transport.exchange(lab.get, lab.fine, lab.plan())

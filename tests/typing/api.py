@@ -15,13 +15,14 @@ from aiocake import (
     SKIP,
     AccountStatus,
     AffiliateBill,
-    Answer,
     BillAmount,
     BillingCycle,
     Binding,
     BuyerBill,
     CakeError,
     Client,
+    ClientStats,
+    ClientView,
     CreatedInvoice,
     Currency,
     ExchangeRate,
@@ -36,12 +37,11 @@ from aiocake import (
     Partner,
     PaymentMethod,
     Period,
+    RawResponse,
     RetryPolicy,
-    Stats,
     Throttle,
     Timeouts,
     UpdatedInvoice,
-    View,
     bulk,
     columns,
     to_dict,
@@ -96,8 +96,8 @@ async def clients() -> None:
     Client("x.example", "key", timeout=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     async with Client.from_env() as cake:
         assert_type(cake, Client)
-        assert_type(cake.stats(), Stats)
-        assert_type(cake.with_options(total=3, attempts=1), View)
+        assert_type(cake.stats(), ClientStats)
+        assert_type(cake.with_options(total=3, attempts=1), ClientView)
         cake.with_options(totl=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
@@ -108,7 +108,7 @@ async def invoices(cake: Client) -> None:
         assert_type([row async for row in rows], list[Invoice])
     async with cake.invoices.find().pages() as pages:
         async for page in pages:
-            assert_type(page, bulk.FreshPage[Invoice])
+            assert_type(page, bulk.NewRows[Invoice])
     assert_type(await cake.invoices.find().collect(), list[Invoice])
     one = await cake.invoices.page(start_at_row=0)
     assert_type(one, Page[Invoice])
@@ -207,7 +207,7 @@ async def what_has_no_method(cake: Client) -> None:
         json={"amount": Decimal(1), "rows": [{"id": 1}, True]},
         repeatable=False,
     )
-    assert_type(answer, Answer)
+    assert_type(answer, RawResponse)
     assert_type(answer.json(), object)
     assert_type(answer.body, bytes)
     await cake.request("GET", "/x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say it

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from starlette.responses import Response as Answered
 
 from aiocake import Binding, CakeError, Client, Outcome, endpoints
-from aiocake._operation import Api, Kind, Operation, Shape
+from aiocake._operation import Api, Operation, ParameterKind, ResponseShape
 from aiocake._wire import Response
 from aiocake.codec import check, decode
-from aiocake.codec.raw import Answer, check_raw
+from aiocake.codec.raw import RawResponse, check_raw
 from aiocake.codec.stream import BillStream
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 from ..amounts import some
 
@@ -42,8 +42,8 @@ def operations() -> Iterator[Operation[Any]]:
 
 
 OPERATIONS = {each.name: each for each in operations()}
-WHOLE = [name for name, each in OPERATIONS.items() if each.shape is not Shape.STREAM]
-STREAMED = [name for name, each in OPERATIONS.items() if each.shape is Shape.STREAM]
+WHOLE = [name for name, each in OPERATIONS.items() if each.shape is not ResponseShape.STREAM]
+STREAMED = [name for name, each in OPERATIONS.items() if each.shape is ResponseShape.STREAM]
 DIALECTS = [
     Dialect(),
     Dialect(envelope="wrapped", invoice_fields="payout", money="number", v1_answers="json"),
@@ -52,11 +52,11 @@ DIALECTS = [
 STATUSES = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 404, 415, 429, 500, 503, 599])
 BILLS = {"affiliate_bills": 345, "advertiser_bills": 1_000_000, "buyer_bills": 2_000_000}
 IDS = {"invoice_id": 4821, "affiliate_id": 67890}
-PLAIN: Mapping[Kind, object] = {
-    Kind.MONEY: 20,
-    Kind.DATE: date(2014, 6, 1),
-    Kind.BOOL: False,
-    Kind.CHOICE: "all",
+PLAIN: Mapping[ParameterKind, object] = {
+    ParameterKind.MONEY: 20,
+    ParameterKind.DATE: date(2014, 6, 1),
+    ParameterKind.BOOL: False,
+    ParameterKind.CHOICE: "all",
 }
 #: What an answer is made of, and what it must not be made of.
 TOKENS = [
@@ -80,7 +80,7 @@ def arguments_of(operation: Operation[Any]) -> dict[str, object]:
         if each.required:
             group = operation.name.partition(".")[0]
             ids = IDS.get(each.name, BILLS.get(group))
-            found[each.name] = ids if each.kind is Kind.ID else PLAIN[each.kind]
+            found[each.name] = ids if each.kind is ParameterKind.ID else PLAIN[each.kind]
     if operation.name == "invoices.update":
         found["invoice_status"] = "approved"
     return found
@@ -101,7 +101,7 @@ async def _answers() -> dict[str, list[bytes]]:
         async with Client("x.example", "SANDBOX-KEY", transport=transport, binding=binding) as cake:
             for name, operation in OPERATIONS.items():
                 given = arguments_of(operation)
-                if operation.shape is Shape.STREAM:
+                if operation.shape is ResponseShape.STREAM:
                     given |= {
                         "billing_period_start_date": date(2013, 12, 1),
                         "billing_period_end_date": date(2015, 2, 1),
@@ -200,9 +200,9 @@ def test_an_answer_to_a_call_without_a_method(
 ) -> None:
     body = bodies(data, answers[data.draw(st.sampled_from(list(OPERATIONS)))])
     response = Response(data.draw(STATUSES), {}, body)
-    error = check_raw(response, effect=data.draw(st.sampled_from(Effect)))
+    error = check_raw(response, idempotency=data.draw(st.sampled_from(Idempotency)))
     assert error is None or isinstance(error, CakeError)
-    answer = Answer(response.status, response.headers, body)
+    answer = RawResponse(response.status, response.headers, body)
     for read in (answer.json, answer.xml):
         with suppress(CakeError):
             read()
@@ -290,7 +290,7 @@ async def test_a_call_ends_in_its_value_or_in_an_error_with_an_outcome(
             outcome = error.outcome
         else:
             return
-    writes = operation.effect is not Effect.READ
+    writes = operation.idempotency is not Idempotency.SAFE
     assert outcome in ({Outcome.NOT_DONE, Outcome.UNKNOWN} if writes else {None})
 
 

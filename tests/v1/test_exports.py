@@ -26,7 +26,7 @@ from aiocake.events import (
     AttemptEnded,
     CallEnded,
     Event,
-    ListSurprise,
+    ListAnomaly,
     ReferencesDropped,
     RetryScheduled,
 )
@@ -458,9 +458,9 @@ async def test_a_bill_that_is_there_twice_is_given_once_and_told(
         assert [each.bill_id async for each in bills] == [7, 8, 9]
         assert (bills.rows_read, bills.row_count) == (3, row_count)
         assert [each.bill_id for each in await export(cake).collect()] == [7, 8, 9]
-    told = [each for each in events if isinstance(each, ListSurprise)]
+    reported = [each for each in events if isinstance(each, ListAnomaly)]
     detail = "2 left out, of bill 7 and others"
-    assert told == [ListSurprise("affiliate_bills.export", "row repeated", detail)] * 2
+    assert reported == [ListAnomaly("affiliate_bills.export", "row repeated", detail)] * 2
 
 
 @pytest.mark.parametrize(

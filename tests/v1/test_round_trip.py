@@ -15,8 +15,18 @@ import pytest
 from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
-from aiocake import ANY, ERASE, SKIP, ApiError, ArgumentError, Binding, Client, View, endpoints
-from aiocake._operation import Api, Kind, Operation, Parameter, Shape
+from aiocake import (
+    ANY,
+    ERASE,
+    SKIP,
+    ApiError,
+    ArgumentError,
+    Binding,
+    Client,
+    ClientView,
+    endpoints,
+)
+from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.sandbox import BillRecord, Sandbox
 from aiocake.sandbox._reference import PAYMENT_TYPES
 
@@ -106,19 +116,19 @@ AMOUNTS = (
 def values(parameter: Parameter) -> st.SearchStrategy[Any]:
     """What may be given for a parameter."""
     kind, extra = parameter.kind, [ERASE] if parameter.erasable else []
-    if kind is Kind.BYTE:
-        extra.append(ANY if parameter.anything else SKIP)
+    if kind is ParameterKind.BYTE:
+        extra.append(ANY if parameter.any_allowed else SKIP)
     elif not parameter.required:
         extra.append(SKIP)
-    plain: dict[Kind, st.SearchStrategy[Any]] = {
-        Kind.ID: st.integers(1, MAX_INT),
-        Kind.BYTE: st.sampled_from([*PAYMENT_TYPES]) | st.integers(1, 255),
-        Kind.TEXT: texts(parameter.limit or 1),
-        Kind.MONEY: AMOUNTS,
-        Kind.DATE: DAYS,
-        Kind.MODIFIED_DATE: DAYS,
-        Kind.BOOL: st.booleans(),
-        Kind.CHOICE: st.sampled_from([each.value for each in parameter.choices or ()]),
+    plain: dict[ParameterKind, st.SearchStrategy[Any]] = {
+        ParameterKind.ID: st.integers(1, MAX_INT),
+        ParameterKind.BYTE: st.sampled_from([*PAYMENT_TYPES]) | st.integers(1, 255),
+        ParameterKind.TEXT: texts(parameter.limit or 1),
+        ParameterKind.MONEY: AMOUNTS,
+        ParameterKind.DATE: DAYS,
+        ParameterKind.MODIFIED_DATE: DAYS,
+        ParameterKind.BOOL: st.booleans(),
+        ParameterKind.CHOICE: st.sampled_from([each.value for each in parameter.choices or ()]),
     }
     return st.one_of(plain[kind], st.sampled_from(extra)) if extra else plain[kind]
 
@@ -150,17 +160,17 @@ def read(operation: Operation[Any], given: Mapping[str, Any], binding: Binding) 
     found: dict[str, Any] = {}
     for parameter in operation.parameters:
         name, value = parameter.name, given[parameter.name]
-        if parameter.kind is Kind.MODIFIED_DATE:
+        if parameter.kind is ParameterKind.MODIFIED_DATE:
             plain = isinstance(value, date)
             found[name] = midnight(value if plain else date(2000, 1, 1))
             how = "change" if plain else "remove" if value is ERASE else "do_not_change"
             found[f"{name}_modification_type"] = how
-        elif parameter.kind is Kind.TEXT:
+        elif parameter.kind is ParameterKind.TEXT:
             erased = "NULL" if binding in URL else None
             found[name] = "" if value is SKIP else erased if value is ERASE else value
-        elif parameter.kind is Kind.DATE:
+        elif parameter.kind is ParameterKind.DATE:
             found[name] = midnight(value)
-        elif parameter.kind is Kind.BOOL:
+        elif parameter.kind is ParameterKind.BOOL:
             found[name] = value is True
         else:
             found[name] = 0 if value in {SKIP, ANY} else value
@@ -181,7 +191,7 @@ def stored(operation: Operation[Any], given: Mapping[str, Any]) -> dict[str, Any
 
 
 async def sent(
-    cake: Client, binding: Binding, call: Callable[[View], Awaitable[object]]
+    cake: Client, binding: Binding, call: Callable[[ClientView], Awaitable[object]]
 ) -> Binding:
     """Make a call by a binding, or by the one that its refusal names; which one it was."""
     try:
@@ -209,15 +219,15 @@ async def test_what_is_given_is_what_is_read_and_stored(
     group, _, method = name.partition(".")
     sandbox = Sandbox(invoices=0, bills=1)
     bill: BillRecord | None = None
-    if operation.shape is Shape.MARK:
+    if operation.shape is ResponseShape.MARK:
         bill = getattr(sandbox.state, group)[BILLS[group]]
         for field, value in BEFORE.items():
             setattr(bill, field, value)
 
-    async def call(cake: View) -> None:
+    async def call(cake: ClientView) -> None:
         answer = getattr(getattr(cake, group), method)(**arguments)
         try:
-            await (answer.collect() if operation.shape is Shape.STREAM else answer)
+            await (answer.collect() if operation.shape is ResponseShape.STREAM else answer)
         except ApiError as error:
             refused.append(error.message)
 
@@ -254,7 +264,7 @@ async def test_any_text_is_stored_as_it_was_given(
 ) -> None:
     sandbox = Sandbox(invoices=0, bills=1)
 
-    async def call(cake: View) -> None:
+    async def call(cake: ClientView) -> None:
         await cake.affiliate_bills.mark_received(345, invoiced_amount=1, notes=notes)
 
     async with connect(sandbox, binding=binding) as cake:

@@ -1,6 +1,6 @@
 """encode, exchange, decode: the only place where codec and transport meet."""
 
-from aiocake._engine._engine import Engine, Settings, Stats
-from aiocake._engine._view import View
+from aiocake._engine._engine import CallRunner, ClientStats, PipelineSettings
+from aiocake._engine._view import Pipeline
 
-__all__ = ["Engine", "Settings", "Stats", "View"]
+__all__ = ["CallRunner", "ClientStats", "Pipeline", "PipelineSettings"]

@@ -3,18 +3,18 @@
 from types import TracebackType
 from typing import Self
 
-from aiocake._listener import Listener
+from aiocake._listener import EventEmitter
 from aiocake.errors import CakeError, Outcome
 from aiocake.events import CallEnded
 
-__all__ = ["Ending"]
+__all__ = ["CallReport"]
 
 
-class Ending:
+class CallReport:
     """What is known of the end of a call; a context around the call, which tells it.
 
     Args:
-        listener: Is told.
+        emitter: Is told.
         operation: The operation's name.
         intent: Of a write, the id of its intent; None of a read.
 
@@ -22,23 +22,23 @@ class Ending:
         outcome: Of a write, what became of it, as far as it is known.
     """
 
-    __slots__ = ("_attempts", "_began", "_error", "_intent", "_listener", "_operation", "outcome")
+    __slots__ = ("_attempts", "_began", "_emitter", "_error", "_intent", "_operation", "outcome")
 
-    def __init__(self, listener: Listener, operation: str, intent: str | None) -> None:
-        self._listener = listener
+    def __init__(self, emitter: EventEmitter, operation: str, intent: str | None) -> None:
+        self._emitter = emitter
         self._operation = operation
         self._intent = intent
         self._error: str | None = None
         self._attempts = 0
         self.outcome: Outcome | None = None if intent is None else Outcome.NOT_DONE
         # The log does not say how long a call took.
-        self._began = listener.now() if listener.listens else 0.0
+        self._began = emitter.now() if emitter.enabled else 0.0
 
     def count(self, attempts: int) -> None:
         """So many attempts were begun."""
         self._attempts = attempts
 
-    def note(self, failure: CakeError | None) -> None:
+    def finish(self, failure: CakeError | None) -> None:
         """What became of it: the error that it ends in, or None."""
         self._fail(failure)
         if failure is None and self._intent is not None:
@@ -55,13 +55,13 @@ class Ending:
     ) -> None:
         if isinstance(error, Exception):
             self._fail(error)
-        if self._listener.listens or self.outcome is Outcome.UNKNOWN:
-            self.tell(cancelled=error is not None and not isinstance(error, Exception))
+        if self._emitter.enabled or self.outcome is Outcome.UNKNOWN:
+            self.emit(cancelled=error is not None and not isinstance(error, Exception))
 
-    def tell(self, *, cancelled: bool) -> None:
+    def emit(self, *, cancelled: bool) -> None:
         """Tell it."""
-        took = self._listener.now() - self._began if self._listener.listens else 0.0
-        self._listener.tell(
+        took = self._emitter.now() - self._began if self._emitter.enabled else 0.0
+        self._emitter.emit(
             CallEnded(
                 self._operation,
                 self._attempts,

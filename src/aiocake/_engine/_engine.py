@@ -10,17 +10,17 @@ import attrs
 
 from aiocake import codec
 from aiocake._engine._call import Reading
-from aiocake._engine._ending import Ending
+from aiocake._engine._ending import CallReport
 from aiocake._engine._verdict import verdict
-from aiocake._operation import Witness
-from aiocake._tasks import start
+from aiocake._operation import WriteObserver
+from aiocake._tasks import spawn
 from aiocake._wire import Request
-from aiocake.config import Ledger, Options, RetryPolicy, Throttle, Timeouts
+from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import CakeError, Intent, NotSent, Outcome
-from aiocake.transport import Exchange, Plan, Transport, stripped
-from aiocake.values import Binding, Effect
+from aiocake.transport import CallLimits, CallResult, Transport, clear_tracebacks
+from aiocake.values import Binding, Idempotency
 
-__all__ = ["Engine", "Settings", "Stats"]
+__all__ = ["CallRunner", "ClientStats", "PipelineSettings"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("aiocake")
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class PipelineSettings:
     """What a client was built with, as far as calls go."""
 
     domain: str
@@ -37,13 +37,13 @@ class Settings:
     throttle: Throttle
     binding: Binding
     read_only: bool
-    payloads: bool
+    show_sensitive: bool
     ledger: Ledger | None
     for_tests: bool
 
 
 @attrs.frozen
-class Stats:
+class ClientStats:
     """What a client is doing.
 
     Attributes:
@@ -66,19 +66,19 @@ class Stats:
     pace: float | None
 
 
-class Engine:
+class CallRunner:
     """Carries calls out: codec makes and reads what transport carries."""
 
-    def __init__(self, transport: Transport, settings: Settings) -> None:
+    def __init__(self, transport: Transport, settings: PipelineSettings) -> None:
         self.transport = transport
-        self.listener = transport.listener
+        self.emitter = transport.emitter
         self.settings = settings
         self._unknowns = 0
 
-    def stats(self) -> Stats:
+    def stats(self) -> ClientStats:
         """What is going on; no call."""
         now = self.transport.stats()
-        return Stats(
+        return ClientStats(
             in_flight=now.in_flight,
             waiting=now.waiting,
             paused_until=now.paused_until,
@@ -90,51 +90,51 @@ class Engine:
 
     def plan(
         self,
-        options: Options,
-        effect: Effect,
+        options: CallOptions,
+        idempotency: Idempotency,
         *,
         export: bool = False,
-        patient: bool = False,
-        answered: Callable[[], None] | None = None,
-    ) -> Plan:
+        exempt_from_queue_limit: bool = False,
+        on_response: Callable[[], None] | None = None,
+    ) -> CallLimits:
         """How a call is made, by the client's settings and a view's options."""
         timeouts = self.settings.timeouts
         total = timeouts.export_total if export else timeouts.total
-        return Plan(
-            effect=effect,
+        return CallLimits(
+            idempotency=idempotency,
             total=options.total or total,
             read=timeouts.export_read if export else timeouts.read,
             attempts=options.attempts or self.settings.retry.attempts,
             queue=options.queue,
             export=export,
-            patient=patient,
-            answered=answered,
+            exempt_from_queue_limit=exempt_from_queue_limit,
+            on_response=on_response,
         )
 
     async def run(
         self,
         request: Request,
         reading: Reading[T],
-        plan: Plan,
+        plan: CallLimits,
         intent: Intent,
-        witness: Witness[T] | None = None,
+        observer: WriteObserver[T] | None = None,
     ) -> T:
         """Make a call and read its answer.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        writes = plan.effect is not Effect.READ
-        with Ending(self.listener, intent.operation, intent.id if writes else None) as ending:
+        writes = plan.idempotency is not Idempotency.SAFE
+        with CallReport(self.emitter, intent.operation, intent.id if writes else None) as ending:
             await self._refuse(intent, writes=writes)
             if writes:
-                await self._before(intent, witness)
+                await self._before(intent, observer)
                 ending.outcome = Outcome.UNKNOWN
 
-            value, failure = await self._made(request, reading, plan, intent, witness, ending)
-            ending.note(failure)
+            value, failure = await self._made(request, reading, plan, intent, observer, ending)
+            ending.finish(failure)
             if writes:
-                await self._after(intent, value, failure, witness)
+                await self._after(intent, value, failure, observer)
             # Not where the answer is among the locals: a report of the error would show it.
             if failure is not None:
                 raise failure
@@ -157,18 +157,18 @@ class Engine:
         self,
         request: Request,
         reading: Reading[T],
-        plan: Plan,
+        plan: CallLimits,
         intent: Intent,
-        witness: Witness[T] | None,
-        ending: Ending,
+        observer: WriteObserver[T] | None,
+        ending: CallReport,
     ) -> tuple[list[T], CakeError | None]:
         """The value in a list of one, or the error that the whole call ends in."""
-        writes = plan.effect is not Effect.READ
+        writes = plan.idempotency is not Idempotency.SAFE
 
-        async def settled(exchange: Exchange) -> None:
-            value, failure = self._ended(exchange, reading, plan.effect, intent)
-            ending.note(failure)
-            await self._after(intent, value, failure, witness)
+        async def settled(exchange: CallResult) -> None:
+            value, failure = self._ended(exchange, reading, plan.idempotency, intent)
+            ending.finish(failure)
+            await self._after(intent, value, failure, observer)
 
         try:
             exchange = await self.transport.exchange(
@@ -182,12 +182,12 @@ class Engine:
             refused.operation = intent.operation
             if writes:
                 refused.outcome = Outcome.NOT_DONE
-                await self._after(intent, [], refused, witness)
+                await self._after(intent, [], refused, observer)
             raise
-        return self._ended(exchange, reading, plan.effect, intent)
+        return self._ended(exchange, reading, plan.idempotency, intent)
 
     def _ended(
-        self, exchange: Exchange, reading: Reading[T], effect: Effect, intent: Intent
+        self, exchange: CallResult, reading: Reading[T], idempotency: Idempotency, intent: Intent
     ) -> tuple[list[T], CakeError | None]:
         """The value in a list of one, or the error that the whole call ends in."""
         value: list[T] = []
@@ -196,14 +196,16 @@ class Engine:
             value, error = reading.read(exchange.response, repeated=exchange.sent_before)
         if error is None:
             return value, None
-        stripped(error)  # of frames that hold the answer: it may repeat the key
-        told = attrs.evolve(intent, attempts=exchange.attempts, at=exchange.left_at or intent.at)
+        clear_tracebacks(error)  # of frames that hold the answer: it may repeat the key
+        reported = attrs.evolve(
+            intent, attempts=exchange.attempts, at=exchange.left_at or intent.at
+        )
         likely = reading.applied_likely or any(map(codec.applied_likely, exchange.partial))
-        failure = verdict(exchange, error, effect, told, applied_likely=likely)
-        failure.scrub(self.transport.clean)
+        failure = verdict(exchange, error, idempotency, reported, applied_likely=likely)
+        failure.scrub(self.transport.scrub)
         return [], failure
 
-    async def _before(self, intent: Intent, witness: Witness[T] | None) -> None:
+    async def _before(self, intent: Intent, observer: WriteObserver[T] | None) -> None:
         """Tell of a write that is going to be sent; whoever raises keeps it from being sent."""
         ledger = self.settings.ledger
         begun = False
@@ -211,13 +213,13 @@ class Engine:
             if ledger is not None:
                 begun = True
                 await ledger.before(intent)
-            if witness is not None:
-                await witness.before(intent)
+            if observer is not None:
+                await observer.before(intent)
         except Exception as error:
             refused = NotSent(f"the ledger refused the write: {type(error).__name__}")
             refused.outcome = Outcome.NOT_DONE
             refused.operation = intent.operation
-            if begun and witness is not None:
+            if begun and observer is not None:
                 await self._after(intent, [], refused, None)
             raise refused from error
         except BaseException:  # cancelled: the intent may stand in the ledger already
@@ -230,7 +232,7 @@ class Engine:
         intent: Intent,
         value: list[T],
         failure: CakeError | None,
-        witness: Witness[T] | None,
+        observer: WriteObserver[T] | None,
     ) -> None:
         outcome = Outcome.DONE if failure is None else failure.outcome or Outcome.UNKNOWN
         if outcome is Outcome.UNKNOWN:
@@ -238,17 +240,17 @@ class Engine:
         ledger = self.settings.ledger
 
         def rest() -> Coroutine[object, None, None] | None:
-            return witness.after(value[0] if value else None, failure) if witness else None
+            return observer.after(value[0] if value else None, failure) if observer else None
 
-        telling = rest() if ledger is None else self._tell(ledger, intent, outcome, rest)
+        telling = rest() if ledger is None else self._emit(ledger, intent, outcome, rest)
         if telling is None:
             return
         # In a task of its own: asyncio's own cancellation breaks through shields.
-        told = start(telling)
+        reported = spawn(telling)
         with anyio.CancelScope(shield=True):
-            await told.result()
+            await reported.result()
 
-    async def _tell(
+    async def _emit(
         self,
         ledger: Ledger,
         intent: Intent,
@@ -266,7 +268,7 @@ class Engine:
                 intent.id,
                 outcome,
                 type(error).__name__,
-                exc_info=error if self.settings.payloads else None,
+                exc_info=error if self.settings.show_sensitive else None,
             )
         telling = rest()
         if telling is not None:

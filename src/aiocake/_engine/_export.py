@@ -7,23 +7,23 @@ from typing import Generic, Self, TypeVar
 
 import anyio
 
-from aiocake._engine._ending import Ending
-from aiocake._listener import Listener
+from aiocake._engine._ending import CallReport
+from aiocake._listener import EventEmitter
 from aiocake._operation import Operation
-from aiocake._tasks import start
+from aiocake._tasks import spawn
 from aiocake._wire import StreamedResponse
 from aiocake.codec.stream import BillStream
 from aiocake.errors import ApiError, CakeError, ClosedError, DeadlineExceeded
-from aiocake.events import ListSurprise, ReferencesDropped, ValuesNormalized
-from aiocake.transport import Begin, Begun, OpenExchange, stripped
+from aiocake.events import ListAnomaly, ReferencesDropped, ValuesNormalized
+from aiocake.transport import Begin, Begun, OpenExchange, clear_tracebacks
 
-__all__ = ["Export"]
+__all__ = ["OpenExport"]
 
 T = TypeVar("T")
 V = TypeVar("V")
 
 
-class Export(Generic[T]):
+class OpenExport(Generic[T]):
     """The records of one export, each once: copies of a bill are left out.
 
     ``async with``, a bare ``async for`` and ``collect()`` all work. Nothing is sent before one of
@@ -37,18 +37,18 @@ class Export(Generic[T]):
         open_: Callable[[Begin, Begun], Awaitable[OpenExchange]],
         *,
         clean: Callable[[str], str],
-        listener: Listener,
-        payloads: bool,
+        emitter: EventEmitter,
+        show_sensitive: bool,
     ) -> None:
         self._operation = operation
         self._open = open_
         self._clean = clean
-        self._listener = listener
-        self._payloads = payloads
+        self._emitter = emitter
+        self._show_sensitive = show_sensitive
         self._exchange: OpenExchange | None = None
         self._bills: BillStream[T] | None = None
         #: From the first record that is asked for until it is told.
-        self._ending: Ending | None = None
+        self._ending: CallReport | None = None
         self._closed = False
         self._ended = False
         #: Around what waits for the network, in whatever task; None while nobody does.
@@ -109,7 +109,7 @@ class Export(Generic[T]):
     async def _step(self, step: Callable[[], Awaitable[V]]) -> V:
         """Do what waits for the network; whatever it raises ends the export."""
         if self._closed:
-            raise self._told(_closed())
+            raise self._status(_closed())
         if self._scope is not None:  # as an async generator refuses it
             message = "the export is being read by another task"
             raise RuntimeError(message)
@@ -121,7 +121,7 @@ class Export(Generic[T]):
             raise
         except CakeError as error:
             await self._finish(error)
-            raise self._told(error) from None
+            raise self._status(error) from None
         except BaseException:
             await self.aclose()
             raise
@@ -147,7 +147,7 @@ class Export(Generic[T]):
                 for all of them.
         """
         if self._closed or self.rows_read:
-            raise self._told(ClosedError("the export was read or closed before it was collected"))
+            raise self._status(ClosedError("the export was read or closed before it was collected"))
         async with self:
             records = await self._step(self._collect)
             self._ended = True
@@ -183,7 +183,7 @@ class Export(Generic[T]):
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
         self._closed = True
-        self._tell_end(None, left=True)
+        self._emit_end(None, left=True)
         if self._scope is not None:
             self._scope.cancel()
         if self._exchange is not None:
@@ -196,7 +196,7 @@ class Export(Generic[T]):
             bills[:] = [self._stream(response)]
             return await bills[0].head()
 
-        self._ending = ending = Ending(self._listener, self._operation.name, None)
+        self._ending = ending = CallReport(self._emitter, self._operation.name, None)
         self._exchange = await self._open(begin, ending.count)
         if self._exchange.error is not None:
             raise self._exchange.error
@@ -209,44 +209,44 @@ class Export(Generic[T]):
             response.status,
             response.headers,
             response.chunks,
-            payloads=self._payloads,
+            show_sensitive=self._show_sensitive,
         )
 
     async def _finish(self, failure: CakeError | None) -> None:
-        self._tell_end(failure, left=False)
+        self._emit_end(failure, left=False)
         await self.aclose()
 
-    def _tell_end(self, failure: CakeError | None, *, left: bool) -> None:
+    def _emit_end(self, failure: CakeError | None, *, left: bool) -> None:
         ending, self._ending = self._ending, None
         if ending is None:
             return
         name = self._operation.name
         if self.dropped:
-            self._listener.tell(ReferencesDropped(name, self.dropped))
+            self._emitter.emit(ReferencesDropped(name, self.dropped))
         lenient = None if self._bills is None else self._bills.lenient
         if lenient is not None and lenient.count:
             fields = tuple(map(self._clean, lenient.fields))
-            self._listener.tell(ValuesNormalized(name, fields, lenient.count))
+            self._emitter.emit(ValuesNormalized(name, fields, lenient.count))
         repeated, first = (0, None) if self._bills is None else self._bills.repeated
         if repeated:
             detail = f"{repeated} left out, of bill {first}"
             detail += " and others" if repeated > 1 else ""
-            self._listener.tell(ListSurprise(name, "row repeated", detail))
+            self._emitter.emit(ListAnomaly(name, "row repeated", detail))
         if not left:
-            ending.note(failure)
-        ending.tell(cancelled=left)
+            ending.finish(failure)
+        ending.emit(cancelled=left)
 
-    def _told(self, error: CakeError) -> CakeError:
+    def _status(self, error: CakeError) -> CakeError:
         error.operation = self._operation.name
         error.scrub(self._clean)
-        stripped(error)  # of frames that hold the answer: it may repeat the key
+        clear_tracebacks(error)  # of frames that hold the answer: it may repeat the key
         return error
 
     def __del__(self) -> None:
         if self._exchange is not None and self._ending is not None:
             closing = _leave(self._exchange, self._ending)
             try:
-                start(closing)
+                spawn(closing)
             except RuntimeError:  # no event loop runs any more, and so no connection either
                 with suppress(RuntimeError):
                     closing.close()
@@ -256,7 +256,7 @@ def _closed() -> ClosedError:
     return ClosedError("the export was closed before its end")
 
 
-async def _leave(exchange: OpenExchange, ending: Ending) -> None:
+async def _leave(exchange: OpenExchange, ending: CallReport) -> None:
     """Close an export that was dropped: not in its finaliser, which runs wherever it may."""
-    ending.tell(cancelled=True)
+    ending.emit(cancelled=True)
     await exchange.aclose()

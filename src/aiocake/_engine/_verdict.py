@@ -6,16 +6,16 @@ it was not done, or in OutcomeUnknown; nothing else.
 """
 
 from aiocake.errors import CakeError, Intent, Outcome, OutcomeUnknown
-from aiocake.transport import Exchange, says_no
-from aiocake.values import Effect
+from aiocake.transport import CallResult, is_refusal
+from aiocake.values import Idempotency
 
 __all__ = ["verdict"]
 
 
 def verdict(
-    exchange: Exchange,
+    exchange: CallResult,
     error: CakeError,
-    effect: Effect,
+    idempotency: Idempotency,
     intent: Intent,
     *,
     applied_likely: bool,
@@ -25,15 +25,15 @@ def verdict(
     Args:
         exchange: The facts of the attempts.
         error: What the last attempt met: the exchange's own error, or that of reading its answer.
-        effect: What sending the call again does.
+        idempotency: What sending the call again does.
         intent: What was going to be written.
         applied_likely: Whether an answer that could not be read looked like one to a write that
             was carried out.
     """
     error.operation = intent.operation
-    if effect is Effect.READ:
+    if idempotency is Idempotency.SAFE:
         return error
-    if not exchange.sent_before and (not exchange.sent or says_no(error)):
+    if not exchange.sent_before and (not exchange.sent or is_refusal(error)):
         error.outcome = Outcome.NOT_DONE
         return error
     unknown = OutcomeUnknown(

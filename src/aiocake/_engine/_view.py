@@ -9,19 +9,19 @@ import attrs
 
 from aiocake import codec
 from aiocake._engine._call import Reading
-from aiocake._engine._engine import Engine
-from aiocake._engine._export import Export
-from aiocake._operation import Operation, Witness
+from aiocake._engine._engine import CallRunner
+from aiocake._engine._export import OpenExport
+from aiocake._operation import Operation, WriteObserver
 from aiocake._wire import Request, Response
 from aiocake.codec.raw import OPERATION as RAW
-from aiocake.codec.raw import Answer, check_raw
-from aiocake.config import Options
+from aiocake.codec.raw import RawResponse, check_raw
+from aiocake.config import CallOptions
 from aiocake.errors import ArgumentError, Intent, Outcome, Problem
-from aiocake.events import CallEnded, Event, ListSurprise, ReferencesDropped, ValuesNormalized
+from aiocake.events import CallEnded, Event, ListAnomaly, ReferencesDropped, ValuesNormalized
 from aiocake.models import MarkResult
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
-__all__ = ["View"]
+__all__ = ["Pipeline"]
 
 T = TypeVar("T")
 
@@ -29,13 +29,15 @@ T = TypeVar("T")
 Prepared = tuple[dict[str, object], Request]
 
 
-class View:
+class Pipeline:
     """An engine with the options of one view: what the endpoints are handed."""
 
-    def __init__(self, engine: Engine, options: Options, *, patient: bool = False) -> None:
+    def __init__(
+        self, engine: CallRunner, options: CallOptions, *, exempt_from_queue_limit: bool = False
+    ) -> None:
         self.engine = engine
         self.options = options
-        self._patient = patient
+        self._exempt = exempt_from_queue_limit
 
     @property
     def concurrency(self) -> int:
@@ -53,9 +55,9 @@ class View:
         return self.engine.settings.for_tests
 
     @property
-    def patient(self) -> "View":
+    def exempt_from_queue_limit(self) -> "Pipeline":
         """The same for the later calls of what has begun: a full queue turns none of them away."""
-        return View(self.engine, self.options, patient=True)
+        return Pipeline(self.engine, self.options, exempt_from_queue_limit=True)
 
     def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
         """Refuse what :meth:`execute` would not send. Sends nothing.
@@ -67,27 +69,27 @@ class View:
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
         prepare = self._preparation(operation, arguments)
-        return self._prepared(prepare, operation.name, operation.effect)[0]
+        return self._prepared(prepare, operation.name, operation.idempotency)[0]
 
-    def clean(self, text: str) -> str:
+    def scrub(self, text: str) -> str:
         """A text without the key, in whatever disguise."""
-        return self.engine.transport.clean(text)
+        return self.engine.transport.scrub(text)
 
-    def surprise(self, operation: str, what: str, detail: str = "") -> None:
+    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
         """Tell ``on_event`` of a list that behaved in an unpromised way."""
-        self.tell(ListSurprise(operation, what, detail))
+        self.emit(ListAnomaly(operation, what, detail))
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Tell ``on_event`` of what happened to more than one call."""
-        self.engine.listener.tell(event)
+        self.engine.emitter.emit(event)
 
     async def execute(
         self,
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
-        witness: Witness[T] | None = None,
-        answered: Callable[[], None] | None = None,
+        observer: WriteObserver[T] | None = None,
+        on_response: Callable[[], None] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
 
@@ -96,49 +98,60 @@ class View:
         """
         settings = self.engine.settings
         prepare = self._preparation(operation, arguments)
-        given, request = self._begun(prepare, operation.name, operation.effect)
-        effect = operation.effect_of(given)
-        hidden = frozenset[str]() if settings.payloads else operation.payload()
+        provided, request = self._start(prepare, operation.name, operation.idempotency)
+        idempotency = operation.idempotency_of(provided)
+        hidden = frozenset[str]() if settings.show_sensitive else operation.sensitive()
         reading = Reading(
-            lambda response: codec.check(operation, response, given, payloads=settings.payloads),
-            lambda response, repeated: self._decoded(operation, given, response, repeated),
+            lambda response: codec.check(
+                operation, response, provided, show_sensitive=settings.show_sensitive
+            ),
+            lambda response, repeated: self._decoded(operation, provided, response, repeated),
         )
-        intent = _intent(operation.name, given, hidden, effect)
-        plan = self.engine.plan(self.options, effect, patient=self._patient, answered=answered)
-        return await self.engine.run(request, reading, plan, intent, witness)
+        intent = _intent(operation.name, provided, hidden, idempotency)
+        plan = self.engine.plan(
+            self.options, idempotency, exempt_from_queue_limit=self._exempt, on_response=on_response
+        )
+        return await self.engine.run(request, reading, plan, intent, observer)
 
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> Export[T]:
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         engine = self.engine
         prepare = self._preparation(operation, arguments)
-        _, request = self._begun(prepare, operation.name, Effect.READ)
-        return Export(
+        _, request = self._start(prepare, operation.name, Idempotency.SAFE)
+        return OpenExport(
             operation,
             lambda begin, begun: engine.transport.open(
-                request, begin, engine.plan(self.options, Effect.READ, export=True), begun=begun
+                request,
+                begin,
+                engine.plan(self.options, Idempotency.SAFE, export=True),
+                begun=begun,
             ),
-            clean=engine.transport.clean,
-            listener=engine.listener,
-            payloads=engine.settings.payloads,
+            clean=engine.transport.scrub,
+            emitter=engine.emitter,
+            show_sensitive=engine.settings.show_sensitive,
         )
 
-    async def raw(self, prepare: Callable[[], Prepared], effect: Effect) -> Answer:
+    async def raw(self, prepare: Callable[[], Prepared], idempotency: Idempotency) -> RawResponse:
         """Make a call that has no method.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        arguments, request = self._begun(prepare, RAW, effect)
-        payloads = self.engine.settings.payloads
-        clean = self.engine.transport.clean
+        arguments, request = self._start(prepare, RAW, idempotency)
+        show_sensitive = self.engine.settings.show_sensitive
+        clean = self.engine.transport.scrub
         reading = Reading(
-            lambda response: check_raw(response, effect=effect, payloads=payloads),
-            lambda response, _: Answer(response.status, response.headers, response.body, clean),
+            lambda response: check_raw(
+                response, idempotency=idempotency, show_sensitive=show_sensitive
+            ),
+            lambda response, _: RawResponse(
+                response.status, response.headers, response.body, clean
+            ),
         )
-        hidden = frozenset[str]() if payloads else frozenset({"params", "json"})
-        intent = _intent(request.operation, arguments, hidden, effect)
+        hidden = frozenset[str]() if show_sensitive else frozenset({"params", "json"})
+        intent = _intent(request.operation, arguments, hidden, idempotency)
         return await self.engine.run(
-            request, reading, self.engine.plan(self.options, effect), intent
+            request, reading, self.engine.plan(self.options, idempotency), intent
         )
 
     def _decoded(
@@ -148,19 +161,24 @@ class View:
         response: Response,
         repeated: bool,  # noqa: FBT001 - a decoder
     ) -> T:
-        payloads = self.engine.settings.payloads
+        show_sensitive = self.engine.settings.show_sensitive
         lenient = codec.Leniency()
         value = codec.decode(
-            operation, arguments, response, lenient=lenient, repeated=repeated, payloads=payloads
+            operation,
+            arguments,
+            response,
+            lenient=lenient,
+            repeated=repeated,
+            show_sensitive=show_sensitive,
         )
         if isinstance(value, MarkResult):
-            clean = self.engine.transport.clean(value.message)
+            clean = self.engine.transport.scrub(value.message)
             value = cast("T", attrs.evolve(value, message=clean))
         if b"&#" in response.body and (dropped := codec.dropped(response)):
-            self.engine.listener.tell(ReferencesDropped(operation.name, dropped))
+            self.engine.emitter.emit(ReferencesDropped(operation.name, dropped))
         if lenient.count:
-            fields = tuple(map(self.engine.transport.clean, lenient.fields))
-            self.engine.listener.tell(ValuesNormalized(operation.name, fields, lenient.count))
+            fields = tuple(map(self.engine.transport.scrub, lenient.fields))
+            self.engine.emitter.emit(ValuesNormalized(operation.name, fields, lenient.count))
         return value
 
     def _preparation(
@@ -169,32 +187,37 @@ class View:
         binding = self.options.binding or self.engine.settings.binding
         return lambda: codec.prepare(operation, arguments, binding)
 
-    def _begun(self, prepare: Callable[[], Prepared], operation: str, effect: Effect) -> Prepared:
+    def _start(
+        self, prepare: Callable[[], Prepared], operation: str, idempotency: Idempotency
+    ) -> Prepared:
         """A call that begins, or that is refused here: then this is its end."""
         try:
-            return self._prepared(prepare, operation, effect)
+            return self._prepared(prepare, operation, idempotency)
         except ArgumentError as error:
             name = type(error).__name__
-            self.engine.listener.tell(CallEnded(operation, 0, 0.0, error.outcome, name))
+            self.engine.emitter.emit(CallEnded(operation, 0, 0.0, error.outcome, name))
             raise
 
     def _prepared(
-        self, prepare: Callable[[], Prepared], operation: str, effect: Effect
+        self, prepare: Callable[[], Prepared], operation: str, idempotency: Idempotency
     ) -> Prepared:
         try:
-            if effect is not Effect.READ and self.engine.settings.read_only:
+            if idempotency is not Idempotency.SAFE and self.engine.settings.read_only:
                 problem = Problem(operation, "this client is read-only and sends no writes")
                 raise ArgumentError(problem)  # noqa: TRY301 - told like those of the codec
             return prepare()
         except ArgumentError as error:
             error.operation = operation
-            error.outcome = None if effect is Effect.READ else Outcome.NOT_DONE
+            error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE
             raise
 
 
 def _intent(
-    operation: str, arguments: Mapping[str, object], hidden: frozenset[str], effect: Effect
+    operation: str,
+    arguments: Mapping[str, object],
+    hidden: frozenset[str],
+    idempotency: Idempotency,
 ) -> Intent:
-    if effect is Effect.READ:  # nobody is shown it
+    if idempotency is Idempotency.SAFE:  # nobody is shown it
         return Intent("", operation)
     return Intent(str(uuid4()), operation, dict(arguments), datetime.now(UTC), 0, hidden)

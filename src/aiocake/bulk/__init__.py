@@ -26,24 +26,24 @@ from aiocake.bulk._outcomes import (
     Unknown,
 )
 from aiocake.bulk.journal import Journal
-from aiocake.bulk.paging import Ask, FreshPage, PageLike, Pager, Pages, Rows
+from aiocake.bulk.paging import NewRows, PagedRows, PageLike, Pager, PageRequest, Pages
 
 __all__ = [
-    "Ask",
     "Call",
     "Done",
     "Double",
     "Ended",
     "Failed",
-    "FreshPage",
     "Instance",
     "Journal",
+    "NewRows",
     "OnExisting",
     "PageLike",
+    "PageRequest",
+    "PagedRows",
     "Pager",
     "Pages",
     "Progress",
-    "Rows",
     "Skipped",
     "Stop",
     "Summary",

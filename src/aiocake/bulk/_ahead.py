@@ -7,33 +7,33 @@ from typing import Generic, TypeVar, final
 import anyio
 import attrs
 
-from aiocake._tasks import Job, start
+from aiocake._tasks import BackgroundTask, spawn
 
-__all__ = ["Ahead", "Ask"]
+__all__ = ["PageRequest", "Prefetcher"]
 
 P = TypeVar("P")
 
 
 @attrs.frozen(eq=False)
-class Ask:
+class PageRequest:
     """A page that is to be fetched.
 
     Attributes:
         start_at_row: Where it begins.
         row_limit: How many rows it may have.
         begun: Whether something of the list was read already.
-        answered: May be called when the answer is here and is yet to be decoded, so that the next
-            page is asked for meanwhile.
+        on_response: May be called when the response is here and is yet to be decoded, so that
+            the next page is requested meanwhile.
     """
 
     start_at_row: int
     row_limit: int
     begun: bool
-    answered: Callable[[], None]
+    on_response: Callable[[], None]
 
 
 @final
-class Ahead(Generic[P]):
+class Prefetcher(Generic[P]):
     """A queue of pages, each fetched by a job of its own.
 
     Args:
@@ -41,13 +41,13 @@ class Ahead(Generic[P]):
         limit: How many fetches run at once; those beyond wait, first come first served.
     """
 
-    __slots__ = ("_dropped", "_fetch", "_gate", "_queue", "_taken")
+    __slots__ = ("_dropped", "_fetch", "_permits", "_queue", "_taken")
 
-    def __init__(self, fetch: Callable[[Ask], Awaitable[P]], limit: int) -> None:
+    def __init__(self, fetch: Callable[[PageRequest], Awaitable[P]], limit: int) -> None:
         self._fetch = fetch
-        self._gate = anyio.Semaphore(limit, fast_acquire=True)
-        self._queue: deque[tuple[int, Job[P]]] = deque()
-        self._dropped: list[Job[P]] = []
+        self._permits = anyio.Semaphore(limit, fast_acquire=True)
+        self._queue: deque[tuple[int, BackgroundTask[P]]] = deque()
+        self._dropped: list[BackgroundTask[P]] = []
         self._taken = False
 
     def __len__(self) -> int:
@@ -61,11 +61,11 @@ class Ahead(Generic[P]):
         """Where the next page starts; None when none is on its way."""
         return self._queue[0][0] if self._queue else None
 
-    def ask(self, start_at_row: int, row_limit: int) -> None:
+    def request(self, start_at_row: int, row_limit: int) -> None:
         """Begin to fetch a page, to be taken last."""
         self._queue.append((start_at_row, self._begin(start_at_row, row_limit)))
 
-    def ask_first(self, start_at_row: int, row_limit: int) -> None:
+    def request_first(self, start_at_row: int, row_limit: int) -> None:
         """Begin to fetch a page, to be taken first."""
         self._queue.appendleft((start_at_row, self._begin(start_at_row, row_limit)))
 
@@ -92,32 +92,34 @@ class Ahead(Generic[P]):
                 await self._dropped[-1].aclose()
                 self._dropped.pop()
 
-    def _begin(self, start_at_row: int, row_limit: int) -> Job[P]:
-        turn = _Turn(self._gate)
-        ask = Ask(start_at_row, row_limit, self._taken, turn.end)
-        return start(_fetch(self._fetch, turn, ask))
+    def _begin(self, start_at_row: int, row_limit: int) -> BackgroundTask[P]:
+        turn = _Permit(self._permits)
+        ask = PageRequest(start_at_row, row_limit, self._taken, turn.end)
+        return spawn(_fetch(self._fetch, turn, ask))
 
 
-class _Turn:
+class _Permit:
     """A place among those that fetch; it is given back once."""
 
-    __slots__ = ("_gate", "_held")
+    __slots__ = ("_held", "_permits")
 
-    def __init__(self, gate: anyio.Semaphore) -> None:
-        self._gate = gate
+    def __init__(self, permits: anyio.Semaphore) -> None:
+        self._permits = permits
         self._held = False
 
     async def begin(self) -> None:
-        await self._gate.acquire()
+        await self._permits.acquire()
         self._held = True
 
     def end(self) -> None:
         if self._held:
             self._held = False
-            self._gate.release()
+            self._permits.release()
 
 
-async def _fetch(fetch: Callable[[Ask], Awaitable[P]], turn: _Turn, ask: Ask) -> P:
+async def _fetch(
+    fetch: Callable[[PageRequest], Awaitable[P]], turn: _Permit, ask: PageRequest
+) -> P:
     """What a job runs: it must not know its queue, which has to be droppable while it runs."""
     await turn.begin()
     try:

@@ -11,26 +11,26 @@ import anyio.lowlevel
 
 from aiocake._normalize import class_name, guarded, path_of
 from aiocake._operation import Endpoints, Executor, executor_of
-from aiocake._tasks import start
+from aiocake._tasks import spawn
 from aiocake.bulk._call import Call, Instance
-from aiocake.bulk._guard import wanted
+from aiocake.bulk._guard import planned_create
 from aiocake.bulk._outcomes import Stop, Summary
 from aiocake.bulk._plan import (
+    CallPlan,
     Calls,
-    Given,
-    Item,
-    Listed,
-    Plan,
-    Recorded,
-    Repeats,
-    Source,
-    Then,
-    item_of,
+    CallSource,
+    ChainedCalls,
+    DuplicateFilter,
+    GivenCalls,
+    ListedCalls,
+    PlannedCall,
+    RecordedCalls,
+    planned_call_of,
 )
 from aiocake.bulk._resolve import resolve
-from aiocake.bulk._rules import OnExisting, OnOutcome, OnProgress, rules_of
+from aiocake.bulk._rules import OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk._run import Run
-from aiocake.bulk.journal import Journal, State
+from aiocake.bulk.journal import EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 __all__ = ["OnExisting", "each", "resume"]
@@ -104,7 +104,7 @@ async def each(  # noqa: PLR0913 - all by name
             journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
     """
-    rules = rules_of(
+    rules = run_options(
         limit,
         on_existing,
         stop_after,
@@ -135,15 +135,15 @@ async def each(  # noqa: PLR0913 - all by name
         run = Run(rules, first.executor, book)
         async with _ended(run):
             plan.journal = book
-            source: Source = plan
+            source: CallSource = plan
             if listed is not None:
-                run.total = plan.taken
+                run.total = plan.read
                 if book is not None:
                     await _write_down(book, listed, plan.digests or bytearray())
-                source = Given(listed)
+                source = GivenCalls(listed)
                 await _look_ahead(run, listed)
             await _carry_out(run, source)
-        return run.summary(taken=plan.taken, whole=plan.whole)
+        return run.summary(taken=plan.read, whole=plan.complete)
 
 
 async def resume(  # noqa: PLR0913 - all by name
@@ -191,7 +191,7 @@ async def resume(  # noqa: PLR0913 - all by name
         ArgumentError: As of :func:`each`.
         AlreadyExists: As of :func:`each`.
     """
-    rules = rules_of(
+    rules = run_options(
         limit,
         on_existing,
         stop_after,
@@ -217,30 +217,30 @@ async def resume(  # noqa: PLR0913 - all by name
         run.counts |= {
             state: count for state, count in (await book.counts()).items() if state in run.counts
         }
-        whole = await book.is_whole()
+        whole = await book.is_complete()
         if calls is None:
-            plan.taken, plan.whole = await book.size(), whole
+            plan.read, plan.complete = await book.size(), whole
         else:
             plan.domain = executor.domain
             await plan.catch_up(book, whole=whole)
-        if plan.whole:
-            run.total = plan.taken
+        if plan.complete:
+            run.total = plan.read
         await _recall(run, book, cake)
-        doubts = await _all(Recorded(book, cake, State.SENDING, State.UNKNOWN))
+        doubts = await _all(RecordedCalls(book, cake, EntryState.SENDING, EntryState.UNKNOWN))
         for item in doubts:
-            run.left_open(item)
-        rest = Recorded(
+            run.mark_unresolved(item)
+        rest = RecordedCalls(
             book,
             cake,
-            State.PLANNED,
-            State.FAILED,
-            without=frozenset(each.place for each in doubts),
+            EntryState.PLANNED,
+            EntryState.FAILED,
+            without=frozenset(each.index for each in doubts),
         )
-        source: Source = rest if calls is None or plan.whole else Then(rest, plan)
+        source: CallSource = rest if calls is None or plan.complete else ChainedCalls(rest, plan)
         await _carry_out(run, source, doubts)
         if run.stopped is not None:
             await _recall_failed(run, book, cake)
-    return run.summary(taken=plan.taken, whole=plan.whole)
+    return run.summary(taken=plan.read, whole=plan.complete)
 
 
 def _executor_of(cake: Instance) -> Executor:
@@ -257,49 +257,49 @@ async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> S
             journal, "", for_tests=True, allow_unknown_filesystem=allow_unknown_filesystem
         )
         async with await creating as book:
-            book.whole()
+            book.mark_complete()
             book.stopped(None)
             await book.flush()
     return Summary(
-        done=0, failed=0, unknown=0, skipped=0, unsent=0, whole=True, stopped=None, problems=()
+        done=0, failed=0, unknown=0, skipped=0, unsent=0, plan_read=True, stopped=None, problems=()
     )
 
 
-async def _carry_out(run: Run, source: Source, doubts: list[Item] | None = None) -> None:
+async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | None = None) -> None:
     if doubts:
-        await run.send(Listed(await resolve(run, doubts)))
+        await run.send(ListedCalls(await resolve(run, doubts)))
     if run.stopped is None:
         await run.send(source)
     for _ in range(_ROUNDS):
-        lost, run.doubts = run.doubts, []
+        lost, run.unresolved = run.unresolved, []
         if not lost:
             break
         again = await resolve(run, lost)
         if run.stopped is None:
-            await run.send(Listed(again))
+            await run.send(ListedCalls(again))
     await run.look_again()
 
 
 async def _recall(run: Run, book: Journal, cake: Instance) -> None:
     """Know what earlier lives of a run have created."""
-    place = -1
-    while found := await book.creates(after=place):
+    index = -1
+    while found := await book.creates(after=index):
         for entry, theirs in found:
-            run.recall(item_of(entry, cake), entry.detail, theirs)
-        place = found[-1][0].place
+            run.recall(planned_call_of(entry, cake), entry.detail, theirs)
+        index = found[-1][0].index
 
 
 async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
     """Know of the calls that failed in earlier lives of a run and were not sent again."""
     await book.flush()
-    place = -1
-    while run.has_room and (entries := await book.entries(State.FAILED, after=place)):
+    index = -1
+    while run.has_room and (entries := await book.entries(EntryState.FAILED, after=index)):
         for entry in entries:
-            run.failed_before(item_of(entry, cake), entry.detail)
-        place = entries[-1].place
+            run.failed_before(planned_call_of(entry, cake), entry.detail)
+        index = entries[-1].index
 
 
-async def _look_through(plan: Plan) -> None:
+async def _look_through(plan: CallPlan) -> None:
     """Take a whole plan, so that one that is refused leaves no journal behind."""
     plan.digests = bytearray()
     while await plan.more():
@@ -309,34 +309,34 @@ async def _look_through(plan: Plan) -> None:
 async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:
     """Have a whole plan on the disk before the first call is sent."""
     size = len(digests) // len(calls)
-    for place, call in enumerate(calls):
-        book.plan(place, bytes(digests[place * size : (place + 1) * size]), call.to_json())
-        if place % _AT_ONCE == _AT_ONCE - 1:
+    for index, call in enumerate(calls):
+        book.plan(index, bytes(digests[index * size : (index + 1) * size]), call.to_json())
+        if index % _AT_ONCE == _AT_ONCE - 1:
             await book.flush()
-    book.whole()
+    book.mark_complete()
     await book.flush()
 
 
 async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:
-    sample, owners = Given.owners(calls)
-    found = None if sample is None else wanted(sample)
+    sample, owners = GivenCalls.owners(calls)
+    found = None if sample is None else planned_create(sample)
     if found is not None:
         with suppress(CakeError):  # each create will look by itself
             await run.guard.expect(found[0], run.executor, owners)
 
 
-async def _all(source: Source) -> list[Item]:
-    items: list[Item] = []
+async def _all(source: CallSource) -> list[PlannedCall]:
+    items: list[PlannedCall] = []
     while more := await source.more():
         items += more
     return items
 
 
 @asynccontextmanager
-async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Plan]:
-    repeats = None if allow_repeats else Repeats()
+async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[CallPlan]:
+    repeats = None if allow_repeats else DuplicateFilter()
     try:
-        plan = Plan(calls, repeats)
+        plan = CallPlan(calls, repeats)
         try:
             yield plan
         finally:
@@ -357,7 +357,7 @@ async def _ended(run: Run) -> AsyncGenerator[None]:
         reason = run.stopped
     finally:
         # In a task of its own: asyncio's cancellation breaks through shields.
-        ending = start(_end(run, reason))
+        ending = spawn(_end(run, reason))
         with anyio.CancelScope(shield=True):
             errors += await ending.result()
     for error in errors:

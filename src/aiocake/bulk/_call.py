@@ -12,22 +12,22 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 
 import attrs
 
-from aiocake._given import given
+from aiocake._given import without_skipped
 from aiocake._normalize import guarded
 from aiocake._operation import (
     Endpoints,
     Executor,
     ExportedBills,
     Operation,
-    Shape,
-    Witness,
+    ResponseShape,
+    WriteObserver,
     executor_of,
 )
 from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.events import Event
-from aiocake.values import ANY, ERASE, Effect
+from aiocake.values import ANY, ERASE, Idempotency
 
-__all__ = ["Call", "Instance", "call", "recall"]
+__all__ = ["Call", "Instance", "call", "rebuild"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,17 +71,17 @@ class Call(Generic[T]):
         """What carries it out."""
         return self._executor
 
-    async def send(self, witness: Witness[T] | None = None) -> T:
+    async def send(self, observer: WriteObserver[T] | None = None) -> T:
         """Send it now, as the method itself does.
 
         Args:
-            witness: Is told before it leaves and after it ended.
+            observer: Is told before it leaves and after it ended.
 
         Raises:
             CakeError: As the method does.
         """
-        executor = self._executor if witness is None else self._executor.patient
-        return await executor.execute(self._table, self.arguments, witness=witness)
+        executor = self._executor if observer is None else self._executor.exempt_from_queue_limit
+        return await executor.execute(self._table, self.arguments, observer=observer)
 
     def digest(self) -> bytes:
         """16 bytes that equal calls have in common."""
@@ -96,7 +96,7 @@ class Call(Generic[T]):
         second undoes the first, whichever is right. None of all other calls.
         """
         table = self._table
-        if table.shape is not Shape.MARK:
+        if table.shape is not ResponseShape.MARK:
             return None
         text = json.dumps([self.operation, table.record, self.arguments[table.record]])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -119,7 +119,7 @@ class Call(Generic[T]):
             arguments = {name: _from_json(value) for name, value in kept["arguments"].items()}
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise ArgumentError(Problem("text", "is no call that was kept as JSON")) from None
-        return recall(operation, arguments, cake)
+        return rebuild(operation, arguments, cake)
 
     @classmethod
     def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
@@ -131,17 +131,17 @@ class Call(Generic[T]):
         lost = [name for name in intent.hidden if intent.arguments.get(name) == _HIDDEN]
         if lost:
             raise ArgumentError(*(Problem(name, "is hidden in a pickled intent") for name in lost))
-        return recall(intent.operation, intent.arguments, cake)
+        return rebuild(intent.operation, intent.arguments, cake)
 
-    def describe(self, *, payloads: bool = False) -> str:
+    def describe(self, *, show_sensitive: bool = False) -> str:
         """One line: operation and arguments.
 
         Args:
-            payloads: Show names, notes and amounts, too.
+            show_sensitive: Show names, notes and amounts, too.
         """
-        hidden = frozenset[str]() if payloads else self._table.payload()
+        hidden = frozenset[str]() if show_sensitive else self._table.sensitive()
         shown = (
-            f"{name}={_HIDDEN if name in hidden else _shown(value)}"
+            f"{name}={_HIDDEN if name in hidden else _format(value)}"
             for name, value in self.arguments.items()
         )
         return f"{self.operation}({', '.join(shown)})"
@@ -180,14 +180,14 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
     group, name = guarded("method", lambda: _owner(method))
     executor = executor_of(group)
     table, arguments = _recorded(group, name, args, kwargs)
-    if table.effect is Effect.READ:
+    if table.idempotency is Idempotency.SAFE:
         raise ArgumentError(Problem("method", f"must write: {table.name} only reads"))
     arguments = executor.check(table, arguments)
     # What the method hands on is what it returns.
     return Call(table.name, MappingProxyType(arguments), cast("Operation[T]", table), executor)
 
 
-def recall(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
+def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
     """The call of an operation by its name.
 
     Args:
@@ -240,7 +240,7 @@ class _Recorder:
     for_tests = True
 
     @property
-    def patient(self) -> "_Recorder":
+    def exempt_from_queue_limit(self) -> "_Recorder":
         """Nothing waits here."""
         return self
 
@@ -254,25 +254,25 @@ class _Recorder:
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
-        witness: Witness[T] | None = None,
-        answered: Callable[[], None] | None = None,
+        observer: WriteObserver[T] | None = None,
+        on_response: Callable[[], None] | None = None,
     ) -> T:
         """Say what was asked for."""
-        del witness, answered
-        raise _Recorded(operation, given(arguments))
+        del observer, on_response
+        raise _Recorded(operation, without_skipped(arguments))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
         """Say what was asked for."""
-        raise _Recorded(operation, given(arguments))
+        raise _Recorded(operation, without_skipped(arguments))
 
-    def clean(self, text: str) -> str:
+    def scrub(self, text: str) -> str:
         """There is no key."""
         return text
 
-    def surprise(self, operation: str, what: str, detail: str = "") -> None:
+    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
         """There is no list that could surprise."""
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Nothing happens here."""
 
 
@@ -326,7 +326,7 @@ def _from_json(value: object) -> object:
     return readers[tag](text)
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, Enum) and isinstance(value, str):
         return repr(str(value.value))
     return repr(value) if isinstance(value, str | Enum) else str(value)

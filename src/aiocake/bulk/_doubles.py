@@ -16,34 +16,34 @@ from typing import Final
 import anyio
 import attrs
 
-from aiocake._operation import Creates, Executor
-from aiocake.bulk._guard import Records, Wanted
+from aiocake._operation import CreateLookup, Executor
+from aiocake.bulk._guard import KnownRecords, PlannedCreate
 from aiocake.bulk._outcomes import Double, pause_end
 from aiocake.bulk.journal import Journal
 from aiocake.errors import CakeError, RateLimited
 from aiocake.events import DoubleFound
 
-__all__ = ["Doubles", "Made"]
+__all__ = ["CreatedRecord", "Doubles"]
 
 #: So few partners are listed one by one: to ask how many records there are takes a request, too.
 _FEW: Final = 2
 
 
 @attrs.frozen
-class Made:
+class CreatedRecord:
     """A create that was carried out.
 
     Attributes:
-        place: The call's place in the plan.
+        index: The call's place in the plan.
         creates: How to list what it makes.
-        wish: What it was to make.
+        create: What it was to make.
         before: The ids of what was there before.
         record: The id of what it made.
     """
 
-    place: int
-    creates: Creates
-    wish: Wanted
+    index: int
+    creates: CreateLookup
+    create: PlannedCreate
     before: tuple[int, ...]
     record: int
 
@@ -62,28 +62,28 @@ class Doubles:
         self._found: dict[int, Double] = {}
         self._ours: set[int] = set()
         #: By partner.
-        self._due: dict[int, list[Made]] = {}
+        self._due: dict[int, list[CreatedRecord]] = {}
         #: Why not all were looked at; None where they were, or the look is still to come.
         self.trouble: str | None = None
 
     @property
     def found(self) -> tuple[Double, ...]:
         """The doubles, in the order of the plan."""
-        return tuple(self._found[place] for place in sorted(self._found))
+        return tuple(self._found[index] for index in sorted(self._found))
 
     @property
     def due(self) -> int:
         """How many creates are to be looked at."""
         return sum(map(len, self._due.values()))
 
-    def add(self, made: Made) -> None:
+    def add(self, made: CreatedRecord) -> None:
         """A create was carried out: it is to be looked at."""
         if self._off:
             return
         self._ours.add(made.record)
-        self._due.setdefault(made.wish.owner, []).append(made)
+        self._due.setdefault(made.create.owner, []).append(made)
 
-    def recall(self, made: Made, theirs: tuple[int, ...] | None) -> None:
+    def recall(self, made: CreatedRecord, theirs: tuple[int, ...] | None) -> None:
         """A create was carried out earlier.
 
         Args:
@@ -94,7 +94,7 @@ class Doubles:
             self.add(made)
         self._ours.add(made.record)
         if theirs:
-            self._found[made.place] = Double(made.place, made.record, theirs)
+            self._found[made.index] = Double(made.index, made.record, theirs)
 
     async def look(self, executor: Executor, limit: int, total: int | None) -> None:
         """Look at what is due, if anything is. It ends at the first list that cannot be read.
@@ -107,7 +107,7 @@ class Doubles:
         if not self._due:
             return
         self.trouble = None
-        records = Records(total)
+        records = KnownRecords(total)
         left = deque(self._due)
         try:
             if len(left) > _FEW or total is not None:
@@ -137,25 +137,27 @@ class Doubles:
             if isinstance(error, RateLimited) and error.retry_after is not None:
                 self.trouble += f"; the server asks to wait until {pause_end(error)}"
 
-    async def _compare(self, executor: Executor, records: Records, made: list[Made]) -> None:
-        there = await records.of(made[0].creates, executor, made[0].wish.owner)
+    async def _compare(
+        self, executor: Executor, records: KnownRecords, made: list[CreatedRecord]
+    ) -> None:
+        there = await records.of(made[0].creates, executor, made[0].create.owner)
         for each in made:
             theirs = tuple(
                 sorted(
                     record.id
                     for record in there
-                    if each.wish.meets(record)
+                    if each.create.meets(record)
                     and record.id not in self._ours
                     and record.id not in each.before
                 )
             )
             self._note(executor, each, theirs)
 
-    def _note(self, executor: Executor, made: Made, theirs: tuple[int, ...]) -> None:
+    def _note(self, executor: Executor, made: CreatedRecord, theirs: tuple[int, ...]) -> None:
         if theirs:
-            self._found[made.place] = Double(made.place, made.record, theirs)
-            executor.tell(DoubleFound(made.wish.operation, made.place, made.record, theirs))
+            self._found[made.index] = Double(made.index, made.record, theirs)
+            executor.emit(DoubleFound(made.create.operation, made.index, made.record, theirs))
         else:
-            self._found.pop(made.place, None)
+            self._found.pop(made.index, None)
         if self._journal is not None:
-            self._journal.looked(made.place, made.record, theirs)
+            self._journal.looked(made.index, made.record, theirs)

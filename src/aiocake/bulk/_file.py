@@ -28,15 +28,15 @@ from aiocake.bulk._ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
 
 __all__ = [
-    "File",
+    "JournalFile",
     "create",
     "files_of",
+    "format_time",
     "network_filesystem",
     "now",
     "open_existing",
     "reason",
     "view",
-    "written",
 ]
 
 #: "CAKE" in ASCII.
@@ -88,12 +88,12 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _inode_of(file: "File") -> tuple[int, int] | None:
+def _inode_of(file: "JournalFile") -> tuple[int, int] | None:
     return _inode(file.path)
 
 
 @attrs.frozen
-class File:
+class JournalFile:
     """A journal's file that is open.
 
     Attributes:
@@ -132,14 +132,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def written(text: str) -> str:
+def format_time(text: str) -> str:
     """A text as the file can hold it: what is no Unicode (half of a pair) is spelt out."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def create(
     path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
-) -> File:
+) -> JournalFile:
     """Make a new journal, readable by its owner alone.
 
     Args:
@@ -181,12 +181,12 @@ def create(
             stack.pop_all()
     except sqlite3.DatabaseError as error:
         raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
-    return File(connection, path, run, ownership, frozenset({ownership.owner}))
+    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
 
 
 def open_existing(
     path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
-) -> File:
+) -> JournalFile:
     """Open a journal to go on with it.
 
     Args:
@@ -217,10 +217,10 @@ def open_existing(
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return File(connection, path, run, ownership, frozenset({ownership.owner}))
+    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
 
 
-def view(path: Path, *, allow_unknown: bool = False) -> File:
+def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
     """Open a journal to look at it: all reads see it as it is now, whatever a run writes meanwhile.
 
     Args:
@@ -249,7 +249,9 @@ def view(path: Path, *, allow_unknown: bool = False) -> File:
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return File(connection, path, 0, None, frozenset(each for each in owners if each is not None))
+    return JournalFile(
+        connection, path, 0, None, frozenset(each for each in owners if each is not None)
+    )
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -349,7 +351,7 @@ def _refuse_renamed(path: Path) -> None:
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
-    owner = Owner(written(_user()), written(platform.node()), os.getpid(), now())
+    owner = Owner(format_time(_user()), format_time(platform.node()), os.getpid(), now())
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:

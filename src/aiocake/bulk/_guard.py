@@ -16,13 +16,13 @@ from typing import Any, Final, cast
 import anyio
 import attrs
 
-from aiocake._operation import Creates, Executor, Record
+from aiocake._operation import CreateLookup, Executor, ExistingRecord
 from aiocake.bulk._call import Call
 from aiocake.bulk._partner_locks import PartnerLocks
 from aiocake.errors import ConsistencyError, ListChanged
 from aiocake.events import LocksUnavailable, PartnerBusy
 
-__all__ = ["Found", "Guard", "Records", "Wanted", "wanted"]
+__all__ = ["DuplicateGuard", "Existing", "KnownRecords", "PlannedCreate", "planned_create"]
 
 #: Of a list of all partners: the rows that one request brings, and the most that is read.
 _ROWS_AT_ONCE: Final = 1_000
@@ -34,7 +34,7 @@ _NEVER: Final = -1
 
 
 @attrs.frozen
-class Wanted:
+class PlannedCreate:
     """What a create is to make.
 
     Attributes:
@@ -49,7 +49,7 @@ class Wanted:
     start: date
     end: date
 
-    def meets(self, record: Record) -> bool:
+    def meets(self, record: ExistingRecord) -> bool:
         """Whether a record that is not void covers a day of this period, or may."""
         if record.void:
             return False
@@ -57,17 +57,17 @@ class Wanted:
             return True
         return record.start <= self.end and self.start <= record.end
 
-    def is_exactly(self, record: Record) -> bool:
+    def is_exactly(self, record: ExistingRecord) -> bool:
         """Whether a record is of this very period."""
         return (record.start, record.end) == (self.start, self.end)
 
-    def excludes(self, other: "Wanted") -> bool:
+    def excludes(self, other: "PlannedCreate") -> bool:
         """Whether two creates must not be on their way together."""
         return self.owner == other.owner and self.start <= other.end and other.start <= self.end
 
 
 @attrs.frozen
-class Found:
+class Existing:
     """What there is for the partner of a create.
 
     Attributes:
@@ -76,26 +76,26 @@ class Found:
         doubted: Whether an overlapping create was sent whose fate is unknown.
     """
 
-    there: tuple[int, ...]
+    existing: tuple[int, ...]
     dateless: bool
     doubted: bool
 
 
-def wanted(call: Call[Any]) -> tuple[Creates, Wanted] | None:
+def planned_create(call: Call[Any]) -> tuple[CreateLookup, PlannedCreate] | None:
     """What a call is to create; None of a call that creates nothing that can be listed."""
-    creates = call.table.creates
+    creates = call.table.create_lookup
     if creates is None:
         return None
-    given = call.arguments  # checked when the call was made
-    return creates, Wanted(
+    provided = call.arguments  # checked when the call was made
+    return creates, PlannedCreate(
         call.operation,
-        cast("int", given[creates.owner]),
-        cast("date", given[creates.start]),
-        cast("date", given[creates.end]),
+        cast("int", provided[creates.owner]),
+        cast("date", provided[creates.start]),
+        cast("date", provided[creates.end]),
     )
 
 
-class Records:
+class KnownRecords:
     """The records of partners, as lists show them.
 
     Args:
@@ -115,7 +115,9 @@ class Records:
         self._everything: _Listed | None = None
         self._reading = anyio.Lock()
 
-    async def expect(self, creates: Creates, executor: Executor, owners: frozenset[int]) -> None:
+    async def expect(
+        self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
+    ) -> None:
         """Read the records of some partners at once, if that takes fewer requests.
 
         Args:
@@ -127,23 +129,23 @@ class Records:
             CakeError: They cannot be read.
         """
         if self.total is None:
-            self.total = await creates.total(executor)
+            self.total = await creates.count(executor)
         total = self.total
         if total is None or total > _MOST_ROWS or len(owners) <= 1 + total // _ROWS_AT_ONCE:
             return
-        found: dict[int, list[Record]] = {owner: [] for owner in owners}
+        found: dict[int, list[ExistingRecord]] = {owner: [] for owner in owners}
 
-        def keep(record: Record) -> None:
+        def keep(record: ExistingRecord) -> None:
             if record.owner in owners:
                 found[record.owner].append(record)
 
         numbers = self._numbers()  # before the list: what moves meanwhile is listed again
-        await creates.visit(executor, None, keep)
+        await creates.list_existing(executor, None, keep)
         self._expected = _Listed(found, numbers)
 
     async def of(
-        self, creates: Creates, executor: Executor, owner: int, number: int = 0
-    ) -> list[Record]:
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int = 0
+    ) -> list[ExistingRecord]:
         """Return the records of a partner, listed now if they were not before at this number.
 
         Raises:
@@ -152,9 +154,9 @@ class Records:
         if owner in self._expected.records and self._expected.is_at(owner, number):
             return self._expected.records[owner]
         if self._everything is None:
-            found: list[Record] = []
+            found: list[ExistingRecord] = []
             try:
-                await creates.visit(executor, owner, found.append)
+                await creates.list_existing(executor, owner, found.append)
             except ListChanged:
                 raise
             except ConsistencyError:  # an instance that does not know the filter gives all
@@ -171,13 +173,13 @@ class Records:
             self._everything.numbers[owner] = _NEVER
 
     async def _all(
-        self, creates: Creates, executor: Executor, owner: int, number: int
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int
     ) -> "_Listed":
         async with self._reading:
             if self._everything is None or not self._everything.is_at(owner, number):
-                found: dict[int, list[Record]] = {}
+                found: dict[int, list[ExistingRecord]] = {}
                 numbers = self._numbers()
-                await creates.visit(
+                await creates.list_existing(
                     executor, None, lambda record: found.setdefault(record.owner, []).append(record)
                 )
                 # Its place is locked by now, so what is listed is as new as can be.
@@ -194,7 +196,7 @@ class _Listed:
         numbers: The number of each when it was read; 0 of others.
     """
 
-    records: dict[int, list[Record]]
+    records: dict[int, list[ExistingRecord]]
     numbers: dict[int, int]
 
     def is_at(self, owner: int, number: int) -> bool:
@@ -203,21 +205,21 @@ class _Listed:
 
 
 class _Owner:
-    __slots__ = ("changed", "holding", "lock", "number", "on_the_way", "records", "users")
+    __slots__ = ("changed", "holding", "in_flight", "lock", "number", "records", "users")
 
     def __init__(self) -> None:
         self.lock = anyio.Lock()
-        self.records: list[Record] | None = None
+        self.records: list[ExistingRecord] | None = None
         #: At which number of the partner they are right.
         self.number = _NEVER
-        self.on_the_way: list[Wanted] = []
+        self.in_flight: list[PlannedCreate] = []
         #: Those of them for which no other run of this host may create now.
-        self.holding: list[Wanted] = []
+        self.holding: list[PlannedCreate] = []
         self.changed = anyio.Event()
         self.users = 0
 
 
-class Guard:
+class DuplicateGuard:
     """Knows what there is for each partner.
 
     Args:
@@ -227,9 +229,9 @@ class Guard:
     def __init__(self, locks: PartnerLocks) -> None:
         self._locks = locks
         self._owners: dict[int, _Owner] = {}
-        self._doubts: list[Wanted] = []
-        self._told = False
-        self._records = Records(numbers=locks.numbers)
+        self._doubts: list[PlannedCreate] = []
+        self._reported = False
+        self._records = KnownRecords(numbers=locks.numbers)
 
     @property
     def unlocked(self) -> str | None:
@@ -241,14 +243,16 @@ class Guard:
         """How many records there were of all partners; None where that was not asked."""
         return self._records.total
 
-    async def expect(self, creates: Creates, executor: Executor, owners: frozenset[int]) -> None:
+    async def expect(
+        self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
+    ) -> None:
         """Read the records of all partners of a plan at once, as :meth:`Records.expect` does."""
         await self._records.expect(creates, executor, owners)
 
     @asynccontextmanager
-    async def turn(
-        self, creates: Creates, executor: Executor, wish: Wanted
-    ) -> AsyncGenerator[Found]:
+    async def reserve(
+        self, creates: CreateLookup, executor: Executor, create: PlannedCreate
+    ) -> AsyncGenerator[Existing]:
         """What there is for the partner of a create, which may go until the block ends.
 
         No other run of this host creates for the partner until then, or until :meth:`ended`.
@@ -256,99 +260,105 @@ class Guard:
         Raises:
             CakeError: It cannot be read.
         """
-        owner = self._owners.setdefault(wish.owner, _Owner())
+        owner = self._owners.setdefault(create.owner, _Owner())
         owner.users += 1
         try:
-            while any(map(wish.excludes, owner.on_the_way)):
+            while any(map(create.excludes, owner.in_flight)):
                 await owner.changed.wait()
-            owner.on_the_way.append(wish)
+            owner.in_flight.append(create)
             try:
-                yield self._found(wish, await self._look(creates, executor, wish, owner))
+                yield self._found(create, await self._look(creates, executor, create, owner))
             finally:
-                self._give(owner, wish)
-                owner.on_the_way.remove(wish)
+                self._give(owner, create)
+                owner.in_flight.remove(create)
                 owner.changed.set()
                 owner.changed = anyio.Event()
         finally:
             owner.users -= 1
             self._forget()
 
-    def leaves(self, wish: Wanted) -> None:
+    def leaves(self, create: PlannedCreate) -> None:
         """A create whose turn it is is going to be sent."""
-        owner = self._owners[wish.owner]
-        owner.number = self._locks.leaves(wish.owner)
+        owner = self._owners[create.owner]
+        owner.number = self._locks.leaves(create.owner)
 
-    def ended(self, wish: Wanted, *, known: bool) -> None:
+    def ended(self, create: PlannedCreate, *, known: bool) -> None:
         """A create that was going to be sent has ended, and that is written down.
 
         Args:
-            wish: What it was to make.
+            create: What it was to make.
             known: Whether it is known what became of it.
         """
-        owner = self._owners.get(wish.owner)
+        owner = self._owners.get(create.owner)
         # Not when its caller was gone before: then another run may be at the partner.
-        if owner is not None and wish in owner.holding:
-            self._locks.ended(wish.owner, known=known)
-            self._give(owner, wish)
+        if owner is not None and create in owner.holding:
+            self._locks.ended(create.owner, known=known)
+            self._give(owner, create)
 
     def close(self) -> None:
         """Let the other runs of this host have what is still locked."""
         self._locks.close()
 
-    def created(self, wish: Wanted, record: int) -> None:
+    def created(self, create: PlannedCreate, record: int) -> None:
         """A record was made: it counts from now on."""
-        owner = self._owners.get(wish.owner)
+        owner = self._owners.get(create.owner)
         if owner is not None and owner.records is not None:
-            owner.records.append(Record(record, wish.owner, wish.start, wish.end, void=False))
+            owner.records.append(
+                ExistingRecord(record, create.owner, create.start, create.end, void=False)
+            )
 
-    def doubt(self, wish: Wanted) -> None:
+    def mark_uncertain(self, create: PlannedCreate) -> None:
         """A record may have been made."""
-        if wish not in self._doubts:
-            self._doubts.append(wish)
+        if create not in self._doubts:
+            self._doubts.append(create)
 
-    def settles(self, wish: Wanted) -> None:
+    def is_settled(self, create: PlannedCreate) -> None:
         """What became of a record is going to be looked for, from now on."""
-        self._locks.settles(wish.owner)
+        self._locks.settles(create.owner)
 
-    def settle(self, wish: Wanted) -> None:
+    def settle(self, create: PlannedCreate) -> None:
         """What became of a record in doubt is known: look again."""
-        self._doubts = [each for each in self._doubts if each != wish]
-        self._records.forget(wish.owner)
-        owner = self._owners.get(wish.owner)
+        self._doubts = [each for each in self._doubts if each != create]
+        self._records.forget(create.owner)
+        owner = self._owners.get(create.owner)
         if owner is not None:
             owner.records = None
 
     async def _look(
-        self, creates: Creates, executor: Executor, wish: Wanted, owner: _Owner
-    ) -> list[Record]:
+        self, creates: CreateLookup, executor: Executor, create: PlannedCreate, owner: _Owner
+    ) -> list[ExistingRecord]:
         async with owner.lock:
             if not owner.holding:
                 number = await self._locks.take(
-                    wish.owner,
-                    lambda seconds: executor.tell(PartnerBusy(wish.operation, wish.owner, seconds)),
+                    create.owner,
+                    lambda seconds: executor.emit(
+                        PartnerBusy(create.operation, create.owner, seconds)
+                    ),
                 )
-                if self.unlocked is not None and not self._told:
-                    self._told = True
-                    executor.tell(LocksUnavailable(wish.operation, self.unlocked))
+                if self.unlocked is not None and not self._reported:
+                    self._reported = True
+                    executor.emit(LocksUnavailable(create.operation, self.unlocked))
                 if number != owner.number:
                     owner.number, owner.records = number, None
-            owner.holding.append(wish)
+            owner.holding.append(create)
             if owner.records is None:
-                owner.records = await self._records.of(creates, executor, wish.owner, owner.number)
+                owner.records = await self._records.of(
+                    creates, executor, create.owner, owner.number
+                )
             return owner.records
 
-    def _give(self, owner: _Owner, wish: Wanted) -> None:
-        if wish in owner.holding:
-            owner.holding.remove(wish)
+    def _give(self, owner: _Owner, create: PlannedCreate) -> None:
+        if create in owner.holding:
+            owner.holding.remove(create)
             if not owner.holding:
-                self._locks.give(wish.owner)
+                self._locks.give(create.owner)
 
-    def _found(self, wish: Wanted, records: list[Record]) -> Found:
-        there = [each for each in records if wish.meets(each)]
-        return Found(
+    def _found(self, create: PlannedCreate, records: list[ExistingRecord]) -> Existing:
+        there = [each for each in records if create.meets(each)]
+        return Existing(
             tuple(sorted(each.id for each in there)),
             any(each.start is None or each.end is None for each in there),
-            any(map(wish.excludes, self._doubts)),
+            any(map(create.excludes, self._doubts)),
         )
 
     def _forget(self) -> None:

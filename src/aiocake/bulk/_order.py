@@ -12,7 +12,7 @@ import anyio
 
 from aiocake.bulk._call import Call
 
-__all__ = ["Order", "Record", "record_of"]
+__all__ = ["Record", "RecordLocks", "record_of"]
 
 #: The group of endpoints, and the number.
 Record = tuple[str, object]
@@ -24,7 +24,7 @@ def record_of(call: Call[Any]) -> Record | None:
     return (call.operation.partition(".")[0], call.arguments[name]) if name else None
 
 
-class Order:
+class RecordLocks:
     """Gives the calls for each record their turns."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Order:
         #: The first call for a record that is not done; what is behind it is not sent before it.
         self._undone: dict[Record, int] = {}
 
-    async def take(self, record: Record) -> None:
+    async def acquire(self, record: Record) -> None:
         """Wait until the calls for a record that came before have ended; first come, first served.
 
         It does not let other tasks run unless there is something to wait for.
@@ -48,12 +48,12 @@ class Order:
             await turn.wait()
         except BaseException:
             if turn.is_set():
-                self.give(record)
+                self.release(record)
             else:
                 queue.remove(turn)
             raise
 
-    def give(self, record: Record) -> None:
+    def release(self, record: Record) -> None:
         """Let the next one have its turn."""
         queue = self._waiting.get(record)
         if queue:
@@ -62,15 +62,15 @@ class Order:
             self._waiting.pop(record, None)
             self._busy.remove(record)
 
-    def done(self, record: Record, place: int) -> None:
+    def mark_done(self, record: Record, index: int) -> None:
         """The call of that place was carried out."""
-        if self._undone.get(record) == place:
+        if self._undone.get(record) == index:
             del self._undone[record]
 
-    def undone(self, record: Record, place: int) -> None:
+    def mark_undone(self, record: Record, index: int) -> None:
         """The call of that place failed, or nobody knows what became of it."""
-        self._undone[record] = min(place, self._undone.get(record, place))
+        self._undone[record] = min(index, self._undone.get(record, index))
 
-    def is_behind(self, record: Record, place: int) -> bool:
+    def is_behind(self, record: Record, index: int) -> bool:
         """Whether a call before that place is not done."""
-        return self._undone.get(record, place) < place
+        return self._undone.get(record, index) < index

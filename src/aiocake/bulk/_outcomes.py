@@ -181,7 +181,7 @@ class Summary:
     unknown: int
     skipped: int
     unsent: int
-    whole: bool
+    plan_read: bool
     stopped: str | None
     problems: tuple[Failed[Any] | Unknown[Any] | Skipped[Any], ...] = attrs.field(
         repr=lambda problems: f"<{len(problems)}>"
@@ -198,7 +198,7 @@ class Summary:
         was seen to be there once.
         """
         left = self.failed or self.unknown or self.unsent or self.unlooked
-        return self.whole and not left and not self.doubles
+        return self.plan_read and not left and not self.doubles
 
 
 def pause_end(error: RateLimited) -> str:

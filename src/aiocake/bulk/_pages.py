@@ -8,10 +8,10 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar, final
 import anyio
 import attrs
 
-from aiocake._tasks import JobCancelled
-from aiocake.bulk._ahead import Ahead, Ask
-from aiocake.bulk._seen import Seen
-from aiocake.bulk._walk import Walk
+from aiocake._tasks import BackgroundTaskCancelled
+from aiocake.bulk._ahead import PageRequest, Prefetcher
+from aiocake.bulk._seen import IdSet
+from aiocake.bulk._walk import ListPass
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -25,7 +25,7 @@ from aiocake.errors import (
     Restricted,
 )
 
-__all__ = ["FreshPage", "PageLike", "Pages", "Reader", "Source"]
+__all__ = ["NewRows", "PageLike", "PagedList", "Pages", "RowReader"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -58,7 +58,7 @@ class PageLike(Protocol[T_co]):
 
 
 @attrs.frozen(kw_only=True)
-class FreshPage(Generic[T_co]):
+class NewRows(Generic[T_co]):
     """One page of a list, with only those of its rows that no page before it held.
 
     Attributes:
@@ -76,23 +76,23 @@ class FreshPage(Generic[T_co]):
 
 
 @attrs.frozen(kw_only=True)
-class Source(Generic[T]):
+class PagedList(Generic[T]):
     """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
 
-    fetch: Callable[[Ask], Awaitable[PageLike[T]]]
+    fetch: Callable[[PageRequest], Awaitable[PageLike[T]]]
     row_id: Callable[[T], int]
     matches: Callable[[T], str | None] | None
-    wrong_date: Callable[[T], str | None] | None
+    date_mismatch: Callable[[T], str | None] | None
     select: Callable[[T], bool] | None
     row_limit: int
     adaptive: bool
     fallback: int | None
     limit: int
     operation: str
-    surprise: Callable[[str, str, str], None]
+    on_anomaly: Callable[[str, str, str], None]
 
 
-class Reader(AsyncIterator[T]):
+class RowReader(AsyncIterator[T]):
     """An iterator whose ``async with`` closes it."""
 
     __slots__ = ()
@@ -114,7 +114,7 @@ class Reader(AsyncIterator[T]):
 
 
 @final
-class Pages(Reader[FreshPage[T]]):
+class Pages(RowReader[NewRows[T]]):
     """A list, page by page: each row in one page only, pages with nothing new left out.
 
     Made by :meth:`Pager.pages`. An error closes it, and so does a cancellation: going on after it
@@ -124,38 +124,38 @@ class Pages(Reader[FreshPage[T]]):
     __slots__ = (
         "__weakref__",
         "_ahead",
+        "_anomaly",
         "_closed",
         "_ended",
         "_fallback",
-        "_given",
+        "_pass",
+        "_passes",
+        "_provided",
         "_row_limit",
         "_source",
-        "_surprise",
         "_turn",
-        "_walk",
-        "_walks",
     )
 
-    def __init__(self, source: Source[T]) -> None:
+    def __init__(self, source: PagedList[T]) -> None:
         self._source = source
-        self._ahead = Ahead(source.fetch, source.limit)
-        self._given = Seen()
-        self._surprise = _Surprises(source.operation, source.surprise)
+        self._ahead = Prefetcher(source.fetch, source.limit)
+        self._provided = IdSet()
+        self._anomaly = _Anomalies(source.operation, source.on_anomaly)
         #: How many rows each page of this walk adds.
         self._row_limit = source.row_limit
         #: How many to ask for where these are refused; None where no others are tried.
         self._fallback = source.fallback
-        self._walk = Walk(self._asked, self._given, self._surprise)
-        self._walks = 1
+        self._pass = ListPass(self._asked, self._provided, self._anomaly)
+        self._passes = 1
         self._ended = False
         self._closed = False
         self._turn = anyio.Lock()
 
-    async def __anext__(self) -> FreshPage[T]:
+    async def __anext__(self) -> NewRows[T]:
         try:
             async with self._turn:
                 page = await self._next()
-        except JobCancelled:
+        except BackgroundTaskCancelled:
             raise self._error(ClosedError("the list was closed while it was read")) from None
         except Exception:
             await self.aclose()
@@ -176,27 +176,27 @@ class Pages(Reader[FreshPage[T]]):
         self._closed = True
         await self._ahead.aclose()
 
-    async def _next(self) -> FreshPage[T] | CakeError | None:
+    async def _next(self) -> NewRows[T] | CakeError | None:
         """The next page, or what is wrong with it: raised here, it would show its rows."""
         while not self._ended:
             if self._closed:
                 raise self._error(ClosedError("the list was closed before its end"))
-            if not self._walk.over:
+            if not self._pass.over:
                 page = await self._read()
                 if isinstance(page, CakeError) or page.items:
                     return page
             else:
                 await self._ahead.aclose()
-                if self._walk.trouble:
-                    self._walk_again()
+                if self._pass.inconsistency:
+                    self._start_over()
                 else:
                     self._ended = True
         return None
 
-    async def _read(self) -> FreshPage[T] | CakeError:
-        walk, ahead, source = self._walk, self._ahead, self._source
-        if ahead.next_start is None or ahead.next_start > walk.due:
-            ahead.ask_first(walk.due, walk.row_limit)
+    async def _read(self) -> NewRows[T] | CakeError:
+        walk, ahead, source = self._pass, self._ahead, self._source
+        if ahead.next_start is None or ahead.next_start > walk.next_start:
+            ahead.request_first(walk.next_start, walk.row_limit)
         try:
             start, page = await ahead.take()
         except (ApiError, DecodeError, DeadlineExceeded) as error:
@@ -208,32 +208,32 @@ class Pages(Reader[FreshPage[T]]):
             text = f"asked to start at row {start}, the server gave its first page again"
             raise self._error(ConsistencyError(text))
         self._ask_ahead()
-        if walk.seen is not self._given:  # what the first walk meets is what was given
-            fresh = list(map(self._given.add, ids))
+        if walk.seen is not self._provided:  # what the first walk meets is what was given
+            fresh = list(map(self._provided.add, ids))
         rows = tuple(compress(page.items, fresh))
         if (wrong := self._wrong(rows)) is not None:
             return wrong
         if source.select is None:
-            return FreshPage(items=rows, total_rows=page.total_rows, start_at_row=start)
+            return NewRows(items=rows, total_rows=page.total_rows, start_at_row=start)
         try:
             chosen = tuple(filter(source.select, rows))
         except CakeError as error:
             return self._error(error.with_traceback(None))
-        return FreshPage(items=chosen, total_rows=None, start_at_row=start)
+        return NewRows(items=chosen, total_rows=None, start_at_row=start)
 
     def _ask_ahead(self) -> None:
-        walk, ahead = self._walk, self._ahead
+        walk, ahead = self._pass, self._ahead
         wanted = 2 * self._source.limit
         if walk.total_rows is None:
             # Nobody knows how many more there are: ask for no more than there were already.
             wanted = min(wanted, walk.pages)
         while not walk.over and len(ahead) < wanted and (start := walk.ahead()) is not None:
-            ahead.ask(start, walk.row_limit)
+            ahead.request(start, walk.row_limit)
 
     def _wrong(self, rows: Sequence[T]) -> CakeError | None:
         """The error of rows that were not asked for; dates that look wrong are only told."""
         source = self._source
-        row_id, matches, wrong_date = source.row_id, source.matches, source.wrong_date
+        row_id, matches, wrong_date = source.row_id, source.matches, source.date_mismatch
         if matches is not None:
             for row in rows:
                 if (wrong := matches(row)) is not None:
@@ -242,7 +242,7 @@ class Pages(Reader[FreshPage[T]]):
         if wrong_date is not None:
             for row in rows:
                 if (odd := wrong_date(row)) is not None:
-                    self._surprise("date outside the filter", f"row {row_id(row)}: {odd}")
+                    self._anomaly("date outside the filter", f"row {row_id(row)}: {odd}")
         return None
 
     @property
@@ -250,16 +250,16 @@ class Pages(Reader[FreshPage[T]]):
         """How many rows to ask for: one more than a page adds, which it shares with another."""
         return max(self._row_limit, min(self._row_limit + 1, _MOST_ROWS))
 
-    def _walk_again(self) -> None:
-        walk, source = self._walk, self._source
-        if self._walks == _WALKS:
+    def _start_over(self) -> None:
+        walk, source = self._pass, self._source
+        if self._passes == _WALKS:
             raise self._error(self._changed())
-        self._walks += 1
-        source.surprise(source.operation, "walked again", walk.trouble)
+        self._passes += 1
+        source.on_anomaly(source.operation, "walked again", walk.inconsistency)
         if source.adaptive:
             self._fallback = self._row_limit
             self._row_limit = max(self._row_limit, min(self._row_limit * _GROWTH, _MOST_ROWS))
-        self._begin_walk()
+        self._begin_pass()
 
     async def _fall_back(self, error: CakeError) -> None:
         """Walk with fewer rows a page, where so many may be why the server refused; or raise."""
@@ -269,17 +269,17 @@ class Pages(Reader[FreshPage[T]]):
         await self._ahead.aclose()
         detail = f"{type(error).__name__} for {self._asked}"
         self._row_limit, self._fallback = self._fallback, None
-        self._surprise("row_limit refused", detail)
-        self._begin_walk()
+        self._anomaly("row_limit refused", detail)
+        self._begin_pass()
 
-    def _begin_walk(self) -> None:
-        self._walk = Walk(self._asked, Seen(), self._surprise, self._walk.counts_list)
+    def _begin_pass(self) -> None:
+        self._pass = ListPass(self._asked, IdSet(), self._anomaly, self._pass.counts_list)
 
     def _changed(self) -> ListChanged:
         """The error of a list that did not hold still, with what helps."""
-        walk = self._walk
+        walk = self._pass
         rows = self._source.operation.partition(".")[0]
-        text = f"{rows} changed while being listed ({_WALKS} attempts: {walk.trouble}); retry"
+        text = f"{rows} changed while being listed ({_WALKS} attempts: {walk.inconsistency}); retry"
         if walk.capped or self._asked >= _MOST_ROWS:
             text += ", or list fewer at once, by narrower filters"
         else:
@@ -287,28 +287,28 @@ class Pages(Reader[FreshPage[T]]):
             text += f", or use row_limit={_MOST_ROWS} to read them in "
             text += "one request" if few else "fewer requests"
         total_rows = walk.named_total
-        return ListChanged(text, rows_read=len(self._given), total_rows=total_rows)
+        return ListChanged(text, rows_read=len(self._provided), total_rows=total_rows)
 
     def _error(self, error: E) -> E:
         error.operation = self._source.operation
         return error
 
 
-_NOTHING: Final[FreshPage[Any]] = FreshPage(items=(), total_rows=None, start_at_row=0)
+_NOTHING: Final[NewRows[Any]] = NewRows(items=(), total_rows=None, start_at_row=0)
 
 
 @final
-class _Surprises:
+class _Anomalies:
     """Tells of each kind of surprise once, however many pages show it."""
 
-    __slots__ = ("_operation", "_tell", "_told")
+    __slots__ = ("_operation", "_reported", "_tell")
 
     def __init__(self, operation: str, tell: Callable[[str, str, str], None]) -> None:
         self._operation = operation
         self._tell = tell
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, what: str, detail: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._reported:
+            self._reported.add(what)
             self._tell(self._operation, what, detail)

@@ -11,21 +11,21 @@ import attrs
 
 from aiocake._normalize import class_name, guarded
 from aiocake.bulk._call import Call, Instance
-from aiocake.bulk._guard import wanted
-from aiocake.bulk.journal import Entry, Journal, State
+from aiocake.bulk._guard import planned_create
+from aiocake.bulk.journal import Entry, EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 __all__ = [
+    "CallPlan",
+    "CallSource",
     "Calls",
-    "Given",
-    "Item",
-    "Listed",
-    "Plan",
-    "Recorded",
-    "Repeats",
-    "Source",
-    "Then",
-    "item_of",
+    "ChainedCalls",
+    "DuplicateFilter",
+    "GivenCalls",
+    "ListedCalls",
+    "PlannedCall",
+    "RecordedCalls",
+    "planned_call_of",
 ]
 
 T = TypeVar("T")
@@ -39,11 +39,11 @@ _UNREADABLE: Final = frozenset({"text", "operation", "arguments"})
 
 
 @attrs.define(eq=False)
-class Item:
+class PlannedCall:
     """A call on its way.
 
     Attributes:
-        place: Its place in the plan, from 0.
+        index: Its place in the plan, from 0.
         call: The call.
         state: How it stands.
         before: Of a create: the ids of what was there before it was sent; None when unknown.
@@ -52,23 +52,23 @@ class Item:
         refusal: What it was refused with when it was sent once more.
     """
 
-    place: int
+    index: int
     call: Call[Any]
-    state: State = State.PLANNED
+    state: EntryState = EntryState.PLANNED
     before: tuple[int, ...] | None = None
-    open: bool = False
-    refusal: CakeError | None = None
+    maybe_applied: bool = False
+    rejection: CakeError | None = None
 
 
-class Source(Protocol):
+class CallSource(Protocol):
     """Gives items, some at a time, and none at the end."""
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """The next ones."""
         ...
 
 
-class Repeats:
+class DuplicateFilter:
     """Tells calls, and marked bills, that were there before: in a few megabytes, for any number.
 
     A private database of SQLite's in a temporary file, whose pages it holds in part only.
@@ -91,7 +91,7 @@ class Repeats:
         self._database.close()
 
 
-class Plan:
+class CallPlan:
     """A plan that is read as it goes: each call is checked, and written down where a journal is.
 
     Args:
@@ -99,7 +99,7 @@ class Plan:
         repeats: Tells equal calls; None to allow them.
     """
 
-    def __init__(self, calls: Calls[Any], repeats: Repeats | None) -> None:
+    def __init__(self, calls: Calls[Any], repeats: DuplicateFilter | None) -> None:
         self._async: AsyncIterator[Call[Any]] | None = None
         self._sync: Iterator[Call[Any]] = iter(())
         guarded("calls", lambda: self._begin(calls))
@@ -107,9 +107,9 @@ class Plan:
         self._held: list[Call[Any]] = []
         self._error: Exception | None = None
         #: How many calls were taken.
-        self.taken = 0
+        self.read = 0
         #: Whether it was taken to its end.
-        self.whole = False
+        self.complete = False
         #: The instance that all calls must be of.
         self.domain = ""
         #: Where the calls are written down.
@@ -134,7 +134,7 @@ class Plan:
         self._held = await self._take(1)
         return _call(0, self._held[0]) if self._held else None
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """The next calls.
 
         Raises:
@@ -142,7 +142,7 @@ class Plan:
                 before it marks. What was before it has been given.
         """
         calls, self._held = self._held or await self._take(_AT_ONCE), []
-        items: list[Item] = []
+        items: list[PlannedCall] = []
         for call in calls:
             try:
                 digest = self._checked(call)
@@ -150,17 +150,17 @@ class Plan:
                 self._error = error
                 break
             if self.journal is not None:
-                self.journal.plan(self.taken, digest, call.to_json())
+                self.journal.plan(self.read, digest, call.to_json())
             if self.digests is not None:
                 self.digests += digest
-            items.append(Item(self.taken, call))
-            self.taken += 1
+            items.append(PlannedCall(self.read, call))
+            self.read += 1
         if calls and not items and self._error is not None:
             raise self._error
         if not calls:
-            self.whole = True
+            self.complete = True
             if self.journal is not None:
-                self.journal.whole()
+                self.journal.mark_complete()
         return items
 
     async def catch_up(self, journal: Journal, *, whole: bool) -> None:
@@ -173,21 +173,19 @@ class Plan:
         Raises:
             JournalError: They are not: the difference is shown.
         """
-        while rows := await journal.digests(after=self.taken - 1):
+        while rows := await journal.digests(after=self.read - 1):
             for digest, kept in rows:
                 calls = await self._take(1)
                 if not calls:
-                    message = (
-                        f"the journal has more calls than the plan, which ends at {self.taken}"
-                    )
+                    message = f"the journal has more calls than the plan, which ends at {self.read}"
                     raise JournalError(message)
                 if self._checked(calls[0]) != digest:
-                    raise JournalError(_difference(self.taken, calls[0], kept))
-                self.taken += 1
+                    raise JournalError(_difference(self.read, calls[0], kept))
+                self.read += 1
         if whole and await self._take(1):
-            message = f"the plan has more calls than the journal, whose plan ends at {self.taken}"
+            message = f"the plan has more calls than the journal, whose plan ends at {self.read}"
             raise JournalError(message)
-        self.whole = whole
+        self.complete = whole
         self.journal = journal
 
     async def aclose(self) -> None:
@@ -213,8 +211,8 @@ class Plan:
         except StopAsyncIteration:
             return []
 
-    def _checked(self, given: object) -> bytes:
-        name, call = f"calls[{self.taken}]", _call(self.taken, given)
+    def _checked(self, provided: object) -> bytes:
+        name, call = f"calls[{self.read}]", _call(self.read, provided)
         domain = call.executor.domain
         if domain != self.domain:
             raise ArgumentError(Problem(name, f"is for {domain}, not for {self.domain}"))
@@ -231,21 +229,21 @@ class Plan:
         return digest
 
 
-def _call(place: int, given: object) -> Call[Any]:
-    if not issubclass(type(given), Call):  # isinstance would ask a value for its class
-        raise ArgumentError(Problem(f"calls[{place}]", "must be made by bulk.call"))
-    return cast("Call[Any]", given)
+def _call(index: int, provided: object) -> Call[Any]:
+    if not issubclass(type(provided), Call):  # isinstance would ask a value for its class
+        raise ArgumentError(Problem(f"calls[{index}]", "must be made by bulk.call"))
+    return cast("Call[Any]", provided)
 
 
-class Given:
+class GivenCalls:
     """A plan that was taken as a whole already, once more from its beginning."""
 
     def __init__(self, calls: Collection[Call[Any]]) -> None:
         self._calls = enumerate(calls)
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """The next calls."""
-        return [Item(place, call) for place, call in islice(self._calls, _AT_ONCE)]
+        return [PlannedCall(index, call) for index, call in islice(self._calls, _AT_ONCE)]
 
     @staticmethod
     def owners(calls: Collection[Call[Any]]) -> tuple[Call[Any] | None, frozenset[int]]:
@@ -253,14 +251,14 @@ class Given:
         sample: Call[Any] | None = None
         owners: set[int] = set()
         for call in calls:
-            wish = wanted(call)
-            if wish is not None:
+            create = planned_create(call)
+            if create is not None:
                 sample = call
-                owners.add(wish[1].owner)
+                owners.add(create[1].owner)
         return sample, frozenset(owners)
 
 
-class Recorded:
+class RecordedCalls:
     """The calls of a journal that are in some states.
 
     Args:
@@ -274,7 +272,7 @@ class Recorded:
         self,
         journal: Journal,
         cake: Instance,
-        *states: State,
+        *states: EntryState,
         without: frozenset[int] = frozenset(),
     ) -> None:
         self._journal = journal
@@ -283,7 +281,7 @@ class Recorded:
         self._without = without
         self._place = -1
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """The next calls.
 
         Raises:
@@ -291,32 +289,32 @@ class Recorded:
             JournalError: One is not the call that was planned.
         """
         while entries := await self._journal.entries(*self._states, after=self._place):
-            self._place = entries[-1].place
-            chosen = [entry for entry in entries if entry.place not in self._without]
+            self._place = entries[-1].index
+            chosen = [entry for entry in entries if entry.index not in self._without]
             if chosen:
-                return [item_of(entry, self._cake) for entry in chosen]
+                return [planned_call_of(entry, self._cake) for entry in chosen]
         return []
 
 
-class Listed:
+class ListedCalls:
     """Items that are at hand."""
 
-    def __init__(self, items: list[Item]) -> None:
+    def __init__(self, items: list[PlannedCall]) -> None:
         self._items = items
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """All of them, once."""
         items, self._items = self._items, []
         return items
 
 
-class Then:
+class ChainedCalls:
     """One source behind the other."""
 
-    def __init__(self, *sources: Source) -> None:
+    def __init__(self, *sources: CallSource) -> None:
         self._sources = deque(sources)
 
-    async def more(self) -> list[Item]:
+    async def more(self) -> list[PlannedCall]:
         """The next items of the first that has any."""
         while self._sources:
             items = await self._sources[0].more()
@@ -326,14 +324,14 @@ class Then:
         return []
 
 
-def item_of(entry: Entry, cake: Instance) -> Item:
+def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
     """The item of a call that a journal has.
 
     Raises:
         ArgumentError: The client cannot send it.
         JournalError: It is not the call that was planned.
     """
-    damaged = f"the journal is damaged: call {entry.place} is not the one that was planned"
+    damaged = f"the journal is damaged: call {entry.index} is not the one that was planned"
     try:
         call = Call.from_json(entry.call, cake)
     except ArgumentError as error:
@@ -342,16 +340,16 @@ def item_of(entry: Entry, cake: Instance) -> Item:
         raise
     if call.digest() != entry.digest:
         raise JournalError(damaged)
-    return Item(entry.place, call, entry.state, entry.before)
+    return PlannedCall(entry.index, call, entry.state, entry.before)
 
 
-def _difference(place: int, call: Call[Any], kept: str) -> str:
+def _difference(index: int, call: Call[Any], kept: str) -> str:
     theirs, ours = json.loads(kept), json.loads(call.to_json())
-    start = f"call {place} of the plan is not the one of the journal"
+    start = f"call {index} of the plan is not the one of the journal"
     if theirs["operation"] != ours["operation"]:
         return f"{start}: {ours['operation']} in place of {theirs['operation']}"
     names = theirs["arguments"].keys() | ours["arguments"].keys()
-    hidden = call.table.payload()
+    hidden = call.table.sensitive()
     parts = [
         name
         if name in hidden

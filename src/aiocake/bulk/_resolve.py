@@ -14,18 +14,18 @@ from typing import Any
 
 import anyio
 
-from aiocake._operation import Creates, Record, Standing
-from aiocake.bulk._guard import Records, Wanted, wanted
+from aiocake._operation import CreateLookup, ExistingRecord, UpdateState
+from aiocake.bulk._guard import KnownRecords, PlannedCreate, planned_create
 from aiocake.bulk._outcomes import Done, Failed, Unknown
-from aiocake.bulk._plan import Item
+from aiocake.bulk._plan import PlannedCall
 from aiocake.bulk._run import Run
 from aiocake.errors import CakeError
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 __all__ = ["resolve"]
 
 
-async def resolve(run: Run, doubts: list[Item]) -> list[Item]:
+async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
     """Find out what became of calls, and tell the run.
 
     Args:
@@ -36,27 +36,29 @@ async def resolve(run: Run, doubts: list[Item]) -> list[Item]:
     Returns:
         Those that are to be sent again: what sets values, and what was not done.
     """
-    again: list[Item] = []
-    creates: list[tuple[Item, Creates, Wanted]] = []
-    if run.stopped is None and any(each.refusal and each.call.table.standing for each in doubts):
+    again: list[PlannedCall] = []
+    creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]] = []
+    if run.stopped is None and any(
+        each.rejection and each.call.table.state_after for each in doubts
+    ):
         await anyio.sleep(run.rules.settle)
     for item in doubts:
-        found = wanted(item.call)
+        found = planned_create(item.call)
         if found is not None:
             creates.append((item, *found))
-        elif item.call.table.effect_of(item.call.arguments) is Effect.ONCE:
+        elif item.call.table.idempotency_of(item.call.arguments) is Idempotency.NON_IDEMPOTENT:
             await _stay(run, item, f"nothing shows whether it was done: {_look(item)}")
         elif run.stopped is None and await _may_go_again(run, item):
             again.append(item)
     if creates:
         again += await _created(run, creates)
-    return sorted(again, key=lambda item: item.place)
+    return sorted(again, key=lambda item: item.index)
 
 
-async def _may_go_again(run: Run, item: Item) -> bool:
+async def _may_go_again(run: Run, item: PlannedCall) -> bool:
     """Of a call that sets values: whether to send it again."""
-    read = item.call.table.standing
-    standing = Standing.OPEN
+    read = item.call.table.state_after
+    standing = UpdateState.INDETERMINATE
     if read is not None:
         try:
             standing = await read(run.executor, item.call.arguments)
@@ -64,47 +66,51 @@ async def _may_go_again(run: Run, item: Item) -> bool:
             run.stops_for_pause(error)
             await _stay(run, item, _unseen("looked at", error, item))
             return False
-    if standing is Standing.THERE:
-        await run.end(item, Done(item.place, item.call, None))
-    elif standing is Standing.BEYOND:
+    if standing is UpdateState.APPLIED:
+        await run.end(item, Done(item.index, item.call, None))
+    elif standing is UpdateState.SUPERSEDED:
         await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
-    elif standing is Standing.BEFORE and item.refusal is not None:
-        await run.end(item, Failed(item.place, item.call, item.refusal))
+    elif standing is UpdateState.NOT_APPLIED and item.rejection is not None:
+        await run.end(item, Failed(item.index, item.call, item.rejection))
     else:
-        item.open = True
+        item.maybe_applied = True
         return True
     return False
 
 
-async def _created(run: Run, creates: list[tuple[Item, Creates, Wanted]]) -> list[Item]:
+async def _created(
+    run: Run, creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]]
+) -> list[PlannedCall]:
     """Of creates: those that were not carried out."""
-    for _, _, wish in creates:
-        run.guard.settles(wish)
-    waiting: list[tuple[Item, Creates, Wanted, tuple[Record, ...]]] = []
-    for item, table, wish in creates:
-        new = await _new(run, item, table, wish)
+    for _, _, create in creates:
+        run.guard.is_settled(create)
+    waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []
+    for item, table, create in creates:
+        new = await _new(run, item, table, create)
         if new is not None:
-            waiting.append((item, table, wish, new))
+            waiting.append((item, table, create, new))
     if waiting:
         await anyio.sleep(run.rules.settle)
-    again: list[Item] = []
-    for item, table, wish, first in waiting:
-        new = await _new(run, item, table, wish)
+    again: list[PlannedCall] = []
+    for item, table, create, first in waiting:
+        new = await _new(run, item, table, create)
         if new is None:
             continue
         if first and new != first:
             await _stay_with(run, item, {*first, *new})
             continue
-        run.guard.settle(wish)
+        run.guard.settle(create)
         if new:
-            await run.end(item, Done(item.place, item.call, None, new[0].id))
+            await run.end(item, Done(item.index, item.call, None, new[0].id))
         else:
-            run.put_back(item)
+            run.requeue(item)
             again.append(item)
     return again
 
 
-async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Record, ...] | None:
+async def _new(
+    run: Run, item: PlannedCall, creates: CreateLookup, create: PlannedCreate
+) -> tuple[ExistingRecord, ...] | None:
     """What a create may have made: one record of exactly its period, or none.
 
     None when it stays unknown.
@@ -114,34 +120,34 @@ async def _new(run: Run, item: Item, creates: Creates, wish: Wanted) -> tuple[Re
         await _stay(run, item, f"what was there before is not known: {_look(item)}")
         return None
     try:
-        records = await Records().of(creates, run.executor, wish.owner)
+        records = await KnownRecords().of(creates, run.executor, create.owner)
     except CakeError as error:
         run.stops_for_pause(error)
         await _stay(run, item, _unseen("looked for", error, item))
         return None
-    new = tuple(each for each in records if wish.meets(each) and each.id not in before)
-    if len(new) > 1 or not all(map(wish.is_exactly, new)):
+    new = tuple(each for each in records if create.meets(each) and each.id not in before)
+    if len(new) > 1 or not all(map(create.is_exactly, new)):
         await _stay_with(run, item, set(new))
         return None
     return new
 
 
-async def _stay_with(run: Run, item: Item, candidates: set[Record]) -> None:
+async def _stay_with(run: Run, item: PlannedCall, candidates: set[ExistingRecord]) -> None:
     ids = tuple(sorted(each.id for each in candidates))
     await _stay(run, item, f"any of these may be it, or none: {_look(item)}", ids)
 
 
-async def _stay(run: Run, item: Item, reason: str, candidates: tuple[int, ...] = ()) -> None:
-    ended: Unknown[Any] = Unknown(item.place, item.call, reason, None, candidates)
-    found = wanted(item.call)
+async def _stay(run: Run, item: PlannedCall, reason: str, candidates: tuple[int, ...] = ()) -> None:
+    ended: Unknown[Any] = Unknown(item.index, item.call, reason, None, candidates)
+    found = planned_create(item.call)
     if found is not None:
-        run.guard.doubt(found[1])
+        run.guard.mark_uncertain(found[1])
     await run.end(item, ended)
 
 
-def _unseen(how: str, error: CakeError, item: Item) -> str:
+def _unseen(how: str, error: CakeError, item: PlannedCall) -> str:
     return f"could not be {how} ({type(error).__name__}): {_look(item)}"
 
 
-def _look(item: Item) -> str:
+def _look(item: PlannedCall) -> str:
     return f"look at {item.call.describe()} in CAKE's own interface"

@@ -9,7 +9,7 @@ from aiocake._normalize import guarded, normalized, real
 from aiocake.bulk._outcomes import Ended, Progress, Stop
 from aiocake.errors import ArgumentError, CakeError, Problem
 
-__all__ = ["OnExisting", "OnOutcome", "OnProgress", "Rules", "rules_of"]
+__all__ = ["OnExisting", "OnOutcome", "OnProgress", "RunOptions", "run_options"]
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ OnExisting = Literal["skip", "raise", "create"]
 
 
 @attrs.frozen(kw_only=True)
-class Rules:
+class RunOptions:
     """What a run is told to do.
 
     Attributes:
@@ -42,7 +42,7 @@ class Rules:
     settle: float
 
 
-def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
+def run_options(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     limit: int | None,
     on_existing: OnExisting,
     stop_after: Stop | None,
@@ -53,7 +53,7 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     *,
     allow_repeats: bool,
     allow_unknown_filesystem: bool,
-) -> Rules:
+) -> RunOptions:
     """What a run is told to do.
 
     Raises:
@@ -85,15 +85,15 @@ def rules_of(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     errors = guarded("expected", lambda: _errors(expected))
     if errors is None:
         problems.append(Problem("expected", "must be a tuple of errors of aiocake"))
-    told: dict[str, object] = {"on_outcome": on_outcome, "on_progress": on_progress}
+    reported: dict[str, object] = {"on_outcome": on_outcome, "on_progress": on_progress}
     problems += [
         Problem(name, "must be a function, or None")
-        for name, function in told.items()
+        for name, function in reported.items()
         if not (function is None or callable(function))
     ]
     if problems:
         raise ArgumentError(*problems)
-    return Rules(
+    return RunOptions(
         limit=cast("int | None", most),
         on_existing=cast("str", existing),
         stop_after=stop_after,

@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_left
 from typing import Final, final
 
-__all__ = ["Seen"]
+__all__ = ["IdSet"]
 
 _LOW: Final = 0xFFFF
 _LOW_BITS: Final = 16
@@ -14,7 +14,7 @@ _FEW: Final = _BITMAP_BYTES // 2
 
 
 @final
-class Seen:
+class IdSet:
     """A set of integers, two bytes at most for each one that has neighbours.
 
     Numbers that share all but their last 16 bits are kept together: few of them as a sorted array

@@ -39,9 +39,9 @@ that gives fewer than 100 rows a page, and not 50, and calls just these the tota
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
-from aiocake.bulk._seen import Seen
+from aiocake.bulk._seen import IdSet
 
-__all__ = ["Walk"]
+__all__ = ["ListPass"]
 
 #: A first page of a multiple of so many rows may be cut off, whatever was asked for.
 _ROUND: Final = 50
@@ -50,18 +50,19 @@ _USUAL: Final = 100
 
 
 @final
-class Walk:
+class ListPass:
     """The bookkeeping of one walk.
 
     Args:
         row_limit: How many rows to ask for in each page.
         seen: The rows of this walk, by their ids; none yet.
-        surprise: Told what the list did that the documents do not promise, and the detail.
+        anomaly: Told what the list did that the documents do not promise, and the detail.
         counts_list: What an earlier walk knew of ``total_rows``: that it counts the rows of the
             list (True), that it does not (False), or nothing (None).
     """
 
     __slots__ = (
+        "_anomaly",
         "_asked",
         "_believed",
         "_beyond",
@@ -74,23 +75,22 @@ class Walk:
         "_of_page",
         "_probing",
         "_shift",
-        "_surprise",
         "_suspected",
         "counts_list",
         "ignores_start",
+        "inconsistency",
         "named_total",
         "over",
         "pages",
         "row_limit",
         "seen",
-        "trouble",
     )
 
     def __init__(
         self,
         row_limit: int,
-        seen: Seen,
-        surprise: Callable[[str, str], None],
+        seen: IdSet,
+        anomaly: Callable[[str, str], None],
         counts_list: bool | None = None,  # noqa: FBT001 - three values
     ) -> None:
         self.row_limit = row_limit
@@ -103,13 +103,13 @@ class Walk:
         """How many pages were taken."""
         self.over = False
         """Whether there is nothing more to ask for."""
-        self.trouble = ""
+        self.inconsistency = ""
         """Why the walk cannot be trusted to be complete; empty as long as it can."""
         self.ignores_start = False
         """Whether the server gave its first page again, wherever it was asked to start."""
         self.seen = seen
         """The rows of this walk."""
-        self._surprise = surprise
+        self._anomaly = anomaly
         self._asked = row_limit
         self._believed = counts_list is True
         self._changed = ""  # how total_rows changed
@@ -135,7 +135,7 @@ class Walk:
         return len(self._first) < min(self._asked, len(self.seen))
 
     @property
-    def due(self) -> int:
+    def next_start(self) -> int:
         """The start at which the walk goes on: no page that starts later fits."""
         if not self.pages or self._probing:
             return 0
@@ -167,14 +167,14 @@ class Walk:
         if self._is_behind(start, ids) and not new:
             return fresh
         asked, known_shift = self.row_limit, self._shift
-        met = self._meet(start, ids) if self.pages else self._begin(ids)
+        met = self._find_overlap(start, ids) if self.pages else self._begin(ids)
         if met is None and not new and self._is_whole:
             self._end()
             return fresh
         if met is None:
             self._distrust("a page did not go on where the one before had ended")
         elif new + met < len(ids):
-            self._surprise("row repeated", f"in the page at row {start}")
+            self._anomaly("row repeated", f"in the page at row {start}")
         self.pages += 1
         self._furthest = max(self._furthest, start)
         self._cursor = start - (self._shift or 0) + len(ids) - 1
@@ -202,7 +202,7 @@ class Walk:
 
     def _end(self) -> None:
         """End the walk; where only a seam tells that rows count from 1, after a look at row 0."""
-        if self._shift and self.total_rows is None and not self.trouble:
+        if self._shift and self.total_rows is None and not self.inconsistency:
             self._probing = True
             return
         self.over = True
@@ -254,17 +254,17 @@ class Walk:
             self.row_limit = min(self.row_limit, len(ids))
         return 0
 
-    def _meet(self, start: int, ids: Sequence[int]) -> int | None:
+    def _find_overlap(self, start: int, ids: Sequence[int]) -> int | None:
         """How many rows at the page's front were read before; None when it does not join on."""
         for shift in (0, 1) if self._shift is None else (self._shift,):
             place = self._cursor - start + shift  # where the last row should be in this page
             if 0 <= place < len(ids) and ids[place] == self._last:
                 if shift and self._shift is None:
-                    self._surprise("counts from 1", f"the page at row {start} begins one row early")
+                    self._anomaly("counts from 1", f"the page at row {start} begins one row early")
                 self._shift = shift
                 return place + 1
         self._shift = self._shift or 0
-        return 0 if start == self.due and (self._beyond or not self._shared) else None
+        return 0 if start == self.next_start and (self._beyond or not self._shared) else None
 
     def _compare(self, rows: int, total_rows: int | None) -> None:
         if total_rows is None:
@@ -275,7 +275,7 @@ class Walk:
         if changed:
             self._changed = f"{before}, then {total_rows}"
         if self._changed and not self._of_page and (changed or was_of_page):
-            self._surprise("total changed", self._changed)
+            self._anomaly("total changed", self._changed)
             self._distrust(f"total_rows was {self._changed}")
 
     def _go_on(self, rows: int, asked: int) -> None:
@@ -283,16 +283,16 @@ class Walk:
             if not self._full:
                 self._end()
         elif self.total_rows is not None and rows < asked:
-            self._surprise("fewer rows than asked", f"{rows} of {asked}")
+            self._anomaly("fewer rows than asked", f"{rows} of {asked}")
 
     def _count(self) -> None:
         rows = len(self.seen)
-        if self.named_total is not None and self.total_rows is None and not self.trouble:
-            self._surprise("total of the page", f"{self.named_total}, and there are {rows} rows")
+        if self.named_total is not None and self.total_rows is None and not self.inconsistency:
+            self._anomaly("total of the page", f"{self.named_total}, and there are {rows} rows")
         if self.total_rows not in (None, rows):
             self._distrust(f"{rows} distinct rows, and total_rows is {self.total_rows}")
         elif rows != self._cursor + 1:
             self._distrust(f"{rows} distinct rows of {self._cursor + 1}")
 
     def _distrust(self, why: str) -> None:
-        self.trouble = self.trouble or why
+        self.inconsistency = self.inconsistency or why

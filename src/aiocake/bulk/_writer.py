@@ -13,11 +13,11 @@ from typing import Final, TypeAlias
 import anyio
 import anyio.to_thread
 
-from aiocake._tasks import Job, start
-from aiocake.bulk._file import File, reason
+from aiocake._tasks import BackgroundTask, spawn
+from aiocake.bulk._file import JournalFile, reason
 from aiocake.errors import JournalError
 
-__all__ = ["Statement", "Value", "Writer"]
+__all__ = ["GroupCommit", "Statement", "Value"]
 
 #: A thread's work costs more than these turns of the event loop, in which others join the group:
 #: where the disk is quick, groups were of one or two.
@@ -35,19 +35,19 @@ class _Group:
         self.written = anyio.Event()
 
 
-class Writer:
+class GroupCommit:
     """Hands statements to a journal's connection, in a thread.
 
     Args:
         file: The journal, which nobody else may use.
     """
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: JournalFile) -> None:
         self._file = file
         self._connection = file.connection
         self._one = anyio.CapacityLimiter(1)
         self._next = self._current = _Group()
-        self._job: Job[None] | None = None
+        self._job: BackgroundTask[None] | None = None
         #: What broke it; nothing is written any more then.
         self.error: JournalError | None = None
 
@@ -55,7 +55,7 @@ class Writer:
         """Have a statement carried out soon."""
         self._next.statements.append((statement, values))
         if self._idle:
-            self._job = start(self._work())
+            self._job = spawn(self._work())
 
     async def flush(self) -> None:
         """Wait until all that was added before is on the disk.
@@ -87,13 +87,13 @@ class Writer:
 
         try:
             # In a task of its own: cancelled or not, the connection is not closed meanwhile.
-            return await start(anyio.to_thread.run_sync(rows, limiter=self._one)).result()
+            return await spawn(anyio.to_thread.run_sync(rows, limiter=self._one)).result()
         except sqlite3.Error as error:
             raise _unusable(error) from None
 
     async def aclose(self) -> None:
         """Write what is left, and close the connection. No cancellation interrupts it."""
-        ending = start(self._end())
+        ending = spawn(self._end())
         with anyio.CancelScope(shield=True):
             await ending.result()
 

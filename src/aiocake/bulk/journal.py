@@ -18,17 +18,17 @@ import anyio.to_thread
 import attrs
 
 from aiocake._normalize import path_of
-from aiocake._tasks import Job, JobCancelled, start
-from aiocake.bulk._file import File, create, now, open_existing, view, written
+from aiocake._tasks import BackgroundTask, BackgroundTaskCancelled, spawn
+from aiocake.bulk._file import JournalFile, create, format_time, now, open_existing, view
 from aiocake.bulk._outcomes import Double
 from aiocake.bulk._ownership import Owner
-from aiocake.bulk._writer import Value, Writer
+from aiocake.bulk._writer import GroupCommit, Value
 from aiocake.errors import JournalError
 
-__all__ = ["Entry", "Journal", "Session", "State"]
+__all__ = ["Entry", "EntryState", "Journal", "WorkSession"]
 
 
-class State(StrEnum):
+class EntryState(StrEnum):
     """How a call stands."""
 
     PLANNED = "planned"
@@ -44,7 +44,7 @@ class Entry:
     """A call of the plan, as the journal has it.
 
     Attributes:
-        place: Its place in the plan, from 0.
+        index: Its place in the plan, from 0.
         call: Operation and arguments, as JSON.
         state: How it stands.
         intent: The id of its last intent; None where it was never going to be sent.
@@ -53,9 +53,9 @@ class Entry:
         digest: What tells whether the call is still the one that was planned.
     """
 
-    place: int
+    index: int
     call: str
-    state: State
+    state: EntryState
     intent: str | None
     before: tuple[int, ...] | None
     detail: str | None
@@ -63,7 +63,7 @@ class Entry:
 
 
 @attrs.frozen
-class Session:
+class WorkSession:
     """One time that somebody worked on a plan.
 
     Attributes:
@@ -94,8 +94,8 @@ class Journal:
     nobody else can go on with it meanwhile, but anybody can look at it.
     """
 
-    def __init__(self, file: File) -> None:
-        self._writer = Writer(file)
+    def __init__(self, file: JournalFile) -> None:
+        self._writer = GroupCommit(file)
         self._run = file.run
         self._owners = file.owners
 
@@ -157,17 +157,17 @@ class Journal:
             lambda: open_existing(where, domain, for_tests=for_tests, allow_unknown=allow)
         )
 
-    def plan(self, place: int, digest: bytes, call: str) -> None:
+    def plan(self, index: int, digest: bytes, call: str) -> None:
         """A call is part of the plan."""
         self._writer.add(
-            "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", place, digest, call
+            "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", index, digest, call
         )
 
-    def whole(self) -> None:
+    def mark_complete(self) -> None:
         """The plan has no more calls."""
         self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", now())
 
-    def sending(self, place: int, intent: str, before: Sequence[int] | None) -> None:
+    def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
         """A call is going to be sent; :meth:`flush` before it leaves."""
         ids = None if before is None else json.dumps(list(before))
         self._writer.add(
@@ -175,36 +175,36 @@ class Journal:
             " WHERE place = ?",
             intent,
             ids,
-            place,
+            index,
         )
-        self._log(place, State.SENDING, intent, None)
+        self._log(index, EntryState.SENDING, intent, None)
 
-    def ended(self, place: int, state: State, intent: str | None, detail: object) -> None:
+    def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
         """A call has ended, or (``PLANNED``) was not sent after all."""
         text = None if detail is None else json.dumps(detail)
         self._writer.add(
-            "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, place
+            "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, index
         )
-        self._log(place, state, intent, text)
+        self._log(index, state, intent, text)
 
     def stopped(self, reason: str | None) -> None:
         """The run has ended."""
-        text = None if reason is None else written(reason)
+        text = None if reason is None else format_time(reason)
         self._writer.add(
             "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
 
-    def looked(self, place: int, ours: int, theirs: Sequence[int]) -> None:
+    def looked(self, index: int, ours: int, theirs: Sequence[int]) -> None:
         """Whether what a create made is there twice was looked at.
 
         Args:
-            place: Of the create.
+            index: Of the create.
             ours: The id of what it made.
             theirs: The ids of its doubles.
         """
         self._writer.add(
             "INSERT OR REPLACE INTO looks (place, ours, theirs, run, at) VALUES (?, ?, ?, ?, ?)",
-            place,
+            index,
             ours,
             json.dumps(list(theirs)),
             self._run,
@@ -219,7 +219,7 @@ class Journal:
         """
         await self._writer.flush()
 
-    async def entries(self, *states: State, after: int = -1) -> list[Entry]:
+    async def entries(self, *states: EntryState, after: int = -1) -> list[Entry]:
         """The next 500 calls behind a place that are in these states, in any when none is named."""
         condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
         query = (
@@ -251,8 +251,8 @@ class Journal:
             "SELECT place, ours, theirs FROM looks WHERE theirs != '[]' ORDER BY place"
         )
         return [
-            Double(int(str(place)), int(str(ours)), _ids(theirs) or ())
-            for place, ours, theirs in rows
+            Double(int(str(index)), int(str(ours)), _ids(theirs) or ())
+            for index, ours, theirs in rows
         ]
 
     async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
@@ -261,7 +261,7 @@ class Journal:
         rows = await self._writer.read(query, after)
         return [(_bytes(digest), str(call)) for digest, call in rows]
 
-    async def counts(self) -> dict[State, int]:
+    async def counts(self) -> dict[EntryState, int]:
         """How many calls are in each state."""
         rows = await self._writer.read("SELECT state, count(*) FROM calls GROUP BY state")
         return {_state(state): int(str(count)) for state, count in rows}
@@ -270,7 +270,7 @@ class Journal:
         """How many calls there are."""
         return sum((await self.counts()).values())
 
-    async def is_whole(self) -> bool:
+    async def is_complete(self) -> bool:
         """Whether the plan was taken to its end."""
         return bool(await self._writer.read("SELECT 1 FROM meta WHERE name = 'whole'"))
 
@@ -284,13 +284,13 @@ class Journal:
         rows = await self._writer.read("SELECT value FROM meta WHERE name = 'unknown_filesystem'")
         return str(rows[0][0]) if rows else None
 
-    async def sessions(self) -> list[Session]:
+    async def sessions(self) -> list[WorkSession]:
         """Who worked on it, where and when, in order."""
         rows = await self._writer.read(
             "SELECT started_at, ended_at, stopped, user, host, pid, aiocake FROM runs ORDER BY run"
         )
         return [
-            Session(
+            WorkSession(
                 str(started),
                 None if ended is None else str(ended),
                 None if stopped is None else str(stopped),
@@ -319,10 +319,10 @@ class Journal:
         """Close it, and let the lock go."""
         await self._writer.aclose()
 
-    def _log(self, place: int, what: State, intent: str | None, detail: str | None) -> None:
+    def _log(self, index: int, what: EntryState, intent: str | None, detail: str | None) -> None:
         self._writer.add(
             "INSERT INTO log (place, run, at, what, intent, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            place,
+            index,
             self._run,
             now(),
             what.value,
@@ -332,20 +332,20 @@ class Journal:
 
 
 def _entry(row: Sequence[Value]) -> Entry:
-    place, call, state, intent, before, detail, digest = row
+    index, call, state, intent, before, detail, digest = row
     ids = _ids(before)
     text = None if detail is None else str(detail)
     known = None if intent is None else str(intent)
-    return Entry(int(str(place)), str(call), _state(state), known, ids, text, _bytes(digest))
+    return Entry(int(str(index)), str(call), _state(state), known, ids, text, _bytes(digest))
 
 
 def _ids(value: Value) -> tuple[int, ...] | None:
     return None if value is None else tuple(int(each) for each in json.loads(str(value)))
 
 
-def _state(value: Value) -> State:
+def _state(value: Value) -> EntryState:
     try:
-        return State(str(value))
+        return EntryState(str(value))
     except ValueError:
         message = f"the journal is damaged: it has a call that is {value!a}"
         raise JournalError(message) from None
@@ -355,20 +355,20 @@ def _bytes(value: Value) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-async def _opened(open_: Callable[[], File]) -> Journal:
+async def _opened(open_: Callable[[], JournalFile]) -> Journal:
     # In a task of its own: asyncio's cancellation breaks through shields, and a file whose caller
     # is gone would never be closed and would keep its lock.
-    job = start(anyio.to_thread.run_sync(open_))
+    job = spawn(anyio.to_thread.run_sync(open_))
     try:
         return Journal(await job.result())
     except anyio.get_cancelled_exc_class():
-        ending = start(_dropped(job))
+        ending = spawn(_dropped(job))
         with anyio.CancelScope(shield=True):
             await ending.result()
         raise
 
 
-async def _dropped(job: Job[File]) -> None:
-    with suppress(JournalError, JobCancelled):
+async def _dropped(job: BackgroundTask[JournalFile]) -> None:
+    with suppress(JournalError, BackgroundTaskCancelled):
         file = await job.result()
         await anyio.to_thread.run_sync(file.close)

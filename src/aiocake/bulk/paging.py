@@ -22,11 +22,11 @@ from types import TracebackType
 from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
-from aiocake.bulk._ahead import Ask
-from aiocake.bulk._pages import FreshPage, PageLike, Pages, Reader, Source
+from aiocake.bulk._ahead import PageRequest
+from aiocake.bulk._pages import NewRows, PagedList, PageLike, Pages, RowReader
 from aiocake.errors import ArgumentError, Problem
 
-__all__ = ["Ask", "FreshPage", "PageLike", "Pager", "Pages", "Rows"]
+__all__ = ["NewRows", "PageLike", "PageRequest", "PagedRows", "Pager", "Pages"]
 
 T = TypeVar("T")
 
@@ -56,8 +56,8 @@ class Pager(Generic[T]):
             is raised.
         limit: How many pages are fetched at once; up to twice as many are fetched ahead.
         operation: The operation's name, for errors and surprises.
-        surprise: Told ``(operation, what, detail)`` of whatever the documents do not promise;
-            ``what`` is one of :class:`aiocake.events.ListSurprise`'s.
+        anomaly: Told ``(operation, what, detail)`` of whatever the documents do not promise;
+            ``what`` is one of :class:`aiocake.events.ListAnomaly`'s.
 
     Raises:
         ArgumentError: ``row_limit`` or ``limit`` is less than 1.
@@ -72,7 +72,7 @@ class Pager(Generic[T]):
 
     def __init__(  # noqa: PLR0913 - all by name, and each is needed
         self,
-        fetch: Callable[[Ask], Awaitable[PageLike[T]]],
+        fetch: Callable[[PageRequest], Awaitable[PageLike[T]]],
         *,
         row_id: Callable[[T], int],
         matches: Callable[[T], str | None] | None = None,
@@ -83,7 +83,7 @@ class Pager(Generic[T]):
         fallback: int | None = None,
         limit: int,
         operation: str,
-        surprise: Callable[[str, str, str], None],
+        anomaly: Callable[[str, str, str], None],
     ) -> None:
         problems = [
             Problem(name, "must be a whole number of at least 1")
@@ -93,22 +93,22 @@ class Pager(Generic[T]):
         if problems:
             raise ArgumentError(*problems)
         self._readers: WeakSet[Pages[T]] = WeakSet()
-        self._source = Source(
+        self._source = PagedList(
             fetch=fetch,
             row_id=row_id,
             matches=matches,
-            wrong_date=wrong_date,
+            date_mismatch=wrong_date,
             select=select,
             row_limit=row_limit,
             adaptive=adaptive,
             fallback=fallback,
             limit=limit,
             operation=operation,
-            surprise=surprise,
+            on_anomaly=anomaly,
         )
 
-    async def __aenter__(self) -> "Rows[T]":
-        return Rows(self.pages())
+    async def __aenter__(self) -> "PagedRows[T]":
+        return PagedRows(self.pages())
 
     async def __aexit__(
         self,
@@ -118,8 +118,8 @@ class Pager(Generic[T]):
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> "Rows[T]":
-        return Rows(self.pages())
+    def __aiter__(self) -> "PagedRows[T]":
+        return PagedRows(self.pages())
 
     def pages(self) -> Pages[T]:
         """The same list from its first row, page by page."""
@@ -129,7 +129,7 @@ class Pager(Generic[T]):
 
     async def collect(self) -> list[T]:
         """The whole list, from its first row."""
-        async with Rows(self.pages()) as rows:
+        async with PagedRows(self.pages()) as rows:
             return await rows.collect()
 
     async def aclose(self) -> None:
@@ -139,7 +139,7 @@ class Pager(Generic[T]):
 
 
 @final
-class Rows(Reader[T]):
+class PagedRows(RowReader[T]):
     """The rows of a list, one by one. Made by :class:`Pager`. Several tasks may share them."""
 
     __slots__ = ("_pages", "_ready")

@@ -24,7 +24,7 @@ from aiocake.cli._options import (
     flag,
 )
 from aiocake.cli._records import MARKED, bill
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 
 __all__ = ["COMMANDS", "app"]
 
@@ -33,7 +33,7 @@ app = typer.Typer(help="Affiliates' bills: export, mark-received, mark-paid.")
 
 @command(v1=True)
 def export(
-    session: Session,
+    session: CommandSession,
     *,
     period: PeriodOf2014,
     billing_cycle: Cycle = "all",
@@ -57,7 +57,7 @@ def export(
 
 @command(writes=True, v1=True)
 def mark_received(  # noqa: PLR0913 - options
-    session: Session,
+    session: CommandSession,
     bill_id: BillId,
     *,
     invoiced_amount: Annotated[Decimal, amount_option("The amount on the affiliate's invoice")],
@@ -82,7 +82,7 @@ def mark_received(  # noqa: PLR0913 - options
 
 @command(writes=True, v1=True)
 def mark_paid(  # noqa: PLR0913 - options
-    session: Session,
+    session: CommandSession,
     bill_id: BillId,
     *,
     payment_date: Annotated[date, day_option("When it was paid.")],

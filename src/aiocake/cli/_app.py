@@ -14,7 +14,7 @@ from typer.main import get_command
 
 import aiocake
 from aiocake.cli import _bills, _demo, _invoices, _journal, _lookups, _sandbox
-from aiocake.cli._errors import USAGE, say, silence_output, tell
+from aiocake.cli._errors import USAGE, print_error, report_error, silence_output
 from aiocake.cli._output import say_out
 from aiocake.cli._refused import Collecting, usage_of
 from aiocake.cli._signals import Interrupted, raising
@@ -114,10 +114,10 @@ def run(arguments: Sequence[str]) -> int:
         silence_output()
         return 0
     except Interrupted as error:
-        tell(str(error))
+        print_error(str(error))
         return error.code
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
-        return _usage(error) or say(error)
+        return _usage(error) or report_error(error)
     return 0
 
 
@@ -149,5 +149,5 @@ def _usage(error: Exception) -> int | None:
     if said is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    tell(f"{said} (see {path} --help)")
+    print_error(f"{said} (see {path} --help)")
     return USAGE

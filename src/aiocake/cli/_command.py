@@ -20,7 +20,7 @@ from aiocake.cli._connection import ApiKeyOption, Connection, DomainOption, KeyF
 from aiocake.cli._options import Erasable, flag
 from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output
 from aiocake.cli._refused import rehearsing
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 from aiocake.errors import Problem
 
 __all__ = ["command"]
@@ -42,7 +42,7 @@ BindingOption = Annotated[
 
 def command(
     *, writes: bool = False, v1: bool = False, rehearsed: bool = True
-) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[P, None]]:
+) -> Callable[[Callable[Concatenate[CommandSession, P], None]], Callable[P, None]]:
     """Make a command of a function that takes a session first.
 
     Args:
@@ -59,7 +59,7 @@ def command(
 
 
 def _with_options(
-    function: Callable[Concatenate[Session, P], None],
+    function: Callable[Concatenate[CommandSession, P], None],
     options: tuple[inspect.Parameter, ...],
     *,
     rehearsed: bool,
@@ -70,14 +70,14 @@ def _with_options(
 
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         # Typer gives each of them, by the signature below.
-        given: dict[str, Any] = kwargs
-        shared: dict[str, Any] = {option.name: given.pop(option.name) for option in options}
+        provided: dict[str, Any] = kwargs
+        shared: dict[str, Any] = {option.name: provided.pop(option.name) for option in options}
         clashes: list[Problem] = []
         for name in erasable:
-            erase = bool(given.pop(f"erase_{name}"))
-            if erase and given[name] is not None:
+            erase = bool(provided.pop(f"erase_{name}"))
+            if erase and provided[name] is not None:
                 clashes.append(Erasable.clash(name))
-            given[name] = Erasable.chosen(given[name], erase=erase)
+            provided[name] = Erasable.chosen(provided[name], erase=erase)
         try:
             output = Output.of(shared.pop("form"), shared.pop("out"), excel=shared.pop("excel"))
         except ArgumentError as error:
@@ -87,7 +87,7 @@ def _with_options(
                 function(_session(output, **shared), *args, **kwargs)
                 return
         with _joined(clashes):
-            function(Session.rehearsal(), *args, **kwargs)
+            function(CommandSession.rehearsal(), *args, **kwargs)
 
     offered = [*(part for parameter in own for part in _parts(parameter)), *options]
     run.__name__ = function.__name__
@@ -119,10 +119,10 @@ def _session(  # noqa: PLR0913 - the options that commands share
     api_key: str | None,
     yes: bool = False,
     binding: Binding | None = None,
-) -> Session:
+) -> CommandSession:
     output.spare(*files_of_environment(), *([] if key_file is None else [key_file]))
     connect = partial(Connection.of, domain, key_file, api_key, binding or Binding.GET)
-    return Session(connect, output, yes, binding)
+    return CommandSession(connect, output, yes, binding)
 
 
 def _mark(parameter: inspect.Parameter) -> Erasable | None:

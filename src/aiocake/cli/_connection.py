@@ -12,11 +12,11 @@ import typer
 from aiocake import Binding, Client, ConfigurationError, Ledger, NotSent
 from aiocake._environment import KeyFile, key_of_environment, settings_of_environment
 from aiocake.bulk import Call
-from aiocake.cli._errors import tell
+from aiocake.cli._errors import print_error
 from aiocake.cli._output import OutputError
 from aiocake.cli._signals import Interrupted, run
 from aiocake.cli._terminal import asked_for_key, confirm, is_terminal
-from aiocake.cli._writes import GRACE, Rehearsal, Writes
+from aiocake.cli._writes import GRACE, RehearsedWrites, Writes
 from aiocake.events import Event, PartnerBusy
 
 __all__ = ["ApiKeyOption", "Connection", "DomainOption", "KeyFileOption"]
@@ -103,7 +103,7 @@ class Connection:
             CakeError: It cannot be sent, or nobody can be asked; nothing was.
             typer.Exit: It was not confirmed.
         """
-        rehearsal = Rehearsal()
+        rehearsal = RehearsedWrites()
         with suppress(NotSent):  # what it ends in
             self._run(lambda client: call(client).send(), rehearsal)
         confirm(f"{what}{rehearsal}, at {self.domain}")
@@ -146,7 +146,7 @@ class Connection:
             raise OutputError(message) from None
         except BrokenPipeError:
             if str(self.writes):
-                tell(f"nobody reads the output{self.writes}")
+                print_error(f"nobody reads the output{self.writes}")
             raise
         except Interrupted as error:
             raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
@@ -181,10 +181,10 @@ class _Waits:
             self._said.add(event.partner)
             run = "another run on this host"
             if event.seconds is None:
-                tell(f"waits for {run} that creates for affiliate {event.partner}")
+                print_error(f"waits for {run} that creates for affiliate {event.partner}")
             else:
                 made = f"may have created for affiliate {event.partner}"
-                tell(f"waits {event.seconds:.3g} s for what {run} {made}")
+                print_error(f"waits {event.seconds:.3g} s for what {run} {made}")
 
 
 async def _no_key() -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Final, TextIO, cast
 
-from aiocake.cli._errors import tell
+from aiocake.cli._errors import print_error
 
 __all__ = ["Destination", "destination", "goes_on"]
 
@@ -80,7 +80,7 @@ class _Replaced(Destination):
         except OSError as error:
             if error.errno not in _NOT_REPLACED or not self._file.exists():
                 raise
-            tell(f"{self._file} {_in_place(error)}")
+            print_error(f"{self._file} {_in_place(error)}")
             with (
                 self._aside.open(encoding="utf-8", newline="") as written,
                 _text(os.open(self._file, _WRITE)) as target,

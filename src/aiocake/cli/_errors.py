@@ -25,7 +25,7 @@ from aiocake.errors import (
     ServerError,
 )
 
-__all__ = ["USAGE", "code_of", "say", "silence_output", "tell"]
+__all__ = ["USAGE", "code_of", "print_error", "report_error", "silence_output"]
 
 USAGE: Final = 2
 _OTHER: Final = 1
@@ -62,7 +62,7 @@ def code_of(error: BaseException) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), _OTHER)
 
 
-def say(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Write an error on one line of the standard error.
 
     Returns:
@@ -74,7 +74,7 @@ def say(error: BaseException) -> int:
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
-    tell(text)
+    print_error(text)
     return code
 
 
@@ -88,7 +88,7 @@ def _said(error: BaseException) -> str:
     return text.removeprefix("nothing was sent: ") if code_of(error) == _NOT_SENT else text
 
 
-def tell(text: str) -> None:
+def print_error(text: str) -> None:
     """Write a line on the standard error."""
     _echo(f"aiocake: {escaped(text)}")
 

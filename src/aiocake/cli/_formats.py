@@ -14,7 +14,7 @@ import attrs
 from aiocake.cli._table import Screen, Table, shown
 from aiocake.cli._text import escaped_json, spreadsheet_text
 
-__all__ = ["Fields", "Format", "Kind", "Writer", "writer"]
+__all__ = ["Fields", "OutputFormat", "RecordLayout", "Writer", "writer"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -22,7 +22,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 Fields = Mapping[str, object]
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """How records are written."""
 
     TABLE = "table"
@@ -32,7 +32,7 @@ class Format(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Kind(Generic[T]):
+class RecordLayout(Generic[T]):
     """How one kind of record is written.
 
     Attributes:
@@ -45,11 +45,11 @@ class Kind(Generic[T]):
             for each field.
     """
 
-    whole: Callable[[T], Fields]
-    flat: Callable[[T], Fields]
-    columns: tuple[str, ...]
-    short: Callable[[T], Fields]
-    shown: tuple[str, ...]
+    json: Callable[[T], Fields]
+    csv: Callable[[T], Fields]
+    csv_columns: tuple[str, ...]
+    to_table: Callable[[T], Fields]
+    table_columns: tuple[str, ...]
     one: bool = False
 
 
@@ -65,7 +65,7 @@ class Writer(Protocol[T_contra]):
         ...
 
 
-def writer(form: Format, kind: Kind[T], *, screen: Screen | None) -> Writer[T]:
+def writer(form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None) -> Writer[T]:
     """What writes records of a kind in a format.
 
     Args:
@@ -73,65 +73,65 @@ def writer(form: Format, kind: Kind[T], *, screen: Screen | None) -> Writer[T]:
         kind: The kind of record.
         screen: The terminal, for tables; None for none.
     """
-    if form is Format.TABLE:
+    if form is OutputFormat.TABLE:
         return _Table(kind, screen)
-    if form is Format.CSV:
+    if form is OutputFormat.CSV:
         return _Csv(kind)
-    return _JsonLines(kind) if form is Format.JSONL or kind.one else _JsonArray(kind)
+    return _JsonLines(kind) if form is OutputFormat.JSONL or kind.one else _JsonArray(kind)
 
 
 class _Table(Generic[T]):
-    def __init__(self, kind: Kind[T], screen: Screen | None) -> None:
+    def __init__(self, kind: RecordLayout[T], screen: Screen | None) -> None:
         self._kind = kind
-        names = ("field", "value") if kind.one else kind.shown
+        names = ("field", "value") if kind.one else kind.table_columns
         self._table = Table(names, screen, paired=kind.one)
 
     def row(self, record: T) -> str:
-        fields = self._kind.short(record)
+        fields = self._kind.to_table(record)
         if self._kind.one:
             # As texts: a column of amounts is lined up at its right, a single one is not.
             return "".join(self._table.row((name, shown(fields[name]))) for name in fields)
-        return self._table.row([fields[name] for name in self._kind.shown])
+        return self._table.row([fields[name] for name in self._kind.table_columns])
 
     def end(self) -> str:
         return self._table.end()
 
 
 class _JsonLines(Generic[T]):
-    def __init__(self, kind: Kind[T]) -> None:
+    def __init__(self, kind: RecordLayout[T]) -> None:
         self._kind = kind
 
     def row(self, record: T) -> str:
-        return _json(self._kind.whole(record)) + "\n"
+        return _json(self._kind.json(record)) + "\n"
 
     def end(self) -> str:
         return ""
 
 
 class _JsonArray(Generic[T]):
-    def __init__(self, kind: Kind[T]) -> None:
+    def __init__(self, kind: RecordLayout[T]) -> None:
         self._kind = kind
         self._begun = False
 
     def row(self, record: T) -> str:
         before = ",\n" if self._begun else "[\n"
         self._begun = True
-        return before + _json(self._kind.whole(record))
+        return before + _json(self._kind.json(record))
 
     def end(self) -> str:
         return "\n]\n" if self._begun else "[]\n"
 
 
 class _Csv(Generic[T]):
-    def __init__(self, kind: Kind[T]) -> None:
+    def __init__(self, kind: RecordLayout[T]) -> None:
         self._kind = kind
         self._text = io.StringIO()
         self._lines = csv.writer(self._text, lineterminator="\n")
-        self._lines.writerow(kind.columns)
+        self._lines.writerow(kind.csv_columns)
 
     def row(self, record: T) -> str:
-        fields = self._kind.flat(record)
-        self._lines.writerow([_cell(fields[name]) for name in self._kind.columns])
+        fields = self._kind.csv(record)
+        self._lines.writerow([_cell(fields[name]) for name in self._kind.csv_columns])
         return self._taken()
 
     def end(self) -> str:

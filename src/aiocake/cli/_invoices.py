@@ -12,7 +12,7 @@ from aiocake.cli._command import command
 from aiocake.cli._options import day_option, period_option, text_option
 from aiocake.cli._progress import Advance
 from aiocake.cli._records import CREATED, INVOICE, UPDATED
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 from aiocake.values import SKIP, PeriodMatch
 
 __all__ = ["app"]
@@ -30,7 +30,7 @@ Memo = Annotated[str | None, text_option("A note.")]
 @app.command("list")
 @command()
 def list_(  # noqa: PLR0913 - options
-    session: Session,
+    session: CommandSession,
     *,
     affiliate_id: Annotated[
         int | None, typer.Option(metavar="ID", help="Only of this affiliate.")
@@ -98,7 +98,7 @@ def list_(  # noqa: PLR0913 - options
 
 @app.command()
 @command()
-def get(session: Session, invoice_id: InvoiceId) -> None:
+def get(session: CommandSession, invoice_id: InvoiceId) -> None:
     """Show one invoice."""
     session.show(INVOICE, lambda client: client.invoices.get(invoice_id))
 
@@ -106,7 +106,7 @@ def get(session: Session, invoice_id: InvoiceId) -> None:
 @app.command()
 @command(writes=True)
 def create(
-    session: Session,
+    session: CommandSession,
     *,
     affiliate_id: Annotated[
         int, typer.Option(metavar="ID", help="Whom it pays.", show_default=False)
@@ -132,7 +132,7 @@ def create(
 @app.command()
 @command(writes=True)
 def update(
-    session: Session,
+    session: CommandSession,
     invoice_id: InvoiceId,
     *,
     status: Status = None,

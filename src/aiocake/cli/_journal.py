@@ -12,15 +12,15 @@ import typer
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
 from aiocake.bulk._file import files_of
-from aiocake.bulk.journal import Entry, State
-from aiocake.bulk.journal import Session as Worked
+from aiocake.bulk.journal import Entry, EntryState
+from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.cli._command import command
-from aiocake.cli._errors import code_of, silence_output, tell
-from aiocake.cli._formats import Fields, Kind
+from aiocake.cli._errors import code_of, print_error, silence_output
+from aiocake.cli._formats import Fields, RecordLayout
 from aiocake.cli._options import flag
 from aiocake.cli._output import ExcelOption, FormatOption, OutOption, Output, OutputError
 from aiocake.cli._progress import bar
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 from aiocake.cli._signals import run
 from aiocake.cli._terminal import confirm
 from aiocake.cli._unfinished import bare, unfinished
@@ -50,12 +50,12 @@ _UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE = 1, 5, 7, 9
 
 
 @attrs.frozen
-class _Standing:
+class _JournalStatus:
     """How a run stands."""
 
     domain: str
-    whole: bool
-    counts: Mapping[State, int]
+    plan_read: bool
+    counts: Mapping[EntryState, int]
     doubles: tuple[Double, ...]
     unknown_filesystem: str | None
     sessions: tuple[Worked, ...]
@@ -89,7 +89,7 @@ def export(  # noqa: PLR0913 - options
     file: File,
     *,
     state: Annotated[
-        State | None, typer.Option(help="Only calls in this state.", show_default=False)
+        EntryState | None, typer.Option(help="Only calls in this state.", show_default=False)
     ] = None,
     allow_unknown_filesystem: AllowOption = False,
     form: FormatOption = None,
@@ -111,7 +111,7 @@ def export(  # noqa: PLR0913 - options
 @app.command()
 @command(writes=True, rehearsed=False)
 def resume(
-    session: Session,
+    session: CommandSession,
     file: File,
     *,
     limit: Annotated[
@@ -167,16 +167,16 @@ def resume(
     except BrokenPipeError:
         silence_output()
     except OutputError as error:
-        tell(str(error))
+        print_error(str(error))
         code = code or code_of(error)
     raise typer.Exit(code)
 
 
-async def _standing(opening: Opening) -> _Standing:
+async def _standing(opening: Opening) -> _JournalStatus:
     async with await opening() as journal:
-        return _Standing(
+        return _JournalStatus(
             await journal.domain(),
-            await journal.is_whole(),
+            await journal.is_complete(),
             await journal.counts(),
             tuple(await journal.doubles()),
             await journal.unknown_filesystem(),
@@ -186,7 +186,7 @@ async def _standing(opening: Opening) -> _Standing:
 
 async def _export(
     opening: Opening,
-    state: State | None,
+    state: EntryState | None,
     write: Callable[[Entry], object],
     advance: Callable[[int, int | None], None],
 ) -> None:
@@ -195,7 +195,7 @@ async def _export(
         total = await journal.size() if state is None else (await journal.counts()).get(state, 0)
         place = -1
         while entries := await journal.entries(*states, after=place):
-            place = entries[-1].place
+            place = entries[-1].index
             for entry in entries:
                 write(entry)
             advance(len(entries), total)
@@ -203,19 +203,19 @@ async def _export(
 
 def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
-        tell(_problem(problem))
+        print_error(_problem(problem))
     if len(summary.problems) > _MOST_SAID:
-        tell("and more; aiocake journal export has all of them")
+        print_error("and more; aiocake journal export has all of them")
     for double in summary.doubles[:_MOST_SAID]:
-        tell(f"{_double(double)}; void one of them")
+        print_error(f"{_double(double)}; void one of them")
     if len(summary.doubles) > _MOST_SAID:
-        tell("and more; aiocake journal show has all of them")
+        print_error("and more; aiocake journal show has all of them")
     for note in summary.notes:
-        tell(note)
+        print_error(note)
     if summary.stopped is not None:
-        tell(f"stopped: {summary.stopped}")
-    if not summary.whole:
-        tell("the plan was not taken to its end: only its program has it")
+        print_error(f"stopped: {summary.stopped}")
+    if not summary.plan_read:
+        print_error("the plan was not taken to its end: only its program has it")
 
 
 def _code(summary: Summary) -> int:
@@ -254,12 +254,12 @@ def _in_use(file: Path, worked: Worked) -> str:
     return f"{file} is in use by a run that is alive: {who}"
 
 
-def _standing_fields(standing: _Standing) -> Fields:
-    counts = {state.value: standing.counts.get(state, 0) for state in State}
+def _standing_fields(standing: _JournalStatus) -> Fields:
+    counts = {state.value: standing.counts.get(state, 0) for state in EntryState}
     return {
         "domain": standing.domain,
         "calls": sum(counts.values()),
-        "whole": standing.whole,
+        "plan_read": standing.plan_read,
         **counts,
         "doubles": [attrs.asdict(each) for each in standing.doubles],
         "running": standing.running is not None,
@@ -268,7 +268,7 @@ def _standing_fields(standing: _Standing) -> Fields:
     }
 
 
-def _standing_in_short(standing: _Standing) -> Fields:
+def _standing_in_short(standing: _JournalStatus) -> Fields:
     fields = dict(_standing_fields(standing))
     del fields["sessions"]
     fields["doubles"] = len(standing.doubles)
@@ -289,26 +289,26 @@ def _standing_in_short(standing: _Standing) -> Fields:
 _COUNTED: Final = (
     "domain",
     "calls",
-    "whole",
-    *(state.value for state in State),
+    "plan_read",
+    *(state.value for state in EntryState),
     "doubles",
     "running",
     "unknown_filesystem",
     "sessions",
 )
-_STANDING: Final = Kind(
-    whole=_standing_fields,
-    flat=_standing_fields,
-    columns=_COUNTED,
-    short=_standing_in_short,
-    shown=_COUNTED,
+_STANDING: Final = RecordLayout(
+    json=_standing_fields,
+    csv=_standing_fields,
+    csv_columns=_COUNTED,
+    to_table=_standing_in_short,
+    table_columns=_COUNTED,
 )
 
 
 def _entry_fields(entry: Entry) -> Fields:
     call = cast("dict[str, Any]", json.loads(entry.call))
     return {
-        "index": entry.place,
+        "index": entry.index,
         "state": entry.state,
         "operation": call["operation"],
         "arguments": {name: bare(value) for name, value in call["arguments"].items()},
@@ -336,12 +336,12 @@ _NESTED: Final = frozenset({"arguments", "there_before", "detail"})
 _COLUMNS: Final = (
     "index", "state", "operation", "arguments", "intent", "there_before", "detail",
 )  # fmt: skip
-_CALL: Final = Kind(
-    whole=_entry_fields,
-    flat=_entry_in_columns,
-    columns=_COLUMNS,
-    short=_entry_in_columns,
-    shown=("index", "state", "operation", "arguments", "detail"),
+_CALL: Final = RecordLayout(
+    json=_entry_fields,
+    csv=_entry_in_columns,
+    csv_columns=_COLUMNS,
+    to_table=_entry_in_columns,
+    table_columns=("index", "state", "operation", "arguments", "detail"),
 )
 
 
@@ -361,10 +361,10 @@ def _summary_in_short(summary: Summary) -> Fields:
 
 
 _SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
-_SUMMARY: Final = Kind(
-    whole=_summary_fields,
-    flat=_summary_in_short,
-    columns=_SUMMED,
-    short=_summary_in_short,
-    shown=_SUMMED,
+_SUMMARY: Final = RecordLayout(
+    json=_summary_fields,
+    csv=_summary_in_short,
+    csv_columns=_SUMMED,
+    to_table=_summary_in_short,
+    table_columns=_SUMMED,
 )

@@ -20,7 +20,7 @@ from aiocake.cli import _parse as parse
 from aiocake.cli._command import command
 from aiocake.cli._options import day_option
 from aiocake.cli._records import RATE, plain
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 
 __all__ = ["app"]
 
@@ -37,7 +37,7 @@ Model = TypeVar("Model", bound=attrs.AttrsInstance)
 
 @app.command(rich_help_panel=_V2)
 @command()
-def billing_cycles(session: Session, *, billing_cycle_id: OnlyOption = None) -> None:
+def billing_cycles(session: CommandSession, *, billing_cycle_id: OnlyOption = None) -> None:
     """How often partners can be billed."""
     number = parse.or_skip(billing_cycle_id)
     session.show_all(
@@ -48,7 +48,7 @@ def billing_cycles(session: Session, *, billing_cycle_id: OnlyOption = None) -> 
 
 @app.command(rich_help_panel=_V2)
 @command()
-def payment_methods(session: Session, *, payment_method_id: OnlyOption = None) -> None:
+def payment_methods(session: CommandSession, *, payment_method_id: OnlyOption = None) -> None:
     """The ways in which partners can be paid."""
     number = parse.or_skip(payment_method_id)
     session.show_all(
@@ -59,7 +59,7 @@ def payment_methods(session: Session, *, payment_method_id: OnlyOption = None) -
 
 @app.command(rich_help_panel=_V2)
 @command()
-def currencies(session: Session) -> None:
+def currencies(session: CommandSession) -> None:
     """The currencies of the instance."""
     session.show_all(plain(Currency), lambda client: client.reference.currencies())
 
@@ -67,7 +67,7 @@ def currencies(session: Session) -> None:
 @app.command(rich_help_panel=_V1)
 @command(v1=True)
 def exchange_rates(
-    session: Session,
+    session: CommandSession,
     *,
     start_date: Annotated[date, day_option("From this day on.")],
     end_date: Annotated[date, day_option("Until this day.")],
@@ -87,7 +87,7 @@ def _add_v1(
 ) -> None:
     @app.command(name, help=text, rich_help_panel=_V1)
     @command(v1=True)
-    def show(session: Session) -> None:
+    def show(session: CommandSession) -> None:
         session.show_all(plain(model), call)
 
 

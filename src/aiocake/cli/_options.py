@@ -48,14 +48,14 @@ class Erasable:
     what: str
 
     @staticmethod
-    def chosen(given: object, *, erase: bool) -> object:
+    def chosen(provided: object, *, erase: bool) -> object:
         """What is to become of what is stored: another value, none (ERASE), or what it is (SKIP).
 
         Args:
-            given: The option's value; None when it was not given.
+            provided: The option's value; None when it was not given.
             erase: Whether the other was given.
         """
-        return ERASE if erase else parse.or_skip(given)
+        return ERASE if erase else parse.or_skip(provided)
 
     @staticmethod
     def clash(name: str) -> Problem:

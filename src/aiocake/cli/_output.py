@@ -15,8 +15,8 @@ import typer
 
 from aiocake import ArgumentError
 from aiocake.cli._destination import destination, goes_on
-from aiocake.cli._errors import tell
-from aiocake.cli._formats import Format, Kind, writer
+from aiocake.cli._errors import print_error
+from aiocake.cli._formats import OutputFormat, RecordLayout, writer
 from aiocake.cli._options import flag
 from aiocake.cli._table import Screen
 from aiocake.cli._terminal import is_terminal
@@ -37,13 +37,13 @@ T = TypeVar("T")
 
 #: What the name of a file may end in, and what is written then; without an ending it is a table.
 _ENDINGS: Final = {
-    "csv": Format.CSV,
-    "json": Format.JSON,
-    "jsonl": Format.JSONL,
-    "ndjson": Format.JSONL,
-    "table": Format.TABLE,
-    "txt": Format.TABLE,
-    "": Format.TABLE,
+    "csv": OutputFormat.CSV,
+    "json": OutputFormat.JSON,
+    "jsonl": OutputFormat.JSONL,
+    "ndjson": OutputFormat.JSONL,
+    "table": OutputFormat.TABLE,
+    "txt": OutputFormat.TABLE,
+    "": OutputFormat.TABLE,
 }
 #: What a file of such a name would not be, in any format that there is.
 _FOREIGN: Final = frozenset({"xlsx", "xls", "ods", "parquet", "gz", "zip", "tsv"})
@@ -53,7 +53,7 @@ _STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
 _BOM: Final = "\ufeff"
 
 FormatOption = Annotated[
-    Format | None,
+    OutputFormat | None,
     typer.Option(
         "--format",
         "-f",
@@ -94,12 +94,12 @@ class Output:
         bom: Whether CSV begins with a byte order mark.
     """
 
-    form: Format
+    form: OutputFormat
     file: Path | None
     bom: bool = False
 
     @classmethod
-    def of(cls, form: Format | None, file: Path | None, *, excel: bool) -> "Output":
+    def of(cls, form: OutputFormat | None, file: Path | None, *, excel: bool) -> "Output":
         """The output that the options describe.
 
         Raises:
@@ -107,7 +107,7 @@ class Output:
         """
         _refuse_foreign(file)
         form = form or _format_of(file)
-        if excel and form is not Format.CSV:
+        if excel and form is not OutputFormat.CSV:
             raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
         return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
 
@@ -142,7 +142,7 @@ class Output:
         return is_file(sys.stdout)
 
     @contextmanager
-    def records(self, kind: Kind[T]) -> Generator[Callable[[T], object]]:
+    def records(self, kind: RecordLayout[T]) -> Generator[Callable[[T], object]]:
         """Write records of a kind. A file is put in its place when the block ends well.
 
         Yields:
@@ -160,7 +160,7 @@ class Output:
             yield lambda record: write(lines.row(record))
             write(lines.end())
 
-    def record(self, kind: Kind[T]) -> AbstractContextManager[Callable[[T], object]]:
+    def record(self, kind: RecordLayout[T]) -> AbstractContextManager[Callable[[T], object]]:
         """Write a single record: as :meth:`records` does."""
         return self.records(attrs.evolve(kind, one=True))
 
@@ -178,7 +178,7 @@ class Output:
                 message = f"{self.file} cannot be written: {error.strerror}"
                 raise typer.BadParameter(message, param_hint="--out") from None
             if place.notice is not None:
-                tell(f"{self.file} {place.notice}")
+                print_error(f"{self.file} {place.notice}")
             yield place.stream
             with _refused():
                 place.finish()
@@ -196,7 +196,7 @@ def _ending(file: Path | None) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def _format_of(file: Path | None) -> Format:
+def _format_of(file: Path | None) -> OutputFormat:
     ending = _ending(file)
     if file is not None and ending not in _ENDINGS:
         reason = f"what is written to {file.name}? Give --format, or one of {_KNOWN}"

@@ -37,7 +37,7 @@ from aiocake.cli._options import (
     flag,
 )
 from aiocake.cli._records import MARKED, bill
-from aiocake.cli._session import Session
+from aiocake.cli._session import CommandSession
 from aiocake.errors import Problem
 from aiocake.models import Bill
 
@@ -73,7 +73,9 @@ def _add_what_both_have(
 ) -> None:
     @app.command(help="Write the bills of a billing period.")
     @command(v1=True)
-    def export(session: Session, *, period: PeriodOf2014, billing_cycle: Cycle = "all") -> None:
+    def export(
+        session: CommandSession, *, period: PeriodOf2014, billing_cycle: Cycle = "all"
+    ) -> None:
         session.stream(
             bill(model),
             lambda client: bills(client).export(
@@ -84,7 +86,7 @@ def _add_what_both_have(
     @app.command(help=f"Note that the invoice for a bill was sent to the {payer}.")
     @command(writes=True, v1=True)
     def mark_sent(
-        session: Session,
+        session: CommandSession,
         bill_id: BillId,
         *,
         date_sent_invoice: InvoiceSent = SKIP,
@@ -113,7 +115,7 @@ _add_what_both_have(buyer, "buyer", BuyerBill, lambda client: client.buyer_bills
 @advertiser.command("mark-received")
 @command(writes=True, v1=True)
 def advertiser_mark_received(  # noqa: PLR0913 - options
-    session: Session,
+    session: CommandSession,
     bill_id: BillId,
     *,
     payment_amount: PaymentAmount,
@@ -143,7 +145,7 @@ def advertiser_mark_received(  # noqa: PLR0913 - options
 @buyer.command("mark-received")
 @command(writes=True, v1=True)
 def buyer_mark_received(  # noqa: PLR0913 - options
-    session: Session,
+    session: CommandSession,
     bill_id: BillId,
     *,
     payment_amount: PaymentAmount,

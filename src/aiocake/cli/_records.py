@@ -14,7 +14,7 @@ from aiocake import (
     columns,
     to_dict,
 )
-from aiocake.cli._formats import Fields, Kind
+from aiocake.cli._formats import Fields, RecordLayout
 from aiocake.models import Bill
 from aiocake.records import cells
 
@@ -24,14 +24,16 @@ RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
 BillT = TypeVar("BillT", bound=Bill)
 
 
-def plain(model: type[RecordT]) -> Kind[RecordT]:
+def plain(model: type[RecordT]) -> RecordLayout[RecordT]:
     """Records whose fields are all shown.
 
     Args:
         model: Their class.
     """
     names = columns(model)
-    return Kind(whole=to_dict, flat=cells, columns=names, short=cells, shown=names)
+    return RecordLayout(
+        json=to_dict, csv=cells, csv_columns=names, to_table=cells, table_columns=names
+    )
 
 
 CREATED: Final = plain(CreatedInvoice)
@@ -56,8 +58,8 @@ def _invoice_in_short(invoice: Invoice) -> Fields:
 
 INVOICE: Final = attrs.evolve(
     plain(Invoice),
-    short=_invoice_in_short,
-    shown=(
+    to_table=_invoice_in_short,
+    table_columns=(
         "invoice_id",
         "kind",
         "invoice_status",
@@ -86,12 +88,12 @@ def _code(currency: Currency) -> object:
 
 RATE: Final = attrs.evolve(
     plain(ExchangeRate),
-    short=_rate_in_short,
-    shown=tuple(field.name for field in attrs.fields(ExchangeRate)),
+    to_table=_rate_in_short,
+    table_columns=tuple(field.name for field in attrs.fields(ExchangeRate)),
 )
 
 
-def bill(model: type[BillT]) -> Kind[BillT]:
+def bill(model: type[BillT]) -> RecordLayout[BillT]:
     """Bills of one kind.
 
     Args:
@@ -108,4 +110,4 @@ def bill(model: type[BillT]) -> Kind[BillT]:
         "sent_payment",
     )
 
-    return attrs.evolve(plain(model), shown=shown)
+    return attrs.evolve(plain(model), table_columns=shown)

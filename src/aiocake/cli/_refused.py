@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from aiocake.errors import ArgumentError
 
-__all__ = ["Collecting", "Refused", "in_options", "rehearsing", "usage_of"]
+__all__ = ["Collecting", "UsageErrors", "in_options", "rehearsing", "usage_of"]
 
 _KEPT: Final = "aiocake.refused"
 #: What an argument's problem tells a programmer to do, and what it is called on a command line.
@@ -44,7 +44,7 @@ _NAME: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 rehearsing: Final[ContextVar[bool]] = ContextVar("rehearsing", default=False)
 
 
-class Refused(Exception):
+class UsageErrors(Exception):
     """Several words of a command line are wrong.
 
     Args:
@@ -91,15 +91,15 @@ class Collecting(TyperCommand):
         if getattr(self.callback, "can_be_rehearsed", False):
             names = {name for names, _ in refused for name in names}
             said += self._rehearsed(ctx, names)
-        raise Refused(said, ctx)
+        raise UsageErrors(said, ctx)
 
     def _refused(self, ctx: Any, words: list[str]) -> list[tuple[list[str], str]]:  # noqa: ANN401 - the same
         """The names of each parameter that is wrong, and why."""
-        given, left, _ = self.make_parser(ctx).parse_args(args=words)
+        provided, left, _ = self.make_parser(ctx).parse_args(args=words)
         refused: list[tuple[list[str], str]] = []
         for parameter in self.get_params(ctx):
             try:
-                parameter.handle_parse_result(ctx, given, left)
+                parameter.handle_parse_result(ctx, provided, left)
             except Exception as error:
                 text = usage_of(error)
                 if text is None:
@@ -156,8 +156,8 @@ def in_options(error: ArgumentError, but: set[str] | frozenset[str] = frozenset(
 
 
 def _reason(text: str, option: str) -> str:
-    for told, called in _ON_A_COMMAND_LINE:
-        text = text.replace(told, called.format(erase=f"--erase-{option.removeprefix('--')}"))
+    for reported, called in _ON_A_COMMAND_LINE:
+        text = text.replace(reported, called.format(erase=f"--erase-{option.removeprefix('--')}"))
     return _NAME.sub(lambda match: _called(match[0]), text)
 
 

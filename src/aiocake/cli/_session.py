@@ -9,17 +9,17 @@ from aiocake import Binding, Client
 from aiocake._operation import ExportedBills
 from aiocake.bulk import Call
 from aiocake.cli._connection import Connection
-from aiocake.cli._formats import Format, Kind
+from aiocake.cli._formats import OutputFormat, RecordLayout
 from aiocake.cli._output import Output
 from aiocake.cli._progress import Advance, bar
 
-__all__ = ["Session"]
+__all__ = ["CommandSession"]
 
 T = TypeVar("T")
 
 
 @attrs.frozen
-class Session:
+class CommandSession:
     """One run of a command against an instance.
 
     Attributes:
@@ -35,13 +35,15 @@ class Session:
     binding: Binding | None
 
     @classmethod
-    def rehearsal(cls) -> "Session":
+    def rehearsal(cls) -> "CommandSession":
         """One that finds out what is wrong with arguments, and sends and writes nothing."""
-        return cls(Connection.rehearsal, Output(Format.TABLE, None), confirmed=True, binding=None)
+        return cls(
+            Connection.rehearsal, Output(OutputFormat.TABLE, None), confirmed=True, binding=None
+        )
 
     def read(
         self,
-        kind: Kind[T],
+        kind: RecordLayout[T],
         what: str,
         work: Callable[[Client, Callable[[T], object], Advance], Awaitable[None]],
     ) -> None:
@@ -59,7 +61,7 @@ class Session:
         ):
             connection.run(lambda client: work(client, write, advance))
 
-    def stream(self, kind: Kind[T], export: Callable[[Client], ExportedBills[T]]) -> None:
+    def stream(self, kind: RecordLayout[T], export: Callable[[Client], ExportedBills[T]]) -> None:
         """Write bills as they arrive, with a bar beside a file."""
 
         async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
@@ -70,20 +72,22 @@ class Session:
 
         self.read(kind, "bills", work)
 
-    def show_all(self, kind: Kind[T], call: Callable[[Client], Awaitable[Iterable[T]]]) -> None:
+    def show_all(
+        self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]
+    ) -> None:
         """Write all records that a call gives."""
         connection = self.connect()
         with self.output.records(kind) as write:
             for record in connection.run(call):
                 write(record)
 
-    def show(self, kind: Kind[T], call: Callable[[Client], Awaitable[T]]) -> None:
+    def show(self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[T]]) -> None:
         """Write the one record that a call gives."""
         connection = self.connect()
         with self.output.record(kind) as write:
             write(connection.run(call))
 
-    def write(self, kind: Kind[T], what: str, call: Callable[[Client], Call[T]]) -> None:
+    def write(self, kind: RecordLayout[T], what: str, call: Callable[[Client], Call[T]]) -> None:
         """Have a write confirmed, send it, and write the record that it gives.
 
         Args:

@@ -39,10 +39,10 @@ def confirm(what: str) -> None:
         raise ConfigurationError(message)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
-        answer = sys.stdin.readline()
-    if not answer.endswith("\n"):  # the end of the input: the cursor is still behind the question
+        response = sys.stdin.readline()
+    if not response.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
-    if answer.strip().lower() not in {"y", "yes"}:
+    if response.strip().lower() not in {"y", "yes"}:
         typer.echo("aiocake: nothing was sent", err=True)
         raise typer.Exit(1)
 

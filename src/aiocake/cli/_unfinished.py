@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 import attrs
 
 from aiocake.bulk import Journal
-from aiocake.bulk.journal import Entry, Session, State
+from aiocake.bulk.journal import Entry, EntryState, WorkSession
 
 __all__ = ["bare", "unfinished"]
 
-_ENDED: Final = frozenset({State.DONE, State.SKIPPED})
-_LEFT: Final = tuple(state for state in State if state not in _ENDED)
+_ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
+_LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
 #: Calls that differ in one of these are counted apart: these say what becomes of money.
 _APART: Final = ("invoice_status", "apply_credit_to_buyer")
 #: So many kinds of calls are said; a plan of more is a strange one.
@@ -58,11 +58,11 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
         JournalError: It cannot be read.
     """
     alike: dict[tuple[object, ...], _Alike] = {}
-    states: Counter[State] = Counter()
+    states: Counter[EntryState] = Counter()
     async with await opening() as journal:
         place = -1
         while entries := await journal.entries(*_LEFT, after=place):
-            place = entries[-1].place
+            place = entries[-1].index
             for entry in entries:
                 states[entry.state] += 1
                 _count(entry, alike)
@@ -72,7 +72,9 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
     said = [str(each) for each in alike.values()]
     if len(said) > _MOST_SAID:
         said[_MOST_SAID:] = ["and others"]
-    among = [f"{count} {state}" for state, count in states.items() if state is not State.PLANNED]
+    among = [
+        f"{count} {state}" for state, count in states.items() if state is not EntryState.PLANNED
+    ]
     if among:
         said.append(f"{' and '.join(among)} among them")
     return f"{', '.join(said)}, begun {_begun(sessions)}"
@@ -96,7 +98,7 @@ def _said(value: object) -> str:
     return f'"{text}"' if not text or " " in text else text
 
 
-def _begun(sessions: list[Session]) -> str:
+def _begun(sessions: list[WorkSession]) -> str:
     if not sessions:
         return f"at an {_UNKNOWN} time by {_UNKNOWN}"
     first = sessions[0]

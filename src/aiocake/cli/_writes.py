@@ -11,13 +11,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from aiocake import CakeError, CreatedInvoice
 from aiocake.bulk import Call
-from aiocake.cli._errors import begin_line, tell
+from aiocake.cli._errors import begin_line, print_error
 from aiocake.cli._signals import React, reacting
 from aiocake.cli._terminal import is_terminal
 from aiocake.errors import Intent, Outcome
 from aiocake.values import ERASE
 
-__all__ = ["GRACE", "Rehearsal", "Writes"]
+__all__ = ["GRACE", "RehearsedWrites", "Writes"]
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ def _explain(number: int, operations: list[str]) -> None:
     again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
     if number == signal.SIGINT or is_terminal(sys.stderr):
         begin_line()  # behind ^C, or a bar
-    tell(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
+    print_error(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
 
 
 class _Result(Generic[T]):
@@ -136,7 +136,7 @@ class _Result(Generic[T]):
             self._keep(self._intent, value)
 
 
-class Rehearsal:
+class RehearsedWrites:
     """A ledger that lets no write leave: all but the sending has been done when it is told."""
 
     def __init__(self) -> None:

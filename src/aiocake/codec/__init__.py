@@ -11,14 +11,14 @@ from typing import Any, Final, TypeVar
 from aiocake._operation import Api, Operation
 from aiocake._wire import Request, Response
 from aiocake.codec import _asmx_form, _asmx_get, _soap, _v2
-from aiocake.codec._arguments import checked
-from aiocake.codec._body import Format, format_of
+from aiocake.codec._arguments import validate
+from aiocake.codec._body import BodyFormat, format_of
 from aiocake.codec._check import OK, check
 from aiocake.codec._decode import decode
-from aiocake.codec._faults import fault_of
+from aiocake.codec._faults import error_of
 from aiocake.codec._lenient import Leniency
 from aiocake.codec._xml_filter import ReferenceFilter
-from aiocake.values import Binding, Effect
+from aiocake.values import Binding, Idempotency
 
 __all__ = [
     "Leniency",
@@ -27,7 +27,7 @@ __all__ = [
     "decode",
     "dropped",
     "encode",
-    "fault_of",
+    "error_of",
     "prepare",
 ]
 
@@ -36,8 +36,8 @@ T = TypeVar("T")
 _BINDINGS: Final[Mapping[Binding, Callable[[Operation[object], Mapping[str, object]], Request]]] = {
     Binding.GET: _asmx_get.request,
     Binding.POST: _asmx_form.request,
-    Binding.SOAP11: lambda operation, given: _soap.request(operation, given, _soap.SOAP11),
-    Binding.SOAP12: lambda operation, given: _soap.request(operation, given, _soap.SOAP12),
+    Binding.SOAP11: lambda operation, provided: _soap.request(operation, provided, _soap.SOAP11),
+    Binding.SOAP12: lambda operation, provided: _soap.request(operation, provided, _soap.SOAP12),
 }
 
 
@@ -60,12 +60,12 @@ def prepare(
         ArgumentError: Names every argument that is missing, unknown or cannot be sent.
     """
     plain: Operation[Any] = operation
-    given = checked(plain, arguments)
+    provided = validate(plain, arguments)
     if plain.api is Api.V2:
-        return given, _v2.request(plain, given)
-    if binding is Binding.GET and plain.effect_of(given) is Effect.ONCE:
+        return provided, _v2.request(plain, provided)
+    if binding is Binding.GET and plain.idempotency_of(provided) is Idempotency.NON_IDEMPOTENT:
         binding = Binding.SOAP12
-    return given, _BINDINGS[binding](plain, given)
+    return provided, _BINDINGS[binding](plain, provided)
 
 
 def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
@@ -82,7 +82,7 @@ def applied_likely(response: Response) -> bool:
     Returns:
         True of a 200 that is no page of HTML: login and help pages are, and did nothing.
     """
-    return response.status in OK and format_of(response.body) is not Format.HTML
+    return response.status in OK and format_of(response.body) is not BodyFormat.HTML
 
 
 def dropped(response: Response) -> int:
@@ -91,7 +91,7 @@ def dropped(response: Response) -> int:
     Args:
         response: A success.
     """
-    if format_of(response.body) is not Format.XML:
+    if format_of(response.body) is not BodyFormat.XML:
         return 0
     references = ReferenceFilter()
     references.feed(response.body)

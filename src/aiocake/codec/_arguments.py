@@ -10,22 +10,30 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Final
 
-from aiocake._given import Refused
+from aiocake._given import InvalidArgument
 from aiocake._normalize import class_name, normalized
-from aiocake._operation import Api, Kind, Operation, Parameter
+from aiocake._operation import Api, Operation, Parameter, ParameterKind
 from aiocake.codec import _values
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, SKIP
 
-__all__ = ["SKIPPABLE", "checked"]
+__all__ = ["SKIPPABLE", "validate"]
 
 #: What v1 has a way to leave alone: every parameter of it is sent on each call.
-SKIPPABLE: Final = frozenset({Kind.TEXT, Kind.BYTE, Kind.BOOL, Kind.MODIFIED_DATE, Kind.ROW})
+SKIPPABLE: Final = frozenset(
+    {
+        ParameterKind.TEXT,
+        ParameterKind.BYTE,
+        ParameterKind.BOOL,
+        ParameterKind.MODIFIED_DATE,
+        ParameterKind.ROW,
+    }
+)
 
 _NONE: Final = "None is not taken: leave the argument out, or give SKIP"
 
 
-def checked(operation: Operation[object], arguments: Mapping[str, object]) -> dict[str, object]:
+def validate(operation: Operation[object], arguments: Mapping[str, object]) -> dict[str, object]:
     """Return the arguments as they are sent, when all of them may be.
 
     Args:
@@ -39,40 +47,40 @@ def checked(operation: Operation[object], arguments: Mapping[str, object]) -> di
         ArgumentError: Names every argument that is missing, unknown or cannot be sent, and whatever
             does not fit together.
     """
-    given = {name: value for name, value in arguments.items() if value is not SKIP}
+    provided = {name: value for name, value in arguments.items() if value is not SKIP}
     table = {parameter.name: parameter for parameter in operation.parameters}
-    problems = [_unknown(name, table) for name in given if name not in table]
+    problems = [_unknown(name, table) for name in provided if name not in table]
     for parameter in operation.parameters:
         name = parameter.name
-        if name not in given:
+        if name not in provided:
             if _needed(operation.api, parameter):
                 problems.append(Problem(name, "is required"))
             continue
         # A rule sees what is wrong, too: as what it is not.
-        value = given[name] = _taken(operation.api, parameter, given[name])
-        if isinstance(value, Refused):
+        value = provided[name] = _taken(operation.api, parameter, provided[name])
+        if isinstance(value, InvalidArgument):
             problems += [each for each in value.problems if each not in problems]
     # Of what is wrong by itself nothing more is said.
     named = {problem.name for problem in problems}
-    found = (rule(given) for rule in operation.rules)
+    found = (rule(provided) for rule in operation.rules)
     problems += [each for each in found if each is not None and each.name not in named]
     if problems:
         raise ArgumentError(*problems)
-    return given
+    return provided
 
 
 def _taken(api: Api, parameter: Parameter, value: object) -> object:
     """Return the value as it is sent, or why it is not."""
-    if type(value) is Refused:
+    if type(value) is InvalidArgument:
         return value
     try:
         # A member of an enum is a slip where any text will do.
-        member = parameter.kind is Kind.TEXT and isinstance(value, Enum)
+        member = parameter.kind is ParameterKind.TEXT and isinstance(value, Enum)
         exact = value if member else normalized(value)
         reason = _reason(api, parameter, exact)
     except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
         exact, reason = None, f"cannot be read: it raised {class_name(error)}"
-    return exact if reason is None else Refused((Problem(parameter.name, reason),))
+    return exact if reason is None else InvalidArgument((Problem(parameter.name, reason),))
 
 
 def _unknown(name: str, table: Mapping[str, Parameter]) -> Problem:
@@ -91,7 +99,7 @@ def _reason(api: Api, parameter: Parameter, value: object) -> str | None:
     if value is ERASE:
         return None if parameter.erasable else "cannot be erased"
     if value is ANY:
-        return None if parameter.anything else "ANY is not taken here: leave the argument out"
+        return None if parameter.any_allowed else "ANY is not taken here: leave the argument out"
     if api is Api.V1 and parameter.kind in _OF_V1:
         return _CHECKS[parameter.kind](value, parameter) or _OF_V1[parameter.kind](value)
     return _CHECKS[parameter.kind](value, parameter)
@@ -99,20 +107,22 @@ def _reason(api: Api, parameter: Parameter, value: object) -> str | None:
 
 _Check = Callable[[object, Parameter], str | None]
 
-_CHECKS: Final[Mapping[Kind, _Check]] = {
-    Kind.ID: lambda value, _: _values.whole(value, 1, _values.MAX_INT),
-    Kind.ROW: lambda value, its: _values.whole(value, its.least, its.limit or _values.MAX_INT),
-    Kind.BYTE: lambda value, its: _values.byte(value, anything=its.anything),
-    Kind.TEXT: lambda value, its: _values.text(value, its.limit),
-    Kind.MONEY: lambda value, _: _values.money(value),
-    Kind.DATE: lambda value, _: _values.day(value),
-    Kind.MODIFIED_DATE: lambda value, _: _values.day(value),
-    Kind.MOMENT: lambda value, _: _values.moment(value),
-    Kind.BOOL: lambda value, _: _values.boolean(value),
-    Kind.CHOICE: lambda value, its: _values.choice(value, its.choices),
+_CHECKS: Final[Mapping[ParameterKind, _Check]] = {
+    ParameterKind.ID: lambda value, _: _values.check_int(value, 1, _values.MAX_INT),
+    ParameterKind.ROW: lambda value, its: _values.check_int(
+        value, its.at_least, its.limit or _values.MAX_INT
+    ),
+    ParameterKind.BYTE: lambda value, its: _values.check_byte(value, anything=its.any_allowed),
+    ParameterKind.TEXT: lambda value, its: _values.check_text(value, its.limit),
+    ParameterKind.MONEY: lambda value, _: _values.check_money(value),
+    ParameterKind.DATE: lambda value, _: _values.check_date(value),
+    ParameterKind.MODIFIED_DATE: lambda value, _: _values.check_date(value),
+    ParameterKind.MOMENT: lambda value, _: _values.check_datetime(value),
+    ParameterKind.BOOL: lambda value, _: _values.check_bool(value),
+    ParameterKind.CHOICE: lambda value, its: _values.check_choice(value, its.choices),
 }
-_OF_V1: Final[Mapping[Kind, Callable[[object], str | None]]] = {
-    Kind.TEXT: _values.v1_text,
-    Kind.DATE: _values.v1_day,
-    Kind.MODIFIED_DATE: _values.v1_day,
+_OF_V1: Final[Mapping[ParameterKind, Callable[[object], str | None]]] = {
+    ParameterKind.TEXT: _values.check_v1_text,
+    ParameterKind.DATE: _values.check_v1_date,
+    ParameterKind.MODIFIED_DATE: _values.check_v1_date,
 }

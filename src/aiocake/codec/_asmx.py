@@ -12,36 +12,38 @@ from typing import Final
 
 import attrs
 
-from aiocake._operation import Kind, Operation, Parameter
-from aiocake.codec._values import written
+from aiocake._operation import Operation, Parameter, ParameterKind
+from aiocake.codec._values import format_value
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, Erase
 
-__all__ = ["Sent", "refuse_markup", "sent"]
+__all__ = ["SentArgument", "refuse_markup", "sent_arguments"]
 
 #: A date has to be there, and to parse, even where its modification type makes no use of it.
 _SOME_DATE: Final = "2000-01-01"
-_KEPT: Final[Mapping[Kind, str]] = {
-    Kind.TEXT: "",
-    Kind.BYTE: "0",
-    Kind.ROW: "0",
-    Kind.BOOL: "false",
-    Kind.MODIFIED_DATE: _SOME_DATE,
+_KEPT: Final[Mapping[ParameterKind, str]] = {
+    ParameterKind.TEXT: "",
+    ParameterKind.BYTE: "0",
+    ParameterKind.ROW: "0",
+    ParameterKind.BOOL: "false",
+    ParameterKind.MODIFIED_DATE: _SOME_DATE,
 }
 # The start of a tag or of a character reference, as ASP.NET's request validation sees it.
 _MARKUP: Final = re.compile(r"<[A-Za-z!/?]|&#")
 
 
 @attrs.frozen
-class Sent:
+class SentArgument:
     """One parameter on its way: its text, or ERASE for a text that is to be null."""
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     text: str | Erase
 
 
-def sent(operation: Operation[object], arguments: Mapping[str, object]) -> Iterator[Sent]:
+def sent_arguments(
+    operation: Operation[object], arguments: Mapping[str, object]
+) -> Iterator[SentArgument]:
     """Every parameter of an operation, in the order of its table.
 
     Args:
@@ -49,10 +51,10 @@ def sent(operation: Operation[object], arguments: Mapping[str, object]) -> Itera
         arguments: Checked.
     """
     for parameter in operation.parameters:
-        if parameter.kind is Kind.MODIFIED_DATE:
+        if parameter.kind is ParameterKind.MODIFIED_DATE:
             yield from _modified(parameter, arguments)
         else:
-            yield Sent(parameter.name, parameter.kind, _text(parameter, arguments))
+            yield SentArgument(parameter.name, parameter.kind, _text(parameter, arguments))
 
 
 def _text(parameter: Parameter, arguments: Mapping[str, object]) -> str | Erase:
@@ -61,17 +63,17 @@ def _text(parameter: Parameter, arguments: Mapping[str, object]) -> str | Erase:
     value = arguments[parameter.name]
     if value is ERASE:
         return ERASE
-    return "0" if value is ANY else written(value)
+    return "0" if value is ANY else format_value(value)
 
 
-def _modified(parameter: Parameter, arguments: Mapping[str, object]) -> Iterator[Sent]:
+def _modified(parameter: Parameter, arguments: Mapping[str, object]) -> Iterator[SentArgument]:
     text = _text(parameter, arguments)
     how = "remove" if text is ERASE else "change"
     if parameter.name not in arguments:
         how = "do_not_change"
     day = _SOME_DATE if text is ERASE else text
-    yield Sent(parameter.name, Kind.DATE, day)
-    yield Sent(f"{parameter.name}_modification_type", Kind.CHOICE, how)
+    yield SentArgument(parameter.name, ParameterKind.DATE, day)
+    yield SentArgument(f"{parameter.name}_modification_type", ParameterKind.CHOICE, how)
 
 
 def refuse_markup(operation: Operation[object], arguments: Mapping[str, object]) -> None:
@@ -87,7 +89,7 @@ def refuse_markup(operation: Operation[object], arguments: Mapping[str, object])
             "and form: send it by Binding.SOAP12",
         )
         for parameter in operation.parameters
-        if parameter.kind is Kind.TEXT
+        if parameter.kind is ParameterKind.TEXT
         and isinstance(text := arguments.get(parameter.name), str)
         and _MARKUP.search(text)
     ]

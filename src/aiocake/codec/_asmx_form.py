@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from aiocake._operation import Operation
-from aiocake._wire import Hole, Request
+from aiocake._wire import KeyPlacement, Request
 from aiocake.codec._asmx_get import pairs
 from aiocake.codec._v2 import KEY
 
@@ -18,6 +18,6 @@ def request(operation: Operation[object], arguments: Mapping[str, object]) -> Re
         f"{operation.path}/{operation.call}",
         headers=(("Content-Type", "application/x-www-form-urlencoded"),),
         body=(KEY + pairs(operation, arguments)).encode("ascii"),
-        hole=Hole.FORM,
-        hole_at=len(KEY),
+        key_placement=KeyPlacement.FORM,
+        key_offset=len(KEY),
     )

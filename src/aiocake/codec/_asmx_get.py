@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from aiocake._operation import Operation
-from aiocake._wire import Hole, Request
-from aiocake.codec._asmx import refuse_markup, sent
+from aiocake._wire import KeyPlacement, Request
+from aiocake.codec._asmx import refuse_markup, sent_arguments
 from aiocake.codec._v2 import KEY, query
-from aiocake.values import ERASE, Effect
+from aiocake.values import ERASE, Idempotency
 
 __all__ = ["QUERY_LIMIT", "pairs", "request"]
 
@@ -19,15 +19,15 @@ _ERASES: Final = "NULL"
 
 def request(operation: Operation[object], arguments: Mapping[str, object]) -> Request:
     """The request of a v1 call by GET; a call that writes asks caches to keep out of it."""
-    reads = operation.effect_of(arguments) is Effect.READ
+    reads = operation.idempotency_of(arguments) is Idempotency.SAFE
     return Request(
         operation.name,
         "GET",
         f"{operation.path}/{operation.call}",
         query=KEY + pairs(operation, arguments),
         headers=() if reads else (("Cache-Control", "no-store"),),
-        hole=Hole.QUERY,
-        hole_at=len(KEY),
+        key_placement=KeyPlacement.QUERY,
+        key_offset=len(KEY),
         query_limit=QUERY_LIMIT,
     )
 
@@ -42,6 +42,6 @@ def pairs(operation: Operation[object], arguments: Mapping[str, object]) -> str:
     return query(
         {
             each.name: _ERASES if each.text is ERASE else each.text
-            for each in sent(operation, arguments)
+            for each in sent_arguments(operation, arguments)
         }
     )

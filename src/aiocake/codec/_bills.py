@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from aiocake.codec._lenient import Leniency, members
-from aiocake.codec._number import exact, integer
+from aiocake.codec._number import parse_decimal, parse_int
 from aiocake.codec._snippet import snippet
 from aiocake.codec._values import MAX_INT
 from aiocake.codec.converter import read_date
@@ -27,7 +27,7 @@ from aiocake.models import (
     Partner,
 )
 
-__all__ = ["bill_reader", "fingerprint_of"]
+__all__ = ["fingerprint_of", "row_decoder"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -57,15 +57,15 @@ _IN_AMOUNT: Final = 3
 _ID_DIGITS: Final = len(str(MAX_INT))
 
 
-def bill_reader(
-    model: type[T], element: str, *, payloads: bool = False, lenient: Leniency | None = None
+def row_decoder(
+    model: type[T], element: str, *, show_sensitive: bool = False, lenient: Leniency | None = None
 ) -> Callable[[object, int], T]:
     """What makes a bill of its fields, which it takes apart, and of its number in the list.
 
     Args:
         model: The class of the bill.
         element: The name of the list, for the path of an error.
-        payloads: Whether an error may show a value.
+        show_sensitive: Whether an error may show a value.
         lenient: How what only decorates is read; takes note of it.
 
     Returns:
@@ -91,7 +91,7 @@ def bill_reader(
         except _Unfit as error:
             path = f"{element}[{number}].{error.path}".rstrip(".")
             value = "" if error.value is None else str(error.value)
-            shown = snippet(value.encode("utf-8", "replace"), payloads=payloads)
+            shown = snippet(value.encode("utf-8", "replace"), show_sensitive=show_sensitive)
             raise DecodeError(error.reason, path=path, snippet=shown) from None
 
     return read
@@ -261,7 +261,9 @@ def _record_of(
 ) -> V:
     # A partner has the same ones in each of its bills.
     readers = _NESTED[make]
-    return make(**{name: readers[name](None if given == "" else given) for name, given in items})
+    return make(
+        **{name: readers[name](None if provided == "" else provided) for name, provided in items}
+    )
 
 
 class _Exact:
@@ -332,11 +334,11 @@ class _Exact:
 
         No page shows what instances call it, or what they send for it.
         """
-        given = fields.get(name)
+        provided = fields.get(name)
         holder, field, inside = fields, name, ""
-        if read is _amount and isinstance(given, dict) and "amount" in given:
+        if read is _amount and isinstance(provided, dict) and "amount" in provided:
             # As the amount of the bill itself, with its currency beside it.
-            holder, field, inside = cast("Fields", given), "amount", f"{name}."
+            holder, field, inside = cast("Fields", provided), "amount", f"{name}."
         value = self._value(holder, field, read, inside)
         known: V | None = None
         if value is not None:
@@ -424,7 +426,7 @@ def _optional_id(value: object) -> int | None:
     number = value
     if isinstance(value, str):
         plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
-        number = int(value) if plain else integer(value)
+        number = int(value) if plain else parse_int(value)
     if type(number) is not int or not 0 <= number <= MAX_INT:
         message = "is no id: not positive, or beyond 32 bits"
         raise ValueError(message)
@@ -459,7 +461,7 @@ def _optional_text(value: object) -> str | None:
 
 def _amount(value: object) -> Decimal:
     if isinstance(value, str):
-        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else exact(value)
+        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else parse_decimal(value)
     # JSON can have numbers.
     if isinstance(value, Decimal) or type(value) is int:
         return Decimal(value)

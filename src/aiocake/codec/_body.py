@@ -12,20 +12,20 @@ from typing import Final, TypeAlias, TypeGuard
 import attrs
 
 from aiocake.codec import _json
-from aiocake.codec._faults import TEXTS, is_yes, said
-from aiocake.codec._xml import Element, parse
+from aiocake.codec._faults import TEXTS, is_yes, message_text
+from aiocake.codec._xml import XmlElement, parse
 from aiocake.errors import DecodeError
 
 __all__ = [
-    "Format",
+    "BodyFormat",
     "Record",
-    "Told",
+    "ReplyStatus",
     "as_text",
     "format_of",
     "is_object",
     "read",
+    "read_status",
     "title_of",
-    "told",
 ]
 
 _START: Final = 1024
@@ -39,7 +39,7 @@ _FRAME: Final = frozenset({"request_status", "success", "response"})
 _CODES: Final = frozenset({"error_code", "errorcode"})
 
 
-class Format(Enum):
+class BodyFormat(Enum):
     """What a body is written in."""
 
     EMPTY = "nothing"
@@ -49,18 +49,18 @@ class Format(Enum):
     TEXT = "plain text"
 
 
-def format_of(body: bytes) -> Format:
+def format_of(body: bytes) -> BodyFormat:
     """What a body seems to be written in, by how it begins."""
     start = body[:_START].removeprefix(_json.BOM).lstrip(_SPACE)
     if not start:
-        return Format.TEXT if body.removeprefix(_json.BOM).strip(_SPACE) else Format.EMPTY
+        return BodyFormat.TEXT if body.removeprefix(_json.BOM).strip(_SPACE) else BodyFormat.EMPTY
     if start[:1] == b"<":
-        return Format.HTML if _HTML.search(start) else Format.XML
-    return Format.JSON if start[:1] in b'{["' or start[:4] == b"null" else Format.TEXT
+        return BodyFormat.HTML if _HTML.search(start) else BodyFormat.XML
+    return BodyFormat.JSON if start[:1] in b'{["' or start[:4] == b"null" else BodyFormat.TEXT
 
 
 @attrs.frozen
-class Told:
+class ReplyStatus:
     """What an answer says of the call itself.
 
     Attributes:
@@ -69,31 +69,31 @@ class Told:
         fault: The code of a SOAP Fault; None when it is none.
     """
 
-    done: bool | None = None
+    success: bool | None = None
     message: str = ""
     fault: str | None = None
 
 
-Record: TypeAlias = Mapping[str, object] | Element
+Record: TypeAlias = Mapping[str, object] | XmlElement
 
 
-def read(body: bytes, *, payloads: bool = False) -> Record:
+def read(body: bytes, *, show_sensitive: bool = False) -> Record:
     """The record that a body holds: an object of JSON, or the element around its fields.
 
     Args:
         body: The body.
-        payloads: Whether an error may show values.
+        show_sensitive: Whether an error may show values.
 
     Raises:
         DecodeError: It holds neither.
     """
     form = format_of(body)
-    if form is Format.XML:
+    if form is BodyFormat.XML:
         return _inside(parse(body))
-    if form is not Format.JSON:
+    if form is not BodyFormat.JSON:
         message = f"{form.value} in place of an answer"
         raise DecodeError(message)
-    value = _json.parse(body, payloads=payloads)
+    value = _json.parse(body, show_sensitive=show_sensitive)
     # ASP.NET's way to answer a call whose request was JSON.
     if is_object(value) and "d" in value:
         value = value["d"]
@@ -110,7 +110,7 @@ def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
     return isinstance(value, Mapping)
 
 
-def _inside(root: Element) -> Element:
+def _inside(root: XmlElement) -> XmlElement:
     """Of an envelope what is in its body: a fault, or the result inside of the response."""
     if root.name != "Envelope":
         return root
@@ -122,25 +122,25 @@ def _inside(root: Element) -> Element:
     return first.children[0] if first.name != "Fault" and len(first.children) == 1 else first
 
 
-def told(record: Record) -> Told:
+def read_status(record: Record) -> ReplyStatus:
     """What an answer says of the call itself.
 
     Raises:
         DecodeError: It says it in a way that is neither yes nor no.
     """
-    if isinstance(record, Element):
+    if isinstance(record, XmlElement):
         return _told_by_xml(record)
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
-    texts = [text for layer in layers if (text := said(_texts(layer)))]
+    texts = [text for layer in layers if (text := message_text(_texts(layer)))]
     text = texts[0] if texts else ""
     no = bool(words) and not all(words)
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". Who says no gives a reason, or nothing else.
         message = "an answer that says no, and otherwise is one that says yes"
         raise DecodeError(message)
-    return Told(not no if words else None, text)
+    return ReplyStatus(not no if words else None, text)
 
 
 def _texts(layer: Mapping[str, object]) -> dict[str, object]:
@@ -174,26 +174,26 @@ def _yes(text: str) -> bool:
         raise DecodeError(message, path="success") from None
 
 
-def _told_by_xml(element: Element) -> Told:
+def _told_by_xml(element: XmlElement) -> ReplyStatus:
     if element.name == "Fault":
         code, text = element.find("faultcode"), element.find("faultstring")
         if code is None:
             code, text = _below(element, "Code", "Value"), _below(element, "Reason", "Text")
-        return Told(done=False, message=_text_of(text), fault=_text_of(code))
+        return ReplyStatus(success=False, message=_text_of(text), fault=_text_of(code))
     if not element.children:
         # Some look-ups say no by a single text.
-        return Told(message=_text_of(element))
+        return ReplyStatus(message=_text_of(element))
     success = element.find("success")
     done = None if success is None else _yes(_text_of(success))
-    return Told(done, _text_of(element.find("message")))
+    return ReplyStatus(done, _text_of(element.find("message")))
 
 
-def _below(element: Element, outer: str, inner: str) -> Element | None:
+def _below(element: XmlElement, outer: str, inner: str) -> XmlElement | None:
     found = element.find(outer)
     return None if found is None else found.find(inner)
 
 
-def _text_of(element: Element | None) -> str:
+def _text_of(element: XmlElement | None) -> str:
     return "" if element is None else element.text or ""
 
 

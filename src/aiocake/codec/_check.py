@@ -11,10 +11,25 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiocake._operation import Api, Operation, Shape
+from aiocake._operation import Api, Operation, ResponseShape
 from aiocake._wire import Response
-from aiocake.codec._body import Format, Told, as_text, format_of, read, title_of, told
-from aiocake.codec._faults import hidden, is_binders, kind_alone, kind_of, short, soap_kind
+from aiocake.codec._body import (
+    BodyFormat,
+    ReplyStatus,
+    as_text,
+    format_of,
+    read,
+    read_status,
+    title_of,
+)
+from aiocake.codec._faults import (
+    error_class_alone,
+    error_class_of,
+    is_binding_error,
+    redact,
+    short,
+    soap_kind,
+)
 from aiocake.codec._snippet import snippet
 from aiocake.errors import (
     ApiError,
@@ -26,9 +41,9 @@ from aiocake.errors import (
     RequestRejected,
     ServerError,
 )
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
-__all__ = ["OK", "about", "check", "judge"]
+__all__ = ["OK", "check", "error_in", "with_context"]
 
 #: All else of 2xx says that something else than usual was done.
 OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
@@ -67,7 +82,7 @@ def check(
     response: Response,
     arguments: Mapping[str, object] | None = None,
     *,
-    payloads: bool = False,
+    show_sensitive: bool = False,
 ) -> CakeError | None:
     """The error that an answer holds.
 
@@ -75,13 +90,13 @@ def check(
         operation: The operation that was called.
         response: The answer.
         arguments: What it was called with: errors hide what of it the server repeats.
-        payloads: Whether errors may show names, notes and amounts.
+        show_sensitive: Whether errors may show names, notes and amounts.
 
     Returns:
         None of a success, which :func:`aiocake.codec.decode` may read.
     """
     plain = (
-        operation.shape in {Shape.PAGE, Shape.FOUND}
+        operation.shape in {ResponseShape.PAGE, ResponseShape.FOUND}
         and response.status == HTTPStatus.OK
         # What ends with its connection may be cut off: that has to be seen here.
         and not _FRAMES.isdisjoint(response.headers)
@@ -89,113 +104,115 @@ def check(
     if plain and _PLAIN_SUCCESS.match(response.body):
         # The reading of the page looks at the rest.
         return None
-    silent = operation.effect is Effect.READ and operation.api is Api.V1
-    found = judge(response, may_be_silent=silent, payloads=payloads)
-    if isinstance(found, ApiError) and not payloads:
-        found.message = hidden(found.message, operation, arguments or {})
+    silent = operation.idempotency is Idempotency.SAFE and operation.api is Api.V1
+    found = error_in(response, may_be_silent=silent, show_sensitive=show_sensitive)
+    if isinstance(found, ApiError) and not show_sensitive:
+        found.message = redact(found.message, operation, arguments or {})
         found.args = (found.message,)
     return found
 
 
-def judge(response: Response, *, may_be_silent: bool, payloads: bool = False) -> CakeError | None:
+def error_in(
+    response: Response, *, may_be_silent: bool, show_sensitive: bool = False
+) -> CakeError | None:
     """The error that an answer to whatever call holds, or None.
 
     Args:
         response: The answer.
         may_be_silent: Whether a 200 that says neither yes nor no is a success, too.
-        payloads: Whether errors may show values.
+        show_sensitive: Whether errors may show values.
     """
     if response.status not in OK:
-        return _refusal(response, payloads=payloads)
+        return _refusal(response, show_sensitive=show_sensitive)
     try:
-        what = told(read(response.body, payloads=payloads))
+        what = read_status(read(response.body, show_sensitive=show_sensitive))
     except DecodeError as error:
-        return about(error, response, payloads=payloads)
-    no = _no(what, response.status)
-    if no is None and not (what.done or may_be_silent):
+        return with_context(error, response, show_sensitive=show_sensitive)
+    no = _refused(what, response.status)
+    if no is None and not (what.success or may_be_silent):
         message = "the answer does not say whether the call was carried out"
-        return about(DecodeError(message), response, payloads=payloads)
+        return with_context(DecodeError(message), response, show_sensitive=show_sensitive)
     return no
 
 
-def _no(what: Told, status: int) -> ApiError | None:
+def _refused(what: ReplyStatus, status: int) -> ApiError | None:
     """What an answer says against the call; None where it says yes, or nothing that is known."""
     if what.fault is not None:
         return _fault(what, status)
-    if what.done or (what.done is None and kind_alone(what.message) is ApiError):
+    if what.success or (what.success is None and error_class_alone(what.message) is ApiError):
         return None
-    return _said_no(what.message, status)
+    return _refusal_named(what.message, status)
 
 
-def _refusal(response: Response, *, payloads: bool) -> CakeError:
+def _refusal(response: Response, *, show_sensitive: bool) -> CakeError:
     status = response.status
-    form, what = _what_it_says(response.body)
-    message = _neither(status, form, what)
+    form, what = _message_of(response.body)
+    message = _without_verdict(status, form, what)
     if message is not None:
-        return about(DecodeError(message), response, payloads=payloads)
+        return with_context(DecodeError(message), response, show_sensitive=show_sensitive)
     if what.fault is not None and status in _HEARD:
         return _fault(what, status)
     kind = _kind(status, what.message, form, response.body)
     return kind(short(what.message) or _phrase(status), status=status)
 
 
-def _neither(status: int, form: Format, what: Told) -> str | None:
+def _without_verdict(status: int, form: BodyFormat, what: ReplyStatus) -> str | None:
     """Why an answer that is no success is no refusal and no failure either; None where it is."""
     if status in range(300, 400):
         return f"a redirect (status {status}), which is not followed"
     if status not in _ERRORS:
         return f"an answer with the status {status}"
-    if what.done and status in _REFUSALS:
+    if what.success and status in _REFUSALS:
         return f"an answer that says success with the status {status}"
-    known = what.fault is not None or kind_of(what.message) is not ApiError
+    known = what.fault is not None or error_class_of(what.message) is not ApiError
     if status == HTTPStatus.NOT_FOUND and not (
-        form is Format.JSON or (form is Format.XML and known)
+        form is BodyFormat.JSON or (form is BodyFormat.XML and known)
     ):
         return f"{form.value} with the status 404, which is no word of CAKE's"
     return None
 
 
-def _kind(status: int, message: str, form: Format, body: bytes) -> type[ApiError]:
+def _kind(status: int, message: str, form: BodyFormat, body: bytes) -> type[ApiError]:
     if status not in _HEARD:
         return RateLimited if status in _THROTTLED else ServerError
     failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
-    known = kind_alone(message) if failed else kind_of(message)
-    if known is not ApiError and form in {Format.JSON, Format.XML}:
+    known = error_class_alone(message) if failed else error_class_of(message)
+    if known is not ApiError and form in {BodyFormat.JSON, BodyFormat.XML}:
         return known
     if failed:
-        binders = form in {Format.TEXT, Format.HTML} and is_binders(
-            as_text(body), anywhere=form is Format.HTML
+        binders = form in {BodyFormat.TEXT, BodyFormat.HTML} and is_binding_error(
+            as_text(body), anywhere=form is BodyFormat.HTML
         )
         return RequestRejected if binders else ServerError
     return _REFUSALS[status]
 
 
-def _what_it_says(body: bytes) -> tuple[Format, Told]:
+def _message_of(body: bytes) -> tuple[BodyFormat, ReplyStatus]:
     """What the body of an error says, where it can be read."""
     form = format_of(body)
-    if form is Format.TEXT:
-        return form, Told(message=as_text(body))
-    if form is Format.HTML:
-        return form, Told(message=title_of(body))
-    if form in {Format.JSON, Format.XML}:
+    if form is BodyFormat.TEXT:
+        return form, ReplyStatus(message=as_text(body))
+    if form is BodyFormat.HTML:
+        return form, ReplyStatus(message=title_of(body))
+    if form in {BodyFormat.JSON, BodyFormat.XML}:
         try:
-            return form, told(read(body))
+            return form, read_status(read(body))
         except DecodeError:
             # The status says enough.
-            return Format.TEXT, Told()
-    return form, Told()
+            return BodyFormat.TEXT, ReplyStatus()
+    return form, ReplyStatus()
 
 
-def _fault(what: Told, status: int) -> ApiError:
-    kind = kind_of(what.message)
+def _fault(what: ReplyStatus, status: int) -> ApiError:
+    kind = error_class_of(what.message)
     if kind is ApiError or kind is NotFound:
         kind = soap_kind(what.fault or "")
     return kind(short(what.message) or "a SOAP Fault without a text", status=status)
 
 
-def _said_no(message: str, status: int) -> ApiError:
+def _refusal_named(message: str, status: int) -> ApiError:
     text = short(message) or "CAKE said no, and not why"
-    return kind_of(message)(text, status=status)
+    return error_class_of(message)(text, status=status)
 
 
 def _phrase(status: int) -> str:
@@ -205,11 +222,13 @@ def _phrase(status: int) -> str:
         return "no text"
 
 
-def about(error: DecodeError, response: Response, *, payloads: bool) -> DecodeError:
+def with_context(error: DecodeError, response: Response, *, show_sensitive: bool) -> DecodeError:
     """An error with what it lacks: the status of the answer, and a part of it."""
     error.status = response.status
     if not error.snippet:
-        error.snippet = snippet(response.body, _place(response.body, error.path), payloads=payloads)
+        error.snippet = snippet(
+            response.body, _place(response.body, error.path), show_sensitive=show_sensitive
+        )
     return error.with_traceback(None)
 
 

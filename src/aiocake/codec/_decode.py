@@ -7,19 +7,19 @@ from typing import Any, Final, TypeVar, cast
 
 import attrs
 
-from aiocake._operation import Operation, Shape
+from aiocake._operation import Operation, ResponseShape
 from aiocake._wire import Response
-from aiocake.codec._body import is_object, read, told
-from aiocake.codec._check import about
-from aiocake.codec._fast import read_invoices
+from aiocake.codec._body import is_object, read, read_status
+from aiocake.codec._check import with_context
+from aiocake.codec._fast import decode_invoice_page
 from aiocake.codec._faults import is_first
 from aiocake.codec._lenient import SPACE, Leniency
-from aiocake.codec._values import written
-from aiocake.codec._xml import Element
+from aiocake.codec._values import format_value
+from aiocake.codec._xml import XmlElement
 from aiocake.codec.converter import count_of, structure
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
-from aiocake.values import Effect
+from aiocake.values import Idempotency
 
 __all__ = ["decode"]
 
@@ -33,7 +33,7 @@ def decode(  # noqa: PLR0913 - a response, and how it is read
     *,
     lenient: Leniency | None = None,
     repeated: bool = False,
-    payloads: bool = False,
+    show_sensitive: bool = False,
 ) -> T:
     """What a success holds.
 
@@ -44,7 +44,7 @@ def decode(  # noqa: PLR0913 - a response, and how it is read
         lenient: Takes note of what was read leniently.
         repeated: Whether an attempt before may have been carried out, so that "for the first
             time" means nothing.
-        payloads: Whether errors may show names, notes and amounts.
+        show_sensitive: Whether errors may show names, notes and amounts.
 
     Returns:
         The operation's own type.
@@ -56,11 +56,11 @@ def decode(  # noqa: PLR0913 - a response, and how it is read
     """
     plain: Operation[Any] = operation
     lenient = Leniency() if lenient is None else lenient
-    lenient.unreadable = plain.effect is not Effect.READ
+    lenient.unreadable = plain.idempotency is not Idempotency.SAFE
     try:
         value = _READERS[plain.shape](plain, arguments, response.body, lenient)
     except DecodeError as error:
-        raise about(error, response, payloads=payloads) from None
+        raise with_context(error, response, show_sensitive=show_sensitive) from None
     if repeated and isinstance(value, MarkResult):
         value = attrs.evolve(value, first=None)
     return cast("T", value)
@@ -71,7 +71,7 @@ def _page(
 ) -> object:
     start = cast("int", arguments.get("start_at_row", 0))
     if operation.model is Invoice and operation.element == "invoices":
-        invoices = read_invoices(body)
+        invoices = decode_invoice_page(body)
         if invoices is not None:
             return Page(items=invoices[0], total_rows=invoices[1], start_at_row=start)
     fields = _success(operation, body, lenient)[1]
@@ -86,7 +86,7 @@ def _found(
     operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
 ) -> object:
     page = cast("Page[object]", _page(operation, arguments, body, lenient))
-    name, wanted = operation.echoes[0], arguments[operation.echoes[0]]
+    name, wanted = operation.echoed[0], arguments[operation.echoed[0]]
     what = f"{name.removesuffix('_id')} {wanted}"
     if not page.items:
         if page.total_rows:
@@ -114,7 +114,7 @@ def _rows(
             message = f"{len(items)} rows where {name} is {total}"
             raise DecodeError(message, path=f"{path}{operation.element}")
     for item in items:
-        _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoes})
+        _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
     return items
 
 
@@ -125,7 +125,7 @@ def _one(
     value = structure(
         around[operation.element], operation.model, f"{path}{operation.element}", lenient
     )
-    _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoes})
+    _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
     return value
 
 
@@ -135,7 +135,7 @@ def _mark(
     message, fields = _success(operation, body, lenient)
     inner = fields.get("response")
     fields = inner if is_object(inner) else fields
-    named = {name: lenient.value(fields.get(name), name) for name in operation.echoes}
+    named = {name: lenient.value(fields.get(name), name) for name in operation.echoed}
     _refuse_other(operation, arguments, named)
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
@@ -150,11 +150,11 @@ def _mark(
 
 
 _READERS: Final = {
-    Shape.PAGE: _page,
-    Shape.FOUND: _found,
-    Shape.ROWS: _rows,
-    Shape.ONE: _one,
-    Shape.MARK: _mark,
+    ResponseShape.PAGE: _page,
+    ResponseShape.FOUND: _found,
+    ResponseShape.ROWS: _rows,
+    ResponseShape.ONE: _one,
+    ResponseShape.MARK: _mark,
 }
 
 
@@ -163,12 +163,12 @@ def _success(
 ) -> tuple[str, Mapping[str, object]]:
     """The text of an answer and its fields, when it does not say that the call failed."""
     record = read(body)
-    what = told(record)
-    if what.done is False:
+    what = read_status(record)
+    if what.success is False:
         message = "an answer that says both success and failure"
         raise DecodeError(message)
     fields: object = record
-    if isinstance(record, Element):
+    if isinstance(record, XmlElement):
         lenient.spaces = True
         fields = _fields(record, operation, lenient)
     if not is_object(fields):
@@ -178,7 +178,7 @@ def _success(
 
 
 def _fields(
-    element: Element, operation: Operation[object], lenient: Leniency, path: str = ""
+    element: XmlElement, operation: Operation[object], lenient: Leniency, path: str = ""
 ) -> object:
     """What an element holds, as JSON would have it: an object, a list of rows, a text, or None."""
     if element.nil:
@@ -238,7 +238,7 @@ def _refuse_other(
     operation: Operation[object], arguments: Mapping[str, object], got: Mapping[str, object]
 ) -> None:
     """Refuse an answer that names another record, or another value, than was asked for."""
-    for name in operation.echoes:
+    for name in operation.echoed:
         asked, answered = arguments.get(name), got.get(name)
         if asked is not None and answered is not None and not _is_same(asked, answered):
             message = f"the answer has another {name} than was asked for"
@@ -249,4 +249,4 @@ def _is_same(asked: object, answered: object) -> bool:
     if isinstance(asked, datetime) and isinstance(answered, datetime):
         # An instance that gives its own time without a zone cannot be compared.
         return answered.tzinfo is None or answered == asked
-    return written(answered).strip().casefold() == written(asked).strip().casefold()
+    return format_value(answered).strip().casefold() == format_value(asked).strip().casefold()

@@ -17,15 +17,15 @@ import attrs
 
 from aiocake._operation import Operation
 from aiocake._wire import Response
-from aiocake.codec._bills import bill_reader, fingerprint_of
-from aiocake.codec._body import Record, Told, told
-from aiocake.codec._check import about, check
-from aiocake.codec._faults import fault_of, kind_of
+from aiocake.codec._bills import fingerprint_of, row_decoder
+from aiocake.codec._body import Record, ReplyStatus, read_status
+from aiocake.codec._check import check, with_context
+from aiocake.codec._faults import error_class_of, error_of
 from aiocake.codec._fingerprints import Fingerprints
 from aiocake.codec._lenient import Leniency
 from aiocake.errors import ApiError, CakeError, DecodeError
 
-__all__ = ["SMALL", "Context", "Export", "NoExport"]
+__all__ = ["SMALL", "ErrorBody", "ExportCall", "ExportReader"]
 
 T = TypeVar("T")
 
@@ -34,21 +34,21 @@ SMALL: Final = 1 << 16
 
 
 @attrs.frozen(eq=False)
-class Context(Generic[T]):
+class ExportCall(Generic[T]):
     """Which export an answer is to, and how it came.
 
     Attributes:
         operation: The export.
         status: The HTTP status.
         headers: By lower-case name.
-        payloads: Whether errors may show values.
+        show_sensitive: Whether errors may show values.
         lenient: How what only decorates is read; takes note of it.
     """
 
     operation: Operation[T]
     status: int
     headers: Mapping[str, str]
-    payloads: bool
+    show_sensitive: bool
     lenient: Leniency = attrs.field(factory=Leniency)
 
     @property
@@ -59,29 +59,29 @@ class Context(Generic[T]):
     def error_of(self, body: bytes) -> CakeError:
         """What is wrong with an answer that holds no list."""
         response = Response(self.status, self.headers, body)
-        error = check(self.operation, response, payloads=self.payloads)
+        error = check(self.operation, response, show_sensitive=self.show_sensitive)
         if error is None:
             nothing = DecodeError("a success without its list", path=self.operation.element)
-            error = about(nothing, response, payloads=self.payloads)
+            error = with_context(nothing, response, show_sensitive=self.show_sensitive)
         return error
 
 
-class Export(ABC, Generic[T]):
+class ExportReader(ABC, Generic[T]):
     """An answer whose bills become ready while it is fed.
 
     Attributes:
         ready: The bills that were read and not taken yet.
-        told: What it says of the call itself, as far as it is known.
+        reply_status: What it says of the call itself, as far as it is known.
         row_count: How many bills it says that it holds; None when it does not say, or not yet.
         count: How many bills were read, without copies.
         repeated: How many copies of a bill that is there already were left out.
         first_repeated: The id of the first of them; None when there is none.
     """
 
-    def __init__(self, context: Context[T]) -> None:
+    def __init__(self, context: ExportCall[T]) -> None:
         self._context = context
         self.ready: deque[T] = deque()
-        self.told = Told()
+        self.status = ReplyStatus()
         self.row_count: int | None = None
         self.count = 0
         self.repeated = 0
@@ -110,9 +110,11 @@ class Export(ABC, Generic[T]):
 
     def _refuse_no(self, record: Record) -> None:
         """Raise the error that the fields beside the list are, if they are one."""
-        what = self.told = told(record)
-        if what.done is False or (what.done is None and kind_of(what.message) is not ApiError):
-            raise fault_of(what.message or "CAKE said no, and not why", self._context.status)
+        what = self.status = read_status(record)
+        if what.success is False or (
+            what.success is None and error_class_of(what.message) is not ApiError
+        ):
+            raise error_of(what.message or "CAKE said no, and not why", self._context.status)
 
     def _bill_reader(self) -> Callable[[object, int], T | None]:
         """Return what makes a bill of its fields and its number; None of a copy.
@@ -120,8 +122,8 @@ class Export(ABC, Generic[T]):
         It raises DecodeError when a bill cannot be read, or differs from one of the same id.
         """
         context, element = self._context, self._context.operation.element
-        read = bill_reader(
-            context.model, element, payloads=context.payloads, lenient=context.lenient
+        read = row_decoder(
+            context.model, element, show_sensitive=context.show_sensitive, lenient=context.lenient
         )
         fingerprint = fingerprint_of(context.model)
         seen = Fingerprints()
@@ -151,10 +153,10 @@ class Export(ABC, Generic[T]):
             raise DecodeError(message, path=self._context.operation.element)
 
 
-class NoExport(Export[T]):
+class ErrorBody(ExportReader[T]):
     """An answer that holds no bills."""
 
-    def __init__(self, context: Context[T]) -> None:
+    def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
         self._body = bytearray()
 

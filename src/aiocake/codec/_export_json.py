@@ -5,8 +5,8 @@ from typing import Final, TypeVar, cast
 
 from aiocake._wire import Response
 from aiocake.codec._body import is_object, read
-from aiocake.codec._check import about
-from aiocake.codec._export import Context, Export
+from aiocake.codec._check import with_context
+from aiocake.codec._export import ExportCall, ExportReader
 from aiocake.codec.converter import count_of
 from aiocake.errors import DecodeError
 
@@ -20,10 +20,10 @@ _LARGEST: Final = 1 << 26
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-class JsonExport(Export[T]):
+class JsonExport(ExportReader[T]):
     """An export in JSON, as newer pages of CAKE show the answers of v1."""
 
-    def __init__(self, context: Context[T]) -> None:
+    def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
         self._body = bytearray()
 
@@ -39,11 +39,11 @@ class JsonExport(Export[T]):
             self._read(body)
         except DecodeError as error:
             response = Response(context.status, context.headers, body)
-            raise about(error, response, payloads=context.payloads) from None
+            raise with_context(error, response, show_sensitive=context.show_sensitive) from None
 
     def _read(self, body: bytes) -> None:
         context, operation = self._context, self._context.operation
-        record = read(body, payloads=context.payloads)
+        record = read(body, show_sensitive=context.show_sensitive)
         self._refuse_no(record)
         fields = dict(record) if is_object(record) else {}
         inner = fields.get("response")

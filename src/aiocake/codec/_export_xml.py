@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from aiocake.codec._export import SMALL, Context, Export
+from aiocake.codec._export import SMALL, ExportCall, ExportReader
 from aiocake.codec._lenient import Leniency
 from aiocake.codec._snippet import snippet
 from aiocake.codec._xml_feed import XmlFeed
@@ -19,10 +19,10 @@ T = TypeVar("T")
 _LARGEST_BILL: Final = 1 << 23
 
 
-class XmlExport(Export[T]):
+class XmlExport(ExportReader[T]):
     """An export in XML."""
 
-    def __init__(self, context: Context[T]) -> None:
+    def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
         operation = context.operation
         context.lenient.spaces = True
@@ -85,7 +85,9 @@ class XmlExport(Export[T]):
             context = self._context
             if not (error.path or self._rows.ended):
                 error.path = f"{context.operation.element}[{self._rows.count}]"
-            error.snippet = error.snippet or snippet(self._feed.broken, payloads=context.payloads)
+            error.snippet = error.snippet or snippet(
+                self._feed.broken, show_sensitive=context.show_sensitive
+            )
             error.status = context.status
             return error.with_traceback(None)
         return None

@@ -28,7 +28,7 @@ from aiocake.codec._values import MAX_INT
 from aiocake.models import Invoice, InvoiceStatus
 from aiocake.records import Record
 
-__all__ = ["read_invoices"]
+__all__ = ["decode_invoice_page"]
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
 #: An empty one is absent: the exact reading sees to that.
@@ -36,7 +36,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 @attrs.define(kw_only=True, weakref_slot=False)
-class _OpenRow(Record):
+class _InvoiceBuffer(Record):
     """The slots of an :class:`Invoice`; the amount is still its text."""
 
     invoice_id: _Id
@@ -69,7 +69,7 @@ class _OpenRow(Record):
 
 
 class _Rows(msgspec.Struct):
-    invoices: tuple[_OpenRow, ...] | None = None
+    invoices: tuple[_InvoiceBuffer, ...] | None = None
     total_rows: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
@@ -93,7 +93,7 @@ _ESCAPE_IN_KEY: Final = re.compile(rb'\\[^"\\]*"\s*:')
 _decoder: Final = msgspec.json.Decoder(_Answer)
 
 
-def read_invoices(body: bytes) -> tuple[tuple[Invoice, ...], int | None] | None:
+def decode_invoice_page(body: bytes) -> tuple[tuple[Invoice, ...], int | None] | None:
     """The invoices of a page, and how many match in all.
 
     Args:
@@ -128,14 +128,14 @@ def _with_plain_amounts(body: bytes) -> bytes:
     return body if quoted else _BARE_AMOUNT.sub(rb'\1"\2"', body)
 
 
-def _invoices(rows: tuple[_OpenRow, ...]) -> tuple[Invoice, ...]:
+def _invoices(rows: tuple[_InvoiceBuffer, ...]) -> tuple[Invoice, ...]:
     for row in rows:
         row.total_amount = Decimal(row.total_amount)  # type: ignore[assignment]  # the last step
         row.__class__ = Invoice  # type: ignore[assignment]  # of the same slots
     return cast("tuple[Invoice, ...]", rows)
 
 
-def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_OpenRow]) -> bool:
+def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_InvoiceBuffer]) -> bool:
     first, last = body.find(b"["), body.rfind(b"]")
     around = body[:first] + body[last:]
     return (
@@ -152,7 +152,7 @@ def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_OpenRow]) -> bool:
     )
 
 
-def _rows_are_plain(rows: Sequence[_OpenRow], body: bytes) -> bool:
+def _rows_are_plain(rows: Sequence[_InvoiceBuffer], body: bytes) -> bool:
     return (
         body.count(b'"invoice_status":') == len(rows)
         and body.count(_AMOUNT) == len(rows)
@@ -161,7 +161,7 @@ def _rows_are_plain(rows: Sequence[_OpenRow], body: bytes) -> bool:
     )
 
 
-def _ids_are_said_once(rows: Sequence[_OpenRow], body: bytes) -> bool:
+def _ids_are_said_once(rows: Sequence[_InvoiceBuffer], body: bytes) -> bool:
     affiliates = len(rows) - [row.affiliate_id for row in rows].count(None)
     advertisers = len(rows) - [row.advertiser_id for row in rows].count(None)
     # One look is enough where no other key ends like that.
@@ -174,10 +174,10 @@ def _ids_are_said_once(rows: Sequence[_OpenRow], body: bytes) -> bool:
     )
 
 
-def _is_said_once(key: bytes, given: int, body: bytes) -> bool:
+def _is_said_once(key: bytes, provided: int, body: bytes) -> bool:
     """Whether rows name an id that they may lack once, be it by a null."""
     nulls = len(re.findall(key + rb"\s*null", body))
-    return body.count(key) == given + nulls and not re.search(key + rb"[^{}]*" + key, body)
+    return body.count(key) == provided + nulls and not re.search(key + rb"[^{}]*" + key, body)
 
 
 def _amounts_are_plain(amounts: Sequence[str]) -> bool:

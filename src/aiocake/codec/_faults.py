@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, cast
 
-from aiocake._operation import Kind, Operation
-from aiocake.codec._lenient import without_halves
-from aiocake.codec._values import written
+from aiocake._operation import Operation, ParameterKind
+from aiocake.codec._lenient import without_surrogates
+from aiocake.codec._values import format_value
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -25,14 +25,14 @@ from aiocake.errors import (
 
 __all__ = [
     "TEXTS",
-    "fault_of",
-    "hidden",
-    "is_binders",
+    "error_class_alone",
+    "error_class_of",
+    "error_of",
+    "is_binding_error",
     "is_first",
     "is_yes",
-    "kind_alone",
-    "kind_of",
-    "said",
+    "message_text",
+    "redact",
     "short",
     "soap_kind",
 ]
@@ -84,14 +84,14 @@ _MARKED: Final[Mapping[str, bool]] = {
 _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
 
 
-def kind_of(message: str) -> type[ApiError]:
+def error_class_of(message: str) -> type[ApiError]:
     """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
     return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
 
 
-def kind_alone(message: str) -> type[ApiError]:
+def error_class_alone(message: str) -> type[ApiError]:
     """Which error a text is that has no other no beside it: a failure may quote a known one."""
-    kind = kind_of(message)
+    kind = error_class_of(message)
     return kind if kind not in _LOOSE or _WHOLE.fullmatch(message) else ApiError
 
 
@@ -105,17 +105,17 @@ def is_first(message: str) -> bool | None:
     return _MARKED.get(message.strip().casefold())
 
 
-def fault_of(message: str, status: int) -> ApiError:
+def error_of(message: str, status: int) -> ApiError:
     """The error that a text of CAKE's is.
 
     Args:
         message: The text.
         status: The HTTP status of the answer.
     """
-    return kind_of(message)(short(message), status=status)
+    return error_class_of(message)(short(message), status=status)
 
 
-def is_binders(text: str, *, anywhere: bool) -> bool:
+def is_binding_error(text: str, *, anywhere: bool) -> bool:
     """Whether a text is ASP.NET's own, about a request that it could not bind to a method.
 
     Args:
@@ -131,21 +131,21 @@ def soap_kind(code: str) -> type[ApiError]:
     return RequestRejected if name in _CALLERS_CODES else ServerError
 
 
-def said(value: object) -> str:
+def message_text(value: object) -> str:
     """The text that an object of JSON has for people: a text, a list of them, or an object."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        given = cast("Mapping[str, object]", value)
-        fields = {str(name).casefold(): each for name, each in given.items()}
+        provided = cast("Mapping[str, object]", value)
+        fields = {str(name).casefold(): each for name, each in provided.items()}
         named = [fields[name] for name in TEXTS if fields.get(name)]
-        return said(named[0]) if named else said(list(fields.values()))
+        return message_text(named[0]) if named else message_text(list(fields.values()))
     if isinstance(value, list):
-        return "; ".join(filter(None, map(said, cast("list[object]", value))))
+        return "; ".join(filter(None, map(message_text, cast("list[object]", value))))
     return ""
 
 
-def hidden(message: str, operation: Operation[object], arguments: Mapping[str, object]) -> str:
+def redact(message: str, operation: Operation[object], arguments: Mapping[str, object]) -> str:
     """A text without what it repeats of the caller's own names, notes and amounts.
 
     Args:
@@ -155,9 +155,9 @@ def hidden(message: str, operation: Operation[object], arguments: Mapping[str, o
     """
     for parameter in operation.parameters:
         value = arguments.get(parameter.name)
-        if parameter.kind is Kind.MONEY and isinstance(value, int | Decimal):
-            message = _without_word(message, written(value))
-        elif parameter.kind is Kind.TEXT and isinstance(value, str) and value:
+        if parameter.kind is ParameterKind.MONEY and isinstance(value, int | Decimal):
+            message = _without_word(message, format_value(value))
+        elif parameter.kind is ParameterKind.TEXT and isinstance(value, str) and value:
             message = _without_beginning(message, value)
     return message
 
@@ -178,5 +178,5 @@ def _without_word(message: str, value: str) -> str:
 
 def short(message: str) -> str:
     """A text in one line of at most 300 characters."""
-    text = without_halves(_SPACES.sub(" ", message).strip())
+    text = without_surrogates(_SPACES.sub(" ", message).strip())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

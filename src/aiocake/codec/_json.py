@@ -9,7 +9,7 @@ import json
 from decimal import Decimal
 from typing import Final, cast
 
-from aiocake.codec._number import exact, integer
+from aiocake.codec._number import parse_decimal, parse_int
 from aiocake.codec._snippet import snippet
 from aiocake.errors import DecodeError
 
@@ -20,12 +20,12 @@ BOM: Final = b"\xef\xbb\xbf"
 _DEEPEST: Final = 64
 
 
-def parse(body: bytes, *, payloads: bool = False) -> object:
+def parse(body: bytes, *, show_sensitive: bool = False) -> object:
     """The value that a body holds: numbers are int or Decimal.
 
     Args:
         body: The body.
-        payloads: Whether an error may show values.
+        show_sensitive: Whether an error may show values.
 
     Raises:
         DecodeError: It is not plain JSON.
@@ -35,16 +35,20 @@ def parse(body: bytes, *, payloads: bool = False) -> object:
         _refuse_depth(value)
     except UnicodeDecodeError as error:
         message = "not UTF-8"
-        raise DecodeError(message, snippet=snippet(body, error.start, payloads=payloads)) from None
+        raise DecodeError(
+            message, snippet=snippet(body, error.start, show_sensitive=show_sensitive)
+        ) from None
     except json.JSONDecodeError as error:
         at = len(error.doc[: error.pos].encode("utf-8", "replace"))
         message = "not JSON"
-        raise DecodeError(message, snippet=snippet(body, at, payloads=payloads)) from None
+        raise DecodeError(
+            message, snippet=snippet(body, at, show_sensitive=show_sensitive)
+        ) from None
     except RecursionError:
-        raise DecodeError(_TOO_DEEP, snippet=snippet(body, payloads=payloads)) from None
+        raise DecodeError(_TOO_DEEP, snippet=snippet(body, show_sensitive=show_sensitive)) from None
     except ValueError as error:
         message = f"JSON with a value that {error}"
-        raise DecodeError(message, snippet=snippet(body, payloads=payloads)) from None
+        raise DecodeError(message, snippet=snippet(body, show_sensitive=show_sensitive)) from None
     return value
 
 
@@ -54,7 +58,7 @@ _TOO_DEEP: Final = f"nested deeper than {_DEEPEST}"
 def _loads(text: str) -> object:
     value: object = json.loads(
         text,
-        parse_float=exact,
+        parse_float=parse_decimal,
         parse_int=_whole,
         parse_constant=_no_number,
         object_pairs_hook=_no_key_twice,
@@ -64,7 +68,7 @@ def _loads(text: str) -> object:
 
 def _whole(text: str) -> int | Decimal:
     # There is no -0 among integers, and the sign was sent.
-    return exact(text) if text == "-0" else integer(text)
+    return parse_decimal(text) if text == "-0" else parse_int(text)
 
 
 def _no_number(_: str) -> object:

@@ -24,7 +24,7 @@ import attrs
 
 from aiocake.errors import DecodeError
 
-__all__ = ["SPACE", "Leniency", "Member", "is_optional", "members", "without_halves"]
+__all__ = ["SPACE", "FieldInfo", "Leniency", "is_optional", "members", "without_surrogates"]
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class Leniency:
 
     def text(self, value: str, path: str) -> str:
         """Return a text without halves of surrogate pairs."""
-        whole = without_halves(value)
+        whole = without_surrogates(value)
         if whole is not value:
             self.note(path)
         return whole
@@ -102,12 +102,12 @@ class Leniency:
         if isinstance(value, list):
             return [self.texts(each, path) for each in cast("list[object]", value)]
         if isinstance(value, dict):
-            given = cast("dict[str, object]", value)
+            provided = cast("dict[str, object]", value)
             read = {
                 (plain := self.text(name, path)): self.texts(each, f"{path}.{plain}")
-                for name, each in given.items()
+                for name, each in provided.items()
             }
-            if len(read) != len(given):
+            if len(read) != len(provided):
                 message = "two keys that differ in half a character alone (a lone surrogate)"
                 raise DecodeError(message, path=path)
             return read
@@ -128,7 +128,7 @@ class Leniency:
                 read[member.name] = self._member(read[member.name], member, where)
         return read
 
-    def _member(self, value: object, member: "Member", path: str) -> object:
+    def _member(self, value: object, member: "FieldInfo", path: str) -> object:
         if attrs.has(member.type):
             inner = cast("Mapping[str, object]", value)
             return self.read(inner, member.type, path) if isinstance(value, Mapping) else value
@@ -141,7 +141,7 @@ class Leniency:
 
 
 @attrs.frozen
-class Member:
+class FieldInfo:
     """A field of a model, as far as leniency goes.
 
     Attributes:
@@ -161,10 +161,10 @@ class Member:
 
 
 #: By model, of which there are few.
-_MEMBERS: Final[dict[type[Any], tuple[Member, ...]]] = {}
+_MEMBERS: Final[dict[type[Any], tuple[FieldInfo, ...]]] = {}
 
 
-def members(cls: type[Any]) -> tuple[Member, ...]:
+def members(cls: type[Any]) -> tuple[FieldInfo, ...]:
     """Return the fields of a model."""
     found = _MEMBERS.get(cls)
     if found is None:
@@ -173,11 +173,11 @@ def members(cls: type[Any]) -> tuple[Member, ...]:
     return found
 
 
-def _member(name: str, kind: Any) -> Member:  # noqa: ANN401 - whatever is annotated
+def _member(name: str, kind: Any) -> FieldInfo:  # noqa: ANN401 - whatever is annotated
     if not is_optional(kind):
-        return Member(name, kind, optional=False)
+        return FieldInfo(name, kind, optional=False)
     (plain,) = (each for each in get_args(kind) if each is not type(None))
-    return Member(name, plain, optional=True)
+    return FieldInfo(name, plain, optional=True)
 
 
 def is_optional(kind: object) -> bool:
@@ -185,7 +185,7 @@ def is_optional(kind: object) -> bool:
     return get_origin(kind) in {Union, types.UnionType} and type(None) in get_args(kind)
 
 
-def without_halves(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """Return a text with U+FFFD in place of each half of a surrogate pair; mostly itself."""
     if text.isascii() or _HALF.search(text) is None:
         return text

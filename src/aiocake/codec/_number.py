@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["MAX_DIGITS", "exact", "integer"]
+__all__ = ["MAX_DIGITS", "parse_decimal", "parse_int"]
 
 #: As many digits as .NET's decimal always keeps; of an exponent, as far either way.
 MAX_DIGITS: Final = 28
@@ -18,7 +18,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _LONGEST: Final = 3 * MAX_DIGITS
 
 
-def exact(text: str) -> Decimal:
+def parse_decimal(text: str) -> Decimal:
     """The number that a text is.
 
     Args:
@@ -38,7 +38,7 @@ def exact(text: str) -> Decimal:
     return number
 
 
-def integer(text: str) -> int:
+def parse_int(text: str) -> int:
     """The integer that a text is.
 
     Raises:

@@ -25,21 +25,21 @@ _SPACE: Final = re.compile(r"\s+")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def snippet(body: bytes, at: int = 0, *, payloads: bool = False) -> str:
+def snippet(body: bytes, at: int = 0, *, show_sensitive: bool = False) -> str:
     """At most 200 characters of an answer, around a place in it.
 
     Args:
         body: The answer.
         at: The offset of the place, in bytes.
-        payloads: Whether values may be shown. If not, only punctuation, tag names and JSON keys
-            are, and ``…`` stands for every other word.
+        show_sensitive: Whether values may be shown. If not, only punctuation, tag names and
+            JSON keys are, and ``…`` stands for every other word.
 
     Returns:
         The part, in one line of printable characters.
     """
     start = max(0, min(at, len(body)) - _BEFORE)
     text = body[start : start + _WINDOW].decode("utf-8", "replace")
-    if not payloads:
+    if not show_sensitive:
         text = _pattern(body, text).sub(lambda found: found["kept"] or _MASK, text)
         text = re.sub(f"{_MASK}(?:[ ;&!?/=']*{_MASK})+", _MASK, text)
     text = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _SPACE.sub(" ", text)).strip()

@@ -12,11 +12,11 @@ from xml.sax.xmlreader import AttributesImpl
 
 import attrs
 
-from aiocake._operation import Kind, Operation
-from aiocake._wire import Hole, Request
-from aiocake.codec._asmx import sent
+from aiocake._operation import Operation, ParameterKind
+from aiocake._wire import KeyPlacement, Request
+from aiocake.codec._asmx import sent_arguments
 
-__all__ = ["SOAP11", "SOAP12", "Version", "request"]
+__all__ = ["SOAP11", "SOAP12", "SoapVersion", "request"]
 
 _NONE: "AttributesImpl[str]" = AttributesImpl({})
 #: Of a text of nothing but white space, which .NET's XmlSerializer otherwise reads as an empty one:
@@ -28,7 +28,7 @@ _CAKE: Final = "http://cakemarketing.com/api/1/"
 
 
 @attrs.frozen
-class Version:
+class SoapVersion:
     """A version of SOAP: the namespace of its envelope, its media type, and where its action is."""
 
     namespace: str
@@ -36,14 +36,16 @@ class Version:
     action_header: bool
 
 
-SOAP11: Final = Version("http://schemas.xmlsoap.org/soap/envelope/", "text/xml", action_header=True)
-SOAP12: Final = Version(
+SOAP11: Final = SoapVersion(
+    "http://schemas.xmlsoap.org/soap/envelope/", "text/xml", action_header=True
+)
+SOAP12: Final = SoapVersion(
     "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml", action_header=False
 )
 
 
 def request(
-    operation: Operation[object], arguments: Mapping[str, object], version: Version
+    operation: Operation[object], arguments: Mapping[str, object], version: SoapVersion
 ) -> Request:
     """The request of a v1 call by SOAP.
 
@@ -55,20 +57,20 @@ def request(
     headers = [("Content-Type", f"{version.media_type}; charset=utf-8")]
     if version.action_header:
         headers.append(("SOAPAction", f'"{_CAKE}{operation.call}"'))
-    body, hole_at = _envelope(operation, arguments, version)
+    body, key_offset = _envelope(operation, arguments, version)
     return Request(
         operation.name,
         "POST",
         operation.path,
         headers=tuple(headers),
         body=body,
-        hole=Hole.ENVELOPE,
-        hole_at=hole_at,
+        key_placement=KeyPlacement.ENVELOPE,
+        key_offset=key_offset,
     )
 
 
 def _envelope(
-    operation: Operation[object], arguments: Mapping[str, object], version: Version
+    operation: Operation[object], arguments: Mapping[str, object], version: SoapVersion
 ) -> tuple[bytes, int]:
     out = BytesIO()
     xml = XMLGenerator(out, encoding="utf-8", short_empty_elements=False)
@@ -77,19 +79,19 @@ def _envelope(
     xml.startElement("soap:Body", _NONE)
     xml.startElement(operation.call, AttributesImpl({"xmlns": _CAKE}))
     xml.startElement("api_key", _NONE)
-    hole_at = out.tell()
+    key_offset = out.tell()
     xml.endElement("api_key")
-    for each in sent(operation, arguments):
+    for each in sent_arguments(operation, arguments):
         # Not there is null here, which erases; an empty element keeps what is stored.
         if isinstance(each.text, str):
-            text = f"{each.text}T00:00:00" if each.kind is Kind.DATE else each.text
+            text = f"{each.text}T00:00:00" if each.kind is ParameterKind.DATE else each.text
             xml.startElement(each.name, _ALL_SPACE if _is_space(text) else _NONE)
             # Already escaped, a line break of the old kind included: a parser would change it.
             xml.ignorableWhitespace(escape(text, {"\r": "&#13;"}))
             xml.endElement(each.name)
     for name in (operation.call, "soap:Body", "soap:Envelope"):
         xml.endElement(name)
-    return out.getvalue(), hole_at
+    return out.getvalue(), key_offset
 
 
 def _is_space(text: str) -> bool:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from aiocake._operation import Operation
-from aiocake._wire import Hole, Request
-from aiocake.codec._values import written
+from aiocake._wire import KeyPlacement, Request
+from aiocake.codec._values import format_value
 
 __all__ = ["KEY", "query", "request"]
 
@@ -27,15 +27,15 @@ def request(operation: Operation[object], arguments: Mapping[str, object]) -> Re
         operation: The operation.
         arguments: Checked.
     """
-    given = {
+    provided = {
         parameter.name: arguments[parameter.name]
         for parameter in operation.parameters
         if parameter.name in arguments
     }
     if operation.method == "GET":
-        texts = {name: written(value) for name, value in given.items()}
+        texts = {name: format_value(value) for name, value in provided.items()}
         return _with_query(operation, KEY + query(texts))
-    plain = {name: _plain(value) for name, value in given.items()}
+    plain = {name: _plain(value) for name, value in provided.items()}
     return _with_query(operation, KEY, msgspec.json.encode(plain))
 
 
@@ -54,10 +54,10 @@ def _with_query(operation: Operation[object], text: str, body: bytes | None = No
         query=text,
         headers=() if body is None else (("Content-Type", "application/json"),),
         body=body or b"",
-        hole=Hole.QUERY,
-        hole_at=len(KEY),
+        key_placement=KeyPlacement.QUERY,
+        key_offset=len(KEY),
     )
 
 
 def _plain(value: object) -> object:
-    return written(value) if isinstance(value, date) else value
+    return format_value(value) if isinstance(value, date) else value

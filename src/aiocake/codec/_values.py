@@ -15,18 +15,18 @@ from aiocake._normalize import class_name
 
 __all__ = [
     "MAX_INT",
-    "boolean",
-    "byte",
-    "choice",
-    "day",
-    "moment",
-    "money",
-    "text",
-    "v1_day",
-    "v1_text",
-    "whole",
-    "written",
-    "written_moment",
+    "check_bool",
+    "check_byte",
+    "check_choice",
+    "check_date",
+    "check_datetime",
+    "check_int",
+    "check_money",
+    "check_text",
+    "check_v1_date",
+    "check_v1_text",
+    "format_datetime",
+    "format_value",
 ]
 
 #: .NET's System.Int32.
@@ -44,21 +44,21 @@ def _wrong(wanted: str, value: object) -> str:
     return f"must be {wanted}, got {class_name(value)}"
 
 
-def whole(value: object, least: int, most: int) -> str | None:
+def check_int(value: object, least: int, most: int) -> str | None:
     """Of an integer between two bounds."""
     if isinstance(value, bool) or not isinstance(value, int):
         return _wrong("an int", value)
     return None if least <= value <= most else f"must be from {least} to {most}"
 
 
-def byte(value: object, *, anything: bool) -> str | None:
+def check_byte(value: object, *, anything: bool) -> str | None:
     """Of an unsigned byte whose 0 has a meaning of its own."""
     if type(value) is int and value == 0:
         return f"0 is not taken: give {'ANY' if anything else 'SKIP'}"
-    return whole(value, 1, _MAX_BYTE)
+    return check_int(value, 1, _MAX_BYTE)
 
 
-def text(value: object, limit: int | None) -> str | None:
+def check_text(value: object, limit: int | None) -> str | None:
     """Of a text; an empty one is fine where the API knows it from an absent one, as v2 does."""
     if not isinstance(value, str) or isinstance(value, Enum):
         return _wrong("a str", value)
@@ -71,7 +71,7 @@ def text(value: object, limit: int | None) -> str | None:
     return None
 
 
-def v1_text(value: object) -> str | None:
+def check_v1_text(value: object) -> str | None:
     """Of a text of v1: two of them are no texts there.
 
     CAKE's pages: "NULL to erase it, empty string to skip it".
@@ -83,7 +83,7 @@ def v1_text(value: object) -> str | None:
     return None
 
 
-def money(value: object) -> str | None:
+def check_money(value: object) -> str | None:
     """Of an amount: exact, and as many digits as .NET keeps."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return _wrong("a Decimal or an int", value)
@@ -96,26 +96,26 @@ def money(value: object) -> str | None:
         last = value.as_tuple().exponent
         fits = -_MAX_DIGITS <= value.adjusted() < _MAX_DIGITS
         fits = fits and isinstance(last, int) and -_MAX_DIGITS <= last <= _MAX_DIGITS
-    if not fits or sum(map(str.isdigit, written(value))) > _MAX_DIGITS:
+    if not fits or sum(map(str.isdigit, format_value(value))) > _MAX_DIGITS:
         return f"must have at most {_MAX_DIGITS} digits"
     return None
 
 
-def day(value: object) -> str | None:
+def check_date(value: object) -> str | None:
     """Of a date; a datetime is none: its time, or its zone, would be lost or shift the day."""
     if isinstance(value, datetime) or not isinstance(value, date):
         return _wrong("a date without a time", value)
     return None
 
 
-def v1_day(value: object) -> str | None:
+def check_v1_date(value: object) -> str | None:
     """Of a date of v1: a server of the .NET kind keeps it in SQL Server's datetime."""
     if isinstance(value, date) and value.year < _FIRST_SQL_YEAR:
         return f"must not be before {_FIRST_SQL_YEAR}-01-01"
     return None
 
 
-def moment(value: object) -> str | None:
+def check_datetime(value: object) -> str | None:
     """Of a point in time: without a zone it would be a guess."""
     if not isinstance(value, datetime):
         return _wrong("a datetime with a time zone", value)
@@ -128,12 +128,12 @@ def moment(value: object) -> str | None:
     return None
 
 
-def boolean(value: object) -> str | None:
+def check_bool(value: object) -> str | None:
     """Of a bool; 0 and 1 are none."""
     return None if type(value) is bool else _wrong("True or False", value)
 
 
-def choice(value: object, choices: type[StrEnum] | None) -> str | None:
+def check_choice(value: object, choices: type[StrEnum] | None) -> str | None:
     """Of one of a closed set of texts, in their exact case.
 
     ASP.NET knows the exact case only, and by GET it takes numbers and lists of them too.
@@ -148,7 +148,7 @@ def choice(value: object, choices: type[StrEnum] | None) -> str | None:
     return f"must be one of {', '.join(known)}{hint}"
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as text, where both APIs agree: plain numbers, ``true``, ``YYYY-MM-DD``."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -158,11 +158,11 @@ def written(value: object) -> str:
         # Never with an exponent, which .NET's decimal does not take.
         return format(value, "f") if isinstance(value, Decimal) else format(value, "d")
     if isinstance(value, datetime):
-        return written_moment(value)
+        return format_datetime(value)
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def written_moment(value: datetime) -> str:
+def format_datetime(value: datetime) -> str:
     """A point in time in UTC, as CAKE's page has it: ``2024-02-15T10:00:00Z``.
 
     A fraction of a second is written only where there is one.

@@ -10,14 +10,14 @@ import attrs
 from aiocake.codec._xml_feed import Builder, XmlFeed, local, without_marks
 from aiocake.errors import DecodeError
 
-__all__ = ["Element", "parse"]
+__all__ = ["XmlElement", "parse"]
 
 #: A year of exchange rates between twenty currencies has less.
 _MAX_ELEMENTS: Final = 1_000_000
 
 
 @attrs.frozen(weakref_slot=False)
-class Element:
+class XmlElement:
     """An element of an answer.
 
     Attributes:
@@ -31,15 +31,15 @@ class Element:
     name: str
     text: str | None = None
     nil: bool = False
-    children: "tuple[Element, ...]" = ()
+    children: "tuple[XmlElement, ...]" = ()
     repaired: int = attrs.field(default=0, repr=False)
 
-    def find(self, name: str) -> "Element | None":
+    def find(self, name: str) -> "XmlElement | None":
         """The first child of that name."""
         return next((child for child in self.children if child.name == name), None)
 
 
-class _Tree(Builder[list[Element]]):
+class _Tree(Builder[list[XmlElement]]):
     __slots__ = ("_count",)
 
     def __init__(self) -> None:
@@ -57,18 +57,18 @@ class _Tree(Builder[list[Element]]):
             text, repaired = without_marks(text)
         self._text = ""
         self._inner = outer = self._open.pop()
-        outer.append(Element(local(name), text, nil, tuple(children or ()), repaired))
+        outer.append(XmlElement(local(name), text, nil, tuple(children or ()), repaired))
         self._count += 1
         if self._count > _MAX_ELEMENTS:
             message = f"an answer of over {_MAX_ELEMENTS} elements"
             raise DecodeError(message)
 
-    def root(self) -> Element:
+    def root(self) -> XmlElement:
         """The root of a whole document."""
         return (self._inner or [])[0]
 
 
-def parse(body: bytes) -> Element:
+def parse(body: bytes) -> XmlElement:
     """The root of a body.
 
     Args:

@@ -24,8 +24,8 @@ import attrs
 from cattrs import AttributeValidationNote, ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from aiocake.codec._lenient import Leniency, is_optional, members, without_halves
-from aiocake.codec._number import exact, integer
+from aiocake.codec._lenient import Leniency, is_optional, members, without_surrogates
+from aiocake.codec._number import parse_decimal, parse_int
 from aiocake.codec._values import MAX_INT
 from aiocake.errors import DecodeError
 from aiocake.models import Currency
@@ -58,8 +58,10 @@ def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None 
         DecodeError: A field is missing or cannot be read; its path is told.
     """
     if lenient is not None and isinstance(fields, Mapping):
-        given = lenient.read(cast("Mapping[str, object]", fields), cls, path)
-        fields = _without_unreadable(given, cls, path, lenient) if lenient.unreadable else given
+        provided = lenient.read(cast("Mapping[str, object]", fields), cls, path)
+        fields = (
+            _without_unreadable(provided, cls, path, lenient) if lenient.unreadable else provided
+        )
     try:
         return converter.structure(fields, cls)
     except ClassValidationError as error:
@@ -154,7 +156,7 @@ def _int(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return integer(value)
+        return parse_int(value)
     raise _Unfit(value, "an integer")
 
 
@@ -180,14 +182,14 @@ def _decimal(value: object) -> Decimal:
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
     if isinstance(value, str):
-        return exact(value)
+        return parse_decimal(value)
     raise _Unfit(value, "a number")
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _Unfit(value, "a text")
-    if without_halves(value) is not value:
+    if without_surrogates(value) is not value:
         message = "holds half a character (a lone surrogate)"
         raise ValueError(message)
     return value

@@ -10,32 +10,32 @@ import attrs
 import msgspec
 
 from aiocake._normalize import class_name, normalized
-from aiocake._wire import Hole, Request, Response
+from aiocake._wire import KeyPlacement, Request, Response
 from aiocake.codec import _json
 from aiocake.codec._asmx_get import QUERY_LIMIT
-from aiocake.codec._body import Format, format_of
-from aiocake.codec._check import OK, judge
+from aiocake.codec._body import BodyFormat, format_of
+from aiocake.codec._check import OK, error_in
 from aiocake.codec._v2 import KEY, query
-from aiocake.codec._values import boolean, moment, money, text, written
-from aiocake.codec._xml import Element, parse
+from aiocake.codec._values import check_bool, check_datetime, check_money, check_text, format_value
+from aiocake.codec._xml import XmlElement, parse
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
-from aiocake.values import SKIP, Effect, Skip
+from aiocake.values import SKIP, Idempotency, Skip
 
 __all__ = [
     "OPERATION",
-    "Answer",
     "Json",
-    "Value",
+    "RawResponse",
+    "RawValue",
     "check_raw",
-    "effect_of_raw",
     "encode_raw",
+    "idempotency_of_raw",
     "prepare_raw",
 ]
 
 #: What a parameter may be. None is not, since it means different things in different places.
-Value: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
+RawValue: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
 #: What the body of a request may be made of.
-Json: TypeAlias = "Value | Mapping[str, Json] | Sequence[Json]"
+Json: TypeAlias = "RawValue | Mapping[str, Json] | Sequence[Json]"
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ OPERATION: Final = "request"
 
 
 @attrs.frozen(eq=False)
-class Answer:
+class RawResponse:
     """The answer to ``client.request()``.
 
     Attributes:
@@ -74,7 +74,7 @@ class Answer:
         """
         return self._read(_json.parse)
 
-    def xml(self) -> Element:
+    def xml(self) -> XmlElement:
         """The body as XML, by local names; no doctype, no entities.
 
         Raises:
@@ -83,7 +83,7 @@ class Answer:
         return self._read(parse)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Answer, (self.status, dict(self.headers), self.body))
+        return (RawResponse, (self.status, dict(self.headers), self.body))
 
     def _read(self, parser: Callable[[bytes], T]) -> T:
         try:
@@ -95,7 +95,9 @@ class Answer:
             raise error.with_traceback(None) from None
 
 
-def effect_of_raw(method: object, path: object, *, repeatable: object, writes: object) -> Effect:
+def idempotency_of_raw(
+    method: object, path: object, *, repeatable: object, writes: object
+) -> Idempotency:
     """Return what sending such a request again does; what cannot be sent counts as a write.
 
     Args:
@@ -108,8 +110,8 @@ def effect_of_raw(method: object, path: object, *, repeatable: object, writes: o
     if writes is None:
         writes = _exact(method) != "GET" or not str(_exact(path)).startswith("/api/2/")
     if repeatable is not True:
-        return Effect.ONCE
-    return Effect.READ if writes is False else Effect.SETS
+        return Idempotency.NON_IDEMPOTENT
+    return Idempotency.SAFE if writes is False else Idempotency.IDEMPOTENT
 
 
 def prepare_raw(  # noqa: PLR0913 - what a request is told by
@@ -139,31 +141,31 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
     Raises:
         ArgumentError: Names every argument that cannot be sent.
     """
-    given = {"method": _exact(method), "path": _exact(path)}
-    problems = _where(given["method"], given["path"])
+    provided = {"method": _exact(method), "path": _exact(path)}
+    problems = _where(provided["method"], provided["path"])
     for name, flag in (("repeatable", repeatable), ("writes", writes)):
         if flag is not None or name == "repeatable":
-            reason = boolean(flag)
+            reason = check_bool(flag)
             problems += [Problem(name, reason)] if reason else []
     for name, value in (("params", params), ("json", json)):
         if value is not None:
-            given[name] = _fields(value, name, problems)
+            provided[name] = _fields(value, name, problems)
     if problems:
         raise ArgumentError(*problems)
-    named = cast("dict[str, dict[str, object]]", given)
-    path = str(given["path"])
+    named = cast("dict[str, dict[str, object]]", provided)
+    path = str(provided["path"])
     request = Request(
         OPERATION,
-        str(given["method"]),
+        str(provided["method"]),
         path,
-        query=KEY + query({name: written(it) for name, it in named.get("params", {}).items()}),
+        query=KEY + query({name: format_value(it) for name, it in named.get("params", {}).items()}),
         headers=() if json is None else (("Content-Type", "application/json"),),
         body=b"" if json is None else msgspec.json.encode(_texts(named["json"])),
-        hole=Hole.QUERY,
-        hole_at=len(KEY),
+        key_placement=KeyPlacement.QUERY,
+        key_offset=len(KEY),
         query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
     )
-    return given, request
+    return provided, request
 
 
 def encode_raw(method: object, path: object, params: object = None, json: object = None) -> Request:
@@ -227,7 +229,7 @@ def _parts(value: object, name: str, problems: list[Problem]) -> object:
         named: dict[str, object] = {}
         for key, inner in fields.items():
             exact = normalized(key)
-            if (reason := text(exact, None)) is not None:
+            if (reason := check_text(exact, None)) is not None:
                 problems.append(Problem(f"a name in {name}", reason))
             elif inner is not SKIP:
                 path = str(exact) if name == "params" else f"{name}.{exact}"
@@ -237,8 +239,8 @@ def _parts(value: object, name: str, problems: list[Problem]) -> object:
         return named
     if isinstance(value, list | tuple):
         rows = cast("Sequence[object]", value)
-        given = [inner for inner in rows if inner is not SKIP]
-        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(given)]
+        provided = [inner for inner in rows if inner is not SKIP]
+        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(provided)]
     exact = normalized(value)
     if (reason := _reason(exact)) is not None:
         problems.append(Problem(name, reason))
@@ -251,20 +253,20 @@ def _texts(value: object) -> object:
         return {name: _texts(inner) for name, inner in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
         return [_texts(inner) for inner in cast("list[object]", value)]
-    return value if isinstance(value, bool | int) else written(value)
+    return value if isinstance(value, bool | int) else format_value(value)
 
 
 def _reason(value: object) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | Decimal):
-        return money(value)
+        return check_money(value)
     if isinstance(value, datetime):
-        return moment(value)
+        return check_datetime(value)
     if isinstance(value, date):
         return None
     if isinstance(value, str):
-        return text(value, None)
+        return check_text(value, None)
     return _no_value(value)
 
 
@@ -273,24 +275,24 @@ def _no_value(value: object) -> str:
 
 
 def check_raw(
-    response: Response, *, effect: Effect = Effect.READ, payloads: bool = False
+    response: Response, *, idempotency: Idempotency = Idempotency.SAFE, show_sensitive: bool = False
 ) -> CakeError | None:
     """The error that an answer to such a request holds.
 
     Args:
         response: The answer.
-        effect: What sending the request again does. The answer to a write has to say that it was
-            carried out; what was only read may be a text or a list, too.
-        payloads: Whether errors may show values.
+        idempotency: What sending the request again does. The response to a write has to say
+            that it was carried out; what was only read may be a text or a list, too.
+        show_sensitive: Whether errors may show values.
 
     Returns:
         None of a success.
     """
-    reads = effect is Effect.READ
+    reads = idempotency is Idempotency.SAFE
     if reads and response.status in OK and _is_without_verdict(response.body):
         return None
-    return judge(response, may_be_silent=reads, payloads=payloads)
+    return error_in(response, may_be_silent=reads, show_sensitive=show_sensitive)
 
 
 def _is_without_verdict(body: bytes) -> bool:
-    return format_of(body) is Format.TEXT or body.removeprefix(_json.BOM).lstrip()[:1] == b"["
+    return format_of(body) is BodyFormat.TEXT or body.removeprefix(_json.BOM).lstrip()[:1] == b"["

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final, Generic, Self, TypeVar
 
 from aiocake._operation import Operation
-from aiocake.codec._body import Format, format_of
+from aiocake.codec._body import BodyFormat, format_of
 from aiocake.codec._check import OK
-from aiocake.codec._export import Context, Export, NoExport
+from aiocake.codec._export import ErrorBody, ExportCall, ExportReader
 from aiocake.codec._export_json import JsonExport
 from aiocake.codec._export_xml import XmlExport
-from aiocake.codec._lenient import Leniency, without_halves
+from aiocake.codec._lenient import Leniency, without_surrogates
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError
 
 __all__ = ["BillStream"]
@@ -37,7 +37,7 @@ class BillStream(Generic[T]):
         headers: By lower-case name.
         chunks: The body, decompressed. What it raises is passed on; but a body that was cut
             short, or did not come in time, raises an error that says how many bills came before.
-        payloads: Whether errors may show names, notes and amounts.
+        show_sensitive: Whether errors may show names, notes and amounts.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class BillStream(Generic[T]):
         headers: Mapping[str, str],
         chunks: AsyncIterator[bytes],
         *,
-        payloads: bool = False,
+        show_sensitive: bool = False,
     ) -> None:
-        self._context = Context(operation, status, headers, payloads)
+        self._context = ExportCall(operation, status, headers, show_sensitive)
         self._chunks = chunks
-        self._export: Export[T] = NoExport(self._context)
+        self._export: ExportReader[T] = ErrorBody(self._context)
         #: What came and is not parsed yet, and from where on.
         self._came = b""
         self._at = 0
@@ -67,12 +67,12 @@ class BillStream(Generic[T]):
     @property
     def success(self) -> bool | None:
         """Whether the answer says that it is one; None when it does not say, or not yet."""
-        return self._export.told.done
+        return self._export.status.success
 
     @property
     def message(self) -> str:
         """What the answer says beside the bills."""
-        return without_halves(self._export.told.message)
+        return without_surrogates(self._export.status.message)
 
     @property
     def rows_read(self) -> int:
@@ -162,10 +162,10 @@ class BillStream(Generic[T]):
             start += chunk
         self._begun = True
         self._came = start
-        form = format_of(start) if self._context.status in OK else Format.TEXT
-        if form is Format.XML:
+        form = format_of(start) if self._context.status in OK else BodyFormat.TEXT
+        if form is BodyFormat.XML:
             self._export = XmlExport(self._context)
-        elif form is Format.JSON:
+        elif form is BodyFormat.JSON:
             self._export = JsonExport(self._context)
 
     async def _advance(self) -> None:

@@ -8,10 +8,10 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._given import days
-from aiocake._operation import Api, Endpoints, ExportedBills, Operation, Shape
+from aiocake._given import period_bounds
+from aiocake._operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
 from aiocake.models import AdvertiserBill, BillingCycleName, BillingCycleText, MarkResult
-from aiocake.values import SKIP, Effect, Erase, Period, Skip
+from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
 
 __all__ = ["AdvertiserBills"]
 
@@ -21,12 +21,12 @@ EXPORT = Operation[AdvertiserBill](
     path=SERVICE,
     call="ExportAdvertiserBills",
     parameters=EXPORTED,
-    shape=Shape.STREAM,
+    shape=ResponseShape.STREAM,
     element="advertiser_bills",
     row="advertiser_bill",
     model=AdvertiserBill,
     rules=(IN_ORDER,),
-    page="ACCOUNTING ExportAdvertiserBills API Version 1",
+    documented_in="ACCOUNTING ExportAdvertiserBills API Version 1",
 )
 
 MARK_SENT = Operation[MarkResult](
@@ -35,12 +35,12 @@ MARK_SENT = Operation[MarkResult](
     path=SERVICE,
     call="MarkAdvertiserBillAsSent",
     parameters=SENT,
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkAdvertiserBillAsSent API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkAdvertiserBillAsSent API Version 1",
 )
 
 MARK_RECEIVED = Operation[MarkResult](
@@ -52,12 +52,12 @@ MARK_RECEIVED = Operation[MarkResult](
         *RECEIVED,
         NOTES,
     ),
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkAdvertiserBillAsReceived API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkAdvertiserBillAsReceived API Version 1",
 )
 
 
@@ -94,7 +94,7 @@ class AdvertiserBills(Endpoints):
                 ``.rows_read`` says how many.
             DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
-        start, end = days(
+        start, end = period_bounds(
             period, billing_period_start_date, billing_period_end_date, exclusive_end=True
         )
         return self._stream(

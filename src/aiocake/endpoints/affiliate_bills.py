@@ -16,10 +16,18 @@ from aiocake._accounting import (
     SERVICE,
     VERIFICATION_CODE,
 )
-from aiocake._given import days
-from aiocake._operation import Api, Endpoints, ExportedBills, Kind, Operation, Parameter, Shape
+from aiocake._given import period_bounds
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    ExportedBills,
+    Operation,
+    Parameter,
+    ParameterKind,
+    ResponseShape,
+)
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
-from aiocake.values import ANY, SKIP, Any_, Effect, Erase, Period, Skip
+from aiocake.values import ANY, SKIP, Any_, Erase, Idempotency, Period, Skip
 
 __all__ = ["AffiliateBills"]
 
@@ -30,15 +38,15 @@ EXPORT = Operation[AffiliateBill](
     call="ExportAffiliateBills",
     parameters=(
         *EXPORTED,
-        Parameter(name="paid_only", kind=Kind.BOOL, required=True),
-        Parameter(name="payment_type_id", kind=Kind.BYTE, anything=True),
+        Parameter(name="paid_only", kind=ParameterKind.BOOL, required=True),
+        Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
     ),
-    shape=Shape.STREAM,
+    shape=ResponseShape.STREAM,
     element="affiliate_bills",
     row="affiliate_bill",
     model=AffiliateBill,
     rules=(IN_ORDER,),
-    page="ACCOUNTING ExportAffiliateBills API Version 1",
+    documented_in="ACCOUNTING ExportAffiliateBills API Version 1",
 )
 
 MARK_RECEIVED = Operation[MarkResult](
@@ -49,16 +57,16 @@ MARK_RECEIVED = Operation[MarkResult](
     parameters=(
         BILL_ID,
         INVOICE_NUMBER,
-        Parameter(name="invoiced_amount", kind=Kind.MONEY, required=True, payload=True),
-        Parameter(name="date_invoice_received", kind=Kind.MODIFIED_DATE, erasable=True),
+        Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
+        Parameter(name="date_invoice_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
         NOTES,
     ),
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
 )
 
 MARK_PAID = Operation[MarkResult](
@@ -68,18 +76,18 @@ MARK_PAID = Operation[MarkResult](
     call="MarkAffiliateBillAsPaid",
     parameters=(
         BILL_ID,
-        Parameter(name="payment_type_id", kind=Kind.BYTE),
+        Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
         INVOICE_NUMBER,
         VERIFICATION_CODE,
-        Parameter(name="payment_date", kind=Kind.DATE, required=True),
+        Parameter(name="payment_date", kind=ParameterKind.DATE, required=True),
         NOTES,
     ),
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
 )
 
 
@@ -120,7 +128,7 @@ class AffiliateBills(Endpoints):
                 ``.rows_read`` says how many.
             DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
-        start, end = days(
+        start, end = period_bounds(
             period, billing_period_start_date, billing_period_end_date, exclusive_end=True
         )
         return self._stream(

@@ -8,10 +8,18 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._given import days
-from aiocake._operation import Api, Endpoints, ExportedBills, Kind, Operation, Parameter, Shape
+from aiocake._given import period_bounds
+from aiocake._operation import (
+    Api,
+    Endpoints,
+    ExportedBills,
+    Operation,
+    Parameter,
+    ParameterKind,
+    ResponseShape,
+)
 from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
-from aiocake.values import SKIP, Effect, Erase, Period, Skip
+from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
 
 __all__ = ["BuyerBills"]
 
@@ -21,12 +29,12 @@ EXPORT = Operation[BuyerBill](
     path=SERVICE,
     call="ExportBuyerBills",
     parameters=EXPORTED,
-    shape=Shape.STREAM,
+    shape=ResponseShape.STREAM,
     element="buyer_bills",
     row="buyer_bill",
     model=BuyerBill,
     rules=(IN_ORDER,),
-    page="ACCOUNTING ExportBuyerBills API Version 1",
+    documented_in="ACCOUNTING ExportBuyerBills API Version 1",
 )
 
 MARK_SENT = Operation[MarkResult](
@@ -35,12 +43,12 @@ MARK_SENT = Operation[MarkResult](
     path=SERVICE,
     call="MarkBuyerBillAsSent",
     parameters=SENT,
-    effect=Effect.SETS,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkBuyerBillAsSent API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkBuyerBillAsSent API Version 1",
 )
 
 MARK_RECEIVED = Operation[MarkResult](
@@ -50,16 +58,16 @@ MARK_RECEIVED = Operation[MarkResult](
     call="MarkBuyerBillAsReceived",
     parameters=(
         *RECEIVED,
-        Parameter(name="apply_credit_to_buyer", kind=Kind.BOOL, required=True),
+        Parameter(name="apply_credit_to_buyer", kind=ParameterKind.BOOL, required=True),
         NOTES,
     ),
-    effect=Effect.SETS,
-    once_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
-    shape=Shape.MARK,
+    idempotency=Idempotency.IDEMPOTENT,
+    non_idempotent_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
+    shape=ResponseShape.MARK,
     element="",
     model=MarkResult,
-    echoes=("bill_id",),
-    page="ACCOUNTING MarkBuyerBillAsReceived API Version 1",
+    echoed=("bill_id",),
+    documented_in="ACCOUNTING MarkBuyerBillAsReceived API Version 1",
 )
 
 
@@ -96,7 +104,7 @@ class BuyerBills(Endpoints):
                 ``.rows_read`` says how many.
             DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
-        start, end = days(
+        start, end = period_bounds(
             period, billing_period_start_date, billing_period_end_date, exclusive_end=True
         )
         return self._stream(

@@ -4,21 +4,21 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from aiocake._given import days, in_order, matched_days, matching
+from aiocake._given import date_order, matched_days, matching, period_bounds
 from aiocake._operation import (
     Api,
-    Creates,
+    CreateLookup,
     Endpoints,
     Executor,
-    Kind,
+    ExistingRecord,
     Operation,
     Parameter,
-    Record,
-    Shape,
-    Standing,
+    ParameterKind,
+    ResponseShape,
+    UpdateState,
 )
-from aiocake._rows import in_period, mismatch, wrong_date
-from aiocake.bulk import Ask, Pager
+from aiocake._rows import date_mismatch, filter_mismatch, in_period
+from aiocake.bulk import Pager, PageRequest
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
     CreatedInvoice,
@@ -28,12 +28,12 @@ from aiocake.models import (
     Page,
     UpdatedInvoice,
 )
-from aiocake.values import SKIP, Effect, Period, PeriodMatch, Skip
+from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 
 __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
-_STATUS = Parameter(name="invoice_status", kind=Kind.CHOICE, choices=InvoiceStatus)
+_STATUS = Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus)
 #: The highest row_limit that any of CAKE's pages names.
 _MOST_ROWS = 10_000
 #: Rows of one page unless the caller says how many: as many as CAKE gives by default; of a list
@@ -61,20 +61,20 @@ FIND = Operation[Page[Invoice]](
     api=Api.V2,
     path="/api/2/invoices.json",
     parameters=(
-        Parameter(name="invoice_id", kind=Kind.ID),
-        Parameter(name="affiliate_id", kind=Kind.ID),
-        Parameter(name="advertiser_id", kind=Kind.ID),
+        Parameter(name="invoice_id", kind=ParameterKind.ID),
+        Parameter(name="affiliate_id", kind=ParameterKind.ID),
+        Parameter(name="advertiser_id", kind=ParameterKind.ID),
         _STATUS,
-        Parameter(name="start_date", kind=Kind.DATE),
-        Parameter(name="end_date", kind=Kind.DATE),
-        Parameter(name="start_at_row", kind=Kind.ROW),
-        Parameter(name="row_limit", kind=Kind.ROW, least=1, limit=_MOST_ROWS),
+        Parameter(name="start_date", kind=ParameterKind.DATE),
+        Parameter(name="end_date", kind=ParameterKind.DATE),
+        Parameter(name="start_at_row", kind=ParameterKind.ROW),
+        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
     ),
-    shape=Shape.PAGE,
+    shape=ResponseShape.PAGE,
     element="invoices",
     model=Invoice,
-    rules=(in_order("start_date", "end_date"),),
-    page=_PAGE,
+    rules=(date_order("start_date", "end_date"),),
+    documented_in=_PAGE,
 )
 
 GET = Operation[Invoice](
@@ -82,19 +82,19 @@ GET = Operation[Invoice](
     api=Api.V2,
     path=FIND.path,
     parameters=(
-        Parameter(name="invoice_id", kind=Kind.ID, required=True),
-        Parameter(name="row_limit", kind=Kind.ROW, least=1, limit=_MOST_ROWS),
+        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
+        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
     ),
-    shape=Shape.FOUND,
+    shape=ResponseShape.FOUND,
     element="invoices",
     model=Invoice,
-    echoes=("invoice_id",),
-    page=_PAGE,
+    echoed=("invoice_id",),
+    documented_in=_PAGE,
 )
 
 
 async def _visit(
-    executor: Executor, affiliate_id: int | None, visitor: Callable[[Record], None]
+    executor: Executor, affiliate_id: int | None, visitor: Callable[[ExistingRecord], None]
 ) -> None:
     """Show every payout invoice, of one affiliate or of all.
 
@@ -108,32 +108,32 @@ async def _visit(
                     visitor(_record(row, affiliate_id))
 
 
-def _record(row: Invoice, affiliate_id: int | None) -> Record:
+def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
     owner = row.affiliate_id or affiliate_id  # a row that names nobody is whose was asked for
     if owner is None:
         message = f"invoice {row.invoice_id} does not say whose it is"
         raise ConsistencyError(message)
     void = row.invoice_status == InvoiceStatus.VOID
-    return Record(row.invoice_id, owner, row.start_date, row.end_date, void)
+    return ExistingRecord(row.invoice_id, owner, row.start_date, row.end_date, void)
 
 
 async def _total(executor: Executor) -> int | None:
     return (await Invoices(executor).page(row_limit=1)).total_rows
 
 
-async def _standing(executor: Executor, arguments: Mapping[str, object]) -> Standing:
+async def _standing(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
     """How an invoice stands to an update: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
-        return Standing.OPEN  # no list shows a note
+        return UpdateState.INDETERMINATE  # no list shows a note
     now = (await Invoices(executor).get(number)).invoice_status
     if now == wanted:
         alone = set(arguments) == {"invoice_id", "invoice_status"}
-        return Standing.THERE if alone else Standing.OPEN
+        return UpdateState.APPLIED if alone else UpdateState.INDETERMINATE
     if wanted == InvoiceStatus.VOID:
-        return Standing.BEFORE
+        return UpdateState.NOT_APPLIED
     later = now not in _FLOW or _FLOW.index(now) > _FLOW.index(InvoiceStatus(str(wanted)))
-    return Standing.BEYOND if later else Standing.BEFORE
+    return UpdateState.SUPERSEDED if later else UpdateState.NOT_APPLIED
 
 
 CREATE = Operation[CreatedInvoice](
@@ -142,26 +142,26 @@ CREATE = Operation[CreatedInvoice](
     method="POST",
     path="/api/2/invoice.json",
     parameters=(
-        Parameter(name="affiliate_id", kind=Kind.ID, required=True),
-        Parameter(name="start_date", kind=Kind.DATE, required=True),
-        Parameter(name="end_date", kind=Kind.DATE, required=True),
-        Parameter(name="memo", kind=Kind.TEXT, payload=True),
+        Parameter(name="affiliate_id", kind=ParameterKind.ID, required=True),
+        Parameter(name="start_date", kind=ParameterKind.DATE, required=True),
+        Parameter(name="end_date", kind=ParameterKind.DATE, required=True),
+        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
     ),
-    effect=Effect.ONCE,
-    shape=Shape.ONE,
+    idempotency=Idempotency.NON_IDEMPOTENT,
+    shape=ResponseShape.ONE,
     element="invoice",
     model=CreatedInvoice,
-    echoes=("affiliate_id",),
-    rules=(in_order("start_date", "end_date"),),
-    creates=Creates(
+    echoed=("affiliate_id",),
+    rules=(date_order("start_date", "end_date"),),
+    create_lookup=CreateLookup(
         owner="affiliate_id",
         start="start_date",
         end="end_date",
         id="invoice_id",
-        visit=_visit,
-        total=_total,
+        list_existing=_visit,
+        count=_total,
     ),
-    page=_PAGE,
+    documented_in=_PAGE,
 )
 
 UPDATE = Operation[UpdatedInvoice](
@@ -170,19 +170,19 @@ UPDATE = Operation[UpdatedInvoice](
     method="POST",
     path="/api/2/update_invoice.json",
     parameters=(
-        Parameter(name="invoice_id", kind=Kind.ID, required=True),
+        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
         _STATUS,
-        Parameter(name="memo", kind=Kind.TEXT, payload=True),
-        Parameter(name="paid_at", kind=Kind.MOMENT),
+        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
+        Parameter(name="paid_at", kind=ParameterKind.MOMENT),
     ),
-    effect=Effect.SETS,
-    shape=Shape.ONE,
+    idempotency=Idempotency.IDEMPOTENT,
+    shape=ResponseShape.ONE,
     element="invoice",
     model=UpdatedInvoice,
-    echoes=("invoice_id", "invoice_status"),
+    echoed=("invoice_id", "invoice_status"),
     rules=(_paid_at_with_paid, _sets_something),
-    standing=_standing,
-    page=_PAGE,
+    state_after=_standing,
+    documented_in=_PAGE,
 )
 
 
@@ -205,31 +205,31 @@ def _pager(
     """
     dated = filters.keys() & {"start_date", "end_date"}
 
-    async def fetch(ask: Ask) -> Page[Invoice]:
+    async def fetch(ask: PageRequest) -> Page[Invoice]:
         # By default an instance begins at its first row, whatever number that has.
         where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
         arguments = {**filters, **where, "row_limit": ask.row_limit}
-        return await (executor.patient if ask.begun else executor).execute(
-            FIND, arguments, answered=ask.answered
+        return await (executor.exempt_from_queue_limit if ask.begun else executor).execute(
+            FIND, arguments, on_response=ask.on_response
         )
 
     def matches(row: Invoice) -> str | None:
-        wrong = mismatch(row, filters)
+        wrong = filter_mismatch(row, filters)
         # A server may put anything into a status, what it was sent included.
-        return None if wrong is None else executor.clean(wrong)
+        return None if wrong is None else executor.scrub(wrong)
 
     return Pager(
         fetch,
         row_id=lambda row: row.invoice_id,
         matches=matches if set(filters) - dated else None,
-        wrong_date=(lambda row: wrong_date(row, filters)) if dated else None,
+        wrong_date=(lambda row: date_mismatch(row, filters)) if dated else None,
         select=select,
         row_limit=usual if row_limit is SKIP else row_limit,
         adaptive=row_limit is SKIP,
         fallback=_USUAL_ROWS if row_limit is SKIP and select is not None else None,
         limit=executor.concurrency,
         operation=FIND.name,
-        surprise=executor.surprise,
+        anomaly=executor.anomaly,
     )
 
 
@@ -348,7 +348,7 @@ class Invoices(Endpoints):
             ArgumentError: An argument cannot be sent.
             CakeError: It was refused, or no answer that can be read came.
         """
-        start, end = days(period, start_date, end_date)
+        start, end = period_bounds(period, start_date, end_date)
         return await self._call(
             FIND,
             affiliate_id=affiliate_id,

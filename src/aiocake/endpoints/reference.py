@@ -5,8 +5,8 @@ CAKE advises to keep these lists and to refresh them daily.
 
 from datetime import date
 
-from aiocake._given import in_order
-from aiocake._operation import Api, Endpoints, Kind, Operation, Parameter, Shape
+from aiocake._given import date_order
+from aiocake._operation import Api, Endpoints, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.models import (
     AccountStatus,
     BillingCycle,
@@ -26,34 +26,34 @@ BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
     name="reference.billing_cycles",
     api=Api.V2,
     path="/api/2/billing_cycles.json",
-    parameters=(Parameter(name="billing_cycle_id", kind=Kind.ID),),
-    shape=Shape.ROWS,
+    parameters=(Parameter(name="billing_cycle_id", kind=ParameterKind.ID),),
+    shape=ResponseShape.ROWS,
     element="billing_cycles",
     model=BillingCycle,
-    echoes=("billing_cycle_id",),
-    page=_PAGE,
+    echoed=("billing_cycle_id",),
+    documented_in=_PAGE,
 )
 
 PAYMENT_METHODS = Operation[tuple[PaymentMethod, ...]](
     name="reference.payment_methods",
     api=Api.V2,
     path="/api/2/payment_methods.json",
-    parameters=(Parameter(name="payment_method_id", kind=Kind.ID),),
-    shape=Shape.ROWS,
+    parameters=(Parameter(name="payment_method_id", kind=ParameterKind.ID),),
+    shape=ResponseShape.ROWS,
     element="payment_methods",
     model=PaymentMethod,
-    echoes=("payment_method_id",),
-    page=_PAGE,
+    echoed=("payment_method_id",),
+    documented_in=_PAGE,
 )
 
 CURRENCIES = Operation[tuple[Currency, ...]](
     name="reference.currencies",
     api=Api.V2,
     path="/api/2/currencies.json",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="currencies",
     model=Currency,
-    page=_PAGE,
+    documented_in=_PAGE,
 )
 
 
@@ -64,11 +64,11 @@ PAYMENT_TYPES = Operation[tuple[PaymentType, ...]](
     api=Api.V1,
     path=_SERVICE,
     call="PaymentTypes",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="payment_types",
     row="payment_type",
     model=PaymentType,
-    page="GET PaymentTypes API Version 1",
+    documented_in="GET PaymentTypes API Version 1",
 )
 
 PAYMENT_SETTINGS = Operation[tuple[PaymentSetting, ...]](
@@ -76,11 +76,11 @@ PAYMENT_SETTINGS = Operation[tuple[PaymentSetting, ...]](
     api=Api.V1,
     path=_SERVICE,
     call="PaymentSettings",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="payment_settings",
     row="payment_setting",
     model=PaymentSetting,
-    page="GET PaymentSettings API Version 1",
+    documented_in="GET PaymentSettings API Version 1",
 )
 
 ACCOUNT_STATUSES = Operation[tuple[AccountStatus, ...]](
@@ -88,11 +88,11 @@ ACCOUNT_STATUSES = Operation[tuple[AccountStatus, ...]](
     api=Api.V1,
     path=_SERVICE,
     call="AccountStatuses",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="account_statuses",
     row="account_status",
     model=AccountStatus,
-    page="GET AccountStatuses API Version 1",
+    documented_in="GET AccountStatuses API Version 1",
 )
 
 V1_BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
@@ -100,11 +100,11 @@ V1_BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
     api=Api.V1,
     path=_SERVICE,
     call="BillingCycles",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="billing_cycles",
     row="billing_cycle",
     model=BillingCycle,
-    page="GET BillingCycles API Version 1",
+    documented_in="GET BillingCycles API Version 1",
 )
 
 V1_CURRENCIES = Operation[tuple[Currency, ...]](
@@ -112,11 +112,11 @@ V1_CURRENCIES = Operation[tuple[Currency, ...]](
     api=Api.V1,
     path=_SERVICE,
     call="Currencies",
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="currencies",
     row="currency",
     model=Currency,
-    page="GET Currencies API Version 1",
+    documented_in="GET Currencies API Version 1",
 )
 
 EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
@@ -125,15 +125,15 @@ EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
     path=_SERVICE,
     call="ExchangeRates",
     parameters=(
-        Parameter(name="start_date", kind=Kind.DATE, required=True),
-        Parameter(name="end_date", kind=Kind.DATE, required=True),
+        Parameter(name="start_date", kind=ParameterKind.DATE, required=True),
+        Parameter(name="end_date", kind=ParameterKind.DATE, required=True),
     ),
-    shape=Shape.ROWS,
+    shape=ResponseShape.ROWS,
     element="exchange_rates",
     row="exchange_rate",
     model=ExchangeRate,
-    rules=(in_order("start_date", "end_date"),),
-    page="GET ExchangeRates API Version 1",
+    rules=(date_order("start_date", "end_date"),),
+    documented_in="GET ExchangeRates API Version 1",
 )
 
 

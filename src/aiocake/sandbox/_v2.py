@@ -107,10 +107,10 @@ class V2:
 
     def _error(self, status: HTTPStatus, message: str) -> Response:
         field = self.dialect.error_field
-        told: Json = [message] if field == "errors" else message
+        reported: Json = [message] if field == "errors" else message
         shown = status if self.dialect.error_status == "typed" or status == 429 else HTTPStatus.OK  # noqa: PLR2004
         return json_response(
-            {"request_status": self.dialect.error_request_status, field: told}, shown
+            {"request_status": self.dialect.error_request_status, field: reported}, shown
         )
 
     def find(self, sent: Arguments) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 
 import anyio
 
-__all__ = ["OUT_OF_TIME", "Allowance", "OutOfTime"]
+__all__ = ["OUT_OF_TIME", "NetworkTimeBudget", "OutOfTime"]
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ OUT_OF_TIME: Final = _Mark.OUT_OF_TIME
 OutOfTime = Literal[_Mark.OUT_OF_TIME]
 
 
-class Allowance:
+class NetworkTimeBudget:
     """Seconds that may be spent waiting."""
 
     __slots__ = ("_ended", "_left", "_scope")
@@ -38,7 +38,7 @@ class Allowance:
         """The seconds that are left."""
         return 0.0 if self._ended else max(0.0, self._left)
 
-    async def spend(self, wait: Awaitable[T]) -> T | OutOfTime:
+    async def wait_for(self, wait: Awaitable[T]) -> T | OutOfTime:
         """Wait for something, as long as the seconds last."""
         began = anyio.current_time()
         scope = anyio.CancelScope(deadline=began if self._ended else began + self.left)
@@ -51,9 +51,9 @@ class Allowance:
             self._left -= anyio.current_time() - began
         return OUT_OF_TIME
 
-    def rest(self) -> "Allowance":
+    def rest(self) -> "NetworkTimeBudget":
         """Return what is left of it as another one, which :meth:`end` of this one does not end."""
-        return Allowance(max(0.0, self._left))
+        return NetworkTimeBudget(max(0.0, self._left))
 
     def end(self) -> None:
         """Whoever waits has no time left, and gets none any more."""

@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._listener import Listener
+from aiocake._listener import EventEmitter
 from aiocake.errors import (
     ApiError,
     ArgumentError,
@@ -21,51 +21,57 @@ from aiocake.errors import (
 )
 from aiocake.events import AttemptEnded, Paused, PauseEnded, RetryScheduled, Waited
 from aiocake.transport._allowance import OUT_OF_TIME
-from aiocake.transport._call import Call
-from aiocake.transport._edge import TOO_LATE, Answer, Wire
-from aiocake.transport._fault import Fault, Kind, stripped
+from aiocake.transport._call import CallState
+from aiocake.transport._edge import TOO_LATE, IncomingResponse, RequestSender
+from aiocake.transport._fault import FailureKind, TransportFailure, clear_tracebacks
 from aiocake.transport._pause import Refusal
 from aiocake.transport._response_times import ResponseTimes
-from aiocake.transport._retry import Again, Attempt, Retries, Terms, again_after
+from aiocake.transport._retry import (
+    AttemptOutcome,
+    Retries,
+    RetryDecision,
+    RetryLimits,
+    classify_retry,
+)
 from aiocake.transport._retry_after import retry_after
-from aiocake.transport._sign import Keys, Signed, sign
-from aiocake.transport._throttle import Gate
-from aiocake.values import Effect, Secret
+from aiocake.transport._sign import AuthorizedRequest, Keys, insert_api_key
+from aiocake.transport._throttle import RequestLimiter
+from aiocake.values import Idempotency, Secret
 
-__all__ = ["Attempts", "Use"]
+__all__ = ["AttemptLoop", "Use"]
 
 #: Makes something of an answer: what is wrong with it, or None. Is given the slot, too.
-Use = Callable[[Answer, int], Awaitable[CakeError | Fault | None]]
+Use = Callable[[IncomingResponse, int], Awaitable[CakeError | TransportFailure | None]]
 
 #: The error of an attempt that was cut from outside.
 _CANCELLED: Final = "Cancelled"
 
 
-class Attempts:
+class AttemptLoop:
     """Makes the attempts of all calls of one client."""
 
     def __init__(  # noqa: PLR0913 - the layers of one client, put together here
         self,
         *,
         keys: Keys,
-        gate: Gate,
-        wire: Wire,
+        limiter: RequestLimiter,
+        wire: RequestSender,
         retries: Retries,
         headers: list[tuple[bytes, bytes]],
-        listener: Listener,
+        emitter: EventEmitter,
     ) -> None:
         self._keys = keys
-        self._gate = gate
-        self._wire = wire
+        self._limiter = limiter
+        self._sender = wire
         self._retries = retries
         self._headers = headers
-        self._listener = listener
+        self._emitter = emitter
         #: Of writes.
         self._times = ResponseTimes()
         #: The operations that have succeeded with the key in use.
         self._proven: set[str] = set()
 
-    async def carry(self, call: Call, use: Use) -> None:
+    async def run(self, call: CallState, use: Use) -> None:
         """Make attempts until one succeeds, or no further one is worth it.
 
         Args:
@@ -76,9 +82,11 @@ class Attempts:
         if first.error is None:
             self._retries.succeeded()
         else:
-            await self._carry_on(call, use, first)
+            await self._run_export(call, use, first)
 
-    async def carry_on(self, call: Call, use: Use, outcome: CakeError | Fault) -> None:
+    async def run_export(
+        self, call: CallState, use: Use, outcome: CakeError | TransportFailure
+    ) -> None:
         """Make further attempts, after one whose answer broke off when it had begun well.
 
         Args:
@@ -88,20 +96,20 @@ class Attempts:
         """
         error = call.end(outcome)
         if error is not None:
-            await self._carry_on(call, use, self._failed(call, outcome, error, None))
+            await self._run_export(call, use, self._failed(call, outcome, error, None))
 
-    async def _carry_on(self, call: Call, use: Use, failed: Attempt) -> None:
+    async def _run_export(self, call: CallState, use: Use, failed: AttemptOutcome) -> None:
         left = call.plan.attempts - call.attempts + 1
-        if failed.again is not Again.NO and left > 1:
-            terms = Terms(
+        if failed.decision is not RetryDecision.NONE and left > 1:
+            terms = RetryLimits(
                 left,
                 lambda: call.left() - self._needed(call),
                 lambda attempt: self._scheduled(call, attempt),
-                self._gate.sleep,
+                self._limiter.sleep,
             )
             await self._retries.run(failed, lambda: self._attempt(call, use), terms)
 
-    async def _attempt(self, call: Call, use: Use) -> Attempt:
+    async def _attempt(self, call: CallState, use: Use) -> AttemptOutcome:
         """An attempt; a second one at once, when the key was refused and there is another."""
         made = await self._once(call, use)
         if not isinstance(made.error, AuthenticationError) or call.renewed or call.key is None:
@@ -117,195 +125,209 @@ class Attempts:
         call.renew()
         return await self._once(call, use)
 
-    async def _once(self, call: Call, use: Use) -> Attempt:
+    async def _once(self, call: CallState, use: Use) -> AttemptOutcome:
         plan = call.plan
-        if (refusal := self._gate.refusal()) is not None:
+        if (refusal := self._limiter.refusal()) is not None:
             return await self._refused(call, refusal)
         key = await self._keys.get()
         if not isinstance(key, Secret):
-            return Attempt(call.no_turn(key), begun=False)
+            return AttemptOutcome(call.queue_ended(key), begun=False)
         call.key = key, self._keys.asked
         try:
-            signed = sign(call.request, key, self._headers)
+            signed = insert_api_key(call.request, key, self._headers)
         except ArgumentError as error:
-            stripped(error)  # of frames that hold the query with the key in it
+            clear_tracebacks(error)  # of frames that hold the query with the key in it
             raise
         within = plan.queue
-        if within is None and call.allowance is not None:
+        if within is None and call.network_time is not None:
             within = plan.total  # no deadline around it all
-        again = call.attempts > 0 or plan.patient
-        turn = self._gate.turn(export=plan.export, within=within, again=again)
-        slot = await (self._watched(call, turn) if self._listener.listens else turn)
+        again = call.attempts > 0 or plan.exempt_from_queue_limit
+        turn = self._limiter.acquire(export=plan.export, within=within, again=again)
+        slot = await (self._watched(call, turn) if self._emitter.enabled else turn)
         if slot is None:
             reason = NotSent("nothing was sent: no turn in the queue")
-            return Attempt(call.no_turn(reason), begun=False)
+            return AttemptOutcome(call.queue_ended(reason), begun=False)
         if isinstance(slot, Refusal):
             return await self._refused(call, slot)
         if call.time_left() < self._needed(call):
-            self._gate.release(slot)
-            return Attempt(call.no_turn(NotSent(TOO_LATE)), begun=False)
+            self._limiter.release(slot)
+            return AttemptOutcome(call.queue_ended(NotSent(TOO_LATE)), begun=False)
         try:
             outcome = await self._send(call, signed, slot, use)
         except BaseException:
             self._time(call, answered=False)
-            self._tell_end(call, _CANCELLED)
+            self._emit_end(call, _CANCELLED)
             self._release(call, slot)
             raise
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
-        attempt = self._judged(call, outcome, slot)
+        attempt = self._checked(call, outcome, slot)
         self._release(call, slot)
-        if plan.answered is not None and attempt.error is None:
-            plan.answered()
+        if plan.on_response is not None and attempt.error is None:
+            plan.on_response()
             # What that lets go on is sent before this answer is decoded, which takes longer.
             await anyio.lowlevel.cancel_shielded_checkpoint()
         return attempt
 
-    def _release(self, call: Call, slot: int) -> None:
+    def _release(self, call: CallState, slot: int) -> None:
         if not call.kept:
-            self._gate.release(slot)
+            self._limiter.release(slot)
 
-    async def _refused(self, call: Call, refusal: Refusal) -> Attempt:
+    async def _refused(self, call: CallState, refusal: Refusal) -> AttemptOutcome:
         # Whoever calls in a loop all the same lets others run.
         await anyio.lowlevel.checkpoint()
-        return Attempt(call.refused(refusal.error()), begun=False)
+        return AttemptOutcome(call.refused(refusal.error()), begun=False)
 
-    def _needed(self, call: Call) -> float:
+    def _needed(self, call: CallState) -> float:
         """The seconds that an attempt needs to have left to be begun."""
         # Another attempt at what may be done already can only bring a better end: it is not kept
         # back because its own first one was waited for in vain.
-        if call.plan.effect is not Effect.READ and not (call.sent_before or call.maybe_done):
+        if call.plan.idempotency is not Idempotency.SAFE and not (
+            call.sent_before or call.maybe_applied
+        ):
             call.needed = self._times.needed(call.plan.total)
         return call.needed
 
-    def _time(self, call: Call, *, answered: bool) -> None:
+    def _time(self, call: CallState, *, answered: bool) -> None:
         """Take note of how long a write has waited for its response."""
-        if call.plan.effect is not Effect.READ:
+        if call.plan.idempotency is not Idempotency.SAFE:
             took = anyio.current_time() - call.began
             (self._times.add if answered else self._times.cut_off)(took)
 
     async def _watched(
-        self, call: Call, turn: Awaitable[int | Refusal | None]
+        self, call: CallState, turn: Awaitable[int | Refusal | None]
     ) -> int | Refusal | None:
         """The same turn; a wait for it is told."""
-        queued, began = self._gate.queued, self._listener.now()
+        queued, began = self._limiter.queued, self._emitter.now()
         slot: int | Refusal | None = None
         try:
             slot = await turn
         finally:
             # Whoever passes at once leaves no other task the time to queue.
             got_turn = isinstance(slot, int)
-            if not got_turn or self._gate.queued != queued:
-                waited = self._listener.now() - began
-                self._listener.tell(Waited(call.request.operation, waited, got_turn))
+            if not got_turn or self._limiter.queued != queued:
+                waited = self._emitter.now() - began
+                self._emitter.emit(Waited(call.request.operation, waited, got_turn))
         return slot
 
     async def _send(
-        self, call: Call, signed: Signed, slot: int, use: Use
-    ) -> CakeError | Fault | None:
-        plan, allowance, departure = call.plan, call.allowance, call.begin()
-        if plan.effect is not Effect.READ:
-            departure.latest = call.deadline - self._needed(call)
-        sending = self._wire.send(
-            signed, slot, departure, read=plan.read, fresh=plan.effect is Effect.ONCE
+        self, call: CallState, signed: AuthorizedRequest, slot: int, use: Use
+    ) -> CakeError | TransportFailure | None:
+        plan, network_time, trace = call.plan, call.network_time, call.begin()
+        if plan.idempotency is not Idempotency.SAFE:
+            trace.latest = call.deadline - self._needed(call)
+        sending = self._sender.send(
+            signed,
+            slot,
+            trace,
+            read=plan.read,
+            fresh=plan.idempotency is Idempotency.NON_IDEMPOTENT,
         )
-        answer = await (sending if allowance is None else allowance.spend(sending))
-        if answer is OUT_OF_TIME:
-            return Fault(Kind.SLOW, departure.sent, f"no answer within {plan.total:g} s")
-        if isinstance(answer, Fault):
-            return answer
-        call.status, call.headers, call.framed = answer.status, answer.headers, answer.framed
+        response = await (sending if network_time is None else network_time.wait_for(sending))
+        if response is OUT_OF_TIME:
+            return TransportFailure(
+                FailureKind.TIMEOUT, trace.sent, f"no answer within {plan.total:g} s"
+            )
+        if isinstance(response, TransportFailure):
+            return response
+        call.status, call.headers, call.framed = response.status, response.headers, response.framed
         try:
-            outcome = await use(answer, slot)
+            outcome = await use(response, slot)
         finally:
             if not call.kept:
-                await answer.aclose()
-        if isinstance(outcome, Fault) or answer.status == HTTPStatus.REQUEST_TIMEOUT:
+                await response.aclose()
+        if isinstance(outcome, TransportFailure) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             # However well it was framed: a connection that brings this is not used again. A 408 may
             # be the end of the silence before the request; then the answer to that comes behind it.
-            await self._wire.drop(slot)
+            await self._sender.drop(slot)
         return outcome
 
-    def _judged(self, call: Call, outcome: CakeError | Fault | None, slot: int) -> Attempt:
+    def _checked(
+        self, call: CallState, outcome: CakeError | TransportFailure | None, slot: int
+    ) -> AttemptOutcome:
         error = call.end(outcome)
-        if not isinstance(outcome, Fault):
+        if not isinstance(outcome, TransportFailure):
             self._time(call, answered=True)
         elif outcome.sent:
             self._time(call, answered=False)
-        self._tell_end(call, None if error is None else type(error).__name__)
+        self._emit_end(call, None if error is None else type(error).__name__)
         self._adapt(call, outcome)
         if outcome is None or error is None:
             self._proven.add(call.request.operation)
             self._answered(call, slot, throttled=False)
-            return Attempt(None)
+            return AttemptOutcome(None)
         return self._failed(call, outcome, error, slot)
 
-    def _answered(self, call: Call, slot: int, *, throttled: bool) -> None:
+    def _answered(self, call: CallState, slot: int, *, throttled: bool) -> None:
         """A response has come: the others may go if this one went first after a pause."""
-        took = self._gate.answered(slot, call.status or 0, throttled=throttled)
+        took = self._limiter.on_response(slot, call.status or 0, throttled=throttled)
         if took is not None:
-            self._listener.tell(PauseEnded(call.request.operation, took))
+            self._emitter.emit(PauseEnded(call.request.operation, took))
 
-    def _adapt(self, call: Call, outcome: CakeError | Fault | None) -> None:
+    def _adapt(self, call: CallState, outcome: CakeError | TransportFailure | None) -> None:
         """Tell the throttle what it may send; throttled answers are told by their pause."""
         if call.plan.export:
             return
-        if isinstance(outcome, Fault):
-            if outcome.kind is Kind.SLOW and outcome.sent:
-                self._gate.slow(call.began)
-        elif outcome is None or _was_let_in(outcome):
-            self._gate.passed(call.began)
+        if isinstance(outcome, TransportFailure):
+            if outcome.kind is FailureKind.TIMEOUT and outcome.sent:
+                self._limiter.on_timeout(call.began)
+        elif outcome is None or _was_accepted(outcome):
+            self._limiter.on_accepted(call.began)
 
-    def _tell_end(self, call: Call, error: str | None) -> None:
-        if not self._listener.listens:
+    def _emit_end(self, call: CallState, error: str | None) -> None:
+        if not self._emitter.enabled:
             return
-        took = self._listener.now() - call.began
-        sent = call.departure.sent
-        self._listener.tell(
+        took = self._emitter.now() - call.began
+        sent = call.trace.sent
+        self._emitter.emit(
             AttemptEnded(call.request.operation, call.attempts, took, call.status, error, sent)
         )
 
     def _failed(
-        self, call: Call, outcome: CakeError | Fault, error: CakeError, slot: int | None
-    ) -> Attempt:
-        again = again_after(outcome, call.plan.effect, framed=call.framed)
+        self,
+        call: CallState,
+        outcome: CakeError | TransportFailure,
+        error: CakeError,
+        slot: int | None,
+    ) -> AttemptOutcome:
+        again = classify_retry(outcome, call.plan.idempotency, framed=call.framed)
         pace, asked = again, None
         if isinstance(error, RateLimited):
             if error.retry_after is None:
                 error.retry_after = retry_after(call.headers)
-            pace, asked = Again.THROTTLED, error.retry_after
+            pace, asked = RetryDecision.THROTTLED, error.retry_after
         proven = call.request.operation in self._proven
-        throttled = pace is Again.THROTTLED or (pace is Again.RESTRICTED and proven)
-        if slot is not None and not isinstance(outcome, Fault):
+        throttled = pace is RetryDecision.THROTTLED or (pace is RetryDecision.RESTRICTED and proven)
+        if slot is not None and not isinstance(outcome, TransportFailure):
             self._answered(call, slot, throttled=throttled)
-        if pace is Again.NO:
-            return Attempt(error)
+        if pace is RetryDecision.NONE:
+            return AttemptOutcome(error)
         wait = self._retries.wait(pace, call.attempts - 1, asked)
         if throttled:
             self._pause(call, wait, asked=asked is not None)
-        return Attempt(error, again, wait)
+        return AttemptOutcome(error, again, wait)
 
-    def _pause(self, call: Call, seconds: float, *, asked: bool) -> None:
-        gate, longest, status = self._gate, self._retries.longest_pause, call.status or 0
+    def _pause(self, call: CallState, seconds: float, *, asked: bool) -> None:
+        limiter, longest, status = self._limiter, self._retries.longest_pause, call.status or 0
         too_long = seconds > self._retries.longest_asked
         refused = asked and (too_long or seconds >= call.time_left())
-        if refused and longest and gate.may_refuse(status):
-            if gate.refuse(seconds, longest, since=call.began, status=status):
-                told = Paused(call.request.operation, min(seconds, longest), refused=True)
-                self._listener.tell(told)
+        if refused and longest and limiter.may_refuse(status):
+            if limiter.refuse(seconds, longest, since=call.began, status=status):
+                reported = Paused(call.request.operation, min(seconds, longest), refused=True)
+                self._emitter.emit(reported)
         elif too_long:
             # It would hang every call; each of them will be told by the server itself.
-            gate.slow(call.began)
-        elif gate.pause(seconds, since=call.began, asked=asked):
-            self._listener.tell(Paused(call.request.operation, seconds))
+            limiter.on_timeout(call.began)
+        elif limiter.pause(seconds, since=call.began, asked=asked):
+            self._emitter.emit(Paused(call.request.operation, seconds))
 
-    def _scheduled(self, call: Call, attempt: Attempt) -> None:
+    def _scheduled(self, call: CallState, attempt: AttemptOutcome) -> None:
         error = type(attempt.error).__name__
-        self._listener.tell(
+        self._emitter.emit(
             RetryScheduled(call.request.operation, call.attempts + 1, attempt.wait, error)
         )
 
 
-def _was_let_in(error: CakeError) -> bool:
+def _was_accepted(error: CakeError) -> bool:
     """Whether the server took the time to say no, rather than to say that it has none."""
     overloaded = isinstance(error, RateLimited | Restricted | ServerError)
     return isinstance(error, ApiError) and not overloaded

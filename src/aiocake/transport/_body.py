@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Final, Protocol
 
-from aiocake.transport._fault import Fault, Kind
+from aiocake.transport._fault import FailureKind, TransportFailure
 
-__all__ = ["LARGEST_BODY", "LARGEST_STREAM", "Body", "RawBody", "read_into"]
+__all__ = ["LARGEST_BODY", "LARGEST_STREAM", "Body", "BodySource", "read_into"]
 
 #: Bytes of a body that is held in memory.
 LARGEST_BODY: Final = 64 * 1024 * 1024
@@ -28,7 +28,7 @@ _ENCODINGS: Final = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
-class RawBody(Protocol):
+class BodySource(Protocol):
     """A body as it comes from the network."""
 
     @property
@@ -46,7 +46,7 @@ class RawBody(Protocol):
         """What Content-Length says, where it counts."""
         ...
 
-    async def next(self) -> bytes | Fault | None:
+    async def next(self) -> bytes | TransportFailure | None:
         """The next piece; None at the end."""
         ...
 
@@ -54,16 +54,16 @@ class RawBody(Protocol):
 class Body:
     """The pieces of a body, decompressed, up to a cap."""
 
-    def __init__(self, raw: RawBody, cap: int) -> None:
+    def __init__(self, raw: BodySource, cap: int) -> None:
         self._raw = raw
         self._cap = cap
         self._came = 0
-        self._given = 0
+        self._provided = 0
         self._inflater: _Inflater | None = None
         self._ready: Iterator[bytes] = iter(())
         self._fault = self._refused_at_once()
 
-    async def next(self) -> bytes | Fault | None:
+    async def next(self) -> bytes | TransportFailure | None:
         """The next piece, never empty; None at the end; a fault each time once there was one."""
         while self._fault is None:
             if piece := self._ready_piece():
@@ -75,13 +75,13 @@ class Body:
                 self._take(raw)
         return self._fault
 
-    def _take(self, raw: bytes | Fault) -> None:
-        if isinstance(raw, Fault):
+    def _take(self, raw: bytes | TransportFailure) -> None:
+        if isinstance(raw, TransportFailure):
             self._fault = raw
             return
         self._came += len(raw)
         if self._came > self._cap:
-            self._fail(Kind.UNREADABLE, self._too_long())
+            self._fail(FailureKind.BODY_REJECTED, self._too_long())
         elif raw:
             self._ready = iter((raw,)) if self._inflater is None else self._inflater.feed(raw)
 
@@ -89,44 +89,44 @@ class Body:
         try:
             piece = next(self._ready, b"")
         except zlib.error:
-            self._fail(Kind.BROKEN, "the compressed body is damaged")
+            self._fail(FailureKind.CONNECTION_LOST, "the compressed body is damaged")
             return b""
-        self._given += len(piece)
-        if self._given > self._cap:
-            self._fail(Kind.UNREADABLE, self._too_long())
+        self._provided += len(piece)
+        if self._provided > self._cap:
+            self._fail(FailureKind.BODY_REJECTED, self._too_long())
             return b""
         return piece
 
-    def _refused_at_once(self) -> Fault | None:
+    def _refused_at_once(self) -> TransportFailure | None:
         if (self._raw.length or 0) > self._cap:
-            return self._fail(Kind.UNREADABLE, self._too_long())
+            return self._fail(FailureKind.BODY_REJECTED, self._too_long())
         encoding = self._raw.encoding
         if encoding in {"", "identity"}:
             return None
         if encoding not in _ENCODINGS:
-            return self._fail(Kind.UNREADABLE, "the body is compressed in an unknown way")
+            return self._fail(FailureKind.BODY_REJECTED, "the body is compressed in an unknown way")
         self._inflater = _Inflater(_ENCODINGS[encoding])
         return None
 
-    def _end(self) -> Fault | None:
+    def _end(self) -> TransportFailure | None:
         length = self._raw.length
         cut = length is not None and self._came != length
         if cut or (self._inflater is not None and self._came and not self._inflater.whole):
-            return self._fail(Kind.BROKEN, "the body ended before it was whole")
+            return self._fail(FailureKind.CONNECTION_LOST, "the body ended before it was whole")
         return None
 
-    def _fail(self, kind: Kind, text: str) -> Fault:
-        self._fault = Fault(kind, sent=True, text=text, status=self._raw.status)
+    def _fail(self, kind: FailureKind, text: str) -> TransportFailure:
+        self._fault = TransportFailure(kind, sent=True, text=text, status=self._raw.status)
         return self._fault
 
     def _too_long(self) -> str:
         return f"the body is longer than {self._cap} bytes"
 
 
-async def read_into(whole: BytesIO, body: Body) -> Fault | None:
+async def read_into(whole: BytesIO, body: Body) -> TransportFailure | None:
     """Read all of a body; what came before a fault, or a cancellation, is there as well."""
     while (piece := await body.next()) is not None:
-        if isinstance(piece, Fault):
+        if isinstance(piece, TransportFailure):
             return piece
         whole.write(piece)
     return None

@@ -10,13 +10,13 @@ import attrs
 
 from aiocake._wire import Request, Response
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, RateLimited
-from aiocake.transport._allowance import Allowance
-from aiocake.transport._edge import Departure
-from aiocake.transport._fault import Fault
-from aiocake.transport._retry import may_be_done
-from aiocake.values import Effect, Secret
+from aiocake.transport._allowance import NetworkTimeBudget
+from aiocake.transport._edge import SendTrace
+from aiocake.transport._fault import TransportFailure
+from aiocake.transport._retry import may_have_been_applied
+from aiocake.values import Idempotency, Secret
 
-__all__ = ["Begun", "Call", "Exchange", "Plan"]
+__all__ = ["Begun", "CallLimits", "CallResult", "CallState"]
 
 #: Bytes that tell what a body that did not come whole was going to be.
 _BEGINNING: Final = 1024
@@ -26,32 +26,32 @@ Begun = Callable[[int], None]
 
 
 @attrs.frozen
-class Plan:
+class CallLimits:
     """How a call is to be made.
 
     Attributes:
-        effect: What sending it again does.
+        idempotency: What sending it again does.
         total: Seconds for the whole call.
         read: Seconds to wait for the next bytes.
         attempts: How many attempts at most.
         queue: Seconds to wait for a turn at most; None for as long as the call may take.
         export: Whether it uses the slot of the exports.
-        patient: Whether it waits for its turn however many wait already.
-        answered: Of a read: is told when it was answered, its slot given back.
+        exempt_from_queue_limit: Whether it waits for its turn however many wait already.
+        on_response: Of a read: is told when it was answered, its slot given back.
     """
 
-    effect: Effect
+    idempotency: Idempotency
     total: float
     read: float
     attempts: int
     queue: float | None = None
     export: bool = False
-    patient: bool = False
-    answered: Callable[[], None] | None = None
+    exempt_from_queue_limit: bool = False
+    on_response: Callable[[], None] | None = None
 
 
 @attrs.frozen(eq=False)
-class Exchange:
+class CallResult:
     """What became of a whole call.
 
     Attributes:
@@ -75,41 +75,41 @@ class Exchange:
     partial: tuple[Response, ...] = ()
 
 
-class Call:
+class CallState:
     """One call on its way."""
 
     __slots__ = (
         "_began_at",
         "_begun",
         "abandoned",
-        "allowance",
         "attempts",
         "began",
+        "being_sent",
         "deadline",
-        "departure",
         "error",
         "framed",
         "headers",
         "kept",
         "key",
         "left_at",
-        "maybe_done",
+        "maybe_applied",
         "needed",
+        "network_time",
         "partial",
         "plan",
         "renewed",
         "request",
         "response",
-        "sending",
         "sent_before",
         "status",
+        "trace",
     )
 
     def __init__(
         self,
         request: Request,
-        plan: Plan,
-        allowance: Allowance | None = None,
+        plan: CallLimits,
+        network_time: NetworkTimeBudget | None = None,
         *,
         begun: Begun | None = None,
     ) -> None:
@@ -117,17 +117,17 @@ class Call:
         self.request = request
         self.plan = plan
         #: What may be spent waiting for the network; None where the deadline counts everything.
-        self.allowance = allowance
+        self.network_time = network_time
         self.deadline = math.inf
         #: Whether an attempt is under way.
-        self.sending = False
+        self.being_sent = False
         self.attempts = 0
-        self.departure = Departure()
+        self.trace = SendTrace()
         #: When the current attempt began, on the event loop's clock.
         self.began = 0.0
         self._began_at: datetime | None = None
         self.left_at: datetime | None = None
-        self.maybe_done = False
+        self.maybe_applied = False
         self.sent_before = False
         #: Of a write: the seconds that an attempt needs to have left, as far as is known.
         self.needed = 0.0
@@ -153,48 +153,48 @@ class Call:
 
     def time_left(self) -> float:
         """The seconds that are left, whether or not anybody waits for it."""
-        if self.allowance is not None:
-            return self.allowance.left
+        if self.network_time is not None:
+            return self.network_time.left
         return self.deadline - anyio.current_time()
 
-    def begin(self) -> Departure:
+    def begin(self) -> SendTrace:
         """Another attempt begins."""
-        self.sent_before = self.sent_before or self.maybe_done
+        self.sent_before = self.sent_before or self.maybe_applied
         self.attempts += 1
         if self._begun is not None:
             self._begun(self.attempts)
-        self.sending = True
+        self.being_sent = True
         self.began = anyio.current_time()
-        if self.plan.effect is not Effect.READ:
+        if self.plan.idempotency is not Idempotency.SAFE:
             self._began_at = datetime.now(UTC)
-        self.departure = Departure()
+        self.trace = SendTrace()
         self.response = self.error = self.status = None
         self.headers = {}
         self.framed = True
-        self.maybe_done = False
-        return self.departure
+        self.maybe_applied = False
+        return self.trace
 
-    def broke_off(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def broken_off(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """An answer did not come whole: keep how it began."""
         self.partial += (Response(status, headers, body[:_BEGINNING]),)
 
-    def end(self, outcome: CakeError | Fault | None) -> CakeError | None:
+    def end(self, outcome: CakeError | TransportFailure | None) -> CakeError | None:
         """The attempt is over."""
         self._left()
-        self.sending = False
+        self.being_sent = False
         if outcome is None:
             return None
-        self.maybe_done = may_be_done(outcome)
+        self.maybe_applied = may_have_been_applied(outcome)
         self.response = None
-        self.error = outcome.error() if isinstance(outcome, Fault) else outcome
+        self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome
         return self.error
 
     def renew(self) -> None:
         """There is a new key: what was refused for the old one did nothing, and is not the end."""
         self.error = None
-        self.departure = Departure()
+        self.trace = SendTrace()
 
-    def no_turn(self, reason: CakeError) -> CakeError:
+    def queue_ended(self, reason: CakeError) -> CakeError:
         """No attempt could be begun; what an attempt before met has the last word."""
         if self.error is None:
             self.error = reason
@@ -205,8 +205,8 @@ class Call:
 
         Of a write that may be done already, what an attempt before met has the last word.
         """
-        writes = self.plan.effect is not Effect.READ
-        if self.error is None or not (writes and (self.sent_before or self.maybe_done)):
+        writes = self.plan.idempotency is not Idempotency.SAFE
+        if self.error is None or not (writes and (self.sent_before or self.maybe_applied)):
             self.error = reason
         return self.error
 
@@ -217,14 +217,14 @@ class Call:
         self._left()
         if closed:
             self.error = ClosedError("the client was closed while the call was on its way")
-        elif self.sending:
+        elif self.being_sent:
             text = f"no answer within {self.plan.total:g} s"
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
         else:
-            self.no_turn(NotSent(f"nothing was sent: no turn within {self.plan.total:g} s"))
+            self.queue_ended(NotSent(f"nothing was sent: no turn within {self.plan.total:g} s"))
 
-    def forsake(self) -> None:
+    def abandon(self) -> None:
         """Its caller was cancelled, and it was cut before it had come to an end."""
         if self.response is None and self.error is None:
             self._left()
@@ -232,21 +232,21 @@ class Call:
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else CakeError(text)
 
-    def exchange(self) -> Exchange:
+    def exchange(self) -> CallResult:
         """What became of it."""
-        return Exchange(
+        return CallResult(
             self.response,
             self.error,
             self.attempts,
-            sent=self.departure.sent,
+            sent=self.trace.sent,
             sent_before=self.sent_before,
             left_at=self.left_at,
             partial=self.partial,
         )
 
     def _nothing_left(self) -> bool:
-        return not (self.sent_before or self.departure.sent)
+        return not (self.sent_before or self.trace.sent)
 
     def _left(self) -> None:
-        if self.left_at is None and self.departure.sent:
+        if self.left_at is None and self.trace.sent:
             self.left_at = self._began_at

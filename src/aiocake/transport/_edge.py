@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import anyio
 
-from aiocake.transport._fault import Fault, Kind, Route, stripped
-from aiocake.transport._http import Closable, RawAnswer, Sender, fault_of, surely_unsent
-from aiocake.transport._sign import Signed
+from aiocake.transport._fault import FailureKind, Route, TransportFailure, clear_tracebacks
+from aiocake.transport._http import Closable, HttpResponse, HttpSender, failure_of, is_unsent
+from aiocake.transport._sign import AuthorizedRequest
 
-__all__ = ["TOO_LATE", "Answer", "Departure", "Wire"]
+__all__ = ["TOO_LATE", "IncomingResponse", "RequestSender", "SendTrace"]
 
 #: What is said of a write that was not begun so shortly before its deadline.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
@@ -34,7 +34,7 @@ class _TooLateError(Exception):
     """The connection stands, but too little time is left to send a request over it."""
 
 
-class Departure:
+class SendTrace:
     """Whether a request may have left, as httpcore2's trace tells it."""
 
     __slots__ = ("latest", "opened", "sent", "stopped")
@@ -48,7 +48,7 @@ class Departure:
         #: The stream that was opened for it; None when there was a connection.
         self.opened: Closable | None = None
 
-    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
+    async def record(self, name: str, info: Mapping[str, Any]) -> None:
         """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
         if name in {_STARTED, _LAST}:
             request = info["request"]
@@ -69,7 +69,7 @@ class Departure:
             self.opened = info["return_value"]
 
 
-class Answer:
+class IncomingResponse:
     """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
 
     __slots__ = (
@@ -86,7 +86,7 @@ class Answer:
 
     def __init__(
         self,
-        raw: RawAnswer,
+        raw: HttpResponse,
         slot: int,
         clean: Callable[[dict[str, str]], dict[str, str]],
         drop: Callable[[int], Awaitable[None]],
@@ -117,14 +117,14 @@ class Answer:
         #: By lower-case name, the last of several values, without the key.
         self.headers = clean(headers)
 
-    async def next(self) -> bytes | Fault | None:
+    async def next(self) -> bytes | TransportFailure | None:
         """The next raw piece of the body; None at its end."""
         try:
             return await anext(self._raw.pieces, None)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            fault = fault_of(error, self._route, status=self.status)
+            fault = failure_of(error, self._route, status=self.status)
         except BaseException as error:
-            stripped(error)
+            clear_tracebacks(error)
             await self._drop(self._slot)
             raise
         await self._drop(self._slot)
@@ -137,12 +137,12 @@ class Answer:
         except Exception:  # noqa: BLE001 - the answer was read, or given up
             await self._drop(self._slot)
         except BaseException as error:
-            stripped(error)
+            clear_tracebacks(error)
             await self._drop(self._slot)
             raise
 
 
-class Wire:
+class RequestSender:
     """Sends requests.
 
     Args:
@@ -150,19 +150,21 @@ class Wire:
         clean: Takes the key out of the headers of an answer.
     """
 
-    def __init__(self, sender: Sender, clean: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        self._sender = sender
+    def __init__(
+        self, sender: HttpSender, clean: Callable[[dict[str, str]], dict[str, str]]
+    ) -> None:
+        self._http = sender
         self._clean = clean
 
     async def send(
-        self, signed: Signed, slot: int, departure: Departure, *, read: float, fresh: bool
-    ) -> Answer | Fault:
+        self, signed: AuthorizedRequest, slot: int, trace: SendTrace, *, read: float, fresh: bool
+    ) -> IncomingResponse | TransportFailure:
         """Send a request, and wait for the head of its answer.
 
         Args:
             signed: The request.
             slot: The slot, and so the connection.
-            departure: Is told whether the request may have left.
+            trace: Is told whether the request may have left.
             read: Seconds to wait for the next bytes.
             fresh: Whether it must not go over a connection that was used before.
 
@@ -173,33 +175,33 @@ class Wire:
             if fresh:
                 await self.drop(slot)
             # Other transports do not tell: from here on it may have left.
-            departure.sent = self._sender.own is None
-            raw = await self._sender.send(signed, slot, read, departure.trace)
-            answer = Answer(raw, slot, self._clean, self.drop, self._sender.route)
-            if not departure.stopped or answer.status >= _REFUSED:
-                return answer
+            trace.sent = self._http.own is None
+            raw = await self._http.send(signed, slot, read, trace.record)
+            response = IncomingResponse(raw, slot, self._clean, self.drop, self._http.route)
+            if not trace.stopped or response.status >= _REFUSED:
+                return response
             # It is not to this request: who has not got it as a whole can only refuse it.
-            await answer.aclose()
+            await response.aclose()
             text = "an answer came although the request had not left"
-            fault = Fault(Kind.BROKEN, departure.sent, text, answer.status)
+            fault = TransportFailure(FailureKind.CONNECTION_LOST, trace.sent, text, response.status)
         except _TooLateError:
-            fault = Fault(Kind.SLOW, sent=False, text=TOO_LATE)
+            fault = TransportFailure(FailureKind.TIMEOUT, sent=False, text=TOO_LATE)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            if self._sender.own is None and surely_unsent(error):
-                departure.sent = False
-            fault = fault_of(error, self._sender.route, sent=departure.sent)
+            if self._http.own is None and is_unsent(error):
+                trace.sent = False
+            fault = failure_of(error, self._http.route, sent=trace.sent)
         except BaseException as error:
-            stripped(error)
-            await self.drop(slot, departure.opened)
+            clear_tracebacks(error)
+            await self.drop(slot, trace.opened)
             raise
-        await self.drop(slot, departure.opened)
+        await self.drop(slot, trace.opened)
         return fault
 
     async def drop(self, slot: int, half_open: Closable | None = None) -> None:
         """Close the connection of a slot, and a stream that did not become one."""
-        if self._sender.own is not None:
-            await self._sender.own.drop(slot, half_open)
+        if self._http.own is not None:
+            await self._http.own.drop(slot, half_open)
 
     async def aclose(self) -> None:
         """Close the transport."""
-        await self._sender.aclose()
+        await self._http.aclose()

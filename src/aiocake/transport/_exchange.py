@@ -15,41 +15,41 @@ from io import BytesIO
 import anyio
 import attrs
 
-from aiocake._listener import Listener
-from aiocake._tasks import Job, JobCancelled, start
+from aiocake._listener import EventEmitter
+from aiocake._tasks import BackgroundTask, BackgroundTaskCancelled, spawn
 from aiocake._wire import Request, Response, StreamedResponse
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import CakeError, ConfigurationError, DecodeError
 from aiocake.events import OnEvent, PauseEnded
 from aiocake.transport._address import Address
-from aiocake.transport._allowance import Allowance
-from aiocake.transport._attempt import Attempts, Use
+from aiocake.transport._allowance import NetworkTimeBudget
+from aiocake.transport._attempt import AttemptLoop, Use
 from aiocake.transport._body import LARGEST_BODY, LARGEST_STREAM, Body, read_into
-from aiocake.transport._call import Begun, Call, Exchange, Plan
-from aiocake.transport._edge import Answer, Wire
-from aiocake.transport._fault import Fault, Route, stripped
-from aiocake.transport._http import AsyncBaseTransport, CakeTransport, Sender
-from aiocake.transport._lifetime import Lifetime
+from aiocake.transport._call import Begun, CallLimits, CallResult, CallState
+from aiocake.transport._edge import IncomingResponse, RequestSender
+from aiocake.transport._fault import Route, TransportFailure, clear_tracebacks
+from aiocake.transport._http import AsyncBaseTransport, CakeTransport, HttpSender
+from aiocake.transport._lifetime import Lifecycle
 from aiocake.transport._proxy import parse_proxy
 from aiocake.transport._retry import Retries
 from aiocake.transport._scrub import Scrubber, watch_logs
 from aiocake.transport._sign import Keys
 from aiocake.transport._stream import Begin, Chunks, OpenExchange
-from aiocake.transport._throttle import Gate
-from aiocake.values import Effect, Secret
+from aiocake.transport._throttle import RequestLimiter
+from aiocake.values import Idempotency, Secret
 
-__all__ = ["Begin", "Begun", "Check", "Settled", "Stats", "Transport"]
+__all__ = ["Begin", "Begun", "Check", "OnSettled", "Transport", "TransportStats"]
 
 #: The error that an answer of any status holds, or None when it is a success.
 Check = Callable[[Response], CakeError | None]
 #: Is told what became of a write whose caller was cancelled.
-Settled = Callable[[Exchange], Awaitable[None]]
+OnSettled = Callable[[CallResult], Awaitable[None]]
 
 _log = logging.getLogger("aiocake")
 
 
 @attrs.frozen
-class Stats:
+class TransportStats:
     """What a transport is doing.
 
     Attributes:
@@ -91,7 +91,7 @@ class Transport:
         ConfigurationError: The key, the proxy, the user agent or on_event cannot be used.
 
     Attributes:
-        listener: Passes events on to ``on_event``.
+        emitter: Passes events on to ``on_event``.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the client
@@ -110,10 +110,10 @@ class Transport:
         on_event: OnEvent | None,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self.listener = Listener(on_event)
+        self.emitter = EventEmitter(on_event)
         self._scrubber = Scrubber()
         keys = Keys(key, self._scrubber.learn)
-        self._gate = Gate(throttle, draw)
+        self._limiter = RequestLimiter(throttle, draw)
         if http is None:
             http = self._own_transport(address, proxy, ssl_context)
         elif proxy is not None or ssl_context is not None:
@@ -128,22 +128,24 @@ class Transport:
             timeouts.connect,
             http.proxied_by if isinstance(http, CakeTransport) else None,
         )
-        self._wire = Wire(Sender(http, address.base, route), self._scrubber.clean_headers)
+        self._sender = RequestSender(
+            HttpSender(http, address.base, route), self._scrubber.scrub_headers
+        )
         self._retries = Retries(retry, draw)
-        self._attempts = Attempts(
+        self._attempts = AttemptLoop(
             keys=keys,
-            gate=self._gate,
-            wire=self._wire,
+            limiter=self._limiter,
+            wire=self._sender,
             retries=self._retries,
             headers=[
                 (b"Host", address.authority.encode("ascii")),
                 (b"User-Agent", user_agent.encode("ascii")),
                 (b"Accept-Encoding", b"gzip, deflate"),
             ],
-            listener=self.listener,
+            emitter=self.emitter,
         )
         self._grace = grace
-        self._lifetime = Lifetime()
+        self._lifecycle = Lifecycle()
         self._wire_closed = False
         self._streams: set[OpenExchange] = set()
 
@@ -158,17 +160,17 @@ class Transport:
             for secret in through.secrets():
                 self._scrubber.learn(secret)
         watch_logs(self._scrubber)
-        return CakeTransport(slots=self._gate.slots, proxy=through, ssl_context=ssl_context)
+        return CakeTransport(slots=self._limiter.slots, proxy=through, ssl_context=ssl_context)
 
     async def exchange(
         self,
         request: Request,
         check: Check,
-        plan: Plan,
+        plan: CallLimits,
         *,
         begun: Begun | None = None,
-        settled: Settled | None = None,
-    ) -> Exchange:
+        settled: OnSettled | None = None,
+    ) -> CallResult:
         """Make a call.
 
         Args:
@@ -187,26 +189,26 @@ class Transport:
             ClosedError: The client is closed.
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._lifetime.enter()
-        call = Call(request, plan, begun=begun)
-        if plan.effect is Effect.READ:
+        self._lifecycle.check_usable()
+        call = CallState(request, plan, begun=begun)
+        if plan.idempotency is Idempotency.SAFE:
             return await self._run(call, check)
-        job = start(self._run(call, check))
+        job = spawn(self._run(call, check))
         try:
             return await job.result()
-        except JobCancelled:
+        except BackgroundTaskCancelled:
             call.cut(closed=True)
             return call.exchange()
         except anyio.get_cancelled_exc_class():
             call.abandoned = True
             # In a task of its own, too: a second cancellation breaks through asyncio's shields.
-            last = start(self._settle(call, job, settled))
+            last = spawn(self._keep_outcome(call, job, settled))
             with anyio.CancelScope(shield=True):
                 await last.result()
             raise
 
     async def open(
-        self, request: Request, begin: Begin, plan: Plan, *, begun: Begun | None = None
+        self, request: Request, begin: Begin, plan: CallLimits, *, begun: Begun | None = None
     ) -> OpenExchange:
         """Make a call whose answer is read as it comes.
 
@@ -225,28 +227,32 @@ class Transport:
             ClosedError: The client is closed.
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._lifetime.enter()
+        self._lifecycle.check_usable()
         return await self._opened(
-            Call(request, plan, begun=begun), Allowance(plan.total), begin, None
+            CallState(request, plan, begun=begun), NetworkTimeBudget(plan.total), begin, None
         )
 
     async def _opened(
-        self, call: Call, allowance: Allowance, begin: Begin, broken: CakeError | Fault | None
+        self,
+        call: CallState,
+        network_time: NetworkTimeBudget,
+        begin: Begin,
+        broken: CakeError | TransportFailure | None,
     ) -> OpenExchange:
         """Make the attempts of a call whose answer is read as it comes.
 
         Args:
             call: The call.
-            allowance: What may be spent waiting for the network.
+            network_time: What may be spent waiting for the network.
             begin: Reads the answer as far as its head.
             broken: What the stream of an attempt before broke off in; None of a call that begins.
         """
-        call.allowance = allowance
+        call.network_time = network_time
         call.kept = False
         opened: list[OpenExchange] = []
 
-        async def use(answer: Answer, slot: int) -> CakeError | Fault | None:
-            chunks = Chunks(Body(answer, LARGEST_STREAM), allowance)
+        async def use(answer: IncomingResponse, slot: int) -> CakeError | TransportFailure | None:
+            chunks = Chunks(Body(answer, LARGEST_STREAM), network_time)
             stream = StreamedResponse(answer.status, answer.headers, chunks)
             error: CakeError | None
             try:
@@ -258,13 +264,13 @@ class Transport:
                 return chunks.fault
             if error is None:
                 call.kept = True
-                opened.append(self._keep(call, allowance, stream, chunks, answer, slot))
+                opened.append(self._keep(call, network_time, stream, chunks, answer, slot))
             return error
 
-        with self._lifetime.watched() as scope:
+        with self._lifecycle.cancellable() as scope:
             await self._carried(call, use, broken)
         if scope.cancelled_caught:
-            call.cut(closed=self._lifetime.over)
+            call.cut(closed=self._lifecycle.closed)
         if opened:
             return opened[0]
         return OpenExchange(None, call.error, call.attempts, _nothing)
@@ -276,26 +282,26 @@ class Transport:
             ClosedError: The client is closed.
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._lifetime.enter()
+        self._lifecycle.check_usable()
 
-    def clean(self, text: str) -> str:
+    def scrub(self, text: str) -> str:
         """Take the key, and the password of the proxy, out of a text, in whatever disguise."""
-        return self._scrubber.clean(text)
+        return self._scrubber.scrub(text)
 
-    def stats(self) -> Stats:
+    def stats(self) -> TransportStats:
         """What is going on. Makes no call."""
-        return Stats(
-            in_flight=self._gate.in_flight,
-            waiting=self._gate.waiting,
-            paused_until=self._gate.paused_for(),
+        return TransportStats(
+            in_flight=self._limiter.in_flight,
+            waiting=self._limiter.waiting,
+            paused_until=self._limiter.paused_for(),
             budget=self._retries.budget,
-            limit=self._gate.limit,
-            pace=self._gate.pace(),
+            limit=self._limiter.limit,
+            pace=self._limiter.pace(),
         )
 
     def refusal(self) -> CakeError | None:
         """Return the error of a call that would not be sent now, since the client is paused."""
-        refusal = self._gate.refusal()
+        refusal = self._limiter.refusal()
         return None if refusal is None else refusal.error()
 
     def end_pause(self) -> None:
@@ -304,11 +310,11 @@ class Transport:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        if self._gate.paused:
-            self._lifetime.check_home()
-        began = self._gate.end_pause()
+        if self._limiter.paused:
+            self._lifecycle.check_home()
+        began = self._limiter.end_pause()
         if began is not None:
-            self.listener.tell(PauseEnded(None, self.listener.now() - began))
+            self.emitter.emit(PauseEnded(None, self.emitter.now() - began))
 
     async def aclose(self) -> None:
         """End what is on its way, and close all connections. Can be called twice.
@@ -316,27 +322,27 @@ class Transport:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._lifetime.check_home()
-        self._lifetime.over = True
+        self._lifecycle.check_home()
+        self._lifecycle.closed = True
         try:
             for opened in tuple(self._streams):
                 await opened.aclose()
-            await self._lifetime.end()
+            await self._lifecycle.end()
         finally:
             if not self._wire_closed:
                 self._wire_closed = True
                 with anyio.CancelScope(shield=True):
-                    await self._wire.aclose()
+                    await self._sender.aclose()
 
-    async def _run(self, call: Call, check: Check) -> Exchange:
-        if self._lifetime.over:  # between the start of a write's task and its first step
+    async def _run(self, call: CallState, check: Check) -> CallResult:
+        if self._lifecycle.closed:  # between the start of a write's task and its first step
             call.cut(closed=True)
             return call.exchange()
         call.deadline = anyio.current_time() + call.plan.total
 
-        async def use(answer: Answer, _slot: int) -> CakeError | Fault | None:
+        async def use(answer: IncomingResponse, _slot: int) -> CakeError | TransportFailure | None:
             whole = await _whole(call, answer)
-            if isinstance(whole, Fault):
+            if isinstance(whole, TransportFailure):
                 return whole
             response = Response(answer.status, answer.headers, whole)
             error = _checked(check, response)
@@ -344,34 +350,38 @@ class Transport:
                 call.response = response
             return error
 
-        with self._lifetime.watched(call.deadline) as scope:
+        with self._lifecycle.cancellable(call.deadline) as scope:
             await self._carried(call, use, None)
         if scope.cancelled_caught:
-            if call.sending and call.departure.sent and not self._lifetime.over:
-                self._gate.slow(call.began)
-            call.cut(closed=self._lifetime.over)
+            if call.being_sent and call.trace.sent and not self._lifecycle.closed:
+                self._limiter.on_timeout(call.began)
+            call.cut(closed=self._lifecycle.closed)
         return call.exchange()
 
-    async def _carried(self, call: Call, use: Use, broken: CakeError | Fault | None) -> None:
+    async def _carried(
+        self, call: CallState, use: Use, broken: CakeError | TransportFailure | None
+    ) -> None:
         try:
             if broken is None:
-                await self._attempts.carry(call, use)
+                await self._attempts.run(call, use)
             else:
-                await self._attempts.carry_on(call, use, broken)
+                await self._attempts.run_export(call, use, broken)
         except BaseException as error:
             # A cancellation: the frames below hold the request with the key in it.
-            stripped(error)
+            clear_tracebacks(error)
             raise
 
-    async def _settle(self, call: Call, job: Job[Exchange], settled: Settled | None) -> None:
+    async def _keep_outcome(
+        self, call: CallState, job: BackgroundTask[CallResult], settled: OnSettled | None
+    ) -> None:
         """Give a write that has left its grace, and tell what became of it."""
         try:
-            with self._lifetime.held():
-                if call.sending and call.departure.sent and self._grace > 0:
+            with self._lifecycle.pending():
+                if call.being_sent and call.trace.sent and self._grace > 0:
                     with anyio.move_on_after(self._grace), suppress(Exception):
                         await job.result()
                 await job.aclose()
-                call.forsake()
+                call.abandon()
                 if settled is not None:
                     await settled(call.exchange())
         except Exception:  # noqa: BLE001 - it is the ledger's
@@ -379,11 +389,11 @@ class Transport:
 
     def _keep(  # noqa: PLR0913, PLR0917 - all that there is of an open answer
         self,
-        call: Call,
-        allowance: Allowance,
+        call: CallState,
+        network_time: NetworkTimeBudget,
         stream: StreamedResponse,
         chunks: Chunks,
-        answer: Answer,
+        answer: IncomingResponse,
         slot: int,
     ) -> OpenExchange:
         async def end() -> None:
@@ -394,12 +404,12 @@ class Transport:
             try:
                 await answer.aclose()
             finally:
-                self._gate.release(slot)
+                self._limiter.release(slot)
 
         async def again(error: CakeError, begin: Begin) -> OpenExchange:
-            self._lifetime.enter()
+            self._lifecycle.check_usable()
             # That of the stream has ended with it.
-            return await self._opened(call, allowance.rest(), begin, chunks.fault or error)
+            return await self._opened(call, network_time.rest(), begin, chunks.fault or error)
 
         opened = OpenExchange(stream, None, call.attempts, end, again)
         self._streams.add(opened)
@@ -407,18 +417,18 @@ class Transport:
         return opened
 
 
-async def _whole(call: Call, answer: Answer) -> bytes | Fault:
+async def _whole(call: CallState, answer: IncomingResponse) -> bytes | TransportFailure:
     """The body of an answer; how it began is kept when it does not come whole."""
     came = BytesIO()
-    fault: Fault | None = None
+    fault: TransportFailure | None = None
     try:
         fault = await read_into(came, Body(answer, LARGEST_BODY))
     except BaseException:
-        call.broke_off(answer.status, answer.headers, came.getvalue())
+        call.broken_off(answer.status, answer.headers, came.getvalue())
         raise
     whole = came.getvalue()  # which copies nothing
     if fault is not None:
-        call.broke_off(answer.status, answer.headers, whole)
+        call.broken_off(answer.status, answer.headers, whole)
         return fault
     return whole
 

@@ -12,32 +12,39 @@ import attrs
 
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
-__all__ = ["ConnectionForbidden", "Fault", "Kind", "Route", "stripped", "why"]
+__all__ = [
+    "ConnectionForbidden",
+    "FailureKind",
+    "Route",
+    "TransportFailure",
+    "clear_tracebacks",
+    "connect_failure_reason",
+]
 
 
 class ConnectionForbidden(Exception):
     """A guard does not let this connection be opened, and will not the next time."""
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """What went wrong, and so whether trying again can help."""
 
-    UNREACHED = "unreached"
+    CONNECT = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""
-    REFUSED = "refused"
+    TLS_OR_PROXY = "refused"
     """TLS, a proxy or a guard of tests said no: it will say so again."""
-    ILLEGAL = "illegal"
+    INVALID_REQUEST = "illegal"
     """The request cannot be written as HTTP."""
-    BROKEN = "broken"
+    CONNECTION_LOST = "broken"
     """The connection ended, or what came is no HTTP, before the answer was whole."""
-    SLOW = "slow"
+    TIMEOUT = "slow"
     """No bytes for too long."""
-    UNREADABLE = "unreadable"
+    BODY_REJECTED = "unreadable"
     """A body that is refused: too long, or compressed in a way that is not known."""
 
 
 @attrs.frozen
-class Fault:
+class TransportFailure:
     """An attempt that ended without a whole answer.
 
     Attributes:
@@ -47,26 +54,26 @@ class Fault:
         status: The HTTP status, where the answer came as far as that.
     """
 
-    kind: Kind
+    kind: FailureKind
     sent: bool
     text: str
     status: int | None = None
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """Whether it may be gone at the next attempt."""
-        return self.kind in {Kind.UNREACHED, Kind.BROKEN, Kind.SLOW}
+        return self.kind in {FailureKind.CONNECT, FailureKind.CONNECTION_LOST, FailureKind.TIMEOUT}
 
     def error(self) -> CakeError:
         """The error that says it."""
         if not self.sent:
             return NotSent(self.text)
-        if self.kind is Kind.SLOW:
+        if self.kind is FailureKind.TIMEOUT:
             return DeadlineExceeded(self.text)
         return DecodeError(self.text, status=self.status)
 
 
-def stripped(error: BaseException) -> None:
+def clear_tracebacks(error: BaseException) -> None:
     """Take the frames off an exception that goes on, and part it from what led to it.
 
     What led to it keeps its frames: it may be an exception that the caller is handling.
@@ -110,7 +117,7 @@ class Route:
         return f"the proxy {self.proxy[0]}", self.proxy[1]
 
 
-def why(error: BaseException, route: Route) -> tuple[str, bool]:
+def connect_failure_reason(error: BaseException, route: Route) -> tuple[str, bool]:
     """Why no connection came about, in words that name the host; whether it will be so again."""
     host, port = route.dialled
     if isinstance(error, ConnectionForbidden):

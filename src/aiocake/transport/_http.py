@@ -17,11 +17,17 @@ import attrs
 import certifi
 import httpx
 
-from aiocake._tasks import on_trio, start
-from aiocake.transport._fault import ConnectionForbidden, Fault, Kind, Route, why
+from aiocake._tasks import on_trio, spawn
+from aiocake.transport._fault import (
+    ConnectionForbidden,
+    FailureKind,
+    Route,
+    TransportFailure,
+    connect_failure_reason,
+)
 from aiocake.transport._sockets import SocketBackend
-from aiocake.transport._surplus import has_surplus
-from aiocake.transport._tls import context_of, lender, lent
+from aiocake.transport._surplus import has_trailing_data
+from aiocake.transport._tls import context_of, lend, owner_of
 
 if TYPE_CHECKING:
     import ssl
@@ -31,16 +37,16 @@ if TYPE_CHECKING:
     import httpcore2
 
     from aiocake.transport._proxy import Proxy
-    from aiocake.transport._sign import Signed
+    from aiocake.transport._sign import AuthorizedRequest
 
 __all__ = [
     "AsyncBaseTransport",
     "CakeTransport",
     "Closable",
-    "RawAnswer",
-    "Sender",
-    "fault_of",
-    "surely_unsent",
+    "HttpResponse",
+    "HttpSender",
+    "failure_of",
+    "is_unsent",
 ]
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
@@ -136,7 +142,7 @@ class CakeTransport(httpx.AsyncBaseTransport):
             given_up.append(pool)
         if given_up:
             # In a task of its own: asyncio's cancellation breaks through a shield.
-            job = start(_close(given_up))
+            job = spawn(_close(given_up))
             with anyio.CancelScope(shield=True):
                 await job.result()
 
@@ -151,7 +157,7 @@ class CakeTransport(httpx.AsyncBaseTransport):
         context = self._ssl_context
         if context is None and scheme == "https":
             context = _default_ssl_context()
-        context = None if context is None else lent(context)
+        context = None if context is None else lend(context)
         proxy = self._proxy
         return httpcore2.AsyncConnectionPool(
             ssl_context=context,
@@ -197,7 +203,7 @@ def _stream_class() -> type[Any]:
             server_hostname: str | None = None,
             timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's
         ) -> httpcore2.AsyncNetworkStream:
-            return await super().start_tls(lender(ssl_context), server_hostname, timeout)
+            return await super().start_tls(owner_of(ssl_context), server_hostname, timeout)
 
     return Stream
 
@@ -289,12 +295,12 @@ class _BodyStream(httpx.AsyncByteStream):
         # trio complains of an async generator that is dropped half-way.
         await self._pieces.aclose()
         await self._stream.aclose()
-        if any(has_surplus(each, self._network) for each in self._pool.connections):
+        if any(has_trailing_data(each, self._network) for each in self._pool.connections):
             await self._transport.drop(self._slot)
 
 
 @attrs.frozen(eq=False, repr=False)
-class RawAnswer:
+class HttpResponse:
     """The head of an answer, its body still on its way.
 
     Attributes:
@@ -310,7 +316,7 @@ class RawAnswer:
     aclose: Callable[[], Awaitable[None]]
 
 
-class Sender:
+class HttpSender:
     """Makes httpx's requests, and hands them to a transport.
 
     Args:
@@ -328,8 +334,12 @@ class Sender:
         self.own = transport if isinstance(transport, CakeTransport) else None
 
     async def send(
-        self, signed: Signed, slot: int, read: float, trace: Callable[..., Awaitable[None]]
-    ) -> RawAnswer:
+        self,
+        signed: AuthorizedRequest,
+        slot: int,
+        read: float,
+        trace: Callable[..., Awaitable[None]],
+    ) -> HttpResponse:
         """Send a request, and wait for the head of its answer. Raises whatever goes wrong."""
         extensions: dict[str, object] = {
             "timeout": {"connect": self.route.timeout, "read": read, "write": read, "pool": read}
@@ -347,7 +357,9 @@ class Sender:
         if not isinstance(stream, httpx.AsyncByteStream):
             message = "the transport gives a body that is not asynchronous"
             raise TypeError(message)
-        return RawAnswer(response.status_code, response.headers.raw, aiter(stream), stream.aclose)
+        return HttpResponse(
+            response.status_code, response.headers.raw, aiter(stream), stream.aclose
+        )
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -362,29 +374,38 @@ class Sender:
         return url
 
 
-def surely_unsent(error: Exception) -> bool:
+def is_unsent(error: Exception) -> bool:
     """Whether an exception says, on any transport, that nothing was sent."""
     return isinstance(error, _UNSENT)
 
 
-def fault_of(
+def failure_of(
     error: Exception, route: Route, *, sent: bool = True, status: int | None = None
-) -> Fault:
+) -> TransportFailure:
     """What an exception means. ``sent`` is known better than any exception's class tells."""
     name = type(error).__name__
     if sent:
         if isinstance(error, httpx.TimeoutException | TimeoutError):
-            return Fault(Kind.SLOW, sent, "no bytes came for too long", status)
+            return TransportFailure(FailureKind.TIMEOUT, sent, "no bytes came for too long", status)
         if isinstance(error, httpx.RemoteProtocolError) and status is None:
-            return Fault(
-                Kind.BROKEN, sent, f"no valid HTTP answer came from {route.host} ({name})", status
+            return TransportFailure(
+                FailureKind.CONNECTION_LOST,
+                sent,
+                f"no valid HTTP answer came from {route.host} ({name})",
+                status,
             )
         text = f"the connection ended before the answer was whole ({name})"
-        return Fault(Kind.BROKEN, sent, text, status)
+        return TransportFailure(FailureKind.CONNECTION_LOST, sent, text, status)
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return Fault(Kind.ILLEGAL, sent, f"nothing was sent: {name}")
+        return TransportFailure(FailureKind.INVALID_REQUEST, sent, f"nothing was sent: {name}")
     if isinstance(error, httpx.ProxyError):
         proxy = "the proxy" if route.proxy is None else route.dialled[0]
-        return Fault(Kind.REFUSED, sent, f"nothing was sent: {proxy} refused ({error})")
-    reason, refused = why(error, route)
-    return Fault(Kind.REFUSED if refused else Kind.UNREACHED, sent, f"nothing was sent: {reason}")
+        return TransportFailure(
+            FailureKind.TLS_OR_PROXY, sent, f"nothing was sent: {proxy} refused ({error})"
+        )
+    reason, refused = connect_failure_reason(error, route)
+    return TransportFailure(
+        FailureKind.TLS_OR_PROXY if refused else FailureKind.CONNECT,
+        sent,
+        f"nothing was sent: {reason}",
+    )

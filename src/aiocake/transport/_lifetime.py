@@ -10,10 +10,10 @@ import anyio
 
 from aiocake.errors import ClosedError, WrongLoopError
 
-__all__ = ["Lifetime"]
+__all__ = ["Lifecycle"]
 
 
-class Lifetime:
+class Lifecycle:
     """From the first call of a client, which binds it to a loop and a process, to its closing."""
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Lifetime:
         self._holds = 0
         self._idle: anyio.Event | None = None
         #: Whether it was ended.
-        self.over = False
+        self.closed = False
 
-    def enter(self) -> None:
+    def check_usable(self) -> None:
         """A call begins.
 
         Raises:
@@ -32,7 +32,7 @@ class Lifetime:
             WrongLoopError: It belongs to another event loop or process.
         """
         self.check_home()
-        if self.over:
+        if self.closed:
             message = "the client is closed"
             raise ClosedError(message)
 
@@ -55,7 +55,7 @@ class Lifetime:
             raise WrongLoopError(message)
 
     @contextmanager
-    def watched(self, deadline: float = math.inf) -> Generator[anyio.CancelScope]:
+    def cancellable(self, deadline: float = math.inf) -> Generator[anyio.CancelScope]:
         """A scope that is cancelled at a deadline, or by :meth:`end`."""
         scope = anyio.CancelScope(deadline=deadline)
         self._scopes.add(scope)
@@ -67,7 +67,7 @@ class Lifetime:
             self._look()
 
     @contextmanager
-    def held(self) -> Generator[None]:
+    def pending(self) -> Generator[None]:
         """What :meth:`end` waits for, but does not cancel."""
         self._holds += 1
         try:
@@ -78,7 +78,7 @@ class Lifetime:
 
     async def end(self) -> None:
         """Cancel what is under way, and wait until it has ended."""
-        self.over = True
+        self.closed = True
         for scope in tuple(self._scopes):
             scope.cancel()
         while self._scopes or self._holds:

@@ -27,7 +27,7 @@ come late, on a busy event loop, may catch up, by 10 to 30 ms.
 import math
 from typing import Final
 
-__all__ = ["Pace"]
+__all__ = ["AdaptiveRate"]
 
 _NEVER: Final = -math.inf
 #: So many calls let in are enough for an estimate; over so many seconds, so few are, too.
@@ -60,7 +60,7 @@ _LEAST_LATE: Final = 0.01
 _MOST_LATE: Final = 0.03
 
 
-class Pace:
+class AdaptiveRate:
     """The rate of one client."""
 
     __slots__ = (
@@ -136,7 +136,7 @@ class Pace:
         """A pause was ended before its time: calls may begin at once."""
         self._due = _NEVER
 
-    def passed(self, since: float) -> None:
+    def on_accepted(self, since: float) -> None:
         """A call that began at a time was let in."""
         if not self._middle:
             if self._estimating and since >= self._refused_at:
@@ -145,7 +145,7 @@ class Pace:
                 self._since, self._admitted = since, 0
         self._admitted += 1
 
-    def refused(self, since: float, now: float, pause: float) -> None:
+    def on_refused(self, since: float, now: float, pause: float) -> None:
         """A call that began at a time was refused, and all calls pause for so many seconds.
 
         What began before the last refusal was known is of the same congestion.

@@ -83,7 +83,7 @@ class Pause:
         now = anyio.current_time()
         return Refusal(self._status, self.until - now) if now < self._refuses_until else None
 
-    def hold(self, seconds: float, *, since: float, asked: bool) -> bool:
+    def extend(self, seconds: float, *, since: float, asked: bool) -> bool:
         """Make calls wait, after a throttled response.
 
         Args:
@@ -147,7 +147,7 @@ class Pause:
         if self.probe == slot:
             self.probe = None
 
-    def answered(self, slot: int, status: int, *, throttled: bool) -> float | None:
+    def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
         """A response has come.
 
         Args:

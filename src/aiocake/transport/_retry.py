@@ -21,10 +21,18 @@ from aiocake.errors import (
     Restricted,
     ServerError,
 )
-from aiocake.transport._fault import Fault
-from aiocake.values import Effect
+from aiocake.transport._fault import TransportFailure
+from aiocake.values import Idempotency
 
-__all__ = ["Again", "Attempt", "Retries", "Terms", "again_after", "may_be_done", "says_no"]
+__all__ = [
+    "AttemptOutcome",
+    "Retries",
+    "RetryDecision",
+    "RetryLimits",
+    "classify_retry",
+    "is_refusal",
+    "may_have_been_applied",
+]
 
 _COST: Final = 14
 _COST_THROTTLED: Final = 5
@@ -39,17 +47,17 @@ _NO: Final = range(300, 600)
 _MOST_DOUBLINGS: Final = 32
 
 
-class Again(Enum):
+class RetryDecision(Enum):
     """Whether, and at which pace, to try again."""
 
-    NO = "no"
+    NONE = "no"
     FAILURE = "failure"
     THROTTLED = "throttled"
     RESTRICTED = "restricted"
 
 
 @attrs.frozen
-class Attempt:
+class AttemptOutcome:
     """What an attempt ended in.
 
     Attributes:
@@ -60,13 +68,13 @@ class Attempt:
     """
 
     error: CakeError | None
-    again: Again = Again.NO
+    decision: RetryDecision = RetryDecision.NONE
     wait: float = 0.0
     begun: bool = True
 
 
 @attrs.frozen
-class Terms:
+class RetryLimits:
     """What a call allows its retries.
 
     Attributes:
@@ -78,11 +86,13 @@ class Terms:
 
     attempts: int
     left: Callable[[], float]
-    scheduled: Callable[[Attempt], None]
+    scheduled: Callable[[AttemptOutcome], None]
     sleep: Callable[[float], Awaitable[None]]
 
 
-def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = True) -> Again:
+def classify_retry(
+    outcome: CakeError | TransportFailure, idempotency: Idempotency, *, framed: bool = True
+) -> RetryDecision:
     """Whether a call of this effect may be sent again after what an attempt ended in.
 
     An answer that cannot be read is one at the next try as well, but for two kinds: one of a
@@ -93,31 +103,41 @@ def again_after(outcome: CakeError | Fault, effect: Effect, *, framed: bool = Tr
     that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
     that had passed the request on; so may what a ServerError is made of.
     """
-    once = effect is Effect.ONCE
-    if isinstance(outcome, Fault):
-        return Again.FAILURE if outcome.passing and not (once and outcome.sent) else Again.NO
+    once = idempotency is Idempotency.NON_IDEMPOTENT
+    if isinstance(outcome, TransportFailure):
+        return (
+            RetryDecision.FAILURE
+            if outcome.transient and not (once and outcome.sent)
+            else RetryDecision.NONE
+        )
     if isinstance(outcome, RateLimited):
-        return Again.NO if once and outcome.status == _UNAVAILABLE else Again.THROTTLED
+        return (
+            RetryDecision.NONE
+            if once and outcome.status == _UNAVAILABLE
+            else RetryDecision.THROTTLED
+        )
     if isinstance(outcome, Restricted):
-        return Again.RESTRICTED
+        return RetryDecision.RESTRICTED
     if once:
-        return Again.NO
-    passing = isinstance(outcome, DecodeError) and _may_pass(outcome.status, framed=framed)
-    return Again.FAILURE if passing or isinstance(outcome, ServerError) else Again.NO
+        return RetryDecision.NONE
+    passing = isinstance(outcome, DecodeError) and _is_transient(outcome.status, framed=framed)
+    return (
+        RetryDecision.FAILURE if passing or isinstance(outcome, ServerError) else RetryDecision.NONE
+    )
 
 
-def _may_pass(status: int | None, *, framed: bool) -> bool:
+def _is_transient(status: int | None, *, framed: bool) -> bool:
     if status in _READ:
         return not framed
     return status is not None and status not in _NO
 
 
-def may_be_done(outcome: CakeError | Fault) -> bool:
+def may_have_been_applied(outcome: CakeError | TransportFailure) -> bool:
     """Whether a write may have been carried out by an attempt that ended so."""
-    return outcome.sent if isinstance(outcome, Fault) else not says_no(outcome)
+    return outcome.sent if isinstance(outcome, TransportFailure) else not is_refusal(outcome)
 
 
-def says_no(error: CakeError) -> bool:
+def is_refusal(error: CakeError) -> bool:
     """Whether an answer says that nothing was done. A server that failed does not say."""
     if isinstance(error, RateLimited):
         return not error.sent or error.status != _UNAVAILABLE
@@ -147,7 +167,7 @@ class Retries:
         """The longest pause of the client, in seconds."""
         return self._policy.longest_pause
 
-    def wait(self, again: Again, retried: int, asked: float | None) -> float:
+    def wait(self, again: RetryDecision, retried: int, asked: float | None) -> float:
         """Seconds to wait before the next attempt.
 
         Args:
@@ -156,13 +176,13 @@ class Retries:
             asked: What the server asks for; None when it does not say.
         """
         policy = self._policy
-        if again is Again.RESTRICTED:
+        if again is RetryDecision.RESTRICTED:
             return min(
                 _RESTRICTED_WAIT ** (min(retried, _MOST_DOUBLINGS) + 1), policy.retry_after_cap
             )
         if asked is not None:
             return asked
-        base = policy.throttle_base if again is Again.THROTTLED else policy.base
+        base = policy.throttle_base if again is RetryDecision.THROTTLED else policy.base
         return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
 
     def succeeded(self) -> None:
@@ -170,8 +190,11 @@ class Retries:
         self._give(_GAIN)
 
     async def run(
-        self, first: Attempt, attempt: Callable[[], Awaitable[Attempt]], terms: Terms
-    ) -> Attempt:
+        self,
+        first: AttemptOutcome,
+        attempt: Callable[[], Awaitable[AttemptOutcome]],
+        terms: RetryLimits,
+    ) -> AttemptOutcome:
         """Try again, after a first attempt that failed, as long as it is worth it.
 
         Args:
@@ -182,17 +205,19 @@ class Retries:
         Returns:
             What the last attempt ended in.
         """
-        done: list[Attempt] = [first]
+        done: list[AttemptOutcome] = [first]
         took = 0
 
-        async def next_attempt() -> Attempt:
+        async def next_attempt() -> AttemptOutcome:
             return done.pop() if done else await attempt()
 
         def worth_it(state: tenacity.RetryCallState) -> bool:
             # An outcome that failed is an exception: a cancellation, above all.
             outcome = state.outcome
             return (
-                outcome is not None and not outcome.failed and _result(state).again is not Again.NO
+                outcome is not None
+                and not outcome.failed
+                and _result(state).decision is not RetryDecision.NONE
             )
 
         def enough(state: tenacity.RetryCallState) -> bool:
@@ -200,9 +225,9 @@ class Retries:
             result = _result(state)
             if state.attempt_number >= terms.attempts or result.wait >= terms.left():
                 return True
-            if result.again is Again.THROTTLED and result.wait > self.longest_asked:
+            if result.decision is RetryDecision.THROTTLED and result.wait > self.longest_asked:
                 return True
-            took = _COST if result.again is Again.FAILURE else _COST_THROTTLED
+            took = _COST if result.decision is RetryDecision.FAILURE else _COST_THROTTLED
             return not self._take(took)
 
         # A controller of its own for each call: one shared by tasks mixes up their outcomes.
@@ -214,7 +239,7 @@ class Retries:
             before_sleep=lambda state: terms.scheduled(_result(state)),
             retry_error_callback=_result,
         )
-        last: Attempt = await controller(next_attempt)
+        last: AttemptOutcome = await controller(next_attempt)
         if last.error is None or not last.begun:
             self._give(took)
         return last
@@ -229,7 +254,7 @@ class Retries:
         self._tokens = min(self._policy.budget, self._tokens + tokens)
 
 
-def _result(state: tenacity.RetryCallState) -> Attempt:
+def _result(state: tenacity.RetryCallState) -> AttemptOutcome:
     # tenacity decides only after an attempt.
-    result: Attempt = cast("tenacity.Future", state.outcome).result()
+    result: AttemptOutcome = cast("tenacity.Future", state.outcome).result()
     return result

@@ -56,7 +56,7 @@ class Scrubber:
         self._patterns += (re.compile("|".join(_forms(secret.reveal()))),)
         self._pieces |= _pieces(secret.reveal())
 
-    def clean(self, text: str) -> str:
+    def scrub(self, text: str) -> str:
         """The text, with ``<key>`` in place of each secret, and of each long piece of one."""
         text = self._without_whole(text)
         kept: list[str] = []
@@ -68,12 +68,12 @@ class Scrubber:
                 end = at + _PIECE
         return "".join((*kept, text[end:]))
 
-    def clean_headers(self, headers: dict[str, str]) -> dict[str, str]:
+    def scrub_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """The headers of an answer: a redirect's Location echoes the URL, and so the key."""
         together = "\n".join(headers.values())
         if self._without_whole(together) == together:  # the one search that each answer pays for
             return headers
-        return {name: self.clean(value) for name, value in headers.items()}
+        return {name: self.scrub(value) for name, value in headers.items()}
 
     def _without_whole(self, text: str) -> str:
         for pattern in self._patterns:
@@ -232,7 +232,7 @@ class _Filter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         with self._lock:
-            cleaners: list[Callable[[str], str]] = [each.clean for each in self._scrubbers]
+            cleaners: list[Callable[[str], str]] = [each.scrub for each in self._scrubbers]
         text = _ANSWER.sub(r"\1…", record.getMessage())
         for clean in cleaners:
             text = clean(text)

@@ -10,11 +10,11 @@ from xml.sax.saxutils import escape
 import anyio
 import attrs
 
-from aiocake._wire import Hole, Request
+from aiocake._wire import KeyPlacement, Request
 from aiocake.errors import ArgumentError, CakeError, ConfigurationError, NotSent, Problem
 from aiocake.values import Secret
 
-__all__ = ["Keys", "Signed", "check_key", "sign"]
+__all__ = ["AuthorizedRequest", "Keys", "check_key", "insert_api_key"]
 
 #: CAKE's own limit for ``api_key``.
 _LONGEST_KEY: Final = 50
@@ -30,7 +30,7 @@ KeySource = Callable[[], Awaitable[str]]
 
 
 @attrs.frozen(repr=False, eq=False)
-class Signed:
+class AuthorizedRequest:
     """A request with the key in it. Its ``repr`` never shows more than method and path."""
 
     method: str
@@ -76,7 +76,9 @@ def _what_is_wrong(text: str) -> str:
     return ""
 
 
-def sign(request: Request, key: Secret, headers: list[tuple[bytes, bytes]]) -> Signed:
+def insert_api_key(
+    request: Request, key: Secret, headers: list[tuple[bytes, bytes]]
+) -> AuthorizedRequest:
     """Put the key into its hole, escaped for the place in which it stands.
 
     Args:
@@ -97,7 +99,7 @@ def sign(request: Request, key: Secret, headers: list[tuple[bytes, bytes]]) -> S
     if request.query_limit is not None and len(query) >= request.query_limit:
         _too_long(len(query), request.query_limit)
     target = f"{request.path}?{query}" if query else request.path
-    return Signed(
+    return AuthorizedRequest(
         request.method,
         request.path,
         target.encode("ascii"),
@@ -122,11 +124,15 @@ def _check_text(request: Request) -> None:
 
 
 def _filled(request: Request, key: Secret) -> tuple[str, bytes]:
-    text, at = key.reveal(), request.hole_at
-    if request.hole is Hole.QUERY:
+    text, at = key.reveal(), request.key_offset
+    if request.key_placement is KeyPlacement.QUERY:
         query = request.query
         return query[:at] + quote(text, safe="") + query[at:], request.body
-    filling = quote(text, safe="") if request.hole is Hole.FORM else escape(text, _QUOTES)
+    filling = (
+        quote(text, safe="")
+        if request.key_placement is KeyPlacement.FORM
+        else escape(text, _QUOTES)
+    )
     body = request.body
     return request.query, body[:at] + filling.encode("ascii") + body[at:]
 
@@ -144,9 +150,9 @@ def _too_long(length: int, limit: int) -> None:
 
 
 def _merged(
-    own: list[tuple[bytes, bytes]], given: tuple[tuple[str, str], ...]
+    own: list[tuple[bytes, bytes]], provided: tuple[tuple[str, str], ...]
 ) -> list[tuple[bytes, bytes]]:
-    theirs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in given]
+    theirs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in provided]
     names = {name.lower() for name, _ in theirs}
     return [pair for pair in own if pair[0].lower() not in names] + theirs
 

@@ -5,9 +5,9 @@ from typing import Self
 
 from aiocake._wire import StreamedResponse
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded
-from aiocake.transport._allowance import OUT_OF_TIME, Allowance
+from aiocake.transport._allowance import OUT_OF_TIME, NetworkTimeBudget
 from aiocake.transport._body import Body
-from aiocake.transport._fault import Fault
+from aiocake.transport._fault import TransportFailure
 
 __all__ = ["Begin", "Chunks", "OpenExchange"]
 
@@ -18,13 +18,13 @@ Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
 class Chunks:
     """The decompressed pieces of a body; raises nothing but errors of ours, and cancellation."""
 
-    def __init__(self, body: Body, allowance: Allowance) -> None:
+    def __init__(self, body: Body, network_time: NetworkTimeBudget) -> None:
         self._body = body
-        self._allowance = allowance
+        self._network_time = network_time
         self._closed = False
         self._exhausted = False
         #: What broke it off below HTTP.
-        self.fault: Fault | None = None
+        self.fault: TransportFailure | None = None
         #: Ends what it is read from, once it is read to its end or broken off.
         self.finish: Callable[[], Awaitable[None]] | None = None
 
@@ -37,7 +37,7 @@ class Chunks:
         if self._closed:
             message = "the stream is closed"
             raise ClosedError(message)
-        piece = await self._allowance.spend(self._body.next())
+        piece = await self._network_time.wait_for(self._body.next())
         if isinstance(piece, bytes):
             return piece
         error = self._error(piece)
@@ -51,10 +51,10 @@ class Chunks:
     def close(self) -> None:
         """Give no more pieces; whoever waits for one is told."""
         self._closed = True
-        self._allowance.end()
+        self._network_time.end()
 
     def _error(self, ended: object) -> CakeError | None:
-        if isinstance(ended, Fault):
+        if isinstance(ended, TransportFailure):
             self.fault = ended
             return ended.error()
         if ended is not OUT_OF_TIME:

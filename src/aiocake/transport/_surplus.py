@@ -14,12 +14,12 @@ from typing import Final
 from aiocake._tasks import on_trio
 from aiocake.transport._sockets import SocketStream
 
-__all__ = ["has_surplus"]
+__all__ = ["has_trailing_data"]
 
 _DEEPEST: Final = 6
 
 
-def has_surplus(connection: object, stream: object) -> bool:
+def has_trailing_data(connection: object, stream: object) -> bool:
     """Whether unread bytes lie behind an answer that has been read to its end.
 
     Args:

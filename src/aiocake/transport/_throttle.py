@@ -23,10 +23,10 @@ from typing import Final
 import anyio
 
 from aiocake.config import Throttle
-from aiocake.transport._pace import Pace
+from aiocake.transport._pace import AdaptiveRate
 from aiocake.transport._pause import Pause, Refusal
 
-__all__ = ["Gate"]
+__all__ = ["RequestLimiter"]
 
 _NEVER: Final = -math.inf
 #: After a pause the slots are filled again over this many seconds at most, not in one tick.
@@ -51,7 +51,7 @@ class _Waiter:
         return self.slot is None and self.refusal is None
 
 
-class _Lane:
+class _Queue:
     __slots__ = ("_changed", "_in_a_row", "_most", "busy", "free", "limit", "waiters")
 
     def __init__(self, slots: range) -> None:
@@ -95,20 +95,20 @@ class _Lane:
             self.limit = max(self.limit // 2, 1)
 
 
-class Gate:
+class RequestLimiter:
     """The throttle of one client."""
 
     def __init__(self, settings: Throttle, draw: Callable[[], float]) -> None:
         count = settings.concurrency
-        self._calls = _Lane(range(count))
-        self._exports = _Lane(range(count, count + 1))
+        self._calls = _Queue(range(count))
+        self._exports = _Queue(range(count, count + 1))
         self._lanes = (self._calls, self._exports)
         self._export_slot = count
         self._max_waiting = settings.max_waiting
         self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
         self._slack = (settings.burst - 1) * self._interval
         self._draw = draw
-        self._pace = Pace() if settings.adaptive else None
+        self._pace = AdaptiveRate() if settings.adaptive else None
         self._tickets = 0
         #: When the next call would begin if all had come at the even pace of the rate.
         self._due = _NEVER
@@ -157,7 +157,7 @@ class Gate:
             return None
         return self._pace.rate(now)
 
-    async def turn(
+    async def acquire(
         self, *, export: bool = False, within: float | None = None, again: bool = False
     ) -> int | Refusal | None:
         """Wait for a turn.
@@ -214,7 +214,7 @@ class Gate:
             Whether a pause has begun.
         """
         self._refused(since, anyio.current_time(), seconds)
-        begins = self._pause.hold(seconds, since=since, asked=asked)
+        begins = self._pause.extend(seconds, since=since, asked=asked)
         self._timed = True
         if begins:
             self._ramp(seconds)
@@ -246,7 +246,7 @@ class Gate:
             Whether a pause has begun; if not, it is one that goes on.
         """
         # How long a quota is used up tells nothing of the rate at which it may be used.
-        self.slow(since)
+        self.on_timeout(since)
         begins = self._pause.refuse(seconds, longest, since=since, status=status)
         self._timed = True
         if (refusal := self._pause.refusal()) is not None:
@@ -259,9 +259,9 @@ class Gate:
             self._ramp(seconds)
         return begins
 
-    def answered(self, slot: int, status: int, *, throttled: bool) -> float | None:
+    def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
         """A response has come, as :meth:`Pause.answered` says; those that waited for it may go."""
-        took = self._pause.answered(slot, status, throttled=throttled)
+        took = self._pause.on_response(slot, status, throttled=throttled)
         if took is not None:
             self._grant()
         return took
@@ -285,15 +285,15 @@ class Gate:
         """Sleep before a retry: so long, or until a long pause begins."""
         await self._pause.sleep(seconds)
 
-    def passed(self, since: float) -> None:
+    def on_accepted(self, since: float) -> None:
         """A call that was sent at a time, no export, was neither refused nor timed out."""
         if self._pace is not None:
-            self._pace.passed(since)
+            self._pace.on_accepted(since)
             self._timed = self._timed or self._pace.known
             if self._calls.widen(since):
                 self._grant()
 
-    def slow(self, since: float) -> None:
+    def on_timeout(self, since: float) -> None:
         """A call that was sent at a time, no export, timed out."""
         if self._pace is not None:
             self._calls.halve(since)
@@ -304,12 +304,12 @@ class Gate:
         self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
         self._ramp_at = _NEVER
 
-    def _take(self, lane: _Lane) -> int:
+    def _take(self, lane: _Queue) -> int:
         slot = lane.take()
         self._pause.probes(slot)
         return slot
 
-    def _leave(self, lane: _Lane, waiter: _Waiter) -> None:
+    def _leave(self, lane: _Queue, waiter: _Waiter) -> None:
         """Who waited has left: whoever is next may go, with its slot where it has got one."""
         if waiter.slot is not None:
             self.release(waiter.slot)
@@ -321,9 +321,9 @@ class Gate:
     def _refused(self, since: float, now: float, pause: float) -> None:
         if self._pace is not None:
             self._calls.halve(since)
-            self._pace.refused(since, now, pause)
+            self._pace.on_refused(since, now, pause)
 
-    async def _wait(self, lane: _Lane, waiter: _Waiter) -> None:
+    async def _wait(self, lane: _Queue, waiter: _Waiter) -> None:
         self._grant()
         while waiter.waits:
             waiter.event = anyio.Event()
@@ -349,7 +349,7 @@ class Gate:
             waiter.slot = self._take(lane)
             waiter.event.set()
 
-    def _next_lane(self) -> _Lane | None:
+    def _next_lane(self) -> _Queue | None:
         """The lane whose first waiter came before that of the other, of those with room.
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
@@ -359,7 +359,7 @@ class Gate:
             return next(iter(open_lanes), None)
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
-    def _earliest(self, lane: _Lane) -> float:
+    def _earliest(self, lane: _Queue) -> float:
         probe = self._pause.probe
         # An export may take minutes to begin its response: a call goes first beside it.
         if probe is not None and (probe != self._export_slot or lane is self._exports):
@@ -367,7 +367,7 @@ class Gate:
         paced = _NEVER if self._pace is None else self._pace.earliest()
         return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
 
-    def _may_pass(self, lane: _Lane) -> bool:
+    def _may_pass(self, lane: _Queue) -> bool:
         """Whether a call may begin now; if so, it counts."""
         if not self._timed:
             return True

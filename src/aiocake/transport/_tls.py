@@ -6,7 +6,7 @@ from typing import cast
 
 from aiocake.errors import ConfigurationError
 
-__all__ = ["context_of", "context_of_user", "lender", "lent"]
+__all__ = ["context_of", "context_of_user", "lend", "owner_of"]
 
 
 def context_of(file: str) -> ssl.SSLContext:
@@ -51,11 +51,11 @@ class _Lent:
         return getattr(self.context, name)
 
 
-def lent(context: ssl.SSLContext) -> ssl.SSLContext:
+def lend(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return what stands for a context, to be handed to httpcore2, which sets protocols on it."""
     return cast("ssl.SSLContext", _Lent(context))
 
 
-def lender(context: ssl.SSLContext) -> ssl.SSLContext:
+def owner_of(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return the context that something stands for, or is."""
     return context.context if isinstance(context, _Lent) else context
