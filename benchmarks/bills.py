@@ -43,8 +43,8 @@ from bills_otherwise import (
 )
 
 from aiocake import Client, Period
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake.codec.stream import BillStream
+from aiocake._codec.exports import BillStream
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.models import AffiliateBill
 
 EXPORT: Operation[AffiliateBill] = Operation(

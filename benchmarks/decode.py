@@ -17,11 +17,11 @@ from decimal import Decimal
 
 import httpx
 
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import check, decode
-from aiocake.codec._json import parse
-from aiocake.codec.converter import structure
+from aiocake._codec import check, decode
+from aiocake._codec.converter import structure
+from aiocake._codec.strict_json import parse
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.models import Invoice, InvoiceStatus, Page
 
 ROUNDS = 60

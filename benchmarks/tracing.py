@@ -45,7 +45,7 @@ UPDATED: Final = (
 
 #: By file: a piece of its text, what stands there without events, and how often it is there.
 CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
-    "_engine/_engine.py": (
+    "_pipeline/executor.py": (
         (
             (
                 "with CallReport(self.emitter, intent.operation, intent.id if writes else None)"
@@ -59,7 +59,7 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("begun=ending.count,\n", "\n", 1),
         ("observer, ending)", "observer, None)", 1),
     ),
-    "_engine/_view.py": (
+    "_pipeline/pipeline.py": (
         ("request = self._start(", "request = self._prepared(", 3),
         (
             "self._decoded(operation, provided, response, repeated)",
@@ -73,7 +73,7 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
             1,
         ),
     ),
-    "transport/_attempt.py": (
+    "_transport/attempt.py": (
         ("await (self._watched(call, turn) if self._emitter.enabled else turn)", "await turn", 1),
         (
             "            self._emit_end(call, _CANCELLED)\n            self._release(call, slot)\n",
@@ -82,7 +82,7 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ),
         ("self._emit_end(call, None if error is None else type(error).__name__)\n", "\n", 1),
     ),
-    "transport/_call.py": (
+    "_transport/call_state.py": (
         ("        self._begun = begun\n", "", 1),
         (
             "        if self._begun is not None:\n            self._begun(self.attempts)\n",
@@ -92,7 +92,7 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
     ),
 }
 UNTRACED: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
-    "transport/_http.py": (('"trace": trace, ', "", 1),)
+    "_transport/httpcore_transport.py": (('"trace": trace, ', "", 1),)
 }
 
 Call = Callable[[], Awaitable[object]]
@@ -166,7 +166,7 @@ def client(module: ModuleType, **settings: object) -> Any:  # noqa: ANN401 - of 
 
 def connects(get: Callable[[str], ModuleType]) -> Callable[[object], Any]:
     """What makes a client of our own transport over such a network, with an ``on_event``."""
-    http = get("aiocake.transport._http")
+    http = get("aiocake._transport.httpcore_transport")
     make = http.CakeTransport._make_pool  # noqa: SLF001 - there is no other way in
 
     def over_network(self: object, scheme: str) -> object:

@@ -17,14 +17,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from aiocake import codec
-from aiocake._wire import Response
-from aiocake.codec.stream import BillStream
+from aiocake import _codec as codec
+from aiocake._codec.exports import BillStream
+from aiocake._messages import Response
+from aiocake._transport.body import Body, read_into
+from aiocake._transport.redaction import Scrubber
+from aiocake._transport.retry_after import retry_after
 from aiocake.endpoints import affiliate_bills, invoices
 from aiocake.errors import CakeError
-from aiocake.transport._body import Body, read_into
-from aiocake.transport._retry_after import retry_after
-from aiocake.transport._scrub import Scrubber
 from aiocake.values import Secret
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -15,20 +15,20 @@ from typing import Any, Final, NoReturn, TypeVar
 from unittest import mock
 from urllib.parse import quote, quote_plus
 
-from aiocake import codec
-from aiocake._operation import Api, Operation
-from aiocake._wire import Response
-from aiocake.codec import _decode
-from aiocake.codec._fast import decode_invoice_page
-from aiocake.codec._xml_filter import ReferenceFilter
-from aiocake.codec.raw import check_raw
-from aiocake.codec.stream import BillStream
+from aiocake import _codec as codec
+from aiocake._codec import results
+from aiocake._codec.exports import BillStream
+from aiocake._codec.invoice_pages import decode_invoice_page
+from aiocake._codec.raw import check_raw
+from aiocake._codec.xml.references import ReferenceFilter
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation
+from aiocake._transport.body import Body
+from aiocake._transport.failures import TransportFailure
+from aiocake._transport.redaction import Scrubber
+from aiocake._transport.retry_after import retry_after
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
 from aiocake.errors import CakeError, DecodeError
-from aiocake.transport._body import Body
-from aiocake.transport._fault import TransportFailure
-from aiocake.transport._retry_after import retry_after
-from aiocake.transport._scrub import Scrubber
 from aiocake.values import Idempotency, Secret
 
 __all__ = ["TARGETS", "Target"]
@@ -129,7 +129,7 @@ def page(data: bytes) -> None:
     value = read(invoices.FIND, response)
     if fast is None or isinstance(value, CakeError):
         return
-    with mock.patch.object(_decode, "decode_invoice_page", return_value=None):
+    with mock.patch.object(results, "decode_invoice_page", return_value=None):
         exact = read(invoices.FIND, response)
     if not isinstance(exact, CakeError):
         if repr(exact) != repr(value):

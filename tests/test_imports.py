@@ -63,9 +63,9 @@ def test_the_look_at_what_is_loaded_sees_it() -> None:
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("httpx", ["transport/_http.py"]),
-        ("httpcore2", ["transport/_http.py"]),
-        ("tenacity", ["transport/_retry.py"]),
+        ("httpx", ["_transport/httpcore_transport.py"]),
+        ("httpcore2", ["_transport/httpcore_transport.py"]),
+        ("tenacity", ["_transport/retry.py"]),
         ("httpcore", []),
     ],
 )

@@ -42,22 +42,29 @@ def test_the_contracts_are_kept(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("contract", "module", "planted"),
     [
-        pytest.param("layers", "codec/planted", "import aiocake.transport", id="sideways"),
+        pytest.param("layers", "_codec/planted", "import aiocake._transport", id="sideways"),
         pytest.param("layers", "models/planted", "from aiocake.client import Client", id="up"),
         pytest.param(
             "layers",
-            "transport/planted",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import aiocake._engine",
+            "_transport/planted",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import aiocake._pipeline",
             id="up-for-types-only",
         ),
         pytest.param(
             "layers",
             "bulk/planted",
-            "def f():\n    import aiocake.codec",
+            "def f():\n    import aiocake._codec",
             id="sideways-late",
         ),
+        pytest.param("layers", "paging/planted", "import aiocake.bulk", id="sideways-paging"),
+        pytest.param(
+            "operations",
+            "_operations/parameters",
+            "import aiocake._operations.operation",
+            id="up-in-operations",
+        ),
         pytest.param("layers", "planted", "", id="module-of-no-layer"),
-        pytest.param("root", "transport/planted", "from aiocake import Client", id="root"),
+        pytest.param("root", "_transport/planted", "from aiocake import Client", id="root"),
         pytest.param("root", "client", "import aiocake", id="root-from-above"),
         pytest.param("sandbox", "sandbox/planted", "import aiocake.errors", id="sandbox-errors"),
         pytest.param("root", "sandbox/planted", "from aiocake import Client", id="sandbox-root"),
@@ -65,15 +72,21 @@ def test_the_contracts_are_kept(copy: Path) -> None:
             "endpoints-apart", "endpoints/planted", "import aiocake.endpoints.invoices", id="apart"
         ),
         pytest.param(
-            "endpoints-abstract", "endpoints/planted", "import aiocake.codec", id="format"
+            "endpoints-apart",
+            "endpoints/_parameters",
+            "import aiocake.endpoints.invoices",
+            id="apart-below",
         ),
         pytest.param(
-            "endpoints-abstract", "endpoints/planted", "import aiocake.transport", id="network"
+            "endpoints-abstract", "endpoints/planted", "import aiocake._codec", id="format"
         ),
-        pytest.param("libraries", "transport/planted", "import tenacity", id="tenacity"),
+        pytest.param(
+            "endpoints-abstract", "endpoints/planted", "import aiocake._transport", id="network"
+        ),
+        pytest.param("libraries", "_transport/planted", "import tenacity", id="tenacity"),
         pytest.param("libraries", "client", "from httpx import Request", id="httpx"),
-        pytest.param("libraries", "transport/_retry", "import httpcore2", id="httpcore2"),
-        pytest.param("extras", "codec/planted", "from rich.table import Table", id="rich"),
+        pytest.param("libraries", "_transport/retry", "import httpcore2", id="httpcore2"),
+        pytest.param("extras", "_codec/planted", "from rich.table import Table", id="rich"),
         pytest.param("extras", "client", "import starlette", id="starlette"),
     ],
 )

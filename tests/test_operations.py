@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from aiocake import Client, endpoints
-from aiocake._operation import Api, Operation, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency, Period
 
@@ -61,7 +61,11 @@ SHARED = {"invoices.page": "invoices.find"}
 
 def groups() -> dict[str, Any]:
     found = pkgutil.iter_modules(endpoints.__path__)
-    return {each.name: importlib.import_module(f"aiocake.endpoints.{each.name}") for each in found}
+    return {
+        each.name: importlib.import_module(f"aiocake.endpoints.{each.name}")
+        for each in found
+        if not each.name.startswith("_")
+    }
 
 
 def operations() -> dict[str, Operation[Any]]:

@@ -10,7 +10,7 @@ import pytest
 import aiocake
 
 # Machinery: reached through the client and the command, imported by no user.
-INTERNAL = {"cli", "codec", "endpoints", "transport"}
+INTERNAL = {"cli", "endpoints"}
 PUBLIC = [
     "aiocake",
     *(

@@ -14,8 +14,8 @@ import pytest
 import trio
 import trio.testing
 
-from aiocake import _tasks
-from aiocake._tasks import BackgroundTaskCancelled, clock, spawn
+from aiocake import _background
+from aiocake._background import BackgroundTaskCancelled, clock, spawn
 
 from .loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
@@ -181,7 +181,7 @@ async def test_an_ended_job_holds_neither_its_task_nor_its_coroutine() -> None:
     await anyio.lowlevel.checkpoint()
     gc.collect()
     assert gone() is None
-    assert not _tasks._running
+    assert not _background._running
 
 
 async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
@@ -209,7 +209,7 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
 
 
 def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
-    async def main() -> tuple[_Stuck, _tasks.BackgroundTask[None]]:
+    async def main() -> tuple[_Stuck, _background.BackgroundTask[None]]:
         stuck = _Stuck()
         job = spawn(stuck.run())
         await stuck.begun.wait()
@@ -225,7 +225,7 @@ def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
 def test_a_closed_loop_is_not_called() -> None:
     loop = asyncio.new_event_loop()
 
-    async def main() -> _tasks.BackgroundTask[None]:
+    async def main() -> _background.BackgroundTask[None]:
         return spawn(anyio.sleep_forever())
 
     job = loop.run_until_complete(main())
@@ -239,7 +239,7 @@ def test_a_closed_loop_is_not_called() -> None:
         (task,) = tasks
         task.get_coro().close()
         task._log_destroy_pending = False
-        _tasks._running.clear()
+        _background._running.clear()
 
 
 def test_a_loop_that_closes_while_another_thread_cancels() -> None:
@@ -350,7 +350,7 @@ def test_asyncio_needs_neither_trio_nor_sniffio() -> None:
     code = (
         "import asyncio, sys\n"
         "sys.modules.update(sniffio=None, trio=None)\n"
-        "from aiocake._tasks import spawn\n"
+        "from aiocake._background import spawn\n"
         "async def give(): return 1\n"
         "async def main(): return await spawn(give()).result()\n"
         "assert asyncio.run(main()) == 1\n"

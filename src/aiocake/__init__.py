@@ -14,9 +14,9 @@ What the API does is said by CAKE's own pages, which the modules name.
 from typing import TYPE_CHECKING
 
 from aiocake import bulk, errors
-from aiocake._engine import ClientStats
+from aiocake._codec.raw import RawResponse
+from aiocake._pipeline import ClientStats
 from aiocake.client import Client, ClientView
-from aiocake.codec.raw import RawResponse
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AlreadyExists,

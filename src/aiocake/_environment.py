@@ -12,8 +12,8 @@ from typing import Final, TypedDict
 
 import anyio
 
+from aiocake._transport import check_key, context_of_user
 from aiocake.errors import ConfigurationError
-from aiocake.transport import check_key, context_of_user
 from aiocake.values import Secret
 
 __all__ = [

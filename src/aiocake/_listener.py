@@ -8,7 +8,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Final
 
-from aiocake._tasks import clock
+from aiocake._background import clock
 from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
     AttemptEnded,

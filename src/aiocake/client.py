@@ -14,11 +14,12 @@ from importlib import metadata
 from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
-from aiocake._engine import CallRunner, ClientStats, PipelineSettings
-from aiocake._engine import Pipeline as _View
+from aiocake._codec.raw import Json, RawResponse, RawValue, idempotency_of_raw, prepare_raw
 from aiocake._environment import key_of_environment, settings_of_environment
 from aiocake._normalize import class_name, real
-from aiocake.codec.raw import Json, RawResponse, RawValue, idempotency_of_raw, prepare_raw
+from aiocake._pipeline import CallRunner, ClientStats, PipelineSettings
+from aiocake._pipeline import Pipeline as _View
+from aiocake._transport import AsyncBaseTransport, Transport, parse_address
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
@@ -27,7 +28,6 @@ from aiocake.endpoints.invoices import Invoices
 from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent
-from aiocake.transport import AsyncBaseTransport, Transport, parse_address
 from aiocake.values import Binding, Secret
 
 __all__ = ["Client", "ClientSettings", "ClientView"]

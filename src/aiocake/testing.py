@@ -26,9 +26,9 @@ import httpx
 import pytest
 
 from aiocake import Binding, Client, Ledger, RetryPolicy, Throttle, Timeouts
+from aiocake._transport import ConnectionForbidden
 from aiocake.events import OnEvent
 from aiocake.sandbox import Sandbox, serve
-from aiocake.transport import ConnectionForbidden
 
 __all__ = [
     "KEY",

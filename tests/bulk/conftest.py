@@ -10,9 +10,10 @@ import pytest
 from starlette.responses import Response
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
-from aiocake.bulk import Call, Pager, PageRequest
+from aiocake.bulk import Call
+from aiocake.paging import Pager, PageRequest
 from aiocake.sandbox import Sandbox
-from aiocake.sandbox._state import RecordedRequest
+from aiocake.sandbox.state import RecordedRequest
 
 
 @attrs.frozen

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aiocake import ArgumentError, Client, JournalError, RetryPolicy, bulk
-from aiocake.bulk import Journal, _filesystem
-from aiocake.bulk._file import network_filesystem
+from aiocake.bulk import Journal, filesystem
+from aiocake.bulk.journal_file import network_filesystem
 from aiocake.sandbox import Sandbox
 
 LOCAL = {
@@ -122,9 +122,9 @@ def test_the_kernel_is_asked_which_mount_a_path_is_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert network_filesystem(Path("/proc/self/run.db")) == "proc"
-    here = _filesystem._mount_id(tmp_path)
+    here = filesystem._mount_id(tmp_path)
     table = tmp_path / "mountinfo"
-    monkeypatch.setattr(_filesystem, "_MOUNT_IDS", table)
+    monkeypatch.setattr(filesystem, "_MOUNT_IDS", table)
     path = tmp_path / "run.db"
     # Whatever lies over it by its name.
     rest = f"0:1 / {tmp_path} rw,relatime master:1 - ext4 /dev/vdb rw"
@@ -137,7 +137,7 @@ def test_the_kernel_is_asked_which_mount_a_path_is_on(
     table.write_text("")
     assert network_filesystem(Path("/proc/self/run.db")) == "proc"
     ids = {tmp_path: here, path: "another"}
-    monkeypatch.setattr(_filesystem, "_mount_id", ids.__getitem__)
+    monkeypatch.setattr(filesystem, "_mount_id", ids.__getitem__)
     table.write_text(f"{here} 1 0:2 / / rw - ext4 x rw\nanother 1 0:2 / /x rw - ext4 x rw\n")
     path.touch()
     assert network_filesystem(path) == "bind"
@@ -147,7 +147,7 @@ def test_the_kernel_is_asked_which_mount_a_path_is_on(
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Has every path be on a filesystem of a type."""
     return lambda kind: monkeypatch.setattr(
-        _filesystem, "network_filesystem", lambda *_: None if kind in LOCAL else kind
+        filesystem, "network_filesystem", lambda *_: None if kind in LOCAL else kind
     )
 
 

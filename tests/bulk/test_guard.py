@@ -266,7 +266,7 @@ async def test_a_list_that_does_not_hold_still_sends_nothing(ledgers, january) -
 async def test_partners_of_long_ago_are_forgotten_and_looked_up_again(
     ledgers, january, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiocake.bulk._guard._MOST_OWNERS", 1)
+    monkeypatch.setattr("aiocake.bulk.duplicates._MOST_OWNERS", 1)
     books = ledgers()
     one, other = books.affiliates(2)
     async with books.client() as cake:

@@ -9,8 +9,8 @@ import anyio
 import pytest
 import trio
 
-from aiocake.bulk import Pager, PageRequest
 from aiocake.errors import ClosedError, ServerError
+from aiocake.paging import Pager, PageRequest
 
 pytestmark = pytest.mark.anyio
 

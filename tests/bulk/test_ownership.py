@@ -17,9 +17,10 @@ import anyio
 import pytest
 
 from aiocake import JournalError, bulk
-from aiocake.bulk import Journal, _file, _ownership
-from aiocake.bulk._ownership import Owner, lock_file, owner_of, take
+from aiocake.bulk import Journal, journal_file
+from aiocake.bulk import ownership as ownership_module
 from aiocake.bulk.journal import EntryState
+from aiocake.bulk.ownership import Owner, lock_file, owner_of, take
 from aiocake.sandbox import Sandbox
 
 ME = Owner("me", "here", 1, "2030-01-01T00:00:00.000+00:00")
@@ -118,7 +119,7 @@ async def test_in_use_names_who_holds_it(ledgers, tmp_path: Path) -> None:
 async def test_an_older_aiocake_is_refused_beside_a_run_and_refuses_one(
     ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_file, "_TO_OPEN", 0.0)
+    monkeypatch.setattr(journal_file, "_TO_OPEN", 0.0)
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
     refused: list[str] = []
 
@@ -146,11 +147,11 @@ async def test_an_older_aiocake_is_refused_beside_a_run_and_refuses_one(
 
 def test_an_older_aiocake_is_refused_from_the_moment_a_journal_is_made(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    file = _file.create(path, "x.example", for_tests=True)
+    file = journal_file.create(path, "x.example", for_tests=True)
     with pytest.raises(sqlite3.OperationalError, match="locked"), older(path):
         pass
     file.close()
-    file = _file.open_existing(path, "x.example", for_tests=True)
+    file = journal_file.open_existing(path, "x.example", for_tests=True)
     with pytest.raises(sqlite3.OperationalError, match="locked"), older(path):
         pass
     file.close()
@@ -180,8 +181,8 @@ async def test_who_looks_at_a_journal_is_not_in_the_way(ledgers, tmp_path: Path)
 async def test_a_program_that_keeps_a_lock_is_named_as_the_cause(
     ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_file, "_TO_OPEN", 0.0)
-    monkeypatch.setattr(_file, "_TO_WRITE", 0.0)
+    monkeypatch.setattr(journal_file, "_TO_OPEN", 0.0)
+    monkeypatch.setattr(journal_file, "_TO_WRITE", 0.0)
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
     cause = r"another program has locked it: one with changes that are not saved, such as a data"
     async with books.client() as cake:
@@ -266,7 +267,7 @@ async def test_a_run_whose_journal_is_renamed_sends_no_more(
 async def test_a_journal_that_was_renamed_is_in_use_while_its_run_is_alive(
     ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_file, "_TO_OPEN", 0.0)
+    monkeypatch.setattr(journal_file, "_TO_OPEN", 0.0)
     books, path, moved = ledgers(Sandbox()), tmp_path / "run.db", tmp_path / "moved.db"
     refused: list[str] = []
 
@@ -332,7 +333,7 @@ async def test_what_a_kill_left_of_a_lock_is_nobodys(ledgers, tmp_path: Path) ->
 HOLD = """
 import os, signal, sys
 from pathlib import Path
-from aiocake.bulk._file import open_existing
+from aiocake.bulk.journal_file import open_existing
 file = open_existing(Path(sys.argv[1]), "x.example", for_tests=True)
 child = os.fork()
 if not child:
@@ -346,7 +347,7 @@ signal.pause()
 def test_a_lock_that_was_released_while_it_was_opened_is_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, lock = tmp_path / "run.db-owner", _ownership._lock
+    path, lock = tmp_path / "run.db-owner", ownership_module._lock
     released: list[bool] = []
 
     def late(descriptor: int, *, shared: bool) -> bool:
@@ -355,7 +356,7 @@ def test_a_lock_that_was_released_while_it_was_opened_is_not_taken_for_one(
             path.unlink()
         return lock(descriptor, shared=shared)
 
-    monkeypatch.setattr(_ownership, "_lock", late)
+    monkeypatch.setattr(ownership_module, "_lock", late)
     ownership = take(path, ME)
     assert ownership is not None
     assert owner_of(path) == ME
@@ -421,7 +422,7 @@ async def test_a_lock_that_cannot_be_had_is_told(
 
 def test_a_copy_is_of_no_run_that_is_alive(tmp_path: Path) -> None:
     async def main() -> None:
-        file = _file.create(tmp_path / "run.db", "x.example", for_tests=True)
+        file = journal_file.create(tmp_path / "run.db", "x.example", for_tests=True)
         try:
             for end in ("", "-wal"):
                 shutil.copy(tmp_path / f"run.db{end}", tmp_path / f"copy.db{end}")

@@ -15,10 +15,10 @@ import pytest
 import trio
 
 from aiocake import bulk
+from aiocake._background import on_trio
 from aiocake._file_lock import LockFile
-from aiocake._tasks import on_trio
-from aiocake.bulk import Summary, _partner_locks
-from aiocake.bulk._partner_locks import PartnerLocks
+from aiocake.bulk import Summary, partner_locks
+from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.events import Event, LocksUnavailable, PartnerBusy
 from aiocake.sandbox import Sandbox
 
@@ -277,7 +277,7 @@ async def test_what_a_killed_run_has_sent_is_given_its_time_to_show_up(ledgers, 
 async def test_an_unknown_end_keeps_other_runs_waiting_and_not_its_own(
     ledgers, january, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_partner_locks.time, "time", lambda: 1e9)  # however slow the machine is
+    monkeypatch.setattr(partner_locks.time, "time", lambda: 1e9)  # however slow the machine is
     books = ledgers()
     (partner,) = books.affiliates(1)
     reported: list[Event] = []
@@ -321,8 +321,8 @@ def not_writable(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 def network(folder: Path, patch: pytest.MonkeyPatch) -> None:
     del folder
-    patch.setattr(_partner_locks, "has_shared_memory", lambda _: False)
-    patch.setattr(_partner_locks, "network_filesystem", lambda _: "nfs4")
+    patch.setattr(partner_locks, "has_shared_memory", lambda _: False)
+    patch.setattr(partner_locks, "network_filesystem", lambda _: "nfs4")
 
 
 def no_home(folder: Path, patch: pytest.MonkeyPatch) -> None:

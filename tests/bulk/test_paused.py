@@ -13,7 +13,7 @@ from aiocake import Client, RateLimited, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Failed, Unknown
 from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
-from aiocake.sandbox._state import RecordedRequest
+from aiocake.sandbox.state import RecordedRequest
 
 pytestmark = pytest.mark.anyio
 

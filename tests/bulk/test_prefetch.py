@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from aiocake.bulk import Pager, PageRequest
+from aiocake.paging import Pager, PageRequest
 
 PAGES = 1000
 ROWS = 100

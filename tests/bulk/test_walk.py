@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from aiocake.bulk._seen import IdSet
-from aiocake.bulk._walk import ListPass
+from aiocake.paging.id_set import IdSet
+from aiocake.paging.list_pass import ListPass
 
 
 def walk(

@@ -19,8 +19,8 @@ import pytest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aiocake.cli._app import run
-from aiocake.cli._signals import SIGNALS
+from aiocake.cli.app import run
+from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
 
 KEY = "canary-K3Y"

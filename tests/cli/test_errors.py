@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 import aiocake.cli
 from aiocake import ConfigurationError, DeadlineExceeded, RateLimited
-from aiocake.cli._connection import Connection
-from aiocake.cli._errors import code_of, report_error
+from aiocake.cli.connection import Connection
+from aiocake.cli.errors import code_of, report_error
 
 CREATE = (
     *("invoices", "create", "--affiliate-id", 67890),
@@ -173,7 +173,7 @@ def test_what_is_no_error_of_ours_is_one_line_too(cake, monkeypatch: pytest.Monk
         message = "out of\norder"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr("aiocake.cli._demo._Show.line", break_down)
+    monkeypatch.setattr("aiocake.cli.demo._Show.line", break_down)
     ran = cake("demo")
     assert ran.code == 1
     assert one_line(ran) == "aiocake: out of\\norder\n"
@@ -185,7 +185,7 @@ def test_the_end_of_the_process_that_is_no_closed_pipe_goes_on(
     def end(*_: object) -> None:
         raise SystemExit(9)
 
-    monkeypatch.setattr("aiocake.cli._demo._Show.line", end)
+    monkeypatch.setattr("aiocake.cli.demo._Show.line", end)
     with pytest.raises(SystemExit) as ended:
         cake("demo")
     assert ended.value.code == 9

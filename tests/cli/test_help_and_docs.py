@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from aiocake.cli._app import app
-from aiocake.cli._errors import _CODES
-from aiocake.cli._journal import _DOUBLE
-from aiocake.cli._signals import SIGNALS
+from aiocake.cli.app import app
+from aiocake.cli.errors import _CODES
+from aiocake.cli.journal import _DOUBLE
+from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import Sandbox
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")

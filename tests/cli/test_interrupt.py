@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from aiocake.cli._signals import Interrupted, raising
-from aiocake.cli._writes import Writes
+from aiocake.cli.signals import Interrupted, raising
+from aiocake.cli.writes import Writes
 from aiocake.errors import Intent, Outcome
 
 UPDATE = ("invoices", "update", 4821, "--memo", "x")

@@ -20,13 +20,13 @@ import pytest
 from starlette.responses import Response
 
 from aiocake import ERASE, Client, RetryPolicy, bulk
-from aiocake.bulk import Call, Journal, Stop, Summary, _filesystem
-from aiocake.bulk._file import open_existing
-from aiocake.bulk._partner_locks import PartnerLocks
+from aiocake.bulk import Call, Journal, Stop, Summary, filesystem
 from aiocake.bulk.journal import EntryState
-from aiocake.cli import _connection
-from aiocake.cli._errors import print_error
-from aiocake.cli._unfinished import unfinished
+from aiocake.bulk.journal_file import open_existing
+from aiocake.bulk.partner_locks import PartnerLocks
+from aiocake.cli import connection as connection_module
+from aiocake.cli.errors import print_error
+from aiocake.cli.unfinished import unfinished
 
 KEY = "canary-K3Y"
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_alive_is_shown_with_who_runs_it_and_is_not_resumed(
 def test_a_journal_on_a_network_drive_needs_an_option(
     cake, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_filesystem, "network_filesystem", lambda *_: "nfs4")
+    monkeypatch.setattr(filesystem, "network_filesystem", lambda *_: "nfs4")
     for command in ("show", "export", "resume"):
         ran = cake("journal", command, journal)
         assert ran.code == 2
@@ -465,7 +465,7 @@ def test_a_wait_for_another_run_is_said_once_for_each_partner(
         print_error(text)
         locks.give(67890)
 
-    monkeypatch.setattr(_connection, "print_error", let_go)
+    monkeypatch.setattr(connection_module, "print_error", let_go)
     ran = cake("journal", "resume", journal)
     locks.close()
     line = "aiocake: waits for another run on this host that creates for affiliate 67890\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from aiocake.cli import _destination
+from aiocake.cli import destination
 
 LIST = ("invoices", "list", "--row-limit", 10)
 OLD = "what was there before\n"
@@ -359,10 +359,10 @@ def test_a_mount_point_is_noticed_before_anything_is_read(
     # As of a file that is mounted into a container: no test may mount one.
     file = tmp_path / "a.jsonl"
     file.write_text(OLD)
-    monkeypatch.setattr(_destination, "_mount", str)  # each descriptor on a mount of its own
+    monkeypatch.setattr(destination, "_mount", str)  # each descriptor on a mount of its own
     said = []
     monkeypatch.setattr(
-        "aiocake.cli._output.print_error",
+        "aiocake.cli.output.print_error",
         lambda text: said.append((text, len(sandbox.state.requests))),
     )
     assert cake(*LIST, "--out", file).code == 0

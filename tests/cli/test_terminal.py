@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 import aiocake
-from aiocake.cli._app import run
-from aiocake.cli._table import Screen, Table
+from aiocake.cli.app import run
+from aiocake.cli.table import Screen, Table
 
 NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UPDATE = ("invoices", "update", 4821, "--status", "approved", "--memo", "by \u202ehand")

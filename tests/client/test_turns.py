@@ -7,7 +7,7 @@ import pytest
 from aiocake import Client, NotSent, Throttle
 from aiocake.events import CallEnded, Event
 from aiocake.sandbox import Sandbox
-from aiocake.sandbox._state import RecordedRequest
+from aiocake.sandbox.state import RecordedRequest
 
 from ..peer import Held, Peer, Step, page
 

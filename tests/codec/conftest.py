@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import pytest
 
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake.codec.stream import BillStream
+from aiocake._codec.exports import BillStream
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import CakeError
 from aiocake.models import AdvertiserBill, AffiliateBill, BuyerBill
 

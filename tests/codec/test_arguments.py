@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._given import date_order
-from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
-from aiocake.codec import encode
+from aiocake._codec import encode
+from aiocake._operations.arguments import date_order
+from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models import InvoiceStatus
 from aiocake.values import ANY, ERASE, SKIP, Binding

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiocake.codec import _bills
-from aiocake.codec._bills import row_decoder
-from aiocake.codec._lenient import Leniency
+from aiocake._codec import bills
+from aiocake._codec.bills import row_decoder
+from aiocake._codec.leniency import Leniency
 from aiocake.errors import DecodeError
 from aiocake.models import (
     AccountManager,
@@ -491,9 +491,9 @@ def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
         value = fields(**changes)
     exact = read = None
     noted, plainly = Leniency(), Leniency()
-    with suppress(_bills._Unfit):
-        optional = _bills._optional(AffiliateBill, "affiliate")
-        reading = _bills._Exact("affiliate_bills", "affiliate", optional, noted)
+    with suppress(bills._Unfit):
+        optional = bills._optional(AffiliateBill, "affiliate")
+        reading = bills._Exact("affiliate_bills", "affiliate", optional, noted)
         exact = AffiliateBill(**reading.bill(deepcopy(value)))  # type: ignore[arg-type] # made so
     with suppress(DecodeError):
         read_bill = row_decoder(AffiliateBill, "affiliate_bills", lenient=plainly)

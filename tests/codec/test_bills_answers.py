@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.codec.stream import BillStream
+from aiocake._codec.exports import BillStream
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -242,7 +242,7 @@ async def test_keys_that_differ_in_half_a_character_alone_are_refused(
 async def test_json_beyond_the_cap_is_refused(
     monkeypatch: pytest.MonkeyPatch, stream: Stream, body: MakeBody
 ) -> None:
-    monkeypatch.setattr("aiocake.codec._export_json._LARGEST", 10_000)
+    monkeypatch.setattr("aiocake._codec.exports_json._LARGEST", 10_000)
     came = body([b'{"a": [', *([b"1," * 1000] * 1000)])
     head = await stream(body=came).head()
     assert isinstance(head, DecodeError)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.codec.stream import BillStream
+from aiocake._codec.exports import BillStream
 from aiocake.errors import (
     CakeError,
     DeadlineExceeded,

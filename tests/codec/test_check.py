@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import applied_likely, check, error_of
-from aiocake.codec.raw import check_raw
+from aiocake._codec import applied_likely, check, error_of
+from aiocake._codec.raw import check_raw
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.errors import (
     ApiError,
     AuthenticationError,

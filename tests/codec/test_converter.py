@@ -6,7 +6,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from aiocake.codec.converter import structure
+from aiocake._codec.converter import structure
 from aiocake.errors import DecodeError
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import check, decode
-from aiocake.codec._lenient import Leniency
+from aiocake._codec import check, decode
+from aiocake._codec.leniency import Leniency
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import CakeError, ConsistencyError, DecodeError, ServerError
 from aiocake.models import (
     BillingCycle,

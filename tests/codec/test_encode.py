@@ -11,16 +11,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
-from aiocake._wire import KeyPlacement, Request
-from aiocake.codec import encode
+from aiocake._codec import encode
+from aiocake._messages import KeyPlacement, Request
+from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.errors import ArgumentError
 from aiocake.models import BillingCycleName, InvoiceStatus, MarkResult, UpdatedInvoice
-from aiocake.sandbox._asmx_table import OPERATIONS
-from aiocake.sandbox._asmx_url import bind_pairs
-from aiocake.sandbox._calls import pairs
-from aiocake.sandbox._soap import bind_element
-from aiocake.sandbox._xml import parse
+from aiocake.sandbox.messages import pairs
+from aiocake.sandbox.v1.operations import OPERATIONS
+from aiocake.sandbox.v1.soap import bind_element
+from aiocake.sandbox.v1.url_binding import bind_pairs
+from aiocake.sandbox.xml_reader import parse
 from aiocake.values import ANY, ERASE, Binding, Idempotency
 
 CAKE = "http://cakemarketing.com/api/1/"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import _decode as decoding
-from aiocake.codec import decode
-from aiocake.codec._fast import _InvoiceBuffer, decode_invoice_page
-from aiocake.codec._lenient import Leniency
+from aiocake._codec import decode
+from aiocake._codec import results as decoding
+from aiocake._codec.invoice_pages import _InvoiceBuffer, decode_invoice_page
+from aiocake._codec.leniency import Leniency
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import DecodeError
 from aiocake.models import Invoice, InvoiceStatus, Page
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.codec._fingerprints import Fingerprints
+from aiocake._codec.fingerprints import Fingerprints
 
 ids = st.integers(1, 200) | st.integers(1, 2**31 - 1) | st.integers(2**31 - 70_000, 2**31 - 1)
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake._operation import Api, Operation, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import check, decode
+from aiocake._codec import check, decode
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import DecodeError, ServerError
 from aiocake.models import (
     AccountStatus,

@@ -6,8 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from aiocake._wire import KeyPlacement, Request, Response
-from aiocake.codec.raw import Json, RawResponse, check_raw, encode_raw
+from aiocake._codec.raw import Json, RawResponse, check_raw, encode_raw
+from aiocake._messages import KeyPlacement, Request, Response
 from aiocake.errors import (
     ApiError,
     ArgumentError,

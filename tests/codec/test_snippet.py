@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.codec._snippet import snippet
+from aiocake._codec.snippet import snippet
 
 
 def test_of_json_the_keys_are_shown() -> None:

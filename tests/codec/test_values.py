@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.codec import _number, _values
+from aiocake._codec import numbers, scalars
 
 DIGITS = "must have at most 28 digits"
 
@@ -59,57 +59,57 @@ def far_west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_amounts(value: object, reason: str | None) -> None:
     amount = Decimal(value) if isinstance(value, str) else value
-    assert _values.check_money(amount) == reason
+    assert scalars.check_money(amount) == reason
 
 
 @given(digits=st.integers(1, 10**29).map(str), exponent=st.integers(-30, 30), minus=st.booleans())
 def test_digits_near_the_bound(digits: str, exponent: int, *, minus: bool) -> None:
     value = Decimal(f"{'-' if minus else ''}{digits}E{exponent}")
-    written = sum(map(str.isdigit, _values.format_value(value)))
-    assert _values.check_money(value) == (None if written <= 28 else DIGITS)
+    written = sum(map(str.isdigit, scalars.format_value(value)))
+    assert scalars.check_money(value) == (None if written <= 28 else DIGITS)
 
 
 @pytest.mark.parametrize(
     ("check", "reason"),
     [
-        (lambda: _values.check_int("1", 1, 2), "must be an int, got str"),
-        (lambda: _values.check_int(True, 0, 2), "must be an int, got bool"),  # noqa: FBT003 - a value
-        (lambda: _values.check_int(3, 1, 2), "must be from 1 to 2"),
-        (lambda: _values.check_byte(0, anything=True), "0 is not taken: give ANY"),
-        (lambda: _values.check_byte(0, anything=False), "0 is not taken: give SKIP"),
-        (lambda: _values.check_byte(256, anything=True), "must be from 1 to 255"),
-        (lambda: _values.check_text(1, None), "must be a str, got int"),
+        (lambda: scalars.check_int("1", 1, 2), "must be an int, got str"),
+        (lambda: scalars.check_int(True, 0, 2), "must be an int, got bool"),  # noqa: FBT003 - a value
+        (lambda: scalars.check_int(3, 1, 2), "must be from 1 to 2"),
+        (lambda: scalars.check_byte(0, anything=True), "0 is not taken: give ANY"),
+        (lambda: scalars.check_byte(0, anything=False), "0 is not taken: give SKIP"),
+        (lambda: scalars.check_byte(256, anything=True), "must be from 1 to 255"),
+        (lambda: scalars.check_text(1, None), "must be a str, got int"),
         (
-            lambda: _values.check_text("a\x0bb", None),
+            lambda: scalars.check_text("a\x0bb", None),
             "holds a character that XML cannot carry (a control character or a lone surrogate)",
         ),
-        (lambda: _values.check_text("🍰" * 3, 5), "must have at most 5 UTF-16 units, not 6"),
+        (lambda: scalars.check_text("🍰" * 3, 5), "must have at most 5 UTF-16 units, not 6"),
         (
-            lambda: _values.check_v1_text(""),
+            lambda: scalars.check_v1_text(""),
             "an empty text is not taken: give SKIP to keep what is stored, ERASE to erase it",
         ),
         (
-            lambda: _values.check_v1_text("NULL"),
+            lambda: scalars.check_v1_text("NULL"),
             "the text 'NULL' is not taken: CAKE erases by it; give ERASE for that",
         ),
         (
-            lambda: _values.check_date(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
+            lambda: scalars.check_date(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
             "must be a date without a time, got datetime",
         ),
-        (lambda: _values.check_v1_date(date(1752, 12, 31)), "must not be before 1753-01-01"),
+        (lambda: scalars.check_v1_date(date(1752, 12, 31)), "must not be before 1753-01-01"),
         (
-            lambda: _values.check_datetime(date(2024, 1, 1)),
+            lambda: scalars.check_datetime(date(2024, 1, 1)),
             "must be a datetime with a time zone, got date",
         ),
         (
-            lambda: _values.check_datetime(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
+            lambda: scalars.check_datetime(datetime(2024, 1, 1)),  # noqa: DTZ001 - refused
             "must be a datetime with a time zone, got one without",
         ),
         (
-            lambda: _values.check_datetime(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
+            lambda: scalars.check_datetime(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
             "is outside of the years 1 to 9999 in UTC",
         ),
-        (lambda: _values.check_bool(1), "must be True or False, got int"),
+        (lambda: scalars.check_bool(1), "must be True or False, got int"),
     ],
 )
 def test_reasons_word_for_word(check: Callable[[], str | None], reason: str) -> None:
@@ -132,8 +132,8 @@ class Cycle(StrEnum):
     ],
 )
 def test_choices(value: object, reason: str | None) -> None:
-    assert _values.check_choice(value, Cycle) == reason
-    assert _values.check_choice("weekly", None) == "must be one of "
+    assert scalars.check_choice(value, Cycle) == reason
+    assert scalars.check_choice("weekly", None) == "must be one of "
 
 
 class Number(IntEnum):
@@ -155,7 +155,7 @@ class Number(IntEnum):
     ],
 )
 def test_what_is_written(value: object, text: str) -> None:
-    assert _values.format_value(value) == text
+    assert scalars.format_value(value) == text
 
 
 class Named(int):
@@ -173,17 +173,17 @@ class Spoken(date):
 
 
 def test_how_a_value_shows_itself_is_not_what_is_written() -> None:
-    assert _values.format_value(Named(7)) == "7"
-    assert _values.format_value(Spoken(2024, 2, 5)) == "2024-02-05"
+    assert scalars.format_value(Named(7)) == "7"
+    assert scalars.format_value(Spoken(2024, 2, 5)) == "2024-02-05"
 
 
 @pytest.mark.usefixtures("far_west")
 def test_moments_are_written_in_utc_wherever_the_machine_is() -> None:
     moment = datetime(2024, 2, 15, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-    assert _values.format_datetime(moment) == "2024-02-15T10:30:00Z"
-    assert _values.format_value(moment) == "2024-02-15T10:30:00Z"
-    assert _values.check_datetime(datetime(1, 1, 1, tzinfo=UTC)) is None
-    assert _values.check_datetime(datetime(9999, 12, 31, 23, tzinfo=UTC)) is None
+    assert scalars.format_datetime(moment) == "2024-02-15T10:30:00Z"
+    assert scalars.format_value(moment) == "2024-02-15T10:30:00Z"
+    assert scalars.check_datetime(datetime(1, 1, 1, tzinfo=UTC)) is None
+    assert scalars.check_datetime(datetime(9999, 12, 31, 23, tzinfo=UTC)) is None
 
 
 # Numbers of answers
@@ -203,7 +203,7 @@ def test_moments_are_written_in_utc_wherever_the_machine_is() -> None:
     ],
 )
 def test_numbers_at_the_bounds_are_read(text: str) -> None:
-    assert _number.parse_decimal(text) == Decimal(text)
+    assert numbers.parse_decimal(text) == Decimal(text)
 
 
 NO_NUMBER = "is not a number of at most 28 digits"
@@ -224,11 +224,11 @@ TOO_MUCH = "has over 28 digits or an exponent beyond 28"
 )
 def test_numbers_beyond_them_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}$"):
-        _number.parse_decimal(text)
+        numbers.parse_decimal(text)
 
 
 def test_integers_at_and_beyond_the_bound() -> None:
-    assert _number.parse_int("-" + "9" * 28) == -(10**28) + 1
+    assert numbers.parse_int("-" + "9" * 28) == -(10**28) + 1
     for text in ("9" * 29, "1.0", "", "+", "0" * 29):
         with pytest.raises(ValueError, match=r"^is not an integer of at most 28 digits$"):
-            _number.parse_int(text)
+            numbers.parse_int(text)

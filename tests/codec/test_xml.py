@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
-from aiocake.codec._xml import XmlElement, parse
-from aiocake.codec._xml_feed import XmlFeed
-from aiocake.codec._xml_filter import ReferenceFilter
-from aiocake.codec._xml_rows import Rows
+from aiocake._codec.xml.bounded_parser import XmlFeed
+from aiocake._codec.xml.references import ReferenceFilter
+from aiocake._codec.xml.rows import Rows
+from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake.errors import DecodeError
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"

@@ -10,9 +10,9 @@ from xml.parsers import expat
 import attrs
 import pytest
 
-from aiocake.codec import _xml
-from aiocake.codec._xml_feed import XmlFeed
-from aiocake.codec._xml_rows import Rows
+from aiocake._codec.xml import tree
+from aiocake._codec.xml.bounded_parser import XmlFeed
+from aiocake._codec.xml.rows import Rows
 from aiocake.errors import DecodeError
 
 KIB = 1 << 10
@@ -115,7 +115,7 @@ def test_a_document_type_is_refused_before_what_is_behind_it_is_seen(
 
 def test_a_document_type_is_refused_in_a_tree(work: Work) -> None:
     with pytest.raises(DecodeError, match="document type"):
-        _xml.parse(laughs())
+        tree.parse(laughs())
     assert work.fed < 100
 
 
@@ -204,11 +204,11 @@ LIMITS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_what_is_just_within_the_bounds_is_read(limit: str) -> None:
-    assert _xml.parse(LIMITS[limit]).name == "a"
+    assert tree.parse(LIMITS[limit]).name == "a"
 
 
 def test_a_tree_has_a_bounded_number_of_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_xml, "_MAX_ELEMENTS", 100)
-    assert len(_xml.parse(b"<r>%b</r>" % (b"<a/>" * 99)).children) == 99
+    monkeypatch.setattr(tree, "_MAX_ELEMENTS", 100)
+    assert len(tree.parse(b"<r>%b</r>" % (b"<a/>" * 99)).children) == 99
     with pytest.raises(DecodeError, match="over 100 elements"):
-        _xml.parse(b"<r>%b</r>" % (b"<a/>" * 100))
+        tree.parse(b"<r>%b</r>" % (b"<a/>" * 100))

@@ -14,7 +14,7 @@ import httpx
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from aiocake.bulk._writer import GroupCommit
+from aiocake.bulk.group_commit import GroupCommit
 from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
 
 PERIODS = (

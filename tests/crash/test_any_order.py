@@ -35,7 +35,7 @@ from hypothesis.stateful import (
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Ended, Summary
-from aiocake.bulk._writer import GroupCommit
+from aiocake.bulk.group_commit import GroupCommit
 
 from .model import (
     AFFILIATES,

@@ -10,7 +10,7 @@ import pytest
 
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Call
-from aiocake.bulk._file import create
+from aiocake.bulk.journal_file import create
 from aiocake.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

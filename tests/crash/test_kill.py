@@ -34,18 +34,18 @@ from .peers import Weather, sandbox, weather
 LIVES = Path(__file__).with_name("lives.py")
 #: Where to kill: a module, the lines of it that a run takes, and those that each create takes.
 MOMENTS = {
-    "bulk/_bulk.py": (80, 0),
-    "bulk/_file.py": (170, 0),
-    "bulk/_ownership.py": (50, 0),
-    "bulk/_plan.py": (80, 22),
-    "bulk/_writer.py": (120, 38),
-    "bulk/_run.py": (80, 76),
-    "bulk/_guard.py": (60, 71),
-    "bulk/_resolve.py": (40, 10),
+    "bulk/each.py": (80, 0),
+    "bulk/journal_file.py": (170, 0),
+    "bulk/ownership.py": (50, 0),
+    "bulk/plan.py": (80, 22),
+    "bulk/group_commit.py": (120, 38),
+    "bulk/run.py": (80, 76),
+    "bulk/duplicates.py": (60, 71),
+    "bulk/recovery.py": (40, 10),
     "bulk/journal.py": (20, 35),
-    "_engine/_engine.py": (150, 100),
-    "transport/_exchange.py": (100, 33),
-    "transport/_http.py": (200, 93),
+    "_pipeline/executor.py": (150, 100),
+    "_transport/transport.py": (100, 33),
+    "_transport/httpcore_transport.py": (200, 93),
 }
 #: What a kill may leave, and does leave when there are many.
 STAGES = {

@@ -24,11 +24,11 @@ INVOICES = 2_001
 PARTNERS = 40
 #: Where one of the two is killed, and the lines of the module that a run may take until then.
 MOMENTS = {
-    "bulk/_partner_locks.py": 1_500,
-    "bulk/_guard.py": 1_500,
-    "bulk/_run.py": 2_000,
-    "bulk/_doubles.py": 200,
-    "transport/_http.py": 3_000,
+    "bulk/partner_locks.py": 1_500,
+    "bulk/duplicates.py": 1_500,
+    "bulk/run.py": 2_000,
+    "bulk/reconciliation.py": 200,
+    "_transport/httpcore_transport.py": 3_000,
 }
 #: Lives of one run at most.
 MOST_LIVES = 4

@@ -21,11 +21,11 @@ from aiocake import (
     Invoice,
     Period,
 )
-from aiocake._given import matched_days
-from aiocake._rows import in_period
+from aiocake._operations.arguments import matched_days
+from aiocake.endpoints._filters import in_period
 from aiocake.events import Event, ListAnomaly
 from aiocake.sandbox import Dialect, Sandbox
-from aiocake.sandbox._state import RecordedRequest
+from aiocake.sandbox.state import RecordedRequest
 
 pytestmark = pytest.mark.anyio
 

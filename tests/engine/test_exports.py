@@ -19,7 +19,7 @@ from aiocake import (
     NotSent,
     Period,
 )
-from aiocake._operation import Stream
+from aiocake._operations.operation import Stream
 from aiocake.errors import ClosedError
 from aiocake.events import Event, ReferencesDropped
 from aiocake.sandbox import Sandbox

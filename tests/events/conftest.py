@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from aiocake import AffiliateBill, Client, Outcome, Period, RetryPolicy
-from aiocake._operation import Stream
+from aiocake._operations.operation import Stream
 from aiocake.errors import Intent
 from aiocake.events import AttemptEnded, CallEnded, Event, Waited
 

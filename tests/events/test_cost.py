@@ -39,6 +39,6 @@ async def test_a_copy_with_cuts_tells_nothing(tracing, cut) -> None:
 async def test_a_cut_that_does_not_fit_is_an_error(tracing) -> None:
     with (
         pytest.raises(RuntimeError, match="has changed"),
-        tracing.package({"_engine/_engine.py": (("no such text", "", 1),)}),
+        tracing.package({"_pipeline/executor.py": (("no such text", "", 1),)}),
     ):
         raise AssertionError

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from aiocake.codec._json import parse
+from aiocake._codec.strict_json import parse
+from aiocake._transport.redaction import Scrubber
+from aiocake._transport.retry_after import retry_after
 from aiocake.errors import DecodeError
-from aiocake.transport._retry_after import retry_after
-from aiocake.transport._scrub import Scrubber
 from aiocake.values import Secret
 
 # Numbers of JSON

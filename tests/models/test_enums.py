@@ -9,7 +9,7 @@ import pytest
 
 from aiocake import AffiliateBill, BillAmount, BillingCycleName, Invoice, InvoiceKind, InvoiceStatus
 from aiocake.models import Partner
-from aiocake.models._enums import OpenEnum
+from aiocake.models.enums import OpenEnum
 
 
 @pytest.mark.parametrize("text", ["paid", "Paid", "PAID", "pAiD"])

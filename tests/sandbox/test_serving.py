@@ -13,7 +13,7 @@ import pytest
 
 from aiocake.sandbox import Sandbox, serve
 from aiocake.sandbox.__main__ import main
-from aiocake.sandbox._server import listen
+from aiocake.sandbox.server import listen
 
 KEY = {"api_key": "SANDBOX-KEY"}
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
+from aiocake._transport.body import LARGEST_BODY
 from aiocake.errors import DecodeError
-from aiocake.transport._body import LARGEST_BODY
 
 from ..scripted import Connection, Script
 from ._cake import (

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from aiocake._wire import KeyPlacement, Request, Response
+from aiocake._messages import KeyPlacement, Request, Response
+from aiocake._transport import AsyncBaseTransport, CallLimits, Transport, parse_address
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AuthenticationError,
@@ -17,7 +18,6 @@ from aiocake.errors import (
     Restricted,
     ServerError,
 )
-from aiocake.transport import AsyncBaseTransport, CallLimits, Transport, parse_address
 from aiocake.values import Idempotency, Secret
 
 from ..scripted import Connection, Script, Server

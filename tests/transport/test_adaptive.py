@@ -9,9 +9,9 @@ import httpx
 import pytest
 import trio.testing
 
+from aiocake._transport.adaptive_rate import AdaptiveRate
+from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import RetryPolicy, Throttle
-from aiocake.transport._pace import AdaptiveRate
-from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = [
     pytest.mark.anyio,

@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
+from aiocake._transport import Address, parse_address
+from aiocake._transport.proxy import parse_proxy
 from aiocake.errors import ConfigurationError
-from aiocake.transport import Address, parse_address
-from aiocake.transport._proxy import parse_proxy
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.transport._body import Body, read_into
-from aiocake.transport._fault import FailureKind, TransportFailure
+from aiocake._transport.body import Body, read_into
+from aiocake._transport.failures import FailureKind, TransportFailure
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,11 @@ import anyio
 import attrs
 import pytest
 
-from aiocake._wire import Request, Response
+from aiocake._messages import Request, Response
+from aiocake._transport.call_state import CallLimits, CallState
+from aiocake._transport.failures import FailureKind, TransportFailure
+from aiocake._transport.network_time import NetworkTimeBudget
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, ServerError
-from aiocake.transport._allowance import NetworkTimeBudget
-from aiocake.transport._call import CallLimits, CallState
-from aiocake.transport._fault import FailureKind, TransportFailure
 from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio

@@ -14,9 +14,9 @@ import httpx
 import pytest
 import trustme
 
+from aiocake._transport import CallResult, Transport
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, NotSent, ServerError
-from aiocake.transport import CallResult, Transport
 from aiocake.values import Idempotency
 
 from ..interrupted import interrupted

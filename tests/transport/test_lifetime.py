@@ -14,9 +14,9 @@ import anyio.to_thread
 import httpx
 import pytest
 
+from aiocake._transport import CallResult, Transport
 from aiocake.config import Throttle
 from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
-from aiocake.transport import CallResult, Transport
 from aiocake.values import Idempotency, Secret
 
 from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too

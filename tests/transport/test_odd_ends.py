@@ -13,13 +13,13 @@ import httpx
 import pytest
 import trustme
 
-from aiocake._wire import Response
+from aiocake._messages import Response
+from aiocake._transport import clear_tracebacks
+from aiocake._transport.api_key import _never
+from aiocake._transport.failures import Route, connect_failure_reason
+from aiocake._transport.httpcore_transport import _as_httpx
+from aiocake._transport.trailing_data import has_trailing_data
 from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
-from aiocake.transport import clear_tracebacks
-from aiocake.transport._fault import Route, connect_failure_reason
-from aiocake.transport._http import _as_httpx
-from aiocake.transport._sign import _never
-from aiocake.transport._surplus import has_trailing_data
 from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
+from aiocake._transport.limiter import RequestLimiter
+from aiocake._transport.retry import Retries, RetryDecision
 from aiocake.config import RetryPolicy, Throttle
-from aiocake.transport._retry import Retries, RetryDecision
-from aiocake.transport._throttle import RequestLimiter
 
 SECONDS = 130
 #: Gives the seconds until a call is let in; 0 lets it in.

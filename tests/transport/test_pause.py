@@ -11,12 +11,12 @@ import attrs
 import httpx
 import pytest
 
-from aiocake._wire import StreamedResponse
+from aiocake._messages import StreamedResponse
+from aiocake._transport import CallResult, Transport
+from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, ClosedError, NotSent, RateLimited, ServerError
 from aiocake.events import AttemptEnded, Event, Paused, PauseEnded, RetryScheduled, Waited
-from aiocake.transport import CallResult, Transport
-from aiocake.transport._throttle import RequestLimiter
 from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED

@@ -12,10 +12,10 @@ import pytest
 import trustme
 from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream
 
+from aiocake._transport import httpcore_transport
+from aiocake._transport.sockets import SocketBackend
+from aiocake._transport.trailing_data import has_trailing_data
 from aiocake.config import Throttle
-from aiocake.transport import _http
-from aiocake.transport._sockets import SocketBackend
-from aiocake.transport._surplus import has_trailing_data
 from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ def moved(
 ) -> Iterator[list[object]]:
     """Take away what is imported of httpcore2, but not from httpcore2; what is used instead."""
     used: list[object] = []
-    find = _http._network_backend
+    find = httpcore_transport._network_backend
 
     def without() -> object:
         with pytest.MonkeyPatch.context() as patch:
@@ -58,10 +58,10 @@ def moved(
             used.append(find())
         return used[-1]
 
-    monkeypatch.setattr(_http, "_network_backend", without)
-    _http._stream_class.cache_clear()
+    monkeypatch.setattr(httpcore_transport, "_network_backend", without)
+    httpcore_transport._stream_class.cache_clear()
     yield used
-    _http._stream_class.cache_clear()
+    httpcore_transport._stream_class.cache_clear()
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])

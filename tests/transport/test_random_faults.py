@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
+from aiocake._transport import CallResult
 from aiocake.errors import NotSent
-from aiocake.transport import CallResult
 from aiocake.values import Idempotency
 
 from ..amounts import some

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocake._transport import CallResult
+from aiocake._transport.response_times import ResponseTimes
+from aiocake._transport.sender import SendTrace
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
 from aiocake.events import AttemptEnded, Event
-from aiocake.transport import CallResult
-from aiocake.transport._edge import SendTrace
-from aiocake.transport._response_times import ResponseTimes
 from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED

@@ -13,6 +13,8 @@ import httpx
 import pytest
 import trio.testing
 
+from aiocake._transport.failures import FailureKind, TransportFailure
+from aiocake._transport.retry import RetryDecision, classify_retry, may_have_been_applied
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import (
     AuthenticationError,
@@ -27,8 +29,6 @@ from aiocake.errors import (
     ServerError,
 )
 from aiocake.events import AttemptEnded, Event, Paused, RetryScheduled, Waited
-from aiocake.transport._fault import FailureKind, TransportFailure
-from aiocake.transport._retry import RetryDecision, classify_retry, may_have_been_applied
 from aiocake.values import Idempotency
 
 pytestmark = [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.transport._scrub import Scrubber, watch_logs
+from aiocake._transport.redaction import Scrubber, watch_logs
 from aiocake.values import Secret
 
 KEYS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=8, max_size=50)

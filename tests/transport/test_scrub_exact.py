@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from aiocake.transport import _scrub
-from aiocake.transport._scrub import Scrubber, watch_logs
+from aiocake._transport import redaction
+from aiocake._transport.redaction import Scrubber, watch_logs
 from aiocake.values import Secret
 
 
@@ -167,12 +167,12 @@ def test_each_logger_is_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         watch_logs(scrubber)
     for name in names:
-        assert logging.getLogger(name).filters == [_scrub._filter]
+        assert logging.getLogger(name).filters == [redaction._filter]
     assert logging.getLogger().filters == root
 
 
 def test_a_fresh_filter_works() -> None:
-    made = _scrub._Filter()
+    made = redaction._Filter()
     scrubber = scrubber_of(ALPHABET)
     made.add(scrubber)
     record = logging.LogRecord("x", 10, "x", 1, "%s: %s", ("a", ALPHABET), None)
@@ -181,7 +181,7 @@ def test_a_fresh_filter_works() -> None:
 
 
 def test_of_an_answer_its_status_alone_is_logged() -> None:
-    made = _scrub._Filter()
+    made = redaction._Filter()
     for text, logged in (
         (
             "receive_response_headers.complete return_value=(b'HTTP/1.1', 200, b'OK', [])",

@@ -16,9 +16,9 @@ import attrs
 import httpx
 import pytest
 
-from aiocake._wire import Request
+from aiocake._messages import Request
+from aiocake._transport import CallLimits, CallResult, Transport
 from aiocake.config import Timeouts
-from aiocake.transport import CallLimits, CallResult, Transport
 from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio

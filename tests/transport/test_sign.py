@@ -8,9 +8,9 @@ import anyio
 import attrs
 import pytest
 
-from aiocake._wire import KeyPlacement, Request
+from aiocake._messages import KeyPlacement, Request
+from aiocake._transport.api_key import Keys, check_key, insert_api_key
 from aiocake.errors import ArgumentError, ConfigurationError, NotSent
-from aiocake.transport._sign import Keys, check_key, insert_api_key
 from aiocake.values import Secret
 
 ENVELOPE = b"<e><api_key></api_key></e>"

@@ -9,7 +9,7 @@ import pytest
 from httpcore2 import AsyncNetworkStream
 from httpcore2._backends.anyio import AnyIOBackend, AnyIOStream
 
-from aiocake.transport._sockets import SocketBackend
+from aiocake._transport.sockets import SocketBackend
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trio.testing
 
-from aiocake._wire import StreamedResponse
+from aiocake._messages import StreamedResponse
 from aiocake.config import Throttle
 from aiocake.errors import (
     CakeError,

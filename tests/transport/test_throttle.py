@@ -8,8 +8,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import Throttle
-from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ import anyio
 import pytest
 import trio.testing
 
+from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import Throttle
-from aiocake.transport._throttle import RequestLimiter
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ import pytest
 import trustme
 from httpcore2._backends.auto import AutoBackend
 
+from aiocake._transport import httpcore_transport
+from aiocake._transport.trailing_data import has_trailing_data
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import DecodeError, NotSent
-from aiocake.transport import _http
-from aiocake.transport._surplus import has_trailing_data
 from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio
@@ -95,13 +95,13 @@ def test_one_context_is_made_for_all_clients_in_all_threads(monkeypatch) -> None
         made.append(file)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-    monkeypatch.setattr(_http, "context_of", make)
-    _http._certifis.cache_clear()
+    monkeypatch.setattr(httpcore_transport, "context_of", make)
+    httpcore_transport._certifis.cache_clear()
     found: list[ssl.SSLContext] = []
 
     def ask() -> None:
         go_on.wait()
-        found.append(_http._default_ssl_context())
+        found.append(httpcore_transport._default_ssl_context())
 
     try:
         threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -110,7 +110,7 @@ def test_one_context_is_made_for_all_clients_in_all_threads(monkeypatch) -> None
         for thread in threads:
             thread.join()
     finally:
-        _http._certifis.cache_clear()
+        httpcore_transport._certifis.cache_clear()
     assert len(made) == 1
     assert len({id(each) for each in found}) == 1
 

@@ -12,9 +12,9 @@ import pytest
 import trustme
 
 from aiocake import Client, NotSent, RetryPolicy, Timeouts
+from aiocake._transport.failures import FailureKind, Route, connect_failure_reason
+from aiocake._transport.httpcore_transport import failure_of
 from aiocake.sandbox import Sandbox, serve
-from aiocake.transport._fault import FailureKind, Route, connect_failure_reason
-from aiocake.transport._http import failure_of
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,9 @@ import anyio.to_thread
 import attrs
 import pytest
 
-from aiocake._wire import Response
+from aiocake._messages import Response
+from aiocake._transport.body import LARGEST_BODY
+from aiocake._transport.sender import SendTrace
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import (
     ArgumentError,
@@ -24,8 +26,6 @@ from aiocake.errors import (
     RequestRejected,
     ServerError,
 )
-from aiocake.transport._body import LARGEST_BODY
-from aiocake.transport._edge import SendTrace
 from aiocake.values import Idempotency
 
 pytestmark = pytest.mark.anyio

@@ -44,6 +44,7 @@ from aiocake import (
     UpdatedInvoice,
     bulk,
     columns,
+    paging,
     to_dict,
 )
 from aiocake.events import Event
@@ -108,7 +109,7 @@ async def invoices(cake: Client) -> None:
         assert_type([row async for row in rows], list[Invoice])
     async with cake.invoices.find().pages() as pages:
         async for page in pages:
-            assert_type(page, bulk.NewRows[Invoice])
+            assert_type(page, paging.NewRows[Invoice])
     assert_type(await cake.invoices.find().collect(), list[Invoice])
     one = await cake.invoices.page(start_at_row=0)
     assert_type(one, Page[Invoice])

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from starlette.responses import Response as Answered
 
 from aiocake import Binding, CakeError, Client, Outcome, endpoints
-from aiocake._operation import Api, Operation, ParameterKind, ResponseShape
-from aiocake._wire import Response
-from aiocake.codec import check, decode
-from aiocake.codec.raw import RawResponse, check_raw
-from aiocake.codec.stream import BillStream
+from aiocake._codec import check, decode
+from aiocake._codec.exports import BillStream
+from aiocake._codec.raw import RawResponse, check_raw
+from aiocake._messages import Response
+from aiocake._operations.operation import Api, Operation, ParameterKind, ResponseShape
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Idempotency
 

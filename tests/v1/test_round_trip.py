@@ -26,9 +26,9 @@ from aiocake import (
     ClientView,
     endpoints,
 )
-from aiocake._operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
 from aiocake.sandbox import BillRecord, Sandbox
-from aiocake.sandbox._reference import PAYMENT_TYPES
+from aiocake.sandbox.lookups import PAYMENT_TYPES
 
 from ..amounts import some
 

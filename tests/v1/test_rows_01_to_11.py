@@ -31,8 +31,8 @@ from aiocake import (
     RequestRejected,
 )
 from aiocake.sandbox import RecordedRequest, Sandbox
-from aiocake.sandbox._asmx_table import OPERATIONS
-from aiocake.sandbox._xml import parse
+from aiocake.sandbox.v1.operations import OPERATIONS
+from aiocake.sandbox.xml_reader import parse
 
 pytestmark = pytest.mark.anyio
 

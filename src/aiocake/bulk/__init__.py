@@ -1,4 +1,4 @@
-"""Long lists and long runs: what takes many calls, and has to come out right all the same.
+"""Long runs of writes: what takes many calls, and has to come out right all the same.
 
 A write is a value::
 
@@ -12,9 +12,10 @@ and after a crash::
 A dry run prints the calls in place of sending them.
 """
 
-from aiocake.bulk._bulk import OnExisting, each, resume
-from aiocake.bulk._call import Call, Instance, call
-from aiocake.bulk._outcomes import (
+from aiocake.bulk.call import Call, Instance, call
+from aiocake.bulk.each import OnExisting, each, resume
+from aiocake.bulk.journal import Journal
+from aiocake.bulk.outcomes import (
     Done,
     Double,
     Ended,
@@ -25,8 +26,6 @@ from aiocake.bulk._outcomes import (
     Summary,
     Unknown,
 )
-from aiocake.bulk.journal import Journal
-from aiocake.bulk.paging import NewRows, PagedRows, PageLike, Pager, PageRequest, Pages
 
 __all__ = [
     "Call",
@@ -36,13 +35,7 @@ __all__ = [
     "Failed",
     "Instance",
     "Journal",
-    "NewRows",
     "OnExisting",
-    "PageLike",
-    "PageRequest",
-    "PagedRows",
-    "Pager",
-    "Pages",
     "Progress",
     "Skipped",
     "Stop",

@@ -17,12 +17,12 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
 from aiocake._normalize import path_of
-from aiocake._tasks import BackgroundTask, BackgroundTaskCancelled, spawn
-from aiocake.bulk._file import JournalFile, create, format_time, now, open_existing, view
-from aiocake.bulk._outcomes import Double
-from aiocake.bulk._ownership import Owner
-from aiocake.bulk._writer import GroupCommit, Value
+from aiocake.bulk.group_commit import GroupCommit, Value
+from aiocake.bulk.journal_file import JournalFile, create, format_time, now, open_existing, view
+from aiocake.bulk.outcomes import Double
+from aiocake.bulk.ownership import Owner
 from aiocake.errors import JournalError
 
 __all__ = ["Entry", "EntryState", "Journal", "WorkSession"]

@@ -24,6 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.exit(f"aiocake: {', '.join(missing)} missing: pip install 'aiocake[cli]'")
-    from aiocake.cli import _app  # noqa: PLC0415 - it needs what the extra brings
+    from aiocake.cli import app  # noqa: PLC0415 - it needs what the extra brings
 
-    sys.exit(_app.run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(app.run(sys.argv[1:] if arguments is None else arguments))

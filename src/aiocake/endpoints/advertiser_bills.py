@@ -7,9 +7,9 @@ Sources: CAKE's pages "ACCOUNTING ExportAdvertiserBills", "ACCOUNTING MarkAdvert
 from datetime import date
 from decimal import Decimal
 
-from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._given import period_bounds
-from aiocake._operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
+from aiocake._operations.arguments import period_bounds
+from aiocake._operations.operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
+from aiocake.endpoints._parameters import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
 from aiocake.models import AdvertiserBill, BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
 

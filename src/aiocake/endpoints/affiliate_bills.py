@@ -7,17 +7,8 @@ and "ACCOUNTING MarkAffiliateBillAsPaid", API version 1.
 from datetime import date
 from decimal import Decimal
 
-from aiocake._accounting import (
-    BILL_ID,
-    EXPORTED,
-    IN_ORDER,
-    INVOICE_NUMBER,
-    NOTES,
-    SERVICE,
-    VERIFICATION_CODE,
-)
-from aiocake._given import period_bounds
-from aiocake._operation import (
+from aiocake._operations.arguments import period_bounds
+from aiocake._operations.operation import (
     Api,
     Endpoints,
     ExportedBills,
@@ -25,6 +16,15 @@ from aiocake._operation import (
     Parameter,
     ParameterKind,
     ResponseShape,
+)
+from aiocake.endpoints._parameters import (
+    BILL_ID,
+    EXPORTED,
+    IN_ORDER,
+    INVOICE_NUMBER,
+    NOTES,
+    SERVICE,
+    VERIFICATION_CODE,
 )
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import ANY, SKIP, Any_, Erase, Idempotency, Period, Skip

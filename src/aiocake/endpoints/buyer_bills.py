@@ -7,9 +7,8 @@ Sources: CAKE's pages "ACCOUNTING ExportBuyerBills", "ACCOUNTING MarkBuyerBillAs
 from datetime import date
 from decimal import Decimal
 
-from aiocake._accounting import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake._given import period_bounds
-from aiocake._operation import (
+from aiocake._operations.arguments import period_bounds
+from aiocake._operations.operation import (
     Api,
     Endpoints,
     ExportedBills,
@@ -18,6 +17,7 @@ from aiocake._operation import (
     ParameterKind,
     ResponseShape,
 )
+from aiocake.endpoints._parameters import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
 from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
 from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from aiocake._given import date_order, matched_days, matching, period_bounds
-from aiocake._operation import (
+from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
+from aiocake._operations.operation import (
     Api,
     CreateLookup,
     Endpoints,
@@ -17,8 +17,7 @@ from aiocake._operation import (
     ResponseShape,
     UpdateState,
 )
-from aiocake._rows import date_mismatch, filter_mismatch, in_period
-from aiocake.bulk import Pager, PageRequest
+from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
     CreatedInvoice,
@@ -28,6 +27,7 @@ from aiocake.models import (
     Page,
     UpdatedInvoice,
 )
+from aiocake.paging import Pager, PageRequest
 from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 
 __all__ = ["Invoices"]

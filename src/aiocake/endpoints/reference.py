@@ -5,8 +5,15 @@ CAKE advises to keep these lists and to refresh them daily.
 
 from datetime import date
 
-from aiocake._given import date_order
-from aiocake._operation import Api, Endpoints, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.arguments import date_order
+from aiocake._operations.operation import (
+    Api,
+    Endpoints,
+    Operation,
+    Parameter,
+    ParameterKind,
+    ResponseShape,
+)
 from aiocake.models import (
     AccountStatus,
     BillingCycle,

@@ -1,12 +1,5 @@
 """What answers are read into: frozen values that know no wire format."""
 
-from aiocake.models._enums import (
-    BillingCycleName,
-    BillingCycleText,
-    InvoiceKind,
-    InvoiceStatus,
-    InvoiceStatusText,
-)
 from aiocake.models.bills import (
     AccountManager,
     AdvertiserBill,
@@ -18,6 +11,13 @@ from aiocake.models.bills import (
     Extra,
     MarkResult,
     Partner,
+)
+from aiocake.models.enums import (
+    BillingCycleName,
+    BillingCycleText,
+    InvoiceKind,
+    InvoiceStatus,
+    InvoiceStatusText,
 )
 from aiocake.models.invoices import CreatedInvoice, Invoice, UpdatedInvoice
 from aiocake.models.lookups import AccountStatus, ExchangeRate, PaymentSetting, PaymentType

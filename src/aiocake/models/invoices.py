@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import attrs
 
-from aiocake.models._enums import InvoiceKind, InvoiceStatus
+from aiocake.models.enums import InvoiceKind, InvoiceStatus
 from aiocake.records import Record
 
 __all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]

@@ -16,10 +16,10 @@ From a shell: ``python -m aiocake.sandbox --invoices 20000``, which prints the U
 import sys
 
 try:
-    from aiocake.sandbox._app import Sandbox
-    from aiocake.sandbox._dialect import Dialect
-    from aiocake.sandbox._server import serve
-    from aiocake.sandbox._state import (
+    from aiocake.sandbox.app import Sandbox
+    from aiocake.sandbox.dialect import Dialect
+    from aiocake.sandbox.server import serve
+    from aiocake.sandbox.state import (
         BillRecord,
         InvoiceRecord,
         Partner,

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import uvicorn
 
-from aiocake.sandbox._app import Sandbox
-from aiocake.sandbox._dialect import Dialect
-from aiocake.sandbox._server import listen, server_config, url_of
+from aiocake.sandbox.app import Sandbox
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.server import listen, server_config, url_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,489 @@
+"""Bills from the fields of an answer, by name: what is known becomes typed, the rest is kept.
+
+No page of CAKE shows a whole bill, and instances differ. So nothing that is there is lost, and
+nothing is guessed: the bill that is marked as paid later is the one that these fields name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from aiocake._codec.converter import read_date
+from aiocake._codec.leniency import Leniency, members
+from aiocake._codec.numbers import parse_decimal, parse_int
+from aiocake._codec.scalars import MAX_INT
+from aiocake._codec.snippet import snippet
+from aiocake.errors import DecodeError
+from aiocake.models import (
+    AccountManager,
+    AdvertiserBill,
+    AffiliateBill,
+    BillAmount,
+    BuyerBill,
+    Contact,
+    Partner,
+)
+
+__all__ = ["fingerprint_of", "row_decoder"]
+
+T = TypeVar("T")
+V = TypeVar("V")
+Fields = dict[str, object]
+Readers: TypeAlias = Mapping[str, Callable[[object], object]]
+#: Fields that a bill may lack, by name, and what reads each from a value that is not empty.
+Optional: TypeAlias = tuple[tuple[str, Callable[[object], object]], ...]
+
+#: What the partner of each kind of bill is called.
+_PARTNERS: Final[Mapping[type[object], str]] = {
+    AffiliateBill: "affiliate",
+    AdvertiserBill: "advertiser",
+    BuyerBill: "buyer",
+}
+#: Fields that are not read by their type alone.
+_BY_HAND: Final = frozenset({"bill_id", "bill_amount", "sent_payment", "extra"})
+#: Source: CAKE's page on ExportAffiliateBills has "yes" and "no".
+_WORDS: Final[Mapping[object, bool]] = {"yes": True, "no": False, "true": True, "false": False}
+#: An amount that needs no further look: at most 28 digits and no exponent.
+_PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
+#: Of four ids together.
+_MOST_DIGITS: Final = 40
+_SENT: Final = {"yes": True, "no": False}
+#: How many fields an account's status and an amount have, when all of them are known.
+_IN_STATUS: Final = 2
+_IN_AMOUNT: Final = 3
+_ID_DIGITS: Final = len(str(MAX_INT))
+
+
+def row_decoder(
+    model: type[T], element: str, *, show_sensitive: bool = False, lenient: Leniency | None = None
+) -> Callable[[object, int], T]:
+    """What makes a bill of its fields, which it takes apart, and of its number in the list.
+
+    Args:
+        model: The class of the bill.
+        element: The name of the list, for the path of an error.
+        show_sensitive: Whether an error may show a value.
+        lenient: How what only decorates is read; takes note of it.
+
+    Returns:
+        A function that raises DecodeError when a field is missing, is there twice, or cannot be
+        read.
+    """
+    partner = _PARTNERS[model]
+    make: Callable[..., T] = model
+    optional = _optional(model, partner)
+    lenient = Leniency() if lenient is None else lenient
+    read_plain = _plain_reader(make, element, partner, optional, lenient)
+    exact_reading = _Exact(element, partner, optional, lenient)
+
+    def read(fields: object, number: int) -> T:
+        try:
+            bill = read_plain(cast("Any", fields))
+        except (KeyError, TypeError, ValueError):
+            bill = None
+        if bill is not None:
+            return bill
+        try:
+            return make(**exact_reading.bill(_opened(fields)))
+        except _Unfit as error:
+            path = f"{element}[{number}].{error.path}".rstrip(".")
+            value = "" if error.value is None else str(error.value)
+            shown = snippet(value.encode("utf-8", "replace"), show_sensitive=show_sensitive)
+            raise DecodeError(error.reason, path=path, snippet=shown) from None
+
+    return read
+
+
+def fingerprint_of(model: type[T]) -> Callable[[T], int]:
+    """Return what makes a hash of all that a payment is decided by: equal in copies of a bill.
+
+    What else is in a bill may differ: a query that joins the contacts of a partner gives the bill
+    once for each of them.
+    """
+    partner = _PARTNERS[model]
+
+    def fingerprint(bill: Any) -> int:  # noqa: ANN401 - one of three classes
+        paid = bill.bill_amount
+        # Of a text: numbers have equal hashes too easily, such as -1 and -2.
+        amount = paid.amount.normalize()
+        whose = getattr(bill, partner).id
+        return hash(f"{whose} {amount} {paid.currency_id} {bill.sent_payment}")
+
+    return fingerprint
+
+
+class _Unfit(Exception):
+    """A field that cannot be read: where it is in the bill, why, and what it holds."""
+
+    def __init__(self, path: str, reason: str, value: object) -> None:
+        super().__init__(path)
+        self.path = path
+        self.reason = reason
+        self.value = value
+
+
+def _optional(model: type[Any], partner: str) -> Optional:
+    return tuple(
+        (member.name, _READERS[member.type])
+        for member in members(model)
+        if member.name not in _BY_HAND and member.name != partner
+    )
+
+
+def _plain_reader(
+    make: Callable[..., T], element: str, partner: str, optional: Optional, lenient: Leniency
+) -> Callable[[Any], T | None]:
+    """What makes a bill whose known fields are all there, once, and of the plainest form.
+
+    It gives None, or raises KeyError, TypeError or ValueError, when they are not; the fields are
+    as they were.
+    """
+    id_name, name_name = f"{partner}_id", f"{partner}_name"
+    billing = f"{partner}_billing"
+
+    def read(fields: Any) -> T | None:  # noqa: ANN401 - a TypeError says that it is something else
+        about, paid = fields[partner], fields["bill_amount"]
+        status, sent = about["account_status"], _SENT[fields["sent_payment"]]
+        name, status_name = about[name_name], status["account_status_name"]
+        amount, shown = paid["amount"], paid["formatted_amount"]
+        plain = (
+            type(name) is type(status_name) is type(shown) is str
+            # An empty one is absent, and that is noted.
+            and name
+            and status_name
+            and shown
+            and "payment_type" not in fields
+            and len(status) == _IN_STATUS
+            and len(paid) == _IN_AMOUNT
+            and _PLAIN_AMOUNT.fullmatch(amount) is not None
+        )
+        ids = (fields["bill_id"], about[id_name], status["account_status_id"], paid["currency_id"])
+        digits = "".join(ids)
+        if not (plain and digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DIGITS):
+            return None
+        number, whose, state, currency = numbers = tuple(map(int, ids))
+        # 0 names nothing, and is read exactly.
+        if min(numbers) < 1 or max(numbers) > MAX_INT:
+            return None
+        known: Fields = {}
+        empty: list[str] = []
+        for field, read_value in optional:
+            if value := fields.get(field):
+                known[field] = read_value(value)
+            elif value is not None:
+                empty.append(field)
+        # Like "" of an absent text, which is what most of them have.
+        if empty and any(fields[field] != "" for field in empty):
+            return None
+        del fields["bill_id"], fields[partner], fields["bill_amount"], fields["sent_payment"]
+        del about[id_name], about[name_name], about["account_status"]
+        for field, _ in optional:
+            fields.pop(field, None)
+        for field in empty:
+            lenient.note(f"{element}.{field}")
+        known[partner] = Partner(
+            id=whose,
+            name=name,
+            account_status_id=state,
+            account_status_name=status_name,
+            **_take_nested(about, billing),
+            extra=about,
+        )
+        return make(
+            bill_id=number,
+            bill_amount=BillAmount(
+                amount=Decimal(amount), currency_id=currency, formatted_amount=shown
+            ),
+            sent_payment=sent,
+            extra=fields,
+            **known,
+        )
+
+    return read
+
+
+def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
+    """The fields of a partner that are nested in those of an answer, out of these.
+
+    Where one of them is not just as it is documented, all of it stays as it came.
+    """
+    taken: dict[str, Any] = {}
+    if managers := _listed(fields, "account_managers", "account_manager", AccountManager):
+        taken["account_managers"] = managers
+    within = fields.get(billing_name)
+    if not isinstance(within, dict):
+        return taken
+    billing = cast("Fields", within)
+    if contacts := _listed(billing, "contacts", "contact", Contact):
+        taken["contacts"] = contacts
+    cycle = billing.get("billing_cycle")
+    try:
+        if isinstance(cycle, dict):
+            taken |= _record(dict, cast("Fields", cycle))
+            del billing["billing_cycle"]
+    except (KeyError, TypeError, ValueError):
+        pass
+    if not billing:
+        del fields[billing_name]
+    return taken
+
+
+def _listed(fields: Fields, outer: str, inner: str, make: Callable[..., V]) -> tuple[V, ...]:
+    """The records of a list, out of the fields; none where it is not as it is documented."""
+    rows = fields.get(outer)
+    if not rows:
+        return ()
+    if isinstance(rows, dict) and len(cast("Fields", rows)) == 1:
+        rows = cast("Fields", rows).get(inner)
+    each = cast("list[Fields]", rows if isinstance(rows, list) else [rows])
+    try:
+        read = tuple([_record(make, row) for row in each])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ()
+    del fields[outer]
+    return read
+
+
+def _record(make: Callable[..., V], row: Fields) -> V:
+    # By their types too: True equals 1, and is no id.
+    record: V = _record_of(make, tuple(row.items()), tuple(map(type, row.values())))
+    return record
+
+
+@lru_cache(maxsize=4096)
+def _record_of(
+    make: Callable[..., V],
+    items: tuple[tuple[str, object], ...],
+    _: tuple[type[object], ...],
+) -> V:
+    # A partner has the same ones in each of its bills.
+    readers = _NESTED[make]
+    return make(
+        **{name: readers[name](None if provided == "" else provided) for name, provided in items}
+    )
+
+
+class _Exact:
+    """The reading of bills that judges, and says what is wrong."""
+
+    def __init__(self, element: str, partner: str, optional: Optional, lenient: Leniency) -> None:
+        self._element = element
+        self._partner = partner
+        self._optional = optional
+        self._lenient = lenient
+
+    def bill(self, fields: Fields) -> Fields:
+        """The fields of a model; what is left of those of the answer is its ``extra``."""
+        partner = self._partner
+        amount = _opened(fields.pop("bill_amount", None), "bill_amount")
+        bill: Fields = {
+            "bill_id": self._required(fields, "bill_id", _id),
+            partner: self._whose(_opened(fields.pop(partner, None), partner)),
+            "bill_amount": BillAmount(
+                amount=self._required(amount, "amount", _amount, "bill_amount."),
+                currency_id=self._take(amount, "currency_id", _optional_id, "bill_amount."),
+                formatted_amount=self._take(
+                    amount, "formatted_amount", _optional_text, "bill_amount."
+                ),
+            ),
+            "sent_payment": self._sent_payment(fields),
+        }
+        _take_out_payment_type(fields)
+        for name, read in self._optional:
+            if (value := self._noted(fields, name, read)) is not None:
+                bill[name] = value
+        bill["extra"] = fields
+        if amount:
+            fields["bill_amount"] = amount
+        return bill
+
+    def _whose(self, fields: Fields) -> Partner:
+        kind = self._partner
+        status: Fields = {}
+        inside = f"{kind}."
+        if self._value(fields, "account_status", _opened, inside):
+            status = _opened(fields.pop("account_status"), f"{inside}account_status")
+        in_status = f"{inside}account_status."
+        partner = Partner(
+            id=self._take(fields, f"{kind}_id", _optional_id, inside),
+            name=self._take(fields, f"{kind}_name", _optional_text, inside),
+            account_status_id=self._take(status, "account_status_id", _optional_id, in_status),
+            account_status_name=self._take(
+                status, "account_status_name", _optional_text, in_status
+            ),
+            **_take_nested(fields, f"{kind}_billing"),
+            extra=fields,
+        )
+        if status:
+            fields["account_status"] = status
+        return partner
+
+    def _sent_payment(self, fields: Fields) -> bool | None:
+        """Yes or no; any other word stays among the fields."""
+        value = self._lenient.stripped(fields.get("sent_payment"), self._path("sent_payment"))
+        said = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
+        if said is not None or value is None:
+            fields.pop("sent_payment", None)
+        return said
+
+    def _noted(self, fields: Fields, name: str, read: Callable[[object], V]) -> V | None:
+        """What Mark calls note on a bill: what cannot be read stays among the fields.
+
+        No page shows what instances call it, or what they send for it.
+        """
+        provided = fields.get(name)
+        holder, field, inside = fields, name, ""
+        if read is _amount and isinstance(provided, dict) and "amount" in provided:
+            # As the amount of the bill itself, with its currency beside it.
+            holder, field, inside = cast("Fields", provided), "amount", f"{name}."
+        value = self._value(holder, field, read, inside)
+        known: V | None = None
+        if value is not None:
+            try:
+                known = read(value)
+            except ValueError as error:
+                path = f"{inside}{field}"
+                if read is _amount:
+                    raise _Unfit(path, f"a value {error}", value) from None
+                self._lenient.note(self._path(path))
+                return None
+        holder.pop(field, None)
+        if not holder:
+            fields.pop(name, None)
+        return known
+
+    def _take(self, fields: Fields, name: str, read: Callable[[object], V], inside: str = "") -> V:
+        """A field that may be absent, typed, out of the fields."""
+        value = self._value(fields, name, read, inside)
+        fields.pop(name, None)
+        return _typed(value, read, f"{inside}{name}")
+
+    def _required(
+        self, fields: Fields, name: str, read: Callable[[object], V], inside: str = ""
+    ) -> V:
+        """A field that has to be there, typed, out of the fields."""
+        path = f"{inside}{name}"
+        value = self._lenient.stripped(fields.pop(name, None), self._path(path))
+        return _typed(value, read, path)
+
+    def _value(
+        self, fields: Fields, name: str, read: Callable[[object], object], inside: str
+    ) -> object:
+        """A field that may be absent: None when it is, or is empty."""
+        value, path = fields.get(name), self._path(f"{inside}{name}")
+        # White space is a part of a text.
+        text = read in {_optional_text, _some_text} and value != ""
+        return value if text else self._lenient.value(value, path)
+
+    def _path(self, path: str) -> str:
+        return f"{self._element}.{path}"
+
+
+def _take_out_payment_type(fields: Fields) -> None:
+    """Put the id and the name of a payment type where they are without an element around them."""
+    inner = fields.get("payment_type")
+    if not isinstance(inner, dict):
+        return
+    within = cast("Fields", inner)
+    for name in ("payment_type_id", "payment_type_name"):
+        if name in within and name not in fields:
+            fields[name] = within.pop(name)
+    if not within:
+        del fields["payment_type"]
+
+
+def _typed(value: object, read: Callable[[object], V], path: str) -> V:
+    try:
+        return read(value)
+    except ValueError as error:
+        reason = "a field is missing" if value is None else f"a value {error}"
+        raise _Unfit(path, reason, value) from None
+
+
+def _opened(value: object, path: str = "") -> Fields:
+    """The fields of an element that must have some."""
+    if not isinstance(value, dict):
+        raise _Unfit(
+            path, "a field is missing" if value is None else "no element with fields", value
+        )
+    return cast("Fields", value)
+
+
+def _id(value: object) -> int:
+    number = _optional_id(value)
+    if number is None:
+        message = "is no id"
+        raise ValueError(message)
+    return number
+
+
+def _optional_id(value: object) -> int | None:
+    if value is None:
+        return None
+    number = value
+    if isinstance(value, str):
+        plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
+        number = int(value) if plain else parse_int(value)
+    if type(number) is not int or not 0 <= number <= MAX_INT:
+        message = "is no id: not positive, or beyond 32 bits"
+        raise ValueError(message)
+    # .NET writes the number of nothing as 0.
+    return number or None
+
+
+def _some_text(value: object) -> str:
+    text = _optional_text(value)
+    if not text:
+        message = "is empty"
+        raise ValueError(message)
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _day_of(text: str) -> date:
+    return read_date(text)
+
+
+def _day(value: object) -> date:
+    # An export has few of them, each many times.
+    return _day_of(value) if isinstance(value, str) else read_date(value)
+
+
+def _optional_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    message = "is there twice" if isinstance(value, list) else "is not a text"
+    raise ValueError(message)
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, str):
+        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else parse_decimal(value)
+    # JSON can have numbers.
+    if isinstance(value, Decimal) or type(value) is int:
+        return Decimal(value)
+    message = "is not a number"
+    raise ValueError(message)
+
+
+#: By what is made of a record that is nested in a partner.
+_NESTED: Final[Mapping[object, Readers]] = {
+    dict: {"billing_cycle_id": _optional_id, "billing_cycle_name": _optional_text},
+    AccountManager: {"contact_id": _optional_id, "contact_name": _optional_text},
+    Contact: {
+        "contact_id": _optional_id,
+        "contact_type": _optional_text,
+        "first_name": _optional_text,
+        "last_name": _optional_text,
+    },
+}
+#: By the type of a field that a bill may lack.
+_READERS: Final[Mapping[type[object], Callable[[object], object]]] = {
+    date: _day,
+    str: _some_text,
+    int: _optional_id,
+    Decimal: _amount,
+}

@@ -1,0 +1,280 @@
+"""How values of an answer become fields of a model, by cattrs: the exact reading.
+
+The models know no format, so whatever an answer may look like is said here, once for JSON and XML:
+
+- a number may be a text of one, in ASCII digits; an amount is exact and bounded;
+- an id is positive; in a field that may be empty, 0 names nothing, as .NET writes an absent number;
+- a date may have a time behind it, which is dropped;
+- an open enum keeps a value that it does not know; fields that no model has are passed over;
+- ``total_payout`` is ``total_amount`` under the name that newer pages of CAKE give it;
+- a currency may be its code alone.
+
+What only decorates a response is read leniently first: see :mod:`aiocake._codec.leniency`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+from cattrs import AttributeValidationNote, ClassValidationError, Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from aiocake._codec.leniency import Leniency, is_optional, members, without_surrogates
+from aiocake._codec.numbers import parse_decimal, parse_int
+from aiocake._codec.scalars import MAX_INT
+from aiocake.errors import DecodeError
+from aiocake.models import Currency
+
+__all__ = ["ALIASES", "converter", "count", "count_of", "read_date", "structure"]
+
+T = TypeVar("T")
+
+#: Other names of a field.
+ALIASES: Final[Mapping[str, str]] = {"total_payout": "total_amount"}
+#: Records that may be a text alone, and which of their fields it is then.
+BARE: Final[Mapping[type[object], str]] = {Currency: "currency_abbr"}
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_TRUTH: Final[Mapping[object, bool]] = {"true": True, "1": True, "false": False, "0": False}
+
+
+def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None = None) -> T:
+    """A model from the fields of an answer.
+
+    Args:
+        fields: By name.
+        cls: The model.
+        path: Where in the answer they are.
+        lenient: How what only decorates is read; None for as strictly as all else.
+
+    Raises:
+        DecodeError: A field is missing or cannot be read; its path is told.
+    """
+    if lenient is not None and isinstance(fields, Mapping):
+        provided = lenient.read(cast("Mapping[str, object]", fields), cls, path)
+        fields = (
+            _without_unreadable(provided, cls, path, lenient) if lenient.unreadable else provided
+        )
+    try:
+        return converter.structure(fields, cls)
+    except ClassValidationError as error:
+        name, reason = _first(error)
+        where = f"{path}.{name}".strip(".")
+        raise DecodeError(reason, path=where) from None
+    except ValueError as error:
+        message = f"a value {error}"
+        raise DecodeError(message, path=path) from None
+
+
+def _without_unreadable(
+    fields: Mapping[str, object], cls: type[Any], path: str, lenient: Leniency
+) -> Mapping[str, object]:
+    """The same without the dates and texts that only decorate and cannot be read."""
+    kept = dict(fields)
+    for member in members(cls):
+        if member.decorates and kept.get(member.name) is not None:
+            try:
+                converter.structure(kept[member.name], member.type)
+            except ValueError:
+                kept[member.name] = None
+                lenient.note(f"{path}.{member.name}")
+    return kept
+
+
+def count(value: object, path: str, lenient: Leniency | None = None) -> int | None:
+    """A number of rows; None where the answer has none, or an empty one.
+
+    Raises:
+        DecodeError: It is no integer of at least 0.
+    """
+    if lenient is not None:
+        value = lenient.value(value, path)
+    if value is None:
+        return None
+    try:
+        number = _int(value)
+    except ValueError as error:
+        message = f"a value {error}"
+        raise DecodeError(message, path=path) from None
+    if number < 0:
+        message = "a number of rows below 0"
+        raise DecodeError(message, path=path)
+    return number
+
+
+def count_of(
+    fields: Mapping[str, object], name: str, lenient: Leniency | None = None
+) -> int | None:
+    """How many rows an answer says that there are, inside of ``response`` or beside it.
+
+    No page shows on which side of the wrapper the number stands.
+
+    Args:
+        fields: Of the answer.
+        name: What the number is called.
+        lenient: How it is read: one that is empty is absent.
+
+    Raises:
+        DecodeError: It is no integer of at least 0, or another one on each side.
+    """
+    inner = fields.get("response")
+    numbers = {count(fields.get(name), name, lenient)}
+    if isinstance(inner, Mapping):
+        within = cast("Mapping[str, object]", inner)
+        numbers.add(count(within.get(name), f"response.{name}", lenient))
+    numbers.discard(None)
+    if len(numbers) > 1:
+        message = "it is there twice, and not the same"
+        raise DecodeError(message, path=name)
+    return next(iter(numbers), None)
+
+
+def _first(error: ClassValidationError) -> tuple[str, str]:
+    """The path and the reason of the first field that is wrong."""
+    for inner, note in error.group_exceptions()[0]:
+        return _reason(inner, note)
+    return "", "a record that the model refuses"
+
+
+def _reason(error: Exception, note: AttributeValidationNote) -> tuple[str, str]:
+    if isinstance(error, ClassValidationError):
+        name, reason = _first(error)
+        return f"{note.name}.{name}".strip("."), reason
+    if isinstance(error, KeyError):
+        return note.name, "a field is missing"
+    return note.name, f"a value {error}" if isinstance(error, ValueError) else "a value is wrong"
+
+
+def _int(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return parse_int(value)
+    raise _Unfit(value, "an integer")
+
+
+def _id(value: object) -> int:
+    number = _int(value)
+    if not 1 <= number <= MAX_INT:
+        message = "is no id: not positive, or beyond 32 bits"
+        raise ValueError(message)
+    return number
+
+
+def _optional_id(value: object) -> int | None:
+    return None if value is None or _int(value) == 0 else _id(value)
+
+
+_ID: Final = override(struct_hook=lambda value, _: _id(value))
+_OPTIONAL_ID: Final = override(struct_hook=lambda value, _: _optional_id(value))
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str):
+        return parse_decimal(value)
+    raise _Unfit(value, "a number")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Unfit(value, "a text")
+    if without_surrogates(value) is not value:
+        message = "holds half a character (a lone surrogate)"
+        raise ValueError(message)
+    return value
+
+
+def _bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUTH:
+        return _TRUTH[value.lower()]
+    raise _Unfit(value, "true or false")
+
+
+def read_date(value: object) -> date:
+    """The day of a date, or of a date and time.
+
+    Raises:
+        ValueError: It is none.
+    """
+    # As it stands there: a zone does not shift the day.
+    return _datetime(value).date()
+
+
+def _datetime(value: object) -> datetime:
+    if isinstance(value, str) and _MOMENT.fullmatch(value) is not None:
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            # Its own words repeat the value.
+            pass
+    raise _Unfit(value, "a date")
+
+
+class _Unfit(ValueError):
+    """A value that is not what it has to be."""
+
+    def __init__(self, value: object, what: str) -> None:
+        super().__init__(f"is null, not {what}" if value is None else f"is not {what}")
+
+
+def _enum(value: object, cls: type[StrEnum]) -> StrEnum:
+    return cls(_text(value))
+
+
+def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]], object]:
+    attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+    # Any: the function takes options of its own by name, too.
+    ids: dict[str, Any] = {
+        attribute.name: _OPTIONAL_ID if is_optional(attribute.type) else _ID
+        for attribute in attributes
+        if attribute.name.endswith("_id")
+    }
+    read = make_dict_structure_fn(cls, made, **ids)
+    names = {attribute.name for attribute in attributes}
+    aliases = {other: name for other, name in ALIASES.items() if name in names}
+    bare = BARE.get(cls)
+
+    def structured(value: object, kind: type[object]) -> object:
+        if bare is not None and isinstance(value, str) and value.strip():
+            return kind(**{bare: value.strip()})
+        if not isinstance(value, Mapping):
+            raise _Unfit(value, "an object")
+        fields = cast("Mapping[str, object]", value)
+        if bare is not None and "currency_id" not in fields:
+            message = "names no currency: it has neither an id nor is it a code alone"
+            raise ValueError(message)
+        for other, name in aliases.items():
+            if name not in fields and other in fields:
+                fields = {**fields, name: fields[other]}
+        return read(fields, kind)
+
+    return structured
+
+
+def _made() -> Converter:
+    made = Converter()
+    made.register_structure_hook(int, lambda value, _: _int(value))
+    made.register_structure_hook(str, lambda value, _: _text(value))
+    made.register_structure_hook(bool, lambda value, _: _bool(value))
+    made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    made.register_structure_hook(date, lambda value, _: read_date(value))
+    made.register_structure_hook(datetime, lambda value, _: _datetime(value))
+    made.register_structure_hook(StrEnum, _enum)
+    made.register_structure_hook_factory(attrs.has, partial(_model, made))
+    return made
+
+
+converter: Final = _made()

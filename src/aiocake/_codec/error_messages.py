@@ -1,0 +1,182 @@
+"""What CAKE, ASP.NET and SOAP say when they say no, and which error each of it is.
+
+CAKE says no in the body of a 200, by a text; the texts are those of its pages, compared without
+case. ASP.NET answers with a 500 of its own when it cannot bind a request to a method, and so does
+a method that threw: only the text tells the two apart.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, cast
+
+from aiocake._codec.leniency import without_surrogates
+from aiocake._codec.scalars import format_value
+from aiocake._operations.operation import Operation, ParameterKind
+from aiocake.errors import (
+    ApiError,
+    AuthenticationError,
+    NotFound,
+    RequestRejected,
+    Restricted,
+    ServerError,
+    TipaltiError,
+)
+
+__all__ = [
+    "TEXTS",
+    "error_class_alone",
+    "error_class_of",
+    "error_of",
+    "is_binding_error",
+    "is_first",
+    "is_yes",
+    "message_text",
+    "redact",
+    "short",
+    "soap_kind",
+]
+
+#: Where an answer of JSON may have its text, in whatever case; no page shows an error of v2.
+TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")
+_LONGEST: Final = 300
+#: Shorter beginnings of an argument are found in any text by accident.
+_SHORTEST_ECHO: Final = 8
+_HIDDEN: Final = "<hidden>"
+_SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+_BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        (r"invalid api key", AuthenticationError),
+        (r"\btipalti\b", TipaltiError),
+        (r"^\s*restricted\b", Restricted),
+        (r"invalid bill id|billing id does not exist|\bnot found\b", NotFound),
+    )
+)
+#: What a method could not find or reach while it carried a call out is said in such words, too.
+#: So where nothing else says no, these count only as the whole of a text.
+_LOOSE: Final = (NotFound, TipaltiError)
+_WHOLE: Final = re.compile(
+    r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found"
+    r"|bills processed by tipalti may not be updated)\W*",
+    re.IGNORECASE,
+)
+# System.Web.Services reads the parameters before it calls the method; so does request validation.
+# "Request format…" is what it says of a binding that the instance does not take (by default, a form
+# from elsewhere), and so before it looks for a method.
+_BINDERS: Final = re.compile(
+    r"Missing parameter: \w+\."
+    r"|Request format is (?:unrecognized|invalid)\b"
+    r"|Cannot convert .{0,1000}? to [\w.]{1,200}\.\s+Parameter name: "
+    r"|A potentially dangerous Request\.",
+    re.DOTALL,
+)
+#: Which messages say that a bill was marked, and whether for the first time. Source: CAKE's pages
+#: on each call.
+_MARKED: Final[Mapping[str, bool]] = {
+    "bill marked as received": True,
+    "bill marked as invoice sent": True,
+    "affiliate payment added": True,
+    "bill successfully updated": False,
+    "affiliate payment updated": False,
+}
+_CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
+
+
+def error_class_of(message: str) -> type[ApiError]:
+    """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
+    return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
+
+
+def error_class_alone(message: str) -> type[ApiError]:
+    """Which error a text is that has no other no beside it: a failure may quote a known one."""
+    kind = error_class_of(message)
+    return kind if kind not in _LOOSE or _WHOLE.fullmatch(message) else ApiError
+
+
+def is_yes(message: str) -> bool:
+    """Whether a text of CAKE's says that a bill was marked."""
+    return message.strip().casefold() in _MARKED
+
+
+def is_first(message: str) -> bool | None:
+    """Whether a text says that a bill was marked for the first time; None where it is no such."""
+    return _MARKED.get(message.strip().casefold())
+
+
+def error_of(message: str, status: int) -> ApiError:
+    """The error that a text of CAKE's is.
+
+    Args:
+        message: The text.
+        status: The HTTP status of the answer.
+    """
+    return error_class_of(message)(short(message), status=status)
+
+
+def is_binding_error(text: str, *, anywhere: bool) -> bool:
+    """Whether a text is ASP.NET's own, about a request that it could not bind to a method.
+
+    Args:
+        text: The text, unescaped.
+        anywhere: Whether it may have other text before it, as a page of HTML does.
+    """
+    return (_BINDERS.search(text) if anywhere else _BINDERS.match(text.lstrip())) is not None
+
+
+def soap_kind(code: str) -> type[ApiError]:
+    """Whose fault a code of SOAP 1.1 or 1.2 is: the caller's or the server's."""
+    name = code.rpartition(":")[2].strip().partition(".")[0]
+    return RequestRejected if name in _CALLERS_CODES else ServerError
+
+
+def message_text(value: object) -> str:
+    """The text that an object of JSON has for people: a text, a list of them, or an object."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        provided = cast("Mapping[str, object]", value)
+        fields = {str(name).casefold(): each for name, each in provided.items()}
+        named = [fields[name] for name in TEXTS if fields.get(name)]
+        return message_text(named[0]) if named else message_text(list(fields.values()))
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(message_text, cast("list[object]", value))))
+    return ""
+
+
+def redact(message: str, operation: Operation[object], arguments: Mapping[str, object]) -> str:
+    """A text without what it repeats of the caller's own names, notes and amounts.
+
+    Args:
+        message: What the server said.
+        operation: The operation.
+        arguments: What it was sent. ASP.NET repeats the beginning of a text, so that counts too.
+    """
+    for parameter in operation.parameters:
+        value = arguments.get(parameter.name)
+        if parameter.kind is ParameterKind.MONEY and isinstance(value, int | Decimal):
+            message = _without_word(message, format_value(value))
+        elif parameter.kind is ParameterKind.TEXT and isinstance(value, str) and value:
+            message = _without_beginning(message, value)
+    return message
+
+
+def _without_beginning(message: str, value: str) -> str:
+    # A note can have megabytes; a message has hardly more than its first words.
+    longest = min(len(value), len(message))
+    if longest == len(value):
+        message = _without_word(message, value)
+    for length in range(longest, _SHORTEST_ECHO - 1, -1):
+        message = message.replace(value[:length], _HIDDEN)
+    return message
+
+
+def _without_word(message: str, value: str) -> str:
+    return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _HIDDEN, message)
+
+
+def short(message: str) -> str:
+    """A text in one line of at most 300 characters."""
+    text = without_surrogates(_SPACES.sub(" ", message).strip())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,169 @@
+"""The answer to an export, whatever it is, fed piece by piece.
+
+Three kinds share this face: bills in XML, which are given as they end; bills in JSON, which are
+given at its end; and what holds none, which is small and judged like any other answer.
+
+**A bill that is there twice** (a server's query may join a second contact) is given once: whoever
+adds up or pays what an export gives must not count it twice. Its copies have to agree in whose it
+is, in amount and currency, and in whether it is paid; else nobody knows which one is right.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar, cast
+
+import attrs
+
+from aiocake._codec.bills import fingerprint_of, row_decoder
+from aiocake._codec.error_messages import error_class_of, error_of
+from aiocake._codec.fingerprints import Fingerprints
+from aiocake._codec.leniency import Leniency
+from aiocake._codec.refusals import check, with_context
+from aiocake._codec.reply import Record, ReplyStatus, read_status
+from aiocake._messages import Response
+from aiocake._operations.operation import Operation
+from aiocake.errors import ApiError, CakeError, DecodeError
+
+__all__ = ["SMALL", "ErrorBody", "ExportCall", "ExportReader"]
+
+T = TypeVar("T")
+
+#: Bytes of an answer without a list, and of what is around a list: none of it is long.
+SMALL: Final = 1 << 16
+
+
+@attrs.frozen(eq=False)
+class ExportCall(Generic[T]):
+    """Which export an answer is to, and how it came.
+
+    Attributes:
+        operation: The export.
+        status: The HTTP status.
+        headers: By lower-case name.
+        show_sensitive: Whether errors may show values.
+        lenient: How what only decorates is read; takes note of it.
+    """
+
+    operation: Operation[T]
+    status: int
+    headers: Mapping[str, str]
+    show_sensitive: bool
+    lenient: Leniency = attrs.field(factory=Leniency)
+
+    @property
+    def model(self) -> type[T]:
+        """The class of a bill."""
+        return cast("type[T]", self.operation.model)
+
+    def error_of(self, body: bytes) -> CakeError:
+        """What is wrong with an answer that holds no list."""
+        response = Response(self.status, self.headers, body)
+        error = check(self.operation, response, show_sensitive=self.show_sensitive)
+        if error is None:
+            nothing = DecodeError("a success without its list", path=self.operation.element)
+            error = with_context(nothing, response, show_sensitive=self.show_sensitive)
+        return error
+
+
+class ExportReader(ABC, Generic[T]):
+    """An answer whose bills become ready while it is fed.
+
+    Attributes:
+        ready: The bills that were read and not taken yet.
+        reply_status: What it says of the call itself, as far as it is known.
+        row_count: How many bills it says that it holds; None when it does not say, or not yet.
+        count: How many bills were read, without copies.
+        repeated: How many copies of a bill that is there already were left out.
+        first_repeated: The id of the first of them; None when there is none.
+    """
+
+    def __init__(self, context: ExportCall[T]) -> None:
+        self._context = context
+        self.ready: deque[T] = deque()
+        self.status = ReplyStatus()
+        self.row_count: int | None = None
+        self.count = 0
+        self.repeated = 0
+        self.first_repeated: int | None = None
+
+    @property
+    def dropped(self) -> int:
+        """How many illegal references were left out."""
+        return 0
+
+    @abstractmethod
+    def feed(self, piece: bytes) -> None:
+        """Read on.
+
+        Raises:
+            CakeError: The answer is one, or cannot be read. The bills before that are ready.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """The body has ended.
+
+        Raises:
+            CakeError: The answer is one, ends too early, or holds other bills than it says.
+        """
+
+    def _refuse_no(self, record: Record) -> None:
+        """Raise the error that the fields beside the list are, if they are one."""
+        what = self.status = read_status(record)
+        if what.success is False or (
+            what.success is None and error_class_of(what.message) is not ApiError
+        ):
+            raise error_of(what.message or "CAKE said no, and not why", self._context.status)
+
+    def _bill_reader(self) -> Callable[[object, int], T | None]:
+        """Return what makes a bill of its fields and its number; None of a copy.
+
+        It raises DecodeError when a bill cannot be read, or differs from one of the same id.
+        """
+        context, element = self._context, self._context.operation.element
+        read = row_decoder(
+            context.model, element, show_sensitive=context.show_sensitive, lenient=context.lenient
+        )
+        fingerprint = fingerprint_of(context.model)
+        seen = Fingerprints()
+
+        def read_new(fields: object, number: int) -> T | None:
+            bill = read(fields, number)
+            bill_id: int = cast("Any", bill).bill_id
+            same = seen.add(bill_id, fingerprint(bill))
+            if same is None:
+                return bill
+            if not same:
+                message = f"bill {bill_id} is there twice, and its copies differ"
+                raise DecodeError(message, path=f"{element}[{number}]")
+            self.repeated += 1
+            if self.first_repeated is None:
+                self.first_repeated = bill_id
+            return None
+
+        return read_new
+
+    def _refuse_other_count(self) -> None:
+        # The number is of all that match, and an export has no pages. A server counts either the
+        # rows that it gives or the bills that they are of.
+        rows = self.count + self.repeated
+        if self.row_count is not None and self.row_count not in {rows, self.count}:
+            message = f"{rows} bills where row_count is {self.row_count}"
+            raise DecodeError(message, path=self._context.operation.element)
+
+
+class ErrorBody(ExportReader[T]):
+    """An answer that holds no bills."""
+
+    def __init__(self, context: ExportCall[T]) -> None:
+        super().__init__(context)
+        self._body = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > SMALL:
+            self.close()
+
+    def close(self) -> None:
+        raise self._context.error_of(bytes(self._body[:SMALL]))

@@ -1,0 +1,68 @@
+"""Bills in JSON, as newer pages of CAKE show answers of v1: one object, which has to be whole."""
+
+import re
+from typing import Final, TypeVar, cast
+
+from aiocake._codec.converter import count_of
+from aiocake._codec.export_parser import ExportCall, ExportReader
+from aiocake._codec.refusals import with_context
+from aiocake._codec.reply import is_object, read
+from aiocake._messages import Response
+from aiocake.errors import DecodeError
+
+__all__ = ["JsonExport"]
+
+T = TypeVar("T")
+
+#: Bytes of which all are held.
+_LARGEST: Final = 1 << 26
+#: Half of a surrogate pair, or one that is whole: most bodies have neither.
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class JsonExport(ExportReader[T]):
+    """An export in JSON, as newer pages of CAKE show the answers of v1."""
+
+    def __init__(self, context: ExportCall[T]) -> None:
+        super().__init__(context)
+        self._body = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._body += piece
+        if len(self._body) > _LARGEST:
+            message = f"JSON of over {_LARGEST} bytes"
+            raise DecodeError(message, status=self._context.status)
+
+    def close(self) -> None:
+        context, body = self._context, bytes(self._body)
+        try:
+            self._read(body)
+        except DecodeError as error:
+            response = Response(context.status, context.headers, body)
+            raise with_context(error, response, show_sensitive=context.show_sensitive) from None
+
+    def _read(self, body: bytes) -> None:
+        context, operation = self._context, self._context.operation
+        record = read(body, show_sensitive=context.show_sensitive)
+        self._refuse_no(record)
+        fields = dict(record) if is_object(record) else {}
+        inner = fields.get("response")
+        layers = [each for each in (fields, inner) if is_object(each)]
+        found = [each for each in layers if operation.element in each]
+        if len(found) != 1:
+            raise context.error_of(body)
+        around = found[0]
+        self.row_count = count_of(fields, "row_count", context.lenient)
+        rows = around[operation.element]
+        if not isinstance(rows, list):
+            message = "it is no list"
+            raise DecodeError(message, path=operation.element)
+        read_bill = self._bill_reader()
+        halves = _HALF.search(body) is not None
+        for number, row in enumerate(cast("list[object]", rows)):
+            whole = context.lenient.texts(row, operation.element) if halves else row
+            bill = read_bill(whole, number)
+            if bill is not None:
+                self.ready.append(bill)
+                self.count += 1
+        self._refuse_other_count()

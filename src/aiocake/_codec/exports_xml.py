@@ -1,0 +1,102 @@
+"""Bills in XML, each as soon as it is whole."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from aiocake._codec.converter import count
+from aiocake._codec.export_parser import SMALL, ExportCall, ExportReader
+from aiocake._codec.leniency import Leniency
+from aiocake._codec.snippet import snippet
+from aiocake._codec.xml.bounded_parser import XmlFeed
+from aiocake._codec.xml.rows import Rows
+from aiocake.errors import CakeError, DecodeError
+
+__all__ = ["XmlExport"]
+
+T = TypeVar("T")
+
+#: Bytes in which one bill has to end.
+_LARGEST_BILL: Final = 1 << 23
+
+
+class XmlExport(ExportReader[T]):
+    """An export in XML."""
+
+    def __init__(self, context: ExportCall[T]) -> None:
+        super().__init__(context)
+        operation = context.operation
+        context.lenient.spaces = True
+        self._rows = Rows(operation.element, operation.row, self._bill_reader(), context.lenient)
+        self._feed = XmlFeed(self._rows)
+        self.ready = self._rows.ready
+        #: What came before the list; None since it began.
+        self._before: bytearray | None = bytearray()
+        #: Bytes since a bill ended.
+        self._idle = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._feed.dropped
+
+    def feed(self, piece: bytes) -> None:
+        before = self._rows.count
+        if self._before is not None:
+            self._before += piece
+        self._take(self._error_in(lambda: self._feed.feed(piece)))
+        self._idle = self._idle + len(piece) if self._rows.count == before else 0
+        self._refuse_idling()
+
+    def close(self) -> None:
+        # What waited for more is read only now, and may be bills.
+        self._take(self._error_in(self._feed.close))
+        if self._before is not None:
+            raise self._context.error_of(bytes(self._before))
+        self._look_at(self._rows.around, self._context.lenient)
+        self._refuse_other_count()
+
+    def _take(self, error: DecodeError | None) -> None:
+        """See what was read in a step that may have ended in an error."""
+        self.count = self._rows.count - self.repeated
+        if self._before is not None:
+            if self._rows.before is not None:
+                self._before = None
+                try:
+                    # Looked at once more in the end, and noted then.
+                    self._look_at(self._rows.before, Leniency(spaces=True))
+                except CakeError:
+                    # What is no success gives no bills.
+                    self.ready.clear()
+                    self.count = 0
+                    raise
+            elif error is not None:
+                raise self._context.error_of(bytes(self._before))
+        if error is not None:
+            raise error
+
+    def _look_at(self, fields: Mapping[str, object], lenient: Leniency) -> None:
+        """See what stands beside the list."""
+        self._refuse_no(fields)
+        self.row_count = count(fields.get("row_count"), "row_count", lenient)
+
+    def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
+        try:
+            step()
+        except DecodeError as error:
+            context = self._context
+            if not (error.path or self._rows.ended):
+                error.path = f"{context.operation.element}[{self._rows.count}]"
+            error.snippet = error.snippet or snippet(
+                self._feed.broken, show_sensitive=context.show_sensitive
+            )
+            error.status = context.status
+            return error.with_traceback(None)
+        return None
+
+    def _refuse_idling(self) -> None:
+        inside = self._before is None and not self._rows.ended
+        if self._idle > (_LARGEST_BILL if inside else SMALL):
+            what = "an end of a bill" if inside else "an end" if self._rows.ended else "a list"
+            message = f"{self._idle} bytes without {what}"
+            raise DecodeError(
+                message, path=self._context.operation.element, status=self._context.status
+            )

@@ -1,0 +1,301 @@
+"""Calls that have no method yet: a request as it is told, and its answer as it came."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, TypeAlias, TypeVar, cast
+
+import attrs
+import msgspec
+
+from aiocake._codec import strict_json
+from aiocake._codec.refusals import OK, error_in
+from aiocake._codec.reply import BodyFormat, format_of
+from aiocake._codec.requests_v1_get import QUERY_LIMIT
+from aiocake._codec.requests_v2 import KEY, query
+from aiocake._codec.scalars import check_bool, check_datetime, check_money, check_text, format_value
+from aiocake._codec.xml.tree import XmlElement, parse
+from aiocake._messages import KeyPlacement, Request, Response
+from aiocake._normalize import class_name, normalized
+from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
+from aiocake.values import SKIP, Idempotency, Skip
+
+__all__ = [
+    "OPERATION",
+    "Json",
+    "RawResponse",
+    "RawValue",
+    "check_raw",
+    "encode_raw",
+    "idempotency_of_raw",
+    "prepare_raw",
+]
+
+#: What a parameter may be. None is not, since it means different things in different places.
+RawValue: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
+#: What the body of a request may be made of.
+Json: TypeAlias = "RawValue | Mapping[str, Json] | Sequence[Json]"
+
+T = TypeVar("T")
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+# Section 3.3 of RFC 3986: what a path is made of.
+_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
+#: Whoever gets such a path resolves it (RFC 3986 section 5.2.4), and it is another one then.
+_DOTS: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
+#: The name of such calls in errors and events.
+OPERATION: Final = "request"
+
+
+@attrs.frozen(eq=False)
+class RawResponse:
+    """The answer to ``client.request()``.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By lower-case name.
+        body: The body, decompressed, as it came: a server that repeats the URL repeats the key.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    _clean: Callable[[str], str] = str
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status}, {len(self.body)} bytes>"
+
+    def json(self) -> object:
+        """The body as JSON, read exactly: numbers are int or Decimal.
+
+        Raises:
+            DecodeError: It is no JSON, has a key twice, ``NaN``, or a number of over 28 digits.
+        """
+        return self._read(strict_json.parse)
+
+    def xml(self) -> XmlElement:
+        """The body as XML, by local names; no doctype, no entities.
+
+        Raises:
+            DecodeError: It is no XML, or of a kind that is refused.
+        """
+        return self._read(parse)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (RawResponse, (self.status, dict(self.headers), self.body))
+
+    def _read(self, parser: Callable[[bytes], T]) -> T:
+        try:
+            return parser(self.body)
+        except DecodeError as error:
+            error.status = self.status
+            error.scrub(self._clean)
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+
+
+def idempotency_of_raw(
+    method: object, path: object, *, repeatable: object, writes: object
+) -> Idempotency:
+    """Return what sending such a request again does; what cannot be sent counts as a write.
+
+    Args:
+        method: The HTTP method.
+        path: The path.
+        repeatable: Whether sending it twice does no more than sending it once.
+        writes: Whether it changes anything; None for all but a GET of v2, since v1 has GETs that
+            write.
+    """
+    if writes is None:
+        writes = _exact(method) != "GET" or not str(_exact(path)).startswith("/api/2/")
+    if repeatable is not True:
+        return Idempotency.NON_IDEMPOTENT
+    return Idempotency.SAFE if writes is False else Idempotency.IDEMPOTENT
+
+
+def prepare_raw(  # noqa: PLR0913 - what a request is told by
+    method: object,
+    path: object,
+    params: object = None,
+    json: object = None,
+    *,
+    repeatable: object = True,
+    writes: object = None,
+) -> tuple[dict[str, object], Request]:
+    """Check a request as it is told, and make it.
+
+    Args:
+        method: The HTTP method, in capitals.
+        path: From the first slash, encoded, without a query.
+        params: What stands in the query behind the key, in this order. SKIP is left out.
+        json: The body, an object. SKIP is left out; amounts and dates become texts, as v2 has
+            them.
+        repeatable: Whether sending it twice does no more than sending it once.
+        writes: Whether it changes anything.
+
+    Returns:
+        Method, path and what else was given, by name and as exact built-in values, and the
+        request, with the key in its query.
+
+    Raises:
+        ArgumentError: Names every argument that cannot be sent.
+    """
+    provided = {"method": _exact(method), "path": _exact(path)}
+    problems = _where(provided["method"], provided["path"])
+    for name, flag in (("repeatable", repeatable), ("writes", writes)):
+        if flag is not None or name == "repeatable":
+            reason = check_bool(flag)
+            problems += [Problem(name, reason)] if reason else []
+    for name, value in (("params", params), ("json", json)):
+        if value is not None:
+            provided[name] = _fields(value, name, problems)
+    if problems:
+        raise ArgumentError(*problems)
+    named = cast("dict[str, dict[str, object]]", provided)
+    path = str(provided["path"])
+    request = Request(
+        OPERATION,
+        str(provided["method"]),
+        path,
+        query=KEY + query({name: format_value(it) for name, it in named.get("params", {}).items()}),
+        headers=() if json is None else (("Content-Type", "application/json"),),
+        body=b"" if json is None else msgspec.json.encode(_texts(named["json"])),
+        key_placement=KeyPlacement.QUERY,
+        key_offset=len(KEY),
+        query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
+    )
+    return provided, request
+
+
+def encode_raw(method: object, path: object, params: object = None, json: object = None) -> Request:
+    """Return the request alone that :func:`prepare_raw` makes."""
+    return prepare_raw(method, path, params, json)[1]
+
+
+def _exact(value: object) -> object:
+    """Return the built-in value that a value is; None where its own methods raise."""
+    try:
+        return normalized(value)
+    except Exception:  # noqa: BLE001 - whatever they raise
+        return None
+
+
+def _where(method: object, path: object) -> list[Problem]:
+    problems: list[Problem] = []
+    if not isinstance(method, str) or method not in _METHODS:
+        problems.append(Problem("method", f"must be one of {', '.join(sorted(_METHODS))}"))
+    if not isinstance(path, str) or _PATH.fullmatch(path) is None:
+        problems.append(Problem("path", "must begin with a slash, be encoded and have no query"))
+    elif _DOTS.search(path):
+        problems.append(Problem("path", "must not have '.' or '..' between its slashes"))
+    return problems
+
+
+def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, object]:
+    """The fields of a mapping; whatever cannot be sent is noted."""
+    fields: object = None
+    try:
+        fields = _plain(value, name, problems)
+    except RecursionError:
+        problems.append(Problem(name, "is nested too deep"))
+        return {}
+    if not isinstance(fields, dict):
+        problems.append(Problem(name, f"must be a mapping, got {class_name(value)}"))
+        return {}
+    found = cast("dict[str, object]", fields)
+    if name == "params":
+        nested = [(key, it) for key, it in found.items() if type(it) in {dict, list}]
+        problems += [Problem(key, _no_value(it)) for key, it in nested]
+    if any(key.casefold() == "api_key" for key in found):  # ASP.NET does not tell case apart
+        problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
+    return found
+
+
+def _plain(value: object, name: str, problems: list[Problem]) -> object:
+    """The value in exact built-in values; whatever cannot be sent is noted."""
+    try:
+        return _parts(value, name, problems)
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+        problems.append(Problem(name, f"cannot be read: it raised {class_name(error)}"))
+        return None
+
+
+def _parts(value: object, name: str, problems: list[Problem]) -> object:
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[object, object]", value)
+        named: dict[str, object] = {}
+        for key, inner in fields.items():
+            exact = normalized(key)
+            if (reason := check_text(exact, None)) is not None:
+                problems.append(Problem(f"a name in {name}", reason))
+            elif inner is not SKIP:
+                path = str(exact) if name == "params" else f"{name}.{exact}"
+                if exact in named:  # as the mappings have it that keep several values of a name
+                    problems.append(Problem(path, "is given twice"))
+                named[str(exact)] = _plain(inner, path, problems)
+        return named
+    if isinstance(value, list | tuple):
+        rows = cast("Sequence[object]", value)
+        provided = [inner for inner in rows if inner is not SKIP]
+        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(provided)]
+    exact = normalized(value)
+    if (reason := _reason(exact)) is not None:
+        problems.append(Problem(name, reason))
+    return exact
+
+
+def _texts(value: object) -> object:
+    """The value with dates and amounts as texts."""
+    if isinstance(value, dict):
+        return {name: _texts(inner) for name, inner in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_texts(inner) for inner in cast("list[object]", value)]
+    return value if isinstance(value, bool | int) else format_value(value)
+
+
+def _reason(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | Decimal):
+        return check_money(value)
+    if isinstance(value, datetime):
+        return check_datetime(value)
+    if isinstance(value, date):
+        return None
+    if isinstance(value, str):
+        return check_text(value, None)
+    return _no_value(value)
+
+
+def _no_value(value: object) -> str:
+    return f"must be a str, int, Decimal, date, datetime or bool, got {class_name(value)}"
+
+
+def check_raw(
+    response: Response, *, idempotency: Idempotency = Idempotency.SAFE, show_sensitive: bool = False
+) -> CakeError | None:
+    """The error that an answer to such a request holds.
+
+    Args:
+        response: The answer.
+        idempotency: What sending the request again does. The response to a write has to say
+            that it was carried out; what was only read may be a text or a list, too.
+        show_sensitive: Whether errors may show values.
+
+    Returns:
+        None of a success.
+    """
+    reads = idempotency is Idempotency.SAFE
+    if reads and response.status in OK and _is_without_verdict(response.body):
+        return None
+    return error_in(response, may_be_silent=reads, show_sensitive=show_sensitive)
+
+
+def _is_without_verdict(body: bytes) -> bool:
+    return (
+        format_of(body) is BodyFormat.TEXT
+        or body.removeprefix(strict_json.BOM).lstrip()[:1] == b"["
+    )

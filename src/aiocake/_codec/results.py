@@ -1,0 +1,252 @@
+"""A success of any shape, read into values."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+
+from aiocake._codec.converter import count_of, structure
+from aiocake._codec.error_messages import is_first
+from aiocake._codec.invoice_pages import decode_invoice_page
+from aiocake._codec.leniency import SPACE, Leniency
+from aiocake._codec.refusals import with_context
+from aiocake._codec.reply import is_object, read, read_status
+from aiocake._codec.scalars import format_value
+from aiocake._codec.xml.tree import XmlElement
+from aiocake._messages import Response
+from aiocake._operations.operation import Operation, ResponseShape
+from aiocake.errors import ConsistencyError, DecodeError, NotFound
+from aiocake.models import Invoice, MarkResult, Page
+from aiocake.values import Idempotency
+
+__all__ = ["decode"]
+
+T = TypeVar("T")
+
+
+def decode(  # noqa: PLR0913 - a response, and how it is read
+    operation: Operation[T],
+    arguments: Mapping[str, object],
+    response: Response,
+    *,
+    lenient: Leniency | None = None,
+    repeated: bool = False,
+    show_sensitive: bool = False,
+) -> T:
+    """What a success holds.
+
+    Args:
+        operation: The operation that was called.
+        arguments: What it was called with.
+        response: An answer in which :func:`aiocake._codec.check` found no error.
+        lenient: Takes note of what was read leniently.
+        repeated: Whether an attempt before may have been carried out, so that "for the first
+            time" means nothing.
+        show_sensitive: Whether errors may show names, notes and amounts.
+
+    Returns:
+        The operation's own type.
+
+    Raises:
+        DecodeError: It cannot be read.
+        ConsistencyError: It is not of what was asked for.
+        NotFound: It is a list, and what was asked for is not in it.
+    """
+    plain: Operation[Any] = operation
+    lenient = Leniency() if lenient is None else lenient
+    lenient.unreadable = plain.idempotency is not Idempotency.SAFE
+    try:
+        value = _READERS[plain.shape](plain, arguments, response.body, lenient)
+    except DecodeError as error:
+        raise with_context(error, response, show_sensitive=show_sensitive) from None
+    if repeated and isinstance(value, MarkResult):
+        value = attrs.evolve(value, first=None)
+    return cast("T", value)
+
+
+def _page(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    start = cast("int", arguments.get("start_at_row", 0))
+    if operation.model is Invoice and operation.element == "invoices":
+        invoices = decode_invoice_page(body)
+        if invoices is not None:
+            return Page(items=invoices[0], total_rows=invoices[1], start_at_row=start)
+    fields = _success(operation, body, lenient)[1]
+    around, path = _around(operation, fields)
+    total = count_of(fields, "total_rows", lenient)
+    return Page(
+        items=_items(operation, around, path, lenient), total_rows=total, start_at_row=start
+    )
+
+
+def _found(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    page = cast("Page[object]", _page(operation, arguments, body, lenient))
+    name, wanted = operation.echoed[0], arguments[operation.echoed[0]]
+    what = f"{name.removesuffix('_id')} {wanted}"
+    if not page.items:
+        if page.total_rows:
+            message = f"{page.total_rows} rows match {what}, and none came"
+            raise ConsistencyError(message)
+        message = f"there is no {what}"
+        raise NotFound(message, status=HTTPStatus.OK)
+    came = getattr(page.items[0], name)
+    if came != wanted:
+        message = f"{what} was asked for and {came} came"
+        raise ConsistencyError(message)
+    return page.items[0]
+
+
+def _rows(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    fields = _success(operation, body, lenient)[1]
+    around, path = _around(operation, fields)
+    items = _items(operation, around, path, lenient)
+    # v1's lists have the one, v2's the other; no page shows a short list of v2 whole.
+    for name in ("row_count", "total_rows"):
+        total = count_of(fields, name, lenient)
+        if total is not None and total > len(items):
+            message = f"{len(items)} rows where {name} is {total}"
+            raise DecodeError(message, path=f"{path}{operation.element}")
+    for item in items:
+        _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
+    return items
+
+
+def _one(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    around, path = _around(operation, _success(operation, body, lenient)[1])
+    value = structure(
+        around[operation.element], operation.model, f"{path}{operation.element}", lenient
+    )
+    _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
+    return value
+
+
+def _mark(
+    operation: Operation[object], arguments: Mapping[str, object], body: bytes, lenient: Leniency
+) -> object:
+    message, fields = _success(operation, body, lenient)
+    inner = fields.get("response")
+    fields = inner if is_object(inner) else fields
+    named = {name: lenient.value(fields.get(name), name) for name in operation.echoed}
+    _refuse_other(operation, arguments, named)
+    result: dict[str, object] = {
+        "bill_id": arguments["bill_id"],
+        "message": message,
+        "first": is_first(message),
+    }
+    for name in ("payment_amount", "bill_amount"):
+        amount = fields.get(name)
+        # As exports have it, with its currency beside it.
+        result[name] = amount.get("amount") if is_object(amount) else amount
+    return structure(result, operation.model, "", lenient)
+
+
+_READERS: Final = {
+    ResponseShape.PAGE: _page,
+    ResponseShape.FOUND: _found,
+    ResponseShape.ROWS: _rows,
+    ResponseShape.ONE: _one,
+    ResponseShape.MARK: _mark,
+}
+
+
+def _success(
+    operation: Operation[object], body: bytes, lenient: Leniency
+) -> tuple[str, Mapping[str, object]]:
+    """The text of an answer and its fields, when it does not say that the call failed."""
+    record = read(body)
+    what = read_status(record)
+    if what.success is False:
+        message = "an answer that says both success and failure"
+        raise DecodeError(message)
+    fields: object = record
+    if isinstance(record, XmlElement):
+        lenient.spaces = True
+        fields = _fields(record, operation, lenient)
+    if not is_object(fields):
+        message = "an answer without any fields"
+        raise DecodeError(message)
+    return what.message, fields
+
+
+def _fields(
+    element: XmlElement, operation: Operation[object], lenient: Leniency, path: str = ""
+) -> object:
+    """What an element holds, as JSON would have it: an object, a list of rows, a text, or None."""
+    if element.nil:
+        return None
+    if element.repaired:
+        lenient.note(path, element.repaired)
+    if element.name == operation.element and (
+        {child.name for child in element.children} == {operation.row}
+        or not (element.children or (element.text or "").strip(SPACE))
+    ):
+        return [_fields(child, operation, lenient, path) for child in element.children]
+    if not element.children:
+        return element.text or ""
+    fields = {
+        child.name: _fields(child, operation, lenient, f"{path}.{child.name}".strip("."))
+        for child in element.children
+    }
+    if len(fields) != len(element.children):
+        message = "an element twice"
+        raise DecodeError(message, path=element.name)
+    return fields
+
+
+def _around(
+    operation: Operation[object], fields: Mapping[str, object]
+) -> tuple[Mapping[str, object], str]:
+    """What holds the answer's record or list, and its path.
+
+    The newer pages of CAKE put both into ``response``.
+    """
+    inner = fields.get("response")
+    found = [
+        (holder, path)
+        for holder, path in ((fields, ""), (inner, "response."))
+        if is_object(holder) and operation.element in holder
+    ]
+    if len(found) != 1:
+        message = "it is there twice" if found else "it is missing"
+        raise DecodeError(message, path=operation.element)
+    return found[0]
+
+
+def _items(
+    operation: Operation[object], around: Mapping[str, object], path: str, lenient: Leniency
+) -> tuple[object, ...]:
+    rows, path = around[operation.element], f"{path}{operation.element}"
+    if not isinstance(rows, list):
+        message = "it is no list"
+        raise DecodeError(message, path=path)
+    return tuple(
+        structure(row, operation.model, f"{path}[{number}]", lenient)
+        for number, row in enumerate(cast("list[object]", rows))
+    )
+
+
+def _refuse_other(
+    operation: Operation[object], arguments: Mapping[str, object], got: Mapping[str, object]
+) -> None:
+    """Refuse an answer that names another record, or another value, than was asked for."""
+    for name in operation.echoed:
+        asked, answered = arguments.get(name), got.get(name)
+        if asked is not None and answered is not None and not _is_same(asked, answered):
+            message = f"the answer has another {name} than was asked for"
+            raise ConsistencyError(message)
+
+
+def _is_same(asked: object, answered: object) -> bool:
+    if isinstance(asked, datetime) and isinstance(answered, datetime):
+        # An instance that gives its own time without a zone cannot be compared.
+        return answered.tzinfo is None or answered == asked
+    return format_value(answered).strip().casefold() == format_value(asked).strip().casefold()

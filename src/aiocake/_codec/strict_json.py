@@ -1,0 +1,104 @@
+"""JSON read exactly: decimals as they are written, and refused whatever is not plain JSON.
+
+This is the second reading, and the one that judges: a key that is there twice, ``NaN``, a number
+beyond all bounds, a deep nest, bytes that are not UTF-8 and trailing data are all refused.
+Section 4 of RFC 8259 leaves the meaning of a key that is there twice open; of money it must not be.
+"""
+
+import json
+from decimal import Decimal
+from typing import Final, cast
+
+from aiocake._codec.numbers import parse_decimal, parse_int
+from aiocake._codec.snippet import snippet
+from aiocake.errors import DecodeError
+
+__all__ = ["BOM", "parse"]
+
+#: Of UTF-8. RFC 8259 lets a parser ignore it.
+BOM: Final = b"\xef\xbb\xbf"
+_DEEPEST: Final = 64
+
+
+def parse(body: bytes, *, show_sensitive: bool = False) -> object:
+    """The value that a body holds: numbers are int or Decimal.
+
+    Args:
+        body: The body.
+        show_sensitive: Whether an error may show values.
+
+    Raises:
+        DecodeError: It is not plain JSON.
+    """
+    try:
+        value = _loads(body.removeprefix(BOM).decode())
+        _refuse_depth(value)
+    except UnicodeDecodeError as error:
+        message = "not UTF-8"
+        raise DecodeError(
+            message, snippet=snippet(body, error.start, show_sensitive=show_sensitive)
+        ) from None
+    except json.JSONDecodeError as error:
+        at = len(error.doc[: error.pos].encode("utf-8", "replace"))
+        message = "not JSON"
+        raise DecodeError(
+            message, snippet=snippet(body, at, show_sensitive=show_sensitive)
+        ) from None
+    except RecursionError:
+        raise DecodeError(_TOO_DEEP, snippet=snippet(body, show_sensitive=show_sensitive)) from None
+    except ValueError as error:
+        message = f"JSON with a value that {error}"
+        raise DecodeError(message, snippet=snippet(body, show_sensitive=show_sensitive)) from None
+    return value
+
+
+_TOO_DEEP: Final = f"nested deeper than {_DEEPEST}"
+
+
+def _loads(text: str) -> object:
+    value: object = json.loads(
+        text,
+        parse_float=parse_decimal,
+        parse_int=_whole,
+        parse_constant=_no_number,
+        object_pairs_hook=_no_key_twice,
+    )
+    return value
+
+
+def _whole(text: str) -> int | Decimal:
+    # There is no -0 among integers, and the sign was sent.
+    return parse_decimal(text) if text == "-0" else parse_int(text)
+
+
+def _no_number(_: str) -> object:
+    message = "is not a number"
+    raise ValueError(message)
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        message = "has a key twice"
+        raise ValueError(message)
+    return value
+
+
+def _refuse_depth(value: object) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _inside(value: object) -> list[object]:
+    """The objects and arrays right inside of a value."""
+    if isinstance(value, dict):
+        inner = list(cast("dict[str, object]", value).values())
+    elif isinstance(value, list):
+        inner = cast("list[object]", value)
+    else:
+        return []
+    return [each for each in inner if isinstance(each, dict | list)]

@@ -1,0 +1,1 @@
+"""What a call is: operations, their parameters, and the arguments of a method."""

@@ -1,0 +1,226 @@
+"""The key: where it comes from, and how it gets into a request at the last moment."""
+
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import anyio
+import attrs
+
+from aiocake._messages import KeyPlacement, Request
+from aiocake.errors import ArgumentError, CakeError, ConfigurationError, NotSent, Problem
+from aiocake.values import Secret
+
+__all__ = ["AuthorizedRequest", "Keys", "check_key", "insert_api_key"]
+
+#: CAKE's own limit for ``api_key``.
+_LONGEST_KEY: Final = 50
+
+#: Controls, formats such as a zero-width space, and white space (Unicode section 4.5).
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_VISIBLE: Final = re.compile(r"[!-~]*")
+#: RFC 9110 sections 5.1 and 5.5.
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+
+KeySource = Callable[[], Awaitable[str]]
+
+
+@attrs.frozen(repr=False, eq=False)
+class AuthorizedRequest:
+    """A request with the key in it. Its ``repr`` never shows more than method and path."""
+
+    method: str
+    path: str
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Signed {self.method} {self.path}>"
+
+
+def check_key(key: Secret) -> Secret:
+    """Return the key, without the white space and the byte order mark around it.
+
+    They come with files, variables and the clipboard, whichever way the key takes.
+
+    Raises:
+        ConfigurationError: It is empty, longer than 50 characters, or not printable ASCII.
+    """
+    text = cast("object", key.reveal())  # of whatever class a function gave
+    reason = "must be a text"
+    if isinstance(text, str):
+        key = Secret(str.__str__(text).strip().strip("\ufeff").strip())
+        reason = _what_is_wrong(key.reveal())
+    if reason:
+        message = f"api_key: {reason}"
+        raise ConfigurationError(message)
+    return key
+
+
+def _what_is_wrong(text: str) -> str:
+    if not text:
+        return "must not be empty"
+    if len(text) > _LONGEST_KEY:
+        return f"must have at most {_LONGEST_KEY} characters"
+    for place, character in enumerate(text, 1):
+        if not (character.isascii() and character.isprintable()):
+            reason = f"must be printable ASCII: character {place} is "
+            if unicodedata.category(character) not in _INVISIBLE:
+                return f"{reason}not"  # and not shown: it is of the key
+            return f"{reason}invisible (U+{ord(character):04X})"
+    return ""
+
+
+def insert_api_key(
+    request: Request, key: Secret, headers: list[tuple[bytes, bytes]]
+) -> AuthorizedRequest:
+    """Put the key into its hole, escaped for the place in which it stands.
+
+    Args:
+        request: The request.
+        key: The key.
+        headers: The client's own headers; those of the request come behind them, and instead
+            of them where the names are the same.
+
+    Returns:
+        The request as it goes over the wire.
+
+    Raises:
+        ArgumentError: The query with the key in place is too long for the server, or path,
+            query or a header cannot be written as HTTP.
+    """
+    _check_text(request)
+    query, body = _filled(request, key)
+    if request.query_limit is not None and len(query) >= request.query_limit:
+        _too_long(len(query), request.query_limit)
+    target = f"{request.path}?{query}" if query else request.path
+    return AuthorizedRequest(
+        request.method,
+        request.path,
+        target.encode("ascii"),
+        _merged(headers, request.headers) if request.headers else headers,
+        body,
+    )
+
+
+def _check_text(request: Request) -> None:
+    problems = [
+        Problem(name, "must be encoded: visible ASCII only")
+        for name, text in (("path", request.path), ("query", request.query))
+        if _VISIBLE.fullmatch(text) is None
+    ]
+    problems += [
+        Problem("headers", f"{name!a} cannot be written as an HTTP header")
+        for name, value in request.headers
+        if _TOKEN.fullmatch(name) is None or _VALUE.fullmatch(value) is None
+    ]
+    if problems:
+        raise ArgumentError(*problems)
+
+
+def _filled(request: Request, key: Secret) -> tuple[str, bytes]:
+    text, at = key.reveal(), request.key_offset
+    if request.key_placement is KeyPlacement.QUERY:
+        query = request.query
+        return query[:at] + quote(text, safe="") + query[at:], request.body
+    filling = (
+        quote(text, safe="")
+        if request.key_placement is KeyPlacement.FORM
+        else escape(text, _QUOTES)
+    )
+    body = request.body
+    return request.query, body[:at] + filling.encode("ascii") + body[at:]
+
+
+_QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
+
+
+def _too_long(length: int, limit: int) -> None:
+    # In a frame of its own: the caller's locals hold the key.
+    reason = (
+        f"a query of {length} bytes, and the server takes less than {limit}: "
+        "send it by another binding, such as Binding.SOAP12"
+    )
+    raise ArgumentError(Problem("arguments", reason))
+
+
+def _merged(
+    own: list[tuple[bytes, bytes]], provided: tuple[tuple[str, str], ...]
+) -> list[tuple[bytes, bytes]]:
+    theirs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in provided]
+    names = {name.lower() for name, _ in theirs}
+    return [pair for pair in own if pair[0].lower() not in names] + theirs
+
+
+async def _never() -> str:
+    """Where the key is a text, nobody is asked for it."""
+    raise NotImplementedError
+
+
+class Keys:
+    """The key in use: a text, or what an async function gave when it was asked."""
+
+    def __init__(self, source: Secret | KeySource, seen: Callable[[Secret], None]) -> None:
+        """``seen`` is told of each key before it is used, so that it can be scrubbed."""
+        self._seen = seen
+        self._asked = 0
+        self._lock = anyio.Lock()
+        self._key = check_key(source) if isinstance(source, Secret) else None
+        self._ask = _never if isinstance(source, Secret) else source
+        if self._key is not None:
+            seen(self._key)
+
+    @property
+    def asked(self) -> int:
+        """How often the function was asked: to be handed to :meth:`renew`."""
+        return self._asked
+
+    async def get(self) -> Secret | CakeError:
+        """The key; the first time, the function is asked for it, once for all callers."""
+        key = self._key
+        if key is None:
+            async with self._lock:  # behind which another caller may have got it
+                key = self._known()
+                return key if key is not None else await self._fetch()
+        return key
+
+    async def renew(self, refused: Secret, asked: int) -> bool | CakeError:
+        """Ask the function again, after the server refused a key.
+
+        Args:
+            refused: The key that the server refused.
+            asked: What :attr:`asked` was when the refused call took it. When another call has
+                asked since, its answer is good for this one, too.
+
+        Returns:
+            Whether there is another key now; or why the function gave none.
+        """
+        if self._ask is _never:
+            return False
+        async with self._lock:
+            if self._asked == asked:
+                fetched = await self._fetch()
+                if not isinstance(fetched, Secret):
+                    return fetched
+            return self._key is not None and self._key != refused
+
+    def _known(self) -> Secret | None:
+        return self._key
+
+    async def _fetch(self) -> Secret | CakeError:
+        try:
+            key = check_key(Secret(await self._ask()))
+        except ConfigurationError as error:
+            return error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+            # Its text may hold what opens the vault, so only its class is told.
+            return NotSent(f"the function that gives the key raised {type(error).__name__}")
+        self._seen(key)
+        self._key = key
+        self._asked += 1
+        return key

@@ -1,0 +1,398 @@
+"""Who may send, and when: slots and a rate, first come, first served.
+
+A call waits in one queue until it is the first, a slot is free and the rate lets it go; only then
+it gets its slot, and sends at once. So no slot is ever held by a call that waits or sleeps. The
+rate is a GCRA (the virtual scheduling of ITU-T I.371): in any window of ``W`` seconds at most
+``rate * W + burst`` calls begin. Exports have a lane with a slot of their own, so that a loop over
+a running export can make other calls; rate and pause count for both lanes together.
+
+Where a server refuses calls as too many, or lets them time out, fewer are sent: half as many at
+once, at most once for each round trip, and one more whenever as many in a row as are sent at once
+were let in (additive increase, multiplicative decrease). What it refuses is also learnt from:
+:mod:`aiocake._transport.adaptive_rate`. Where it says to wait, all calls of the client do, or are
+refused: :mod:`aiocake._transport.pause`.
+
+There is no task that keeps the time: the first of each queue watches the clock for all.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from aiocake._transport.adaptive_rate import AdaptiveRate
+from aiocake._transport.pause import Pause, Refusal
+from aiocake.config import Throttle
+
+__all__ = ["RequestLimiter"]
+
+_NEVER: Final = -math.inf
+#: After a pause the slots are filled again over this many seconds at most, not in one tick.
+_RAMP: Final = 1.0
+
+
+class _Waiter:
+    __slots__ = ("awake", "event", "refusal", "slot", "ticket")
+
+    def __init__(self, ticket: int) -> None:
+        self.ticket = ticket
+        self.event = anyio.Event()
+        self.slot: int | None = None
+        #: Why it gets none, when a long pause has begun.
+        self.refusal: Refusal | None = None
+        #: Whether it looks at the clock by itself, so that nobody has to wake it.
+        self.awake = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has neither a slot nor a refusal."""
+        return self.slot is None and self.refusal is None
+
+
+class _Queue:
+    __slots__ = ("_changed", "_in_a_row", "_most", "busy", "free", "limit", "waiters")
+
+    def __init__(self, slots: range) -> None:
+        #: How many of the slots may be in use at once.
+        self.limit = self._most = len(slots)
+        self._changed = _NEVER
+        self._in_a_row = 0
+        self.busy = 0
+        #: The slot used last is given first: its connection is the warmest.
+        self.free = list(reversed(slots))
+        self.waiters: deque[_Waiter] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        return self.busy < self.limit
+
+    def take(self) -> int:
+        self.busy += 1
+        return self.free.pop()
+
+    def give_back(self, slot: int) -> None:
+        self.busy -= 1
+        self.free.append(slot)
+
+    def widen(self, since: float) -> bool:
+        """A call that began at a time was let in; whether there is room for one more now."""
+        if self.limit == self._most or since < self._changed:
+            return False
+        self._in_a_row += 1
+        if self._in_a_row < self.limit:
+            return False
+        self._in_a_row = 0
+        self.limit += 1
+        return True
+
+    def halve(self, since: float) -> None:
+        """A call that began at a time was too much, unless it began before the last of these."""
+        if since >= self._changed:
+            self._changed = anyio.current_time()
+            self._in_a_row = 0
+            self.limit = max(self.limit // 2, 1)
+
+
+class RequestLimiter:
+    """The throttle of one client."""
+
+    def __init__(self, settings: Throttle, draw: Callable[[], float]) -> None:
+        count = settings.concurrency
+        self._calls = _Queue(range(count))
+        self._exports = _Queue(range(count, count + 1))
+        self._lanes = (self._calls, self._exports)
+        self._export_slot = count
+        self._max_waiting = settings.max_waiting
+        self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
+        self._slack = (settings.burst - 1) * self._interval
+        self._draw = draw
+        self._pace = AdaptiveRate() if settings.adaptive else None
+        self._tickets = 0
+        #: When the next call would begin if all had come at the even pace of the rate.
+        self._due = _NEVER
+        self._pause = Pause()
+        self._ramp_left = 0
+        self._ramp_step = 0.0
+        self._ramp_at = _NEVER
+        #: Whether the clock has to be asked at all.
+        self._timed = settings.rate is not None
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are, that of the exports (the last one) included."""
+        return self._export_slot + 1
+
+    @property
+    def in_flight(self) -> int:
+        """How many slots are in use."""
+        return self._calls.busy + self._exports.busy
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their turn."""
+        return len(self._calls.waiters) + len(self._exports.waiters)
+
+    @property
+    def queued(self) -> int:
+        """How many calls have had to wait for their turn so far."""
+        return self._tickets
+
+    @property
+    def limit(self) -> int:
+        """How many calls may be in flight at once now, exports apart."""
+        return self._calls.limit
+
+    def paused_for(self) -> float | None:
+        """Seconds until a pause ends; None when there is none, or no event loop to ask."""
+        if self._pause.until == _NEVER or (now := _now()) is None:
+            return None
+        left = self._pause.until - now
+        return left if left > 0 else None
+
+    def pace(self) -> float | None:
+        """Calls a second that refusals hold calls to; None when to none, or as above."""
+        if self._pace is None or not self._pace.known or (now := _now()) is None:
+            return None
+        return self._pace.rate(now)
+
+    async def acquire(
+        self, *, export: bool = False, within: float | None = None, again: bool = False
+    ) -> int | Refusal | None:
+        """Wait for a turn.
+
+        Args:
+            export: Whether it is for the slot of the exports.
+            within: How many seconds to wait at most.
+            again: Whether the call had a turn before: it is not turned away from a full queue.
+
+        Returns:
+            A slot, to be handed to :meth:`release`; or why there is none: a long pause, or None
+            when the queue is full, or the time was not enough.
+        """
+        lane = self._exports if export else self._calls
+        if (refusal := self._pause.refusal()) is not None:
+            return refusal
+        if self._next_lane() is None and lane.has_room and self._may_pass(lane):
+            return self._take(lane)
+        if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
+            return None
+        self._tickets += 1
+        waiter = _Waiter(self._tickets)
+        lane.waiters.append(waiter)
+        try:
+            with anyio.move_on_after(within):
+                await self._wait(lane, waiter)
+        except BaseException:
+            self._leave(lane, waiter)
+            raise
+        # It may have begun after this one got its slot, and before it could run.
+        refusal = waiter.refusal or self._pause.refusal()
+        if waiter.slot is None or refusal is not None:
+            self._leave(lane, waiter)
+            return refusal
+        return waiter.slot
+
+    def release(self, slot: int) -> None:
+        """Give a slot back, to the first who waits."""
+        lane = self._exports if slot == self._export_slot else self._calls
+        lane.give_back(slot)
+        self._pause.released(slot)
+        self._grant()
+
+    def pause(self, seconds: float, *, since: float, asked: bool) -> bool:
+        """Hold all calls back, after a throttled answer.
+
+        Args:
+            seconds: For how long.
+            since: When the throttled request was sent. If a pause has begun since, this answer
+                tells of the same congestion, and does not begin another.
+            asked: Whether the server named the time, which may make a pause longer.
+
+        Returns:
+            Whether a pause has begun.
+        """
+        self._refused(since, anyio.current_time(), seconds)
+        begins = self._pause.extend(seconds, since=since, asked=asked)
+        self._timed = True
+        if begins:
+            self._ramp(seconds)
+        return begins
+
+    @property
+    def paused(self) -> bool:
+        """Whether calls are held back or refused, or were until now."""
+        return self._pause.is_long or self._pause.until > _NEVER
+
+    def refusal(self) -> Refusal | None:
+        """Return why no call is sent now, where a long pause goes on."""
+        return self._pause.refusal()
+
+    def may_refuse(self, status: int) -> bool:
+        """Whether a response of a status, the last one that came, may begin a long pause."""
+        return self._pause.may_refuse(status)
+
+    def refuse(self, seconds: float, longest: float, *, since: float, status: int) -> bool:
+        """Refuse all calls, after a throttled response that asks for a long wait.
+
+        Args:
+            seconds: For how long.
+            longest: How long a pause may last, in seconds, whatever is asked.
+            since: When the throttled request was sent.
+            status: The status of the response.
+
+        Returns:
+            Whether a pause has begun; if not, it is one that goes on.
+        """
+        # How long a quota is used up tells nothing of the rate at which it may be used.
+        self.on_timeout(since)
+        begins = self._pause.refuse(seconds, longest, since=since, status=status)
+        self._timed = True
+        if (refusal := self._pause.refusal()) is not None:
+            for lane in self._lanes:
+                for waiter in lane.waiters:
+                    waiter.refusal = refusal
+                    waiter.event.set()
+                lane.waiters.clear()
+        if begins:
+            self._ramp(seconds)
+        return begins
+
+    def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
+        """A response has come, as :meth:`Pause.answered` says; those that waited for it may go."""
+        took = self._pause.on_response(slot, status, throttled=throttled)
+        if took is not None:
+            self._grant()
+        return took
+
+    def end_pause(self) -> float | None:
+        """End all pauses at once; return when a long one began, None where there is none.
+
+        It asks no clock, so that it can be called from anywhere in the thread of the event loop.
+        """
+        was_long = self._pause.is_long
+        began = self._pause.end()
+        self._ramp_left, self._ramp_at = 0, _NEVER
+        if self._pace is not None:
+            self._pace.go_on()
+        for lane in self._lanes:
+            if lane.waiters:  # which gives the others their slots
+                lane.waiters[0].event.set()
+        return began if was_long else None
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep before a retry: so long, or until a long pause begins."""
+        await self._pause.sleep(seconds)
+
+    def on_accepted(self, since: float) -> None:
+        """A call that was sent at a time, no export, was neither refused nor timed out."""
+        if self._pace is not None:
+            self._pace.on_accepted(since)
+            self._timed = self._timed or self._pace.known
+            if self._calls.widen(since):
+                self._grant()
+
+    def on_timeout(self, since: float) -> None:
+        """A call that was sent at a time, no export, timed out."""
+        if self._pace is not None:
+            self._calls.halve(since)
+
+    def _ramp(self, seconds: float) -> None:
+        # The first one goes when the pause ends; the others follow, on average, within the ramp.
+        self._ramp_left = self._calls.limit - 1
+        self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
+        self._ramp_at = _NEVER
+
+    def _take(self, lane: _Queue) -> int:
+        slot = lane.take()
+        self._pause.probes(slot)
+        return slot
+
+    def _leave(self, lane: _Queue, waiter: _Waiter) -> None:
+        """Who waited has left: whoever is next may go, with its slot where it has got one."""
+        if waiter.slot is not None:
+            self.release(waiter.slot)
+            return
+        if waiter.refusal is None:
+            lane.waiters.remove(waiter)
+        self._grant()
+
+    def _refused(self, since: float, now: float, pause: float) -> None:
+        if self._pace is not None:
+            self._calls.halve(since)
+            self._pace.on_refused(since, now, pause)
+
+    async def _wait(self, lane: _Queue, waiter: _Waiter) -> None:
+        self._grant()
+        while waiter.waits:
+            waiter.event = anyio.Event()
+            at = math.inf
+            if lane.waiters[0] is waiter and lane.has_room:
+                at = self._earliest(lane)
+            waiter.awake = at < math.inf
+            with anyio.CancelScope(deadline=at):
+                await waiter.event.wait()
+            waiter.awake = True
+            if waiter.waits:
+                self._grant()
+
+    def _grant(self) -> None:
+        """Give slots to those who may go now, and see that the next one watches the clock."""
+        while (lane := self._next_lane()) is not None:
+            waiter = lane.waiters[0]
+            if not self._may_pass(lane):
+                if not waiter.awake:
+                    waiter.event.set()
+                return
+            lane.waiters.popleft()
+            waiter.slot = self._take(lane)
+            waiter.event.set()
+
+    def _next_lane(self) -> _Queue | None:
+        """The lane whose first waiter came before that of the other, of those with room.
+
+        After a long pause that of the calls, so that no export goes first while one of them waits.
+        """
+        open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
+        if self._pause.is_long:
+            return next(iter(open_lanes), None)
+        return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
+
+    def _earliest(self, lane: _Queue) -> float:
+        probe = self._pause.probe
+        # An export may take minutes to begin its response: a call goes first beside it.
+        if probe is not None and (probe != self._export_slot or lane is self._exports):
+            return math.inf
+        paced = _NEVER if self._pace is None else self._pace.earliest()
+        return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
+
+    def _may_pass(self, lane: _Queue) -> bool:
+        """Whether a call may begin now; if so, it counts."""
+        if not self._timed:
+            return True
+        now = anyio.current_time()
+        if now < self._earliest(lane):
+            return False
+        if self._interval:
+            self._due = max(self._due, now) + self._interval
+        if self._pace is not None:
+            self._pace.begins(now)
+        if self._ramp_left:
+            self._ramp_left -= 1
+            self._ramp_at = now + self._draw() * self._ramp_step
+        else:
+            self._timed = (
+                self._interval > 0
+                or self._pause.is_long
+                or (self._pace is not None and self._pace.known)
+            )
+        return True
+
+
+def _now() -> float | None:
+    """The event loop's time; None outside of any loop."""
+    try:
+        return anyio.current_time()
+    except RuntimeError:
+        return None

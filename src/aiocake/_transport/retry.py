@@ -1,0 +1,260 @@
+"""Which attempts are worth another one, how long to wait for it, and when enough is enough.
+
+The first attempt runs bare: tenacity takes over when it failed, so a call that simply works does
+not pay for it. What keeps an outage from being multiplied is the budget: a bucket of tokens that
+each retry takes from and each success gives back to, after the retry quota of the AWS SDKs.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Final, cast
+
+import attrs
+import tenacity
+
+from aiocake._transport.failures import TransportFailure
+from aiocake.config import RetryPolicy
+from aiocake.errors import (
+    ApiError,
+    CakeError,
+    DecodeError,
+    RateLimited,
+    Restricted,
+    ServerError,
+)
+from aiocake.values import Idempotency
+
+__all__ = [
+    "AttemptOutcome",
+    "Retries",
+    "RetryDecision",
+    "RetryLimits",
+    "classify_retry",
+    "is_refusal",
+    "may_have_been_applied",
+]
+
+_COST: Final = 14
+_COST_THROTTLED: Final = 5
+_GAIN: Final = 1
+#: CAKE's "Restricted" passes slowly if it passes: wait 3 seconds, then 9.
+_RESTRICTED_WAIT: Final = 3.0
+_UNAVAILABLE: Final = 503
+#: The statuses of answers that are read, and of those that say no or point elsewhere.
+_READ: Final = frozenset({200, 201})
+_NO: Final = range(300, 600)
+#: Beyond it the cap of a wait has long been reached.
+_MOST_DOUBLINGS: Final = 32
+
+
+class RetryDecision(Enum):
+    """Whether, and at which pace, to try again."""
+
+    NONE = "no"
+    FAILURE = "failure"
+    THROTTLED = "throttled"
+    RESTRICTED = "restricted"
+
+
+@attrs.frozen
+class AttemptOutcome:
+    """What an attempt ended in.
+
+    Attributes:
+        error: What it met; None when it succeeded.
+        again: Whether another one is worth it.
+        wait: How many seconds to wait before that.
+        begun: Whether it was begun at all.
+    """
+
+    error: CakeError | None
+    decision: RetryDecision = RetryDecision.NONE
+    wait: float = 0.0
+    begun: bool = True
+
+
+@attrs.frozen
+class RetryLimits:
+    """What a call allows its retries.
+
+    Attributes:
+        attempts: How many attempts at most, the first one included.
+        left: Gives the seconds that are left of the call; 0 when it is given up.
+        scheduled: Is told of each retry before its wait.
+        sleep: Sleeps before a retry.
+    """
+
+    attempts: int
+    left: Callable[[], float]
+    scheduled: Callable[[AttemptOutcome], None]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+def classify_retry(
+    outcome: CakeError | TransportFailure, idempotency: Idempotency, *, framed: bool = True
+) -> RetryDecision:
+    """Whether a call of this effect may be sent again after what an attempt ended in.
+
+    An answer that cannot be read is one at the next try as well, but for two kinds: one of a
+    status that no server gives on purpose, and one that ended with its connection, which may
+    have been cut anywhere.
+
+    A call that must not be repeated is, only where nothing was sent, or where the answer says
+    that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
+    that had passed the request on; so may what a ServerError is made of.
+    """
+    once = idempotency is Idempotency.NON_IDEMPOTENT
+    if isinstance(outcome, TransportFailure):
+        return (
+            RetryDecision.FAILURE
+            if outcome.transient and not (once and outcome.sent)
+            else RetryDecision.NONE
+        )
+    if isinstance(outcome, RateLimited):
+        return (
+            RetryDecision.NONE
+            if once and outcome.status == _UNAVAILABLE
+            else RetryDecision.THROTTLED
+        )
+    if isinstance(outcome, Restricted):
+        return RetryDecision.RESTRICTED
+    if once:
+        return RetryDecision.NONE
+    passing = isinstance(outcome, DecodeError) and _is_transient(outcome.status, framed=framed)
+    return (
+        RetryDecision.FAILURE if passing or isinstance(outcome, ServerError) else RetryDecision.NONE
+    )
+
+
+def _is_transient(status: int | None, *, framed: bool) -> bool:
+    if status in _READ:
+        return not framed
+    return status is not None and status not in _NO
+
+
+def may_have_been_applied(outcome: CakeError | TransportFailure) -> bool:
+    """Whether a write may have been carried out by an attempt that ended so."""
+    return outcome.sent if isinstance(outcome, TransportFailure) else not is_refusal(outcome)
+
+
+def is_refusal(error: CakeError) -> bool:
+    """Whether an answer says that nothing was done. A server that failed does not say."""
+    if isinstance(error, RateLimited):
+        return not error.sent or error.status != _UNAVAILABLE
+    return isinstance(error, ApiError) and not isinstance(error, ServerError)
+
+
+class Retries:
+    """The retries of one client: one policy, one budget."""
+
+    def __init__(self, policy: RetryPolicy, draw: Callable[[], float]) -> None:
+        self._policy = policy
+        self._draw = draw
+        self._tokens = policy.budget
+
+    @property
+    def budget(self) -> int:
+        """The tokens that are left."""
+        return self._tokens
+
+    @property
+    def longest_asked(self) -> float:
+        """The longest wait that a server may ask for, in seconds."""
+        return self._policy.retry_after_cap
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest pause of the client, in seconds."""
+        return self._policy.longest_pause
+
+    def wait(self, again: RetryDecision, retried: int, asked: float | None) -> float:
+        """Seconds to wait before the next attempt.
+
+        Args:
+            again: The pace.
+            retried: How many retries the call has had.
+            asked: What the server asks for; None when it does not say.
+        """
+        policy = self._policy
+        if again is RetryDecision.RESTRICTED:
+            return min(
+                _RESTRICTED_WAIT ** (min(retried, _MOST_DOUBLINGS) + 1), policy.retry_after_cap
+            )
+        if asked is not None:
+            return asked
+        base = policy.throttle_base if again is RetryDecision.THROTTLED else policy.base
+        return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
+
+    def succeeded(self) -> None:
+        """A call succeeded at its first attempt."""
+        self._give(_GAIN)
+
+    async def run(
+        self,
+        first: AttemptOutcome,
+        attempt: Callable[[], Awaitable[AttemptOutcome]],
+        terms: RetryLimits,
+    ) -> AttemptOutcome:
+        """Try again, after a first attempt that failed, as long as it is worth it.
+
+        Args:
+            first: What the first attempt ended in.
+            attempt: Makes another one.
+            terms: What the call allows.
+
+        Returns:
+            What the last attempt ended in.
+        """
+        done: list[AttemptOutcome] = [first]
+        took = 0
+
+        async def next_attempt() -> AttemptOutcome:
+            return done.pop() if done else await attempt()
+
+        def worth_it(state: tenacity.RetryCallState) -> bool:
+            # An outcome that failed is an exception: a cancellation, above all.
+            outcome = state.outcome
+            return (
+                outcome is not None
+                and not outcome.failed
+                and _result(state).decision is not RetryDecision.NONE
+            )
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            nonlocal took
+            result = _result(state)
+            if state.attempt_number >= terms.attempts or result.wait >= terms.left():
+                return True
+            if result.decision is RetryDecision.THROTTLED and result.wait > self.longest_asked:
+                return True
+            took = _COST if result.decision is RetryDecision.FAILURE else _COST_THROTTLED
+            return not self._take(took)
+
+        # A controller of its own for each call: one shared by tasks mixes up their outcomes.
+        controller = tenacity.AsyncRetrying(
+            sleep=terms.sleep,
+            retry=worth_it,
+            wait=lambda state: _result(state).wait,
+            stop=enough,
+            before_sleep=lambda state: terms.scheduled(_result(state)),
+            retry_error_callback=_result,
+        )
+        last: AttemptOutcome = await controller(next_attempt)
+        if last.error is None or not last.begun:
+            self._give(took)
+        return last
+
+    def _take(self, tokens: int) -> bool:
+        if self._tokens < tokens:
+            return False
+        self._tokens -= tokens
+        return True
+
+    def _give(self, tokens: int) -> None:
+        self._tokens = min(self._policy.budget, self._tokens + tokens)
+
+
+def _result(state: tenacity.RetryCallState) -> AttemptOutcome:
+    # tenacity decides only after an attempt.
+    result: AttemptOutcome = cast("tenacity.Future", state.outcome).result()
+    return result

@@ -1,0 +1,332 @@
+"""A write as a value: a method of the client and its arguments, checked now and sent later."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast
+
+import attrs
+
+from aiocake._normalize import guarded
+from aiocake._operations.arguments import without_skipped
+from aiocake._operations.operation import (
+    Endpoints,
+    Executor,
+    ExportedBills,
+    Operation,
+    ResponseShape,
+    WriteObserver,
+    executor_of,
+)
+from aiocake.errors import ArgumentError, Intent, Problem
+from aiocake.events import Event
+from aiocake.values import ANY, ERASE, Idempotency
+
+__all__ = ["Call", "Instance", "call", "rebuild"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HIDDEN: Final = "<hidden>"
+_MARKS: Final = {"ERASE": ERASE, "ANY": ANY}
+
+
+class Instance(Protocol):
+    """A client, or a view of one."""
+
+    @property
+    def invoices(self) -> Endpoints:
+        """One of its groups of endpoints."""
+        ...
+
+
+@attrs.frozen(repr=False, hash=False)
+class Call(Generic[T]):
+    """A write that can be compared, printed, kept as JSON and sent. Made by :func:`call`.
+
+    Two calls are equal when they would set the same: same operation, equal arguments.
+
+    Attributes:
+        operation: The operation's name, such as ``"invoices.update"``.
+        arguments: The arguments that were given, by CAKE's names.
+    """
+
+    operation: str
+    arguments: Mapping[str, object]
+    _table: Operation[T] = attrs.field(eq=False)
+    _executor: Executor = attrs.field(eq=False)
+
+    @property
+    def table(self) -> Operation[T]:
+        """What is known of the operation."""
+        return self._table
+
+    @property
+    def executor(self) -> Executor:
+        """What carries it out."""
+        return self._executor
+
+    async def send(self, observer: WriteObserver[T] | None = None) -> T:
+        """Send it now, as the method itself does.
+
+        Args:
+            observer: Is told before it leaves and after it ended.
+
+        Raises:
+            CakeError: As the method does.
+        """
+        executor = self._executor if observer is None else self._executor.exempt_from_queue_limit
+        return await executor.execute(self._table, self.arguments, observer=observer)
+
+    def digest(self) -> bytes:
+        """16 bytes that equal calls have in common."""
+        parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
+        text = json.dumps([self.operation, parts])
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def mark_digest(self) -> bytes | None:
+        """Return 16 bytes that all calls which mark one bill in the same way have in common.
+
+        A Mark call sets all that its operation sets, the amount among it: of two for one bill the
+        second undoes the first, whichever is right. None of all other calls.
+        """
+        table = self._table
+        if table.shape is not ResponseShape.MARK:
+            return None
+        text = json.dumps([self.operation, table.record, self.arguments[table.record]])
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+    def to_json(self) -> str:
+        """Operation and arguments, names, notes and amounts among them, as JSON."""
+        arguments = {name: _to_json(value) for name, value in self.arguments.items()}
+        return json.dumps({"operation": self.operation, "arguments": arguments})
+
+    @classmethod
+    def from_json(cls, text: str, cake: Instance) -> "Call[Any]":
+        """The call that :meth:`to_json` gave, to be sent by a client.
+
+        Raises:
+            ArgumentError: It is no such text, or cannot be sent.
+        """
+        try:
+            kept = json.loads(text)
+            operation: str = kept["operation"]
+            arguments = {name: _from_json(value) for name, value in kept["arguments"].items()}
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            raise ArgumentError(Problem("text", "is no call that was kept as JSON")) from None
+        return rebuild(operation, arguments, cake)
+
+    @classmethod
+    def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
+        """The call that an intent was of, as ``OutcomeUnknown.intent`` and a ledger have it.
+
+        Raises:
+            ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
+        """
+        lost = [name for name in intent.hidden if intent.arguments.get(name) == _HIDDEN]
+        if lost:
+            raise ArgumentError(*(Problem(name, "is hidden in a pickled intent") for name in lost))
+        return rebuild(intent.operation, intent.arguments, cake)
+
+    def describe(self, *, show_sensitive: bool = False) -> str:
+        """One line: operation and arguments.
+
+        Args:
+            show_sensitive: Show names, notes and amounts, too.
+        """
+        hidden = frozenset[str]() if show_sensitive else self._table.sensitive()
+        shown = (
+            f"{name}={_HIDDEN if name in hidden else _format(value)}"
+            for name, value in self.arguments.items()
+        )
+        return f"{self.operation}({', '.join(shown)})"
+
+    def __repr__(self) -> str:
+        return f"<Call {self.describe()}>"
+
+    def __hash__(self) -> int:
+        return hash((self.operation, frozenset(self.arguments.items())))
+
+    def __reduce__(self) -> NoReturn:
+        message = "a Call is not pickled: keep it as JSON"
+        raise TypeError(message)
+
+
+def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+    """A write of the client as a value; nothing is sent.
+
+    ::
+
+        bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+
+    Args:
+        method: A method of a client's that writes, such as ``cake.invoices.update``.
+        *args: As the method takes them.
+        **kwargs: As the method takes them.
+
+    Returns:
+        The call.
+
+    Raises:
+        TypeError: The method takes no such arguments.
+        ArgumentError: It is no method of a client's, it writes nothing, or an argument cannot
+            be sent.
+    """
+    group, name = guarded("method", lambda: _owner(method))
+    executor = executor_of(group)
+    table, arguments = _recorded(group, name, args, kwargs)
+    if table.idempotency is Idempotency.SAFE:
+        raise ArgumentError(Problem("method", f"must write: {table.name} only reads"))
+    arguments = executor.check(table, arguments)
+    # What the method hands on is what it returns.
+    return Call(table.name, MappingProxyType(arguments), cast("Operation[T]", table), executor)
+
+
+def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
+    """The call of an operation by its name.
+
+    Args:
+        operation: The operation's name, such as ``"invoices.update"``.
+        arguments: By CAKE's names.
+        cake: The client that is to send it.
+
+    Raises:
+        ArgumentError: The client has no such method, or the arguments cannot be sent.
+    """
+    group, _, name = operation.partition(".")
+    endpoints = getattr(cake, group, None)
+    method = getattr(endpoints, name, None) if isinstance(endpoints, Endpoints) else None
+    if method is None:
+        raise ArgumentError(Problem("operation", f"there is no {operation!a}"))
+    try:
+        return call(method, **arguments)
+    except TypeError as error:
+        raise ArgumentError(Problem("arguments", f"do not fit {operation}: {error}")) from None
+
+
+def _owner(method: object) -> tuple[Endpoints, str]:
+    """The group of endpoints that a method is of, and its name."""
+    group: object = getattr(method, "__self__", None)
+    name: object = getattr(method, "__name__", "_")
+    if (
+        not isinstance(group, Endpoints)
+        or not isinstance(name, str)
+        or name.startswith("_")
+        or getattr(type(group), name, None) is not getattr(method, "__func__", method)
+    ):
+        raise ArgumentError(Problem("method", "must be one of a client's: cake.invoices.update"))
+    return group, name
+
+
+class _Recorded(Exception):
+    """Carries what a method was going to have carried out."""
+
+    def __init__(self, table: Operation[Any], arguments: dict[str, object]) -> None:
+        super().__init__()
+        self.table = table
+        self.arguments = arguments
+
+
+class _Recorder:
+    """An executor that carries nothing out: it says what it was asked for."""
+
+    domain = ""
+    concurrency = 1
+    for_tests = True
+
+    @property
+    def exempt_from_queue_limit(self) -> "_Recorder":
+        """Nothing waits here."""
+        return self
+
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
+        """Nothing is checked here."""
+        del operation
+        return dict(arguments)
+
+    async def execute(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        *,
+        observer: WriteObserver[T] | None = None,
+        on_response: Callable[[], None] | None = None,
+    ) -> T:
+        """Say what was asked for."""
+        del observer, on_response
+        raise _Recorded(operation, without_skipped(arguments))
+
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
+        """Say what was asked for."""
+        raise _Recorded(operation, without_skipped(arguments))
+
+    def scrub(self, text: str) -> str:
+        """There is no key."""
+        return text
+
+    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
+        """There is no list that could surprise."""
+
+    def emit(self, event: Event) -> None:
+        """Nothing happens here."""
+
+
+def _recorded(
+    group: Endpoints, name: str, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> tuple[Operation[Any], dict[str, object]]:
+    """What a method asks its executor for: nobody else has to know its parameters."""
+    try:
+        made = getattr(type(group)(_Recorder()), name)(*args, **kwargs)
+        if inspect.iscoroutine(made):
+            try:
+                made.send(None)
+            finally:
+                made.close()
+    except _Recorded as recorded:
+        return recorded.table, recorded.arguments
+    raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+
+
+def _canonical(value: object) -> object:
+    """A value in the one form that all equal ones have."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        text = format(Decimal(value), "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text
+    return _to_json(value.astimezone(UTC) if isinstance(value, datetime) else value)
+
+
+def _to_json(value: object) -> object:
+    if value is ERASE or value is ANY:
+        return {"mark": repr(value)}
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, datetime):
+        return {"datetime": value.isoformat()}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    return value.value if isinstance(value, Enum) else value
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    ((tag, text),) = cast("dict[str, str]", value).items()
+    readers: dict[str, Callable[[str], object]] = {
+        "mark": _MARKS.__getitem__,
+        "decimal": Decimal,
+        "datetime": datetime.fromisoformat,
+        "date": date.fromisoformat,
+    }
+    return readers[tag](text)
+
+
+def _format(value: object) -> str:
+    if isinstance(value, Enum) and isinstance(value, str):
+        return repr(str(value.value))
+    return repr(value) if isinstance(value, str | Enum) else str(value)

@@ -1,0 +1,369 @@
+"""The create guard: a create whose partner has a record of an overlapping period is not sent.
+
+CAKE has no idempotency keys, so the only protection against a second invoice for the same work is
+to look whether there is one. Records are listed without dates, since CAKE's filters find only
+those that lie wholly inside a period. Creates of one partner whose periods overlap go one after the
+other, and none goes while the fate of one before is unknown. Creates of other runs on the same host
+wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`); a partner for whom another run
+has created since it was listed is listed again.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any, Final, cast
+
+import anyio
+import attrs
+
+from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
+from aiocake.bulk.call import Call
+from aiocake.bulk.partner_locks import PartnerLocks
+from aiocake.errors import ConsistencyError, ListChanged
+from aiocake.events import LocksUnavailable, PartnerBusy
+
+__all__ = ["DuplicateGuard", "Existing", "KnownRecords", "PlannedCreate", "planned_create"]
+
+#: Of a list of all partners: the rows that one request brings, and the most that is read.
+_ROWS_AT_ONCE: Final = 1_000
+_MOST_ROWS: Final = 200_000
+#: How many partners' records are remembered at once.
+_MOST_OWNERS: Final = 10_000
+#: No number that a partner has.
+_NEVER: Final = -1
+
+
+@attrs.frozen
+class PlannedCreate:
+    """What a create is to make.
+
+    Attributes:
+        operation: The operation's name.
+        owner: Whose.
+        start: The first day of its period.
+        end: The last day, included.
+    """
+
+    operation: str
+    owner: int
+    start: date
+    end: date
+
+    def meets(self, record: ExistingRecord) -> bool:
+        """Whether a record that is not void covers a day of this period, or may."""
+        if record.void:
+            return False
+        if record.start is None or record.end is None:
+            return True
+        return record.start <= self.end and self.start <= record.end
+
+    def is_exactly(self, record: ExistingRecord) -> bool:
+        """Whether a record is of this very period."""
+        return (record.start, record.end) == (self.start, self.end)
+
+    def excludes(self, other: "PlannedCreate") -> bool:
+        """Whether two creates must not be on their way together."""
+        return self.owner == other.owner and self.start <= other.end and other.start <= self.end
+
+
+@attrs.frozen
+class Existing:
+    """What there is for the partner of a create.
+
+    Attributes:
+        there: The ids of the records of an overlapping period, or of one that is not shown.
+        dateless: Whether a record's period is not shown, so that nothing can be told by it.
+        doubted: Whether an overlapping create was sent whose fate is unknown.
+    """
+
+    existing: tuple[int, ...]
+    dateless: bool
+    doubted: bool
+
+
+def planned_create(call: Call[Any]) -> tuple[CreateLookup, PlannedCreate] | None:
+    """What a call is to create; None of a call that creates nothing that can be listed."""
+    creates = call.table.create_lookup
+    if creates is None:
+        return None
+    provided = call.arguments  # checked when the call was made
+    return creates, PlannedCreate(
+        call.operation,
+        cast("int", provided[creates.owner]),
+        cast("date", provided[creates.start]),
+        cast("date", provided[creates.end]),
+    )
+
+
+class KnownRecords:
+    """The records of partners, as lists show them.
+
+    Args:
+        total: How many there are of all partners, where that is known.
+        numbers: Gives each partner's number (:meth:`PartnerLocks.numbers`), for :meth:`of`.
+    """
+
+    def __init__(
+        self, total: int | None = None, numbers: Callable[[], dict[int, int]] | None = None
+    ) -> None:
+        #: How many records there are of all partners; None while that is not known.
+        self.total = total
+        self._numbers = numbers or dict[int, int]
+        #: The records of the partners that were expected, read at once.
+        self._expected = _Listed({}, {})
+        #: All records there are, of an instance that does not know the filter.
+        self._everything: _Listed | None = None
+        self._reading = anyio.Lock()
+
+    async def expect(
+        self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
+    ) -> None:
+        """Read the records of some partners at once, if that takes fewer requests.
+
+        Args:
+            creates: How to read them.
+            executor: What carries that out.
+            owners: The partners.
+
+        Raises:
+            CakeError: They cannot be read.
+        """
+        if self.total is None:
+            self.total = await creates.count(executor)
+        total = self.total
+        if total is None or total > _MOST_ROWS or len(owners) <= 1 + total // _ROWS_AT_ONCE:
+            return
+        found: dict[int, list[ExistingRecord]] = {owner: [] for owner in owners}
+
+        def keep(record: ExistingRecord) -> None:
+            if record.owner in owners:
+                found[record.owner].append(record)
+
+        numbers = self._numbers()  # before the list: what moves meanwhile is listed again
+        await creates.list_existing(executor, None, keep)
+        self._expected = _Listed(found, numbers)
+
+    async def of(
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int = 0
+    ) -> list[ExistingRecord]:
+        """Return the records of a partner, listed now if they were not before at this number.
+
+        Raises:
+            CakeError: They cannot be read.
+        """
+        if owner in self._expected.records and self._expected.is_at(owner, number):
+            return self._expected.records[owner]
+        if self._everything is None:
+            found: list[ExistingRecord] = []
+            try:
+                await creates.list_existing(executor, owner, found.append)
+            except ListChanged:
+                raise
+            except ConsistencyError:  # an instance that does not know the filter gives all
+                pass
+            else:
+                return found
+        everything = await self._all(creates, executor, owner, number)
+        return everything.records.setdefault(owner, [])
+
+    def forget(self, owner: int) -> None:
+        """Have a partner listed again."""
+        self._expected.records.pop(owner, None)
+        if self._everything is not None:
+            self._everything.numbers[owner] = _NEVER
+
+    async def _all(
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int
+    ) -> "_Listed":
+        async with self._reading:
+            if self._everything is None or not self._everything.is_at(owner, number):
+                found: dict[int, list[ExistingRecord]] = {}
+                numbers = self._numbers()
+                await creates.list_existing(
+                    executor, None, lambda record: found.setdefault(record.owner, []).append(record)
+                )
+                # Its place is locked by now, so what is listed is as new as can be.
+                self._everything = _Listed(found, numbers | {owner: number})
+            return self._everything
+
+
+@attrs.frozen
+class _Listed:
+    """What a list of all partners has shown.
+
+    Attributes:
+        records: The records of each.
+        numbers: The number of each when it was read; 0 of others.
+    """
+
+    records: dict[int, list[ExistingRecord]]
+    numbers: dict[int, int]
+
+    def is_at(self, owner: int, number: int) -> bool:
+        """Whether a partner's number has not moved since."""
+        return self.numbers.get(owner, 0) == number
+
+
+class _Owner:
+    __slots__ = ("changed", "holding", "in_flight", "lock", "number", "records", "users")
+
+    def __init__(self) -> None:
+        self.lock = anyio.Lock()
+        self.records: list[ExistingRecord] | None = None
+        #: At which number of the partner they are right.
+        self.number = _NEVER
+        self.in_flight: list[PlannedCreate] = []
+        #: Those of them for which no other run of this host may create now.
+        self.holding: list[PlannedCreate] = []
+        self.changed = anyio.Event()
+        self.users = 0
+
+
+class DuplicateGuard:
+    """Knows what there is for each partner.
+
+    Args:
+        locks: Keep the other runs of this host away.
+    """
+
+    def __init__(self, locks: PartnerLocks) -> None:
+        self._locks = locks
+        self._owners: dict[int, _Owner] = {}
+        self._doubts: list[PlannedCreate] = []
+        self._reported = False
+        self._records = KnownRecords(numbers=locks.numbers)
+
+    @property
+    def unlocked(self) -> str | None:
+        """Why other runs of this host are not kept away; None where they are."""
+        return self._locks.trouble
+
+    @property
+    def total(self) -> int | None:
+        """How many records there were of all partners; None where that was not asked."""
+        return self._records.total
+
+    async def expect(
+        self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
+    ) -> None:
+        """Read the records of all partners of a plan at once, as :meth:`Records.expect` does."""
+        await self._records.expect(creates, executor, owners)
+
+    @asynccontextmanager
+    async def reserve(
+        self, creates: CreateLookup, executor: Executor, create: PlannedCreate
+    ) -> AsyncGenerator[Existing]:
+        """What there is for the partner of a create, which may go until the block ends.
+
+        No other run of this host creates for the partner until then, or until :meth:`ended`.
+
+        Raises:
+            CakeError: It cannot be read.
+        """
+        owner = self._owners.setdefault(create.owner, _Owner())
+        owner.users += 1
+        try:
+            while any(map(create.excludes, owner.in_flight)):
+                await owner.changed.wait()
+            owner.in_flight.append(create)
+            try:
+                yield self._found(create, await self._look(creates, executor, create, owner))
+            finally:
+                self._give(owner, create)
+                owner.in_flight.remove(create)
+                owner.changed.set()
+                owner.changed = anyio.Event()
+        finally:
+            owner.users -= 1
+            self._forget()
+
+    def leaves(self, create: PlannedCreate) -> None:
+        """A create whose turn it is is going to be sent."""
+        owner = self._owners[create.owner]
+        owner.number = self._locks.leaves(create.owner)
+
+    def ended(self, create: PlannedCreate, *, known: bool) -> None:
+        """A create that was going to be sent has ended, and that is written down.
+
+        Args:
+            create: What it was to make.
+            known: Whether it is known what became of it.
+        """
+        owner = self._owners.get(create.owner)
+        # Not when its caller was gone before: then another run may be at the partner.
+        if owner is not None and create in owner.holding:
+            self._locks.ended(create.owner, known=known)
+            self._give(owner, create)
+
+    def close(self) -> None:
+        """Let the other runs of this host have what is still locked."""
+        self._locks.close()
+
+    def created(self, create: PlannedCreate, record: int) -> None:
+        """A record was made: it counts from now on."""
+        owner = self._owners.get(create.owner)
+        if owner is not None and owner.records is not None:
+            owner.records.append(
+                ExistingRecord(record, create.owner, create.start, create.end, void=False)
+            )
+
+    def mark_uncertain(self, create: PlannedCreate) -> None:
+        """A record may have been made."""
+        if create not in self._doubts:
+            self._doubts.append(create)
+
+    def is_settled(self, create: PlannedCreate) -> None:
+        """What became of a record is going to be looked for, from now on."""
+        self._locks.settles(create.owner)
+
+    def settle(self, create: PlannedCreate) -> None:
+        """What became of a record in doubt is known: look again."""
+        self._doubts = [each for each in self._doubts if each != create]
+        self._records.forget(create.owner)
+        owner = self._owners.get(create.owner)
+        if owner is not None:
+            owner.records = None
+
+    async def _look(
+        self, creates: CreateLookup, executor: Executor, create: PlannedCreate, owner: _Owner
+    ) -> list[ExistingRecord]:
+        async with owner.lock:
+            if not owner.holding:
+                number = await self._locks.take(
+                    create.owner,
+                    lambda seconds: executor.emit(
+                        PartnerBusy(create.operation, create.owner, seconds)
+                    ),
+                )
+                if self.unlocked is not None and not self._reported:
+                    self._reported = True
+                    executor.emit(LocksUnavailable(create.operation, self.unlocked))
+                if number != owner.number:
+                    owner.number, owner.records = number, None
+            owner.holding.append(create)
+            if owner.records is None:
+                owner.records = await self._records.of(
+                    creates, executor, create.owner, owner.number
+                )
+            return owner.records
+
+    def _give(self, owner: _Owner, create: PlannedCreate) -> None:
+        if create in owner.holding:
+            owner.holding.remove(create)
+            if not owner.holding:
+                self._locks.give(create.owner)
+
+    def _found(self, create: PlannedCreate, records: list[ExistingRecord]) -> Existing:
+        there = [each for each in records if create.meets(each)]
+        return Existing(
+            tuple(sorted(each.id for each in there)),
+            any(each.start is None or each.end is None for each in there),
+            any(map(create.excludes, self._doubts)),
+        )
+
+    def _forget(self) -> None:
+        if len(self._owners) <= _MOST_OWNERS:
+            return
+        idle = next((each for each, owner in self._owners.items() if not owner.users), None)
+        if idle is not None:
+            del self._owners[idle]

@@ -1,0 +1,382 @@
+"""``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import anyio
+import anyio.lowlevel
+
+from aiocake._background import spawn
+from aiocake._normalize import class_name, guarded, path_of
+from aiocake._operations.operation import Endpoints, Executor, executor_of
+from aiocake.bulk.call import Call, Instance
+from aiocake.bulk.duplicates import planned_create
+from aiocake.bulk.journal import EntryState, Journal
+from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.outcomes import Stop, Summary
+from aiocake.bulk.plan import (
+    CallPlan,
+    Calls,
+    CallSource,
+    ChainedCalls,
+    DuplicateFilter,
+    GivenCalls,
+    ListedCalls,
+    PlannedCall,
+    RecordedCalls,
+    planned_call_of,
+)
+from aiocake.bulk.recovery import resolve
+from aiocake.bulk.run import Run
+from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
+
+__all__ = ["OnExisting", "each", "resume"]
+
+T = TypeVar("T")
+
+_STOP: Final = Stop()
+#: How many calls of a list are written down at once.
+_AT_ONCE: Final = 64
+#: Seconds that the last look may take when a run is broken off.
+_LAST_LOOK: Final = 5.0
+#: How often what was lost in a run is looked for and sent again.
+_ROUNDS: Final = 2
+
+
+async def each(  # noqa: PLR0913 - all by name
+    calls: Calls[T],
+    *,
+    journal: str | PathLike[str] | None,
+    limit: int | None = None,
+    on_outcome: OnOutcome[T] | None = None,
+    on_progress: OnProgress | None = None,
+    stop_after: Stop | None = _STOP,
+    expected: tuple[type[CakeError], ...] = (),
+    on_existing: OnExisting = "skip",
+    allow_repeats: bool = False,
+    settle: float = 60.0,
+    allow_unknown_filesystem: bool = False,
+) -> Summary:
+    """Carry out many writes, side by side, so that a crash loses nothing.
+
+    Each call ends as :class:`Done`, :class:`Failed`, :class:`Unknown` or :class:`Skipped`. What
+    ended as unknown is looked for in the end, and told again when that is settled. When this is
+    cancelled, what has left is given the client's grace and written down; the rest is not sent.
+
+    Creates wait for those of other runs on this host for the same partner. In the end the partners
+    of all creates are listed once more, for what is there twice.
+
+    Args:
+        calls: What :func:`call` makes; a list, or anything that gives one after the other, also
+            asynchronously. A list is written down as a whole before the first call is sent, all
+            else as it is taken.
+        journal: The path of a new file that remembers the run, for :func:`resume`; None for none.
+        limit: Calls on their way at once; by default what the client's throttle lets out.
+        on_outcome: Is told of each end; may be asynchronous. What it raises ends the run.
+        on_progress: Is told how far the run is, after each end.
+        stop_after: When to stop sending: after so many calls whose fate is unknown, or that
+            failed. None to go on; a key that is refused, and a pause of the client (see
+            :class:`aiocake.RateLimited`), stop it all the same.
+        expected: Errors that do not count as failures, such as ``TipaltiError``.
+        on_existing: What to do with a create whose partner has an invoice, not void, of an
+            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same;
+            then nothing is looked for that is there twice.
+        allow_repeats: Send calls that are equal to one before them, and Mark calls for a bill that
+            one before them marks in the same way, with whatever values.
+        settle: Seconds between the two lists in which a create whose answer was lost is looked
+            for: as long as it is given to show up.
+        allow_unknown_filesystem: Take a journal on a filesystem of which nobody knows whether its
+            locks and its syncing hold, such as a network drive, or on one in memory: a crash could
+            lose what was sent. The journal keeps that this was given, and for which type.
+
+    Returns:
+        How many calls ended how, the problems, what is there twice, and why it stopped if it did.
+
+    Raises:
+        ArgumentError: An argument cannot be taken. Or one of the calls was not made by
+            :func:`call`, is for another client, is there twice, or marks a bill that one before it
+            marks. Of a list nothing was sent and no journal made; of all else what came before it
+            was sent.
+        JournalError: The file is there already, cannot be written, or is on a filesystem that a
+            journal is not safe on; nothing more was sent.
+        AlreadyExists: As ``on_existing`` says.
+    """
+    rules = run_options(
+        limit,
+        on_existing,
+        stop_after,
+        expected,
+        on_outcome,
+        on_progress,
+        settle,
+        allow_repeats=allow_repeats,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
+    path = None if journal is None else path_of("journal", journal)
+    async with _taken(calls, allow_repeats=allow_repeats) as plan:
+        first = await plan.peek()
+        if first is None:
+            return await _nothing(path, allow_unknown_filesystem=allow_unknown_filesystem)
+        plan.domain = first.executor.domain
+        listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
+        if listed is not None:
+            await _look_through(plan)
+        book = None
+        if path is not None:
+            book = await Journal.create(
+                path,
+                plan.domain,
+                for_tests=first.executor.for_tests,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
+        run = Run(rules, first.executor, book)
+        async with _ended(run):
+            plan.journal = book
+            source: CallSource = plan
+            if listed is not None:
+                run.total = plan.read
+                if book is not None:
+                    await _write_down(book, listed, plan.digests or bytearray())
+                source = GivenCalls(listed)
+                await _look_ahead(run, listed)
+            await _carry_out(run, source)
+        return run.summary(taken=plan.read, whole=plan.complete)
+
+
+async def resume(  # noqa: PLR0913 - all by name
+    path: str | PathLike[str],
+    cake: Instance,
+    *,
+    calls: Calls[Any] | None = None,
+    limit: int | None = None,
+    on_outcome: OnOutcome[Any] | None = None,
+    on_progress: OnProgress | None = None,
+    stop_after: Stop | None = _STOP,
+    expected: tuple[type[CakeError], ...] = (),
+    on_existing: OnExisting = "skip",
+    allow_repeats: bool = False,
+    settle: float = 60.0,
+    allow_unknown_filesystem: bool = False,
+) -> Summary:
+    """Go on with a run that was stopped, cancelled or killed; the journal is all it needs.
+
+    First it finds out what became of the calls whose fate is unknown, then it sends, in order,
+    those that were not carried out: the ones that failed, too.
+
+    Args:
+        path: The journal that :func:`each` wrote.
+        cake: A client of the same instance, or a view of one.
+        calls: The same plan once more, from its beginning, when it was not taken to its end: it
+            has to begin with the calls that the journal has, which is seen to before anything is
+            sent.
+        limit: As of :func:`each`.
+        on_outcome: As of :func:`each`.
+        on_progress: As of :func:`each`.
+        stop_after: As of :func:`each`; what was unknown or failed before does not count.
+        expected: As of :func:`each`.
+        on_existing: As of :func:`each`.
+        allow_repeats: As of :func:`each`.
+        settle: As of :func:`each`.
+        allow_unknown_filesystem: As of :func:`each`; not needed again on a filesystem of the type
+            that it was given for.
+
+    Returns:
+        As :func:`each`, of the whole plan.
+
+    Raises:
+        JournalError: The journal cannot be used, or the plan is another one; nothing was sent.
+        ArgumentError: As of :func:`each`.
+        AlreadyExists: As of :func:`each`.
+    """
+    rules = run_options(
+        limit,
+        on_existing,
+        stop_after,
+        expected,
+        on_outcome,
+        on_progress,
+        settle,
+        allow_repeats=allow_repeats,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
+    executor = _executor_of(cake)
+    book = await Journal.open(
+        path,
+        executor.domain,
+        for_tests=executor.for_tests,
+        allow_unknown_filesystem=allow_unknown_filesystem,
+    )
+    run = Run(rules, executor, book)
+    async with (
+        _ended(run),
+        _taken(() if calls is None else calls, allow_repeats=allow_repeats) as plan,
+    ):
+        run.counts |= {
+            state: count for state, count in (await book.counts()).items() if state in run.counts
+        }
+        whole = await book.is_complete()
+        if calls is None:
+            plan.read, plan.complete = await book.size(), whole
+        else:
+            plan.domain = executor.domain
+            await plan.catch_up(book, whole=whole)
+        if plan.complete:
+            run.total = plan.read
+        await _recall(run, book, cake)
+        doubts = await _all(RecordedCalls(book, cake, EntryState.SENDING, EntryState.UNKNOWN))
+        for item in doubts:
+            run.mark_unresolved(item)
+        rest = RecordedCalls(
+            book,
+            cake,
+            EntryState.PLANNED,
+            EntryState.FAILED,
+            without=frozenset(each.index for each in doubts),
+        )
+        source: CallSource = rest if calls is None or plan.complete else ChainedCalls(rest, plan)
+        await _carry_out(run, source, doubts)
+        if run.stopped is not None:
+            await _recall_failed(run, book, cake)
+    return run.summary(taken=plan.read, whole=plan.complete)
+
+
+def _executor_of(cake: Instance) -> Executor:
+    group = guarded("cake", lambda: getattr(cake, "invoices", None))
+    if not issubclass(type(group), Endpoints):
+        raise ArgumentError(Problem("cake", f"must be a client, got {class_name(cake)}"))
+    return executor_of(cast("Endpoints", group))
+
+
+async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> Summary:
+    """What becomes of an empty plan: an end that is written down."""
+    if journal is not None:
+        creating = Journal.create(
+            journal, "", for_tests=True, allow_unknown_filesystem=allow_unknown_filesystem
+        )
+        async with await creating as book:
+            book.mark_complete()
+            book.stopped(None)
+            await book.flush()
+    return Summary(
+        done=0, failed=0, unknown=0, skipped=0, unsent=0, plan_read=True, stopped=None, problems=()
+    )
+
+
+async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | None = None) -> None:
+    if doubts:
+        await run.send(ListedCalls(await resolve(run, doubts)))
+    if run.stopped is None:
+        await run.send(source)
+    for _ in range(_ROUNDS):
+        lost, run.unresolved = run.unresolved, []
+        if not lost:
+            break
+        again = await resolve(run, lost)
+        if run.stopped is None:
+            await run.send(ListedCalls(again))
+    await run.look_again()
+
+
+async def _recall(run: Run, book: Journal, cake: Instance) -> None:
+    """Know what earlier lives of a run have created."""
+    index = -1
+    while found := await book.creates(after=index):
+        for entry, theirs in found:
+            run.recall(planned_call_of(entry, cake), entry.detail, theirs)
+        index = found[-1][0].index
+
+
+async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
+    """Know of the calls that failed in earlier lives of a run and were not sent again."""
+    await book.flush()
+    index = -1
+    while run.has_room and (entries := await book.entries(EntryState.FAILED, after=index)):
+        for entry in entries:
+            run.failed_before(planned_call_of(entry, cake), entry.detail)
+        index = entries[-1].index
+
+
+async def _look_through(plan: CallPlan) -> None:
+    """Take a whole plan, so that one that is refused leaves no journal behind."""
+    plan.digests = bytearray()
+    while await plan.more():
+        await anyio.lowlevel.checkpoint()
+
+
+async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:
+    """Have a whole plan on the disk before the first call is sent."""
+    size = len(digests) // len(calls)
+    for index, call in enumerate(calls):
+        book.plan(index, bytes(digests[index * size : (index + 1) * size]), call.to_json())
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            await book.flush()
+    book.mark_complete()
+    await book.flush()
+
+
+async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:
+    sample, owners = GivenCalls.owners(calls)
+    found = None if sample is None else planned_create(sample)
+    if found is not None:
+        with suppress(CakeError):  # each create will look by itself
+            await run.guard.expect(found[0], run.executor, owners)
+
+
+async def _all(source: CallSource) -> list[PlannedCall]:
+    items: list[PlannedCall] = []
+    while more := await source.more():
+        items += more
+    return items
+
+
+@asynccontextmanager
+async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[CallPlan]:
+    repeats = None if allow_repeats else DuplicateFilter()
+    try:
+        plan = CallPlan(calls, repeats)
+        try:
+            yield plan
+        finally:
+            with anyio.CancelScope(shield=True):
+                await plan.aclose()
+    finally:
+        if repeats is not None:
+            repeats.close()
+
+
+@asynccontextmanager
+async def _ended(run: Run) -> AsyncGenerator[None]:
+    """See that a run ends as it should, however it ends: looked at, written down, and let go."""
+    reason: str | None = "it was broken off"
+    errors: list[JournalError] = []
+    try:
+        yield
+        reason = run.stopped
+    finally:
+        # In a task of its own: asyncio's cancellation breaks through shields.
+        ending = spawn(_end(run, reason))
+        with anyio.CancelScope(shield=True):
+            errors += await ending.result()
+    for error in errors:
+        raise error
+
+
+async def _end(run: Run, reason: str | None) -> list[JournalError]:
+    book = run.journal
+    try:
+        if run.doubles.due and run.doubles.trouble is None:  # not looked at: it was broken off
+            with anyio.move_on_after(_LAST_LOOK):
+                await run.look_again()
+        if book is not None:
+            book.stopped(run.stopped or reason)
+            await book.flush()
+    except JournalError as error:
+        return [error]
+    finally:
+        run.guard.close()
+        if book is not None:
+            await book.aclose()
+    return []

@@ -1,0 +1,497 @@
+"""The SQLite file of a journal: made, or opened with all that speaks against using it said.
+
+The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
+(https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
+(:mod:`aiocake.bulk.ownership`), so that others can look at it meanwhile: it is in WAL mode with
+shared memory, in which readers and the writer do not wait for each other
+(https://www.sqlite.org/wal.html).
+
+An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
+nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
+"""
+
+import getpass
+import os
+import platform
+import sqlite3
+import stat
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from aiocake.bulk.filesystem import accept, has_shared_memory, network_filesystem
+from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
+from aiocake.errors import JournalError
+
+__all__ = [
+    "JournalFile",
+    "create",
+    "files_of",
+    "format_time",
+    "network_filesystem",
+    "now",
+    "open_existing",
+    "reason",
+    "view",
+]
+
+#: "CAKE" in ASCII.
+_APPLICATION: Final = 0x43414B45
+_SCHEMA: Final = 1
+
+#: Which creates were looked at for doubles, and those that were found. An earlier aiocake knows
+#: nothing of it and can go on with the file all the same, so the schema keeps its number.
+_LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
+        place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
+        run INTEGER NOT NULL, at TEXT NOT NULL
+    )"""
+
+_TABLES: Final = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE runs (
+        run INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, stopped TEXT,
+        user TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, aiocake TEXT NOT NULL
+    )""",
+    # The plan, and how each call stands.
+    """CREATE TABLE calls (
+        place INTEGER PRIMARY KEY, digest BLOB NOT NULL, call TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT
+    )""",
+    """CREATE VIEW standing AS
+        SELECT place, call, state, intent, before, detail FROM calls ORDER BY place""",
+    # All that ever happened to each call, in order.
+    """CREATE TABLE log (
+        entry INTEGER PRIMARY KEY, place INTEGER NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL,
+        what TEXT NOT NULL, intent TEXT, detail TEXT
+    )""",
+    _LOOKS,
+)
+
+#: Seconds to wait for a lock of another program's: to open the file, and to write to it.
+_TO_OPEN: Final = 2.0
+_TO_WRITE: Final = 10.0
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _inode_of(file: "JournalFile") -> tuple[int, int] | None:
+    return _inode(file.path)
+
+
+@attrs.frozen
+class JournalFile:
+    """A journal's file that is open.
+
+    Attributes:
+        connection: To it.
+        path: Where it is; symbolic links are followed.
+        run: The number of this run; 0 for one that only looks.
+        ownership: The lock of this run; None for one that only looks.
+        owners: Who worked on it when it was opened.
+    """
+
+    connection: sqlite3.Connection
+    path: Path = attrs.field(converter=_real)
+    run: int
+    ownership: Ownership | None
+    owners: frozenset[Owner]
+    _opened: tuple[int, int] | None = attrs.field(
+        init=False, default=attrs.Factory(_inode_of, takes_self=True)
+    )
+
+    @property
+    def is_at_its_path(self) -> bool:
+        """Whether its path still names the file that was opened."""
+        return self._opened is not None and _inode(self.path) == self._opened
+
+    def close(self) -> None:
+        """Close it, and let the lock go."""
+        try:
+            self.connection.close()
+        finally:
+            if self.ownership is not None:
+                self.ownership.release()
+
+
+def now() -> str:
+    """The time in UTC, as text that sorts."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def format_time(text: str) -> str:
+    """A text as the file can hold it: what is no Unicode (half of a pair) is spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def create(
+    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+) -> JournalFile:
+    """Make a new journal, readable by its owner alone.
+
+    Args:
+        path: Where; a file of no bytes may be there.
+        domain: The instance that the run is of.
+        for_tests: Take a filesystem in memory.
+        allow_unknown: Take any filesystem.
+
+    Returns:
+        The file, with a run begun.
+
+    Raises:
+        JournalError: There is a file already, or it cannot be made.
+    """
+    if os.path.exists(path):  # noqa: PTH110 - of Path it may raise
+        _reuse(path)
+    kind = accept(path, for_tests=for_tests, allowed=None, allow_unknown=allow_unknown)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        _reuse(path)
+    except OSError as error:
+        message = f"{path} cannot be made: {error.strerror}"
+        raise JournalError(message) from None
+    try:
+        with ExitStack() as stack:
+            ownership, connection = _owned(path, stack)
+            connection.execute("BEGIN EXCLUSIVE")
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise _taken(path)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+            for table in _TABLES:
+                connection.execute(table)
+            connection.execute(
+                "INSERT INTO meta VALUES ('domain', ?), ('created_at', ?)", (domain, now())
+            )
+            run = _begin(connection, ownership.owner, kind)
+            stack.pop_all()
+    except sqlite3.DatabaseError as error:
+        raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
+    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
+
+
+def open_existing(
+    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+) -> JournalFile:
+    """Open a journal to go on with it.
+
+    Args:
+        path: Where it is.
+        domain: The instance that it must be of.
+        for_tests: Take a filesystem in memory.
+        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+
+    Returns:
+        The file, with a run begun.
+
+    Raises:
+        JournalError: It is missing, in use, damaged, no journal, of another instance or of a
+            newer version. It is left as it is.
+    """
+    _refuse_odd(path)
+    try:
+        with ExitStack() as stack:
+            _refuse_renamed(path)
+            ownership, connection = _owned(path, stack)
+            _identify(connection, path)
+            _refuse_other(_domain(connection, path), path, domain)
+            allowed = _allowed(connection)
+            kind = accept(path, for_tests=for_tests, allowed=allowed, allow_unknown=allow_unknown)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_LOOKS)
+            run = _begin(connection, ownership.owner, kind)
+            stack.pop_all()
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
+
+
+def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
+    """Open a journal to look at it: all reads see it as it is now, whatever a run writes meanwhile.
+
+    Args:
+        path: Where it is.
+        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+
+    Raises:
+        JournalError: It is missing, damaged, no journal, of a newer version, or locked.
+    """
+    _refuse_odd(path)
+    owners = [_owner(path)]
+    if owners[0] is not None and not has_shared_memory(path):
+        raise _in_use(path, owners[0])
+    try:
+        with ExitStack() as stack:
+            _refuse_renamed(path)
+            connection = _connect(path)
+            stack.callback(connection.close)
+            connection.execute("BEGIN")
+            _pragma(connection, "schema_version")  # all later reads see what this one sees
+            owners.append(_owner(path))
+            _identify(connection, path)
+            _domain(connection, path)
+            allowed = _allowed(connection)
+            accept(path, for_tests=True, allowed=allowed, allow_unknown=allow_unknown)
+            stack.pop_all()
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from None
+    return JournalFile(
+        connection, path, 0, None, frozenset(each for each in owners if each is not None)
+    )
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return a journal's file and those that may be beside it: SQLite's and the lock."""
+    real = Path(os.path.realpath(path))
+    beside = (real.with_name(f"{real.name}{end}") for end in ("-wal", "-shm", "-journal"))
+    return (path, *beside, lock_file(real))
+
+
+def reason(error: Exception) -> str:
+    """Return why SQLite cannot do something, with what may be done about it."""
+    if _is_busy(error):
+        return (
+            "another program has locked it: one with changes that are not saved, such as a "
+            "database browser, a run of an older aiocake, or a run that is alive and began when "
+            "the file had another name"
+        )
+    if _code(error) == sqlite3.SQLITE_CANTOPEN:
+        return (
+            f"{error}: the journal must be readable, and its folder writable for the files "
+            "beside it; or copy it, with its -wal, to such a folder"
+        )
+    return str(error)
+
+
+def _is_busy(error: Exception) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: Exception) -> int | None:
+    """Return SQLite's code of an error; None of an error that is not SQLite's."""
+    if not isinstance(error, sqlite3.Error):
+        return None
+    # Errors of the module itself have no code.
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF
+
+
+def _reuse(path: Path) -> None:
+    """Refuse a file that is no beginning of a journal, and keep one that is from others."""
+    # A device or a pipe has no bytes either, and its mode is no business of ours.
+    if not path.is_file():
+        message = f"{path} is no file"
+        raise JournalError(message)
+    # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
+    if path.stat().st_size and not _rollback(path).exists():
+        raise _taken(path)
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        message = f"{path} cannot be kept from others: {error.strerror}"
+        raise JournalError(message) from None
+
+
+def _refuse_odd(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except OSError as error:
+        message = f"{path} cannot be used: {error.strerror}"
+        raise JournalError(message) from None
+    if status is None or not stat.S_ISREG(status.st_mode):
+        message = f"{path} is no file"
+        raise JournalError(message)
+    if not status.st_size:
+        raise _empty(path)
+    if status.st_nlink > 1:
+        message = (
+            f"{path} is one of {status.st_nlink} names of a file (hard links), and what SQLite "
+            "keeps beside it goes by its name: remove the others, or copy it"
+        )
+        raise JournalError(message)
+
+
+def _refuse_renamed(path: Path) -> None:
+    """Refuse a file that somebody has open who began when it had another name.
+
+    The lock of a run, and what SQLite keeps beside the file, go by its name: neither would see the
+    other. SQLite's lock is the file's own. Whoever has it under this name has a -shm beside it.
+
+    Raises:
+        sqlite3.OperationalError: Somebody has.
+    """
+    real = _real(path)
+    if not has_shared_memory(real) or real.with_name(f"{real.name}-shm").exists():
+        return
+    with closing(sqlite3.connect(real, timeout=_TO_OPEN, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            if _is_busy(error):
+                raise
+            # All else is found out, and said, by whoever opens it.
+
+
+def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
+    """Own a journal and connect to it, until the stack is closed."""
+    owner = Owner(format_time(_user()), format_time(platform.node()), os.getpid(), now())
+    try:
+        ownership = take(_beside(path), owner)
+    except OSError as error:
+        message = f"{path} cannot be locked: {error.strerror}"
+        raise JournalError(message) from None
+    if ownership is None:
+        raise _in_use(path, _owner(path))
+    stack.callback(ownership.release)
+    connection = _connect(path)
+    stack.callback(connection.close)
+    return ownership, connection
+
+
+def _owner(path: Path) -> Owner | None:
+    try:
+        return owner_of(_beside(path))
+    except OSError as error:
+        message = f"nobody can tell whether {path} is in use: {error.strerror}"
+        raise JournalError(message) from None
+
+
+def _beside(path: Path) -> Path:
+    """Return the file to lock: beside the journal itself, by whatever link it was named."""
+    return lock_file(_real(path))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # As a whole path: SQLite takes some names (":memory:") for no file at all.
+    connection = sqlite3.connect(
+        path.absolute(),
+        timeout=_TO_OPEN,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=32,
+    )
+    try:
+        if not has_shared_memory(path):
+            # Before the first access: then none is used, and the lock on the whole file is kept.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from None
+    return connection
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> None:
+    if not _pragma(connection, "page_count"):
+        raise _empty(path)
+    if _pragma(connection, "application_id") != _APPLICATION:
+        message = f"{path} is no journal of aiocake"
+        raise JournalError(message)
+    schema = _pragma(connection, "user_version")
+    if schema != _SCHEMA:
+        message = f"{path} is of schema {schema}; this version of aiocake knows {_SCHEMA}"
+        raise JournalError(message)
+    found = str(_pragma(connection, "quick_check(1)"))
+    if found != "ok":
+        message = f"{path} is damaged: {found}"
+        raise JournalError(message)
+
+
+def _domain(connection: sqlite3.Connection, path: Path) -> str:
+    rows = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
+    if not rows:
+        message = f"{path} is damaged: it names no instance"
+        raise JournalError(message)
+    return str(rows[0][0])
+
+
+def _refuse_other(kept: str, path: Path, domain: str) -> None:
+    if kept not in {domain, ""}:
+        message = f"{path} is of {kept}, not of {domain}"
+        raise JournalError(message)
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> object:
+    value: object = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def _allowed(connection: sqlite3.Connection) -> str | None:
+    """Return the type of the filesystem that was taken although a journal is not safe on it."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'unknown_filesystem'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> int:
+    """Write down who works on it from now on, and on which filesystem; ends the transaction.
+
+    Args:
+        connection: In a transaction.
+        owner: Who does.
+        kind: The type of the filesystem if it is not a safe one.
+
+    Returns:
+        The number of the run.
+    """
+    if kind is not None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('unknown_filesystem', ?)", (kind,))
+    cursor = connection.execute(
+        "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)",
+        (owner.since, owner.user, owner.host, owner.pid, metadata.version("aiocake")),
+    )
+    connection.execute("COMMIT")
+    # A run may have been killed when its journal was made, and this was not yet set.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("SELECT 1 FROM runs").fetchone()  # from here on nobody locks it as a whole
+    connection.execute(f"PRAGMA busy_timeout = {round(_TO_WRITE * 1000)}")
+    return cursor.lastrowid or 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have it
+        return str(os.getuid())
+
+
+def _rollback(path: Path) -> Path:
+    """Where SQLite keeps what undoes a transaction (https://www.sqlite.org/tempfiles.html)."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def _taken(path: Path) -> JournalError:
+    return JournalError(f"{path} is there already: resume it, or give another name")
+
+
+def _empty(path: Path) -> JournalError:
+    return JournalError(f"{path} is empty: the run had not begun")
+
+
+def _is_foreign(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode == sqlite3.SQLITE_NOTADB
+
+
+def _in_use(path: Path, owner: Owner | None) -> JournalError:
+    who = "" if owner is None else f": {owner}"
+    return JournalError(f"{path} is in use by a run that is alive{who}")
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> JournalError:
+    return JournalError(f"{path} cannot be used: {reason(error)}")

@@ -1,0 +1,233 @@
+"""How calls end, and what a run comes to."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar, cast
+
+import attrs
+
+from aiocake._normalize import guarded, normalized
+from aiocake.bulk.call import Call
+from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
+
+__all__ = [
+    "Done",
+    "Double",
+    "Ended",
+    "Failed",
+    "Progress",
+    "Skipped",
+    "Stop",
+    "Summary",
+    "Unknown",
+    "detail",
+    "pause_end",
+]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Done(Generic[T]):
+    """It was carried out.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        result: What its method returns; None where the answer was lost and it was found out
+            otherwise that the call was carried out.
+        found: Of a create whose answer was lost: the id of the record that was found.
+    """
+
+    index: int
+    call: Call[T]
+    result: T | None
+    found: int | None = None
+
+
+@attrs.frozen
+class Failed(Generic[T]):
+    """It was not carried out.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        error: Why not.
+    """
+
+    index: int
+    call: Call[T]
+    error: CakeError
+
+
+@attrs.frozen
+class Unknown(Generic[T]):
+    """It may have been carried out: somebody has to look.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        reason: What is known, and what to look at.
+        error: What it met; None of a call of an earlier run.
+        candidates: The ids of records that may be what it made.
+    """
+
+    index: int
+    call: Call[T]
+    reason: str
+    error: CakeError | None = None
+    candidates: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Skipped(Generic[T]):
+    """It was not sent: what it would create is there already.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        existing: The ids of the records that are there.
+    """
+
+    index: int
+    call: Call[T]
+    existing: tuple[int, ...]
+
+
+Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
+
+
+@attrs.frozen
+class Double:
+    """A create that was carried out, and somebody else's of the same partner and time.
+
+    Attributes:
+        index: The call's place in the plan, from 0.
+        ours: The id of the record that the run made.
+        theirs: The ids of the records, not void, of overlapping periods that were not there when
+            the run looked before its create, and that it did not make.
+    """
+
+    index: int
+    ours: int
+    theirs: tuple[int, ...]
+
+
+def _at_least_one(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    number = guarded(attribute.name, lambda: normalized(value))
+    if type(number) is not int or number < 1:
+        raise ArgumentError(Problem(attribute.name, "must be a whole number of at least 1"))
+    object.__setattr__(instance, attribute.name, number)  # the built-in one, of whatever class
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """When a run stops sending.
+
+    Attributes:
+        unknown: After so many calls whose fate is unknown.
+        failed: After so many that failed unexpectedly.
+
+    Raises:
+        ArgumentError: One is no whole number of at least 1.
+    """
+
+    unknown: int = attrs.field(default=3, validator=_at_least_one)
+    failed: int = attrs.field(default=20, validator=_at_least_one)
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a run is. The numbers are those of the whole plan, earlier runs of it included.
+
+    Attributes:
+        done: Calls that were carried out.
+        failed: Calls that were not.
+        unknown: Calls whose fate is unknown.
+        skipped: Calls that were not sent, since what they create is there.
+        total: How many calls the plan has; None while that is not known.
+    """
+
+    done: int
+    failed: int
+    unknown: int
+    skipped: int
+    total: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """What a run came to. The numbers are those of the whole plan, earlier runs of it included.
+
+    Attributes:
+        done: Calls that were carried out.
+        failed: Calls that were not; :func:`resume` sends them again.
+        unknown: Calls whose fate is unknown.
+        skipped: Calls that were not sent, since what they create is there.
+        unsent: Calls that were taken from the plan and not sent.
+        whole: Whether the plan was taken to its end.
+        stopped: Why sending was stopped; None when it was not.
+        problems: The calls that failed, are unknown or were skipped in this run, and those that
+            failed in an earlier one and were not sent again, in order: the first 1,000.
+        doubles: The creates that somebody else has made, too, in order: one of each has to be
+            voided. Empty where ``on_existing`` was ``"create"``.
+        unlooked: Creates that were carried out, and not looked at for doubles in the end.
+        notes: What else has to be known: why there was no such look, or that nothing kept other
+            runs on this host from creating the same at the same time.
+    """
+
+    done: int
+    failed: int
+    unknown: int
+    skipped: int
+    unsent: int
+    plan_read: bool
+    stopped: str | None
+    problems: tuple[Failed[Any] | Unknown[Any] | Skipped[Any], ...] = attrs.field(
+        repr=lambda problems: f"<{len(problems)}>"
+    )
+    doubles: tuple[Double, ...] = ()
+    unlooked: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do: by :func:`resume`, or by a person.
+
+        Each call of the plan was carried out, or skipped for what is there, and what was created
+        was seen to be there once.
+        """
+        left = self.failed or self.unknown or self.unsent or self.unlooked
+        return self.plan_read and not left and not self.doubles
+
+
+def pause_end(error: RateLimited) -> str:
+    """Return until when a server asks to wait."""
+    # On the clock of the wall: a person reads it, maybe in a journal and days later.
+    ends = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0)
+    return f"{ends:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
+    """What a call ended in, for the journal.
+
+    Args:
+        ended: The end.
+        clean: Takes the key out of a text: an answer may repeat it in any of its fields.
+    """
+    if isinstance(ended, Done):
+        if ended.found is not None:
+            return {"found": ended.found}
+        return {"result": _plain(ended.result, clean)}
+    if isinstance(ended, Failed):
+        return {"error": type(ended.error).__name__, "message": str(ended.error)}
+    if isinstance(ended, Unknown):
+        return {"reason": ended.reason, "candidates": ended.candidates}
+    return {"existing": ended.existing}
+
+
+def _plain(result: object, clean: Callable[[str], str]) -> object:
+    if not attrs.has(type(result)):
+        return None
+    fields = attrs.asdict(cast("attrs.AttrsInstance", result), recurse=False)
+    return {name: None if value is None else clean(str(value)) for name, value in fields.items()}

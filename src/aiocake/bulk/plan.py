@@ -1,0 +1,360 @@
+"""Where the calls of a run come from: a plan that is read as it goes, or the journal."""
+
+import json
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import attrs
+
+from aiocake._normalize import class_name, guarded
+from aiocake.bulk.call import Call, Instance
+from aiocake.bulk.duplicates import planned_create
+from aiocake.bulk.journal import Entry, EntryState, Journal
+from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
+
+__all__ = [
+    "CallPlan",
+    "CallSource",
+    "Calls",
+    "ChainedCalls",
+    "DuplicateFilter",
+    "GivenCalls",
+    "ListedCalls",
+    "PlannedCall",
+    "RecordedCalls",
+    "planned_call_of",
+]
+
+T = TypeVar("T")
+
+Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
+
+#: How many calls are taken at once of a plan that does not have to be waited for.
+_AT_ONCE: Final = 64
+#: What is wrong with a text that is no call, as :meth:`Call.from_json` names it.
+_UNREADABLE: Final = frozenset({"text", "operation", "arguments"})
+
+
+@attrs.define(eq=False)
+class PlannedCall:
+    """A call on its way.
+
+    Attributes:
+        index: Its place in the plan, from 0.
+        call: The call.
+        state: How it stands.
+        before: Of a create: the ids of what was there before it was sent; None when unknown.
+        open: Whether it may have been carried out already: it is sent once more because that does
+            no more than sending it once, and no refusal of that shows that it was not.
+        refusal: What it was refused with when it was sent once more.
+    """
+
+    index: int
+    call: Call[Any]
+    state: EntryState = EntryState.PLANNED
+    before: tuple[int, ...] | None = None
+    maybe_applied: bool = False
+    rejection: CakeError | None = None
+
+
+class CallSource(Protocol):
+    """Gives items, some at a time, and none at the end."""
+
+    async def more(self) -> list[PlannedCall]:
+        """The next ones."""
+        ...
+
+
+class DuplicateFilter:
+    """Tells calls, and marked bills, that were there before: in a few megabytes, for any number.
+
+    A private database of SQLite's in a temporary file, whose pages it holds in part only.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16000"):
+            self._database.execute(f"PRAGMA {setting}")
+        self._database.execute("CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def add(self, digest: bytes) -> bool:
+        """Whether it is new."""
+        statement = "INSERT OR IGNORE INTO seen VALUES (?)"
+        return self._database.execute(statement, (digest,)).rowcount == 1
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()
+
+
+class CallPlan:
+    """A plan that is read as it goes: each call is checked, and written down where a journal is.
+
+    Args:
+        calls: The calls.
+        repeats: Tells equal calls; None to allow them.
+    """
+
+    def __init__(self, calls: Calls[Any], repeats: DuplicateFilter | None) -> None:
+        self._async: AsyncIterator[Call[Any]] | None = None
+        self._sync: Iterator[Call[Any]] = iter(())
+        guarded("calls", lambda: self._begin(calls))
+        self._repeats = repeats
+        self._held: list[Call[Any]] = []
+        self._error: Exception | None = None
+        #: How many calls were taken.
+        self.read = 0
+        #: Whether it was taken to its end.
+        self.complete = False
+        #: The instance that all calls must be of.
+        self.domain = ""
+        #: Where the calls are written down.
+        self.journal: Journal | None = None
+        #: The digests of the calls, one behind the other; None where nobody wants them later.
+        self.digests: bytearray | None = None
+
+    def _begin(self, calls: object) -> None:
+        if isinstance(calls, AsyncIterable):
+            self._async = aiter(cast("AsyncIterable[Call[Any]]", calls))
+        elif isinstance(calls, Iterable):
+            self._sync = iter(cast("Iterable[Call[Any]]", calls))
+        else:
+            raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
+
+    async def peek(self) -> Call[Any] | None:
+        """The first call, which :meth:`more` gives all the same; None of an empty plan.
+
+        Raises:
+            ArgumentError: It is no call.
+        """
+        self._held = await self._take(1)
+        return _call(0, self._held[0]) if self._held else None
+
+    async def more(self) -> list[PlannedCall]:
+        """The next calls.
+
+        Raises:
+            ArgumentError: One is no call, of another client, there twice, or marks a bill that one
+                before it marks. What was before it has been given.
+        """
+        calls, self._held = self._held or await self._take(_AT_ONCE), []
+        items: list[PlannedCall] = []
+        for call in calls:
+            try:
+                digest = self._checked(call)
+            except ArgumentError as error:
+                self._error = error
+                break
+            if self.journal is not None:
+                self.journal.plan(self.read, digest, call.to_json())
+            if self.digests is not None:
+                self.digests += digest
+            items.append(PlannedCall(self.read, call))
+            self.read += 1
+        if calls and not items and self._error is not None:
+            raise self._error
+        if not calls:
+            self.complete = True
+            if self.journal is not None:
+                self.journal.mark_complete()
+        return items
+
+    async def catch_up(self, journal: Journal, *, whole: bool) -> None:
+        """Read past the calls that a journal has, which must be the same.
+
+        Args:
+            journal: The journal, which takes what follows.
+            whole: Whether the journal has the whole plan.
+
+        Raises:
+            JournalError: They are not: the difference is shown.
+        """
+        while rows := await journal.digests(after=self.read - 1):
+            for digest, kept in rows:
+                calls = await self._take(1)
+                if not calls:
+                    message = f"the journal has more calls than the plan, which ends at {self.read}"
+                    raise JournalError(message)
+                if self._checked(calls[0]) != digest:
+                    raise JournalError(_difference(self.read, calls[0], kept))
+                self.read += 1
+        if whole and await self._take(1):
+            message = f"the plan has more calls than the journal, whose plan ends at {self.read}"
+            raise JournalError(message)
+        self.complete = whole
+        self.journal = journal
+
+    async def aclose(self) -> None:
+        """Close a generator that was not read to its end."""
+        close = getattr(self._async, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _take(self, count: int) -> list[Call[Any]]:
+        if self._error is not None:
+            raise self._error
+        if self._async is None:
+            calls: list[Call[Any]] = []
+            try:
+                calls.extend(islice(self._sync, count))
+            except Exception as error:
+                if not calls:
+                    raise
+                self._error = error  # what came before it goes first
+            return calls
+        try:  # each may be long in coming: none waits for the next
+            return [await anext(self._async)]
+        except StopAsyncIteration:
+            return []
+
+    def _checked(self, provided: object) -> bytes:
+        name, call = f"calls[{self.read}]", _call(self.read, provided)
+        domain = call.executor.domain
+        if domain != self.domain:
+            raise ArgumentError(Problem(name, f"is for {domain}, not for {self.domain}"))
+        digest = call.digest()
+        if self._repeats is not None:
+            reason = ""
+            if not self._repeats.add(digest):
+                reason = "is there twice"
+            elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
+                reason = "marks a bill that a call before it marks otherwise"
+            if reason:
+                text = f"{reason}: {call.describe()}; allow_repeats=True sends both"
+                raise ArgumentError(Problem(name, text))
+        return digest
+
+
+def _call(index: int, provided: object) -> Call[Any]:
+    if not issubclass(type(provided), Call):  # isinstance would ask a value for its class
+        raise ArgumentError(Problem(f"calls[{index}]", "must be made by bulk.call"))
+    return cast("Call[Any]", provided)
+
+
+class GivenCalls:
+    """A plan that was taken as a whole already, once more from its beginning."""
+
+    def __init__(self, calls: Collection[Call[Any]]) -> None:
+        self._calls = enumerate(calls)
+
+    async def more(self) -> list[PlannedCall]:
+        """The next calls."""
+        return [PlannedCall(index, call) for index, call in islice(self._calls, _AT_ONCE)]
+
+    @staticmethod
+    def owners(calls: Collection[Call[Any]]) -> tuple[Call[Any] | None, frozenset[int]]:
+        """A create of a plan, and the partners of all of them."""
+        sample: Call[Any] | None = None
+        owners: set[int] = set()
+        for call in calls:
+            create = planned_create(call)
+            if create is not None:
+                sample = call
+                owners.add(create[1].owner)
+        return sample, frozenset(owners)
+
+
+class RecordedCalls:
+    """The calls of a journal that are in some states.
+
+    Args:
+        journal: The journal.
+        cake: The client that is to send them.
+        states: The states.
+        without: Places that are left out.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        cake: Instance,
+        *states: EntryState,
+        without: frozenset[int] = frozenset(),
+    ) -> None:
+        self._journal = journal
+        self._cake = cake
+        self._states = states
+        self._without = without
+        self._place = -1
+
+    async def more(self) -> list[PlannedCall]:
+        """The next calls.
+
+        Raises:
+            ArgumentError: The client cannot send one.
+            JournalError: One is not the call that was planned.
+        """
+        while entries := await self._journal.entries(*self._states, after=self._place):
+            self._place = entries[-1].index
+            chosen = [entry for entry in entries if entry.index not in self._without]
+            if chosen:
+                return [planned_call_of(entry, self._cake) for entry in chosen]
+        return []
+
+
+class ListedCalls:
+    """Items that are at hand."""
+
+    def __init__(self, items: list[PlannedCall]) -> None:
+        self._items = items
+
+    async def more(self) -> list[PlannedCall]:
+        """All of them, once."""
+        items, self._items = self._items, []
+        return items
+
+
+class ChainedCalls:
+    """One source behind the other."""
+
+    def __init__(self, *sources: CallSource) -> None:
+        self._sources = deque(sources)
+
+    async def more(self) -> list[PlannedCall]:
+        """The next items of the first that has any."""
+        while self._sources:
+            items = await self._sources[0].more()
+            if items:
+                return items
+            self._sources.popleft()
+        return []
+
+
+def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
+    """The item of a call that a journal has.
+
+    Raises:
+        ArgumentError: The client cannot send it.
+        JournalError: It is not the call that was planned.
+    """
+    damaged = f"the journal is damaged: call {entry.index} is not the one that was planned"
+    try:
+        call = Call.from_json(entry.call, cake)
+    except ArgumentError as error:
+        if any(each.name in _UNREADABLE for each in error.problems):
+            raise JournalError(damaged) from None
+        raise
+    if call.digest() != entry.digest:
+        raise JournalError(damaged)
+    return PlannedCall(entry.index, call, entry.state, entry.before)
+
+
+def _difference(index: int, call: Call[Any], kept: str) -> str:
+    theirs, ours = json.loads(kept), json.loads(call.to_json())
+    start = f"call {index} of the plan is not the one of the journal"
+    if theirs["operation"] != ours["operation"]:
+        return f"{start}: {ours['operation']} in place of {theirs['operation']}"
+    names = theirs["arguments"].keys() | ours["arguments"].keys()
+    hidden = call.table.sensitive()
+    parts = [
+        name
+        if name in hidden
+        else f"{name} {ours['arguments'].get(name)} in place of {theirs['arguments'].get(name)}"
+        for name in sorted(names)
+        if theirs["arguments"].get(name) != ours["arguments"].get(name)
+    ]
+    return f"{start}: {ours['operation']} with {', '.join(parts)}"

@@ -1,0 +1,163 @@
+"""The last look of a run: whether what it created is there twice.
+
+Two runs on two hosts look, find nothing, and both create. Nothing prevents that, since CAKE has no
+idempotency keys; but whichever of them looks last, after both have created, sees it. So each run
+lists the partners for whom it has created once more when it ends. A double is a record, not void,
+of an overlapping period that was not there when the run looked before its create, and that the run
+did not make itself, in this life or in an earlier one.
+
+What was looked at is kept in the journal. ``resume`` looks at the rest, and again at the doubles
+that were found, since somebody may have voided them.
+"""
+
+from collections import deque
+from typing import Final
+
+import anyio
+import attrs
+
+from aiocake._operations.operation import CreateLookup, Executor
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate
+from aiocake.bulk.journal import Journal
+from aiocake.bulk.outcomes import Double, pause_end
+from aiocake.errors import CakeError, RateLimited
+from aiocake.events import DoubleFound
+
+__all__ = ["CreatedRecord", "Doubles"]
+
+#: So few partners are listed one by one: to ask how many records there are takes a request, too.
+_FEW: Final = 2
+
+
+@attrs.frozen
+class CreatedRecord:
+    """A create that was carried out.
+
+    Attributes:
+        index: The call's place in the plan.
+        creates: How to list what it makes.
+        create: What it was to make.
+        before: The ids of what was there before.
+        record: The id of what it made.
+    """
+
+    index: int
+    creates: CreateLookup
+    create: PlannedCreate
+    before: tuple[int, ...]
+    record: int
+
+
+class Doubles:
+    """Looks for the doubles of one run.
+
+    Args:
+        journal: Where it is noted what was looked at; None for nowhere.
+        off: Whether nothing is to be looked at.
+    """
+
+    def __init__(self, journal: Journal | None, *, off: bool) -> None:
+        self._journal = journal
+        self._off = off
+        self._found: dict[int, Double] = {}
+        self._ours: set[int] = set()
+        #: By partner.
+        self._due: dict[int, list[CreatedRecord]] = {}
+        #: Why not all were looked at; None where they were, or the look is still to come.
+        self.trouble: str | None = None
+
+    @property
+    def found(self) -> tuple[Double, ...]:
+        """The doubles, in the order of the plan."""
+        return tuple(self._found[index] for index in sorted(self._found))
+
+    @property
+    def due(self) -> int:
+        """How many creates are to be looked at."""
+        return sum(map(len, self._due.values()))
+
+    def add(self, made: CreatedRecord) -> None:
+        """A create was carried out: it is to be looked at."""
+        if self._off:
+            return
+        self._ours.add(made.record)
+        self._due.setdefault(made.create.owner, []).append(made)
+
+    def recall(self, made: CreatedRecord, theirs: tuple[int, ...] | None) -> None:
+        """A create was carried out earlier.
+
+        Args:
+            made: It.
+            theirs: The ids of its doubles; None where they were not looked for.
+        """
+        if theirs is None or theirs:
+            self.add(made)
+        self._ours.add(made.record)
+        if theirs:
+            self._found[made.index] = Double(made.index, made.record, theirs)
+
+    async def look(self, executor: Executor, limit: int, total: int | None) -> None:
+        """Look at what is due, if anything is. It ends at the first list that cannot be read.
+
+        Args:
+            executor: What carries that out.
+            limit: How many partners to list at once.
+            total: How many records there are of all partners, where that is known.
+        """
+        if not self._due:
+            return
+        self.trouble = None
+        records = KnownRecords(total)
+        left = deque(self._due)
+        try:
+            if len(left) > _FEW or total is not None:
+                made = next(iter(self._due.values()))[0]
+                await records.expect(made.creates, executor, frozenset(left))
+        except CakeError as error:
+            self._fail(error, left)
+
+        async def work() -> None:
+            while left:
+                owner = left.popleft()
+                try:
+                    await self._compare(executor, records, self._due[owner])
+                except CakeError as error:
+                    self._fail(error, left)
+                else:
+                    del self._due[owner]
+
+        async with anyio.create_task_group() as workers:
+            for _ in range(min(limit, len(left))):
+                workers.start_soon(work)
+
+    def _fail(self, error: CakeError, left: deque[int]) -> None:
+        left.clear()
+        if self.trouble is None:
+            self.trouble = f"{type(error).__name__}: {error}"
+            if isinstance(error, RateLimited) and error.retry_after is not None:
+                self.trouble += f"; the server asks to wait until {pause_end(error)}"
+
+    async def _compare(
+        self, executor: Executor, records: KnownRecords, made: list[CreatedRecord]
+    ) -> None:
+        there = await records.of(made[0].creates, executor, made[0].create.owner)
+        for each in made:
+            theirs = tuple(
+                sorted(
+                    record.id
+                    for record in there
+                    if each.create.meets(record)
+                    and record.id not in self._ours
+                    and record.id not in each.before
+                )
+            )
+            self._note(executor, each, theirs)
+
+    def _note(self, executor: Executor, made: CreatedRecord, theirs: tuple[int, ...]) -> None:
+        if theirs:
+            self._found[made.index] = Double(made.index, made.record, theirs)
+            executor.emit(DoubleFound(made.create.operation, made.index, made.record, theirs))
+        else:
+            self._found.pop(made.index, None)
+        if self._journal is not None:
+            self._journal.looked(made.index, made.record, theirs)

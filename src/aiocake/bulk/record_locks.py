@@ -1,0 +1,76 @@
+"""Calls that set one record go one after the other, in the order of the plan.
+
+Sent side by side, "approved" may arrive after "paid" and undo it. For the same reason a call is
+kept back while one before it for the same record is not done: that one will be sent again, and
+would set the record back to what it was to be before.
+"""
+
+from collections import deque
+from typing import Any
+
+import anyio
+
+from aiocake.bulk.call import Call
+
+__all__ = ["Record", "RecordLocks", "record_of"]
+
+#: The group of endpoints, and the number.
+Record = tuple[str, object]
+
+
+def record_of(call: Call[Any]) -> Record | None:
+    """What a call sets; None of a create."""
+    name = call.table.record
+    return (call.operation.partition(".")[0], call.arguments[name]) if name else None
+
+
+class RecordLocks:
+    """Gives the calls for each record their turns."""
+
+    def __init__(self) -> None:
+        self._busy: set[Record] = set()
+        self._waiting: dict[Record, deque[anyio.Event]] = {}
+        #: The first call for a record that is not done; what is behind it is not sent before it.
+        self._undone: dict[Record, int] = {}
+
+    async def acquire(self, record: Record) -> None:
+        """Wait until the calls for a record that came before have ended; first come, first served.
+
+        It does not let other tasks run unless there is something to wait for.
+        """
+        if record not in self._busy:
+            self._busy.add(record)
+            return
+        turn = anyio.Event()
+        queue = self._waiting.setdefault(record, deque())
+        queue.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.release(record)
+            else:
+                queue.remove(turn)
+            raise
+
+    def release(self, record: Record) -> None:
+        """Let the next one have its turn."""
+        queue = self._waiting.get(record)
+        if queue:
+            queue.popleft().set()
+        else:
+            self._waiting.pop(record, None)
+            self._busy.remove(record)
+
+    def mark_done(self, record: Record, index: int) -> None:
+        """The call of that place was carried out."""
+        if self._undone.get(record) == index:
+            del self._undone[record]
+
+    def mark_undone(self, record: Record, index: int) -> None:
+        """The call of that place failed, or nobody knows what became of it."""
+        self._undone[record] = min(index, self._undone.get(record, index))
+
+    def is_behind(self, record: Record, index: int) -> bool:
+        """Whether a call before that place is not done."""
+        return self._undone.get(record, index) < index

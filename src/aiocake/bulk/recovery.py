@@ -1,0 +1,153 @@
+"""What became of a write whose answer was lost.
+
+A call that sets values is simply sent again, unless somebody has set the record to something later
+meanwhile. If it is refused then, it stays unknown, unless the record is seen not to be set
+``settle`` seconds later: the server may still be at the first one when it refuses the second. A
+create must not be sent again: the records of its partner are listed, and again ``settle`` seconds
+later. One in the end that was not there before and is of exactly its period means that it was done;
+none in both lists means that it was not; anything else stays unknown, with the candidates (somebody
+may have made the one of the first list, and what was lost shows up late). What creates no record
+that could be listed stays unknown: a person has to look.
+"""
+
+from typing import Any
+
+import anyio
+
+from aiocake._operations.operation import CreateLookup, ExistingRecord, UpdateState
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate, planned_create
+from aiocake.bulk.outcomes import Done, Failed, Unknown
+from aiocake.bulk.plan import PlannedCall
+from aiocake.bulk.run import Run
+from aiocake.errors import CakeError
+from aiocake.values import Idempotency
+
+__all__ = ["resolve"]
+
+
+async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
+    """Find out what became of calls, and tell the run.
+
+    Args:
+        run: Is told of those that were done, and of those that stay unknown. If it has stopped,
+            nothing is said of what could only be sent again.
+        doubts: The calls.
+
+    Returns:
+        Those that are to be sent again: what sets values, and what was not done.
+    """
+    again: list[PlannedCall] = []
+    creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]] = []
+    if run.stopped is None and any(
+        each.rejection and each.call.table.state_after for each in doubts
+    ):
+        await anyio.sleep(run.rules.settle)
+    for item in doubts:
+        found = planned_create(item.call)
+        if found is not None:
+            creates.append((item, *found))
+        elif item.call.table.idempotency_of(item.call.arguments) is Idempotency.NON_IDEMPOTENT:
+            await _stay(run, item, f"nothing shows whether it was done: {_look(item)}")
+        elif run.stopped is None and await _may_go_again(run, item):
+            again.append(item)
+    if creates:
+        again += await _created(run, creates)
+    return sorted(again, key=lambda item: item.index)
+
+
+async def _may_go_again(run: Run, item: PlannedCall) -> bool:
+    """Of a call that sets values: whether to send it again."""
+    read = item.call.table.state_after
+    standing = UpdateState.INDETERMINATE
+    if read is not None:
+        try:
+            standing = await read(run.executor, item.call.arguments)
+        except CakeError as error:
+            run.stops_for_pause(error)
+            await _stay(run, item, _unseen("looked at", error, item))
+            return False
+    if standing is UpdateState.APPLIED:
+        await run.end(item, Done(item.index, item.call, None))
+    elif standing is UpdateState.SUPERSEDED:
+        await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
+    elif standing is UpdateState.NOT_APPLIED and item.rejection is not None:
+        await run.end(item, Failed(item.index, item.call, item.rejection))
+    else:
+        item.maybe_applied = True
+        return True
+    return False
+
+
+async def _created(
+    run: Run, creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]]
+) -> list[PlannedCall]:
+    """Of creates: those that were not carried out."""
+    for _, _, create in creates:
+        run.guard.is_settled(create)
+    waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []
+    for item, table, create in creates:
+        new = await _new(run, item, table, create)
+        if new is not None:
+            waiting.append((item, table, create, new))
+    if waiting:
+        await anyio.sleep(run.rules.settle)
+    again: list[PlannedCall] = []
+    for item, table, create, first in waiting:
+        new = await _new(run, item, table, create)
+        if new is None:
+            continue
+        if first and new != first:
+            await _stay_with(run, item, {*first, *new})
+            continue
+        run.guard.settle(create)
+        if new:
+            await run.end(item, Done(item.index, item.call, None, new[0].id))
+        else:
+            run.requeue(item)
+            again.append(item)
+    return again
+
+
+async def _new(
+    run: Run, item: PlannedCall, creates: CreateLookup, create: PlannedCreate
+) -> tuple[ExistingRecord, ...] | None:
+    """What a create may have made: one record of exactly its period, or none.
+
+    None when it stays unknown.
+    """
+    before = item.before
+    if before is None:
+        await _stay(run, item, f"what was there before is not known: {_look(item)}")
+        return None
+    try:
+        records = await KnownRecords().of(creates, run.executor, create.owner)
+    except CakeError as error:
+        run.stops_for_pause(error)
+        await _stay(run, item, _unseen("looked for", error, item))
+        return None
+    new = tuple(each for each in records if create.meets(each) and each.id not in before)
+    if len(new) > 1 or not all(map(create.is_exactly, new)):
+        await _stay_with(run, item, set(new))
+        return None
+    return new
+
+
+async def _stay_with(run: Run, item: PlannedCall, candidates: set[ExistingRecord]) -> None:
+    ids = tuple(sorted(each.id for each in candidates))
+    await _stay(run, item, f"any of these may be it, or none: {_look(item)}", ids)
+
+
+async def _stay(run: Run, item: PlannedCall, reason: str, candidates: tuple[int, ...] = ()) -> None:
+    ended: Unknown[Any] = Unknown(item.index, item.call, reason, None, candidates)
+    found = planned_create(item.call)
+    if found is not None:
+        run.guard.mark_uncertain(found[1])
+    await run.end(item, ended)
+
+
+def _unseen(how: str, error: CakeError, item: PlannedCall) -> str:
+    return f"could not be {how} ({type(error).__name__}): {_look(item)}"
+
+
+def _look(item: PlannedCall) -> str:
+    return f"look at {item.call.describe()} in CAKE's own interface"

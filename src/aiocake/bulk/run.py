@@ -1,0 +1,508 @@
+"""One run over a plan: sends calls side by side, and sees that each one's end is written down."""
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import suppress
+from inspect import isawaitable
+from typing import Any, Final
+
+import anyio
+
+from aiocake._operations.operation import CreateLookup, Executor
+from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
+from aiocake.bulk.journal import EntryState, Journal
+from aiocake.bulk.options import RunOptions
+from aiocake.bulk.outcomes import (
+    Done,
+    Ended,
+    Failed,
+    Progress,
+    Skipped,
+    Summary,
+    Unknown,
+    detail,
+    pause_end,
+)
+from aiocake.bulk.partner_locks import PartnerLocks
+from aiocake.bulk.plan import CallSource, PlannedCall
+from aiocake.bulk.reconciliation import CreatedRecord, Doubles
+from aiocake.bulk.record_locks import RecordLocks, record_of
+from aiocake.errors import (
+    AlreadyExists,
+    AuthenticationError,
+    CakeError,
+    ClosedError,
+    ConsistencyError,
+    Intent,
+    JournalError,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    WrongLoopError,
+)
+
+__all__ = ["Run"]
+
+_MOST_PROBLEMS: Final = 1_000
+
+_STATES: Final[dict[type[object], EntryState]] = {
+    Done: EntryState.DONE,
+    Failed: EntryState.FAILED,
+    Unknown: EntryState.UNKNOWN,
+    Skipped: EntryState.SKIPPED,
+}
+
+
+class Run:
+    """Sends the calls of a plan.
+
+    Args:
+        rules: What it is told to do.
+        executor: Of the client.
+        journal: Where it is written down; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        rules: RunOptions,
+        executor: Executor,
+        journal: Journal | None,
+    ) -> None:
+        self.rules = rules
+        self.executor = executor.exempt_from_queue_limit
+        self.journal = journal
+        self.doubles = Doubles(journal, off=rules.on_existing == "create")
+        self.guard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
+        self._order = RecordLocks()
+        #: How many calls have ended in which state.
+        self.counts = dict.fromkeys(_STATES.values(), 0)
+        #: How many calls the plan has; None while that is not known.
+        self.total: int | None = None
+        #: Why no more is sent; None while more is.
+        self.stopped: str | None = None
+        #: The calls of this run whose fate is unknown.
+        self.unresolved: list[PlannedCall] = []
+        self._broken: Exception | None = None
+        self._failed = 0
+        #: The places of the calls of this run whose fate was unknown; one counts once.
+        self._lost: set[int] = set()
+        self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
+        self._ready: deque[PlannedCall] = deque()
+        self._taking = anyio.Lock()
+
+    async def send(self, source: CallSource) -> None:
+        """Send what a source gives, side by side, until it ends or the run is stopped.
+
+        Raises:
+            Exception: What the source, the journal or a function that is told of ends raised,
+                after all that was on its way has ended.
+        """
+        self._ready.clear()
+        async with anyio.create_task_group() as workers:
+            for _ in range(self.rules.limit or self.executor.concurrency):
+                workers.start_soon(self._work, source)
+        if self._broken is not None:
+            raise self._broken
+
+    def stop(self, reason: str) -> None:
+        """Send no more. The first reason counts."""
+        if self.stopped is None:
+            self.stopped = reason
+
+    def fail(self, error: Exception) -> None:
+        """Send no more, and raise this in the end."""
+        if self._broken is None:
+            self._broken = error
+        self.stop(f"{type(error).__name__}: {error}")
+
+    def move(self, item: PlannedCall, state: EntryState) -> None:
+        """A call stands otherwise now."""
+        if item.state in self.counts:
+            self.counts[item.state] -= 1
+        item.state = state
+        if state in self.counts:
+            self.counts[state] += 1
+            record = record_of(item.call)
+            if record is not None:
+                note = (
+                    self._order.mark_done if state is EntryState.DONE else self._order.mark_undone
+                )
+                note(record, item.index)
+
+    def requeue(self, item: PlannedCall) -> None:
+        """A call was not carried out after all: it can be sent."""
+        self.move(item, EntryState.PLANNED)
+        self._problems.pop(item.index, None)
+        if self.journal is not None:
+            self.journal.ended(item.index, EntryState.PLANNED, None, None)
+
+    def mark_unresolved(self, item: PlannedCall) -> None:
+        """An earlier run has ended before it knew what became of a call."""
+        if self.journal is not None and item.state is EntryState.SENDING:
+            self.journal.ended(item.index, EntryState.UNKNOWN, None, None)
+        self.move(item, EntryState.UNKNOWN)
+        self._keep(item, Unknown(item.index, item.call, "an earlier run has left it open"))
+
+    def failed_before(self, item: PlannedCall, reported: str | None) -> None:
+        """A call that failed in an earlier life of this run was not sent again.
+
+        Args:
+            item: It.
+            reported: What it ended in, as :func:`detail` has it, as JSON.
+        """
+        if item.index in self._problems:  # it failed in this life, too
+            return
+        text = "it failed in an earlier run, and was not sent again"
+        with suppress(ValueError, LookupError, TypeError):
+            ended = json.loads(reported or "")
+            text += f": {ended['error']}: {ended['message']}"
+        self._keep(item, Failed(item.index, item.call, NotSent(text)))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more problems are kept."""
+        return len(self._problems) < _MOST_PROBLEMS
+
+    async def end(self, item: PlannedCall, ended: Ended[Any]) -> None:
+        """A call has ended: write it down, and tell of it."""
+        self.note(item, ended, None)
+        telling = self.notify(ended)
+        if telling is not None:
+            await telling
+
+    def note(self, item: PlannedCall, ended: Ended[Any], intent: str | None) -> None:
+        """A call has ended: write it down."""
+        state = _STATES[type(ended)]
+        self.move(item, state)
+        if self.journal is not None:
+            self.journal.ended(item.index, state, intent, detail(ended, self.executor.scrub))
+        self._keep(item, ended)
+        making = planned_create(item.call) if isinstance(ended, Done) else None
+        if isinstance(ended, Done) and making is not None:
+            creates, create = making
+            record = ended.found or int(getattr(ended.result, creates.id))
+            self.doubles.add(CreatedRecord(item.index, creates, create, item.before or (), record))
+
+    def recall(
+        self, item: PlannedCall, reported: str | None, theirs: tuple[int, ...] | None
+    ) -> None:
+        """A create was carried out by an earlier life of this run.
+
+        Args:
+            item: It.
+            reported: What it ended in, as :func:`detail` has it, as JSON.
+            theirs: The ids of its doubles; None where they were not looked for.
+        """
+        making = planned_create(item.call)
+        if making is None:
+            return
+        creates, create = making
+        try:
+            ended = json.loads(reported or "")
+            record = int(ended.get("found") or ended["result"][creates.id])
+        except (ValueError, LookupError, TypeError, AttributeError):
+            message = f"the journal is damaged: it does not say what call {item.index} has created"
+            raise JournalError(message) from None
+        self.doubles.recall(
+            CreatedRecord(item.index, creates, create, item.before or (), record), theirs
+        )
+
+    async def look_again(self) -> None:
+        """Look whether what was created is there twice."""
+        limit = self.rules.limit or self.executor.concurrency
+        await self.doubles.look(self.executor, limit, self.guard.total)
+
+    def _keep(self, item: PlannedCall, ended: Ended[Any]) -> None:
+        if isinstance(ended, Done):
+            self._problems.pop(item.index, None)
+        elif self.has_room or item.index in self._problems:
+            self._problems[item.index] = ended
+
+    def summary(self, *, taken: int, whole: bool) -> Summary:
+        """What it came to.
+
+        Args:
+            taken: How many calls were taken from the plan.
+            whole: Whether that is all of them.
+        """
+        return Summary(
+            done=self.counts[EntryState.DONE],
+            failed=self.counts[EntryState.FAILED],
+            unknown=self.counts[EntryState.UNKNOWN],
+            skipped=self.counts[EntryState.SKIPPED],
+            unsent=taken - sum(self.counts.values()),
+            plan_read=whole,
+            stopped=self.stopped,
+            problems=tuple(self._problems[index] for index in sorted(self._problems)),
+            doubles=self.doubles.found,
+            unlooked=self.doubles.due,
+            notes=tuple(self._notes()),
+        )
+
+    def _notes(self) -> Iterator[str]:
+        if self.guard.unlocked is not None:
+            yield (
+                "nothing kept other runs on this host from creating the same at the same time: "
+                f"{self.guard.unlocked}"
+            )
+        if self.doubles.trouble is not None:
+            yield (
+                f"{self.doubles.due} of the creates were not looked at for doubles in the end: "
+                f"{self.doubles.trouble}"
+            )
+
+    async def _work(self, source: CallSource) -> None:
+        try:
+            while (item := await self._next(source)) is not None and self.stopped is None:
+                await self._one(item)
+        # A group of the workers' errors would hide which one it was.
+        except Exception as error:  # noqa: BLE001 - raised by send()
+            self.fail(error)
+
+    async def _next(self, source: CallSource) -> PlannedCall | None:
+        if self.stopped is not None:
+            return None
+        if not self._ready:
+            async with self._taking:
+                if not self._ready and self.stopped is None:
+                    self._ready.extend(await source.more())
+        return self._ready.popleft() if self._ready else None
+
+    async def _one(self, item: PlannedCall) -> None:
+        found = planned_create(item.call)
+        if found is None:
+            await self._in_turn(item)
+            return
+        creates, create = found
+        ended: Ended[Any] | None = None
+        try:
+            async with self.guard.reserve(creates, self.executor, create) as what:
+                ended = self._kept_back(item, what)
+                if ended is None and self.stopped is None:
+                    item.before = what.existing
+                    await self._send(item, (creates, create))
+        except CakeError as error:  # of looking: sending tells its errors otherwise
+            if self.stops_for_pause(error):
+                return
+            self.count(error, item.index)
+            ended = Failed(item.index, item.call, error)
+        if ended is not None:
+            await self.end(item, ended)
+
+    async def _in_turn(self, item: PlannedCall) -> None:
+        """Send a call that sets a record, behind those before it that set the same."""
+        record = record_of(item.call)
+        if record is None:
+            await self._send(item, None)
+            return
+        await self._order.acquire(record)
+        try:
+            if self._order.is_behind(record, item.index):
+                text = "nothing was sent: a call before it for the same record is not done"
+                await self.end(item, Failed(item.index, item.call, NotSent(text)))
+            elif self.stopped is None:
+                await self._send(item, None)
+        finally:
+            self._order.release(record)
+
+    def _kept_back(self, item: PlannedCall, found: Existing) -> Failed[Any] | Skipped[Any] | None:
+        """How a create ends that must not be sent."""
+        index, call = item.index, item.call
+        if found.doubted:
+            text = "nothing was sent: an earlier create for the same partner and time is in doubt"
+            return Failed(index, call, NotSent(text))
+        if not found.existing or self.rules.on_existing == "create":
+            return None
+        if found.dateless:
+            text = (
+                "nothing was sent: the instance shows no periods, so nobody can tell whether there "
+                "is an invoice of this one; on_existing='create' goes on all the same"
+            )
+            return Failed(index, call, ConsistencyError(text))
+        if self.rules.on_existing == "skip":
+            return Skipped(index, call, found.existing)
+        text = f"nothing was sent: {call.describe()}: there is {_named(found.existing)}"
+        error = AlreadyExists(text, existing=found.existing)
+        self.fail(error)
+        return Failed(index, call, error)
+
+    async def _send(
+        self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
+    ) -> None:
+        observer = _Witness(self, item, making)
+        try:
+            await item.call.send(observer)
+        except CakeError as error:
+            if not observer.reported:  # refused before it began
+                telling = observer.after(None, error)
+                if telling is not None:
+                    await telling
+
+    def notify(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
+        """Tell of a call that has ended; what is left of that to be awaited."""
+        reported = None
+        try:
+            if self.rules.on_outcome is not None:
+                reported = self.rules.on_outcome(ended)
+        except Exception as error:  # noqa: BLE001 - the user's; it ends the run, not the write
+            self.fail(error)
+        if isawaitable(reported):
+            return self._reported(reported)
+        self._progress()
+        return None
+
+    async def _reported(self, telling: Awaitable[None]) -> None:
+        try:
+            await telling
+        except Exception as error:  # noqa: BLE001 - the same
+            self.fail(error)
+        self._progress()
+
+    def _progress(self) -> None:
+        if self.rules.on_progress is None:
+            return
+        progress = Progress(
+            done=self.counts[EntryState.DONE],
+            failed=self.counts[EntryState.FAILED],
+            unknown=self.counts[EntryState.UNKNOWN],
+            skipped=self.counts[EntryState.SKIPPED],
+            total=self.total,
+        )
+        try:
+            self.rules.on_progress(progress)
+        except Exception as error:  # noqa: BLE001 - the same
+            self.fail(error)
+
+    def stops_for_pause(self, error: CakeError) -> bool:
+        """Stop where a call was not sent since the client is paused; return whether that is so."""
+        if not isinstance(error, RateLimited) or error.sent:
+            return False
+        self.stop(
+            f"the server asks to wait (HTTP {error.status}): "
+            f"the client is paused until {pause_end(error)}"
+        )
+        return True
+
+    def count(self, error: CakeError, index: int) -> None:
+        """A call has not gone well: stop where that is enough."""
+        limits = self.rules.stop_after
+        if isinstance(error, AuthenticationError):
+            self.stop(f"the key was refused: {error}")
+        elif isinstance(error, ClosedError | WrongLoopError):
+            self.stop(str(error))
+        elif isinstance(error, OutcomeUnknown):
+            if isinstance(error.cause, AuthenticationError):
+                self.stop(f"the key was refused: {error.cause}")
+            self._lost.add(index)
+            if limits is not None and len(self._lost) >= limits.unknown:
+                self.stop(f"calls whose fate is unknown: {len(self._lost)}")
+        elif not isinstance(error, self.rules.expected):
+            self._failed += 1
+            if limits is not None and self._failed >= limits.failed:
+                self.stop(f"calls that failed: {self._failed} ({type(error).__name__} the last)")
+
+
+class _Witness:
+    """Writes one call down, before it leaves and when it has ended."""
+
+    __slots__ = ("_intent", "_item", "_left", "_making", "_run", "reported")
+
+    def __init__(
+        self, run: Run, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
+    ) -> None:
+        self._run = run
+        self._item = item
+        self._making = making
+        self._intent: str | None = None
+        self._left = False
+        self.reported = False
+
+    async def before(self, intent: Intent) -> None:
+        """It is going to be sent: that has to be on the disk first."""
+        run, item, journal = self._run, self._item, self._run.journal
+        run.move(item, EntryState.SENDING)
+        self._intent = intent.id
+        if journal is not None:
+            await self._write(journal, intent)
+        if self._making is not None:
+            run.guard.leaves(self._making[1])
+            self._left = True
+
+    async def _write(self, journal: Journal, intent: Intent) -> None:
+        run, item = self._run, self._item
+        journal.sending(item.index, intent.id, item.before)
+        try:
+            await journal.flush()
+        except JournalError as error:
+            run.fail(error)
+            raise
+        except BaseException:
+            state = EntryState.UNKNOWN if item.maybe_applied else EntryState.PLANNED
+            run.move(item, state)
+            journal.ended(item.index, state, intent.id, None)
+            raise
+
+    def after(self, value: object, error: CakeError | None) -> Coroutine[object, None, None] | None:
+        """It has ended, whatever became of its caller."""
+        self.reported = True
+        run, item, making = self._run, self._item, self._making
+        index, call = item.index, item.call
+        ended: Ended[Any]
+        if error is None:
+            ended = Done(index, call, value)
+            if making is not None:
+                run.guard.created(making[1], int(getattr(value, making[0].id)))
+        elif run.stops_for_pause(error) and not item.maybe_applied:
+            self._stays_planned()
+            return None
+        elif error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
+            ended = Unknown(index, call, str(error), error)
+            run.unresolved.append(item)
+            if making is not None:
+                run.guard.mark_uncertain(making[1])
+        elif item.maybe_applied:
+            text = (
+                f"it was not carried out when it was sent again, but may have been before: {error}"
+            )
+            ended = Unknown(index, call, text, error)
+            item.rejection = error
+            run.unresolved.append(item)
+        else:
+            ended = Failed(index, call, error)
+        if error is not None:
+            run.count(error, index)
+        run.note(item, ended, self._intent)
+        if making is None or not self._left:
+            return run.notify(ended)
+        if run.journal is None:
+            run.guard.ended(making[1], known=not isinstance(ended, Unknown))
+            return run.notify(ended)
+        return self._let_go(run.journal, making[1], ended)
+
+    async def _let_go(self, journal: Journal, create: PlannedCreate, ended: Ended[Any]) -> None:
+        """Let other runs have the partner when it is on the disk, and before anybody is told.
+
+        Whoever is told may wait for one of these runs.
+        """
+        with suppress(JournalError):  # the next who writes, or closes, is told
+            await journal.flush()
+        self._run.guard.ended(create, known=not isinstance(ended, Unknown))
+        telling = self._run.notify(ended)
+        if telling is not None:
+            await telling
+
+    def _stays_planned(self) -> None:
+        """It has not ended: it was not sent, and the run stops before it."""
+        run, item = self._run, self._item
+        if item.state is EntryState.SENDING:
+            run.move(item, EntryState.PLANNED)
+            if run.journal is not None:
+                run.journal.ended(item.index, EntryState.PLANNED, self._intent, None)
+        if self._making is not None and self._left:
+            run.guard.ended(self._making[1], known=True)
+
+
+def _named(ids: tuple[int, ...]) -> str:
+    return f"invoice {', '.join(map(str, ids))}"

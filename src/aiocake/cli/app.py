@@ -1,0 +1,153 @@
+"""The command's parts put together, and how each run ends."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+import aiocake
+from aiocake.cli import bills, demo, invoices, journal, lookups, sandbox
+from aiocake.cli.errors import USAGE, print_error, report_error, silence_output
+from aiocake.cli.output import say_out
+from aiocake.cli.signals import Interrupted, raising
+from aiocake.cli.usage_errors import Collecting, usage_of
+
+__all__ = ["run"]
+
+
+class _InOrder(TyperGroup):
+    """The commands as people need them; Typer would list groups last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Their names, in order."""
+        del ctx
+        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+
+
+app = typer.Typer(
+    cls=_InOrder,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(invoices.app, name="invoices")
+app.add_typer(bills.app, name="bills")
+app.add_typer(lookups.app, name="lookups")
+app.add_typer(journal.app, name="journal")
+app.command()(sandbox.sandbox)
+app.command()(demo.demo)
+
+
+def _collect(part: typer.Typer) -> None:
+    for each in part.registered_commands:
+        each.cls = Collecting
+    for group in part.registered_groups:
+        if group.typer_instance is not None:
+            _collect(group.typer_instance)
+
+
+_collect(app)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    if wanted:
+        say_out(f"aiocake {aiocake.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, metavar="", help="Show it and end."
+        ),
+    ] = False,
+) -> None:
+    """The billing and accounting API of CAKE, and a sandbox to try it on.
+
+    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
+
+    Exit codes: 2 arguments or configuration, 3 the key, 4 not found, 5 refused, 6 not sent,
+    7 unknown whether it was done, 8 an answer that cannot be used, 9 created twice, 130 Ctrl-C,
+    1 anything else.
+    """
+    del version
+    if context.invoked_subcommand is None:
+        say_out(context.get_help())
+        raise typer.Exit(USAGE)
+
+
+_built = cache(get_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The words after ``aiocake``.
+
+    Returns:
+        The exit code.
+    """
+    _prepare_output()
+    try:
+        with raising():
+            _invoke(arguments)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except BrokenPipeError:
+        silence_output()
+        return 0
+    except SystemExit as ended:
+        # Rich ends the process on a closed pipe.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        silence_output()
+        return 0
+    except Interrupted as error:
+        print_error(str(error))
+        return error.code
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
+        return _usage(error) or report_error(error)
+    return 0
+
+
+def _invoke(arguments: Sequence[str]) -> None:
+    command = _built(app)
+    with command.make_context("aiocake", list(arguments)) as context:
+        command.invoke(context)
+    sys.stdout.flush()
+
+
+def _prepare_output() -> None:
+    """Write what is asked for in UTF-8, and nothing that cannot be encoded ends a run."""
+    # They are None when they were closed before this process began.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _usage(error: Exception) -> int | None:
+    """Say what is wrong with the words of the command line, if this is such an error."""
+    said = usage_of(error)
+    if said is None:
+        return None
+    path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
+    print_error(f"{said} (see {path} --help)")
+    return USAGE

@@ -1,0 +1,164 @@
+"""Records as a table, JSON, CSV or JSON lines: one record at a time, so that memory stays flat."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar, cast
+
+import attrs
+
+from aiocake.cli.table import Screen, Table, shown
+from aiocake.cli.text import escaped_json, spreadsheet_text
+
+__all__ = ["Fields", "OutputFormat", "RecordLayout", "Writer", "writer"]
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+Fields = Mapping[str, object]
+
+
+class OutputFormat(StrEnum):
+    """How records are written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@attrs.frozen(kw_only=True)
+class RecordLayout(Generic[T]):
+    """How one kind of record is written.
+
+    Attributes:
+        whole: All that a record holds, for JSON: values that it has.
+        flat: The same by column, for CSV: amounts and dates are no texts there.
+        columns: The names of CSV's columns.
+        short: What a table shows, by column.
+        shown: The names of a table's columns.
+        one: Whether a single record is asked for: then JSON is an object, and a table has a line
+            for each field.
+    """
+
+    json: Callable[[T], Fields]
+    csv: Callable[[T], Fields]
+    csv_columns: tuple[str, ...]
+    to_table: Callable[[T], Fields]
+    table_columns: tuple[str, ...]
+    one: bool = False
+
+
+class Writer(Protocol[T_contra]):
+    """Gives the text of a list, piece by piece."""
+
+    def row(self, record: T_contra, /) -> str:
+        """The text that this record adds; may be empty for now."""
+        ...
+
+    def end(self) -> str:
+        """The rest of the text."""
+        ...
+
+
+def writer(form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None) -> Writer[T]:
+    """What writes records of a kind in a format.
+
+    Args:
+        form: The format.
+        kind: The kind of record.
+        screen: The terminal, for tables; None for none.
+    """
+    if form is OutputFormat.TABLE:
+        return _Table(kind, screen)
+    if form is OutputFormat.CSV:
+        return _Csv(kind)
+    return _JsonLines(kind) if form is OutputFormat.JSONL or kind.one else _JsonArray(kind)
+
+
+class _Table(Generic[T]):
+    def __init__(self, kind: RecordLayout[T], screen: Screen | None) -> None:
+        self._kind = kind
+        names = ("field", "value") if kind.one else kind.table_columns
+        self._table = Table(names, screen, paired=kind.one)
+
+    def row(self, record: T) -> str:
+        fields = self._kind.to_table(record)
+        if self._kind.one:
+            # As texts: a column of amounts is lined up at its right, a single one is not.
+            return "".join(self._table.row((name, shown(fields[name]))) for name in fields)
+        return self._table.row([fields[name] for name in self._kind.table_columns])
+
+    def end(self) -> str:
+        return self._table.end()
+
+
+class _JsonLines(Generic[T]):
+    def __init__(self, kind: RecordLayout[T]) -> None:
+        self._kind = kind
+
+    def row(self, record: T) -> str:
+        return _json(self._kind.json(record)) + "\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class _JsonArray(Generic[T]):
+    def __init__(self, kind: RecordLayout[T]) -> None:
+        self._kind = kind
+        self._begun = False
+
+    def row(self, record: T) -> str:
+        before = ",\n" if self._begun else "[\n"
+        self._begun = True
+        return before + _json(self._kind.json(record))
+
+    def end(self) -> str:
+        return "\n]\n" if self._begun else "[]\n"
+
+
+class _Csv(Generic[T]):
+    def __init__(self, kind: RecordLayout[T]) -> None:
+        self._kind = kind
+        self._text = io.StringIO()
+        self._lines = csv.writer(self._text, lineterminator="\n")
+        self._lines.writerow(kind.csv_columns)
+
+    def row(self, record: T) -> str:
+        fields = self._kind.csv(record)
+        self._lines.writerow([_cell(fields[name]) for name in self._kind.csv_columns])
+        return self._taken()
+
+    def end(self) -> str:
+        return self._taken()
+
+    def _taken(self) -> str:
+        text = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return text
+
+
+def _json(value: object) -> str:
+    return escaped_json(json.dumps(value, ensure_ascii=False))
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case Decimal():
+            return format(value, "f")
+        case int() | date():
+            return str(value)
+        case Mapping() | list():
+            return _json(cast("object", value))
+        case _:
+            return spreadsheet_text(str(value))

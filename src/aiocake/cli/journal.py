@@ -1,0 +1,370 @@
+"""``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar, cast
+
+import attrs
+import typer
+
+from aiocake import Client, JournalError, bulk
+from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk.journal import Entry, EntryState
+from aiocake.bulk.journal import WorkSession as Worked
+from aiocake.bulk.journal_file import files_of
+from aiocake.cli.command import command
+from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.options import flag
+from aiocake.cli.output import ExcelOption, FormatOption, OutOption, Output, OutputError
+from aiocake.cli.progress import bar
+from aiocake.cli.session import CommandSession
+from aiocake.cli.signals import run
+from aiocake.cli.terminal import confirm
+from aiocake.cli.unfinished import bare, unfinished
+
+__all__ = ["app"]
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Runs of writes: show, resume, export.")
+
+File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
+AllowOption = Annotated[
+    bool,
+    flag(
+        "Take a journal on a filesystem whose locks and syncing may not hold, such as a network "
+        "drive; not needed on one of the type that it was begun on.",
+        "--allow-unknown-filesystem",
+        panel="Filesystem",
+    ),
+]
+
+Opening = Callable[[], Awaitable[Journal]]
+
+#: How many of a run's problems are said one by one.
+_MOST_SAID: Final = 20
+_UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE = 1, 5, 7, 9
+
+
+@attrs.frozen
+class _JournalStatus:
+    """How a run stands."""
+
+    domain: str
+    plan_read: bool
+    counts: Mapping[EntryState, int]
+    doubles: tuple[Double, ...]
+    unknown_filesystem: str | None
+    sessions: tuple[Worked, ...]
+
+    @property
+    def running(self) -> Worked | None:
+        """Who works on it now."""
+        return next((each for each in self.sessions if each.running), None)
+
+
+@app.command()
+def show(
+    file: File,
+    *,
+    allow_unknown_filesystem: AllowOption = False,
+    form: FormatOption = None,
+    out: OutOption = None,
+    excel: ExcelOption = False,
+) -> None:
+    """Show how a run stands, who worked on it when, and whether somebody does now."""
+    output = Output.of(form, out, excel=excel)
+    output.spare(*files_of(file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
+    with output.record(_STANDING) as write:
+        write(standing)
+
+
+@app.command()
+def export(  # noqa: PLR0913 - options
+    file: File,
+    *,
+    state: Annotated[
+        EntryState | None, typer.Option(help="Only calls in this state.", show_default=False)
+    ] = None,
+    allow_unknown_filesystem: AllowOption = False,
+    form: FormatOption = None,
+    out: OutOption = None,
+    excel: ExcelOption = False,
+) -> None:
+    """Write out each call of a run: what it was to do, and what became of it.
+
+    Of a run that goes on, how it stands at this moment.
+    """
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    output = Output.of(form, out, excel=excel)
+    output.spare(*files_of(file))
+    hidden = not output.goes_to_a_file
+    with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
+        run(partial(_export, opening, state, write, advance))
+
+
+@app.command()
+@command(writes=True, rehearsed=False)
+def resume(
+    session: CommandSession,
+    file: File,
+    *,
+    limit: Annotated[
+        int | None, typer.Option(help="Calls on their way at once.", show_default=False)
+    ] = None,
+    settle: Annotated[
+        float, typer.Option(help="Seconds that a lost create is given to show up.")
+    ] = 60.0,
+    allow_unknown_filesystem: AllowOption = False,
+) -> None:
+    """Go on with a run: find out what became of its calls, and send what was not done.
+
+    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
+    stays unknown, 5 when calls were refused, 1 when calls are left.
+    """
+    output = session.output
+    output.spare(*files_of(file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    standing = run(partial(_standing, opening))
+    if standing.running is not None:
+        raise JournalError(_in_use(file, standing.running))
+    left = None if session.confirmed else run(partial(unfinished, opening))
+    connection = session.connect()
+    if left is not None:
+        confirm(f"At {connection.domain}: {left}: go on")
+    before = code = 0
+
+    async def work(client: Client) -> Summary:
+        with bar("calls") as advance:
+
+            def progress(now: Progress) -> None:
+                nonlocal before
+                ended = now.done + now.failed + now.unknown + now.skipped
+                advance(ended - before, now.total)
+                before = ended
+
+            return await bulk.resume(
+                file,
+                client,
+                limit=limit,
+                settle=settle,
+                on_progress=progress,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
+
+    try:
+        with connection.accounted(), output.record(_SUMMARY) as write:
+            summary = connection.run(work)
+            # What the run ends in is known before the record is written, which may fail.
+            code = _code(summary)
+            _say(summary)
+            write(summary)
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        print_error(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
+
+
+async def _standing(opening: Opening) -> _JournalStatus:
+    async with await opening() as journal:
+        return _JournalStatus(
+            await journal.domain(),
+            await journal.is_complete(),
+            await journal.counts(),
+            tuple(await journal.doubles()),
+            await journal.unknown_filesystem(),
+            tuple(await journal.sessions()),
+        )
+
+
+async def _export(
+    opening: Opening,
+    state: EntryState | None,
+    write: Callable[[Entry], object],
+    advance: Callable[[int, int | None], None],
+) -> None:
+    async with await opening() as journal:
+        states = () if state is None else (state,)
+        total = await journal.size() if state is None else (await journal.counts()).get(state, 0)
+        place = -1
+        while entries := await journal.entries(*states, after=place):
+            place = entries[-1].index
+            for entry in entries:
+                write(entry)
+            advance(len(entries), total)
+
+
+def _say(summary: Summary) -> None:
+    for problem in summary.problems[:_MOST_SAID]:
+        print_error(_problem(problem))
+    if len(summary.problems) > _MOST_SAID:
+        print_error("and more; aiocake journal export has all of them")
+    for double in summary.doubles[:_MOST_SAID]:
+        print_error(f"{_double(double)}; void one of them")
+    if len(summary.doubles) > _MOST_SAID:
+        print_error("and more; aiocake journal show has all of them")
+    for note in summary.notes:
+        print_error(note)
+    if summary.stopped is not None:
+        print_error(f"stopped: {summary.stopped}")
+    if not summary.plan_read:
+        print_error("the plan was not taken to its end: only its program has it")
+
+
+def _code(summary: Summary) -> int:
+    if summary.complete:
+        return 0
+    if summary.doubles:
+        return _DOUBLE
+    if summary.unknown:
+        return _UNKNOWN
+    return _REFUSED if summary.failed else _UNFINISHED
+
+
+def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
+    call = f"call {problem.index}, {problem.call.describe()}"
+    if isinstance(problem, Failed):
+        return f"{call}: not done: {problem.error}"
+    if isinstance(problem, Unknown):
+        among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
+        return f"{call}: unknown whether it was done: {problem.reason}{among}"
+    return f"{call}: skipped, since there is {_ids(problem.existing)}"
+
+
+def _double(double: Double) -> str:
+    return (
+        f"call {double.index} is there twice: it has created {double.ours}, "
+        f"and there is {_ids(double.theirs)}"
+    )
+
+
+def _ids(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _in_use(file: Path, worked: Worked) -> str:
+    who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
+    return f"{file} is in use by a run that is alive: {who}"
+
+
+def _standing_fields(standing: _JournalStatus) -> Fields:
+    counts = {state.value: standing.counts.get(state, 0) for state in EntryState}
+    return {
+        "domain": standing.domain,
+        "calls": sum(counts.values()),
+        "plan_read": standing.plan_read,
+        **counts,
+        "doubles": [attrs.asdict(each) for each in standing.doubles],
+        "running": standing.running is not None,
+        "unknown_filesystem": standing.unknown_filesystem,
+        "sessions": [attrs.asdict(each) for each in standing.sessions],
+    }
+
+
+def _standing_in_short(standing: _JournalStatus) -> Fields:
+    fields = dict(_standing_fields(standing))
+    del fields["sessions"]
+    fields["doubles"] = len(standing.doubles)
+    for double in standing.doubles:
+        fields[f"double {double.index}"] = _double(double)
+    if standing.unknown_filesystem is None:
+        del fields["unknown_filesystem"]
+    for at, each in enumerate(standing.sessions, 1):
+        unfinished = f", not finished ({'still running' if each.running else 'killed'})"
+        end = f" to {each.ended_at}" if each.ended_at else unfinished
+        why = f": {each.stopped}" if each.stopped else ""
+        fields[f"session {at}"] = (
+            f"{each.started_at}{end}, {each.user} on {each.host} ({each.pid}){why}"
+        )
+    return fields
+
+
+_COUNTED: Final = (
+    "domain",
+    "calls",
+    "plan_read",
+    *(state.value for state in EntryState),
+    "doubles",
+    "running",
+    "unknown_filesystem",
+    "sessions",
+)
+_STANDING: Final = RecordLayout(
+    json=_standing_fields,
+    csv=_standing_fields,
+    csv_columns=_COUNTED,
+    to_table=_standing_in_short,
+    table_columns=_COUNTED,
+)
+
+
+def _entry_fields(entry: Entry) -> Fields:
+    call = cast("dict[str, Any]", json.loads(entry.call))
+    return {
+        "index": entry.index,
+        "state": entry.state,
+        "operation": call["operation"],
+        "arguments": {name: bare(value) for name, value in call["arguments"].items()},
+        "intent": entry.intent,
+        "there_before": list(entry.before) if entry.before is not None else None,
+        "detail": None if entry.detail is None else json.loads(entry.detail),
+    }
+
+
+def _entry_in_columns(entry: Entry) -> Fields:
+    fields = _entry_fields(entry)
+    return {name: _line(value) if name in _NESTED else value for name, value in fields.items()}
+
+
+def _line(value: object) -> str | None:
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        return ", ".join(f"{name} {_line(each)}" for name, each in items if each is not None)
+    if isinstance(value, list):
+        return " ".join(map(str, cast("list[object]", value)))
+    return None if value is None else str(value)
+
+
+_NESTED: Final = frozenset({"arguments", "there_before", "detail"})
+_COLUMNS: Final = (
+    "index", "state", "operation", "arguments", "intent", "there_before", "detail",
+)  # fmt: skip
+_CALL: Final = RecordLayout(
+    json=_entry_fields,
+    csv=_entry_in_columns,
+    csv_columns=_COLUMNS,
+    to_table=_entry_in_columns,
+    table_columns=("index", "state", "operation", "arguments", "detail"),
+)
+
+
+def _summary_fields(summary: Summary) -> Fields:
+    fields = attrs.asdict(summary, recurse=False)
+    return {
+        **fields,
+        "problems": [_problem(each) for each in summary.problems],
+        "doubles": [attrs.asdict(each) for each in summary.doubles],
+        "notes": list(summary.notes),
+    }
+
+
+def _summary_in_short(summary: Summary) -> Fields:
+    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
+    return {**_summary_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
+
+
+_SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
+_SUMMARY: Final = RecordLayout(
+    json=_summary_fields,
+    csv=_summary_in_short,
+    csv_columns=_SUMMED,
+    to_table=_summary_in_short,
+    table_columns=_SUMMED,
+)

@@ -1,0 +1,243 @@
+"""Where records go: the standard output, or what ``--out`` names."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final, TextIO, TypeVar
+
+import attrs
+import typer
+
+from aiocake import ArgumentError
+from aiocake.cli.destination import destination, goes_on
+from aiocake.cli.errors import print_error
+from aiocake.cli.formats import OutputFormat, RecordLayout, writer
+from aiocake.cli.options import flag
+from aiocake.cli.table import Screen
+from aiocake.cli.terminal import is_terminal
+from aiocake.errors import Problem
+
+__all__ = [
+    "ExcelOption",
+    "FormatOption",
+    "OutOption",
+    "Output",
+    "OutputError",
+    "is_file",
+    "say_out",
+    "screen",
+]
+
+T = TypeVar("T")
+
+#: What the name of a file may end in, and what is written then; without an ending it is a table.
+_ENDINGS: Final = {
+    "csv": OutputFormat.CSV,
+    "json": OutputFormat.JSON,
+    "jsonl": OutputFormat.JSONL,
+    "ndjson": OutputFormat.JSONL,
+    "table": OutputFormat.TABLE,
+    "txt": OutputFormat.TABLE,
+    "": OutputFormat.TABLE,
+}
+#: What a file of such a name would not be, in any format that there is.
+_FOREIGN: Final = frozenset({"xlsx", "xls", "ods", "parquet", "gz", "zip", "tsv"})
+_KNOWN: Final = ", ".join(f".{ending}" for ending in _ENDINGS if ending)
+_STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
+#: By this mark Excel knows that a file is in UTF-8.
+_BOM: Final = "\ufeff"
+
+FormatOption = Annotated[
+    OutputFormat | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How to write it; by default what the name of --out ends in, else a table.",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Write to this file, which changes only once all of it is there; or to a pipe, a "
+        "device or a descriptor such as /dev/fd/3.",
+        show_default=False,
+        dir_okay=False,
+        rich_help_panel="Output",
+    ),
+]
+ExcelOption = Annotated[
+    bool,
+    flag("Begin CSV with the mark (BOM) by which Excel knows UTF-8.", "--excel", panel="Output"),
+]
+
+
+class OutputError(Exception):
+    """What was asked for cannot be written."""
+
+
+@attrs.frozen
+class Output:
+    """What the options ``--format``, ``--out`` and ``--excel`` say.
+
+    Attributes:
+        form: The format.
+        file: The file; None for the standard output.
+        bom: Whether CSV begins with a byte order mark.
+    """
+
+    form: OutputFormat
+    file: Path | None
+    bom: bool = False
+
+    @classmethod
+    def of(cls, form: OutputFormat | None, file: Path | None, *, excel: bool) -> "Output":
+        """The output that the options describe.
+
+        Raises:
+            ArgumentError: They do not fit together, or the file's name ends in no format.
+        """
+        _refuse_foreign(file)
+        form = form or _format_of(file)
+        if excel and form is not OutputFormat.CSV:
+            raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
+        return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
+
+    def spare(self, *files: Path) -> None:
+        """Refuse to write to a file that the command itself needs.
+
+        Args:
+            files: Those, which need not be there.
+
+        Raises:
+            ArgumentError: The output is one of them, by whatever name.
+        """
+        for file in files:
+            if self._is(file):
+                reason = f"{self.file or 'the standard output'} is {file}, which is needed here"
+                raise ArgumentError(Problem("out", reason))
+
+    def _is(self, file: Path) -> bool:
+        try:
+            if self.file is not None and os.path.realpath(self.file) == os.path.realpath(file):
+                return True
+            ours = os.fstat(sys.stdout.fileno()) if self.file is None else self.file.stat()
+            return stat.S_ISREG(ours.st_mode) and os.path.samestat(ours, file.stat())
+        except (OSError, ValueError):  # one of them is not there
+            return False
+
+    @property
+    def goes_to_a_file(self) -> bool:
+        """Whether records go to a file: who reads a pipe may be on the terminal of a bar."""
+        if self.file is not None:
+            return not self.file.exists() or self.file.is_file()
+        return is_file(sys.stdout)
+
+    @contextmanager
+    def records(self, kind: RecordLayout[T]) -> Generator[Callable[[T], object]]:
+        """Write records of a kind. A file is put in its place when the block ends well.
+
+        Yields:
+            A function that takes records one by one.
+
+        Raises:
+            typer.BadParameter: The file cannot be written to, as far as can be known before.
+            OutputError: It cannot be written.
+        """
+        lines = writer(self.form, kind, screen=None if self.file else screen())
+        with self._opened() as stream:
+            write = partial(_write, stream)
+            if self.bom and not goes_on(stream):
+                write(_BOM)
+            yield lambda record: write(lines.row(record))
+            write(lines.end())
+
+    def record(self, kind: RecordLayout[T]) -> AbstractContextManager[Callable[[T], object]]:
+        """Write a single record: as :meth:`records` does."""
+        return self.records(attrs.evolve(kind, one=True))
+
+    @contextmanager
+    def _opened(self) -> Generator[TextIO]:
+        if self.file is None:
+            yield sys.stdout
+            with _refused():
+                sys.stdout.flush()
+            return
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(destination(self.file))
+            except OSError as error:
+                message = f"{self.file} cannot be written: {error.strerror}"
+                raise typer.BadParameter(message, param_hint="--out") from None
+            if place.notice is not None:
+                print_error(f"{self.file} {place.notice}")
+            yield place.stream
+            with _refused():
+                place.finish()
+
+
+def _refuse_foreign(file: Path | None) -> None:
+    ending = _ending(file)
+    if file is not None and ending in _FOREIGN:
+        reason = f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
+        raise ArgumentError(Problem("out", reason))
+
+
+def _ending(file: Path | None) -> str:
+    name = "" if file is None else file.name
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _format_of(file: Path | None) -> OutputFormat:
+    ending = _ending(file)
+    if file is not None and ending not in _ENDINGS:
+        reason = f"what is written to {file.name}? Give --format, or one of {_KNOWN}"
+        raise ArgumentError(Problem("out", reason))
+    return _ENDINGS[ending]
+
+
+def is_file(stream: TextIO) -> bool:
+    """Whether a file is behind a stream, and no pipe, terminal or device."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # there is no file behind it
+        return False
+
+
+def screen() -> Screen | None:
+    """The terminal that the standard output is; None where it is none."""
+    if not is_terminal(sys.stdout):
+        return None
+    return Screen(shutil.get_terminal_size().columns, sys.stdout.encoding)
+
+
+def say_out(line: str) -> None:
+    """Write a line to the standard output, at once."""
+    with _refused():
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with _refused():
+        stream.write(text)
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """What the operating system refuses is an error of the output; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"the output cannot be written: {error.strerror}"
+        raise OutputError(message) from None

@@ -1,0 +1,158 @@
+"""A table for people, lined up by its first rows, so that a long one needs no memory.
+
+On a terminal that is too narrow for it, names are cut first. Where that is not enough, each record
+is a block with a line for each field: amounts, dates and ids are never cut, nor wrapped.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import attrs
+from rich.cells import cell_len, set_cell_size
+
+from aiocake.cli.text import escaped
+
+__all__ = ["Screen", "Table", "shown"]
+
+_SAMPLE: Final = 500
+_GAP: Final = "  "
+#: Columns of text that people typed: only these are cut, and never below this width.
+_CUT: Final = "_name"
+_LEAST: Final = 12
+_RULE: Final = "─"
+_MORE: Final = "…"
+
+
+@attrs.frozen
+class Screen:
+    """A terminal that a table is shown on.
+
+    Attributes:
+        width: How many columns it has.
+        encoding: What is written to it is in this encoding, with escapes for what it has not.
+    """
+
+    width: int
+    encoding: str
+
+    def shown(self, text: str) -> str:
+        """A text as it comes out."""
+        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+    def mark(self, mark: str, plain: str) -> str:
+        """A mark, or a plain one where the terminal does not have it."""
+        return mark if self.shown(mark) == mark else plain
+
+
+class Table:
+    """The text of a table, row by row.
+
+    Args:
+        names: The columns' names.
+        screen: Where it is shown; None for where it may have any width and any character.
+        paired: Whether each row is the name and the value of one field, of a single record.
+    """
+
+    def __init__(
+        self, names: Sequence[str], screen: Screen | None, *, paired: bool = False
+    ) -> None:
+        self._names = names
+        self._screen = screen
+        self._paired = paired
+        self._rule = screen.mark(_RULE, "-") if screen else _RULE
+        self._more = screen.mark(_MORE, "...") if screen else _MORE
+        self._waiting: list[Sequence[object]] = []
+        self._measured = False
+        #: None where the terminal is too narrow.
+        self._widths: list[int] | None = None
+        self._blocks = 0
+
+    def row(self, values: Sequence[object]) -> str:
+        """The lines that this row adds: none while the widths are not known."""
+        if self._measured:
+            return self._line(values)
+        self._waiting.append(values)
+        return self._begin() if len(self._waiting) >= _SAMPLE else ""
+
+    def end(self) -> str:
+        """The lines that are left."""
+        return "" if self._measured else self._begin()
+
+    def _begin(self) -> str:
+        rows = self._waiting
+        self._waiting = []
+        self._measured = True
+        self._widths = self._fitting(rows)
+        if self._widths is None:
+            return "".join(map(self._block, rows)) or "(none)\n"
+        rule = [self._rule * width for width in self._widths]
+        return "".join(map(self._line, [self._names, rule, *rows]))
+
+    def _fitting(self, rows: Sequence[Sequence[object]]) -> list[int] | None:
+        columns: Iterable[tuple[object, ...]] = zip(self._names, *rows, strict=True)
+        widths = [max(cell_len(self._text(value)) for value in column) for column in columns]
+        if self._screen is None:
+            return widths
+        surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - self._screen.width
+        for at, name in enumerate(self._names):
+            if surplus > 0 and name.endswith(_CUT):
+                cut = min(surplus, max(0, widths[at] - _LEAST))
+                widths[at] -= cut
+                surplus -= cut
+        return widths if surplus <= 0 else None
+
+    def _line(self, values: Sequence[object]) -> str:
+        if self._widths is None:
+            return self._block(values)
+        cells = map(self._cell, self._names, values, self._widths)
+        line = _GAP.join(cells).rstrip()
+        # A row behind those that were measured can have a longer amount.
+        if self._screen is not None and cell_len(line) > self._screen.width:
+            return self._block(values)
+        return line + "\n"
+
+    def _block(self, values: Sequence[object]) -> str:
+        if self._paired:
+            name, value = values
+            return self._field(str(name), value)
+        self._blocks += 1
+        between = "\n" if self._blocks > 1 or self._widths is not None else ""
+        return between + "".join(map(self._field, self._names, values))
+
+    def _field(self, name: str, value: object) -> str:
+        line = f"{name}: {self._text(value)}".rstrip()
+        if self._screen is not None and cell_len(line) > self._screen.width:
+            return f"{name}:\n{_GAP}{self._text(value)}\n"
+        return line + "\n"
+
+    def _cell(self, name: str, value: object, width: int) -> str:
+        text = self._text(value)
+        length = cell_len(text)
+        if isinstance(value, Decimal):
+            return " " * (width - length) + text
+        if length <= width:
+            return text + " " * (width - length)
+        if self._screen is not None and name.endswith(_CUT):
+            return set_cell_size(text, width - len(self._more)) + self._more
+        return text
+
+    def _text(self, value: object) -> str:
+        text = shown(value)
+        return text if self._screen is None or text.isascii() else self._screen.shown(text)
+
+
+def shown(value: object) -> str:
+    """A value as people read it, with nothing in it that a terminal might obey."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return format(value, ",f")
+        case date():
+            return str(value)
+        case _:
+            return escaped(str(value))

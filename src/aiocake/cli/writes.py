@@ -1,0 +1,176 @@
+"""What becomes of each write of a run, told by a ledger of the client."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+from aiocake import CakeError, CreatedInvoice
+from aiocake.bulk import Call
+from aiocake.cli.errors import begin_line, print_error
+from aiocake.cli.signals import React, reacting
+from aiocake.cli.terminal import is_terminal
+from aiocake.errors import Intent, Outcome
+from aiocake.values import ERASE
+
+__all__ = ["GRACE", "RehearsedWrites", "Writes"]
+
+T = TypeVar("T")
+
+#: Seconds that a write which has left is given when it is interrupted.
+GRACE: Final = 5.0
+
+#: What a question says by itself.
+_SAID: Final = frozenset({"apply_credit_to_buyer", "bill_id", "invoice_id"})
+
+_FATES: Final = {
+    Outcome.DONE: "done",
+    Outcome.NOT_DONE: "not done",
+    Outcome.UNKNOWN: "unknown whether it was done",
+}
+
+
+class Writes:
+    """A ledger that holds the fate of each write."""
+
+    def __init__(self) -> None:
+        self._intents: dict[str, Intent] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._made: dict[str, str] = {}
+
+    async def before(self, intent: Intent) -> None:
+        """A write is going to leave."""
+        self._intents[intent.id] = intent
+
+    async def after(self, intent: Intent, outcome: Outcome) -> None:
+        """A write has ended."""
+        self._outcomes[intent.id] = outcome
+
+    @property
+    def open(self) -> list[str]:
+        """The operations that have begun and not ended, each once."""
+        begun = (
+            intent.operation
+            for number, intent in self._intents.items()
+            if number not in self._outcomes
+        )
+        return list(dict.fromkeys(begun))
+
+    def __str__(self) -> str:
+        """The fates, as the rest of a sentence: empty when nothing was written."""
+        fates = Counter(map(self._fate, self._intents.values()))
+        return "".join(
+            f"; {f'{count} ' if count > 1 else ''}{fate}" for fate, count in fates.items()
+        )
+
+    def _fate(self, intent: Intent) -> str:
+        outcome = self._outcomes.get(intent.id, Outcome.UNKNOWN)
+        made = self._made.get(intent.id)
+        return f"{intent.operation}: {_FATES[outcome]}{f': {made}' if made else ''}"
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a write, and keep what it makes, which a cancelled caller is not given."""
+        return await call.send(_Result(self._keep))
+
+    def _keep(self, intent: str, value: object) -> None:
+        if isinstance(value, CreatedInvoice):
+            amount = f"{value.total_amount:,f} {value.currency or ''}".rstrip()
+            self._made[intent] = f"invoice {value.invoice_id}, {amount}"
+
+    @contextmanager
+    def explained(self, give_up: Callable[[], Coroutine[Any, Any, None]]) -> Generator[None]:
+        """While a write is on its way, say on a signal what is waited for.
+
+        To be entered on the event loop, whose own reaction follows the first time.
+
+        Args:
+            give_up: Ends the waiting. It follows Ctrl-C again: an exception raised from there
+                would come out of whichever task happens to run.
+        """
+        loop = asyncio.get_running_loop()
+        ends: list[asyncio.Task[None]] = []
+        explained = False
+
+        def react(number: int, again: bool, then: React) -> None:  # noqa: FBT001 - as all of them
+            nonlocal explained
+            if explained and self.open:
+                # Only people insist: timeout(1), for one, sends SIGTERM twice.
+                if number == signal.SIGINT:
+                    loop.call_soon_threadsafe(lambda: ends.append(loop.create_task(give_up())))
+                return
+            if self.open:
+                explained = True
+                # Not from here: a signal can come in the middle of another line.
+                loop.call_soon_threadsafe(_explain, number, self.open)
+            then(number, again)
+
+        with reacting(react):
+            yield
+
+
+def _explain(number: int, operations: list[str]) -> None:
+    again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
+    if number == signal.SIGINT or is_terminal(sys.stderr):
+        begin_line()  # behind ^C, or a bar
+    print_error(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
+
+
+class _Result(Generic[T]):
+    """Keeps what a write gave, also where its caller was cancelled before it was given it."""
+
+    def __init__(self, keep: Callable[[str, object], object]) -> None:
+        self._keep = keep
+        self._intent = ""
+
+    async def before(self, intent: Intent) -> None:
+        """The write is going to leave."""
+        self._intent = intent.id
+
+    def after(self, value: T | None, error: CakeError | None) -> None:
+        """It has ended."""
+        if error is None:
+            self._keep(self._intent, value)
+
+
+class RehearsedWrites:
+    """A ledger that lets no write leave: all but the sending has been done when it is told."""
+
+    def __init__(self) -> None:
+        self._set: list[str] = []
+
+    async def before(self, intent: Intent) -> None:
+        """Hold a write back: it ends in NotSent."""
+        self._set += [
+            f"{name.replace('_', ' ')} {_in_words(value, free=name in intent.hidden)}"
+            for name, value in intent.arguments.items()
+            if name not in _SAID
+        ]
+        raise _HeldBack
+
+    async def after(self, intent: Intent, outcome: Outcome) -> None:
+        """A write that was held back has ended."""
+
+    def __str__(self) -> str:
+        """What the write sets, as the rest of a question."""
+        return f": {', '.join(self._set)}" if self._set else ""
+
+
+def _in_words(value: object, *, free: bool) -> str:
+    """Return a value for a question; free text is quoted."""
+    match value:
+        case _ if value is ERASE:
+            return "erased"
+        case Decimal():
+            return format(value, "f")
+        case str() if free:
+            return f'"{value}"'
+        case _:
+            return str(value)
+
+
+class _HeldBack(Exception):
+    """A rehearsal goes no further."""

@@ -1,0 +1,298 @@
+"""One walk over a list, page by page: what to ask for next, and whether the list held still.
+
+Nothing here waits or sends; a :class:`Walk` is told what came and says what is due.
+
+**The seam.** Each page is asked for from the last row of the page before, so that two pages
+share that row. As long as it is there, at its place, no row can have slipped through between
+them: a row that was behind it is still behind it. Counting alone does not show this. When one row
+of the first page is deleted and another is appended at the end, each later page begins one row
+too late and one row is never read, yet there are as many distinct rows as ``total_rows`` says and
+that number held still. The price is one row more in each page.
+
+**The first row.** CAKE's pages disagree on whether ``start_at_row`` counts from 0 or from 1; v1
+counts from 1 and reads 0 as 1. The first seam tells: asked for its last row, a server that counts
+from 1 begins one row before it. All pages that are on their way by then are one row early alike,
+so they still meet each other; only the end of the list has to be asked for one row further on.
+A row that moves to the front of a list looks the same. Where ``total_rows`` tells nothing, the end
+is believed only once the first page was asked for again and begins with the same row.
+
+**The end.** A page that could have held more rows and did not, together with as many distinct rows
+as ``total_rows`` says. Without ``total_rows``: an empty page behind the last row. A page of nothing
+but the row that it shares is no end: a server may give fewer rows than asked wherever it likes.
+Then the next one is asked for from behind that row.
+
+**The total.** Some servers count the rows of the page. Of a list, a page that begins behind the
+first row has fewer rows than ``total_rows``; so where ``total_rows`` is the number of rows of each
+page, from the second on, it says nothing of the list, which is read as one without it. Once a page
+had fewer rows than ``total_rows``, that is known to count the list, and a later walk believes a
+first page that holds as many.
+
+So where a first page holds 100 rows or more (or 50), but fewer than were asked for, a further page
+from its last row decides. Shorter lists are most of what is read. They are believed, so that each
+takes one request: only a server that gives fewer than CAKE's usual 100 rows would cut one off.
+
+What no client can see: rows that trade places while as many others leave and come, all of it
+between two pages; without ``total_rows``, rows that trade places at all. Not looked for: a server
+that gives fewer than 100 rows a page, and not 50, and calls just these the total.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from aiocake.paging.id_set import IdSet
+
+__all__ = ["ListPass"]
+
+#: A first page of a multiple of so many rows may be cut off, whatever was asked for.
+_ROUND: Final = 50
+#: So may one of more rows than CAKE gives by default, where still more were asked for.
+_USUAL: Final = 100
+
+
+@final
+class ListPass:
+    """The bookkeeping of one walk.
+
+    Args:
+        row_limit: How many rows to ask for in each page.
+        seen: The rows of this walk, by their ids; none yet.
+        anomaly: Told what the list did that the documents do not promise, and the detail.
+        counts_list: What an earlier walk knew of ``total_rows``: that it counts the rows of the
+            list (True), that it does not (False), or nothing (None).
+    """
+
+    __slots__ = (
+        "_anomaly",
+        "_asked",
+        "_believed",
+        "_beyond",
+        "_changed",
+        "_cursor",
+        "_first",
+        "_full",
+        "_furthest",
+        "_last",
+        "_of_page",
+        "_probing",
+        "_shift",
+        "_suspected",
+        "counts_list",
+        "ignores_start",
+        "inconsistency",
+        "named_total",
+        "over",
+        "pages",
+        "row_limit",
+        "seen",
+    )
+
+    def __init__(
+        self,
+        row_limit: int,
+        seen: IdSet,
+        anomaly: Callable[[str, str], None],
+        counts_list: bool | None = None,  # noqa: FBT001 - three values
+    ) -> None:
+        self.row_limit = row_limit
+        """How many rows to ask for: no more than the first page really gave, once it is here."""
+        self.named_total: int | None = None
+        """The last ``total_rows``."""
+        self.counts_list = counts_list
+        """Whether ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
+        self.pages = 0
+        """How many pages were taken."""
+        self.over = False
+        """Whether there is nothing more to ask for."""
+        self.inconsistency = ""
+        """Why the walk cannot be trusted to be complete; empty as long as it can."""
+        self.ignores_start = False
+        """Whether the server gave its first page again, wherever it was asked to start."""
+        self.seen = seen
+        """The rows of this walk."""
+        self._anomaly = anomaly
+        self._asked = row_limit
+        self._believed = counts_list is True
+        self._changed = ""  # how total_rows changed
+        self._of_page = True  # whether total_rows was the number of rows of each page
+        self._suspected = False  # whether the first page may be cut off, by its number of rows
+        self._first: tuple[int, ...] = ()  # the rows of the first page
+        self._last: int | None = None
+        self._cursor = -1  # the place of the last row in the list, counted from 0
+        self._shift: int | None = None  # 1 where the server counts from 1; None: not known yet
+        self._furthest = 0  # the last start that was planned
+        self._full = False  # whether the last page could not have held more
+        self._beyond = False  # whether the next page is to begin behind the last row
+        self._probing = False  # whether all was read, and the first page is due again
+
+    @property
+    def total_rows(self) -> int | None:
+        """How many rows there are, as the last page said; None where it does not say."""
+        return None if self._of_page and self.pages > 1 else self.named_total
+
+    @property
+    def capped(self) -> bool:
+        """Whether the first page gave fewer rows than asked though there were more."""
+        return len(self._first) < min(self._asked, len(self.seen))
+
+    @property
+    def next_start(self) -> int:
+        """The start at which the walk goes on: no page that starts later fits."""
+        if not self.pages or self._probing:
+            return 0
+        return self._cursor + (self._shift or 0) + 1 - (0 if self._beyond else self._shared)
+
+    def ahead(self) -> int | None:
+        """The start of a further page that is worth asking for now; None when there is none."""
+        if not self.pages or (self.total_rows is None and not self._full):
+            return None
+        start = self._furthest + len(self._first) - self._shared
+        first_new = start - (self._shift or 0) + self._shared
+        if self.total_rows is not None and first_new >= self.total_rows:
+            return None
+        self._furthest = start
+        return start
+
+    def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> list[bool]:
+        """Take the rows of the page that was asked for at ``start``, by their ids.
+
+        Returns:
+            Of each row, whether this walk had not met it before.
+        """
+        fresh = list(map(self.seen.add, ids))
+        new = sum(fresh)
+        if self._probing:
+            self._take_first_again(ids, new)
+            return fresh
+        self._compare(len(ids), total_rows)
+        if self._is_behind(start, ids) and not new:
+            return fresh
+        asked, known_shift = self.row_limit, self._shift
+        met = self._find_overlap(start, ids) if self.pages else self._begin(ids)
+        if met is None and not new and self._is_whole:
+            self._end()
+            return fresh
+        if met is None:
+            self._distrust("a page did not go on where the one before had ended")
+        elif new + met < len(ids):
+            self._anomaly("row repeated", f"in the page at row {start}")
+        self.pages += 1
+        self._furthest = max(self._furthest, start)
+        self._cursor = start - (self._shift or 0) + len(ids) - 1
+        self._last = ids[-1] if ids else self._last
+        self._suspected = self._may_be_cut_off(len(ids), asked)
+        self._full = len(ids) == asked or self._suspected
+        self._weigh(len(ids))
+        only_shared = met == len(ids) > 0 and not self._beyond
+        self._beyond = False
+        if new:
+            self._go_on(len(ids), asked)
+        elif only_shared and not self._is_all:
+            self._beyond = True
+        elif not (self._full and self._shift and known_shift is None):
+            again = met != len(ids) and tuple(ids) == self._first
+            self.ignores_start = again and not self._changed
+            self._end()
+        return fresh
+
+    def _take_first_again(self, ids: Sequence[int], new: int) -> None:
+        if new or tuple(ids[:1]) != self._first[:1]:
+            self._distrust("rows seemed to count from 1, but another row came first")
+        self.over = True
+        self._count()
+
+    def _end(self) -> None:
+        """End the walk; where only a seam tells that rows count from 1, after a look at row 0."""
+        if self._shift and self.total_rows is None and not self.inconsistency:
+            self._probing = True
+            return
+        self.over = True
+        self._count()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the first page is all: it held as many rows as the second says there are."""
+        return (
+            self._suspected
+            and not self._of_page
+            and not self._changed
+            and self.named_total == len(self._first)
+        )
+
+    def _may_be_cut_off(self, rows: int, asked: int) -> bool:
+        if self.pages > 1 or not rows or rows == asked:
+            return False
+        if self._believed and rows == self.named_total:
+            return False
+        return rows % _ROUND == 0 or _USUAL < rows < asked
+
+    def _weigh(self, rows: int) -> None:
+        """See what a page with so many rows shows of what ``total_rows`` counts."""
+        if self.named_total is None:
+            return
+        if rows and self._cursor + 1 > self.named_total:
+            self.counts_list = False
+        elif rows < self.named_total and self.counts_list is None:
+            self.counts_list = True
+
+    @property
+    def _shared(self) -> int:
+        """How many rows a page shares with the one before: one, if it has room for another."""
+        return 1 if self.row_limit > 1 else 0
+
+    @property
+    def _is_all(self) -> bool:
+        """Whether as many rows were read as there are."""
+        return self.total_rows is not None and self._cursor + 1 >= self.total_rows
+
+    def _is_behind(self, start: int, ids: Sequence[int]) -> bool:
+        """Whether a page that was asked for ahead ends before the last row: a cut in between."""
+        return len(ids) > 0 and start - (self._shift or 0) + len(ids) <= self._cursor
+
+    def _begin(self, ids: Sequence[int]) -> int:
+        if ids:
+            self._first = tuple(ids)
+            self.row_limit = min(self.row_limit, len(ids))
+        return 0
+
+    def _find_overlap(self, start: int, ids: Sequence[int]) -> int | None:
+        """How many rows at the page's front were read before; None when it does not join on."""
+        for shift in (0, 1) if self._shift is None else (self._shift,):
+            place = self._cursor - start + shift  # where the last row should be in this page
+            if 0 <= place < len(ids) and ids[place] == self._last:
+                if shift and self._shift is None:
+                    self._anomaly("counts from 1", f"the page at row {start} begins one row early")
+                self._shift = shift
+                return place + 1
+        self._shift = self._shift or 0
+        return 0 if start == self.next_start and (self._beyond or not self._shared) else None
+
+    def _compare(self, rows: int, total_rows: int | None) -> None:
+        if total_rows is None:
+            return
+        before, self.named_total = self.named_total, total_rows
+        was_of_page, self._of_page = self._of_page, self._of_page and total_rows == rows
+        changed = before not in (None, total_rows)
+        if changed:
+            self._changed = f"{before}, then {total_rows}"
+        if self._changed and not self._of_page and (changed or was_of_page):
+            self._anomaly("total changed", self._changed)
+            self._distrust(f"total_rows was {self._changed}")
+
+    def _go_on(self, rows: int, asked: int) -> None:
+        if self._is_all:
+            if not self._full:
+                self._end()
+        elif self.total_rows is not None and rows < asked:
+            self._anomaly("fewer rows than asked", f"{rows} of {asked}")
+
+    def _count(self) -> None:
+        rows = len(self.seen)
+        if self.named_total is not None and self.total_rows is None and not self.inconsistency:
+            self._anomaly("total of the page", f"{self.named_total}, and there are {rows} rows")
+        if self.total_rows not in (None, rows):
+            self._distrust(f"{rows} distinct rows, and total_rows is {self.total_rows}")
+        elif rows != self._cursor + 1:
+            self._distrust(f"{rows} distinct rows of {self._cursor + 1}")
+
+    def _distrust(self, why: str) -> None:
+        self.inconsistency = self.inconsistency or why

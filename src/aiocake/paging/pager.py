@@ -1,0 +1,164 @@
+"""A list that CAKE gives in pages, read as one: concurrently, in order, and complete, or it raises.
+
+Offsets are a poor way to page through a list that people work on: when a row leaves, all later
+ones move up, and the next page skips one without a word. So a list ends normally only when one
+walk over it read as many distinct rows as ``total_rows`` says, that number held still, and each
+page went on exactly where the one before had ended (see :mod:`aiocake.paging.list_pass`). If not,
+it is walked again, and only rows that were not given yet are given; after five walks that did not
+hold still, :class:`~aiocake.errors.ListChanged` says how many rows were read, and what helps.
+
+The fewer requests a walk takes, the likelier it is that nobody changes the list meanwhile: one page
+that holds all rows cannot be torn. So each new walk asks for four times as many rows a page, unless
+the caller has said how many. A server may give fewer, or refuse so many with an error; then the
+list is read with as many as it took.
+
+What this cannot help with: writing to the rows of a list while reading it. Approving invoices while
+paging the pending ones changes that very list; collect first.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Generic, TypeVar, final
+from weakref import WeakSet
+
+from aiocake.errors import ArgumentError, Problem
+from aiocake.paging.pages import NewRows, PagedList, PageLike, Pages, RowReader
+from aiocake.paging.prefetch import PageRequest
+
+__all__ = ["NewRows", "PageLike", "PageRequest", "PagedRows", "Pager", "Pages"]
+
+T = TypeVar("T")
+
+
+@final
+class Pager(Generic[T]):
+    """A list in pages, read row by row. Nothing is sent before it is iterated.
+
+    ``async with`` gives :class:`Rows` and closes them; a bare ``async for`` works too, and cancels
+    what is on its way when it is left. Each loop over the pager itself begins at the first row.
+
+    Args:
+        fetch: Fetches the page that an :class:`Ask` tells of. Its errors are raised as they are,
+            after the rows that came before.
+        row_id: The number by which a row is known.
+        matches: None, or what is wrong with a row that does not belong to what was asked for. By
+            default every row does.
+        wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
+            page of CAKE says exactly how it compares dates.
+        select: Whether a row is given, where the server's filters cannot tell exactly. It may
+            raise a CakeError, which ends the list. By default every row is given.
+        row_limit: How many rows a page adds. One more is asked for, the one that it shares with
+            the page before; never more than the 10,000 that CAKE's pages allow, unless given.
+        adaptive: Whether each new walk asks for four times as many rows a page, at most 10,000;
+            where so many are refused, the list is read with as many as before.
+        fallback: How many rows a page adds where ``row_limit`` is refused. By default the refusal
+            is raised.
+        limit: How many pages are fetched at once; up to twice as many are fetched ahead.
+        operation: The operation's name, for errors and surprises.
+        anomaly: Told ``(operation, what, detail)`` of whatever the documents do not promise;
+            ``what`` is one of :class:`aiocake.events.ListAnomaly`'s.
+
+    Raises:
+        ArgumentError: ``row_limit`` or ``limit`` is less than 1.
+        ConsistencyError: While reading: a row does not match what was asked for, or the server
+            ignores ``start_at_row``.
+        ListChanged: While reading: the list did not hold still in five walks. Its ``rows_read``
+            counts the rows that were read, also those that ``select`` left out.
+        ClosedError: While reading: it was closed, or broken off by an error, before its end.
+    """
+
+    __slots__ = ("_readers", "_source")
+
+    def __init__(  # noqa: PLR0913 - all by name, and each is needed
+        self,
+        fetch: Callable[[PageRequest], Awaitable[PageLike[T]]],
+        *,
+        row_id: Callable[[T], int],
+        matches: Callable[[T], str | None] | None = None,
+        wrong_date: Callable[[T], str | None] | None = None,
+        select: Callable[[T], bool] | None = None,
+        row_limit: int = 100,
+        adaptive: bool = False,
+        fallback: int | None = None,
+        limit: int,
+        operation: str,
+        anomaly: Callable[[str, str, str], None],
+    ) -> None:
+        problems = [
+            Problem(name, "must be a whole number of at least 1")
+            for name, value in (("row_limit", row_limit), ("limit", limit))
+            if type(value) is not int or value < 1
+        ]
+        if problems:
+            raise ArgumentError(*problems)
+        self._readers: WeakSet[Pages[T]] = WeakSet()
+        self._source = PagedList(
+            fetch=fetch,
+            row_id=row_id,
+            matches=matches,
+            date_mismatch=wrong_date,
+            select=select,
+            row_limit=row_limit,
+            adaptive=adaptive,
+            fallback=fallback,
+            limit=limit,
+            operation=operation,
+            on_anomaly=anomaly,
+        )
+
+    async def __aenter__(self) -> "PagedRows[T]":
+        return PagedRows(self.pages())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> "PagedRows[T]":
+        return PagedRows(self.pages())
+
+    def pages(self) -> Pages[T]:
+        """The same list from its first row, page by page."""
+        pages = Pages(self._source)
+        self._readers.add(pages)
+        return pages
+
+    async def collect(self) -> list[T]:
+        """The whole list, from its first row."""
+        async with PagedRows(self.pages()) as rows:
+            return await rows.collect()
+
+    async def aclose(self) -> None:
+        """Close whatever reads this list; nothing of it runs any more then."""
+        for pages in list(self._readers):
+            await pages.aclose()
+
+
+@final
+class PagedRows(RowReader[T]):
+    """The rows of a list, one by one. Made by :class:`Pager`. Several tasks may share them."""
+
+    __slots__ = ("_pages", "_ready")
+
+    def __init__(self, pages: Pages[T]) -> None:
+        self._pages = pages
+        self._ready: deque[T] = deque()
+
+    async def __anext__(self) -> T:
+        while not self._ready:
+            page = await anext(self._pages)
+            self._ready.extend(page.items)
+        return self._ready.popleft()
+
+    async def collect(self) -> list[T]:
+        """The rows from here on."""
+        return [row async for row in self]
+
+    async def aclose(self) -> None:
+        """Stop here; nothing of it runs any more then. Can be called twice."""
+        self._ready.clear()
+        await self._pages.aclose()

@@ -1,0 +1,160 @@
+"""The sandbox: one application that answers as an instance of CAKE would."""
+
+import inspect
+from collections import deque
+from random import Random
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from aiocake.sandbox.data import fill
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.messages import Call, Incoming, pairs
+from aiocake.sandbox.state import RecordedRequest, State
+from aiocake.sandbox.v1.service import Asmx
+from aiocake.sandbox.v2.service import V2
+
+__all__ = ["Sandbox"]
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_MAX_QUERY = 2048
+
+
+class Sandbox:
+    """A CAKE that runs here: both APIs over made-up, deterministic data.
+
+    Attributes:
+        app: The ASGI application, for ``httpx.ASGITransport`` or any ASGI server. It runs on
+            asyncio and on trio.
+        state: What is stored, and each request as it came. Tests may read and change it.
+        dialect: Which of the documents it follows.
+        latency: How many seconds an answer takes.
+        jitter: The share of ``latency`` by which an answer may be earlier or later.
+        rate_limit: How many calls are admitted in how many seconds; None for no limit.
+    """
+
+    app: ASGIApp
+    state: State
+    dialect: Dialect
+
+    def __init__(  # noqa: PLR0913 - all of them keywords with defaults
+        self,
+        *,
+        invoices: int = 200,
+        bills: int = 50,
+        seed: int = 1,
+        api_key: str = "SANDBOX-KEY",
+        dialect: Dialect | None = None,
+        latency: float = 0.0,
+        jitter: float = 0.0,
+        rate_limit: tuple[int, float] | None = None,
+    ) -> None:
+        """Make the data; nothing is started.
+
+        Args:
+            invoices: How many invoices v2 has, payout and revenue together.
+            bills: How many affiliate bills v1 has; of the other two kinds a fifth as many each.
+            seed: Chooses the data: the same for the same seed and sizes.
+            api_key: The key that is valid. More can be added to ``state.api_keys``.
+            dialect: What the documents disagree on; by default the page "How to Manage
+                Invoices via the CAKE API".
+            latency: Seconds that an answer takes.
+            jitter: By which share of it an answer may be earlier or later, 0 to 1.
+            rate_limit: Calls and seconds: more than so many calls in any such window are
+                refused, by v1 as "Restricted", by v2 with 429.
+        """
+        self.dialect = dialect or Dialect()
+        self.latency = latency
+        self.jitter = jitter
+        self.rate_limit = rate_limit
+        self.state = State.empty(api_key=api_key)
+        fill(self.state, invoices=invoices, bills=bills, seed=seed)
+        self._v2 = V2(self.state, self.dialect, seed)
+        self._asmx = Asmx(self.state, self.dialect)
+        self._chance = Random(seed)  # noqa: S311 - jitter, no secret
+        self._admitted: deque[float] = deque()
+        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
+
+    async def _answer(self, request: Request) -> Response:
+        arrived = anyio.current_time()
+        incoming = Incoming(
+            method=request.method,
+            path=request.url.path,
+            query=request.scope["query_string"],
+            headers=dict(request.headers),
+            body=await request.body(),
+            url=str(request.url.replace(query="")),
+        )
+        call = self._resolve(incoming)
+        recorded = RecordedRequest(
+            method=incoming.method,
+            path=incoming.path,
+            query=pairs(incoming.query),
+            headers=incoming.headers,
+            body=incoming.body,
+            operation=call.operation,
+            arguments=call.arguments,
+            time=arrived,
+        )
+        kept = self.state.requests
+        kept.append(recorded)
+        del kept[: -self.state.keep_requests]
+        response = await self._carry_out(call, recorded)
+        if self.latency:
+            takes = self.latency * (1 + self.jitter * self._chance.uniform(-1, 1))
+            await anyio.sleep_until(arrived + takes)
+        return response
+
+    async def _carry_out(self, call: Call, recorded: RecordedRequest) -> Response:
+        for before in self.state.on_request:
+            early = before(recorded)
+            if inspect.isawaitable(early):
+                early = await early
+            if early is not None:
+                return early
+        response = call.run() if self._admit(recorded.time) else call.restricted()
+        for after in self.state.on_answer:
+            other = after(recorded, response)
+            if inspect.isawaitable(other):
+                other = await other
+            response = other or response
+        return response
+
+    def _admit(self, now: float) -> bool:
+        if self.rate_limit is None:
+            return True
+        calls, seconds = self.rate_limit
+        while self._admitted and self._admitted[0] <= now - seconds:
+            self._admitted.popleft()
+        if len(self._admitted) >= calls:
+            return False
+        self._admitted.append(now)
+        return True
+
+    def _resolve(self, incoming: Incoming) -> Call:
+        if len(incoming.query) >= _MAX_QUERY:
+            return _refusal(
+                404,
+                "The request filtering module is configured to deny a request "
+                "where the query string is too long.",
+            )
+        if incoming.path.startswith("/api/2/"):
+            return self._v2.resolve(incoming)
+        return self._asmx.resolve(incoming) or _refusal(404, "File or directory not found.")
+
+
+def _refusal(status: int, text: str) -> Call:
+    """What IIS answers by itself, in HTML."""
+
+    def run() -> Response:
+        return HTMLResponse(
+            "<!DOCTYPE html><html><head><title>IIS Detailed Error</title></head>"
+            f"<body><h2>HTTP Error {status}</h2><p>{text}</p></body></html>",
+            status,
+        )
+
+    return Call(operation=None, arguments={}, run=run, restricted=run)

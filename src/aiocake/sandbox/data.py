@@ -1,0 +1,192 @@
+"""Deterministic data: the same for the same seed and size, on every machine."""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from aiocake.sandbox.lookups import CURRENCY_BY_ID, PAYMENT_TYPES
+from aiocake.sandbox.state import (
+    BillingCycle,
+    BillRecord,
+    InvoiceRecord,
+    Partner,
+    PartnerKind,
+    State,
+    Table,
+)
+
+__all__ = ["fill", "period_total"]
+
+FIRST_PARTNER: Final[Mapping[PartnerKind, int]] = {
+    "affiliate": 67_890,
+    "advertiser": 501,
+    "buyer": 901,
+}
+FIRST_BILL: Final[Mapping[PartnerKind, int]] = {
+    "affiliate": 345,
+    "advertiser": 1_000_000,
+    "buyer": 2_000_000,
+}
+FIRST_INVOICE: Final = 4_821
+
+# Names as CAKE's users could type them; each is code to some program that shows it.
+_AWKWARD_NAMES: Final = (
+    "Acme Media Group",
+    '=HYPERLINK("http://example.com","Invoice")',
+    "Bold [/] Media [red]Ltd[/red]",
+    "Zażółć Média Ω GmbH",
+    "O'Neil & Sons <Ads>",
+    "+1 Traffic",
+    "@Social, Inc.",
+    "-Minus- Marketing",
+    "日本アフィリエイト🍰",
+    "Escape \x1b[31mRed\x1b[0m Ads",
+)
+_FIRST_WORDS: Final = ("North", "Blue", "Rapid", "Prime", "Lunar", "Cedar", "Echo", "Delta")
+_SECOND_WORDS: Final = ("Reach", "Clicks", "Media", "Leads", "Traffic", "Partners", "Digital")
+_CYCLES: Final[Sequence[BillingCycle]] = ("monthly", "monthly", "bimonthly", "weekly")
+_STATUSES: Final = ("pending", "pending", "approved", "paid", "paid", "paid", "void")
+_NOTES: Final = (None, None, "", "Checked by phone", "Ü & <b> ok")
+
+
+def fill(state: State, *, invoices: int, bills: int, seed: int) -> None:
+    """Fill the tables of an empty state.
+
+    Args:
+        state: What to fill.
+        invoices: How many invoices there shall be, payout and revenue together.
+        bills: How many affiliate bills there shall be; of advertiser and buyer bills a fifth
+            as many each, rounded up.
+        seed: Chooses the data.
+    """
+    chance = Random(seed)  # noqa: S311 - made-up data, no secret
+    partners = min(max(len(_AWKWARD_NAMES) + 2, (invoices + bills) // 50), 400)
+    for kind in FIRST_PARTNER:
+        _add_partners(state, kind, partners, chance)
+    _add_invoices(state, invoices, chance)
+    for kind in FIRST_BILL:
+        count = bills if kind == "affiliate" else -(-bills // 5)
+        _add_bills(state.bills(kind), list(state.partners(kind).values()), count, chance)
+
+
+def period_total(seed: int, affiliate_id: int, start: date, end: date) -> Decimal:
+    """What an affiliate earned in a period, the same whenever it is asked for.
+
+    Args:
+        seed: The seed of the data.
+        affiliate_id: Who earned it.
+        start: First day.
+        end: Last day.
+
+    Returns:
+        An amount with two places.
+    """
+    chance = Random(f"{seed}/{affiliate_id}/{start}/{end}")  # noqa: S311 - made-up data
+    return Decimal(chance.randint(5_000, 500_000)).scaleb(-2)
+
+
+def _add_partners(state: State, kind: PartnerKind, count: int, chance: Random) -> None:
+    table = state.partners(kind)
+    for index in range(count):
+        partner_id = FIRST_PARTNER[kind] + index
+        if index < len(_AWKWARD_NAMES):
+            name = _AWKWARD_NAMES[index]
+        else:
+            first, second = chance.choice(_FIRST_WORDS), chance.choice(_SECOND_WORDS)
+            name = f"{first} {second} {partner_id}"
+        table[partner_id] = Partner(
+            kind=kind,
+            partner_id=partner_id,
+            name=name,
+            currency_id=1 + index % len(CURRENCY_BY_ID),
+            billing_cycle=_CYCLES[index % len(_CYCLES)],
+            payment_type_id=chance.choice(tuple(PAYMENT_TYPES)),
+            account_status_id=chance.choice((1, 1, 1, 2, 3)),
+            tipalti=kind == "affiliate" and index % 5 == 1,
+            manager=chance.choice(("Maria Manager", "José Núñez", "Ann [bold]Lee")),
+            contact_first_name=chance.choice(("Carl", "Zoë", "Li")),
+            contact_last_name=chance.choice(("Contact", "O'Hara", "王")),
+        )
+
+
+def _add_invoices(state: State, count: int, chance: Random) -> None:
+    affiliates = list(state.affiliates.values())
+    advertisers = list(state.advertisers.values())
+    for invoice_id in range(FIRST_INVOICE, FIRST_INVOICE + count):
+        first = invoice_id == FIRST_INVOICE
+        payout = first or chance.random() < 0.75  # noqa: PLR2004 - three in four
+        partner = affiliates[0] if first else chance.choice(affiliates if payout else advertisers)
+        year, month = (2024, 1) if first else (2023 + chance.randrange(3), chance.randint(1, 12))
+        start, end = _period(partner.billing_cycle, year, month, chance)
+        status = "pending" if first else chance.choice(_STATUSES)
+        state.invoices[invoice_id] = InvoiceRecord(
+            invoice_id=invoice_id,
+            affiliate_id=partner.partner_id if payout else None,
+            advertiser_id=None if payout else partner.partner_id,
+            partner_name=partner.name,
+            invoice_status=status,
+            start_date=start,
+            end_date=end - timedelta(days=1),
+            total_amount=Decimal("1250.00") if first else _amount(chance),
+            currency=CURRENCY_BY_ID[partner.currency_id].code,
+            billing_cycle=partner.billing_cycle,
+            memo="Made by hand" if chance.random() < 0.1 else None,  # noqa: PLR2004 - one in ten
+            paid_at=f"{end}T10:00:00Z" if status == "paid" else None,
+        )
+
+
+def _add_bills(
+    table: Table[BillRecord], partners: Sequence[Partner], count: int, chance: Random
+) -> None:
+    for index in range(count):
+        kind = partners[0].kind
+        partner = partners[index % len(partners)]
+        month = 6 if index == 0 else chance.randint(1, 12)
+        start, end = _period(partner.billing_cycle, 2014, month, chance)
+        bill = BillRecord(
+            bill_id=FIRST_BILL[kind] + index,
+            partner=partner,
+            start_date=start,
+            end_date=end,
+            amount=_amount(chance),
+            notes=_NOTES[index % len(_NOTES)],
+        )
+        if index % 3 == 2:  # noqa: PLR2004 - the first two are left as they were made
+            _settle(bill, f"A-{bill.bill_id}")
+        table[bill.bill_id] = bill
+
+
+def _settle(bill: BillRecord, invoice_number: str) -> None:
+    later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
+    bill.invoice_number = invoice_number
+    bill.payment_type_id = bill.partner.payment_type_id
+    if bill.partner.kind == "affiliate":
+        bill.invoiced_amount = bill.amount
+        bill.date_invoice_received = bill.payment_date = later
+        bill.marked = frozenset({"received", "paid"})
+    else:
+        bill.payment_amount = bill.amount
+        bill.date_sent_invoice = bill.date_payment_received = later
+        bill.marked = frozenset({"sent", "received"})
+
+
+def _amount(chance: Random) -> Decimal:
+    cents = chance.randint(1, 2_000_000)
+    return Decimal(-cents if chance.random() < 0.06 else cents).scaleb(-2)  # noqa: PLR2004
+
+
+def _period(cycle: BillingCycle, year: int, month: int, chance: Random) -> tuple[date, date]:
+    """A period of a cycle: its first day, and the day after its last."""
+    first = date(year, month, 1)
+    if cycle == "monthly":
+        return first, first + timedelta(days=monthrange(year, month)[1])
+    if cycle == "bimonthly":
+        middle = date(year, month, 16)
+        if chance.random() < 0.5:  # noqa: PLR2004 - either half
+            return first, middle
+        return middle, first + timedelta(days=monthrange(year, month)[1])
+    monday = first + timedelta(days=7 * chance.randrange(4) - first.weekday())
+    return monday, monday + timedelta(days=7)

@@ -1,0 +1,173 @@
+"""v1: the pages accounting.asmx and get.asmx, in all their bindings."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from starlette.responses import HTMLResponse, Response
+
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.messages import Call, Incoming, pairs
+from aiocake.sandbox.state import State
+from aiocake.sandbox.v1.handlers import Answer, Arguments, Threw, carry_out, refusal
+from aiocake.sandbox.v1.operations import OPERATIONS, Export, Operation, Service
+from aiocake.sandbox.v1.responses import Envelope, as_json, as_xml, in_chunks, plain_envelope
+from aiocake.sandbox.v1.soap import (
+    bind_element,
+    called,
+    content_type_parameters,
+    unrecognized,
+    version_of,
+)
+from aiocake.sandbox.v1.url_binding import CannotBind, bind_pairs, plain_failure
+from aiocake.sandbox.v1.wsdl import help_page, wsdl
+from aiocake.sandbox.xml_reader import NotXml, parse
+
+__all__ = ["Asmx"]
+
+_PAGE = re.compile(r"/api/1/(?P<service>accounting|get)\.asmx(?:/(?P<operation>[^/]*))?")
+_FORM: Final = "application/x-www-form-urlencoded"
+_KEPT_EXPORTS: Final = 4
+
+
+class Asmx:
+    """Answers v1's calls."""
+
+    def __init__(self, state: State, dialect: Dialect) -> None:
+        """Take what is stored and how it is shown."""
+        self._state = state
+        self._dialect = dialect
+        self._exports: dict[object, list[bytes]] = {}
+        self._exported_at = state.changes.count
+
+    def resolve(self, incoming: Incoming) -> Call | None:
+        """Understand a request below ``/api/1/``.
+
+        Args:
+            incoming: The request.
+
+        Returns:
+            The call, which may be a refusal, or None when there is no such page.
+        """
+        page = _PAGE.fullmatch(incoming.path)
+        if page is None:
+            return None
+        service: Service = "get" if page["service"] == "get" else "accounting"
+        if page["operation"] is None:
+            return self._page(service, incoming)
+        return self._called(service, page["operation"], incoming)
+
+    def _called(self, service: Service, name: str, incoming: Incoming) -> Call:
+        operation = _operation(service, name)
+        if operation is None:
+            return _fixed(_unrecognized(name))
+        if incoming.method == "GET":
+            return self._by_url(operation, incoming.query, "QueryString")
+        if incoming.method != "POST":
+            return _fixed(_unrecognized(operation.name))
+        if incoming.media_type != _FORM:
+            shown = incoming.headers.get("content-type", "")
+            return _fixed(plain_failure(f"Request format is invalid: {shown}."), operation.name)
+        return self._by_url(operation, incoming.body, "Form")
+
+    def _page(self, service: Service, incoming: Incoming) -> Call:
+        if incoming.method == "POST":
+            return self._by_soap(service, incoming)
+        if incoming.query.lower() == b"wsdl":
+            return _fixed(wsdl(service, incoming.url))
+        return _fixed(help_page(service, dict(pairs(incoming.query)).get("op", "")))
+
+    def _by_soap(self, service: Service, incoming: Incoming) -> Call:
+        version = version_of(incoming.media_type)
+        if version is None:
+            return _fixed(Response(status_code=415))
+        try:
+            charset = content_type_parameters(incoming.headers).get("charset")
+            envelope = parse(incoming.body, charset)
+        except NotXml:
+            return _fixed(Response(status_code=400))
+        if (envelope.namespace, envelope.name) != (version.namespace, "Envelope"):
+            return _fixed(Response(status_code=415))
+        name = None
+        try:
+            name, element = called(version, envelope, incoming.headers)
+            operation = _operation(service, name)
+            if operation is None:
+                raise unrecognized(name)
+            arguments = bind_element(operation, element)
+        except CannotBind as problem:
+            return _fixed(version.caller_fault(str(problem)), name)
+        return self._call(operation, arguments, version.envelope(operation), version.server_fault)
+
+    def _by_url(self, operation: Operation, raw: bytes, collection: str) -> Call:
+        try:
+            arguments = bind_pairs(operation, pairs(raw), collection)
+        except CannotBind as problem:
+            return _fixed(plain_failure(str(problem)), operation.name)
+        return self._call(operation, arguments, plain_envelope(operation), plain_failure)
+
+    def _call(
+        self,
+        operation: Operation,
+        arguments: Arguments,
+        envelope: Envelope,
+        threw: Callable[[str], Response],
+    ) -> Call:
+        def run() -> Response:
+            key = (operation.name, envelope.before, *arguments.values())
+            kept = self._kept(key)
+            if kept is not None:
+                return as_xml(kept, envelope)
+            try:
+                answer = carry_out(self._state, operation, arguments)
+            except Threw as problem:
+                return threw(str(problem))
+            return self._show(operation, answer, envelope, key)
+
+        return Call(
+            operation=operation.name,
+            arguments={name: arguments[name] for name in arguments if name != "api_key"},
+            run=run,
+            restricted=lambda: self._show(operation, refusal(operation, "Restricted"), envelope),
+        )
+
+    def _show(
+        self, operation: Operation, answer: Answer, envelope: Envelope, key: object = None
+    ) -> Response:
+        if operation.service == "get" and answer["success"] and not self._dialect.lookup_success:
+            del answer["success"]
+        elif operation.service == "accounting" and self._dialect.v1_answers == "json":
+            return as_json(answer)
+        chunks = in_chunks(operation, answer, envelope)
+        if key is not None and isinstance(operation.job, Export):
+            if len(self._exports) >= _KEPT_EXPORTS:
+                self._exports.clear()
+            self._exports[key] = chunks
+        return as_xml(chunks, envelope)
+
+    def _kept(self, key: object) -> list[bytes] | None:
+        """An export that was made before, if nothing has changed since."""
+        if self._exported_at != self._state.changes.count:
+            self._exports.clear()
+            self._exported_at = self._state.changes.count
+        return self._exports.get(key)
+
+
+def _operation(service: Service, name: str) -> Operation | None:
+    operation = OPERATIONS.get(name)
+    return operation if operation is not None and operation.service == service else None
+
+
+def _unrecognized(operation: str) -> Response:
+    return HTMLResponse(
+        "<html><head><title>Request format is unrecognized for URL unexpectedly ending in "
+        f"&#39;/{operation}&#39;.</title></head><body><h1>Server Error in &#39;/&#39; "
+        "Application.</h1></body></html>",
+        500,
+    )
+
+
+def _fixed(response: Response, operation: str | None = None) -> Call:
+    return Call(
+        operation=operation, arguments={}, run=lambda: response, restricted=lambda: response
+    )

@@ -1,0 +1,78 @@
+"""v1 by GET and by form: how System.Web.Services binds them, and how it says no."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+from starlette.responses import Response
+
+from aiocake.sandbox.v1.handlers import Arguments
+from aiocake.sandbox.v1.operations import Operation, Parameter
+from aiocake.sandbox.v1.parameter_types import Value
+
+__all__ = ["CannotBind", "bind_pairs", "plain_failure"]
+
+# ASP.NET's request validation: the start of a tag, or of a character reference.
+_DANGEROUS = re.compile(r"<[a-zA-Z!/?]|&#")
+_SHOWN: Final = 20
+
+
+class CannotBind(Exception):
+    """The request does not give the method its parameters."""
+
+
+def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection: str) -> Arguments:
+    """Read the parameters of an operation from a query or a form.
+
+    Args:
+        operation: Whose parameters.
+        sent: Names and values as sent. What the operation does not know is ignored; a name
+            that is there twice has both values, with a comma between them.
+        collection: ``QueryString`` or ``Form``, for error texts.
+
+    Returns:
+        A value for each parameter.
+
+    Raises:
+        CannotBind: A parameter is missing or cannot be read, or a value looks like markup.
+    """
+    texts: dict[str, str] = {}
+    for name, text in sent:
+        if _DANGEROUS.search(text):
+            message = (
+                f"A potentially dangerous Request.{collection} value was detected from the "
+                f'client ({name}="{text[:_SHOWN]}").'
+            )
+            raise CannotBind(message)
+        texts[name] = f"{texts[name]},{text}" if name in texts else text
+    return {parameter.name: _read(parameter, texts) for parameter in operation.parameters}
+
+
+def _read(parameter: Parameter, texts: dict[str, str]) -> Value:
+    text = texts.get(parameter.name)
+    if text is None:
+        message = f"Missing parameter: {parameter.name}."
+        raise CannotBind(message)
+    try:
+        return parameter.kind.from_url(text)
+    except ValueError as error:
+        message = (
+            f"Cannot convert {text} to {parameter.kind.net}.\r\nParameter name: type ---> {error}"
+        )
+        raise CannotBind(message) from None
+
+
+def plain_failure(message: str) -> Response:
+    """The answer of ASP.NET itself: 500, and the text escaped for HTML in plain text.
+
+    Args:
+        message: What went wrong.
+
+    Returns:
+        The answer.
+    """
+    text = escape(message, quote=False).replace('"', "&quot;").replace("'", "&#39;")
+    return Response(
+        f"{text}\r\n".encode("utf-8", "replace"), 500, media_type="text/plain; charset=utf-8"
+    )

@@ -1,0 +1,318 @@
+"""v2: JSON, after CAKE's page "How to Manage Invoices via the CAKE API"."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+import attrs
+from starlette.responses import Response
+
+from aiocake.sandbox.data import period_total
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.json_writer import Json, RawJson, Scalar, dump, dump_plain, json_response
+from aiocake.sandbox.lookups import (
+    CURRENCIES,
+    CURRENCY_BY_ID,
+    V2_BILLING_CYCLES,
+    V2_PAYMENT_METHODS,
+)
+from aiocake.sandbox.messages import Call, Incoming, pairs
+from aiocake.sandbox.state import InvoiceRecord, State
+from aiocake.sandbox.v2.arguments import (
+    Arguments,
+    Refused,
+    integer,
+    moment,
+    number,
+    optional_day,
+    optional_status,
+    optional_text,
+    read_object,
+)
+
+__all__ = ["V2"]
+
+DEFAULT_ROWS: Final = 100
+_DAY: Final = timedelta(days=1)
+_NO_SUCH_INVOICE: Final = "Invoice not found"
+
+_Filter: TypeAlias = Callable[[InvoiceRecord], bool]
+
+
+@attrs.frozen
+class V2:
+    """Answers v2's six calls.
+
+    Attributes:
+        state: What is stored.
+        dialect: How it is shown.
+        seed: Where created invoices get their totals from.
+    """
+
+    state: State
+    dialect: Dialect
+    seed: int
+
+    def resolve(self, incoming: Incoming) -> Call:
+        """Understand a request below ``/api/2/``.
+
+        Args:
+            incoming: The request.
+
+        Returns:
+            The call, which may be a refusal.
+        """
+        name = incoming.path.removeprefix("/api/2/").removesuffix(".json")
+        found = _OPERATIONS.get(name) if incoming.path.endswith(".json") else None
+        if found is None:
+            return self._no_operation(HTTPStatus.NOT_FOUND)
+        method, work = found
+        if incoming.method != method:
+            return self._no_operation(HTTPStatus.METHOD_NOT_ALLOWED)
+        query = dict(reversed(pairs(incoming.query)))
+        key = query.pop("api_key", "")
+        sent: Arguments | None = query if method == "GET" else read_object(incoming.body)
+
+        def run() -> Response:
+            if key not in self.state.api_keys:
+                return self._error(HTTPStatus.UNAUTHORIZED, "Invalid API key")
+            if sent is None:
+                return self._error(HTTPStatus.BAD_REQUEST, "Invalid JSON")
+            try:
+                return self._success(work(self, sent))
+            except Refused as refused:
+                return self._error(refused.status, refused.message)
+
+        return Call(
+            operation=name,
+            arguments=sent or {},
+            run=run,
+            restricted=lambda: self._error(HTTPStatus.TOO_MANY_REQUESTS, "Restricted"),
+        )
+
+    def _no_operation(self, status: HTTPStatus) -> Call:
+        def run() -> Response:
+            return json_response({"message": status.phrase}, status)
+
+        return Call(operation=None, arguments={}, run=run, restricted=run)
+
+    def _success(self, content: dict[str, Json]) -> Response:
+        if self.dialect.envelope == "beside":
+            beside = {name: content.pop(name) for name in ("total_rows",) if name in content}
+            content = {"response": content, **beside}
+        elif self.dialect.envelope == "wrapped":
+            content = {"response": content}
+        return json_response({"request_status": "Success", **content})
+
+    def _error(self, status: HTTPStatus, message: str) -> Response:
+        field = self.dialect.error_field
+        reported: Json = [message] if field == "errors" else message
+        shown = status if self.dialect.error_status == "typed" or status == 429 else HTTPStatus.OK  # noqa: PLR2004
+        return json_response(
+            {"request_status": self.dialect.error_request_status, field: reported}, shown
+        )
+
+    def find(self, sent: Arguments) -> dict[str, Json]:
+        """A page of invoices."""
+        sent = {
+            name: value
+            for name, value in sent.items()
+            if name not in self.dialect.ignored_filters and value != ""
+        }
+        dialect = self.dialect
+        least = dialect.first_row if dialect.row_zero == "refused" else 0
+        start_at_row = integer(sent, "start_at_row", dialect.first_row, least=least) or 0
+        row_limit = integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
+        filters = (
+            integer(sent, "invoice_id"),
+            integer(sent, "affiliate_id"),
+            integer(sent, "advertiser_id"),
+            optional_status(sent, "invoice_status"),
+            optional_day(sent, "start_date"),
+            self._last_day(sent),
+        )
+        found = self.state.invoices.select(filters, _matching(*filters))
+        if dialect.row_zero != "counts":
+            start_at_row = max(start_at_row, dialect.first_row)
+        first = start_at_row - dialect.first_row
+        count = row_limit or len(found)
+        if dialect.row_cap is not None:
+            count = min(count, dialect.row_cap)
+        rows = found[max(first, 0) : first + count]
+        content: dict[str, Json] = {"invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")}
+        if dialect.total_rows:
+            content["total_rows"] = len(found)
+        return content
+
+    def create(self, sent: Arguments) -> dict[str, Json]:
+        """A new invoice, each time."""
+        for name in ("affiliate_id", "start_date", "end_date"):
+            if sent.get(name) is None:
+                raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is required")
+        affiliate = self.state.affiliates.get(number(sent, "affiliate_id"))
+        start, end = optional_day(sent, "start_date"), self._last_day(sent)
+        memo = optional_text(sent, "memo")
+        if start is None or end is None or start > end:
+            raise Refused(HTTPStatus.BAD_REQUEST, "Invalid date range")
+        if affiliate is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "Affiliate not found")
+        record = InvoiceRecord(
+            invoice_id=self.state.invoices.next_id(),
+            affiliate_id=affiliate.partner_id,
+            advertiser_id=None,
+            partner_name=affiliate.name,
+            invoice_status="pending",
+            start_date=start,
+            end_date=end,
+            total_amount=period_total(self.seed, affiliate.partner_id, start, end),
+            currency=CURRENCY_BY_ID[affiliate.currency_id].code,
+            billing_cycle=affiliate.billing_cycle,
+            memo=memo,
+        )
+        self.state.invoices[record.invoice_id] = record
+        shown = {
+            "invoice_id": record.invoice_id,
+            "affiliate_id": record.affiliate_id,
+            "invoice_status": self._shown_status(record),
+            **self._amount(record),
+        }
+        return {"invoice": shown}
+
+    def update(self, sent: Arguments) -> dict[str, Json]:
+        """Another status, memo or payment date."""
+        if sent.get("invoice_id") is None:
+            raise Refused(HTTPStatus.BAD_REQUEST, "invoice_id is required")
+        record = self.state.invoices.get(number(sent, "invoice_id"))
+        status, memo = optional_status(sent, "invoice_status"), optional_text(sent, "memo")
+        paid_at = moment(sent, "paid_at")
+        if record is None:
+            raise Refused(HTTPStatus.NOT_FOUND, _NO_SUCH_INVOICE)
+        record.invoice_status = status or record.invoice_status
+        shown: dict[str, Json] = {
+            "invoice_id": record.invoice_id,
+            "invoice_status": self._shown_status(record),
+        }
+        if "memo" in sent:
+            shown["memo"] = record.memo = memo
+        if paid_at is not None:
+            shown["paid_at"] = record.paid_at = paid_at
+        return {"invoice": shown}
+
+    def billing_cycles(self, sent: Arguments) -> dict[str, Json]:
+        """The billing cycles, or one of them."""
+        return _named(sent, "billing_cycle", V2_BILLING_CYCLES)
+
+    def payment_methods(self, sent: Arguments) -> dict[str, Json]:
+        """The payment methods, or one of them."""
+        wanted = integer(sent, "payment_method_id")
+        found = [(i, n) for i, n in V2_PAYMENT_METHODS.items() if wanted in {None, i}]
+        if self.dialect.payment_method_fields == "type":
+            items: list[dict[str, Json]] = [
+                {"payment_type_id": i, "payment_type_name": n} for i, n in found
+            ]
+        else:
+            items = [
+                {"payment_method_id": i, "payment_method_name": n, "payment_type_id": i}
+                for i, n in found
+            ]
+        return {"payment_methods": items}
+
+    def currencies(self, sent: Arguments) -> dict[str, Json]:
+        """The currencies. No page shows their shape; it is v1's here."""
+        del sent
+        items: list[dict[str, Json]] = [
+            {
+                "currency_id": currency.currency_id,
+                "currency_symbol": currency.symbol,
+                "currency_name": currency.name,
+                "currency_abbr": currency.code,
+            }
+            for currency in CURRENCIES
+        ]
+        return {"currencies": items}
+
+    def _last_day(self, sent: Arguments) -> date | None:
+        end = optional_day(sent, "end_date")
+        if end is None or self.dialect.end_date == "inclusive":
+            return end
+        return end - _DAY
+
+    def _row(self, record: InvoiceRecord) -> str:
+        if record.rendered is None:
+            write = dump_plain if self.dialect.money == "text" else dump
+            record.rendered = write(self._fields(record))
+        return record.rendered
+
+    def _fields(self, record: InvoiceRecord) -> dict[str, Scalar]:
+        shown: dict[str, Scalar] = {"invoice_id": record.invoice_id}
+        if record.affiliate_id is not None:
+            shown |= {"affiliate_id": record.affiliate_id, "affiliate_name": record.partner_name}
+        else:
+            shown |= {"advertiser_id": record.advertiser_id, "advertiser_name": record.partner_name}
+        shown["invoice_status"] = self._shown_status(record)
+        end = record.end_date if self.dialect.end_date == "inclusive" else record.end_date + _DAY
+        if self.dialect.invoice_fields == "amount":
+            shown |= {"start_date": record.start_date.isoformat(), "end_date": end.isoformat()}
+        else:
+            shown |= {
+                "invoice_date": end.isoformat(),
+                "billing_cycle_name": record.billing_cycle.title(),
+                "payment_type": "Wire Transfer",
+            }
+        return shown | self._amount(record)
+
+    def _amount(self, record: InvoiceRecord) -> dict[str, Scalar]:
+        amount: Scalar = record.total_amount
+        if self.dialect.money == "text":
+            amount = format(record.total_amount, ".2f")
+        if self.dialect.invoice_fields == "amount":
+            return {"total_amount": amount, "currency": record.currency}
+        return {"total_payout": amount, "currency_symbol": _SYMBOLS.get(record.currency)}
+
+    def _shown_status(self, record: InvoiceRecord) -> str:
+        status = record.invoice_status
+        return status.title() if self.dialect.status_case == "title" else status
+
+
+_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
+    "invoices": ("GET", V2.find),
+    "invoice": ("POST", V2.create),
+    "update_invoice": ("POST", V2.update),
+    "billing_cycles": ("GET", V2.billing_cycles),
+    "payment_methods": ("GET", V2.payment_methods),
+    "currencies": ("GET", V2.currencies),
+}
+_SYMBOLS: Final = {currency.code: currency.symbol for currency in CURRENCIES}
+
+
+def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page
+    invoice_id: int | None,
+    affiliate_id: int | None,
+    advertiser_id: int | None,
+    status: str | None,
+    start: date | None,
+    end: date | None,
+) -> _Filter:
+    def matches(record: InvoiceRecord) -> bool:
+        return (
+            (invoice_id is None or record.invoice_id == invoice_id)
+            and (affiliate_id is None or record.affiliate_id == affiliate_id)
+            and (advertiser_id is None or record.advertiser_id == advertiser_id)
+            and (status is None or record.invoice_status == status)
+            and (start is None or record.start_date >= start)
+            and (end is None or record.end_date <= end)
+        )
+
+    return matches
+
+
+def _named(sent: Arguments, name: str, items: Mapping[int, str]) -> dict[str, Json]:
+    wanted = integer(sent, f"{name}_id")
+    return {
+        f"{name}s": [
+            {f"{name}_id": number, f"{name}_name": text}
+            for number, text in items.items()
+            if wanted in {None, number}
+        ]
+    }
