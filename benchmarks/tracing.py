@@ -110,8 +110,7 @@ def package(
             text = (copy / name).read_text(encoding="utf-8")
             for old, new, count in pieces:
                 if text.count(old) != count:
-                    message = f"{name} has changed: {old!r} is not there {count} times"
-                    raise RuntimeError(message)
+                    raise RuntimeError(f"{name} has changed: {old!r} is not there {count} times")
                 text = text.replace(old, new)
             (copy / name).write_text(text, encoding="utf-8")
         kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}

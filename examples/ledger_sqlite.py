@@ -116,8 +116,7 @@ class PayoutLedger:
                 ),
             )
             if claimed.rowcount != 1:
-                message = "this payout is not due"
-                raise LookupError(message)
+                raise LookupError("this payout is not due")
 
         await self._books.transaction(note)
 

@@ -273,8 +273,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
-    message = "it waits for something"
-    raise Found(message)
+    raise Found("it waits for something")
 
 
 def fail(text: str) -> NoReturn:

@@ -35,14 +35,12 @@ def page(*ids: int, total: int | None = None) -> Step:
 
 def lost(request: httpx.Request) -> httpx.Response:
     """Carry the request out, and lose the answer."""
-    message = "reset"
-    raise httpx.ReadError(message, request=request)
+    raise httpx.ReadError("reset", request=request)
 
 
 def unreached(request: httpx.Request) -> httpx.Response:
     """Refuse the connection."""
-    message = "refused"
-    raise httpx.ConnectError(message, request=request)
+    raise httpx.ConnectError("refused", request=request)
 
 
 class Held:

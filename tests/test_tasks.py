@@ -57,8 +57,7 @@ async def test_a_job_keeps_its_value_until_it_is_asked_for() -> None:
 async def test_a_job_keeps_its_error_and_raises_it_when_asked() -> None:
     async def fail() -> None:
         await anyio.lowlevel.checkpoint()
-        message = "no"
-        raise LookupError(message)
+        raise LookupError("no")
 
     job = spawn(fail())
     for _ in range(2):
@@ -192,8 +191,7 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
             begun.set()
             await anyio.sleep_forever()
         finally:
-            message = "while cleaning up"
-            raise LookupError(message)
+            raise LookupError("while cleaning up")
 
     async def run() -> None:
         async with anyio.create_task_group() as group:
@@ -250,8 +248,7 @@ def test_a_loop_that_closes_while_another_thread_cancels() -> None:
 
         def refuse(*_: object) -> None:
             called.append(1)
-            message = "Event loop is closed"
-            raise RuntimeError(message)
+            raise RuntimeError("Event loop is closed")
 
         loop.call_soon_threadsafe, original = refuse, loop.call_soon_threadsafe  # type: ignore[method-assign] # stands for the race
         thread = threading.Thread(target=job.cancel)

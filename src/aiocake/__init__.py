@@ -148,5 +148,4 @@ def __getattr__(name: str) -> str:
         from importlib.metadata import version  # noqa: PLC0415 - only when it is asked for
 
         return version("aiocake")
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,8 +15,6 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["BackgroundTask", "BackgroundTaskCancelled", "clock", "on_trio", "spawn"]
-
 T = TypeVar("T")
 
 

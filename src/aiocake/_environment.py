@@ -16,14 +16,6 @@ from aiocake._transport import check_key, context_of_user
 from aiocake.errors import ConfigurationError
 from aiocake.values import Secret
 
-__all__ = [
-    "EnvironmentSettings",
-    "KeyFile",
-    "files_of_environment",
-    "key_of_environment",
-    "settings_of_environment",
-]
-
 _OFF: Final = frozenset({"", "0", "false", "no"})
 _ON: Final = frozenset({"1", "true", "yes"})
 #: A file that holds a key is short; what is behind it is not read.
@@ -66,8 +58,7 @@ def settings_of_environment(
 def _read_only() -> bool:
     text = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
     if text not in _OFF | _ON:
-        message = "CAKE_READ_ONLY must be 1 or 0"
-        raise ConfigurationError(message)
+        raise ConfigurationError("CAKE_READ_ONLY must be 1 or 0")
     return text in _ON
 
 
@@ -132,8 +123,7 @@ class KeyFile:
             reason = "it is no path"
         except OSError as error:
             reason = error.strerror or type(error).__name__
-        message = f"{self._name} cannot be read: {reason}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"{self._name} cannot be read: {reason}")
 
 
 def _looks_like_utf_16(content: bytes) -> bool:

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Final, Protocol
 from weakref import WeakSet
 
-__all__ = ["LockFile"]
-
 #: Where the places begin in the file: behind all data, since Windows keeps others from reading
 #: what is locked.
 _BEGIN: Final = 1 << 30

@@ -30,7 +30,6 @@ from aiocake.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["EventEmitter"]
 
 _log: Final = logging.getLogger("aiocake")
 #: What every call does; looking for it among the others would take 2 % of a call.
@@ -60,8 +59,9 @@ class EventEmitter:
         if provided is not None and (
             not callable(provided) or inspect.iscoroutinefunction(provided)
         ):
-            message = "on_event: must be a plain function, which is called and not awaited"
-            raise ConfigurationError(message)
+            raise ConfigurationError(
+                "on_event: must be a plain function, which is called and not awaited"
+            )
         self._on_event = on_event
         self.enabled = on_event is not None
         self._clock: Callable[[], float] | None = None

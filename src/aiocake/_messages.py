@@ -13,8 +13,6 @@ from enum import Enum
 
 import attrs
 
-__all__ = ["KeyPlacement", "Request", "Response", "StreamedResponse"]
-
 
 class KeyPlacement(Enum):
     """Where the key goes, and so how it is escaped."""

@@ -19,8 +19,6 @@ from typing import Any, Final, TypeVar, cast
 
 from aiocake.errors import ArgumentError, Problem
 
-__all__ = ["class_name", "day_of", "guarded", "is_day", "normalized", "path_of", "real"]
-
 T = TypeVar("T")
 
 #: ``datetime`` and ``date``. Whoever stops the clock (freezegun) puts a subclass of them in the

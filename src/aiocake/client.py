@@ -272,12 +272,10 @@ class Client(ClientView):
         """
         domain = os.environ.get("CAKE_DOMAIN")
         if not domain:
-            message = "CAKE_DOMAIN is not set"
-            raise ConfigurationError(message)
+            raise ConfigurationError("CAKE_DOMAIN is not set")
         key = key_of_environment()
         if key is None:
-            message = "neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set"
-            raise ConfigurationError(message)
+            raise ConfigurationError("neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set")
         found = settings_of_environment(domain, settings)
         every: ClientSettings = {**found, **settings}
         return cls(domain, key, **every)
@@ -302,8 +300,7 @@ class Client(ClientView):
         return f"<Client {self._domain}>" if not self._closed else "<Client, closed>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        message = "a Client is not pickled: make one in each process"
-        raise TypeError(message)
+        raise TypeError("a Client is not pickled: make one in each process")
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -366,5 +363,4 @@ def _binding(value: str) -> Binding:
     try:
         return Binding(_text(value))
     except ValueError:
-        message = f"binding: must be one of {', '.join(Binding)}"
-        raise ConfigurationError(message) from None
+        raise ConfigurationError(f"binding: must be one of {', '.join(Binding)}") from None

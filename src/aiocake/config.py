@@ -34,8 +34,12 @@ def _at_least(least: int) -> "Callable[[object, attrs.Attribute[int], int], None
     def validate(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
         number = real(value)
         if not isinstance(number, int) or number < least:
-            wanted = f"a whole number of at least {least}"
-            raise _wrong(attribute, wanted, value, number if isinstance(number, int) else None)
+            raise _wrong(
+                attribute,
+                f"a whole number of at least {least}",
+                value,
+                number if isinstance(number, int) else None,
+            )
         object.__setattr__(instance, attribute.name, number)
 
     return validate

@@ -189,11 +189,10 @@ def _watched(connect: Connect) -> Connect:
         **kwargs: Any,  # noqa: ANN401 - the same
     ) -> object:
         if not (_Network.allowed or await _is_loopback(host, timeout)):
-            message = (
+            raise ConnectionForbidden(
                 f"this test must not connect to {host}, which is not known to be this machine; "
                 f"@pytest.mark.{_MARKER} lets it"
             )
-            raise ConnectionForbidden(message)
         return await connect(self, host, port, timeout, *args, **kwargs)
 
     return connect_tcp

@@ -140,8 +140,9 @@ class Period:
         """The seven days that begin on ``start``."""
         first = day_of(start)
         if not is_day(first):
-            reason = f"must be a date without a time, got {class_name(first)}"
-            raise ArgumentError(Problem("start", reason))
+            raise ArgumentError(
+                Problem("start", f"must be a date without a time, got {class_name(first)}")
+            )
         try:
             return cls(first, first + timedelta(days=6))
         except OverflowError:
@@ -254,8 +255,7 @@ def _named(text: str) -> _Days:
             return days(*map(int, parts.groups()))
         except ValueError:
             raise ValueError(why) from None
-    message = "write it as 2024, 2024-Q1, 2024-01 or 2024-01-01..2024-01-15"
-    raise ValueError(message)
+    raise ValueError("write it as 2024, 2024-Q1, 2024-01 or 2024-01-01..2024-01-15")
 
 
 def _one_of(name: str, value: int, *choices: int) -> int:
@@ -263,8 +263,7 @@ def _one_of(name: str, value: int, *choices: int) -> int:
     exact = guarded(name, lambda: normalized(value))
     if type(exact) is not int or exact not in choices:
         *others, last = choices
-        reason = f"must be {', '.join(map(str, others))} or {last}"
-        raise ArgumentError(Problem(name, reason))
+        raise ArgumentError(Problem(name, f"must be {', '.join(map(str, others))} or {last}"))
     return exact
 
 
@@ -274,8 +273,7 @@ def _day(year: int, month: int, day: int) -> date:
     with suppress(OverflowError, ValueError):
         if all(type(number) is int for number in numbers):
             return date(*cast("list[int]", numbers))
-    reason = "must be whole numbers from 1 to 9999 and from 1 to 12"
-    raise ArgumentError(Problem(name, reason))
+    raise ArgumentError(Problem(name, "must be whole numbers from 1 to 9999 and from 1 to 12"))
 
 
 def _last_day(within: date) -> date:
@@ -305,5 +303,4 @@ class Secret:
         return hash((Secret, self.__text))
 
     def __reduce__(self) -> tuple[object, ...]:
-        message = "a Secret is not pickled"
-        raise TypeError(message)
+        raise TypeError("a Secret is not pickled")

@@ -11,7 +11,7 @@ import pytest
 
 from aiocake import ArgumentError, Client, JournalError, RetryPolicy, bulk
 from aiocake.bulk import Journal, filesystem
-from aiocake.bulk.journal_file import network_filesystem
+from aiocake.bulk.filesystem import network_filesystem
 from aiocake.sandbox import Sandbox
 
 LOCAL = {

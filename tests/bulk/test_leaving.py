@@ -230,8 +230,7 @@ async def test_collect_leaves_nothing_running_when_it_fails() -> None:
     async def fetch(ask: PageRequest):  # noqa: ANN202 - a page
         if ask.start_at_row == 9:
             await slow.busy.wait()
-            message = "down"
-            raise ServerError(message, status=503)
+            raise ServerError("down", status=503)
         return await slow.fetch(ask)
 
     pager = Pager(

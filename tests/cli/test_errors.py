@@ -170,8 +170,7 @@ def test_1_is_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_no_error_of_ours_is_one_line_too(cake, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(*_: object) -> None:
-        message = "out of\norder"
-        raise ZeroDivisionError(message)
+        raise ZeroDivisionError("out of\norder")
 
     monkeypatch.setattr("aiocake.cli.demo._Show.line", break_down)
     ran = cake("demo")

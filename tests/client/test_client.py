@@ -387,8 +387,7 @@ async def test_events_of_a_listener_that_fails_break_no_call(
 
     def listen(event: Event) -> None:
         heard.append(event)
-        message = "no ear"
-        raise LookupError(message)
+        raise LookupError("no ear")
 
     peer = Peer(lost, done())
     async with peer.client(on_event=listen) as cake:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from aiocake._codec import encode
 from aiocake._operations.arguments import date_order
-from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models import InvoiceStatus
 from aiocake.values import ANY, ERASE, SKIP, Binding

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from aiocake._codec import applied_likely, check, error_of
 from aiocake._codec.raw import check_raw
 from aiocake._messages import Response
-from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.errors import (
     ApiError,
     AuthenticationError,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from aiocake._codec import encode
 from aiocake._messages import KeyPlacement, Request
-from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.errors import ArgumentError
 from aiocake.models import BillingCycleName, InvoiceStatus, MarkResult, UpdatedInvoice
 from aiocake.sandbox.messages import pairs

@@ -171,8 +171,7 @@ class Life:
         self.books.meanwhile(next(others, Somebody.NOTHING), request)
         fate = next(reads if request.method == "GET" else writes, Fate.FINE)
         if self.dead or fate is Fate.UNSENT:
-            message = "nobody is there"
-            raise httpx.ConnectError(message)
+            raise httpx.ConnectError("nobody is there")
         if fate is Fate.REFUSED:
             return httpx.Response(400, json={"request_status": "Error", "message": "No."})
         if fate is Fate.FAILED:
@@ -183,8 +182,7 @@ class Life:
             response = await carry_out(request)
         self.moment()
         if self.dead or fate in {Fate.LOST, Fate.LATE}:
-            message = "gone"
-            raise httpx.ReadError(message)
+            raise httpx.ReadError("gone")
         return response
 
 

@@ -104,8 +104,7 @@ async def test_a_reason_that_is_no_unicode_costs_no_outcome(tmp_path: Path) -> N
     path, sandbox = tmp_path / "run.db", Sandbox()
 
     def refuse(_: object) -> None:
-        message = "\udcff"
-        raise LookupError(message)
+        raise LookupError("\udcff")
 
     async with client(sandbox) as cake:
         with pytest.raises(LookupError, match="\udcff"):

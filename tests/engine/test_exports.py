@@ -264,8 +264,7 @@ class Cut(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield body(bill(1), end="", count=2).encode()
-        message = "reset"
-        raise httpx.ReadError(message)
+        raise httpx.ReadError("reset")
 
 
 @pytest.mark.parametrize("closes", ["export", "client"])

@@ -206,8 +206,7 @@ async def test_nothing_is_sent_when_it_raises_before(error: Exception) -> None:
 class Failing(Book):
     async def after(self, intent: Intent, outcome: Outcome) -> None:
         await super().after(intent, outcome)
-        message = f"cannot store {intent.arguments}"
-        raise OSError(28, message)
+        raise OSError(28, f"cannot store {intent.arguments}")
 
 
 @pytest.mark.parametrize("show_sensitive", [False, True])

@@ -67,8 +67,7 @@ class Ledger:
         del intent
         self.asked.set()
         if self._refuses:
-            message = "the disk is full"
-            raise OSError(message)
+            raise OSError("the disk is full")
         if self._waits:
             await anyio.sleep_forever()
 

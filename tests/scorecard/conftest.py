@@ -72,8 +72,7 @@ def _mark_reports(items: list[pytest.Item]) -> None:
         cases = [case for mark in item.iter_markers("case") for case in mark.args]
         for case in cases:
             if case not in CASES:
-                message = f"{item.nodeid}: there is no case {case}"
-                raise pytest.UsageError(message)
+                raise pytest.UsageError(f"{item.nodeid}: there is no case {case}")
         backend = next((each for each in BACKENDS if each in item.name.partition("[")[2]), "")
         item.user_properties += [("case", case) for case in cases] + [("backend", backend)]
 

@@ -272,8 +272,7 @@ async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) 
     server = lab.slow()
 
     async def settled(_: CallResult) -> None:
-        message = "the database is gone"
-        raise RuntimeError(message)
+        raise RuntimeError("the database is gone")
 
     async with aclosing(lab.transport(server, grace=0.0)) as transport:
         with anyio.CancelScope() as scope:

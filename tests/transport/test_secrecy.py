@@ -208,8 +208,7 @@ async def test_no_other_transport_shows_it(lab) -> None:
 
     async def answer(request: httpx.Request) -> httpx.Response:
         cause = ValueError(str(request.url))
-        message = f"reset at {request.url}"
-        raise httpx.ReadError(message, request=request) from cause
+        raise httpx.ReadError(f"reset at {request.url}", request=request) from cause
 
     async with aclosing(
         lab.transport("x.cake.com", httpx.MockTransport(answer), key=Secret(KEY))

@@ -163,8 +163,7 @@ async def test_what_breaks_after_the_head_is_an_error_and_not_tried_again(lab) -
 
 async def test_an_error_that_begin_raises_is_that_of_the_attempt(lab) -> None:
     async def refuse(_: StreamedResponse) -> CakeError | None:
-        message = "no XML"
-        raise DecodeError(message)
+        raise DecodeError("no XML")
 
     async with aclosing(lab.transport(lab.obedient())) as transport:
         opened = await transport.open(lab.get, refuse, lab.plan())

@@ -25,7 +25,8 @@ from aiocake._codec import check, decode
 from aiocake._codec.exports import BillStream
 from aiocake._codec.raw import RawResponse, check_raw
 from aiocake._messages import Response
-from aiocake._operations.operation import Api, Operation, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import ParameterKind
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Idempotency
 

@@ -26,7 +26,8 @@ from aiocake import (
     ClientView,
     endpoints,
 )
-from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind, ResponseShape
+from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.sandbox import BillRecord, Sandbox
 from aiocake.sandbox.lookups import PAYMENT_TYPES
 

@@ -27,8 +27,6 @@ from aiocake.models import (
     Partner,
 )
 
-__all__ = ["fingerprint_of", "row_decoder"]
-
 T = TypeVar("T")
 V = TypeVar("V")
 Fields = dict[str, object]
@@ -415,8 +413,7 @@ def _opened(value: object, path: str = "") -> Fields:
 def _id(value: object) -> int:
     number = _optional_id(value)
     if number is None:
-        message = "is no id"
-        raise ValueError(message)
+        raise ValueError("is no id")
     return number
 
 
@@ -428,8 +425,7 @@ def _optional_id(value: object) -> int | None:
         plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
         number = int(value) if plain else parse_int(value)
     if type(number) is not int or not 0 <= number <= MAX_INT:
-        message = "is no id: not positive, or beyond 32 bits"
-        raise ValueError(message)
+        raise ValueError("is no id: not positive, or beyond 32 bits")
     # .NET writes the number of nothing as 0.
     return number or None
 
@@ -437,8 +433,7 @@ def _optional_id(value: object) -> int | None:
 def _some_text(value: object) -> str:
     text = _optional_text(value)
     if not text:
-        message = "is empty"
-        raise ValueError(message)
+        raise ValueError("is empty")
     return text
 
 
@@ -465,8 +460,7 @@ def _amount(value: object) -> Decimal:
     # JSON can have numbers.
     if isinstance(value, Decimal) or type(value) is int:
         return Decimal(value)
-    message = "is not a number"
-    raise ValueError(message)
+    raise ValueError("is not a number")
 
 
 #: By what is made of a record that is nested in a partner.

@@ -30,8 +30,6 @@ from aiocake._codec.scalars import MAX_INT
 from aiocake.errors import DecodeError
 from aiocake.models import Currency
 
-__all__ = ["ALIASES", "converter", "count", "count_of", "read_date", "structure"]
-
 T = TypeVar("T")
 
 #: Other names of a field.
@@ -69,8 +67,7 @@ def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None 
         where = f"{path}.{name}".strip(".")
         raise DecodeError(reason, path=where) from None
     except ValueError as error:
-        message = f"a value {error}"
-        raise DecodeError(message, path=path) from None
+        raise DecodeError(f"a value {error}", path=path) from None
 
 
 def _without_unreadable(
@@ -101,11 +98,9 @@ def count(value: object, path: str, lenient: Leniency | None = None) -> int | No
     try:
         number = _int(value)
     except ValueError as error:
-        message = f"a value {error}"
-        raise DecodeError(message, path=path) from None
+        raise DecodeError(f"a value {error}", path=path) from None
     if number < 0:
-        message = "a number of rows below 0"
-        raise DecodeError(message, path=path)
+        raise DecodeError("a number of rows below 0", path=path)
     return number
 
 
@@ -131,8 +126,7 @@ def count_of(
         numbers.add(count(within.get(name), f"response.{name}", lenient))
     numbers.discard(None)
     if len(numbers) > 1:
-        message = "it is there twice, and not the same"
-        raise DecodeError(message, path=name)
+        raise DecodeError("it is there twice, and not the same", path=name)
     return next(iter(numbers), None)
 
 
@@ -163,8 +157,7 @@ def _int(value: object) -> int:
 def _id(value: object) -> int:
     number = _int(value)
     if not 1 <= number <= MAX_INT:
-        message = "is no id: not positive, or beyond 32 bits"
-        raise ValueError(message)
+        raise ValueError("is no id: not positive, or beyond 32 bits")
     return number
 
 
@@ -190,8 +183,7 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _Unfit(value, "a text")
     if without_surrogates(value) is not value:
-        message = "holds half a character (a lone surrogate)"
-        raise ValueError(message)
+        raise ValueError("holds half a character (a lone surrogate)")
     return value
 
 
@@ -254,8 +246,7 @@ def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]
             raise _Unfit(value, "an object")
         fields = cast("Mapping[str, object]", value)
         if bare is not None and "currency_id" not in fields:
-            message = "names no currency: it has neither an id nor is it a code alone"
-            raise ValueError(message)
+            raise ValueError("names no currency: it has neither an id nor is it a code alone")
         for other, name in aliases.items():
             if name not in fields and other in fields:
                 fields = {**fields, name: fields[other]}

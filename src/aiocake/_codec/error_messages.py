@@ -12,7 +12,8 @@ from typing import Final, cast
 
 from aiocake._codec.leniency import without_surrogates
 from aiocake._codec.scalars import format_value
-from aiocake._operations.operation import Operation, ParameterKind
+from aiocake._operations.operation import Operation
+from aiocake._operations.parameters import ParameterKind
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -22,20 +23,6 @@ from aiocake.errors import (
     ServerError,
     TipaltiError,
 )
-
-__all__ = [
-    "TEXTS",
-    "error_class_alone",
-    "error_class_of",
-    "error_of",
-    "is_binding_error",
-    "is_first",
-    "is_yes",
-    "message_text",
-    "redact",
-    "short",
-    "soap_kind",
-]
 
 #: Where an answer of JSON may have its text, in whatever case; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")

@@ -25,8 +25,6 @@ from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake.errors import ApiError, CakeError, DecodeError
 
-__all__ = ["SMALL", "ErrorBody", "ExportCall", "ExportReader"]
-
 T = TypeVar("T")
 
 #: Bytes of an answer without a list, and of what is around a list: none of it is long.
@@ -135,8 +133,10 @@ class ExportReader(ABC, Generic[T]):
             if same is None:
                 return bill
             if not same:
-                message = f"bill {bill_id} is there twice, and its copies differ"
-                raise DecodeError(message, path=f"{element}[{number}]")
+                raise DecodeError(
+                    f"bill {bill_id} is there twice, and its copies differ",
+                    path=f"{element}[{number}]",
+                )
             self.repeated += 1
             if self.first_repeated is None:
                 self.first_repeated = bill_id
@@ -149,8 +149,10 @@ class ExportReader(ABC, Generic[T]):
         # rows that it gives or the bills that they are of.
         rows = self.count + self.repeated
         if self.row_count is not None and self.row_count not in {rows, self.count}:
-            message = f"{rows} bills where row_count is {self.row_count}"
-            raise DecodeError(message, path=self._context.operation.element)
+            raise DecodeError(
+                f"{rows} bills where row_count is {self.row_count}",
+                path=self._context.operation.element,
+            )
 
 
 class ErrorBody(ExportReader[T]):

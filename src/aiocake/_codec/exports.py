@@ -17,8 +17,6 @@ from aiocake._codec.reply import BodyFormat, format_of
 from aiocake._operations.operation import Operation
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError
 
-__all__ = ["BillStream"]
-
 T = TypeVar("T")
 
 #: Bytes that tell what an answer is written in, and spaces before them at most.

@@ -10,8 +10,6 @@ from aiocake._codec.reply import is_object, read
 from aiocake._messages import Response
 from aiocake.errors import DecodeError
 
-__all__ = ["JsonExport"]
-
 T = TypeVar("T")
 
 #: Bytes of which all are held.
@@ -30,8 +28,7 @@ class JsonExport(ExportReader[T]):
     def feed(self, piece: bytes) -> None:
         self._body += piece
         if len(self._body) > _LARGEST:
-            message = f"JSON of over {_LARGEST} bytes"
-            raise DecodeError(message, status=self._context.status)
+            raise DecodeError(f"JSON of over {_LARGEST} bytes", status=self._context.status)
 
     def close(self) -> None:
         context, body = self._context, bytes(self._body)
@@ -55,8 +52,7 @@ class JsonExport(ExportReader[T]):
         self.row_count = count_of(fields, "row_count", context.lenient)
         rows = around[operation.element]
         if not isinstance(rows, list):
-            message = "it is no list"
-            raise DecodeError(message, path=operation.element)
+            raise DecodeError("it is no list", path=operation.element)
         read_bill = self._bill_reader()
         halves = _HALF.search(body) is not None
         for number, row in enumerate(cast("list[object]", rows)):

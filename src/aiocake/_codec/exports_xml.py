@@ -11,8 +11,6 @@ from aiocake._codec.xml.bounded_parser import XmlFeed
 from aiocake._codec.xml.rows import Rows
 from aiocake.errors import CakeError, DecodeError
 
-__all__ = ["XmlExport"]
-
 T = TypeVar("T")
 
 #: Bytes in which one bill has to end.
@@ -96,7 +94,8 @@ class XmlExport(ExportReader[T]):
         inside = self._before is None and not self._rows.ended
         if self._idle > (_LARGEST_BILL if inside else SMALL):
             what = "an end of a bill" if inside else "an end" if self._rows.ended else "a list"
-            message = f"{self._idle} bytes without {what}"
             raise DecodeError(
-                message, path=self._context.operation.element, status=self._context.status
+                f"{self._idle} bytes without {what}",
+                path=self._context.operation.element,
+                status=self._context.status,
             )

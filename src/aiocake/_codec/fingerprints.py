@@ -4,8 +4,6 @@ from array import array
 from bisect import bisect_left
 from typing import Final, final
 
-__all__ = ["Fingerprints"]
-
 _LOW: Final = 0xFFFF
 _LOW_BITS: Final = 16
 #: Of a fingerprint; an array of C's unsigned int holds no more everywhere.

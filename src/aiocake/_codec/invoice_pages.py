@@ -28,8 +28,6 @@ from aiocake._codec.strict_json import BOM
 from aiocake.models import Invoice, InvoiceStatus
 from aiocake.records import Record
 
-__all__ = ["decode_invoice_page"]
-
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
 #: An empty one is absent: the exact reading sees to that.
 _Text = Annotated[str, msgspec.Meta(min_length=1)]

@@ -24,8 +24,6 @@ import attrs
 
 from aiocake.errors import DecodeError
 
-__all__ = ["SPACE", "FieldInfo", "Leniency", "is_optional", "members", "without_surrogates"]
-
 T = TypeVar("T")
 
 #: White space of XML, and of JSON: the same four.
@@ -108,8 +106,9 @@ class Leniency:
                 for name, each in provided.items()
             }
             if len(read) != len(provided):
-                message = "two keys that differ in half a character alone (a lone surrogate)"
-                raise DecodeError(message, path=path)
+                raise DecodeError(
+                    "two keys that differ in half a character alone (a lone surrogate)", path=path
+                )
             return read
         return value
 

@@ -8,8 +8,6 @@ import re
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["MAX_DIGITS", "parse_decimal", "parse_int"]
-
 #: As many digits as .NET's decimal always keeps; of an exponent, as far either way.
 MAX_DIGITS: Final = 28
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -28,13 +26,11 @@ def parse_decimal(text: str) -> Decimal:
         ValueError: It is no number, or has over 28 digits or an exponent beyond 28.
     """
     if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
-        message = "is not a number of at most 28 digits"
-        raise ValueError(message)
+        raise ValueError("is not a number of at most 28 digits")
     number = Decimal(text)
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or len(digits) > MAX_DIGITS or abs(exponent) > MAX_DIGITS:
-        message = "has over 28 digits or an exponent beyond 28"
-        raise ValueError(message)
+        raise ValueError("has over 28 digits or an exponent beyond 28")
     return number
 
 
@@ -45,6 +41,5 @@ def parse_int(text: str) -> int:
         ValueError: It is none, or has over 28 digits.
     """
     if len(text.lstrip("+-")) > MAX_DIGITS or _INTEGER.fullmatch(text) is None:
-        message = "is not an integer of at most 28 digits"
-        raise ValueError(message)
+        raise ValueError("is not an integer of at most 28 digits")
     return int(text)

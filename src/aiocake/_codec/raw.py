@@ -21,17 +21,6 @@ from aiocake._normalize import class_name, normalized
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Idempotency, Skip
 
-__all__ = [
-    "OPERATION",
-    "Json",
-    "RawResponse",
-    "RawValue",
-    "check_raw",
-    "encode_raw",
-    "idempotency_of_raw",
-    "prepare_raw",
-]
-
 #: What a parameter may be. None is not, since it means different things in different places.
 RawValue: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
 #: What the body of a request may be made of.

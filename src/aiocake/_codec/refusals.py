@@ -43,8 +43,6 @@ from aiocake.errors import (
 )
 from aiocake.values import Idempotency
 
-__all__ = ["OK", "check", "error_in", "with_context"]
-
 #: All else of 2xx says that something else than usual was done.
 OK: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
 _ERRORS: Final = range(400, 600)

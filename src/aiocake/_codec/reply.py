@@ -16,18 +16,6 @@ from aiocake._codec.error_messages import TEXTS, is_yes, message_text
 from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake.errors import DecodeError
 
-__all__ = [
-    "BodyFormat",
-    "Record",
-    "ReplyStatus",
-    "as_text",
-    "format_of",
-    "is_object",
-    "read",
-    "read_status",
-    "title_of",
-]
-
 _START: Final = 1024
 _READ_AS_TEXT: Final = 1 << 16
 _HTML: Final = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
@@ -95,8 +83,7 @@ def read(body: bytes, *, show_sensitive: bool = False) -> Record:
     if form is BodyFormat.XML:
         return _inside(parse(body))
     if form is not BodyFormat.JSON:
-        message = f"{form.value} in place of an answer"
-        raise DecodeError(message)
+        raise DecodeError(f"{form.value} in place of an answer")
     value = strict_json.parse(body, show_sensitive=show_sensitive)
     # ASP.NET's way to answer a call whose request was JSON.
     if is_object(value) and "d" in value:
@@ -104,8 +91,7 @@ def read(body: bytes, *, show_sensitive: bool = False) -> Record:
     if isinstance(value, str):
         return {"message": value}
     if not is_object(value):
-        message = "JSON that is no object"
-        raise DecodeError(message)
+        raise DecodeError("JSON that is no object")
     return value
 
 
@@ -121,8 +107,7 @@ def _inside(root: XmlElement) -> XmlElement:
     body = root.find("Body")
     first = body.children[0] if body is not None and body.children else None
     if first is None:
-        message = "an envelope without an answer"
-        raise DecodeError(message)
+        raise DecodeError("an envelope without an answer")
     return first.children[0] if first.name != "Fault" and len(first.children) == 1 else first
 
 
@@ -142,8 +127,7 @@ def read_status(record: Record) -> ReplyStatus:
     no = bool(words) and not all(words)
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". Who says no gives a reason, or nothing else.
-        message = "an answer that says no, and otherwise is one that says yes"
-        raise DecodeError(message)
+        raise DecodeError("an answer that says no, and otherwise is one that says yes")
     return ReplyStatus(not no if words else None, text)
 
 
@@ -165,8 +149,7 @@ def _words(layer: Mapping[str, object]) -> Iterator[bool]:
 
 def _text(value: object, path: str) -> str:
     if not isinstance(value, str):
-        message = "a value is not a text"
-        raise DecodeError(message, path=path)
+        raise DecodeError("a value is not a text", path=path)
     return value
 
 
@@ -174,8 +157,7 @@ def _yes(text: str) -> bool:
     try:
         return {"true": True, "1": True, "false": False, "0": False}[text.strip().casefold()]
     except KeyError:
-        message = "a value is neither true nor false"
-        raise DecodeError(message, path="success") from None
+        raise DecodeError("a value is neither true nor false", path="success") from None
 
 
 def _told_by_xml(element: XmlElement) -> ReplyStatus:

@@ -13,11 +13,10 @@ from typing import Final
 import attrs
 
 from aiocake._codec.scalars import format_value
-from aiocake._operations.operation import Operation, Parameter, ParameterKind
+from aiocake._operations.operation import Operation
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, Erase
-
-__all__ = ["SentArgument", "refuse_markup", "sent_arguments"]
 
 #: A date has to be there, and to parse, even where its modification type makes no use of it.
 _SOME_DATE: Final = "2000-01-01"

@@ -7,8 +7,6 @@ from aiocake._codec.requests_v2 import KEY
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Operation
 
-__all__ = ["request"]
-
 
 def request(operation: Operation[object], arguments: Mapping[str, object]) -> Request:
     """The request of a v1 call by POST of a form."""

@@ -9,8 +9,6 @@ from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Operation
 from aiocake.values import ERASE, Idempotency
 
-__all__ = ["QUERY_LIMIT", "pairs", "request"]
-
 #: IIS refuses longer ones: ``maxQueryString`` of its request filtering is 2048 by default.
 QUERY_LIMIT: Final = 2048
 #: By GET and form nothing can be null; CAKE's pages give this text as the one that erases.

@@ -14,8 +14,6 @@ from aiocake._codec.scalars import format_value
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Operation
 
-__all__ = ["KEY", "query", "request"]
-
 #: The beginning of a query or form that the key is put into.
 KEY: Final = "api_key="
 

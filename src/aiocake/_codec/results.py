@@ -21,8 +21,6 @@ from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
 
-__all__ = ["decode"]
-
 T = TypeVar("T")
 
 
@@ -90,14 +88,11 @@ def _found(
     what = f"{name.removesuffix('_id')} {wanted}"
     if not page.items:
         if page.total_rows:
-            message = f"{page.total_rows} rows match {what}, and none came"
-            raise ConsistencyError(message)
-        message = f"there is no {what}"
-        raise NotFound(message, status=HTTPStatus.OK)
+            raise ConsistencyError(f"{page.total_rows} rows match {what}, and none came")
+        raise NotFound(f"there is no {what}", status=HTTPStatus.OK)
     came = getattr(page.items[0], name)
     if came != wanted:
-        message = f"{what} was asked for and {came} came"
-        raise ConsistencyError(message)
+        raise ConsistencyError(f"{what} was asked for and {came} came")
     return page.items[0]
 
 
@@ -111,8 +106,9 @@ def _rows(
     for name in ("row_count", "total_rows"):
         total = count_of(fields, name, lenient)
         if total is not None and total > len(items):
-            message = f"{len(items)} rows where {name} is {total}"
-            raise DecodeError(message, path=f"{path}{operation.element}")
+            raise DecodeError(
+                f"{len(items)} rows where {name} is {total}", path=f"{path}{operation.element}"
+            )
     for item in items:
         _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
     return items
@@ -165,15 +161,13 @@ def _success(
     record = read(body)
     what = read_status(record)
     if what.success is False:
-        message = "an answer that says both success and failure"
-        raise DecodeError(message)
+        raise DecodeError("an answer that says both success and failure")
     fields: object = record
     if isinstance(record, XmlElement):
         lenient.spaces = True
         fields = _fields(record, operation, lenient)
     if not is_object(fields):
-        message = "an answer without any fields"
-        raise DecodeError(message)
+        raise DecodeError("an answer without any fields")
     return what.message, fields
 
 
@@ -197,8 +191,7 @@ def _fields(
         for child in element.children
     }
     if len(fields) != len(element.children):
-        message = "an element twice"
-        raise DecodeError(message, path=element.name)
+        raise DecodeError("an element twice", path=element.name)
     return fields
 
 
@@ -226,8 +219,7 @@ def _items(
 ) -> tuple[object, ...]:
     rows, path = around[operation.element], f"{path}{operation.element}"
     if not isinstance(rows, list):
-        message = "it is no list"
-        raise DecodeError(message, path=path)
+        raise DecodeError("it is no list", path=path)
     return tuple(
         structure(row, operation.model, f"{path}[{number}]", lenient)
         for number, row in enumerate(cast("list[object]", rows))
@@ -241,8 +233,7 @@ def _refuse_other(
     for name in operation.echoed:
         asked, answered = arguments.get(name), got.get(name)
         if asked is not None and answered is not None and not _is_same(asked, answered):
-            message = f"the answer has another {name} than was asked for"
-            raise ConsistencyError(message)
+            raise ConsistencyError(f"the answer has another {name} than was asked for")
 
 
 def _is_same(asked: object, answered: object) -> bool:

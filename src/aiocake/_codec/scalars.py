@@ -13,22 +13,6 @@ from typing import Final
 
 from aiocake._normalize import class_name
 
-__all__ = [
-    "MAX_INT",
-    "check_bool",
-    "check_byte",
-    "check_choice",
-    "check_date",
-    "check_datetime",
-    "check_int",
-    "check_money",
-    "check_text",
-    "check_v1_date",
-    "check_v1_text",
-    "format_datetime",
-    "format_value",
-]
-
 #: .NET's System.Int32.
 MAX_INT: Final = 2**31 - 1
 _MAX_BYTE: Final = 255

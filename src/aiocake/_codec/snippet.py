@@ -7,8 +7,6 @@ punctuation, its tags and its keys; every other word becomes an ellipsis.
 import re
 from typing import Final
 
-__all__ = ["snippet"]
-
 _BEFORE: Final = 60
 _LONGEST: Final = 200
 #: Bytes that are looked at: a character can have four of them.

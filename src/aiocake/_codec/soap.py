@@ -14,9 +14,8 @@ import attrs
 
 from aiocake._codec.requests_v1 import sent_arguments
 from aiocake._messages import KeyPlacement, Request
-from aiocake._operations.operation import Operation, ParameterKind
-
-__all__ = ["SOAP11", "SOAP12", "SoapVersion", "request"]
+from aiocake._operations.operation import Operation
+from aiocake._operations.parameters import ParameterKind
 
 _NONE: "AttributesImpl[str]" = AttributesImpl({})
 #: Of a text of nothing but white space, which .NET's XmlSerializer otherwise reads as an empty one:

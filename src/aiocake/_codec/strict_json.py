@@ -13,8 +13,6 @@ from aiocake._codec.numbers import parse_decimal, parse_int
 from aiocake._codec.snippet import snippet
 from aiocake.errors import DecodeError
 
-__all__ = ["BOM", "parse"]
-
 #: Of UTF-8. RFC 8259 lets a parser ignore it.
 BOM: Final = b"\xef\xbb\xbf"
 _DEEPEST: Final = 64
@@ -34,21 +32,20 @@ def parse(body: bytes, *, show_sensitive: bool = False) -> object:
         value = _loads(body.removeprefix(BOM).decode())
         _refuse_depth(value)
     except UnicodeDecodeError as error:
-        message = "not UTF-8"
         raise DecodeError(
-            message, snippet=snippet(body, error.start, show_sensitive=show_sensitive)
+            "not UTF-8", snippet=snippet(body, error.start, show_sensitive=show_sensitive)
         ) from None
     except json.JSONDecodeError as error:
         at = len(error.doc[: error.pos].encode("utf-8", "replace"))
-        message = "not JSON"
         raise DecodeError(
-            message, snippet=snippet(body, at, show_sensitive=show_sensitive)
+            "not JSON", snippet=snippet(body, at, show_sensitive=show_sensitive)
         ) from None
     except RecursionError:
         raise DecodeError(_TOO_DEEP, snippet=snippet(body, show_sensitive=show_sensitive)) from None
     except ValueError as error:
-        message = f"JSON with a value that {error}"
-        raise DecodeError(message, snippet=snippet(body, show_sensitive=show_sensitive)) from None
+        raise DecodeError(
+            f"JSON with a value that {error}", snippet=snippet(body, show_sensitive=show_sensitive)
+        ) from None
     return value
 
 
@@ -72,15 +69,13 @@ def _whole(text: str) -> int | Decimal:
 
 
 def _no_number(_: str) -> object:
-    message = "is not a number"
-    raise ValueError(message)
+    raise ValueError("is not a number")
 
 
 def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        message = "has a key twice"
-        raise ValueError(message)
+        raise ValueError("has a key twice")
     return value
 
 

@@ -13,11 +13,10 @@ from typing import Final
 from aiocake._codec import scalars
 from aiocake._normalize import class_name, normalized
 from aiocake._operations.arguments import InvalidArgument
-from aiocake._operations.operation import Api, Operation, Parameter, ParameterKind
+from aiocake._operations.operation import Api, Operation
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import ANY, ERASE, SKIP
-
-__all__ = ["SKIPPABLE", "validate"]
 
 #: What v1 has a way to leave alone: every parameter of it is sent on each call.
 SKIPPABLE: Final = frozenset(

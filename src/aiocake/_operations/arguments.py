@@ -10,15 +10,6 @@ from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import Problem
 from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
-__all__ = [
-    "InvalidArgument",
-    "date_order",
-    "matched_days",
-    "matching",
-    "period_bounds",
-    "without_skipped",
-]
-
 _DAY: Final = timedelta(days=1)
 
 

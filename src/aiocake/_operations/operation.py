@@ -18,24 +18,6 @@ from aiocake.errors import CakeError, Intent, Problem
 from aiocake.events import Event
 from aiocake.values import Idempotency
 
-__all__ = [
-    "Api",
-    "CreateLookup",
-    "Endpoints",
-    "Executor",
-    "ExistingRecord",
-    "ExportedBills",
-    "Operation",
-    "Parameter",
-    "ParameterKind",
-    "ResponseShape",
-    "Rule",
-    "Stream",
-    "UpdateState",
-    "WriteObserver",
-    "executor_of",
-]
-
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 

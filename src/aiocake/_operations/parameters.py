@@ -4,8 +4,6 @@ from enum import Enum, StrEnum
 
 import attrs
 
-__all__ = ["Parameter", "ParameterKind"]
-
 
 class ParameterKind(Enum):
     """What an argument is, and so how it is checked and written."""

@@ -7,8 +7,6 @@ from aiocake._listener import EventEmitter
 from aiocake.errors import CakeError, Outcome
 from aiocake.events import CallEnded
 
-__all__ = ["CallReport"]
-
 
 class CallReport:
     """What is known of the end of a call; a context around the call, which tells it.

@@ -20,8 +20,6 @@ from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import CakeError, Intent, NotSent, Outcome
 from aiocake.values import Binding, Idempotency
 
-__all__ = ["CallRunner", "ClientStats", "PipelineSettings"]
-
 T = TypeVar("T")
 
 _log = logging.getLogger("aiocake")

@@ -17,8 +17,6 @@ from aiocake._transport import Begin, Begun, OpenExchange, clear_tracebacks
 from aiocake.errors import ApiError, CakeError, ClosedError, DeadlineExceeded
 from aiocake.events import ListAnomaly, ReferencesDropped, ValuesNormalized
 
-__all__ = ["OpenExport"]
-
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -111,8 +109,7 @@ class OpenExport(Generic[T]):
         if self._closed:
             raise self._status(_closed())
         if self._scope is not None:  # as an async generator refuses it
-            message = "the export is being read by another task"
-            raise RuntimeError(message)
+            raise RuntimeError("the export is being read by another task")
         try:
             return await self._until_closed(step)
         except StopAsyncIteration:

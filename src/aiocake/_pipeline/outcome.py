@@ -9,8 +9,6 @@ from aiocake._transport import CallResult, is_refusal
 from aiocake.errors import CakeError, Intent, Outcome, OutcomeUnknown
 from aiocake.values import Idempotency
 
-__all__ = ["verdict"]
-
 
 def verdict(
     exchange: CallResult,

@@ -21,8 +21,6 @@ from aiocake.events import CallEnded, Event, ListAnomaly, ReferencesDropped, Val
 from aiocake.models import MarkResult
 from aiocake.values import Idempotency
 
-__all__ = ["Pipeline"]
-
 T = TypeVar("T")
 
 #: The arguments of a call as exact built-in values, and its request.

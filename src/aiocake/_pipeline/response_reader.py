@@ -7,8 +7,6 @@ from aiocake import _codec as codec
 from aiocake._messages import Response
 from aiocake.errors import CakeError, DecodeError
 
-__all__ = ["Reading"]
-
 T = TypeVar("T")
 
 

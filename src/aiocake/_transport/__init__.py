@@ -2,13 +2,13 @@
 
 from aiocake._transport.address import Address, parse_address
 from aiocake._transport.api_key import check_key
-from aiocake._transport.call_state import CallLimits, CallResult
+from aiocake._transport.call_state import Begun, CallLimits, CallResult
 from aiocake._transport.failures import ConnectionForbidden, clear_tracebacks
 from aiocake._transport.httpcore_transport import AsyncBaseTransport
 from aiocake._transport.retry import is_refusal
-from aiocake._transport.streaming import OpenExchange
+from aiocake._transport.streaming import Begin, OpenExchange
 from aiocake._transport.tls import context_of_user
-from aiocake._transport.transport import Begin, Begun, Check, OnSettled, Transport, TransportStats
+from aiocake._transport.transport import Check, OnSettled, Transport, TransportStats
 
 __all__ = [
     "Address",

@@ -27,8 +27,6 @@ come late, on a busy event loop, may catch up, by 10 to 30 ms.
 import math
 from typing import Final
 
-__all__ = ["AdaptiveRate"]
-
 _NEVER: Final = -math.inf
 #: So many calls let in are enough for an estimate; over so many seconds, so few are, too.
 _ENOUGH: Final = 10

@@ -9,8 +9,6 @@ import attrs
 
 from aiocake.errors import ConfigurationError
 
-__all__ = ["Address", "parse_address"]
-
 _PORTS: Final = {"https": 443, "http": 80}
 _HIGHEST_PORT: Final = 65_535
 #: Letters, digits and hyphens (RFC 1123 section 2.1); underscores, which names in use do have.

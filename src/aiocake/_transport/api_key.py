@@ -14,8 +14,6 @@ from aiocake._messages import KeyPlacement, Request
 from aiocake.errors import ArgumentError, CakeError, ConfigurationError, NotSent, Problem
 from aiocake.values import Secret
 
-__all__ = ["AuthorizedRequest", "Keys", "check_key", "insert_api_key"]
-
 #: CAKE's own limit for ``api_key``.
 _LONGEST_KEY: Final = 50
 
@@ -57,8 +55,7 @@ def check_key(key: Secret) -> Secret:
         key = Secret(str.__str__(text).strip().strip("\ufeff").strip())
         reason = _what_is_wrong(key.reveal())
     if reason:
-        message = f"api_key: {reason}"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"api_key: {reason}")
     return key
 
 
@@ -142,11 +139,13 @@ _QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
 
 def _too_long(length: int, limit: int) -> None:
     # In a frame of its own: the caller's locals hold the key.
-    reason = (
-        f"a query of {length} bytes, and the server takes less than {limit}: "
-        "send it by another binding, such as Binding.SOAP12"
+    raise ArgumentError(
+        Problem(
+            "arguments",
+            f"a query of {length} bytes, and the server takes less than {limit}: "
+            "send it by another binding, such as Binding.SOAP12",
+        )
     )
-    raise ArgumentError(Problem("arguments", reason))
 
 
 def _merged(

@@ -38,8 +38,6 @@ from aiocake.errors import (
 from aiocake.events import AttemptEnded, Paused, PauseEnded, RetryScheduled, Waited
 from aiocake.values import Idempotency, Secret
 
-__all__ = ["AttemptLoop", "Use"]
-
 #: Makes something of an answer: what is wrong with it, or None. Is given the slot, too.
 Use = Callable[[IncomingResponse, int], Awaitable[CakeError | TransportFailure | None]]
 

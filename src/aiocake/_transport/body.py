@@ -12,8 +12,6 @@ from typing import Final, Protocol
 
 from aiocake._transport.failures import FailureKind, TransportFailure
 
-__all__ = ["LARGEST_BODY", "LARGEST_STREAM", "Body", "BodySource", "read_into"]
-
 #: Bytes of a body that is held in memory.
 LARGEST_BODY: Final = 64 * 1024 * 1024
 #: Bytes of a body that is given on as it comes.
@@ -171,6 +169,5 @@ class _Inflater:
 
     def _begin_member(self, data: bytes) -> None:
         if self._window != _GZIP or not _GZIP_MAGIC.startswith(data[:2]):
-            message = "bytes behind the end of the compressed data"
-            raise zlib.error(message)
+            raise zlib.error("bytes behind the end of the compressed data")
         self._inflate = zlib.decompressobj(_GZIP)

@@ -16,8 +16,6 @@ from aiocake._transport.sender import SendTrace
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, RateLimited
 from aiocake.values import Idempotency, Secret
 
-__all__ = ["Begun", "CallLimits", "CallResult", "CallState"]
-
 #: Bytes that tell what a body that did not come whole was going to be.
 _BEGINNING: Final = 1024
 

@@ -12,15 +12,6 @@ import attrs
 
 from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
-__all__ = [
-    "ConnectionForbidden",
-    "FailureKind",
-    "Route",
-    "TransportFailure",
-    "clear_tracebacks",
-    "connect_failure_reason",
-]
-
 
 class ConnectionForbidden(Exception):
     """A guard does not let this connection be opened, and will not the next time."""

@@ -39,15 +39,6 @@ if TYPE_CHECKING:
     from aiocake._transport.api_key import AuthorizedRequest
     from aiocake._transport.proxy import Proxy
 
-__all__ = [
-    "AsyncBaseTransport",
-    "CakeTransport",
-    "Closable",
-    "HttpResponse",
-    "HttpSender",
-    "failure_of",
-    "is_unsent",
-]
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
 
@@ -255,11 +246,9 @@ def _refuse_ambiguous(headers: list[tuple[bytes, bytes]], version: bytes) -> Non
     names = {name.lower() for name, _ in headers}
     # RFC 9112 section 6.3: it "ought to be handled as an error", for it may be two answers in one.
     if {b"content-length", b"transfer-encoding"} <= names:
-        message = "both Content-Length and Transfer-Encoding"
-        raise httpx.RemoteProtocolError(message)
+        raise httpx.RemoteProtocolError("both Content-Length and Transfer-Encoding")
     if not version.startswith(b"HTTP/1."):
-        message = "not HTTP/1"
-        raise httpx.RemoteProtocolError(message)
+        raise httpx.RemoteProtocolError("not HTTP/1")
 
 
 class _BodyStream(httpx.AsyncByteStream):
@@ -355,8 +344,7 @@ class HttpSender:
         response = await self._transport.handle_async_request(request)
         stream = response.stream
         if not isinstance(stream, httpx.AsyncByteStream):
-            message = "the transport gives a body that is not asynchronous"
-            raise TypeError(message)
+            raise TypeError("the transport gives a body that is not asynchronous")
         return HttpResponse(
             response.status_code, response.headers.raw, aiter(stream), stream.aclose
         )

@@ -10,8 +10,6 @@ import anyio
 
 from aiocake.errors import ClosedError, WrongLoopError
 
-__all__ = ["Lifecycle"]
-
 
 class Lifecycle:
     """From the first call of a client, which binds it to a loop and a process, to its closing."""
@@ -33,8 +31,7 @@ class Lifecycle:
         """
         self.check_home()
         if self.closed:
-            message = "the client is closed"
-            raise ClosedError(message)
+            raise ClosedError("the client is closed")
 
     def check_home(self) -> None:
         """See that this is the loop and the process of the first call.
@@ -45,14 +42,12 @@ class Lifecycle:
         process = os.getpid()
         # First: asyncio says that none of its loops runs in a process that was forked off within.
         if self._home is not None and self._home[0] != process:
-            message = "the client was made in another process: make one after the fork"
-            raise WrongLoopError(message)
+            raise WrongLoopError("the client was made in another process: make one after the fork")
         loop = _running_loop()
         if self._home is None:
             self._home = process, loop
         elif self._home[1] is not loop:
-            message = "the client belongs to another event loop: make one for each loop"
-            raise WrongLoopError(message)
+            raise WrongLoopError("the client belongs to another event loop: make one for each loop")
 
     @contextmanager
     def cancellable(self, deadline: float = math.inf) -> Generator[anyio.CancelScope]:

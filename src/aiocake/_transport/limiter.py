@@ -26,8 +26,6 @@ from aiocake._transport.adaptive_rate import AdaptiveRate
 from aiocake._transport.pause import Pause, Refusal
 from aiocake.config import Throttle
 
-__all__ = ["RequestLimiter"]
-
 _NEVER: Final = -math.inf
 #: After a pause the slots are filled again over this many seconds at most, not in one tick.
 _RAMP: Final = 1.0

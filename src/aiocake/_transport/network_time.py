@@ -10,8 +10,6 @@ from typing import Final, Literal, TypeVar
 
 import anyio
 
-__all__ = ["OUT_OF_TIME", "NetworkTimeBudget", "OutOfTime"]
-
 T = TypeVar("T")
 
 

@@ -16,8 +16,6 @@ import attrs
 
 from aiocake.errors import RateLimited
 
-__all__ = ["Pause", "Refusal"]
-
 _NEVER: Final = -math.inf
 #: A 503 may come from a proxy that restarts: a long pause takes so many of them in a row.
 _UNAVAILABLE_IN_A_ROW: Final = 2

@@ -9,8 +9,6 @@ import attrs
 from aiocake.errors import ConfigurationError
 from aiocake.values import Secret
 
-__all__ = ["Proxy", "parse_proxy"]
-
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 

@@ -24,8 +24,6 @@ from urllib.parse import quote, quote_plus
 
 from aiocake.values import Secret
 
-__all__ = ["Scrubber", "watch_logs"]
-
 _PUT_INSTEAD: Final = "<key>"
 #: Shorter pieces of base64 would be found by accident.
 _SHORTEST_PIECE: Final = 6

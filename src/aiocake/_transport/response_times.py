@@ -7,8 +7,6 @@ nobody knows what became of it. So one that has too little time left is not begu
 from collections import deque
 from typing import Final
 
-__all__ = ["ResponseTimes"]
-
 _REMEMBERED: Final = 64
 #: While fewer are known, a response may take a second at least.
 _FEW: Final = 8

@@ -24,16 +24,6 @@ from aiocake.errors import (
 )
 from aiocake.values import Idempotency
 
-__all__ = [
-    "AttemptOutcome",
-    "Retries",
-    "RetryDecision",
-    "RetryLimits",
-    "classify_retry",
-    "is_refusal",
-    "may_have_been_applied",
-]
-
 _COST: Final = 14
 _COST_THROTTLED: Final = 5
 _GAIN: Final = 1

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-__all__ = ["retry_after"]
-
 #: The one form of a date that senders may use (RFC 9110 section 5.6.7, IMF-fixdate).
 _IMF_DATE: Final = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) "

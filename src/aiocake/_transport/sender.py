@@ -20,8 +20,6 @@ from aiocake._transport.httpcore_transport import (
     is_unsent,
 )
 
-__all__ = ["TOO_LATE", "IncomingResponse", "RequestSender", "SendTrace"]
-
 #: What is said of a write that was not begun so shortly before its deadline.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
 

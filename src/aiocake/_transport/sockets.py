@@ -14,8 +14,6 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-__all__ = ["SocketBackend", "SocketStream"]
-
 
 class Opened(Protocol):
     """What is used of a stream of httpcore2."""

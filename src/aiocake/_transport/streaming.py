@@ -9,8 +9,6 @@ from aiocake._transport.failures import TransportFailure
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded
 
-__all__ = ["Begin", "Chunks", "OpenExchange"]
-
 #: Reads a stream as far as its head; an error means that this attempt failed.
 Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
 
@@ -35,8 +33,7 @@ class Chunks:
         if self._exhausted:
             raise StopAsyncIteration
         if self._closed:
-            message = "the stream is closed"
-            raise ClosedError(message)
+            raise ClosedError("the stream is closed")
         piece = await self._network_time.wait_for(self._body.next())
         if isinstance(piece, bytes):
             return piece

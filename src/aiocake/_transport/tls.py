@@ -6,8 +6,6 @@ from typing import cast
 
 from aiocake.errors import ConfigurationError
 
-__all__ = ["context_of", "context_of_user", "lend", "owner_of"]
-
 
 def context_of(file: str) -> ssl.SSLContext:
     """Return a context for clients that trusts the authorities in a PEM file, and no others."""
@@ -34,8 +32,7 @@ def context_of_user(file: str, name: str) -> ssl.SSLContext:
         reason = "it holds no certificates in PEM"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no path"
-    message = f"{name} cannot be used: {file}: {reason}"
-    raise ConfigurationError(message)
+    raise ConfigurationError(f"{name} cannot be used: {file}: {reason}")
 
 
 class _Lent:

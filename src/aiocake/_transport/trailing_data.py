@@ -14,8 +14,6 @@ from typing import Final
 from aiocake._background import on_trio
 from aiocake._transport.sockets import SocketStream
 
-__all__ = ["has_trailing_data"]
-
 _DEEPEST: Final = 6
 
 

@@ -38,8 +38,6 @@ from aiocake.errors import CakeError, ConfigurationError, DecodeError
 from aiocake.events import OnEvent, PauseEnded
 from aiocake.values import Idempotency, Secret
 
-__all__ = ["Begin", "Begun", "Check", "OnSettled", "Transport", "TransportStats"]
-
 #: The error that an answer of any status holds, or None when it is a success.
 Check = Callable[[Response], CakeError | None]
 #: Is told what became of a write whose caller was cancelled.
@@ -117,11 +115,9 @@ class Transport:
         if http is None:
             http = self._own_transport(address, proxy, ssl_context)
         elif proxy is not None or ssl_context is not None:
-            message = "proxy and ssl_context: a transport of yours has its own"
-            raise ConfigurationError(message)
+            raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
         if not (user_agent.isascii() and user_agent.isprintable()):
-            message = "user_agent: must be printable ASCII"
-            raise ConfigurationError(message)
+            raise ConfigurationError("user_agent: must be printable ASCII")
         route = Route(
             address.host,
             address.port,
@@ -155,8 +151,7 @@ class Transport:
         through = None if proxy is None else parse_proxy(proxy)
         if through is not None:
             if address.scheme != "https":
-                message = "proxy: for https only, or it would see the key"
-                raise ConfigurationError(message)
+                raise ConfigurationError("proxy: for https only, or it would see the key")
             for secret in through.secrets():
                 self._scrubber.learn(secret)
         watch_logs(self._scrubber)

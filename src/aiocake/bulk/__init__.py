@@ -13,8 +13,9 @@ A dry run prints the calls in place of sending them.
 """
 
 from aiocake.bulk.call import Call, Instance, call
-from aiocake.bulk.each import OnExisting, each, resume
+from aiocake.bulk.each import each, resume
 from aiocake.bulk.journal import Journal
+from aiocake.bulk.options import OnExisting
 from aiocake.bulk.outcomes import (
     Done,
     Double,

@@ -27,8 +27,6 @@ from aiocake.errors import ArgumentError, Intent, Problem
 from aiocake.events import Event
 from aiocake.values import ANY, ERASE, Idempotency
 
-__all__ = ["Call", "Instance", "call", "rebuild"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -153,8 +151,7 @@ class Call(Generic[T]):
         return hash((self.operation, frozenset(self.arguments.items())))
 
     def __reduce__(self) -> NoReturn:
-        message = "a Call is not pickled: keep it as JSON"
-        raise TypeError(message)
+        raise TypeError("a Call is not pickled: keep it as JSON")
 
 
 def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:

@@ -22,8 +22,6 @@ from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.errors import ConsistencyError, ListChanged
 from aiocake.events import LocksUnavailable, PartnerBusy
 
-__all__ = ["DuplicateGuard", "Existing", "KnownRecords", "PlannedCreate", "planned_create"]
-
 #: Of a list of all partners: the rows that one request brings, and the most that is read.
 _ROWS_AT_ONCE: Final = 1_000
 _MOST_ROWS: Final = 200_000

@@ -33,8 +33,6 @@ from aiocake.bulk.recovery import resolve
 from aiocake.bulk.run import Run
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
-__all__ = ["OnExisting", "each", "resume"]
-
 T = TypeVar("T")
 
 _STOP: Final = Stop()

@@ -14,8 +14,6 @@ from typing import Final
 
 from aiocake.errors import JournalError
 
-__all__ = ["accept", "has_shared_memory", "network_filesystem"]
-
 #: On a disk of this machine, as Linux names them. An overlay is gone with its container, which the
 #: documentation says.
 _LOCAL: Final = frozenset(
@@ -76,11 +74,10 @@ def accept(path: Path, *, for_tests: bool, allowed: str | None, allow_unknown: b
             f"on {kind}, where locks and syncing may not hold: a crash could lose what was sent. "
             "Use a disk of this machine"
         )
-    message = (
+    raise JournalError(
         f"{path} is {reason}; or take the risk with allow_unknown_filesystem=True "
         "(--allow-unknown-filesystem)"
     )
-    raise JournalError(message)
 
 
 def has_shared_memory(path: Path) -> bool:

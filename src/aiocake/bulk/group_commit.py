@@ -17,8 +17,6 @@ from aiocake._background import BackgroundTask, spawn
 from aiocake.bulk.journal_file import JournalFile, reason
 from aiocake.errors import JournalError
 
-__all__ = ["GroupCommit", "Statement", "Value"]
-
 #: A thread's work costs more than these turns of the event loop, in which others join the group:
 #: where the disk is quick, groups were of one or two.
 _TURNS: Final = 4
@@ -134,19 +132,17 @@ class GroupCommit:
         # Its lock and its -wal go by its name: under another one somebody may go on with it, and
         # does not see what is written here.
         if not self._file.is_at_its_path:
-            message = (
+            raise JournalError(
                 f"{self._file.path} was moved, renamed or removed while its run went on: give it "
                 f"its name again before you resume it, for {self._file.path.name}-wal has what was "
                 "written last"
             )
-            raise JournalError(message)
 
     def _refuse_outdated(self) -> None:
         # Whatever became of the lock: once another run has begun, this one writes, and so sends,
         # no more.
         if self._connection.execute("SELECT max(run) FROM runs").fetchone() != (self._file.run,):
-            message = "another run has begun to go on with it"
-            raise JournalError(message)
+            raise JournalError("another run has begun to go on with it")
 
 
 def _unusable(error: Exception) -> JournalError:

@@ -347,8 +347,7 @@ def _state(value: Value) -> EntryState:
     try:
         return EntryState(str(value))
     except ValueError:
-        message = f"the journal is damaged: it has a call that is {value!a}"
-        raise JournalError(message) from None
+        raise JournalError(f"the journal is damaged: it has a call that is {value!a}") from None
 
 
 def _bytes(value: Value) -> bytes:

@@ -23,21 +23,9 @@ from typing import Final
 
 import attrs
 
-from aiocake.bulk.filesystem import accept, has_shared_memory, network_filesystem
+from aiocake.bulk.filesystem import accept, has_shared_memory
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
-
-__all__ = [
-    "JournalFile",
-    "create",
-    "files_of",
-    "format_time",
-    "network_filesystem",
-    "now",
-    "open_existing",
-    "reason",
-    "view",
-]
 
 #: "CAKE" in ASCII.
 _APPLICATION: Final = 0x43414B45
@@ -162,8 +150,7 @@ def create(
     except FileExistsError:
         _reuse(path)
     except OSError as error:
-        message = f"{path} cannot be made: {error.strerror}"
-        raise JournalError(message) from None
+        raise JournalError(f"{path} cannot be made: {error.strerror}") from None
     try:
         with ExitStack() as stack:
             ownership, connection = _owned(path, stack)
@@ -294,16 +281,14 @@ def _reuse(path: Path) -> None:
     """Refuse a file that is no beginning of a journal, and keep one that is from others."""
     # A device or a pipe has no bytes either, and its mode is no business of ours.
     if not path.is_file():
-        message = f"{path} is no file"
-        raise JournalError(message)
+        raise JournalError(f"{path} is no file")
     # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
     if path.stat().st_size and not _rollback(path).exists():
         raise _taken(path)
     try:
         path.chmod(0o600)
     except OSError as error:
-        message = f"{path} cannot be kept from others: {error.strerror}"
-        raise JournalError(message) from None
+        raise JournalError(f"{path} cannot be kept from others: {error.strerror}") from None
 
 
 def _refuse_odd(path: Path) -> None:
@@ -312,19 +297,16 @@ def _refuse_odd(path: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         status = None
     except OSError as error:
-        message = f"{path} cannot be used: {error.strerror}"
-        raise JournalError(message) from None
+        raise JournalError(f"{path} cannot be used: {error.strerror}") from None
     if status is None or not stat.S_ISREG(status.st_mode):
-        message = f"{path} is no file"
-        raise JournalError(message)
+        raise JournalError(f"{path} is no file")
     if not status.st_size:
         raise _empty(path)
     if status.st_nlink > 1:
-        message = (
+        raise JournalError(
             f"{path} is one of {status.st_nlink} names of a file (hard links), and what SQLite "
             "keeps beside it goes by its name: remove the others, or copy it"
         )
-        raise JournalError(message)
 
 
 def _refuse_renamed(path: Path) -> None:
@@ -355,8 +337,7 @@ def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:
-        message = f"{path} cannot be locked: {error.strerror}"
-        raise JournalError(message) from None
+        raise JournalError(f"{path} cannot be locked: {error.strerror}") from None
     if ownership is None:
         raise _in_use(path, _owner(path))
     stack.callback(ownership.release)
@@ -369,8 +350,7 @@ def _owner(path: Path) -> Owner | None:
     try:
         return owner_of(_beside(path))
     except OSError as error:
-        message = f"nobody can tell whether {path} is in use: {error.strerror}"
-        raise JournalError(message) from None
+        raise JournalError(f"nobody can tell whether {path} is in use: {error.strerror}") from None
 
 
 def _beside(path: Path) -> Path:
@@ -402,30 +382,25 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
     if not _pragma(connection, "page_count"):
         raise _empty(path)
     if _pragma(connection, "application_id") != _APPLICATION:
-        message = f"{path} is no journal of aiocake"
-        raise JournalError(message)
+        raise JournalError(f"{path} is no journal of aiocake")
     schema = _pragma(connection, "user_version")
     if schema != _SCHEMA:
-        message = f"{path} is of schema {schema}; this version of aiocake knows {_SCHEMA}"
-        raise JournalError(message)
+        raise JournalError(f"{path} is of schema {schema}; this version of aiocake knows {_SCHEMA}")
     found = str(_pragma(connection, "quick_check(1)"))
     if found != "ok":
-        message = f"{path} is damaged: {found}"
-        raise JournalError(message)
+        raise JournalError(f"{path} is damaged: {found}")
 
 
 def _domain(connection: sqlite3.Connection, path: Path) -> str:
     rows = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
     if not rows:
-        message = f"{path} is damaged: it names no instance"
-        raise JournalError(message)
+        raise JournalError(f"{path} is damaged: it names no instance")
     return str(rows[0][0])
 
 
 def _refuse_other(kept: str, path: Path, domain: str) -> None:
     if kept not in {domain, ""}:
-        message = f"{path} is of {kept}, not of {domain}"
-        raise JournalError(message)
+        raise JournalError(f"{path} is of {kept}, not of {domain}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:

@@ -9,8 +9,6 @@ from aiocake._normalize import guarded, normalized, real
 from aiocake.bulk.outcomes import Ended, Progress, Stop
 from aiocake.errors import ArgumentError, CakeError, Problem
 
-__all__ = ["OnExisting", "OnOutcome", "OnProgress", "RunOptions", "run_options"]
-
 T = TypeVar("T")
 
 OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]

@@ -10,20 +10,6 @@ from aiocake._normalize import guarded, normalized
 from aiocake.bulk.call import Call
 from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
 
-__all__ = [
-    "Done",
-    "Double",
-    "Ended",
-    "Failed",
-    "Progress",
-    "Skipped",
-    "Stop",
-    "Summary",
-    "Unknown",
-    "detail",
-    "pause_end",
-]
-
 T = TypeVar("T")
 
 

@@ -22,7 +22,6 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Owner", "Ownership", "lock_file", "owner_of", "take"]
 
 #: How often, and after how many seconds, a lock is tried again: looking who holds one takes it for
 #: a moment.

@@ -43,8 +43,6 @@ import attrs
 from aiocake._file_lock import LockFile
 from aiocake.bulk.filesystem import has_shared_memory, network_filesystem
 
-__all__ = ["PartnerLocks"]
-
 _ROW: Final = struct.Struct("<QQd")
 _NUMBERS: Final = 1 << 64
 #: The place of the lock under which rows are added.
@@ -274,15 +272,13 @@ def _path(domain: str) -> Path:
 
     folder = user_state_path("aiocake")
     if not folder.is_absolute():  # no home is known
-        message = "there is no state folder"
-        raise OSError(message)
+        raise OSError("there is no state folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     path = folder / f"{_ODD.sub('_', domain)[:_LONGEST_NAME]}.partners"
     if not has_shared_memory(path):
-        message = f"{folder} is on {network_filesystem(path)}, where locks may not hold"
-        raise OSError(message)
+        raise OSError(f"{folder} is on {network_filesystem(path)}, where locks may not hold")
     return path
 
 

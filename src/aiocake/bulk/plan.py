@@ -15,19 +15,6 @@ from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import Entry, EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
-__all__ = [
-    "CallPlan",
-    "CallSource",
-    "Calls",
-    "ChainedCalls",
-    "DuplicateFilter",
-    "GivenCalls",
-    "ListedCalls",
-    "PlannedCall",
-    "RecordedCalls",
-    "planned_call_of",
-]
-
 T = TypeVar("T")
 
 Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
@@ -177,14 +164,16 @@ class CallPlan:
             for digest, kept in rows:
                 calls = await self._take(1)
                 if not calls:
-                    message = f"the journal has more calls than the plan, which ends at {self.read}"
-                    raise JournalError(message)
+                    raise JournalError(
+                        f"the journal has more calls than the plan, which ends at {self.read}"
+                    )
                 if self._checked(calls[0]) != digest:
                     raise JournalError(_difference(self.read, calls[0], kept))
                 self.read += 1
         if whole and await self._take(1):
-            message = f"the plan has more calls than the journal, whose plan ends at {self.read}"
-            raise JournalError(message)
+            raise JournalError(
+                f"the plan has more calls than the journal, whose plan ends at {self.read}"
+            )
         self.complete = whole
         self.journal = journal
 
@@ -224,8 +213,9 @@ class CallPlan:
             elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
                 reason = "marks a bill that a call before it marks otherwise"
             if reason:
-                text = f"{reason}: {call.describe()}; allow_repeats=True sends both"
-                raise ArgumentError(Problem(name, text))
+                raise ArgumentError(
+                    Problem(name, f"{reason}: {call.describe()}; allow_repeats=True sends both")
+                )
         return digest
 
 

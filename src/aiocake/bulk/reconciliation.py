@@ -23,8 +23,6 @@ from aiocake.bulk.outcomes import Double, pause_end
 from aiocake.errors import CakeError, RateLimited
 from aiocake.events import DoubleFound
 
-__all__ = ["CreatedRecord", "Doubles"]
-
 #: So few partners are listed one by one: to ask how many records there are takes a request, too.
 _FEW: Final = 2
 

@@ -12,8 +12,6 @@ import anyio
 
 from aiocake.bulk.call import Call
 
-__all__ = ["Record", "RecordLocks", "record_of"]
-
 #: The group of endpoints, and the number.
 Record = tuple[str, object]
 

@@ -22,8 +22,6 @@ from aiocake.bulk.run import Run
 from aiocake.errors import CakeError
 from aiocake.values import Idempotency
 
-__all__ = ["resolve"]
-
 
 async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
     """Find out what became of calls, and tell the run.

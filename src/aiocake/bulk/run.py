@@ -43,8 +43,6 @@ from aiocake.errors import (
     WrongLoopError,
 )
 
-__all__ = ["Run"]
-
 _MOST_PROBLEMS: Final = 1_000
 
 _STATES: Final[dict[type[object], EntryState]] = {
@@ -203,8 +201,9 @@ class Run:
             ended = json.loads(reported or "")
             record = int(ended.get("found") or ended["result"][creates.id])
         except (ValueError, LookupError, TypeError, AttributeError):
-            message = f"the journal is damaged: it does not say what call {item.index} has created"
-            raise JournalError(message) from None
+            raise JournalError(
+                f"the journal is damaged: it does not say what call {item.index} has created"
+            ) from None
         self.doubles.recall(
             CreatedRecord(item.index, creates, create, item.before or (), record), theirs
         )

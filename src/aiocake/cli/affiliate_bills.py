@@ -26,8 +26,6 @@ from aiocake.cli.options import (
 from aiocake.cli.records import MARKED, bill
 from aiocake.cli.session import CommandSession
 
-__all__ = ["COMMANDS", "app"]
-
 app = typer.Typer(help="Affiliates' bills: export, mark-received, mark-paid.")
 
 

@@ -19,8 +19,6 @@ from aiocake.cli.output import say_out
 from aiocake.cli.signals import Interrupted, raising
 from aiocake.cli.usage_errors import Collecting, usage_of
 
-__all__ = ["run"]
-
 
 class _InOrder(TyperGroup):
     """The commands as people need them; Typer would list groups last."""

@@ -11,8 +11,6 @@ import typer
 from aiocake.cli import affiliate_bills, payer_bills
 from aiocake.cli.errors import USAGE
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Bills of affiliates, advertisers and buyers: export and mark them (API version 1)."
 )

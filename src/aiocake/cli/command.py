@@ -23,8 +23,6 @@ from aiocake.cli.session import CommandSession
 from aiocake.cli.usage_errors import rehearsing
 from aiocake.errors import Problem
 
-__all__ = ["command"]
-
 P = ParamSpec("P")
 
 YesOption = Annotated[

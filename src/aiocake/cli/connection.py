@@ -19,8 +19,6 @@ from aiocake.cli.terminal import asked_for_key, confirm, is_terminal
 from aiocake.cli.writes import GRACE, RehearsedWrites, Writes
 from aiocake.events import Event, PartnerBusy
 
-__all__ = ["ApiKeyOption", "Connection", "DomainOption", "KeyFileOption"]
-
 T = TypeVar("T")
 
 DomainOption = Annotated[
@@ -83,8 +81,7 @@ class Connection:
             ConfigurationError: They give no domain or no key.
         """
         if not domain:
-            message = "no instance: give --domain or set CAKE_DOMAIN"
-            raise ConfigurationError(message)
+            raise ConfigurationError("no instance: give --domain or set CAKE_DOMAIN")
         return cls(domain, _key(key_file, api_key), binding)
 
     @classmethod
@@ -142,8 +139,7 @@ class Connection:
         try:
             yield
         except OutputError as error:
-            message = f"{error}{self.writes}"
-            raise OutputError(message) from None
+            raise OutputError(f"{error}{self.writes}") from None
         except BrokenPipeError:
             if str(self.writes):
                 print_error(f"nobody reads the output{self.writes}")
@@ -188,8 +184,7 @@ class _Waits:
 
 
 async def _no_key() -> str:
-    message = "a rehearsal has no key"
-    raise ConfigurationError(message)
+    raise ConfigurationError("a rehearsal has no key")
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:
@@ -206,5 +201,6 @@ def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:
         return key
     if is_terminal(sys.stdin):
         return asked_for_key()
-    message = "no API key: set CAKE_API_KEY or CAKE_API_KEY_FILE, or give --key-file"
-    raise ConfigurationError(message)
+    raise ConfigurationError(
+        "no API key: set CAKE_API_KEY or CAKE_API_KEY_FILE, or give --key-file"
+    )

@@ -18,8 +18,6 @@ from aiocake.cli.table import Table
 from aiocake.cli.terminal import is_terminal
 from aiocake.cli.text import escaped
 
-__all__ = ["demo"]
-
 _INVOICES: Final = 20_000
 #: Seconds that the sandbox takes for an answer: about what a near instance does.
 _LATENCY: Final = 0.02

@@ -20,8 +20,6 @@ from typing import Final, TextIO, cast
 
 from aiocake.cli.errors import print_error
 
-__all__ = ["Destination", "destination", "goes_on"]
-
 #: Where a process finds its own descriptors by number, and those of other processes.
 _DESCRIPTORS: Final = re.compile(r"/dev/fd|/proc/(self|thread-self|\d+)(?:/task/\d+)?/fd")
 #: As many links as Linux follows.

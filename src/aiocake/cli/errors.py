@@ -25,8 +25,6 @@ from aiocake.errors import (
     ServerError,
 )
 
-__all__ = ["USAGE", "code_of", "print_error", "report_error", "silence_output"]
-
 USAGE: Final = 2
 _OTHER: Final = 1
 _NOT_SENT: Final = 6

@@ -14,8 +14,6 @@ import attrs
 from aiocake.cli.table import Screen, Table, shown
 from aiocake.cli.text import escaped_json, spreadsheet_text
 
-__all__ = ["Fields", "OutputFormat", "RecordLayout", "Writer", "writer"]
-
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 

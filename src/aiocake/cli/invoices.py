@@ -15,8 +15,6 @@ from aiocake.cli.records import CREATED, INVOICE, UPDATED
 from aiocake.cli.session import CommandSession
 from aiocake.values import SKIP, PeriodMatch
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Invoices: list, get, create, update (API version 2).")
 
 _STATUSES = "pending, approved, paid or void"

@@ -25,8 +25,6 @@ from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
 from aiocake.cli.unfinished import bare, unfinished
 
-__all__ = ["app"]
-
 T = TypeVar("T")
 
 app = typer.Typer(help="Runs of writes: show, resume, export.")

@@ -22,8 +22,6 @@ from aiocake.cli.options import day_option
 from aiocake.cli.records import RATE, plain
 from aiocake.cli.session import CommandSession
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Ids and names of an instance: cycles, types, methods, currencies, rates.")
 
 _V2: Final = "API version 2"

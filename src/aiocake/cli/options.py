@@ -12,26 +12,6 @@ from aiocake import ERASE, Erase, Period, Skip
 from aiocake.cli import parse
 from aiocake.errors import Problem
 
-__all__ = [
-    "BillId",
-    "Cycle",
-    "Erasable",
-    "InvoiceNumber",
-    "InvoiceReceived",
-    "InvoiceSent",
-    "Notes",
-    "PaymentAmount",
-    "PaymentReceived",
-    "PaymentType",
-    "PeriodOf2014",
-    "VerificationCode",
-    "amount_option",
-    "day_option",
-    "flag",
-    "period_option",
-    "text_option",
-]
-
 
 @attrs.frozen
 class Erasable:

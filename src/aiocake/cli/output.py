@@ -22,17 +22,6 @@ from aiocake.cli.table import Screen
 from aiocake.cli.terminal import is_terminal
 from aiocake.errors import Problem
 
-__all__ = [
-    "ExcelOption",
-    "FormatOption",
-    "OutOption",
-    "Output",
-    "OutputError",
-    "is_file",
-    "say_out",
-    "screen",
-]
-
 T = TypeVar("T")
 
 #: What the name of a file may end in, and what is written then; without an ending it is a table.
@@ -122,8 +111,12 @@ class Output:
         """
         for file in files:
             if self._is(file):
-                reason = f"{self.file or 'the standard output'} is {file}, which is needed here"
-                raise ArgumentError(Problem("out", reason))
+                raise ArgumentError(
+                    Problem(
+                        "out",
+                        f"{self.file or 'the standard output'} is {file}, which is needed here",
+                    )
+                )
 
     def _is(self, file: Path) -> bool:
         try:
@@ -175,8 +168,9 @@ class Output:
             try:
                 place = stack.enter_context(destination(self.file))
             except OSError as error:
-                message = f"{self.file} cannot be written: {error.strerror}"
-                raise typer.BadParameter(message, param_hint="--out") from None
+                raise typer.BadParameter(
+                    f"{self.file} cannot be written: {error.strerror}", param_hint="--out"
+                ) from None
             if place.notice is not None:
                 print_error(f"{self.file} {place.notice}")
             yield place.stream
@@ -187,8 +181,11 @@ class Output:
 def _refuse_foreign(file: Path | None) -> None:
     ending = _ending(file)
     if file is not None and ending in _FOREIGN:
-        reason = f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
-        raise ArgumentError(Problem("out", reason))
+        raise ArgumentError(
+            Problem(
+                "out", f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
+            )
+        )
 
 
 def _ending(file: Path | None) -> str:
@@ -199,8 +196,9 @@ def _ending(file: Path | None) -> str:
 def _format_of(file: Path | None) -> OutputFormat:
     ending = _ending(file)
     if file is not None and ending not in _ENDINGS:
-        reason = f"what is written to {file.name}? Give --format, or one of {_KNOWN}"
-        raise ArgumentError(Problem("out", reason))
+        raise ArgumentError(
+            Problem("out", f"what is written to {file.name}? Give --format, or one of {_KNOWN}")
+        )
     return _ENDINGS[ending]
 
 
@@ -239,5 +237,4 @@ def _refused() -> Generator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        message = f"the output cannot be written: {error.strerror}"
-        raise OutputError(message) from None
+        raise OutputError(f"the output cannot be written: {error.strerror}") from None

@@ -11,8 +11,6 @@ import typer
 
 from aiocake import SKIP, ArgumentError, Period, Skip
 
-__all__ = ["amount", "day", "days", "moment", "or_skip", "period", "seconds", "text"]
-
 T = TypeVar("T")
 
 _DAYS: Final = re.compile(r"[1-9]\d{0,6}", re.ASCII)
@@ -24,8 +22,7 @@ def day(text: str) -> date:
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
-        message = f"{text!r} is not a date such as 2024-01-31"
-        raise typer.BadParameter(message) from None
+        raise typer.BadParameter(f"{text!r} is not a date such as 2024-01-31") from None
 
 
 def moment(text: str) -> datetime:
@@ -35,8 +32,9 @@ def moment(text: str) -> datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        message = f"{text!r} is not a time with its zone such as 2024-02-15T10:00:00Z"
-        raise typer.BadParameter(message)
+        raise typer.BadParameter(
+            f"{text!r} is not a time with its zone such as 2024-02-15T10:00:00Z"
+        )
     return found
 
 
@@ -51,16 +49,14 @@ def period(text: str) -> Period:
 def days(text: str) -> timedelta:
     """A number of days, as in 31."""
     if not _DAYS.fullmatch(text):
-        message = f"{text!r} is not a number of days such as 31"
-        raise typer.BadParameter(message)
+        raise typer.BadParameter(f"{text!r} is not a number of days such as 31")
     return timedelta(days=int(text))
 
 
 def amount(text: str) -> Decimal:
     """An amount in plain digits, as in 1250.00."""
     if not _AMOUNT.fullmatch(text):
-        message = f"{text!r} is not an amount such as 1250.00"
-        raise typer.BadParameter(message)
+        raise typer.BadParameter(f"{text!r} is not an amount such as 1250.00")
     return Decimal(text)
 
 
@@ -71,8 +67,7 @@ def seconds(text: str | float) -> float:
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        message = f"{text!r} is not a time in seconds such as 0.5"
-        raise typer.BadParameter(message)
+        raise typer.BadParameter(f"{text!r} is not a time in seconds such as 0.5")
     return found
 
 
@@ -82,11 +77,10 @@ def text(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
-        message = (
+        raise typer.BadParameter(
             f"it cannot be decoded in this locale, whose encoding is {encoding}: "
             "one of UTF-8 is needed, such as LC_ALL=C.UTF-8"
-        )
-        raise typer.BadParameter(message) from None
+        ) from None
     return text
 
 

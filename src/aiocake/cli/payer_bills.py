@@ -41,8 +41,6 @@ from aiocake.cli.session import CommandSession
 from aiocake.errors import Problem
 from aiocake.models import Bill
 
-__all__ = ["advertiser", "buyer"]
-
 BillT = TypeVar("BillT", bound=Bill)
 
 advertiser = typer.Typer(help="Advertisers' bills: export, mark-sent, mark-received.")
@@ -165,8 +163,12 @@ def buyer_mark_received(  # noqa: PLR0913 - options
 ) -> None:
     """Note that a buyer's payment for a bill has come."""
     if apply_credit_to_buyer and session.binding is Binding.GET:
-        reason = "get does not go together with --apply-credit-to-buyer, which moves money"
-        raise ArgumentError(Problem("binding", reason))
+        raise ArgumentError(
+            Problem(
+                "binding",
+                "get does not go together with --apply-credit-to-buyer, which moves money",
+            )
+        )
     what = f"Mark buyer bill {bill_id} as received"
     if apply_credit_to_buyer:
         what += " AND CREDIT THE AMOUNT TO THE BUYER, which moves money each time"

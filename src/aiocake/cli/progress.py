@@ -16,8 +16,6 @@ from rich.progress import (
 
 from aiocake.cli.terminal import is_terminal
 
-__all__ = ["Advance", "bar"]
-
 Advance = Callable[[int, int | None], None]
 
 

@@ -18,8 +18,6 @@ from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.models import Bill
 from aiocake.records import cells
 
-__all__ = ["CREATED", "INVOICE", "MARKED", "RATE", "UPDATED", "bill", "plain"]
-
 RecordT = TypeVar("RecordT", bound=attrs.AttrsInstance)
 BillT = TypeVar("BillT", bound=Bill)
 

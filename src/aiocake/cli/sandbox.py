@@ -11,8 +11,6 @@ from aiocake.cli import parse
 from aiocake.cli.output import say_out
 from aiocake.cli.signals import Interrupted
 
-__all__ = ["sandbox"]
-
 _KEY = "SANDBOX-KEY"
 
 
@@ -37,8 +35,9 @@ def sandbox(
         except OSError as error:
             # Python adds the address to the system's words.
             reason = os.strerror(error.errno) if error.errno else error
-            message = f"port {port} cannot be listened on: {reason}"
-            raise typer.BadParameter(message, param_hint="--port") from None
+            raise typer.BadParameter(
+                f"port {port} cannot be listened on: {reason}", param_hint="--port"
+            ) from None
         say_out(url)
         typer.echo(
             f"A CAKE with {invoices} invoices. In another terminal:\n\n"

@@ -13,8 +13,6 @@ from aiocake.cli.formats import OutputFormat, RecordLayout
 from aiocake.cli.output import Output
 from aiocake.cli.progress import Advance, bar
 
-__all__ = ["CommandSession"]
-
 T = TypeVar("T")
 
 

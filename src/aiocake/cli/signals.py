@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 
 import anyio
 
-__all__ = ["SIGNALS", "Interrupted", "React", "raising", "reacting", "run"]
-
 T = TypeVar("T")
 
 #: Is given a signal, and whether one has come before.

@@ -14,8 +14,6 @@ from rich.cells import cell_len, set_cell_size
 
 from aiocake.cli.text import escaped
 
-__all__ = ["Screen", "Table", "shown"]
-
 _SAMPLE: Final = 500
 _GAP: Final = "  "
 #: Columns of text that people typed: only these are cut, and never below this width.

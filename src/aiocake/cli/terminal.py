@@ -13,8 +13,6 @@ from aiocake.cli.errors import begin_line
 from aiocake.cli.signals import Interrupted
 from aiocake.cli.text import escaped
 
-__all__ = ["asked_for_key", "confirm", "is_terminal"]
-
 
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a stream is a terminal. None: it was closed before this process began."""
@@ -32,11 +30,10 @@ def confirm(what: str) -> None:
         typer.Exit: It was not confirmed.
     """
     if not is_terminal(sys.stdin):
-        message = (
+        raise ConfigurationError(
             "nothing was sent: a write needs --yes where nobody can be asked, since the standard "
             "input is not a terminal"
         )
-        raise ConfigurationError(message)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
         response = sys.stdin.readline()
@@ -59,8 +56,7 @@ def asked_for_key() -> str:
             return getpass("CAKE API key: ", stream=sys.stderr).strip()
         except EOFError:
             typer.echo(err=True)
-            message = "no API key was given"
-            raise ConfigurationError(message) from None
+            raise ConfigurationError("no API key was given") from None
 
 
 @contextmanager

@@ -8,8 +8,6 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["escaped", "escaped_json", "spreadsheet_text"]
-
 # Cc: ESC, BEL and the like. Cf: right-to-left overrides and what else is not seen. Zl, Zp: line
 # ends that are none to a shell. Cs: half of a pair, which no encoding takes.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

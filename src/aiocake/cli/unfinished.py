@@ -12,8 +12,6 @@ import attrs
 from aiocake.bulk import Journal
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 
-__all__ = ["bare", "unfinished"]
-
 _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
 _LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
 #: Calls that differ in one of these are counted apart: these say what becomes of money.

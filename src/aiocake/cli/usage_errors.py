@@ -15,8 +15,6 @@ from typer.core import TyperCommand
 
 from aiocake.errors import ArgumentError
 
-__all__ = ["Collecting", "UsageErrors", "in_options", "rehearsing", "usage_of"]
-
 _KEPT: Final = "aiocake.refused"
 #: What an argument's problem tells a programmer to do, and what it is called on a command line.
 _ON_A_COMMAND_LINE: Final = (

@@ -17,8 +17,6 @@ from aiocake.cli.terminal import is_terminal
 from aiocake.errors import Intent, Outcome
 from aiocake.values import ERASE
 
-__all__ = ["GRACE", "RehearsedWrites", "Writes"]
-
 T = TypeVar("T")
 
 #: Seconds that a write which has left is given when it is interrupted.

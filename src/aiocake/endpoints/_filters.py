@@ -7,8 +7,6 @@ from aiocake.errors import ConsistencyError, DecodeError
 from aiocake.models import Invoice
 from aiocake.values import Period, PeriodMatch, Skip
 
-__all__ = ["date_mismatch", "filter_mismatch", "in_period"]
-
 
 def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
     """What tells that a row was not asked for: its partner, the kind of it, or its status."""
@@ -57,11 +55,10 @@ def in_period(
     def select(row: Invoice) -> bool:
         start, end = row.start_date, row.end_date
         if isinstance(longest, timedelta) and start and end and end - start > longest:
-            message = (
+            raise ConsistencyError(
                 f"invoice {row.invoice_id} runs from {start} to {end}, which is longer than "
                 f"longest, {longest.days} days: others may have been left out"
             )
-            raise ConsistencyError(message)
         if match == "ends_in":
             return period.start <= _day(row, "end_date", end, match) <= period.end
         if (start is not None and start > period.end) or (end is not None and end < period.start):
@@ -75,6 +72,8 @@ def in_period(
 
 def _day(row: Invoice, name: str, value: date | None, match: PeriodMatch) -> date:
     if value is None:
-        message = f"invoice {row.invoice_id} has no {name}, which match={match!r} needs"
-        raise DecodeError(message, path=f"invoices.{name}")
+        raise DecodeError(
+            f"invoice {row.invoice_id} has no {name}, which match={match!r} needs",
+            path=f"invoices.{name}",
+        )
     return value

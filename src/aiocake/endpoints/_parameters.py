@@ -6,20 +6,8 @@ Source: CAKE's pages "ACCOUNTING …, API Version 1", which list each argument i
 from typing import Final
 
 from aiocake._operations.arguments import date_order
-from aiocake._operations.operation import Parameter, ParameterKind
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.models import BillingCycleName
-
-__all__ = [
-    "BILL_ID",
-    "EXPORTED",
-    "INVOICE_NUMBER",
-    "IN_ORDER",
-    "NOTES",
-    "RECEIVED",
-    "SENT",
-    "SERVICE",
-    "VERIFICATION_CODE",
-]
 
 SERVICE: Final = "/api/1/accounting.asmx"
 

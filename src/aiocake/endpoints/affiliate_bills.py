@@ -8,15 +8,8 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._operations.arguments import period_bounds
-from aiocake._operations.operation import (
-    Api,
-    Endpoints,
-    ExportedBills,
-    Operation,
-    Parameter,
-    ParameterKind,
-    ResponseShape,
-)
+from aiocake._operations.operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.endpoints._parameters import (
     BILL_ID,
     EXPORTED,

@@ -12,11 +12,10 @@ from aiocake._operations.operation import (
     Executor,
     ExistingRecord,
     Operation,
-    Parameter,
-    ParameterKind,
     ResponseShape,
     UpdateState,
 )
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
@@ -111,8 +110,7 @@ async def _visit(
 def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
     owner = row.affiliate_id or affiliate_id  # a row that names nobody is whose was asked for
     if owner is None:
-        message = f"invoice {row.invoice_id} does not say whose it is"
-        raise ConsistencyError(message)
+        raise ConsistencyError(f"invoice {row.invoice_id} does not say whose it is")
     void = row.invoice_status == InvoiceStatus.VOID
     return ExistingRecord(row.invoice_id, owner, row.start_date, row.end_date, void)
 

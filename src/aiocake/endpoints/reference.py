@@ -6,14 +6,8 @@ CAKE advises to keep these lists and to refresh them daily.
 from datetime import date
 
 from aiocake._operations.arguments import date_order
-from aiocake._operations.operation import (
-    Api,
-    Endpoints,
-    Operation,
-    Parameter,
-    ParameterKind,
-    ResponseShape,
-)
+from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape
+from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.models import (
     AccountStatus,
     BillingCycle,

@@ -4,8 +4,6 @@ from array import array
 from bisect import bisect_left
 from typing import Final, final
 
-__all__ = ["IdSet"]
-
 _LOW: Final = 0xFFFF
 _LOW_BITS: Final = 16
 _BITMAP_BYTES: Final = (_LOW + 1) // 8

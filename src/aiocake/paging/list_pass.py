@@ -41,8 +41,6 @@ from typing import Final, final
 
 from aiocake.paging.id_set import IdSet
 
-__all__ = ["ListPass"]
-
 #: A first page of a multiple of so many rows may be cut off, whatever was asked for.
 _ROUND: Final = 50
 #: So may one of more rows than CAKE gives by default, where still more were asked for.

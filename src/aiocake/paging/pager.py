@@ -23,10 +23,8 @@ from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.errors import ArgumentError, Problem
-from aiocake.paging.pages import NewRows, PagedList, PageLike, Pages, RowReader
+from aiocake.paging.pages import PagedList, PageLike, Pages, RowReader
 from aiocake.paging.prefetch import PageRequest
-
-__all__ = ["NewRows", "PageLike", "PageRequest", "PagedRows", "Pager", "Pages"]
 
 T = TypeVar("T")
 

@@ -25,8 +25,6 @@ from aiocake.paging.id_set import IdSet
 from aiocake.paging.list_pass import ListPass
 from aiocake.paging.prefetch import PageRequest, Prefetcher
 
-__all__ = ["NewRows", "PageLike", "PagedList", "Pages", "RowReader"]
-
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=CakeError)
@@ -205,8 +203,11 @@ class Pages(RowReader[NewRows[T]]):
         ids = [source.row_id(row) for row in page.items]
         fresh = walk.take(start, ids, page.total_rows)
         if walk.ignores_start:
-            text = f"asked to start at row {start}, the server gave its first page again"
-            raise self._error(ConsistencyError(text))
+            raise self._error(
+                ConsistencyError(
+                    f"asked to start at row {start}, the server gave its first page again"
+                )
+            )
         self._ask_ahead()
         if walk.seen is not self._provided:  # what the first walk meets is what was given
             fresh = list(map(self._provided.add, ids))

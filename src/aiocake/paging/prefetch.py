@@ -9,8 +9,6 @@ import attrs
 
 from aiocake._background import BackgroundTask, spawn
 
-__all__ = ["PageRequest", "Prefetcher"]
-
 P = TypeVar("P")
 
 

@@ -18,8 +18,6 @@ from aiocake.sandbox.state import RecordedRequest, State
 from aiocake.sandbox.v1.service import Asmx
 from aiocake.sandbox.v2.service import V2
 
-__all__ = ["Sandbox"]
-
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _MAX_QUERY = 2048
 

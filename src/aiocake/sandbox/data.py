@@ -18,8 +18,6 @@ from aiocake.sandbox.state import (
     Table,
 )
 
-__all__ = ["fill", "period_total"]
-
 FIRST_PARTNER: Final[Mapping[PartnerKind, int]] = {
     "affiliate": 67_890,
     "advertiser": 501,

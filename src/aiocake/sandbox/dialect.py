@@ -4,8 +4,6 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["Dialect"]
-
 
 @attrs.frozen(kw_only=True)
 class Dialect:

@@ -8,8 +8,6 @@ from typing import TypeAlias, TypeGuard
 
 from starlette.responses import Response
 
-__all__ = ["Json", "RawJson", "Scalar", "dump", "dump_plain", "is_object", "json_response"]
-
 
 def is_object(value: "Json") -> TypeGuard[Mapping[str, "Json"]]:
     """Whether a value has members by name."""

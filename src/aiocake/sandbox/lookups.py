@@ -2,19 +2,6 @@
 
 import attrs
 
-__all__ = [
-    "ACCOUNT_STATUSES",
-    "CURRENCIES",
-    "CURRENCY_BY_ID",
-    "CYCLE_IDS",
-    "PAYMENT_SETTINGS",
-    "PAYMENT_TYPES",
-    "V1_BILLING_CYCLES",
-    "V2_BILLING_CYCLES",
-    "V2_PAYMENT_METHODS",
-    "Currency",
-]
-
 
 @attrs.frozen
 class Currency:

@@ -6,8 +6,6 @@ from urllib.parse import unquote_to_bytes
 import attrs
 from starlette.responses import Response
 
-__all__ = ["Call", "Incoming", "pairs"]
-
 
 @attrs.frozen(kw_only=True)
 class Incoming:

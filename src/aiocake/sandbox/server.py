@@ -9,8 +9,6 @@ import uvicorn
 
 from aiocake.sandbox.app import Sandbox
 
-__all__ = ["listen", "serve", "server_config", "url_of"]
-
 
 @contextmanager
 def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:

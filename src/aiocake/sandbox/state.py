@@ -8,19 +8,6 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import attrs
 from starlette.responses import Response
 
-__all__ = [
-    "BillRecord",
-    "Changes",
-    "InvoiceRecord",
-    "OnAnswer",
-    "OnRequest",
-    "Partner",
-    "Record",
-    "RecordedRequest",
-    "State",
-    "Table",
-]
-
 PartnerKind: TypeAlias = Literal["affiliate", "advertiser", "buyer"]
 BillingCycle: TypeAlias = Literal["weekly", "bimonthly", "monthly"]
 

@@ -5,8 +5,6 @@ from xml.parsers import expat
 
 import attrs
 
-__all__ = ["Element", "NotXml", "parse"]
-
 _DEPTH: Final = 64
 
 
@@ -51,13 +49,11 @@ class _Builder:
         self.parser.CharacterDataHandler = self.text
 
     def doctype(self, name: str, *_: object) -> None:
-        message = f"a document type is not accepted: {name}"
-        raise NotXml(message)
+        raise NotXml(f"a document type is not accepted: {name}")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.open) > _DEPTH:
-            message = "too deep"
-            raise NotXml(message)
+            raise NotXml("too deep")
         namespace, _, local = name.rpartition(" ")
         line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
         element = Element(namespace, local, attributes, line, column)

@@ -19,17 +19,6 @@ from xml.parsers import expat
 from aiocake._codec.xml.references import HALF, MARK, PAIR, ReferenceFilter
 from aiocake.errors import DecodeError
 
-__all__ = [
-    "MAX_DEPTH",
-    "Builder",
-    "XmlFeed",
-    "is_nil",
-    "local",
-    "longer",
-    "refuse_child",
-    "without_marks",
-]
-
 C = TypeVar("C")
 
 MAX_DEPTH: Final = 64
@@ -137,8 +126,7 @@ def longer(before: str | None, text: str) -> str:
         raise DecodeError(_NIL_AND_NOT_EMPTY)
     text = before + text
     if len(text) > MAX_TEXT:
-        message = f"a text of over {MAX_TEXT} characters"
-        raise DecodeError(message)
+        raise DecodeError(f"a text of over {MAX_TEXT} characters")
     return text
 
 
@@ -150,8 +138,7 @@ def local(name: str) -> str:
 def is_nil(attributes: dict[str, str]) -> bool:
     """Whether ``xsi:nil`` is among them; the prefix is the document's own."""
     if len(attributes) > MAX_ATTRIBUTES:
-        message = f"an element with over {MAX_ATTRIBUTES} attributes"
-        raise DecodeError(message)
+        raise DecodeError(f"an element with over {MAX_ATTRIBUTES} attributes")
     for name, value in attributes.items():  # noqa: SIM110 - any() would take three times as long
         if name[-4:] == ":nil" and value in _TRUE:
             return True
@@ -226,8 +213,7 @@ class XmlFeed:
             # What is before it counts, or it would depend on where the pieces end what was read.
             self._feed(self._filter.feed(piece[:end]))
             self._parse(self._pending)
-            message = "a NUL byte: the body is not UTF-8"
-            raise DecodeError(message)
+            raise DecodeError("a NUL byte: the body is not UTF-8")
 
     def close(self) -> None:
         """The body has ended.
@@ -258,8 +244,7 @@ class XmlFeed:
         while not self._builder.began:
             end = piece.find(b">") + 1
             if self._fed + (end or len(piece)) > MAX_BEFORE_ROOT:
-                message = f"no root element within {MAX_BEFORE_ROOT} bytes"
-                raise DecodeError(message)
+                raise DecodeError(f"no root element within {MAX_BEFORE_ROOT} bytes")
             if not end:
                 self._pending += piece
                 return b""
@@ -275,16 +260,13 @@ class XmlFeed:
             self.broken = bytes(piece[max(at - _AROUND, 0) : at + _AROUND])
             raise DecodeError(_reason(error)) from None
         except (ValueError, LookupError):
-            message = "not UTF-8"
-            raise DecodeError(message) from None
+            raise DecodeError("not UTF-8") from None
         self._fed += len(piece)
         self._unconsumed = self._fed - self._parser.CurrentByteIndex
         if self._unconsumed > MAX_UNCONSUMED:
-            message = f"a tag or a comment of over {MAX_UNCONSUMED} bytes"
-            raise DecodeError(message)
+            raise DecodeError(f"a tag or a comment of over {MAX_UNCONSUMED} bytes")
         if len(self._parser.intern) > MAX_NAMES:
-            message = f"over {MAX_NAMES} names of elements and attributes"
-            raise DecodeError(message)
+            raise DecodeError(f"over {MAX_NAMES} names of elements and attributes")
 
 
 def _reason(error: expat.ExpatError) -> str:
@@ -295,11 +277,9 @@ def _reason(error: expat.ExpatError) -> str:
 
 
 def _refuse_doctype(*_: object) -> None:
-    message = "XML with a document type, which is refused"
-    raise DecodeError(message)
+    raise DecodeError("XML with a document type, which is refused")
 
 
 def _refuse_encoding(_: str, encoding: str | None, __: int) -> None:
     if encoding is not None and encoding.lower() not in _ENCODINGS:
-        message = "XML in another encoding than UTF-8"
-        raise DecodeError(message)
+        raise DecodeError("XML in another encoding than UTF-8")

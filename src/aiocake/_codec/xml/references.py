@@ -19,8 +19,6 @@ from typing import Final
 
 from aiocake.errors import DecodeError
 
-__all__ = ["HALF", "MARK", "MAX_DROPPED", "PAIR", "ReferenceFilter"]
-
 #: What is put in place of a reference: a noncharacter, which Unicode keeps for such inner uses.
 #: A text loses it later, when it is known whether the whole text is a number.
 MARK: Final = "\ufdd0"
@@ -154,8 +152,7 @@ class ReferenceFilter:
         """What stands in place of a reference."""
         self.marked += 1
         if self.marked - self._pairs > MAX_DROPPED:
-            message = f"over {MAX_DROPPED} references to characters that XML cannot hold"
-            raise DecodeError(message)
+            raise DecodeError(f"over {MAX_DROPPED} references to characters that XML cannot hold")
         if number in _HIGH or number in _LOW:
             return _HALF_BYTES
         self.dropped += 1

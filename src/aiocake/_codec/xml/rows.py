@@ -17,8 +17,6 @@ from aiocake._codec.xml.bounded_parser import (
 )
 from aiocake.errors import DecodeError
 
-__all__ = ["Rows"]
-
 T = TypeVar("T")
 
 _TWICE: Final = "the list is there twice"
@@ -156,8 +154,9 @@ class Rows(Builder[dict[str, object]], Generic[T]):
 
     def _end_row(self, name: str, value: object) -> None:
         if name != self._row:
-            message = f"an element that is no {self._row}"
-            raise DecodeError(message, path=f"{self._element}[{self.count}]")
+            raise DecodeError(
+                f"an element that is no {self._row}", path=f"{self._element}[{self.count}]"
+            )
         if self.lossy:
             value = _without_marks(value, self._element, self._lenient)
         row = self._read(value, self.count)

@@ -10,8 +10,6 @@ import attrs
 from aiocake._codec.xml.bounded_parser import Builder, XmlFeed, local, without_marks
 from aiocake.errors import DecodeError
 
-__all__ = ["XmlElement", "parse"]
-
 #: A year of exchange rates between twenty currencies has less.
 _MAX_ELEMENTS: Final = 1_000_000
 
@@ -60,8 +58,7 @@ class _Tree(Builder[list[XmlElement]]):
         outer.append(XmlElement(local(name), text, nil, tuple(children or ()), repaired))
         self._count += 1
         if self._count > _MAX_ELEMENTS:
-            message = f"an answer of over {_MAX_ELEMENTS} elements"
-            raise DecodeError(message)
+            raise DecodeError(f"an answer of over {_MAX_ELEMENTS} elements")
 
     def root(self) -> XmlElement:
         """The root of a whole document."""

@@ -21,8 +21,6 @@ from aiocake.sandbox.v1.operations import Export, LookUp, Mark, Operation, Param
 from aiocake.sandbox.v1.parameter_types import BYTE, DATETIME, DECIMAL, TEXT, Value
 from aiocake.sandbox.v1.schema import Shared
 
-__all__ = ["Answer", "Arguments", "Threw", "carry_out", "refusal"]
-
 Arguments: TypeAlias = Mapping[str, Value]
 Answer: TypeAlias = dict[str, Json]
 
@@ -248,11 +246,10 @@ def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
     for name in ("start_date", "end_date"):
         value = arguments[name]
         if not isinstance(value, datetime) or value < _EARLIEST_SQL_DATE:
-            message = (
+            raise Threw(
                 "SqlDateTime overflow. Must be between 1/1/1753 12:00:00 AM and "
                 "12/31/9999 11:59:59 PM."
             )
-            raise Threw(message)
     first, end = _day(arguments["start_date"]), _day(arguments["end_date"])
     by_code = {currency.code: _currency(currency) for currency in CURRENCIES}
     rates: list[dict[str, Json]] = []

@@ -17,18 +17,6 @@ from aiocake.sandbox.v1.parameter_types import (
 )
 from aiocake.sandbox.v1.schema import Leaf, ListOf, Shape, Struct
 
-__all__ = [
-    "OPERATIONS",
-    "SUCCESS",
-    "Export",
-    "Job",
-    "LookUp",
-    "Mark",
-    "Operation",
-    "Parameter",
-    "Service",
-]
-
 Service: TypeAlias = Literal["accounting", "get"]
 
 CYCLE: Final = enumeration("billing_cycle_type", "weekly", "bimonthly", "monthly", "all")

@@ -13,19 +13,6 @@ from typing import Final, TypeAlias
 
 import attrs
 
-__all__ = [
-    "BOOL",
-    "BYTE",
-    "DATETIME",
-    "DECIMAL",
-    "INT",
-    "SERVER_ZONE",
-    "TEXT",
-    "Kind",
-    "Value",
-    "enumeration",
-]
-
 Value: TypeAlias = str | int | Decimal | datetime | None
 
 # Where the instance stands: a time with a zone is shifted to this one.
@@ -85,8 +72,7 @@ def _integer(least: int, most: int, name: str) -> Callable[[str], Value]:
             raise ValueError(_FORMAT)
         digits = found[1]
         if len(digits.lstrip("+-0")) > 10 or not least <= int(digits) <= most:  # noqa: PLR2004
-            message = f"Value was either too large or too small for {name}."
-            raise ValueError(message)
+            raise ValueError(f"Value was either too large or too small for {name}.")
         return int(digits)
 
     return read
@@ -95,8 +81,7 @@ def _integer(least: int, most: int, name: str) -> Callable[[str], Value]:
 def _decimal(digits: str) -> Decimal:
     value = Decimal(digits)
     if abs(value) > _MAX_DECIMAL:
-        message = "Value was either too large or too small for a Decimal."
-        raise ValueError(message)
+        raise ValueError("Value was either too large or too small for a Decimal.")
     return _NET_DECIMAL.plus(value)
 
 
@@ -124,16 +109,14 @@ def _url_bool(text: str) -> Value:
     try:
         return {"true": True, "false": False}[text.strip().lower()]
     except KeyError:
-        message = "String was not recognized as a valid Boolean."
-        raise ValueError(message) from None
+        raise ValueError("String was not recognized as a valid Boolean.") from None
 
 
 def _soap_bool(text: str) -> Value:
     try:
         return {"true": True, "1": True, "false": False, "0": False}[text.strip()]
     except KeyError:
-        message = f"The string '{text}' is not a valid Boolean value."
-        raise ValueError(message) from None
+        raise ValueError(f"The string '{text}' is not a valid Boolean value.") from None
 
 
 def _clock(parts: Mapping[str, str | None], year: str, month: str, day: str) -> datetime:
@@ -215,22 +198,21 @@ def enumeration(name: str, *members: str) -> Kind:
 
     def from_url(text: str) -> Value:
         if not text.strip():
-            message = "Must specify valid information for parsing in the string."
-            raise ValueError(message)
+            raise ValueError("Must specify valid information for parsing in the string.")
         if _INTEGER.fullmatch(text) is not None:
             return named(int(text))
         joined = 0
         for piece in text.split(","):
             if piece.strip() not in members:
-                message = f"Requested value '{piece.strip()}' was not found."
-                raise ValueError(message)
+                raise ValueError(f"Requested value '{piece.strip()}' was not found.")
             joined |= members.index(piece.strip())
         return named(joined)
 
     def from_soap(text: str) -> Value:
         if text not in members:
-            message = f"Instance validation error: '{text}' is not a valid value for {name}."
-            raise ValueError(message)
+            raise ValueError(
+                f"Instance validation error: '{text}' is not a valid value for {name}."
+            )
         return text
 
     return Kind(f"API_1.{name}", f"tns:{name}", members[0], from_url, from_soap, members)

@@ -11,16 +11,6 @@ from aiocake.sandbox.v1.handlers import Answer
 from aiocake.sandbox.v1.operations import SUCCESS, Operation
 from aiocake.sandbox.v1.schema import CAKE, Struct
 
-__all__ = [
-    "PROLOGUE",
-    "Envelope",
-    "InPieces",
-    "as_json",
-    "as_xml",
-    "in_chunks",
-    "plain_envelope",
-]
-
 PROLOGUE = '<?xml version="1.0" encoding="utf-8"?>'
 _CHUNK = 1 << 18
 

@@ -16,16 +16,6 @@ import attrs
 
 from aiocake.sandbox.json_writer import Json, is_object
 
-__all__ = [
-    "CAKE",
-    "STORE",
-    "Leaf",
-    "ListOf",
-    "Shape",
-    "Shared",
-    "Struct",
-]
-
 CAKE: Final = "http://cakemarketing.com/api/1/"
 STORE: Final = "API:id_name_store"
 

@@ -23,8 +23,6 @@ from aiocake.sandbox.v1.url_binding import CannotBind, bind_pairs, plain_failure
 from aiocake.sandbox.v1.wsdl import help_page, wsdl
 from aiocake.sandbox.xml_reader import NotXml, parse
 
-__all__ = ["Asmx"]
-
 _PAGE = re.compile(r"/api/1/(?P<service>accounting|get)\.asmx(?:/(?P<operation>[^/]*))?")
 _FORM: Final = "application/x-www-form-urlencoded"
 _KEPT_EXPORTS: Final = 4

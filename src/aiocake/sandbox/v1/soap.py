@@ -19,17 +19,6 @@ from aiocake.sandbox.v1.schema import CAKE
 from aiocake.sandbox.v1.url_binding import CannotBind
 from aiocake.sandbox.xml_reader import Element
 
-__all__ = [
-    "SOAP11",
-    "SOAP12",
-    "Version",
-    "bind_element",
-    "called",
-    "content_type_parameters",
-    "unrecognized",
-    "version_of",
-]
-
 _SPACE: Final = "http://www.w3.org/XML/1998/namespace space"
 _PARAMETER = re.compile(r';\s*(charset|action)\s*=\s*(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
 
@@ -124,11 +113,10 @@ def called(version: Version, envelope: Element, headers: Mapping[str, str]) -> t
     """
     body = envelope.child(version.namespace, "Body")
     if body is None or not body.children:
-        message = (
+        raise CannotBind(
             "Unable to handle request without a valid action parameter. "
             "Please supply a valid soap action."
         )
-        raise CannotBind(message)
     first = body.children[0]
     action = headers.get("soapaction")
     if version is SOAP12:
@@ -136,11 +124,10 @@ def called(version: Version, envelope: Element, headers: Mapping[str, str]) -> t
         if not action:
             action = f"{first.namespace}{first.name}"
     if action is None:
-        message = (
+        raise CannotBind(
             "Unable to handle request without a valid action parameter. "
             "Please supply a valid soap action."
         )
-        raise CannotBind(message)
     action = action.strip().strip('"')
     if not action.startswith(CAKE):
         raise _unknown_action(action)

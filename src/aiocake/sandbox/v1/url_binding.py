@@ -11,8 +11,6 @@ from aiocake.sandbox.v1.handlers import Arguments
 from aiocake.sandbox.v1.operations import Operation, Parameter
 from aiocake.sandbox.v1.parameter_types import Value
 
-__all__ = ["CannotBind", "bind_pairs", "plain_failure"]
-
 # ASP.NET's request validation: the start of a tag, or of a character reference.
 _DANGEROUS = re.compile(r"<[a-zA-Z!/?]|&#")
 _SHOWN: Final = 20
@@ -40,11 +38,10 @@ def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection
     texts: dict[str, str] = {}
     for name, text in sent:
         if _DANGEROUS.search(text):
-            message = (
+            raise CannotBind(
                 f"A potentially dangerous Request.{collection} value was detected from the "
                 f'client ({name}="{text[:_SHOWN]}").'
             )
-            raise CannotBind(message)
         texts[name] = f"{texts[name]},{text}" if name in texts else text
     return {parameter.name: _read(parameter, texts) for parameter in operation.parameters}
 
@@ -52,15 +49,13 @@ def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection
 def _read(parameter: Parameter, texts: dict[str, str]) -> Value:
     text = texts.get(parameter.name)
     if text is None:
-        message = f"Missing parameter: {parameter.name}."
-        raise CannotBind(message)
+        raise CannotBind(f"Missing parameter: {parameter.name}.")
     try:
         return parameter.kind.from_url(text)
     except ValueError as error:
-        message = (
+        raise CannotBind(
             f"Cannot convert {text} to {parameter.kind.net}.\r\nParameter name: type ---> {error}"
-        )
-        raise CannotBind(message) from None
+        ) from None
 
 
 def plain_failure(message: str) -> Response:

@@ -12,8 +12,6 @@ from aiocake.sandbox.v1.parameter_types import TEXT
 from aiocake.sandbox.v1.responses import PROLOGUE
 from aiocake.sandbox.v1.schema import CAKE, STORE, Leaf, ListOf, Shape, Struct
 
-__all__ = ["help_page", "wsdl"]
-
 _XSD: Final = {
     "text": "s:string",
     "int": "s:int",

@@ -8,18 +8,6 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Final, TypeAlias, cast
 
-__all__ = [
-    "Arguments",
-    "Refused",
-    "integer",
-    "moment",
-    "number",
-    "optional_day",
-    "optional_status",
-    "optional_text",
-    "read_object",
-]
-
 STATUSES: Final = ("pending", "approved", "paid", "void")
 _INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

@@ -31,8 +31,6 @@ from aiocake.sandbox.v2.arguments import (
     read_object,
 )
 
-__all__ = ["V2"]
-
 DEFAULT_ROWS: Final = 100
 _DAY: Final = timedelta(days=1)
 _NO_SUCH_INVOICE: Final = "Invoice not found"
