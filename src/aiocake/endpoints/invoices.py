@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import cast
 
 from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
 from aiocake._operations.operation import (
@@ -17,6 +16,7 @@ from aiocake._operations.operation import (
 )
 from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
+from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
     CreatedInvoice,
@@ -26,19 +26,13 @@ from aiocake.models import (
     Page,
     UpdatedInvoice,
 )
-from aiocake.paging import Pager, PageRequest
+from aiocake.paging import Pager
 from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 
 __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus)
-#: The highest row_limit that any of CAKE's pages names.
-_MOST_ROWS = 10_000
-#: Rows of one page unless the caller says how many: as many as CAKE gives by default; of a list
-#: in which the client itself looks for what it wants more, which takes fewer requests.
-_USUAL_ROWS = 100
-_ROWS_AT_ONCE = 1_000
 #: CAKE's flow of statuses; void cancels.
 _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
@@ -66,8 +60,7 @@ FIND = Operation[Page[Invoice]](
         _STATUS,
         Parameter(name="start_date", kind=ParameterKind.DATE),
         Parameter(name="end_date", kind=ParameterKind.DATE),
-        Parameter(name="start_at_row", kind=ParameterKind.ROW),
-        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
+        *PAGING,
     ),
     shape=ResponseShape.PAGE,
     element="invoices",
@@ -82,7 +75,7 @@ GET = Operation[Invoice](
     path=FIND.path,
     parameters=(
         Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
-        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
+        ROW_LIMIT,
     ),
     shape=ResponseShape.FOUND,
     element="invoices",
@@ -100,7 +93,7 @@ async def _visit(
     Without dates: the filters find only invoices that lie wholly inside of them.
     """
     filters = {} if affiliate_id is None else {"affiliate_id": affiliate_id}
-    async with _pager(executor, filters, SKIP, usual=_ROWS_AT_ONCE).pages() as pages:
+    async with _paged(executor, filters, default_rows=LARGE_PAGE).pages() as pages:
         async for page in pages:
             for row in page.items:
                 if row.advertiser_id is None:
@@ -184,50 +177,22 @@ UPDATE = Operation[UpdatedInvoice](
 )
 
 
-def _pager(
+def _paged(
     executor: Executor,
-    filters: Mapping[str, object],
-    row_limit: int | Skip,
+    arguments: Mapping[str, object],
     *,
-    usual: int = _USUAL_ROWS,
+    default_rows: int = DEFAULT_ROWS,
     select: Callable[[Invoice], bool] | None = None,
 ) -> Pager[Invoice]:
-    """Return the list of the invoices that match filters which can be sent.
-
-    Args:
-        executor: Reads the pages.
-        filters: The filters.
-        row_limit: Rows a page; SKIP for the usual number, and more when the list changes.
-        usual: Rows a page unless the caller says how many.
-        select: What the client itself decides of a row.
-    """
-    dated = filters.keys() & {"start_date", "end_date"}
-
-    async def fetch(ask: PageRequest) -> Page[Invoice]:
-        # By default an instance begins at its first row, whatever number that has.
-        where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
-        arguments = {**filters, **where, "row_limit": ask.row_limit}
-        return await (executor.exempt_from_queue_limit if ask.begun else executor).execute(
-            FIND, arguments, on_response=ask.on_response
-        )
-
-    def matches(row: Invoice) -> str | None:
-        wrong = filter_mismatch(row, filters)
-        # A server may put anything into a status, what it was sent included.
-        return None if wrong is None else executor.scrub(wrong)
-
-    return Pager(
-        fetch,
+    return paged(
+        executor,
+        FIND,
+        arguments,
         row_id=lambda row: row.invoice_id,
-        matches=matches if set(filters) - dated else None,
-        wrong_date=(lambda row: date_mismatch(row, filters)) if dated else None,
+        mismatch=filter_mismatch,
+        date_mismatch=date_mismatch,
         select=select,
-        row_limit=usual if row_limit is SKIP else row_limit,
-        adaptive=row_limit is SKIP,
-        fallback=_USUAL_ROWS if row_limit is SKIP and select is not None else None,
-        limit=executor.concurrency,
-        operation=FIND.name,
-        anomaly=executor.anomaly,
+        default_rows=default_rows,
     )
 
 
@@ -294,8 +259,9 @@ class Invoices(Endpoints):
         """
         match, longest = matching(match, longest)
         start, end = matched_days(period, start_date, end_date, match, longest)
-        filters = self._executor.check(
-            FIND,
+        select = in_period(period, match, longest)
+        return _paged(
+            self._executor,
             {
                 "affiliate_id": affiliate_id,
                 "advertiser_id": advertiser_id,
@@ -304,14 +270,8 @@ class Invoices(Endpoints):
                 "end_date": end,
                 "row_limit": row_limit,
             },
-        )
-        rows_a_page = cast("int | Skip", filters.pop("row_limit", SKIP))
-        return _pager(
-            self._executor,
-            filters,
-            rows_a_page,
-            usual=_USUAL_ROWS if match == "inside" else _ROWS_AT_ONCE,
-            select=in_period(period, match, longest) if isinstance(period, Period) else None,
+            default_rows=DEFAULT_ROWS if select is None else LARGE_PAGE,
+            select=select,
         )
 
     async def page(  # noqa: PLR0913 - CAKE's parameters, by name
