@@ -4,11 +4,11 @@ An endpoint is one :class:`Operation` and one short method next to each other. T
 everything that codec and transport need to know of a call, so that neither knows any endpoint.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import date
 from enum import Enum
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -323,9 +323,21 @@ class Executor(Protocol):
 
 
 class Endpoints:
-    """The base of each group of endpoints."""
+    """The base of each group of endpoints.
+
+    ``class Invoices(Endpoints, operations=(FIND, GET))`` names the operations that its methods
+    carry out, each by the method that is called like it.
+    """
 
     __slots__ = ("_executor",)
+    _operations: ClassVar[Mapping[str, Operation[Any]]] = {}
+
+    def __init_subclass__(
+        cls, *, operations: Iterable[Operation[Any]] = (), **arguments: object
+    ) -> None:
+        super().__init_subclass__(**arguments)
+        named = {each.name.partition(".")[2]: each for each in operations}
+        cls._operations = {**cls._operations, **named}
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -338,5 +350,10 @@ class Endpoints:
 
 
 def executor_of(group: Endpoints) -> Executor:
-    """What carries out the calls of a group."""
+    """Return the executor that carries out the calls of a group."""
     return group._executor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+
+
+def operations_of(group: type[Endpoints]) -> Mapping[str, Operation[Any]]:
+    """Return the operations of a group, each by the name of its method."""
+    return group._operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast
 
@@ -17,14 +18,13 @@ from aiocake._operations.arguments import without_skipped
 from aiocake._operations.operation import (
     Endpoints,
     Executor,
-    ExportedBills,
     Operation,
     ResponseShape,
     WriteObserver,
     executor_of,
+    operations_of,
 )
 from aiocake.errors import ArgumentError, Intent, Problem
-from aiocake.events import Event
 from aiocake.values import ANY, ERASE, Idempotency
 
 P = ParamSpec("P")
@@ -175,13 +175,17 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
             be sent.
     """
     group, name = guarded("method", lambda: _owner(method))
+    # The operation returns what its method does.
+    table = cast("Operation[T] | None", operations_of(type(group)).get(name))
+    if table is None or table.idempotency is Idempotency.SAFE:
+        raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+    signature, defaults = _signature(getattr(type(group), name))
+    try:
+        arguments = {**defaults, **signature.bind(*args, **kwargs).arguments}
+    except TypeError as error:
+        raise TypeError(f"{table.name}() {error}") from None
     executor = executor_of(group)
-    table, arguments = _recorded(group, name, args, kwargs)
-    if table.idempotency is Idempotency.SAFE:
-        raise ArgumentError(Problem("method", f"must write: {table.name} only reads"))
-    arguments = executor.check(table, arguments)
-    # What the method hands on is what it returns.
-    return Call(table.name, MappingProxyType(arguments), cast("Operation[T]", table), executor)
+    return Call(table.name, MappingProxyType(executor.check(table, arguments)), table, executor)
 
 
 def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
@@ -220,73 +224,15 @@ def _owner(method: object) -> tuple[Endpoints, str]:
     return group, name
 
 
-class _Recorded(Exception):
-    """Carries what a method was going to have carried out."""
+@cache
+def _signature(method: Callable[..., object]) -> tuple[inspect.Signature, dict[str, object]]:
+    """Return the signature of a method without ``self``, and the defaults that are sent.
 
-    def __init__(self, table: Operation[Any], arguments: dict[str, object]) -> None:
-        super().__init__()
-        self.table = table
-        self.arguments = arguments
-
-
-class _Recorder:
-    """An executor that carries nothing out: it says what it was asked for."""
-
-    domain = ""
-    concurrency = 1
-    for_tests = True
-
-    @property
-    def exempt_from_queue_limit(self) -> "_Recorder":
-        """Nothing waits here."""
-        return self
-
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
-        """Nothing is checked here."""
-        del operation
-        return dict(arguments)
-
-    async def execute(
-        self,
-        operation: Operation[T],
-        arguments: Mapping[str, object],
-        *,
-        observer: WriteObserver[T] | None = None,
-        on_response: Callable[[], None] | None = None,
-    ) -> T:
-        """Say what was asked for."""
-        del observer, on_response
-        raise _Recorded(operation, without_skipped(arguments))
-
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
-        """Say what was asked for."""
-        raise _Recorded(operation, without_skipped(arguments))
-
-    def scrub(self, text: str) -> str:
-        """There is no key."""
-        return text
-
-    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
-        """There is no list that could surprise."""
-
-    def emit(self, event: Event) -> None:
-        """Nothing happens here."""
-
-
-def _recorded(
-    group: Endpoints, name: str, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[Operation[Any], dict[str, object]]:
-    """What a method asks its executor for: nobody else has to know its parameters."""
-    try:
-        made = getattr(type(group)(_Recorder()), name)(*args, **kwargs)
-        if inspect.iscoroutine(made):
-            try:
-                made.send(None)
-            finally:
-                made.close()
-    except _Recorded as recorded:
-        return recorded.table, recorded.arguments
-    raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+    A write takes the arguments of its operation, by their names; nothing else prepares them.
+    """
+    _, *parameters = inspect.signature(method).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    return inspect.Signature(parameters), without_skipped(defaults)
 
 
 def _canonical(value: object) -> object:

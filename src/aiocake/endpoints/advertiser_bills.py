@@ -61,7 +61,7 @@ MARK_RECEIVED = Operation[MarkResult](
 )
 
 
-class AdvertiserBills(Endpoints):
+class AdvertiserBills(Endpoints, operations=(EXPORT, MARK_SENT, MARK_RECEIVED)):
     """``client.advertiser_bills``: what advertisers owe the platform, sent and received."""
 
     __slots__ = ()

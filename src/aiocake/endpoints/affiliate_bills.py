@@ -84,7 +84,7 @@ MARK_PAID = Operation[MarkResult](
 )
 
 
-class AffiliateBills(Endpoints):
+class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
     """``client.affiliate_bills``: what the platform owes affiliates, received and paid."""
 
     __slots__ = ()

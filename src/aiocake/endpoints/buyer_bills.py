@@ -64,7 +64,7 @@ MARK_RECEIVED = Operation[MarkResult](
 )
 
 
-class BuyerBills(Endpoints):
+class BuyerBills(Endpoints, operations=(EXPORT, MARK_SENT, MARK_RECEIVED)):
     """``client.buyer_bills``: what buyers owe the platform, sent and received."""
 
     __slots__ = ()

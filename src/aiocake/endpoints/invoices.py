@@ -196,7 +196,7 @@ def _paged(
     )
 
 
-class Invoices(Endpoints):
+class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
     """``client.invoices``: find, read, create and update the invoices of an instance."""
 
     __slots__ = ()

@@ -138,7 +138,20 @@ EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
 )
 
 
-class Reference(Endpoints):
+class Reference(
+    Endpoints,
+    operations=(
+        BILLING_CYCLES,
+        PAYMENT_METHODS,
+        CURRENCIES,
+        PAYMENT_TYPES,
+        PAYMENT_SETTINGS,
+        ACCOUNT_STATUSES,
+        V1_BILLING_CYCLES,
+        V1_CURRENCIES,
+        EXCHANGE_RATES,
+    ),
+):
     """``client.reference``: ids and names of an instance. Ids differ between instances."""
 
     __slots__ = ()
