@@ -181,9 +181,11 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
         raise ArgumentError(Problem("method", f"must write: {name} only reads"))
     signature, defaults = _signature(getattr(type(group), name))
     try:
-        arguments = {**defaults, **signature.bind(*args, **kwargs).arguments}
+        arguments = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise TypeError(f"{table.name}() {error}") from None
+    for each, default in defaults.items():
+        arguments.setdefault(each, default)
     executor = executor_of(group)
     return Call(table.name, MappingProxyType(executor.check(table, arguments)), table, executor)
 

@@ -7,80 +7,50 @@ and "ACCOUNTING MarkAffiliateBillAsPaid", API version 1.
 from datetime import date
 from decimal import Decimal
 
-from aiocake._operations.arguments import period_bounds
-from aiocake._operations.operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
+from aiocake._operations.operation import Endpoints, ExportedBills
 from aiocake._operations.parameters import Parameter, ParameterKind
-from aiocake.endpoints._parameters import (
-    BILL_ID,
-    EXPORTED,
-    IN_ORDER,
+from aiocake.endpoints._bills import (
     INVOICE_NUMBER,
     NOTES,
-    SERVICE,
     VERIFICATION_CODE,
+    export_filters,
+    export_operation,
+    mark_operation,
 )
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
-from aiocake.values import ANY, SKIP, Any_, Erase, Idempotency, Period, Skip
+from aiocake.values import ANY, SKIP, Any_, Erase, Period, Skip
 
 __all__ = ["AffiliateBills"]
 
-EXPORT = Operation[AffiliateBill](
-    name="affiliate_bills.export",
-    api=Api.V1,
-    path=SERVICE,
-    call="ExportAffiliateBills",
-    parameters=(
-        *EXPORTED,
+EXPORT = export_operation(
+    "affiliate_bills.export",
+    "ExportAffiliateBills",
+    AffiliateBill,
+    (
         Parameter(name="paid_only", kind=ParameterKind.BOOL, required=True),
         Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
     ),
-    shape=ResponseShape.STREAM,
-    element="affiliate_bills",
-    row="affiliate_bill",
-    model=AffiliateBill,
-    rules=(IN_ORDER,),
-    documented_in="ACCOUNTING ExportAffiliateBills API Version 1",
 )
-
-MARK_RECEIVED = Operation[MarkResult](
-    name="affiliate_bills.mark_received",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkAffiliateBillAsReceived",
-    parameters=(
-        BILL_ID,
+MARK_RECEIVED = mark_operation(
+    "affiliate_bills.mark_received",
+    "MarkAffiliateBillAsReceived",
+    (
         INVOICE_NUMBER,
         Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
         Parameter(name="date_invoice_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
         NOTES,
     ),
-    idempotency=Idempotency.IDEMPOTENT,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
 )
-
-MARK_PAID = Operation[MarkResult](
-    name="affiliate_bills.mark_paid",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkAffiliateBillAsPaid",
-    parameters=(
-        BILL_ID,
+MARK_PAID = mark_operation(
+    "affiliate_bills.mark_paid",
+    "MarkAffiliateBillAsPaid",
+    (
         Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
         INVOICE_NUMBER,
         VERIFICATION_CODE,
         Parameter(name="payment_date", kind=ParameterKind.DATE, required=True),
         NOTES,
     ),
-    idempotency=Idempotency.IDEMPOTENT,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
 )
 
 
@@ -121,14 +91,11 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
                 ``.rows_read`` says how many.
             DeadlineExceeded: While reading: the rest did not come in time; the same.
         """
-        start, end = period_bounds(
-            period, billing_period_start_date, billing_period_end_date, exclusive_end=True
-        )
         return self._stream(
             EXPORT,
-            billing_cycle=billing_cycle,
-            billing_period_start_date=start,
-            billing_period_end_date=end,
+            **export_filters(
+                billing_cycle, period, billing_period_start_date, billing_period_end_date
+            ),
             paid_only=paid_only,
             payment_type_id=payment_type_id,
         )
