@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
-from aiocake._operations.operation import Endpoints, Executor, executor_of
+from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.call import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
@@ -21,13 +21,13 @@ from aiocake.bulk.plan import (
     CallPlan,
     Calls,
     CallSource,
-    ChainedCalls,
     DuplicateFilter,
-    GivenCalls,
-    ListedCalls,
     PlannedCall,
-    RecordedCalls,
+    chained,
+    listed_calls,
+    one_batch,
     planned_call_of,
+    recorded_calls,
 )
 from aiocake.bulk.recovery import resolve
 from aiocake.bulk.run import Run
@@ -120,8 +120,7 @@ async def each(  # noqa: PLR0913 - all by name
             return await _nothing(path, allow_unknown_filesystem=allow_unknown_filesystem)
         plan.domain = first.executor.domain
         listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
-        if listed is not None:
-            await _look_through(plan)
+        creates = None if listed is None else await _look_through(plan)
         book = None
         if path is not None:
             book = await Journal.create(
@@ -133,14 +132,16 @@ async def each(  # noqa: PLR0913 - all by name
         run = Run(rules, first.executor, book)
         async with _ended(run):
             plan.journal = book
-            source: CallSource = plan
-            if listed is not None:
+            if listed is None:
+                await _carry_out(run, plan.batches())
+            else:
                 run.total = plan.read
                 if book is not None:
                     await _write_down(book, listed, plan.digests or bytearray())
-                source = GivenCalls(listed)
-                await _look_ahead(run, listed)
-            await _carry_out(run, source)
+                if creates is not None:
+                    with suppress(CakeError):  # each create will look by itself
+                        await run.guard.expect(creates[0], run.executor, creates[1])
+                await _carry_out(run, listed_calls(listed))
         return run.summary(taken=plan.read, whole=plan.complete)
 
 
@@ -224,18 +225,20 @@ async def resume(  # noqa: PLR0913 - all by name
         if plan.complete:
             run.total = plan.read
         await _recall(run, book, cake)
-        doubts = await _all(RecordedCalls(book, cake, EntryState.SENDING, EntryState.UNKNOWN))
+        lost = recorded_calls(book, cake, EntryState.SENDING, EntryState.UNKNOWN)
+        doubts = [item async for items in lost for item in items]
         for item in doubts:
             run.mark_unresolved(item)
-        rest = RecordedCalls(
+        rest = recorded_calls(
             book,
             cake,
             EntryState.PLANNED,
             EntryState.FAILED,
             without=frozenset(each.index for each in doubts),
         )
-        source: CallSource = rest if calls is None or plan.complete else ChainedCalls(rest, plan)
-        await _carry_out(run, source, doubts)
+        if calls is not None and not plan.complete:
+            rest = chained(rest, plan.batches())
+        await _carry_out(run, rest, doubts)
         if run.stopped is not None:
             await _recall_failed(run, book, cake)
     return run.summary(taken=plan.read, whole=plan.complete)
@@ -265,7 +268,7 @@ async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> S
 
 async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | None = None) -> None:
     if doubts:
-        await run.send(ListedCalls(await resolve(run, doubts)))
+        await run.send(one_batch(await resolve(run, doubts)))
     if run.stopped is None:
         await run.send(source)
     for _ in range(_ROUNDS):
@@ -274,7 +277,7 @@ async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | N
             break
         again = await resolve(run, lost)
         if run.stopped is None:
-            await run.send(ListedCalls(again))
+            await run.send(one_batch(again))
     await run.look_again()
 
 
@@ -297,11 +300,23 @@ async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
         index = entries[-1].index
 
 
-async def _look_through(plan: CallPlan) -> None:
-    """Take a whole plan, so that one that is refused leaves no journal behind."""
+async def _look_through(plan: CallPlan) -> tuple[CreateLookup, frozenset[int]] | None:
+    """Read a whole list, so that one that is refused leaves no journal behind.
+
+    Returns:
+        How to list what its creates make, and for which partners; None where it creates nothing.
+    """
     plan.digests = bytearray()
-    while await plan.more():
+    lookup: CreateLookup | None = None
+    owners: set[int] = set()
+    async for items in plan.batches():
+        for item in items:
+            found = planned_create(item.call)
+            if found is not None:
+                lookup = found[0]
+                owners.add(found[1].owner)
         await anyio.lowlevel.checkpoint()
+    return None if lookup is None else (lookup, frozenset(owners))
 
 
 async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:
@@ -313,21 +328,6 @@ async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: byte
             await book.flush()
     book.mark_complete()
     await book.flush()
-
-
-async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:
-    sample, owners = GivenCalls.owners(calls)
-    found = None if sample is None else planned_create(sample)
-    if found is not None:
-        with suppress(CakeError):  # each create will look by itself
-            await run.guard.expect(found[0], run.executor, owners)
-
-
-async def _all(source: CallSource) -> list[PlannedCall]:
-    items: list[PlannedCall] = []
-    while more := await source.more():
-        items += more
-    return items
 
 
 @asynccontextmanager

@@ -2,22 +2,30 @@
 
 import json
 import sqlite3
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing
 from itertools import islice
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
 from aiocake._normalize import class_name, guarded
 from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import Entry, EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 T = TypeVar("T")
 
 Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
+CallSource = AsyncGenerator[list["PlannedCall"]]
+"""Yields calls, some at a time."""
 
 #: How many calls are taken at once of a plan that does not have to be waited for.
 _AT_ONCE: Final = 64
@@ -45,14 +53,6 @@ class PlannedCall:
     before: tuple[int, ...] | None = None
     maybe_applied: bool = False
     rejection: CakeError | None = None
-
-
-class CallSource(Protocol):
-    """Gives items, some at a time, and none at the end."""
-
-    async def more(self) -> list[PlannedCall]:
-        """The next ones."""
-        ...
 
 
 class DuplicateFilter:
@@ -113,7 +113,7 @@ class CallPlan:
             raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
 
     async def peek(self) -> Call[Any] | None:
-        """The first call, which :meth:`more` gives all the same; None of an empty plan.
+        """Return the first call, which :meth:`batches` yields all the same; None of no calls.
 
         Raises:
             ArgumentError: It is no call.
@@ -121,34 +121,33 @@ class CallPlan:
         self._held = await self._take(1)
         return _call(0, self._held[0]) if self._held else None
 
-    async def more(self) -> list[PlannedCall]:
-        """The next calls.
+    async def batches(self) -> CallSource:
+        """Yield the calls that were not read yet.
 
         Raises:
             ArgumentError: One is no call, of another client, there twice, or marks a bill that one
-                before it marks. What was before it has been given.
+                before it marks. The calls before it have been yielded.
         """
-        calls, self._held = self._held or await self._take(_AT_ONCE), []
-        items: list[PlannedCall] = []
-        for call in calls:
-            try:
-                digest = self._checked(call)
-            except ArgumentError as error:
-                self._error = error
-                break
-            if self.journal is not None:
-                self.journal.plan(self.read, digest, call.to_json())
-            if self.digests is not None:
-                self.digests += digest
-            items.append(PlannedCall(self.read, call))
-            self.read += 1
-        if calls and not items and self._error is not None:
-            raise self._error
-        if not calls:
-            self.complete = True
-            if self.journal is not None:
-                self.journal.mark_complete()
-        return items
+        while calls := self._held or await self._take(_AT_ONCE):
+            self._held = []
+            items: list[PlannedCall] = []
+            for call in calls:
+                try:
+                    digest = self._checked(call)
+                except ArgumentError as error:
+                    self._error = error
+                    break
+                if self.journal is not None:
+                    self.journal.plan(self.read, digest, call.to_json())
+                if self.digests is not None:
+                    self.digests += digest
+                items.append(PlannedCall(self.read, call))
+                self.read += 1
+            if items:
+                yield items
+        self.complete = True
+        if self.journal is not None:
+            self.journal.mark_complete()
 
     async def catch_up(self, journal: Journal, *, whole: bool) -> None:
         """Read past the calls that a journal has, which must be the same.
@@ -225,93 +224,48 @@ def _call(index: int, provided: object) -> Call[Any]:
     return cast("Call[Any]", provided)
 
 
-class GivenCalls:
-    """A plan that was taken as a whole already, once more from its beginning."""
-
-    def __init__(self, calls: Collection[Call[Any]]) -> None:
-        self._calls = enumerate(calls)
-
-    async def more(self) -> list[PlannedCall]:
-        """The next calls."""
-        return [PlannedCall(index, call) for index, call in islice(self._calls, _AT_ONCE)]
-
-    @staticmethod
-    def owners(calls: Collection[Call[Any]]) -> tuple[Call[Any] | None, frozenset[int]]:
-        """A create of a plan, and the partners of all of them."""
-        sample: Call[Any] | None = None
-        owners: set[int] = set()
-        for call in calls:
-            create = planned_create(call)
-            if create is not None:
-                sample = call
-                owners.add(create[1].owner)
-        return sample, frozenset(owners)
+async def listed_calls(calls: Collection[Call[Any]]) -> CallSource:
+    """Yield a list of calls that was read as a whole before, from its beginning."""
+    numbered = enumerate(calls)
+    while batch := [PlannedCall(index, call) for index, call in islice(numbered, _AT_ONCE)]:
+        yield batch
 
 
-class RecordedCalls:
-    """The calls of a journal that are in some states.
+async def recorded_calls(
+    journal: Journal,
+    cake: Instance,
+    *states: EntryState,
+    without: Collection[int] = (),
+) -> CallSource:
+    """Yield the calls of a journal that are in some states.
 
     Args:
         journal: The journal.
         cake: The client that is to send them.
         states: The states.
-        without: Places that are left out.
+        without: The places of calls to leave out.
+
+    Raises:
+        ArgumentError: The client cannot send one.
+        JournalError: One is not the call that was planned.
     """
-
-    def __init__(
-        self,
-        journal: Journal,
-        cake: Instance,
-        *states: EntryState,
-        without: frozenset[int] = frozenset(),
-    ) -> None:
-        self._journal = journal
-        self._cake = cake
-        self._states = states
-        self._without = without
-        self._place = -1
-
-    async def more(self) -> list[PlannedCall]:
-        """The next calls.
-
-        Raises:
-            ArgumentError: The client cannot send one.
-            JournalError: One is not the call that was planned.
-        """
-        while entries := await self._journal.entries(*self._states, after=self._place):
-            self._place = entries[-1].index
-            chosen = [entry for entry in entries if entry.index not in self._without]
-            if chosen:
-                return [planned_call_of(entry, self._cake) for entry in chosen]
-        return []
+    last = -1
+    while entries := await journal.entries(*states, after=last):
+        last = entries[-1].index
+        yield [planned_call_of(entry, cake) for entry in entries if entry.index not in without]
 
 
-class ListedCalls:
-    """Items that are at hand."""
-
-    def __init__(self, items: list[PlannedCall]) -> None:
-        self._items = items
-
-    async def more(self) -> list[PlannedCall]:
-        """All of them, once."""
-        items, self._items = self._items, []
-        return items
+async def one_batch(items: list[PlannedCall]) -> CallSource:
+    """Yield calls that are at hand."""
+    yield items
 
 
-class ChainedCalls:
-    """One source behind the other."""
-
-    def __init__(self, *sources: CallSource) -> None:
-        self._sources = deque(sources)
-
-    async def more(self) -> list[PlannedCall]:
-        """The next items of the first that has any."""
-        while self._sources:
-            items = await self._sources[0].more()
-            if items:
-                return items
-            self._sources.popleft()
-        return []
+async def chained(*sources: CallSource) -> CallSource:
+    """Yield the calls of one source behind those of the other."""
+    for source in sources:
+        async with aclosing(source):
+            async for items in source:
+                yield items
 
 
 def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -98,7 +98,7 @@ class Run:
                 after all that was on its way has ended.
         """
         self._ready.clear()
-        async with anyio.create_task_group() as workers:
+        async with aclosing(source), anyio.create_task_group() as workers:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
@@ -261,13 +261,14 @@ class Run:
             self.fail(error)
 
     async def _next(self, source: CallSource) -> PlannedCall | None:
-        if self.stopped is not None:
-            return None
         if not self._ready:
             async with self._taking:
-                if not self._ready and self.stopped is None:
-                    self._ready.extend(await source.more())
-        return self._ready.popleft() if self._ready else None
+                while not self._ready and self.stopped is None:
+                    items = await anext(source, None)
+                    if items is None:
+                        return None
+                    self._ready.extend(items)
+        return self._ready.popleft() if self.stopped is None else None
 
     async def _one(self, item: PlannedCall) -> None:
         found = planned_create(item.call)
