@@ -39,7 +39,7 @@ class Instance(Protocol):
 
     @property
     def invoices(self) -> Endpoints:
-        """One of its groups of endpoints."""
+        """Return one of its groups of endpoints."""
         ...
 
 
@@ -61,19 +61,19 @@ class Call(Generic[T]):
 
     @property
     def table(self) -> Operation[T]:
-        """What is known of the operation."""
+        """Return the operation's table."""
         return self._table
 
     @property
     def executor(self) -> Executor:
-        """What carries it out."""
+        """Return the executor that carries it out."""
         return self._executor
 
     async def send(self, observer: WriteObserver[T] | None = None) -> T:
         """Send it now, as the method itself does.
 
         Args:
-            observer: Is told before it leaves and after it ended.
+            observer: Called before it is sent and after it ended.
 
         Raises:
             CakeError: As the method does.
@@ -82,7 +82,7 @@ class Call(Generic[T]):
         return await executor.execute(self._table, self.arguments, observer=observer)
 
     def digest(self) -> bytes:
-        """16 bytes that equal calls have in common."""
+        """Return 16 bytes that equal calls have in common."""
         parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
         text = json.dumps([self.operation, parts])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -100,13 +100,13 @@ class Call(Generic[T]):
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def to_json(self) -> str:
-        """Operation and arguments, names, notes and amounts among them, as JSON."""
+        """Return operation and arguments as JSON, with names, notes and amounts."""
         arguments = {name: _to_json(value) for name, value in self.arguments.items()}
         return json.dumps({"operation": self.operation, "arguments": arguments})
 
     @classmethod
     def from_json(cls, text: str, cake: Instance) -> "Call[Any]":
-        """The call that :meth:`to_json` gave, to be sent by a client.
+        """Return the call that :meth:`to_json` wrote, to be sent by a client.
 
         Raises:
             ArgumentError: It is no such text, or cannot be sent.
@@ -121,7 +121,7 @@ class Call(Generic[T]):
 
     @classmethod
     def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
-        """The call that an intent was of, as ``OutcomeUnknown.intent`` and a ledger have it.
+        """Return the call of an intent, as ``OutcomeUnknown.intent`` and a ledger have it.
 
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
@@ -132,7 +132,7 @@ class Call(Generic[T]):
         return rebuild(intent.operation, intent.arguments, cake)
 
     def describe(self, *, show_sensitive: bool = False) -> str:
-        """One line: operation and arguments.
+        """Return operation and arguments as one line.
 
         Args:
             show_sensitive: Show names, notes and amounts, too.
@@ -155,7 +155,7 @@ class Call(Generic[T]):
 
 
 def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-    """A write of the client as a value; nothing is sent.
+    """Return a write of the client as a value. Sends nothing.
 
     ::
 
@@ -191,7 +191,7 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
 
 
 def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
-    """The call of an operation by its name.
+    """Return the call of an operation by its name.
 
     Args:
         operation: The operation's name, such as ``"invoices.update"``.
@@ -213,7 +213,7 @@ def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> 
 
 
 def _owner(method: object) -> tuple[Endpoints, str]:
-    """The group of endpoints that a method is of, and its name."""
+    """Return the group of endpoints that a method belongs to, and the method's name."""
     group: object = getattr(method, "__self__", None)
     name: object = getattr(method, "__name__", "_")
     if (
@@ -238,7 +238,7 @@ def _signature(method: Callable[..., object]) -> tuple[inspect.Signature, dict[s
 
 
 def _canonical(value: object) -> object:
-    """A value in the one form that all equal ones have."""
+    """Return a value in the one form that all equal values have."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         text = format(Decimal(value), "f")
         text = text.rstrip("0").rstrip(".") if "." in text else text

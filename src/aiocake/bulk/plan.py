@@ -29,22 +29,22 @@ CallSource = AsyncGenerator[list["PlannedCall"]]
 
 #: How many calls are taken at once of a plan that does not have to be waited for.
 _AT_ONCE: Final = 64
-#: What is wrong with a text that is no call, as :meth:`Call.from_json` names it.
+#: The problems of a text that is no call, as :meth:`Call.from_json` names them.
 _UNREADABLE: Final = frozenset({"text", "operation", "arguments"})
 
 
 @attrs.define(eq=False)
 class PlannedCall:
-    """A call on its way.
+    """A call of the plan, and its state.
 
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        state: How it stands.
-        before: Of a create: the ids of what was there before it was sent; None when unknown.
-        open: Whether it may have been carried out already: it is sent once more because that does
-            no more than sending it once, and no refusal of that shows that it was not.
-        refusal: What it was refused with when it was sent once more.
+        state: Its state.
+        before: Of a create: the ids of the records before it was sent; None when unknown.
+        maybe_applied: True if it may have been carried out already. It is sent again since it is
+            idempotent, and a refusal then does not show that it was not carried out before.
+        rejection: The error it was refused with when it was sent again.
     """
 
     index: int
@@ -56,7 +56,7 @@ class PlannedCall:
 
 
 class DuplicateFilter:
-    """Tells calls, and marked bills, that were there before: in a few megabytes, for any number.
+    """Finds repeated calls, and bills marked twice, among any number, in a few megabytes.
 
     A private database of SQLite's in a temporary file, whose pages it holds in part only.
     """
@@ -69,17 +69,17 @@ class DuplicateFilter:
         self._database.execute("BEGIN")
 
     def add(self, digest: bytes) -> bool:
-        """Whether it is new."""
+        """Add a digest; return True if it is new."""
         statement = "INSERT OR IGNORE INTO seen VALUES (?)"
         return self._database.execute(statement, (digest,)).rowcount == 1
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the file."""
         self._database.close()
 
 
 class CallPlan:
-    """A plan that is read as it goes: each call is checked, and written down where a journal is.
+    """A plan that is read while it runs: each call is checked, and written to the journal.
 
     Args:
         calls: The calls.
@@ -93,9 +93,9 @@ class CallPlan:
         self._repeats = repeats
         self._held: list[Call[Any]] = []
         self._error: Exception | None = None
-        #: How many calls were taken.
+        #: How many calls were read.
         self.read = 0
-        #: Whether it was taken to its end.
+        #: True once it was read to its end.
         self.complete = False
         #: The instance that all calls must be of.
         self.domain = ""
@@ -150,11 +150,11 @@ class CallPlan:
             self.journal.mark_complete()
 
     async def catch_up(self, journal: Journal, *, whole: bool) -> None:
-        """Read past the calls that a journal has, which must be the same.
+        """Skip the calls that a journal has, which must be equal.
 
         Args:
             journal: The journal, which takes what follows.
-            whole: Whether the journal has the whole plan.
+            whole: True if the journal has the whole plan.
 
         Raises:
             JournalError: They are not: the difference is shown.
@@ -269,7 +269,7 @@ async def chained(*sources: CallSource) -> CallSource:
 
 
 def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
-    """The item of a call that a journal has.
+    """Return the planned call of a journal's entry.
 
     Raises:
         ArgumentError: The client cannot send it.

@@ -1,4 +1,4 @@
-"""What the operations on bills of v1 share: parameters, constants and the filters of an export.
+"""Parameters and operations that the groups of v1's bills share.
 
 Source: CAKE's pages "ACCOUNTING …, API Version 1", which list each argument in this order.
 """
@@ -27,7 +27,7 @@ VERIFICATION_CODE: Final = Parameter(
 NOTES: Final = Parameter(
     name="notes", kind=ParameterKind.TEXT, erasable=True, limit=250, sensitive=True
 )
-#: What every export takes first.
+#: The first parameters of every export.
 _EXPORT_FILTERS: Final = (
     Parameter(
         name="billing_cycle", kind=ParameterKind.CHOICE, choices=BillingCycleName, required=True
@@ -78,7 +78,7 @@ def mark_operation(
         name: The operation's name, such as ``"buyer_bills.mark_sent"``.
         call: CAKE's name of it.
         parameters: Its parameters after ``bill_id``.
-        non_idempotent_if: Tells from the arguments that a call must not be repeated.
+        non_idempotent_if: Returns True for arguments with which a call must not be repeated.
     """
     return Operation[MarkResult](
         name=name,

@@ -27,7 +27,7 @@ RECEIVED: Final = (
 
 
 class PayerBills(Endpoints, Generic[B]):
-    """The methods that both groups share; each names its own ``export`` and ``mark_sent``."""
+    """The methods that both groups share; each group names its own operations."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class PayerBills(Endpoints, Generic[B]):
         billing_period_start_date: date | Skip = SKIP,
         billing_period_end_date: date | Skip = SKIP,
     ) -> ExportedBills[B]:
-        """The bills of a period, each as soon as it has arrived.
+        """Export the bills of a billing period, each as soon as it has arrived.
 
         Args:
             billing_cycle: Only bills of this cycle.
@@ -49,15 +49,15 @@ class PayerBills(Endpoints, Generic[B]):
 
         Returns:
             Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            one of these. In the block of ``async with``, ``.success``, ``.message`` and
+            one of them begins. In the block of ``async with``, ``.success``, ``.message`` and
             ``.row_count`` are known before the first bill.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ApiError: Once it is sent: it was refused, and no bill was given.
+            ApiError: Once it is sent: CAKE refused the export, and no bill was read.
             DecodeError: While reading: a body that was cut short, after the bills that came;
                 ``.rows_read`` says how many.
-            DeadlineExceeded: While reading: the rest did not come in time; the same.
+            DeadlineExceeded: While reading: not all came in time; the bills that came were read.
         """
         operation: Operation[B] = operations_of(type(self))["export"]
         return self._stream(
@@ -75,10 +75,10 @@ class PayerBills(Endpoints, Generic[B]):
         invoice_number: str | Skip | Erase = SKIP,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that the invoice for a bill was sent to whoever has to pay it.
+        """Mark the bill's invoice as sent to the partner who has to pay.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
+            bill_id: The bill; :meth:`export` shows its id.
             date_sent_invoice: When it was sent.
             invoice_number: Its number, of at most 50 UTF-16 units.
             notes: Of at most 250 UTF-16 units.
@@ -89,9 +89,9 @@ class PayerBills(Endpoints, Generic[B]):
         Raises:
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             operations_of(type(self))["mark_sent"],

@@ -69,7 +69,7 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
         paid_only: bool = False,
         payment_type_id: int | Any_ = ANY,
     ) -> ExportedBills[AffiliateBill]:
-        """The bills of a period, each as soon as it has arrived.
+        """Export the bills of a billing period, each as soon as it has arrived.
 
         Args:
             billing_cycle: Only bills of this cycle.
@@ -81,15 +81,15 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
 
         Returns:
             Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            one of these. In the block of ``async with``, ``.success``, ``.message`` and
+            one of them begins. In the block of ``async with``, ``.success``, ``.message`` and
             ``.row_count`` are known before the first bill.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ApiError: Once it is sent: it was refused, and no bill was given.
+            ApiError: Once it is sent: CAKE refused the export, and no bill was read.
             DecodeError: While reading: a body that was cut short, after the bills that came;
                 ``.rows_read`` says how many.
-            DeadlineExceeded: While reading: the rest did not come in time; the same.
+            DeadlineExceeded: While reading: not all came in time; the bills that came were read.
         """
         return self._stream(
             EXPORT,
@@ -109,11 +109,11 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
         invoice_number: str | Skip | Erase = SKIP,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that an affiliate's own invoice for a bill has come.
+        """Mark a bill as received: the affiliate's own invoice has come.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
-            invoiced_amount: The amount on the affiliate's invoice; nothing means "keep".
+            bill_id: The bill; :meth:`export` shows its id.
+            invoiced_amount: The amount on the affiliate's invoice; no value keeps the old one.
             date_invoice_received: When it came.
             invoice_number: Its number, of at most 50 UTF-16 units.
             notes: Of at most 250 UTF-16 units.
@@ -125,9 +125,9 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
             TipaltiError: The affiliate is paid through Tipalti.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_RECEIVED,
@@ -148,10 +148,10 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
         verification_code: str | Skip | Erase = SKIP,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that a bill was paid.
+        """Mark a bill as paid.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
+            bill_id: The bill; :meth:`export` shows its id.
             payment_date: When it was paid.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the affiliate's invoice, of at most 50 UTF-16 units.
@@ -159,15 +159,15 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
             notes: Of at most 250 UTF-16 units.
 
         Returns:
-            CAKE's message, and whether a payment was noted for the first time.
+            CAKE's message, and whether a payment was recorded for the first time.
 
         Raises:
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
             TipaltiError: The affiliate is paid through Tipalti.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_PAID,

@@ -46,11 +46,11 @@ class BuyerBills(PayerBills[BuyerBill], operations=(EXPORT, MARK_SENT, MARK_RECE
         apply_credit_to_buyer: bool = False,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that a buyer's payment for a bill has come.
+        """Mark a bill as received: the buyer's payment has come.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
-            payment_amount: The amount that came; nothing means "keep".
+            bill_id: The bill; :meth:`export` shows its id.
+            payment_amount: The amount that came; no value keeps the old one.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the invoice, of at most 50 UTF-16 units.
             verification_code: Of at most 50 UTF-16 units.
@@ -66,9 +66,9 @@ class BuyerBills(PayerBills[BuyerBill], operations=(EXPORT, MARK_SENT, MARK_RECE
         Raises:
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_RECEIVED,

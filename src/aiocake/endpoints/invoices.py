@@ -88,7 +88,7 @@ GET = Operation[Invoice](
 async def _visit(
     executor: Executor, affiliate_id: int | None, visitor: Callable[[ExistingRecord], None]
 ) -> None:
-    """Show every payout invoice, of one affiliate or of all.
+    """Pass every payout invoice, of one affiliate or of all, to a function.
 
     Without dates: the filters find only invoices that lie wholly inside of them.
     """
@@ -101,7 +101,8 @@ async def _visit(
 
 
 def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
-    owner = row.affiliate_id or affiliate_id  # a row that names nobody is whose was asked for
+    # A row without a partner belongs to the partner whose rows were requested.
+    owner = row.affiliate_id or affiliate_id
     if owner is None:
         raise ConsistencyError(f"invoice {row.invoice_id} does not say whose it is")
     void = row.invoice_status == InvoiceStatus.VOID
@@ -113,7 +114,7 @@ async def _total(executor: Executor) -> int | None:
 
 
 async def _standing(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
-    """How an invoice stands to an update: approving must not undo that it was paid meanwhile."""
+    """Return an invoice's state: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
         return UpdateState.INDETERMINATE  # no list shows a note
@@ -214,14 +215,14 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
         end_date: date | Skip = SKIP,
         row_limit: int | Skip = SKIP,
     ) -> Pager[Invoice]:
-        """Every invoice that matches, paged concurrently, in order: complete, or it raises.
+        """List every invoice that matches, paged concurrently, in order: complete, or it raises.
 
         Collect before you write: to approve pending invoices while paging through the pending
         ones takes rows out of the list that is being read.
 
         CAKE's own filter, which ``match="inside"`` uses, finds only invoices whose whole period
         lies inside of the one that is asked for. An invoice of a week that crosses the border of
-        two months is in neither month. To have each invoice in exactly one month, use
+        two months is in neither month. To get each invoice in exactly one month, use
         ``match="ends_in"``.
 
         Args:
@@ -234,7 +235,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
                 in it (``"ends_in"``). The last two are decided by the client, which has to read
                 more: for ``"ends_in"`` all invoices that end on or before the last day, for
                 ``"overlaps"`` those of all time.
-            longest: The longest period that an invoice can have, of which you are sure: fewer
+            longest: The longest period that an invoice can have, if you are sure of it: fewer
                 invoices are read then for ``"overlaps"`` and ``"ends_in"``.
             start_date: Only invoices whose period starts on or after this day.
             end_date: Only invoices whose period ends on or before this day.
@@ -244,18 +245,18 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
                 changed list is noticed.
 
         Returns:
-            Invoices for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
-            Nothing is sent before the first is asked for. Of ``"overlaps"`` and ``"ends_in"``,
+            A list for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
+            Nothing is sent until the first row is read. Of ``"overlaps"`` and ``"ends_in"``,
             pages hold the invoices that match, and their ``total_rows`` is None.
 
         Raises:
             ArgumentError: An argument cannot be sent; at once, before any reading.
-            ListChanged: While reading: the list would not hold still.
-            ConsistencyError: While reading: a row does not match what was asked for, or its
-                period is longer than ``longest``.
-            DecodeError: While reading: an answer cannot be read, or an invoice lacks the date
+            ListChanged: While reading: the list kept changing.
+            ConsistencyError: While reading: a row does not match the filters, or its period is
+                longer than ``longest``.
+            DecodeError: While reading: a response cannot be read, or an invoice lacks the date
                 that decides whether it matches.
-            CakeError: While reading: it was refused, or no answer that can be read came.
+            CakeError: While reading: CAKE refused a call, or no readable response came.
         """
         match, longest = matching(match, longest)
         start, end = matched_days(period, start_date, end_date, match, longest)
@@ -286,7 +287,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
         start_at_row: int | Skip = SKIP,
         row_limit: int = 100,
     ) -> Page[Invoice]:
-        """One page, in exactly one request, as the server gives it: nothing guards it.
+        """Fetch one page, in exactly one request, as the server returns it, without checks.
 
         Args:
             affiliate_id: As in :meth:`find`.
@@ -297,14 +298,14 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             end_date: As in :meth:`find`.
             start_at_row: The first row's offset; by default the first there is. Some instances
                 count from 1.
-            row_limit: Rows at most, 1 to 10,000; an instance may give fewer.
+            row_limit: Rows at most, 1 to 10,000; an instance may return fewer.
 
         Returns:
             The page.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         start, end = period_bounds(period, start_date, end_date)
         return await self._call(
@@ -319,18 +320,18 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
         )
 
     async def get(self, invoice_id: int) -> Invoice:
-        """One invoice.
+        """Fetch one invoice.
 
         Args:
             invoice_id: The invoice.
 
         Returns:
-            It.
+            The invoice.
 
         Raises:
-            NotFound: There is none.
-            ConsistencyError: The instance gave another one, or none and says that there is one.
-            CakeError: It was refused, or no answer that can be read came.
+            NotFound: There is no such invoice.
+            ConsistencyError: The instance sent another one, or none and says that there is one.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         # One more than there can be: an instance that takes its first row for the one after row 0
         # would have no room for it. Where its rows begin it knows by itself.
@@ -339,10 +340,10 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
     async def create(
         self, *, affiliate_id: int, start_date: date, end_date: date, memo: str | Skip = SKIP
     ) -> CreatedInvoice:
-        """Create an invoice; CAKE works its total out. Never sent twice: creating twice makes two.
+        """Create an invoice; CAKE computes its total. Never sent twice: that would make two.
 
         Args:
-            affiliate_id: Whom it pays.
+            affiliate_id: The affiliate to pay.
             start_date: The first day of its period.
             end_date: The last day of its period, included.
             memo: A note.
@@ -352,9 +353,9 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been created.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The invoice may have been created.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             CREATE, affiliate_id=affiliate_id, start_date=start_date, end_date=end_date, memo=memo
@@ -377,14 +378,14 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             paid_at: When it was paid, with a time zone; only with status ``"paid"``.
 
         Returns:
-            What was set.
+            The invoice's id, and what was set where the instance says so.
 
         Raises:
             ArgumentError: An argument cannot be sent, or nothing is set.
             NotFound: There is no such invoice.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been set.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The invoice may have been set.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
