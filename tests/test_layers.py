@@ -73,7 +73,7 @@ def test_the_contracts_are_kept(copy: Path) -> None:
         ),
         pytest.param(
             "endpoints-apart",
-            "endpoints/_parameters",
+            "endpoints/_bills",
             "import aiocake.endpoints.invoices",
             id="apart-below",
         ),

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake import Client, endpoints
-from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake import ArgumentError, Client, bulk, endpoints
+from aiocake._operations.operation import Api, Operation, ResponseShape, operations_of
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency, Period
 
@@ -83,8 +83,8 @@ def methods() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for group, module in groups().items():
         (name,) = module.__all__
-        for method, function in vars(getattr(module, name)).items():
-            if inspect.isfunction(function) and not method.startswith("_"):
+        for method, function in inspect.getmembers(getattr(module, name), inspect.isfunction):
+            if not method.startswith("_"):
                 found[f"{group}.{method}"] = function
     return found
 
@@ -98,10 +98,18 @@ def test_the_walk_finds_what_there_is() -> None:
     assert set(METHODS) == set(OPERATIONS) | set(SHARED) == set(CALLS)
 
 
+def test_a_group_names_the_operations_of_its_methods() -> None:
+    found: dict[str, Operation[Any]] = {}
+    for name, module in groups().items():
+        (group,) = module.__all__
+        for method, operation in operations_of(getattr(module, group)).items():
+            found[f"{name}.{method}"] = operation
+    assert found == OPERATIONS
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_has_the_method_it_is_named_after(name: str) -> None:
     operation, method = OPERATIONS[name], METHODS[name]
-    assert name.partition(".")[0] == inspect.getmodule(method).__name__.rpartition(".")[2]  # type: ignore[union-attr] # it has one
     wire = {parameter.name for parameter in operation.parameters}
     taken = set(inspect.signature(method).parameters) - {"self", "period", "match", "longest"}
     unsent = taken - wire
@@ -180,3 +188,23 @@ async def test_a_call_is_in_the_sandbox(name: str) -> None:
         assert answer.invoice_id == 4821
     else:
         assert type(answer) is operation.model
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", [each for each in CALLS if each not in SHARED])
+async def test_a_write_that_is_kept_sends_what_its_method_sends(name: str) -> None:
+    sandbox = Sandbox()
+    arguments, named = CALLS[name]
+    group, _, method = name.partition(".")
+    transport = httpx.ASGITransport(app=sandbox.app)
+    async with Client("https://x.example", "SANDBOX-KEY", transport=transport) as cake:
+        bound = getattr(getattr(cake, group), method)
+        if OPERATIONS[name].idempotency is Idempotency.SAFE:
+            with pytest.raises(ArgumentError, match=f"{method} only reads"):
+                bulk.call(bound, *arguments, **named)
+            return
+        await bulk.call(bound, *arguments, **named).send()
+        await bound(*arguments, **named)
+    kept, sent = sandbox.state.requests
+    assert (kept.operation, kept.arguments) == (sent.operation, sent.arguments)
+    assert kept.arguments

@@ -14,6 +14,7 @@ from aiocake import (
     ERASE,
     SKIP,
     AccountStatus,
+    AdvertiserBill,
     AffiliateBill,
     BillAmount,
     BillingCycle,
@@ -170,6 +171,9 @@ async def bills(cake: Client) -> None:
             assert_type(bill.sent_payment, bool | None)
             assert_type(bill.extra, Mapping[str, object])
         assert_type(export.row_count, int | None)
+    assert_type(await cake.advertiser_bills.export(period=JANUARY).collect(), list[AdvertiserBill])
+    assert_type(await cake.advertiser_bills.mark_sent(1, notes=ERASE), MarkResult)
+    await cake.buyer_bills.mark_sent(1, note="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     assert_type(await cake.buyer_bills.export(period=JANUARY).collect(), list[BuyerBill])
     marked = await cake.affiliate_bills.mark_received(
         345, invoiced_amount=Decimal("20.01"), notes=ERASE, date_invoice_received=ERASE

@@ -1,14 +1,14 @@
-"""What an endpoint is made of: an Operation constant, and the Executor that carries it out.
+"""An Operation describes one call of the API; an Executor carries it out for an endpoint.
 
 An endpoint is one :class:`Operation` and one short method next to each other. The tables here say
 everything that codec and transport need to know of a call, so that neither knows any endpoint.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import date
 from enum import Enum
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -24,7 +24,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 Rule = Callable[[Mapping[str, object]], Problem | None]
 """A check over several arguments: the problem it finds, or None.
 
-It is given exact built-in values, and something else in place of what is wrong by itself.
+It receives exact built-in values, and another value in place of one that is wrong by itself.
 """
 
 
@@ -36,7 +36,7 @@ class Api(Enum):
 
 
 class ResponseShape(Enum):
-    """What an answer holds, and so how it is read."""
+    """How the body of a response is laid out, and so how it is read."""
 
     ONE = "one"
     """One record."""
@@ -54,14 +54,14 @@ class ResponseShape(Enum):
 
 @attrs.frozen
 class ExistingRecord:
-    """A record as a list shows it: as much as tells whether a create would double it.
+    """A record as a list shows it: enough to tell if a create would duplicate it.
 
     Attributes:
         id: Its id.
         owner: Whose it is.
         start: The first day of its period; None where the instance does not show it.
         end: The last day, included.
-        void: Whether it is cancelled.
+        void: True if it is cancelled.
     """
 
     id: int
@@ -73,16 +73,16 @@ class ExistingRecord:
 
 @attrs.frozen(kw_only=True)
 class CreateLookup:
-    """What a create makes, and how a list shows it: the only way to find out whether it did.
+    """How to find the record that a create makes: the only way to learn if it was carried out.
 
     Attributes:
         owner: The name of the argument that says whose the record will be.
         start: The name of the argument with the first day of its period.
-        end: The same of the last day, included.
-        id: The name of what in the answer is the id of the new record.
-        visit: Shows each record of an owner, of all periods, to a function; of all owners for
-            None.
-        total: How many records of all owners there are; None when the instance does not say.
+        end: The name of the argument with the last day, included.
+        id: The name of the field of the response with the id of the new record.
+        list_existing: Passes each record of an owner, of all periods, to a function; of all
+            owners for None.
+        count: Returns how many records all owners have; None if the instance does not say.
     """
 
     owner: str
@@ -96,7 +96,7 @@ class CreateLookup:
 
 
 class UpdateState(Enum):
-    """How a record stands to a write that was to set it."""
+    """The state of a record compared with a write that was to set it."""
 
     APPLIED = "there"
     """It is as the write would leave it."""
@@ -109,7 +109,7 @@ class UpdateState(Enum):
 
 
 def _record_argument(operation: "Operation[object]") -> str:
-    """Which argument says what record a write sets: the id that it needs."""
+    """Return the name of the argument that identifies the record a write sets."""
     if operation.idempotency is Idempotency.SAFE or operation.create_lookup is not None:
         return ""
     needed = (
@@ -120,7 +120,7 @@ def _record_argument(operation: "Operation[object]") -> str:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Operation(Generic[T]):
-    """One operation of CAKE's API, and what it answers: a ``T``.
+    """One operation of CAKE's API, whose response is a ``T``.
 
     Attributes:
         name: The endpoint's name in Python, such as ``"invoices.update"``.
@@ -130,19 +130,19 @@ class Operation(Generic[T]):
             (``/api/1/accounting.asmx``), to which GET and form append ``/call``.
         call: Of v1, CAKE's name of the operation, such as ``"MarkAffiliateBillAsPaid"``.
         parameters: In the order in which they are sent.
-        idempotency: What sending it again does.
-        once_if: Makes a call that sets values one that must not be repeated, by its arguments.
-        shape: What the answer holds.
-        element: The name of the record in the answer (``"invoice"``); of a list its list's
+        idempotency: Says if it may be sent again.
+        non_idempotent_if: Returns True for arguments with which it must not be sent again.
+        shape: The layout of the response.
+        element: The name of the record in the response (``"invoice"``); of a list its list's
             (``"invoices"``), whose records are named by ``row`` in XML.
         row: Of v1's lists, the name of one record.
         model: The class of a record.
-        echoed: The arguments that the answer must give back unchanged, where it names them: a
+        echoed: The arguments that the response must repeat unchanged, where it names them: a
             list, in each of its rows.
         rules: Checks over several arguments.
-        creates: Of a create: what it makes.
-        standing: Of a call that sets values: how what it sets stands now, where that can be read.
-        page: Where CAKE documents it.
+        create_lookup: Of a create: how to find the record that it makes.
+        state_after: Of a call that sets values: reads the record's state, where that is possible.
+        documented_in: The title of CAKE's page.
         record: The name of the argument that says which record a write sets; empty of a create.
     """
 
@@ -166,18 +166,18 @@ class Operation(Generic[T]):
     record: str = attrs.field(init=False, default=attrs.Factory(_record_argument, takes_self=True))
 
     def idempotency_of(self, arguments: Mapping[str, object]) -> Idempotency:
-        """What sending this call again does, by its arguments."""
+        """Return the effect of sending this call again, which its arguments may decide."""
         if self.non_idempotent_if is not None and self.non_idempotent_if(arguments):
             return Idempotency.NON_IDEMPOTENT
         return self.idempotency
 
     def sensitive(self) -> frozenset[str]:
-        """The names of the arguments that errors and logs hide."""
+        """Return the names of the arguments that errors and logs hide."""
         return frozenset(parameter.name for parameter in self.parameters if parameter.sensitive)
 
 
 class Stream(Protocol[T]):
-    """Records as they arrive. Leaving ``async with`` leaves nothing running."""
+    """Records as they arrive. Nothing runs any more once ``async with`` is left."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -194,29 +194,29 @@ class Stream(Protocol[T]):
     async def __anext__(self) -> T: ...
 
     async def collect(self) -> list[T]:
-        """All records, as a list. Where the answer breaks off, it is asked for again."""
+        """Read all records into a list. If the response breaks off, the call is sent again."""
         ...
 
     async def aclose(self) -> None:
-        """Stop and give everything back. Can be called twice."""
+        """Stop, and release the connection. Can be called twice."""
         ...
 
 
 class WriteObserver(Protocol[T_contra]):
-    """Is told of one write before it leaves, and of its end whatever that is: a run's journal."""
+    """Is called before one write is sent and after it ended, such as a run's journal."""
 
     async def before(self, intent: Intent) -> None:
-        """The write is going to be sent. If this raises, nothing is sent."""
+        """Take note that the write is about to be sent. If this raises, nothing is sent."""
         ...
 
     def after(
         self, value: T_contra | None, error: CakeError | None
     ) -> Coroutine[object, None, None] | None:
-        """The write has ended.
+        """Take note that the write has ended.
 
         Returns:
-            What is left to be awaited, which no cancellation of the caller interrupts; None where
-            nothing is.
+            A coroutine that is to be awaited without interruption by a cancellation of the caller;
+            None if there is nothing to await.
         """
         ...
 
@@ -231,55 +231,55 @@ class ExportedBills(Stream[T], Protocol[T]):
 
     @property
     def success(self) -> bool | None:
-        """Whether CAKE says that the export succeeded; None while it is not known, or not said."""
+        """Return CAKE's own flag of success; None until it is read, or where there is none."""
         ...
 
     @property
     def message(self) -> str:
-        """What CAKE says beside the bills; mostly nothing."""
+        """Return CAKE's message beside the bills; mostly an empty text."""
         ...
 
     @property
     def row_count(self) -> int | None:
-        """How many bills CAKE says there are; None while it is not known, or not said."""
+        """Return CAKE's count of the bills; None until it is read, or where there is none."""
         ...
 
     @property
     def rows_read(self) -> int:
-        """How many bills were given so far."""
+        """Return the number of bills read so far."""
         ...
 
     @property
     def dropped(self) -> int:
-        """How many references to characters that XML cannot hold were left out so far."""
+        """Return the number of references dropped so far: to characters that XML cannot hold."""
         ...
 
 
 class Executor(Protocol):
-    """What carries operations out. Endpoints know nothing else of the layers below."""
+    """Carries operations out. Endpoints know nothing else of the layers below."""
 
     @property
     def domain(self) -> str:
-        """The instance: host, and port where it is not usual."""
+        """Return the instance: its host, and its port where that is not the usual one."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """How many calls the throttle lets out at once: paging reads twice as far ahead."""
+        """Return how many calls the throttle allows at once; paging prefetches twice as many."""
         ...
 
     @property
     def for_tests(self) -> bool:
-        """Whether it is taken for a test: a loopback address, or a transport of the caller's."""
+        """Return True for a test: a loopback address, or a transport of the caller's."""
         ...
 
     @property
     def exempt_from_queue_limit(self) -> "Executor":
-        """The same for the later calls of what has begun: a full queue turns none of them away."""
+        """Return an executor that ignores ``max_waiting``: for later calls of work in progress."""
         ...
 
     def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
-        """Refuse with an ArgumentError what :meth:`execute` would not send. Sends nothing.
+        """Raise the ArgumentError that :meth:`execute` would raise. Sends nothing.
 
         Returns:
             The arguments that were given, as exact built-in values.
@@ -299,9 +299,9 @@ class Executor(Protocol):
         Args:
             operation: The call.
             arguments: Its arguments.
-            observer: Of a write: is told before it leaves and after it ended.
-            on_response: Of a read: is told when it was answered, before the answer is decoded. What
-                that lets go on is sent first.
+            observer: Of a write: called before it is sent and after it ended.
+            on_response: Of a read: called when the response is here, before it is decoded, so that
+                requests which wait for it are sent first.
         """
         ...
 
@@ -310,22 +310,34 @@ class Executor(Protocol):
         ...
 
     def scrub(self, text: str) -> str:
-        """A text without the key, in whatever disguise."""
+        """Return a text without the API key, however that is encoded."""
         ...
 
     def anomaly(self, operation: str, what: str, detail: str = "") -> None:
-        """Tell ``on_event`` of a list that behaved in an unpromised way."""
+        """Report to ``on_event`` a list that behaved in an undocumented way."""
         ...
 
     def emit(self, event: Event) -> None:
-        """Tell ``on_event`` of what happened to more than one call."""
+        """Pass an event to ``on_event`` that concerns more than one call."""
         ...
 
 
 class Endpoints:
-    """The base of each group of endpoints."""
+    """The base of each group of endpoints.
+
+    ``class Invoices(Endpoints, operations=(FIND, GET))`` names the operations that its methods
+    carry out, each by the method that is called like it.
+    """
 
     __slots__ = ("_executor",)
+    _operations: ClassVar[Mapping[str, Operation[Any]]] = {}
+
+    def __init_subclass__(
+        cls, *, operations: Iterable[Operation[Any]] = (), **arguments: object
+    ) -> None:
+        super().__init_subclass__(**arguments)
+        named = {each.name.partition(".")[2]: each for each in operations}
+        cls._operations = {**cls._operations, **named}
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -338,5 +350,10 @@ class Endpoints:
 
 
 def executor_of(group: Endpoints) -> Executor:
-    """What carries out the calls of a group."""
+    """Return the executor that carries out the calls of a group."""
     return group._executor  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+
+
+def operations_of(group: type[Endpoints]) -> Mapping[str, Operation[Any]]:
+    """Return the operations of a group, each by the name of its method."""
+    return group._operations  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast
 
@@ -17,14 +18,13 @@ from aiocake._operations.arguments import without_skipped
 from aiocake._operations.operation import (
     Endpoints,
     Executor,
-    ExportedBills,
     Operation,
     ResponseShape,
     WriteObserver,
     executor_of,
+    operations_of,
 )
 from aiocake.errors import ArgumentError, Intent, Problem
-from aiocake.events import Event
 from aiocake.values import ANY, ERASE, Idempotency
 
 P = ParamSpec("P")
@@ -39,7 +39,7 @@ class Instance(Protocol):
 
     @property
     def invoices(self) -> Endpoints:
-        """One of its groups of endpoints."""
+        """Return one of its groups of endpoints."""
         ...
 
 
@@ -61,19 +61,19 @@ class Call(Generic[T]):
 
     @property
     def table(self) -> Operation[T]:
-        """What is known of the operation."""
+        """Return the operation's table."""
         return self._table
 
     @property
     def executor(self) -> Executor:
-        """What carries it out."""
+        """Return the executor that carries it out."""
         return self._executor
 
     async def send(self, observer: WriteObserver[T] | None = None) -> T:
         """Send it now, as the method itself does.
 
         Args:
-            observer: Is told before it leaves and after it ended.
+            observer: Called before it is sent and after it ended.
 
         Raises:
             CakeError: As the method does.
@@ -82,7 +82,7 @@ class Call(Generic[T]):
         return await executor.execute(self._table, self.arguments, observer=observer)
 
     def digest(self) -> bytes:
-        """16 bytes that equal calls have in common."""
+        """Return 16 bytes that equal calls have in common."""
         parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
         text = json.dumps([self.operation, parts])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -100,13 +100,13 @@ class Call(Generic[T]):
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def to_json(self) -> str:
-        """Operation and arguments, names, notes and amounts among them, as JSON."""
+        """Return operation and arguments as JSON, with names, notes and amounts."""
         arguments = {name: _to_json(value) for name, value in self.arguments.items()}
         return json.dumps({"operation": self.operation, "arguments": arguments})
 
     @classmethod
     def from_json(cls, text: str, cake: Instance) -> "Call[Any]":
-        """The call that :meth:`to_json` gave, to be sent by a client.
+        """Return the call that :meth:`to_json` wrote, to be sent by a client.
 
         Raises:
             ArgumentError: It is no such text, or cannot be sent.
@@ -121,7 +121,7 @@ class Call(Generic[T]):
 
     @classmethod
     def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
-        """The call that an intent was of, as ``OutcomeUnknown.intent`` and a ledger have it.
+        """Return the call of an intent, as ``OutcomeUnknown.intent`` and a ledger have it.
 
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
@@ -132,7 +132,7 @@ class Call(Generic[T]):
         return rebuild(intent.operation, intent.arguments, cake)
 
     def describe(self, *, show_sensitive: bool = False) -> str:
-        """One line: operation and arguments.
+        """Return operation and arguments as one line.
 
         Args:
             show_sensitive: Show names, notes and amounts, too.
@@ -155,7 +155,7 @@ class Call(Generic[T]):
 
 
 def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-    """A write of the client as a value; nothing is sent.
+    """Return a write of the client as a value. Sends nothing.
 
     ::
 
@@ -175,17 +175,23 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
             be sent.
     """
     group, name = guarded("method", lambda: _owner(method))
+    # The operation returns what its method does.
+    table = cast("Operation[T] | None", operations_of(type(group)).get(name))
+    if table is None or table.idempotency is Idempotency.SAFE:
+        raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+    signature, defaults = _signature(getattr(type(group), name))
+    try:
+        arguments = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise TypeError(f"{table.name}() {error}") from None
+    for each, default in defaults.items():
+        arguments.setdefault(each, default)
     executor = executor_of(group)
-    table, arguments = _recorded(group, name, args, kwargs)
-    if table.idempotency is Idempotency.SAFE:
-        raise ArgumentError(Problem("method", f"must write: {table.name} only reads"))
-    arguments = executor.check(table, arguments)
-    # What the method hands on is what it returns.
-    return Call(table.name, MappingProxyType(arguments), cast("Operation[T]", table), executor)
+    return Call(table.name, MappingProxyType(executor.check(table, arguments)), table, executor)
 
 
 def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
-    """The call of an operation by its name.
+    """Return the call of an operation by its name.
 
     Args:
         operation: The operation's name, such as ``"invoices.update"``.
@@ -207,7 +213,7 @@ def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> 
 
 
 def _owner(method: object) -> tuple[Endpoints, str]:
-    """The group of endpoints that a method is of, and its name."""
+    """Return the group of endpoints that a method belongs to, and the method's name."""
     group: object = getattr(method, "__self__", None)
     name: object = getattr(method, "__name__", "_")
     if (
@@ -220,77 +226,19 @@ def _owner(method: object) -> tuple[Endpoints, str]:
     return group, name
 
 
-class _Recorded(Exception):
-    """Carries what a method was going to have carried out."""
+@cache
+def _signature(method: Callable[..., object]) -> tuple[inspect.Signature, dict[str, object]]:
+    """Return the signature of a method without ``self``, and the defaults that are sent.
 
-    def __init__(self, table: Operation[Any], arguments: dict[str, object]) -> None:
-        super().__init__()
-        self.table = table
-        self.arguments = arguments
-
-
-class _Recorder:
-    """An executor that carries nothing out: it says what it was asked for."""
-
-    domain = ""
-    concurrency = 1
-    for_tests = True
-
-    @property
-    def exempt_from_queue_limit(self) -> "_Recorder":
-        """Nothing waits here."""
-        return self
-
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
-        """Nothing is checked here."""
-        del operation
-        return dict(arguments)
-
-    async def execute(
-        self,
-        operation: Operation[T],
-        arguments: Mapping[str, object],
-        *,
-        observer: WriteObserver[T] | None = None,
-        on_response: Callable[[], None] | None = None,
-    ) -> T:
-        """Say what was asked for."""
-        del observer, on_response
-        raise _Recorded(operation, without_skipped(arguments))
-
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
-        """Say what was asked for."""
-        raise _Recorded(operation, without_skipped(arguments))
-
-    def scrub(self, text: str) -> str:
-        """There is no key."""
-        return text
-
-    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
-        """There is no list that could surprise."""
-
-    def emit(self, event: Event) -> None:
-        """Nothing happens here."""
-
-
-def _recorded(
-    group: Endpoints, name: str, args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> tuple[Operation[Any], dict[str, object]]:
-    """What a method asks its executor for: nobody else has to know its parameters."""
-    try:
-        made = getattr(type(group)(_Recorder()), name)(*args, **kwargs)
-        if inspect.iscoroutine(made):
-            try:
-                made.send(None)
-            finally:
-                made.close()
-    except _Recorded as recorded:
-        return recorded.table, recorded.arguments
-    raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+    A write takes the arguments of its operation, by their names; nothing else prepares them.
+    """
+    _, *parameters = inspect.signature(method).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    return inspect.Signature(parameters), without_skipped(defaults)
 
 
 def _canonical(value: object) -> object:
-    """A value in the one form that all equal ones have."""
+    """Return a value in the one form that all equal values have."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         text = format(Decimal(value), "f")
         text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -3,9 +3,9 @@
 CAKE has no idempotency keys, so the only protection against a second invoice for the same work is
 to look whether there is one. Records are listed without dates, since CAKE's filters find only
 those that lie wholly inside a period. Creates of one partner whose periods overlap go one after the
-other, and none goes while the fate of one before is unknown. Creates of other runs on the same host
-wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`); a partner for whom another run
-has created since it was listed is listed again.
+other, and none goes while the outcome of one before is unknown. Creates of other runs on the same
+host wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`); a partner for whom another
+run has created since it was listed is listed again.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -33,7 +33,7 @@ _NEVER: Final = -1
 
 @attrs.frozen
 class PlannedCreate:
-    """What a create is to make.
+    """The record that a create is to make.
 
     Attributes:
         operation: The operation's name.
@@ -48,7 +48,7 @@ class PlannedCreate:
     end: date
 
     def meets(self, record: ExistingRecord) -> bool:
-        """Whether a record that is not void covers a day of this period, or may."""
+        """Return True if a record that is not void covers a day of this period, or may."""
         if record.void:
             return False
         if record.start is None or record.end is None:
@@ -56,22 +56,22 @@ class PlannedCreate:
         return record.start <= self.end and self.start <= record.end
 
     def is_exactly(self, record: ExistingRecord) -> bool:
-        """Whether a record is of this very period."""
+        """Return True if a record has exactly this period."""
         return (record.start, record.end) == (self.start, self.end)
 
     def excludes(self, other: "PlannedCreate") -> bool:
-        """Whether two creates must not be on their way together."""
+        """Return True if two creates must not be in flight together."""
         return self.owner == other.owner and self.start <= other.end and other.start <= self.end
 
 
 @attrs.frozen
 class Existing:
-    """What there is for the partner of a create.
+    """The records that a create's partner has already.
 
     Attributes:
-        there: The ids of the records of an overlapping period, or of one that is not shown.
-        dateless: Whether a record's period is not shown, so that nothing can be told by it.
-        doubted: Whether an overlapping create was sent whose fate is unknown.
+        existing: The ids of the records of an overlapping period, or of none that is shown.
+        dateless: True if a record shows no period, so that nothing can be concluded from it.
+        doubted: True if an overlapping create was sent whose outcome is unknown.
     """
 
     existing: tuple[int, ...]
@@ -80,7 +80,7 @@ class Existing:
 
 
 def planned_create(call: Call[Any]) -> tuple[CreateLookup, PlannedCreate] | None:
-    """What a call is to create; None of a call that creates nothing that can be listed."""
+    """Return the record that a call is to create; None if none that could be listed."""
     creates = call.table.create_lookup
     if creates is None:
         return None
@@ -120,7 +120,7 @@ class KnownRecords:
 
         Args:
             creates: How to read them.
-            executor: What carries that out.
+            executor: Carries that out.
             owners: The partners.
 
         Raises:
@@ -165,7 +165,7 @@ class KnownRecords:
         return everything.records.setdefault(owner, [])
 
     def forget(self, owner: int) -> None:
-        """Have a partner listed again."""
+        """Forget the records of a partner, so that they are listed again."""
         self._expected.records.pop(owner, None)
         if self._everything is not None:
             self._everything.numbers[owner] = _NEVER
@@ -187,7 +187,7 @@ class KnownRecords:
 
 @attrs.frozen
 class _Listed:
-    """What a list of all partners has shown.
+    """The records that a list of all partners showed.
 
     Attributes:
         records: The records of each.
@@ -198,7 +198,7 @@ class _Listed:
     numbers: dict[int, int]
 
     def is_at(self, owner: int, number: int) -> bool:
-        """Whether a partner's number has not moved since."""
+        """Return True if a partner's number is still the one of this list."""
         return self.numbers.get(owner, 0) == number
 
 
@@ -218,7 +218,7 @@ class _Owner:
 
 
 class DuplicateGuard:
-    """Knows what there is for each partner.
+    """Keeps creates apart, and knows the records of each partner.
 
     Args:
         locks: Keep the other runs of this host away.
@@ -233,25 +233,25 @@ class DuplicateGuard:
 
     @property
     def unlocked(self) -> str | None:
-        """Why other runs of this host are not kept away; None where they are."""
+        """Return why other runs of this host are not kept away; None if they are."""
         return self._locks.trouble
 
     @property
     def total(self) -> int | None:
-        """How many records there were of all partners; None where that was not asked."""
+        """Return how many records all partners have; None if that was not requested."""
         return self._records.total
 
     async def expect(
         self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
     ) -> None:
-        """Read the records of all partners of a plan at once, as :meth:`Records.expect` does."""
+        """Read the records of all partners of a plan at once (:meth:`KnownRecords.expect`)."""
         await self._records.expect(creates, executor, owners)
 
     @asynccontextmanager
     async def reserve(
         self, creates: CreateLookup, executor: Executor, create: PlannedCreate
     ) -> AsyncGenerator[Existing]:
-        """What there is for the partner of a create, which may go until the block ends.
+        """Wait for a create's turn, and yield the records there are. It may go in the block.
 
         No other run of this host creates for the partner until then, or until :meth:`ended`.
 
@@ -276,16 +276,16 @@ class DuplicateGuard:
             self._forget()
 
     def leaves(self, create: PlannedCreate) -> None:
-        """A create whose turn it is is going to be sent."""
+        """Take note that a create is about to be sent."""
         owner = self._owners[create.owner]
         owner.number = self._locks.leaves(create.owner)
 
     def ended(self, create: PlannedCreate, *, known: bool) -> None:
-        """A create that was going to be sent has ended, and that is written down.
+        """Take note that a create has ended, once that is written down.
 
         Args:
-            create: What it was to make.
-            known: Whether it is known what became of it.
+            create: The record that it was to make.
+            known: True if its outcome is known.
         """
         owner = self._owners.get(create.owner)
         # Not when its caller was gone before: then another run may be at the partner.
@@ -294,11 +294,11 @@ class DuplicateGuard:
             self._give(owner, create)
 
     def close(self) -> None:
-        """Let the other runs of this host have what is still locked."""
+        """Release the locks that other runs of this host may wait for."""
         self._locks.close()
 
     def created(self, create: PlannedCreate, record: int) -> None:
-        """A record was made: it counts from now on."""
+        """Add a record that was created."""
         owner = self._owners.get(create.owner)
         if owner is not None and owner.records is not None:
             owner.records.append(
@@ -306,16 +306,16 @@ class DuplicateGuard:
             )
 
     def mark_uncertain(self, create: PlannedCreate) -> None:
-        """A record may have been made."""
+        """Take note that a record may have been created."""
         if create not in self._doubts:
             self._doubts.append(create)
 
     def is_settled(self, create: PlannedCreate) -> None:
-        """What became of a record is going to be looked for, from now on."""
+        """Begin to wait until the record of a lost create would show up."""
         self._locks.settles(create.owner)
 
     def settle(self, create: PlannedCreate) -> None:
-        """What became of a record in doubt is known: look again."""
+        """Clear the doubt about a create, and have its partner listed again."""
         self._doubts = [each for each in self._doubts if each != create]
         self._records.forget(create.owner)
         owner = self._owners.get(create.owner)

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
-from aiocake._operations.operation import Endpoints, Executor, executor_of
+from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.call import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
@@ -21,13 +21,13 @@ from aiocake.bulk.plan import (
     CallPlan,
     Calls,
     CallSource,
-    ChainedCalls,
     DuplicateFilter,
-    GivenCalls,
-    ListedCalls,
     PlannedCall,
-    RecordedCalls,
+    chained,
+    listed_calls,
+    one_batch,
     planned_call_of,
+    recorded_calls,
 )
 from aiocake.bulk.recovery import resolve
 from aiocake.bulk.run import Run
@@ -58,46 +58,48 @@ async def each(  # noqa: PLR0913 - all by name
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
 ) -> Summary:
-    """Carry out many writes, side by side, so that a crash loses nothing.
+    """Carry out many writes concurrently, so that a crash loses nothing.
 
-    Each call ends as :class:`Done`, :class:`Failed`, :class:`Unknown` or :class:`Skipped`. What
-    ended as unknown is looked for in the end, and told again when that is settled. When this is
-    cancelled, what has left is given the client's grace and written down; the rest is not sent.
+    Each call ends as :class:`Done`, :class:`Failed`, :class:`Unknown` or :class:`Skipped`. The
+    unknown ones are looked up in the end, and reported again once their outcome is known. When the
+    run is cancelled, calls in flight get the client's grace period and are written down; the rest
+    is not sent.
 
     Creates wait for those of other runs on this host for the same partner. In the end the partners
-    of all creates are listed once more, for what is there twice.
+    of all creates are listed once more, to find duplicates.
 
     Args:
-        calls: What :func:`call` makes; a list, or anything that gives one after the other, also
-            asynchronously. A list is written down as a whole before the first call is sent, all
-            else as it is taken.
-        journal: The path of a new file that remembers the run, for :func:`resume`; None for none.
-        limit: Calls on their way at once; by default what the client's throttle lets out.
-        on_outcome: Is told of each end; may be asynchronous. What it raises ends the run.
-        on_progress: Is told how far the run is, after each end.
-        stop_after: When to stop sending: after so many calls whose fate is unknown, or that
-            failed. None to go on; a key that is refused, and a pause of the client (see
+        calls: Calls made by :func:`call`: a list, or any iterable, also an asynchronous one. A list
+            is written down as a whole before the first call is sent, other iterables while they
+            are read.
+        journal: The path of a new file that records the run, for :func:`resume`; None for none.
+        limit: Calls in flight at once; by default as many as the client's throttle allows.
+        on_outcome: Called with the end of each call; may be asynchronous. An error that it raises
+            ends the run.
+        on_progress: Called with the run's progress after each end.
+        stop_after: The number of unknown and of failed calls after which to stop sending. None to
+            go on; a key that is refused, and a pause of the client (see
             :class:`aiocake.RateLimited`), stop it all the same.
         expected: Errors that do not count as failures, such as ``TipaltiError``.
-        on_existing: What to do with a create whose partner has an invoice, not void, of an
-            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same;
-            then nothing is looked for that is there twice.
-        allow_repeats: Send calls that are equal to one before them, and Mark calls for a bill that
-            one before them marks in the same way, with whatever values.
-        settle: Seconds between the two lists in which a create whose answer was lost is looked
-            for: as long as it is given to show up.
-        allow_unknown_filesystem: Take a journal on a filesystem of which nobody knows whether its
-            locks and its syncing hold, such as a network drive, or on one in memory: a crash could
-            lose what was sent. The journal keeps that this was given, and for which type.
+        on_existing: The treatment of a create whose partner has an invoice, not void, of an
+            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same; with
+            the last, no duplicates are looked for.
+        allow_repeats: Send calls that are equal to an earlier one, and Mark calls for a bill that
+            an earlier call marks in the same way, with whatever values.
+        settle: Seconds between the two lists in which a create is looked for whose response was
+            lost: the time it gets to show up.
+        allow_unknown_filesystem: Take a journal on a filesystem whose locks and syncing are not
+            known to hold, such as a network drive, or on one in memory: a crash could lose what
+            was sent. The journal records this, and the type of the filesystem.
 
     Returns:
-        How many calls ended how, the problems, what is there twice, and why it stopped if it did.
+        How many calls ended how, the problems, the duplicates, and why it stopped if it did.
 
     Raises:
-        ArgumentError: An argument cannot be taken. Or one of the calls was not made by
-            :func:`call`, is for another client, is there twice, or marks a bill that one before it
-            marks. Of a list nothing was sent and no journal made; of all else what came before it
-            was sent.
+        ArgumentError: An argument is invalid. Or one of the calls was not made by :func:`call`, is
+            for another client, is there twice, or marks a bill that an earlier one marks. If
+            ``calls`` is a list, nothing was sent and no journal made; otherwise the calls before
+            it were sent.
         JournalError: The file is there already, cannot be written, or is on a filesystem that a
             journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
@@ -120,8 +122,7 @@ async def each(  # noqa: PLR0913 - all by name
             return await _nothing(path, allow_unknown_filesystem=allow_unknown_filesystem)
         plan.domain = first.executor.domain
         listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
-        if listed is not None:
-            await _look_through(plan)
+        creates = None if listed is None else await _look_through(plan)
         book = None
         if path is not None:
             book = await Journal.create(
@@ -133,14 +134,16 @@ async def each(  # noqa: PLR0913 - all by name
         run = Run(rules, first.executor, book)
         async with _ended(run):
             plan.journal = book
-            source: CallSource = plan
-            if listed is not None:
+            if listed is None:
+                await _carry_out(run, plan.batches())
+            else:
                 run.total = plan.read
                 if book is not None:
                     await _write_down(book, listed, plan.digests or bytearray())
-                source = GivenCalls(listed)
-                await _look_ahead(run, listed)
-            await _carry_out(run, source)
+                if creates is not None:
+                    with suppress(CakeError):  # each create will look by itself
+                        await run.guard.expect(creates[0], run.executor, creates[1])
+                await _carry_out(run, listed_calls(listed))
         return run.summary(taken=plan.read, whole=plan.complete)
 
 
@@ -159,35 +162,34 @@ async def resume(  # noqa: PLR0913 - all by name
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
 ) -> Summary:
-    """Go on with a run that was stopped, cancelled or killed; the journal is all it needs.
+    """Continue a run that was stopped, cancelled or killed, from its journal.
 
-    First it finds out what became of the calls whose fate is unknown, then it sends, in order,
-    those that were not carried out: the ones that failed, too.
+    It first finds out what became of the calls whose outcome is unknown, then it sends, in order,
+    those that were not carried out, the failed ones included.
 
     Args:
         path: The journal that :func:`each` wrote.
         cake: A client of the same instance, or a view of one.
-        calls: The same plan once more, from its beginning, when it was not taken to its end: it
-            has to begin with the calls that the journal has, which is seen to before anything is
-            sent.
-        limit: As of :func:`each`.
-        on_outcome: As of :func:`each`.
-        on_progress: As of :func:`each`.
-        stop_after: As of :func:`each`; what was unknown or failed before does not count.
-        expected: As of :func:`each`.
-        on_existing: As of :func:`each`.
-        allow_repeats: As of :func:`each`.
-        settle: As of :func:`each`.
-        allow_unknown_filesystem: As of :func:`each`; not needed again on a filesystem of the type
-            that it was given for.
+        calls: The same plan once more, from its beginning, if it was not read to its end. It has
+            to begin with the calls that the journal has; that is checked before anything is sent.
+        limit: Calls in flight at once, as in :func:`each`.
+        on_outcome: Called with the end of each call, as in :func:`each`.
+        on_progress: Called with the run's progress, as in :func:`each`.
+        stop_after: As in :func:`each`; earlier unknown and failed calls do not count.
+        expected: Errors that do not count as failures, as in :func:`each`.
+        on_existing: The treatment of creates with an existing record, as in :func:`each`.
+        allow_repeats: Send repeated calls, as in :func:`each`.
+        settle: Seconds that a lost create gets to show up, as in :func:`each`.
+        allow_unknown_filesystem: As in :func:`each`; not needed again for a filesystem of the type
+            that it was set for.
 
     Returns:
-        As :func:`each`, of the whole plan.
+        The result of the whole plan, as in :func:`each`.
 
     Raises:
         JournalError: The journal cannot be used, or the plan is another one; nothing was sent.
-        ArgumentError: As of :func:`each`.
-        AlreadyExists: As of :func:`each`.
+        ArgumentError: An argument is invalid, or a call, as in :func:`each`.
+        AlreadyExists: As ``on_existing`` says.
     """
     rules = run_options(
         limit,
@@ -224,18 +226,20 @@ async def resume(  # noqa: PLR0913 - all by name
         if plan.complete:
             run.total = plan.read
         await _recall(run, book, cake)
-        doubts = await _all(RecordedCalls(book, cake, EntryState.SENDING, EntryState.UNKNOWN))
+        lost = recorded_calls(book, cake, EntryState.SENDING, EntryState.UNKNOWN)
+        doubts = [item async for items in lost for item in items]
         for item in doubts:
             run.mark_unresolved(item)
-        rest = RecordedCalls(
+        rest = recorded_calls(
             book,
             cake,
             EntryState.PLANNED,
             EntryState.FAILED,
             without=frozenset(each.index for each in doubts),
         )
-        source: CallSource = rest if calls is None or plan.complete else ChainedCalls(rest, plan)
-        await _carry_out(run, source, doubts)
+        if calls is not None and not plan.complete:
+            rest = chained(rest, plan.batches())
+        await _carry_out(run, rest, doubts)
         if run.stopped is not None:
             await _recall_failed(run, book, cake)
     return run.summary(taken=plan.read, whole=plan.complete)
@@ -249,7 +253,7 @@ def _executor_of(cake: Instance) -> Executor:
 
 
 async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> Summary:
-    """What becomes of an empty plan: an end that is written down."""
+    """Write the end of an empty plan down, and return its summary."""
     if journal is not None:
         creating = Journal.create(
             journal, "", for_tests=True, allow_unknown_filesystem=allow_unknown_filesystem
@@ -265,7 +269,7 @@ async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> S
 
 async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | None = None) -> None:
     if doubts:
-        await run.send(ListedCalls(await resolve(run, doubts)))
+        await run.send(one_batch(await resolve(run, doubts)))
     if run.stopped is None:
         await run.send(source)
     for _ in range(_ROUNDS):
@@ -274,12 +278,12 @@ async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | N
             break
         again = await resolve(run, lost)
         if run.stopped is None:
-            await run.send(ListedCalls(again))
+            await run.send(one_batch(again))
     await run.look_again()
 
 
 async def _recall(run: Run, book: Journal, cake: Instance) -> None:
-    """Know what earlier lives of a run have created."""
+    """Load the creates that earlier sessions of a run carried out."""
     index = -1
     while found := await book.creates(after=index):
         for entry, theirs in found:
@@ -288,7 +292,7 @@ async def _recall(run: Run, book: Journal, cake: Instance) -> None:
 
 
 async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
-    """Know of the calls that failed in earlier lives of a run and were not sent again."""
+    """Load the calls that failed in earlier sessions of a run and were not sent again."""
     await book.flush()
     index = -1
     while run.has_room and (entries := await book.entries(EntryState.FAILED, after=index)):
@@ -297,15 +301,27 @@ async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
         index = entries[-1].index
 
 
-async def _look_through(plan: CallPlan) -> None:
-    """Take a whole plan, so that one that is refused leaves no journal behind."""
+async def _look_through(plan: CallPlan) -> tuple[CreateLookup, frozenset[int]] | None:
+    """Read a whole list, so that one that is refused leaves no journal behind.
+
+    Returns:
+        How to list what its creates make, and for which partners; None where it creates nothing.
+    """
     plan.digests = bytearray()
-    while await plan.more():
+    lookup: CreateLookup | None = None
+    owners: set[int] = set()
+    async for items in plan.batches():
+        for item in items:
+            found = planned_create(item.call)
+            if found is not None:
+                lookup = found[0]
+                owners.add(found[1].owner)
         await anyio.lowlevel.checkpoint()
+    return None if lookup is None else (lookup, frozenset(owners))
 
 
 async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:
-    """Have a whole plan on the disk before the first call is sent."""
+    """Write a whole plan to the disk before the first call is sent."""
     size = len(digests) // len(calls)
     for index, call in enumerate(calls):
         book.plan(index, bytes(digests[index * size : (index + 1) * size]), call.to_json())
@@ -313,21 +329,6 @@ async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: byte
             await book.flush()
     book.mark_complete()
     await book.flush()
-
-
-async def _look_ahead(run: Run, calls: Collection[Call[Any]]) -> None:
-    sample, owners = GivenCalls.owners(calls)
-    found = None if sample is None else planned_create(sample)
-    if found is not None:
-        with suppress(CakeError):  # each create will look by itself
-            await run.guard.expect(found[0], run.executor, owners)
-
-
-async def _all(source: CallSource) -> list[PlannedCall]:
-    items: list[PlannedCall] = []
-    while more := await source.more():
-        items += more
-    return items
 
 
 @asynccontextmanager
@@ -347,7 +348,7 @@ async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Ca
 
 @asynccontextmanager
 async def _ended(run: Run) -> AsyncGenerator[None]:
-    """See that a run ends as it should, however it ends: looked at, written down, and let go."""
+    """End a run properly, whatever happens: last look, journal, locks."""
     reason: str | None = "it was broken off"
     errors: list[JournalError] = []
     try:

@@ -46,11 +46,11 @@ class GroupCommit:
         self._one = anyio.CapacityLimiter(1)
         self._next = self._current = _Group()
         self._job: BackgroundTask[None] | None = None
-        #: What broke it; nothing is written any more then.
+        #: The error that broke it; nothing is written any more then.
         self.error: JournalError | None = None
 
     def add(self, statement: str, *values: Value) -> None:
-        """Have a statement carried out soon."""
+        """Queue a statement; it is carried out soon."""
         self._next.statements.append((statement, values))
         if self._idle:
             self._job = spawn(self._work())
@@ -73,7 +73,7 @@ class GroupCommit:
         return self._job is None or self._job.done
 
     async def read(self, query: str, *values: Value) -> list[tuple[Value, ...]]:
-        """The rows of a query; sees all that was flushed.
+        """Return the rows of a query, which sees all that was flushed.
 
         Raises:
             JournalError: It cannot be read.

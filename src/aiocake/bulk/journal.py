@@ -29,7 +29,7 @@ __all__ = ["Entry", "EntryState", "Journal", "WorkSession"]
 
 
 class EntryState(StrEnum):
-    """How a call stands."""
+    """The state of a call."""
 
     PLANNED = "planned"
     SENDING = "sending"
@@ -46,11 +46,11 @@ class Entry:
     Attributes:
         index: Its place in the plan, from 0.
         call: Operation and arguments, as JSON.
-        state: How it stands.
+        state: Its state.
         intent: The id of its last intent; None where it was never going to be sent.
         before: Of a create: the ids of what was there before it was sent; None when unknown.
-        detail: What it ended in, as JSON; None before.
-        digest: What tells whether the call is still the one that was planned.
+        detail: How it ended, as JSON; None before.
+        digest: Shows that the call is still the one that was planned.
     """
 
     index: int
@@ -64,7 +64,7 @@ class Entry:
 
 @attrs.frozen
 class WorkSession:
-    """One time that somebody worked on a plan.
+    """A period in which one process worked on a plan.
 
     Attributes:
         started_at: When it began, in UTC.
@@ -74,7 +74,7 @@ class WorkSession:
         host: On which machine.
         pid: The process.
         version: Of aiocake.
-        running: Whether its process was alive, and at work on it, when the journal was opened.
+        running: True if its process was alive, and at work on it, when the journal was opened.
     """
 
     started_at: str
@@ -108,7 +108,7 @@ class Journal:
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
-        """Make a new one.
+        """Create a new journal.
 
         Args:
             path: The path of a new file.
@@ -134,7 +134,7 @@ class Journal:
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
-        """Open one to go on with it, or, without a domain, to look at it.
+        """Open a journal to continue it or, without a domain, to read it.
 
         One that is looked at is read as it is at this moment, whatever a run that is alive writes
         meanwhile.
@@ -158,17 +158,17 @@ class Journal:
         )
 
     def plan(self, index: int, digest: bytes, call: str) -> None:
-        """A call is part of the plan."""
+        """Write down a call of the plan."""
         self._writer.add(
             "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", index, digest, call
         )
 
     def mark_complete(self) -> None:
-        """The plan has no more calls."""
+        """Write down that the plan has no more calls."""
         self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", now())
 
     def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
-        """A call is going to be sent; :meth:`flush` before it leaves."""
+        """Write down that a call is about to be sent; :meth:`flush` before it leaves."""
         ids = None if before is None else json.dumps(list(before))
         self._writer.add(
             "UPDATE calls SET state = 'sending', intent = ?, before = ?, detail = NULL"
@@ -180,7 +180,7 @@ class Journal:
         self._log(index, EntryState.SENDING, intent, None)
 
     def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
-        """A call has ended, or (``PLANNED``) was not sent after all."""
+        """Write down how a call ended, or (``PLANNED``) that it was not sent after all."""
         text = None if detail is None else json.dumps(detail)
         self._writer.add(
             "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, index
@@ -188,14 +188,14 @@ class Journal:
         self._log(index, state, intent, text)
 
     def stopped(self, reason: str | None) -> None:
-        """The run has ended."""
+        """Write down that the run has ended."""
         text = None if reason is None else format_time(reason)
         self._writer.add(
             "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
 
     def looked(self, index: int, ours: int, theirs: Sequence[int]) -> None:
-        """Whether what a create made is there twice was looked at.
+        """Write down the duplicates that were found of a created record, or that there are none.
 
         Args:
             index: Of the create.
@@ -212,7 +212,7 @@ class Journal:
         )
 
     async def flush(self) -> None:
-        """Wait until all of this is on the disk.
+        """Wait until all that was written down is on the disk.
 
         Raises:
             JournalError: It cannot be written.
@@ -220,7 +220,7 @@ class Journal:
         await self._writer.flush()
 
     async def entries(self, *states: EntryState, after: int = -1) -> list[Entry]:
-        """The next 500 calls behind a place that are in these states, in any when none is named."""
+        """Return the next 500 calls after a place in these states; in any if none is named."""
         condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
         query = (
             "SELECT place, call, state, intent, before, detail, digest FROM calls"  # noqa: S608 - marks
@@ -230,21 +230,21 @@ class Journal:
         return [_entry(row) for row in rows]
 
     async def creates(self, after: int = -1) -> list[tuple[Entry, tuple[int, ...] | None]]:
-        """The next 500 creates behind a place that were carried out.
+        """Return the next 500 creates after a place that were carried out.
 
         Beside each the ids of its doubles; None where they were not looked for.
         """
         query = (
             "SELECT place, call, state, intent, before, detail, digest, theirs"
             " FROM calls LEFT JOIN looks USING (place)"
-            # What was there before is noted of creates only.
+            # Only creates have records that were there before.
             " WHERE state = 'done' AND before IS NOT NULL AND place > ? ORDER BY place LIMIT 500"
         )
         rows = await self._writer.read(query, after)
         return [(_entry(entry), _ids(theirs)) for *entry, theirs in rows]
 
     async def doubles(self) -> list[Double]:
-        """The creates that somebody else was found to have made, too, in order."""
+        """Return the creates of which a duplicate was found, in order."""
         if not await self._writer.read("SELECT 1 FROM sqlite_master WHERE name = 'looks'"):
             return []  # its runs were of an aiocake that did not look
         rows = await self._writer.read(
@@ -256,36 +256,36 @@ class Journal:
         ]
 
     async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
-        """Digest and JSON of the next 500 calls behind a place."""
+        """Return digest and JSON of the next 500 calls after a place."""
         query = "SELECT digest, call FROM calls WHERE place > ? ORDER BY place LIMIT 500"
         rows = await self._writer.read(query, after)
         return [(_bytes(digest), str(call)) for digest, call in rows]
 
     async def counts(self) -> dict[EntryState, int]:
-        """How many calls are in each state."""
+        """Return how many calls are in each state."""
         rows = await self._writer.read("SELECT state, count(*) FROM calls GROUP BY state")
         return {_state(state): int(str(count)) for state, count in rows}
 
     async def size(self) -> int:
-        """How many calls there are."""
+        """Return how many calls there are."""
         return sum((await self.counts()).values())
 
     async def is_complete(self) -> bool:
-        """Whether the plan was taken to its end."""
+        """Return True if the plan was read to its end."""
         return bool(await self._writer.read("SELECT 1 FROM meta WHERE name = 'whole'"))
 
     async def domain(self) -> str:
-        """The instance that the run is of; empty for an empty plan."""
+        """Return the instance that the run is for; empty for an empty plan."""
         ((name,),) = await self._writer.read("SELECT value FROM meta WHERE name = 'domain'")
         return str(name)
 
     async def unknown_filesystem(self) -> str | None:
-        """The type of the filesystem that ``allow_unknown_filesystem`` was given for, if it was."""
+        """Return the filesystem's type that ``allow_unknown_filesystem`` was set for, if it was."""
         rows = await self._writer.read("SELECT value FROM meta WHERE name = 'unknown_filesystem'")
         return str(rows[0][0]) if rows else None
 
     async def sessions(self) -> list[WorkSession]:
-        """Who worked on it, where and when, in order."""
+        """Return who worked on it, where and when, in order."""
         rows = await self._writer.read(
             "SELECT started_at, ended_at, stopped, user, host, pid, aiocake FROM runs ORDER BY run"
         )
@@ -316,7 +316,7 @@ class Journal:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close it, and let the lock go."""
+        """Close the journal, and release its lock."""
         await self._writer.aclose()
 
     def _log(self, index: int, what: EntryState, intent: str | None, detail: str | None) -> None:

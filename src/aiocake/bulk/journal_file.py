@@ -44,7 +44,7 @@ _TABLES: Final = (
         run INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, stopped TEXT,
         user TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, aiocake TEXT NOT NULL
     )""",
-    # The plan, and how each call stands.
+    # The plan, and the state of each call.
     """CREATE TABLE calls (
         place INTEGER PRIMARY KEY, digest BLOB NOT NULL, call TEXT NOT NULL,
         state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT
@@ -103,11 +103,11 @@ class JournalFile:
 
     @property
     def is_at_its_path(self) -> bool:
-        """Whether its path still names the file that was opened."""
+        """Return True if the path still names the file that was opened."""
         return self._opened is not None and _inode(self.path) == self._opened
 
     def close(self) -> None:
-        """Close it, and let the lock go."""
+        """Close the file, and release its lock."""
         try:
             self.connection.close()
         finally:
@@ -116,12 +116,12 @@ class JournalFile:
 
 
 def now() -> str:
-    """The time in UTC, as text that sorts."""
+    """Return the time in UTC as text that sorts."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def format_time(text: str) -> str:
-    """A text as the file can hold it: what is no Unicode (half of a pair) is spelt out."""
+    """Return a text as the file can hold it: half a surrogate pair is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -447,7 +447,7 @@ def _user() -> str:
 
 
 def _rollback(path: Path) -> Path:
-    """Where SQLite keeps what undoes a transaction (https://www.sqlite.org/tempfiles.html)."""
+    """Return the path of SQLite's rollback journal (https://www.sqlite.org/tempfiles.html)."""
     return path.with_name(f"{path.name}-journal")
 
 

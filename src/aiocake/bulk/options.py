@@ -1,4 +1,4 @@
-"""What a run is told to do, as ``each`` and ``resume`` take it."""
+"""The options of a run, as ``each`` and ``resume`` take them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar, cast, get_args
@@ -14,21 +14,21 @@ T = TypeVar("T")
 OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]
 OnProgress = Callable[[Progress], object]
 OnExisting = Literal["skip", "raise", "create"]
-"""What to do with a create whose partner has an invoice of an overlapping period, not void."""
+"""The treatment of a create whose partner has an invoice, not void, of an overlapping period."""
 
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """What a run is told to do.
+    """The options of a run.
 
     Attributes:
-        limit: Calls on their way at once; None for what the throttle lets out.
-        on_existing: What to do with a create whose partner has a record of that time.
-        stop_after: When to stop sending; None to stop for a refused key only.
+        limit: Calls in flight at once; None for as many as the throttle allows.
+        on_existing: The treatment of a create whose partner has a record of that time.
+        stop_after: The limits at which to stop sending; None to stop for a refused key only.
         expected: Errors that do not count as failures.
-        on_outcome: Is told of each end.
-        on_progress: Is told how far the run is.
-        settle: Seconds that a lost create is given to show up.
+        on_outcome: Called with the end of each call.
+        on_progress: Called with the run's progress.
+        settle: Seconds that a lost create gets to show up.
     """
 
     limit: int | None
@@ -52,10 +52,10 @@ def run_options(  # noqa: PLR0913, PLR0917 - what each() and resume() share
     allow_repeats: bool,
     allow_unknown_filesystem: bool,
 ) -> RunOptions:
-    """What a run is told to do.
+    """Return the options of a run, checked.
 
     Raises:
-        ArgumentError: Something of it cannot be.
+        ArgumentError: Some are invalid; it names all of them.
     """
     problems: list[Problem] = []
     most = guarded("limit", lambda: normalized(limit))

@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Done(Generic[T]):
-    """It was carried out.
+    """A call that was carried out.
 
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        result: What its method returns; None where the answer was lost and it was found out
+        result: The value its method returns; None where the response was lost and it was found out
             otherwise that the call was carried out.
-        found: Of a create whose answer was lost: the id of the record that was found.
+        found: Of a create whose response was lost: the id of the record that was found.
     """
 
     index: int
@@ -33,7 +33,7 @@ class Done(Generic[T]):
 
 @attrs.frozen
 class Failed(Generic[T]):
-    """It was not carried out.
+    """A call that was not carried out.
 
     Attributes:
         index: Its place in the plan, from 0.
@@ -48,13 +48,13 @@ class Failed(Generic[T]):
 
 @attrs.frozen
 class Unknown(Generic[T]):
-    """It may have been carried out: somebody has to look.
+    """A call that may have been carried out: somebody has to look.
 
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        reason: What is known, and what to look at.
-        error: What it met; None of a call of an earlier run.
+        reason: The known facts, and where to look.
+        error: The error it met; None for a call of an earlier run.
         candidates: The ids of records that may be what it made.
     """
 
@@ -67,7 +67,7 @@ class Unknown(Generic[T]):
 
 @attrs.frozen
 class Skipped(Generic[T]):
-    """It was not sent: what it would create is there already.
+    """A create that was not sent: its record exists already.
 
     Attributes:
         index: Its place in the plan, from 0.
@@ -85,7 +85,7 @@ Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
 
 @attrs.frozen
 class Double:
-    """A create that was carried out, and somebody else's of the same partner and time.
+    """A create that was carried out, and somebody else's record of the same partner and time.
 
     Attributes:
         index: The call's place in the plan, from 0.
@@ -108,10 +108,10 @@ def _at_least_one(instance: object, attribute: "attrs.Attribute[int]", value: in
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """When a run stops sending.
+    """The limits at which a run stops sending.
 
     Attributes:
-        unknown: After so many calls whose fate is unknown.
+        unknown: After so many calls whose outcome is unknown.
         failed: After so many that failed unexpectedly.
 
     Raises:
@@ -124,12 +124,12 @@ class Stop:
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a run is. The numbers are those of the whole plan, earlier runs of it included.
+    """How far a run is. The numbers are of the whole plan, earlier runs of it included.
 
     Attributes:
         done: Calls that were carried out.
         failed: Calls that were not.
-        unknown: Calls whose fate is unknown.
+        unknown: Calls whose outcome is unknown.
         skipped: Calls that were not sent, since what they create is there.
         total: How many calls the plan has; None while that is not known.
     """
@@ -143,12 +143,12 @@ class Progress:
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """What a run came to. The numbers are those of the whole plan, earlier runs of it included.
+    """The result of a run. The numbers are of the whole plan, earlier runs of it included.
 
     Attributes:
         done: Calls that were carried out.
         failed: Calls that were not; :func:`resume` sends them again.
-        unknown: Calls whose fate is unknown.
+        unknown: Calls whose outcome is unknown.
         skipped: Calls that were not sent, since what they create is there.
         unsent: Calls that were taken from the plan and not sent.
         whole: Whether the plan was taken to its end.
@@ -178,7 +178,7 @@ class Summary:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do: by :func:`resume`, or by a person.
+        """Return True if nothing is left to do, by :func:`resume` or by a person.
 
         Each call of the plan was carried out, or skipped for what is there, and what was created
         was seen to be there once.
@@ -195,11 +195,11 @@ def pause_end(error: RateLimited) -> str:
 
 
 def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
-    """What a call ended in, for the journal.
+    """Return how a call ended as JSON, for the journal.
 
     Args:
         ended: The end.
-        clean: Takes the key out of a text: an answer may repeat it in any of its fields.
+        clean: Takes the key out of a text: a response may repeat it in any of its fields.
     """
     if isinstance(ended, Done):
         if ended.found is not None:

@@ -20,7 +20,7 @@ again. Rows have to outlive a process, not a loss of power, so nothing waits for
 **No deadlock.** Whoever holds a partner waits for a response, the journal's disk and the time of
 ``settle``, and for nothing that another holder could keep: a create needs one partner, is behind
 those before it for the same partner before it asks for the lock, and lets go before ``on_outcome``
-is told. The rows are added under a lock of their own, which is let go without waiting. So no run
+is called. The rows are added under a lock of their own, which is let go without waiting. So no run
 that waits is waited for.
 
 The lock is asked for again and again, and not waited for in a thread: nobody can cancel that.
@@ -61,7 +61,7 @@ class _Held:
     Attributes:
         place: Of its row.
         number: As its row has it.
-        until: The same, without what is on its way.
+        until: The time in its row, regardless of creates in flight.
         on_the_way: How many creates of this run are.
     """
 
@@ -108,8 +108,8 @@ class PartnerLocks:
 
         Args:
             partner: The partner.
-            busy: Is told before this waits: so many seconds, or (None) for as long as another run
-                takes.
+            busy: Called before this waits, with the seconds, or with None for as long as another
+                run takes.
 
         Returns:
             The partner's number: a list that was read at another one is out of date. 0 where there
@@ -128,7 +128,7 @@ class PartnerLocks:
         return 0
 
     def leaves(self, partner: int) -> int:
-        """Note that a create is going to be sent. Returns the new number."""
+        """Note that a create is about to be sent, and return the partner's new number."""
         held = self._held.get(partner)
         if held is None:
             return 0
@@ -155,7 +155,7 @@ class PartnerLocks:
                 self._write(partner, held, held.until)
 
     def give(self, partner: int) -> None:
-        """Let a partner go; nothing where it is not held."""
+        """Release a partner; do nothing if it is not held."""
         held = self._held.pop(partner, None)
         if held is not None:
             with self._failing():
@@ -175,7 +175,7 @@ class PartnerLocks:
             file.unlock(place)
 
     def close(self) -> None:
-        """Let all go. Nothing is locked or noted any more."""
+        """Release all partners. Nothing is locked or noted any more."""
         self._is_over = True
         self._held.clear()
         file, self._file = self._file, None
@@ -251,7 +251,7 @@ class PartnerLocks:
 
 
 def _rows_of(data: bytes) -> Iterator[tuple[int, int, float]]:
-    # What a full disk has left of a row is no row.
+    # A part of a row, which a full disk may leave, is no row.
     return _ROW.iter_unpack(data[: len(data) - len(data) % _ROW.size])
 
 

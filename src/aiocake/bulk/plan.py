@@ -2,41 +2,49 @@
 
 import json
 import sqlite3
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing
 from itertools import islice
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
 from aiocake._normalize import class_name, guarded
 from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import Entry, EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 
 T = TypeVar("T")
 
 Calls = Iterable[Call[T]] | AsyncIterable[Call[T]]
+CallSource = AsyncGenerator[list["PlannedCall"]]
+"""Yields calls, some at a time."""
 
 #: How many calls are taken at once of a plan that does not have to be waited for.
 _AT_ONCE: Final = 64
-#: What is wrong with a text that is no call, as :meth:`Call.from_json` names it.
+#: The problems of a text that is no call, as :meth:`Call.from_json` names them.
 _UNREADABLE: Final = frozenset({"text", "operation", "arguments"})
 
 
 @attrs.define(eq=False)
 class PlannedCall:
-    """A call on its way.
+    """A call of the plan, and its state.
 
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        state: How it stands.
-        before: Of a create: the ids of what was there before it was sent; None when unknown.
-        open: Whether it may have been carried out already: it is sent once more because that does
-            no more than sending it once, and no refusal of that shows that it was not.
-        refusal: What it was refused with when it was sent once more.
+        state: Its state.
+        before: Of a create: the ids of the records before it was sent; None when unknown.
+        maybe_applied: True if it may have been carried out already. It is sent again since it is
+            idempotent, and a refusal then does not show that it was not carried out before.
+        rejection: The error it was refused with when it was sent again.
     """
 
     index: int
@@ -47,16 +55,8 @@ class PlannedCall:
     rejection: CakeError | None = None
 
 
-class CallSource(Protocol):
-    """Gives items, some at a time, and none at the end."""
-
-    async def more(self) -> list[PlannedCall]:
-        """The next ones."""
-        ...
-
-
 class DuplicateFilter:
-    """Tells calls, and marked bills, that were there before: in a few megabytes, for any number.
+    """Finds repeated calls, and bills marked twice, among any number, in a few megabytes.
 
     A private database of SQLite's in a temporary file, whose pages it holds in part only.
     """
@@ -69,17 +69,17 @@ class DuplicateFilter:
         self._database.execute("BEGIN")
 
     def add(self, digest: bytes) -> bool:
-        """Whether it is new."""
+        """Add a digest; return True if it is new."""
         statement = "INSERT OR IGNORE INTO seen VALUES (?)"
         return self._database.execute(statement, (digest,)).rowcount == 1
 
     def close(self) -> None:
-        """Give the file back."""
+        """Delete the file."""
         self._database.close()
 
 
 class CallPlan:
-    """A plan that is read as it goes: each call is checked, and written down where a journal is.
+    """A plan that is read while it runs: each call is checked, and written to the journal.
 
     Args:
         calls: The calls.
@@ -93,9 +93,9 @@ class CallPlan:
         self._repeats = repeats
         self._held: list[Call[Any]] = []
         self._error: Exception | None = None
-        #: How many calls were taken.
+        #: How many calls were read.
         self.read = 0
-        #: Whether it was taken to its end.
+        #: True once it was read to its end.
         self.complete = False
         #: The instance that all calls must be of.
         self.domain = ""
@@ -113,7 +113,7 @@ class CallPlan:
             raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
 
     async def peek(self) -> Call[Any] | None:
-        """The first call, which :meth:`more` gives all the same; None of an empty plan.
+        """Return the first call, which :meth:`batches` yields all the same; None of no calls.
 
         Raises:
             ArgumentError: It is no call.
@@ -121,41 +121,40 @@ class CallPlan:
         self._held = await self._take(1)
         return _call(0, self._held[0]) if self._held else None
 
-    async def more(self) -> list[PlannedCall]:
-        """The next calls.
+    async def batches(self) -> CallSource:
+        """Yield the calls that were not read yet.
 
         Raises:
             ArgumentError: One is no call, of another client, there twice, or marks a bill that one
-                before it marks. What was before it has been given.
+                before it marks. The calls before it have been yielded.
         """
-        calls, self._held = self._held or await self._take(_AT_ONCE), []
-        items: list[PlannedCall] = []
-        for call in calls:
-            try:
-                digest = self._checked(call)
-            except ArgumentError as error:
-                self._error = error
-                break
-            if self.journal is not None:
-                self.journal.plan(self.read, digest, call.to_json())
-            if self.digests is not None:
-                self.digests += digest
-            items.append(PlannedCall(self.read, call))
-            self.read += 1
-        if calls and not items and self._error is not None:
-            raise self._error
-        if not calls:
-            self.complete = True
-            if self.journal is not None:
-                self.journal.mark_complete()
-        return items
+        while calls := self._held or await self._take(_AT_ONCE):
+            self._held = []
+            items: list[PlannedCall] = []
+            for call in calls:
+                try:
+                    digest = self._checked(call)
+                except ArgumentError as error:
+                    self._error = error
+                    break
+                if self.journal is not None:
+                    self.journal.plan(self.read, digest, call.to_json())
+                if self.digests is not None:
+                    self.digests += digest
+                items.append(PlannedCall(self.read, call))
+                self.read += 1
+            if items:
+                yield items
+        self.complete = True
+        if self.journal is not None:
+            self.journal.mark_complete()
 
     async def catch_up(self, journal: Journal, *, whole: bool) -> None:
-        """Read past the calls that a journal has, which must be the same.
+        """Skip the calls that a journal has, which must be equal.
 
         Args:
             journal: The journal, which takes what follows.
-            whole: Whether the journal has the whole plan.
+            whole: True if the journal has the whole plan.
 
         Raises:
             JournalError: They are not: the difference is shown.
@@ -225,97 +224,52 @@ def _call(index: int, provided: object) -> Call[Any]:
     return cast("Call[Any]", provided)
 
 
-class GivenCalls:
-    """A plan that was taken as a whole already, once more from its beginning."""
-
-    def __init__(self, calls: Collection[Call[Any]]) -> None:
-        self._calls = enumerate(calls)
-
-    async def more(self) -> list[PlannedCall]:
-        """The next calls."""
-        return [PlannedCall(index, call) for index, call in islice(self._calls, _AT_ONCE)]
-
-    @staticmethod
-    def owners(calls: Collection[Call[Any]]) -> tuple[Call[Any] | None, frozenset[int]]:
-        """A create of a plan, and the partners of all of them."""
-        sample: Call[Any] | None = None
-        owners: set[int] = set()
-        for call in calls:
-            create = planned_create(call)
-            if create is not None:
-                sample = call
-                owners.add(create[1].owner)
-        return sample, frozenset(owners)
+async def listed_calls(calls: Collection[Call[Any]]) -> CallSource:
+    """Yield a list of calls that was read as a whole before, from its beginning."""
+    numbered = enumerate(calls)
+    while batch := [PlannedCall(index, call) for index, call in islice(numbered, _AT_ONCE)]:
+        yield batch
 
 
-class RecordedCalls:
-    """The calls of a journal that are in some states.
+async def recorded_calls(
+    journal: Journal,
+    cake: Instance,
+    *states: EntryState,
+    without: Collection[int] = (),
+) -> CallSource:
+    """Yield the calls of a journal that are in some states.
 
     Args:
         journal: The journal.
         cake: The client that is to send them.
         states: The states.
-        without: Places that are left out.
+        without: The places of calls to leave out.
+
+    Raises:
+        ArgumentError: The client cannot send one.
+        JournalError: One is not the call that was planned.
     """
-
-    def __init__(
-        self,
-        journal: Journal,
-        cake: Instance,
-        *states: EntryState,
-        without: frozenset[int] = frozenset(),
-    ) -> None:
-        self._journal = journal
-        self._cake = cake
-        self._states = states
-        self._without = without
-        self._place = -1
-
-    async def more(self) -> list[PlannedCall]:
-        """The next calls.
-
-        Raises:
-            ArgumentError: The client cannot send one.
-            JournalError: One is not the call that was planned.
-        """
-        while entries := await self._journal.entries(*self._states, after=self._place):
-            self._place = entries[-1].index
-            chosen = [entry for entry in entries if entry.index not in self._without]
-            if chosen:
-                return [planned_call_of(entry, self._cake) for entry in chosen]
-        return []
+    last = -1
+    while entries := await journal.entries(*states, after=last):
+        last = entries[-1].index
+        yield [planned_call_of(entry, cake) for entry in entries if entry.index not in without]
 
 
-class ListedCalls:
-    """Items that are at hand."""
-
-    def __init__(self, items: list[PlannedCall]) -> None:
-        self._items = items
-
-    async def more(self) -> list[PlannedCall]:
-        """All of them, once."""
-        items, self._items = self._items, []
-        return items
+async def one_batch(items: list[PlannedCall]) -> CallSource:
+    """Yield calls that are at hand."""
+    yield items
 
 
-class ChainedCalls:
-    """One source behind the other."""
-
-    def __init__(self, *sources: CallSource) -> None:
-        self._sources = deque(sources)
-
-    async def more(self) -> list[PlannedCall]:
-        """The next items of the first that has any."""
-        while self._sources:
-            items = await self._sources[0].more()
-            if items:
-                return items
-            self._sources.popleft()
-        return []
+async def chained(*sources: CallSource) -> CallSource:
+    """Yield the calls of one source behind those of the other."""
+    for source in sources:
+        async with aclosing(source):
+            async for items in source:
+                yield items
 
 
 def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
-    """The item of a call that a journal has.
+    """Return the planned call of a journal's entry.
 
     Raises:
         ArgumentError: The client cannot send it.

@@ -6,7 +6,7 @@ lists the partners for whom it has created once more when it ends. A double is a
 of an overlapping period that was not there when the run looked before its create, and that the run
 did not make itself, in this life or in an earlier one.
 
-What was looked at is kept in the journal. ``resume`` looks at the rest, and again at the doubles
+The journal records the creates that were checked. ``resume`` checks the rest, and again the doubles
 that were found, since somebody may have voided them.
 """
 
@@ -33,10 +33,10 @@ class CreatedRecord:
 
     Attributes:
         index: The call's place in the plan.
-        creates: How to list what it makes.
-        create: What it was to make.
+        creates: How to list the records it makes.
+        create: The record that it was to make.
         before: The ids of what was there before.
-        record: The id of what it made.
+        record: The id of the record it made.
     """
 
     index: int
@@ -51,7 +51,7 @@ class Doubles:
 
     Args:
         journal: Where it is noted what was looked at; None for nowhere.
-        off: Whether nothing is to be looked at.
+        off: True if nothing is to be checked.
     """
 
     def __init__(self, journal: Journal | None, *, off: bool) -> None:
@@ -66,26 +66,26 @@ class Doubles:
 
     @property
     def found(self) -> tuple[Double, ...]:
-        """The doubles, in the order of the plan."""
+        """Return the doubles, in the order of the plan."""
         return tuple(self._found[index] for index in sorted(self._found))
 
     @property
     def due(self) -> int:
-        """How many creates are to be looked at."""
+        """Return how many creates are still to be checked."""
         return sum(map(len, self._due.values()))
 
     def add(self, made: CreatedRecord) -> None:
-        """A create was carried out: it is to be looked at."""
+        """Add a create that was carried out and is to be checked."""
         if self._off:
             return
         self._ours.add(made.record)
         self._due.setdefault(made.create.owner, []).append(made)
 
     def recall(self, made: CreatedRecord, theirs: tuple[int, ...] | None) -> None:
-        """A create was carried out earlier.
+        """Add a create that an earlier session carried out.
 
         Args:
-            made: It.
+            made: The create.
             theirs: The ids of its doubles; None where they were not looked for.
         """
         if theirs is None or theirs:
@@ -95,10 +95,10 @@ class Doubles:
             self._found[made.index] = Double(made.index, made.record, theirs)
 
     async def look(self, executor: Executor, limit: int, total: int | None) -> None:
-        """Look at what is due, if anything is. It ends at the first list that cannot be read.
+        """Check what is due, if anything. It ends at the first list that cannot be read.
 
         Args:
-            executor: What carries that out.
+            executor: Carries that out.
             limit: How many partners to list at once.
             total: How many records there are of all partners, where that is known.
         """

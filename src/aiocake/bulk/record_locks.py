@@ -17,13 +17,13 @@ Record = tuple[str, object]
 
 
 def record_of(call: Call[Any]) -> Record | None:
-    """What a call sets; None of a create."""
+    """Return the record that a call sets; None for a create."""
     name = call.table.record
     return (call.operation.partition(".")[0], call.arguments[name]) if name else None
 
 
 class RecordLocks:
-    """Gives the calls for each record their turns."""
+    """Makes the calls for each record wait for each other."""
 
     def __init__(self) -> None:
         self._busy: set[Record] = set()
@@ -32,7 +32,7 @@ class RecordLocks:
         self._undone: dict[Record, int] = {}
 
     async def acquire(self, record: Record) -> None:
-        """Wait until the calls for a record that came before have ended; first come, first served.
+        """Wait until earlier calls for a record have ended; first come, first served.
 
         It does not let other tasks run unless there is something to wait for.
         """
@@ -52,7 +52,7 @@ class RecordLocks:
             raise
 
     def release(self, record: Record) -> None:
-        """Let the next one have its turn."""
+        """Let the next call for a record go."""
         queue = self._waiting.get(record)
         if queue:
             queue.popleft().set()
@@ -61,14 +61,14 @@ class RecordLocks:
             self._busy.remove(record)
 
     def mark_done(self, record: Record, index: int) -> None:
-        """The call of that place was carried out."""
+        """Take note that the call at a place was carried out."""
         if self._undone.get(record) == index:
             del self._undone[record]
 
     def mark_undone(self, record: Record, index: int) -> None:
-        """The call of that place failed, or nobody knows what became of it."""
+        """Take note that the call at a place failed, or may have."""
         self._undone[record] = min(index, self._undone.get(record, index))
 
     def is_behind(self, record: Record, index: int) -> bool:
-        """Whether a call before that place is not done."""
+        """Return True if a call before that place is not done."""
         return self._undone.get(record, index) < index

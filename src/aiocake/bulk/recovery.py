@@ -1,4 +1,4 @@
-"""What became of a write whose answer was lost.
+"""Finding out what became of writes whose response was lost.
 
 A call that sets values is simply sent again, unless somebody has set the record to something later
 meanwhile. If it is refused then, it stays unknown, unless the record is seen not to be set
@@ -24,15 +24,15 @@ from aiocake.values import Idempotency
 
 
 async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
-    """Find out what became of calls, and tell the run.
+    """Find out what became of calls, and report it to the run.
 
     Args:
-        run: Is told of those that were done, and of those that stay unknown. If it has stopped,
-            nothing is said of what could only be sent again.
+        run: Receives those that were done, and those that stay unknown. If it has stopped, calls
+            that could only be sent again are left out.
         doubts: The calls.
 
     Returns:
-        Those that are to be sent again: what sets values, and what was not done.
+        The calls to send again: those that set values, and those that were not carried out.
     """
     again: list[PlannedCall] = []
     creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]] = []
@@ -54,21 +54,21 @@ async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
 
 
 async def _may_go_again(run: Run, item: PlannedCall) -> bool:
-    """Of a call that sets values: whether to send it again."""
+    """Return True if a call that sets values is to be sent again."""
     read = item.call.table.state_after
-    standing = UpdateState.INDETERMINATE
+    state = UpdateState.INDETERMINATE
     if read is not None:
         try:
-            standing = await read(run.executor, item.call.arguments)
+            state = await read(run.executor, item.call.arguments)
         except CakeError as error:
             run.stops_for_pause(error)
             await _stay(run, item, _unseen("looked at", error, item))
             return False
-    if standing is UpdateState.APPLIED:
+    if state is UpdateState.APPLIED:
         await run.end(item, Done(item.index, item.call, None))
-    elif standing is UpdateState.SUPERSEDED:
+    elif state is UpdateState.SUPERSEDED:
         await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
-    elif standing is UpdateState.NOT_APPLIED and item.rejection is not None:
+    elif state is UpdateState.NOT_APPLIED and item.rejection is not None:
         await run.end(item, Failed(item.index, item.call, item.rejection))
     else:
         item.maybe_applied = True
@@ -79,7 +79,7 @@ async def _may_go_again(run: Run, item: PlannedCall) -> bool:
 async def _created(
     run: Run, creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]]
 ) -> list[PlannedCall]:
-    """Of creates: those that were not carried out."""
+    """Return the creates that were not carried out."""
     for _, _, create in creates:
         run.guard.is_settled(create)
     waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []
@@ -109,7 +109,7 @@ async def _created(
 async def _new(
     run: Run, item: PlannedCall, creates: CreateLookup, create: PlannedCreate
 ) -> tuple[ExistingRecord, ...] | None:
-    """What a create may have made: one record of exactly its period, or none.
+    """Return the record that a create may have made, of exactly its period, or none.
 
     None when it stays unknown.
     """

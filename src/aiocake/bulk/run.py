@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -57,9 +57,9 @@ class Run:
     """Sends the calls of a plan.
 
     Args:
-        rules: What it is told to do.
-        executor: Of the client.
-        journal: Where it is written down; None for nowhere.
+        rules: Its options.
+        executor: The client's executor.
+        journal: The journal of the run; None for none.
     """
 
     def __init__(
@@ -80,43 +80,43 @@ class Run:
         self.total: int | None = None
         #: Why no more is sent; None while more is.
         self.stopped: str | None = None
-        #: The calls of this run whose fate is unknown.
+        #: The calls of this run whose outcome is unknown.
         self.unresolved: list[PlannedCall] = []
         self._broken: Exception | None = None
         self._failed = 0
-        #: The places of the calls of this run whose fate was unknown; one counts once.
+        #: The places of the calls of this run whose outcome was unknown; one counts once.
         self._lost: set[int] = set()
         self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
         self._ready: deque[PlannedCall] = deque()
         self._taking = anyio.Lock()
 
     async def send(self, source: CallSource) -> None:
-        """Send what a source gives, side by side, until it ends or the run is stopped.
+        """Send the calls of a source concurrently, until it ends or the run is stopped.
 
         Raises:
-            Exception: What the source, the journal or a function that is told of ends raised,
-                after all that was on its way has ended.
+            Exception: The error of the source, the journal, ``on_outcome`` or ``on_progress``,
+                after all calls in flight have ended.
         """
         self._ready.clear()
-        async with anyio.create_task_group() as workers:
+        async with aclosing(source), anyio.create_task_group() as workers:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
             raise self._broken
 
     def stop(self, reason: str) -> None:
-        """Send no more. The first reason counts."""
+        """Send no more calls. The first reason counts."""
         if self.stopped is None:
             self.stopped = reason
 
     def fail(self, error: Exception) -> None:
-        """Send no more, and raise this in the end."""
+        """Send no more calls, and raise this error in the end."""
         if self._broken is None:
             self._broken = error
         self.stop(f"{type(error).__name__}: {error}")
 
     def move(self, item: PlannedCall, state: EntryState) -> None:
-        """A call stands otherwise now."""
+        """Change a call's state and update the counters."""
         if item.state in self.counts:
             self.counts[item.state] -= 1
         item.state = state
@@ -130,25 +130,25 @@ class Run:
                 note(record, item.index)
 
     def requeue(self, item: PlannedCall) -> None:
-        """A call was not carried out after all: it can be sent."""
+        """Put a call back that was not carried out after all, to be sent."""
         self.move(item, EntryState.PLANNED)
         self._problems.pop(item.index, None)
         if self.journal is not None:
             self.journal.ended(item.index, EntryState.PLANNED, None, None)
 
     def mark_unresolved(self, item: PlannedCall) -> None:
-        """An earlier run has ended before it knew what became of a call."""
+        """Take over a call whose outcome an earlier session did not learn."""
         if self.journal is not None and item.state is EntryState.SENDING:
             self.journal.ended(item.index, EntryState.UNKNOWN, None, None)
         self.move(item, EntryState.UNKNOWN)
         self._keep(item, Unknown(item.index, item.call, "an earlier run has left it open"))
 
     def failed_before(self, item: PlannedCall, reported: str | None) -> None:
-        """A call that failed in an earlier life of this run was not sent again.
+        """Keep as a problem a call that failed in an earlier session and was not sent again.
 
         Args:
-            item: It.
-            reported: What it ended in, as :func:`detail` has it, as JSON.
+            item: The call.
+            reported: How it ended: :func:`detail`'s JSON.
         """
         if item.index in self._problems:  # it failed in this life, too
             return
@@ -160,18 +160,18 @@ class Run:
 
     @property
     def has_room(self) -> bool:
-        """Whether more problems are kept."""
+        """Return True if more problems can be kept."""
         return len(self._problems) < _MOST_PROBLEMS
 
     async def end(self, item: PlannedCall, ended: Ended[Any]) -> None:
-        """A call has ended: write it down, and tell of it."""
+        """Record how a call ended, and notify ``on_outcome``."""
         self.note(item, ended, None)
-        telling = self.notify(ended)
-        if telling is not None:
-            await telling
+        notifying = self.notify(ended)
+        if notifying is not None:
+            await notifying
 
     def note(self, item: PlannedCall, ended: Ended[Any], intent: str | None) -> None:
-        """A call has ended: write it down."""
+        """Record how a call ended, in the counters and in the journal."""
         state = _STATES[type(ended)]
         self.move(item, state)
         if self.journal is not None:
@@ -186,11 +186,11 @@ class Run:
     def recall(
         self, item: PlannedCall, reported: str | None, theirs: tuple[int, ...] | None
     ) -> None:
-        """A create was carried out by an earlier life of this run.
+        """Take over a create that an earlier session of this run carried out.
 
         Args:
-            item: It.
-            reported: What it ended in, as :func:`detail` has it, as JSON.
+            item: The call.
+            reported: How it ended: :func:`detail`'s JSON.
             theirs: The ids of its doubles; None where they were not looked for.
         """
         making = planned_create(item.call)
@@ -209,7 +209,7 @@ class Run:
         )
 
     async def look_again(self) -> None:
-        """Look whether what was created is there twice."""
+        """Look for duplicates of the records that were created."""
         limit = self.rules.limit or self.executor.concurrency
         await self.doubles.look(self.executor, limit, self.guard.total)
 
@@ -220,11 +220,11 @@ class Run:
             self._problems[item.index] = ended
 
     def summary(self, *, taken: int, whole: bool) -> Summary:
-        """What it came to.
+        """Return the result of the run.
 
         Args:
             taken: How many calls were taken from the plan.
-            whole: Whether that is all of them.
+            whole: True if these are all.
         """
         return Summary(
             done=self.counts[EntryState.DONE],
@@ -261,13 +261,14 @@ class Run:
             self.fail(error)
 
     async def _next(self, source: CallSource) -> PlannedCall | None:
-        if self.stopped is not None:
-            return None
         if not self._ready:
             async with self._taking:
-                if not self._ready and self.stopped is None:
-                    self._ready.extend(await source.more())
-        return self._ready.popleft() if self._ready else None
+                while not self._ready and self.stopped is None:
+                    items = await anext(source, None)
+                    if items is None:
+                        return None
+                    self._ready.extend(items)
+        return self._ready.popleft() if self.stopped is None else None
 
     async def _one(self, item: PlannedCall) -> None:
         found = planned_create(item.call)
@@ -282,7 +283,7 @@ class Run:
                 if ended is None and self.stopped is None:
                     item.before = what.existing
                     await self._send(item, (creates, create))
-        except CakeError as error:  # of looking: sending tells its errors otherwise
+        except CakeError as error:  # from listing: errors of the call itself go to the observer
             if self.stops_for_pause(error):
                 return
             self.count(error, item.index)
@@ -291,7 +292,7 @@ class Run:
             await self.end(item, ended)
 
     async def _in_turn(self, item: PlannedCall) -> None:
-        """Send a call that sets a record, behind those before it that set the same."""
+        """Send a call that sets a record, after earlier calls for the record."""
         record = record_of(item.call)
         if record is None:
             await self._send(item, None)
@@ -307,7 +308,7 @@ class Run:
             self._order.release(record)
 
     def _kept_back(self, item: PlannedCall, found: Existing) -> Failed[Any] | Skipped[Any] | None:
-        """How a create ends that must not be sent."""
+        """Return the end of a create that must not be sent; None if it may be."""
         index, call = item.index, item.call
         if found.doubted:
             text = "nothing was sent: an earlier create for the same partner and time is in doubt"
@@ -335,12 +336,12 @@ class Run:
             await item.call.send(observer)
         except CakeError as error:
             if not observer.reported:  # refused before it began
-                telling = observer.after(None, error)
-                if telling is not None:
-                    await telling
+                notifying = observer.after(None, error)
+                if notifying is not None:
+                    await notifying
 
     def notify(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
-        """Tell of a call that has ended; what is left of that to be awaited."""
+        """Notify ``on_outcome`` that a call ended. Return a coroutine if that has to be awaited."""
         reported = None
         try:
             if self.rules.on_outcome is not None:
@@ -352,9 +353,9 @@ class Run:
         self._progress()
         return None
 
-    async def _reported(self, telling: Awaitable[None]) -> None:
+    async def _reported(self, notifying: Awaitable[None]) -> None:
         try:
-            await telling
+            await notifying
         except Exception as error:  # noqa: BLE001 - the same
             self.fail(error)
         self._progress()
@@ -375,7 +376,7 @@ class Run:
             self.fail(error)
 
     def stops_for_pause(self, error: CakeError) -> bool:
-        """Stop where a call was not sent since the client is paused; return whether that is so."""
+        """Stop the run if a call was not sent since the client is paused; return True then."""
         if not isinstance(error, RateLimited) or error.sent:
             return False
         self.stop(
@@ -385,7 +386,7 @@ class Run:
         return True
 
     def count(self, error: CakeError, index: int) -> None:
-        """A call has not gone well: stop where that is enough."""
+        """Count an error, and stop the run if a limit is reached."""
         limits = self.rules.stop_after
         if isinstance(error, AuthenticationError):
             self.stop(f"the key was refused: {error}")
@@ -404,7 +405,7 @@ class Run:
 
 
 class _Witness:
-    """Writes one call down, before it leaves and when it has ended."""
+    """Writes one call down before it is sent and when it has ended."""
 
     __slots__ = ("_intent", "_item", "_left", "_making", "_run", "reported")
 
@@ -419,7 +420,7 @@ class _Witness:
         self.reported = False
 
     async def before(self, intent: Intent) -> None:
-        """It is going to be sent: that has to be on the disk first."""
+        """Write to the disk that the call is about to be sent."""
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, EntryState.SENDING)
         self._intent = intent.id
@@ -444,7 +445,7 @@ class _Witness:
             raise
 
     def after(self, value: object, error: CakeError | None) -> Coroutine[object, None, None] | None:
-        """It has ended, whatever became of its caller."""
+        """Record how the call ended, whatever became of its caller."""
         self.reported = True
         run, item, making = self._run, self._item, self._making
         index, call = item.index, item.call
@@ -481,19 +482,19 @@ class _Witness:
         return self._let_go(run.journal, making[1], ended)
 
     async def _let_go(self, journal: Journal, create: PlannedCreate, ended: Ended[Any]) -> None:
-        """Let other runs have the partner when it is on the disk, and before anybody is told.
+        """Release the partner once the end is on the disk, and before ``on_outcome`` is called.
 
-        Whoever is told may wait for one of these runs.
+        ``on_outcome`` may wait for one of these runs.
         """
-        with suppress(JournalError):  # the next who writes, or closes, is told
+        with suppress(JournalError):  # raised again by the next write, or by closing
             await journal.flush()
         self._run.guard.ended(create, known=not isinstance(ended, Unknown))
-        telling = self._run.notify(ended)
-        if telling is not None:
-            await telling
+        notifying = self._run.notify(ended)
+        if notifying is not None:
+            await notifying
 
     def _stays_planned(self) -> None:
-        """It has not ended: it was not sent, and the run stops before it."""
+        """Put the call back: it was not sent, and the run stops before it."""
         run, item = self._run, self._item
         if item.state is EntryState.SENDING:
             run.move(item, EntryState.PLANNED)

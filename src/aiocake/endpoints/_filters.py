@@ -1,7 +1,8 @@
-"""Whether the rows of a list of invoices are what was asked for."""
+"""Compare the rows of a list of invoices with the filters that were asked for."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from typing import cast
 
 from aiocake.errors import ConsistencyError, DecodeError
 from aiocake.models import Invoice
@@ -9,7 +10,7 @@ from aiocake.values import Period, PeriodMatch, Skip
 
 
 def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
-    """What tells that a row was not asked for: its partner, the kind of it, or its status."""
+    """Return what is wrong with a row: its partner, the kind of partner, or its status."""
     for name, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
         if name not in filters:
             continue
@@ -25,7 +26,7 @@ def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
 
 
 def date_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
-    """What looks wrong about a row's dates; no page says exactly how CAKE compares them."""
+    """Return what is odd about a row's dates; no page says exactly how CAKE compares them."""
     start, end = filters.get("start_date"), filters.get("end_date")
     if isinstance(start, date) and row.start_date is not None and row.start_date < start:
         return f"invoice {row.invoice_id} starts on {row.start_date}, before {start}"
@@ -35,22 +36,24 @@ def date_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
 
 
 def in_period(
-    period: Period, match: PeriodMatch, longest: timedelta | Skip
+    period: Period | Skip, match: PeriodMatch, longest: timedelta | Skip
 ) -> Callable[[Invoice], bool] | None:
-    """Return what decides whether an invoice matches a period; None where the server does.
+    """Return a function that decides if an invoice matches a period; None where the server does.
 
     Args:
-        period: The period.
-        match: How an invoice has to stand to it.
-        longest: The longest period that an invoice is said to have.
+        period: The period, checked by nobody yet, as the next two are.
+        match: How an invoice's own period has to match.
+        longest: The longest period that an invoice can have.
 
     Returns:
         A function that raises DecodeError where the date is missing that decides, and
         ConsistencyError for an invoice that is longer than ``longest``: it shows that the server
         was asked for too few.
     """
-    if match == "inside":
+    # isinstance() and == would call methods of a value that is neither.
+    if type(match) is not str or match == "inside" or not issubclass(type(period), Period):
         return None
+    first, last = cast("Period", period).start, cast("Period", period).end
 
     def select(row: Invoice) -> bool:
         start, end = row.start_date, row.end_date
@@ -60,8 +63,8 @@ def in_period(
                 f"longest, {longest.days} days: others may have been left out"
             )
         if match == "ends_in":
-            return period.start <= _day(row, "end_date", end, match) <= period.end
-        if (start is not None and start > period.end) or (end is not None and end < period.start):
+            return first <= _day(row, "end_date", end, match) <= last
+        if (start is not None and start > last) or (end is not None and end < first):
             return False
         _day(row, "start_date", start, match)
         _day(row, "end_date", end, match)

@@ -7,84 +7,54 @@ and "ACCOUNTING MarkAffiliateBillAsPaid", API version 1.
 from datetime import date
 from decimal import Decimal
 
-from aiocake._operations.arguments import period_bounds
-from aiocake._operations.operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
+from aiocake._operations.operation import Endpoints, ExportedBills
 from aiocake._operations.parameters import Parameter, ParameterKind
-from aiocake.endpoints._parameters import (
-    BILL_ID,
-    EXPORTED,
-    IN_ORDER,
+from aiocake.endpoints._bills import (
     INVOICE_NUMBER,
     NOTES,
-    SERVICE,
     VERIFICATION_CODE,
+    export_filters,
+    export_operation,
+    mark_operation,
 )
 from aiocake.models import AffiliateBill, BillingCycleName, BillingCycleText, MarkResult
-from aiocake.values import ANY, SKIP, Any_, Erase, Idempotency, Period, Skip
+from aiocake.values import ANY, SKIP, Any_, Erase, Period, Skip
 
 __all__ = ["AffiliateBills"]
 
-EXPORT = Operation[AffiliateBill](
-    name="affiliate_bills.export",
-    api=Api.V1,
-    path=SERVICE,
-    call="ExportAffiliateBills",
-    parameters=(
-        *EXPORTED,
+EXPORT = export_operation(
+    "affiliate_bills.export",
+    "ExportAffiliateBills",
+    AffiliateBill,
+    (
         Parameter(name="paid_only", kind=ParameterKind.BOOL, required=True),
         Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
     ),
-    shape=ResponseShape.STREAM,
-    element="affiliate_bills",
-    row="affiliate_bill",
-    model=AffiliateBill,
-    rules=(IN_ORDER,),
-    documented_in="ACCOUNTING ExportAffiliateBills API Version 1",
 )
-
-MARK_RECEIVED = Operation[MarkResult](
-    name="affiliate_bills.mark_received",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkAffiliateBillAsReceived",
-    parameters=(
-        BILL_ID,
+MARK_RECEIVED = mark_operation(
+    "affiliate_bills.mark_received",
+    "MarkAffiliateBillAsReceived",
+    (
         INVOICE_NUMBER,
         Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
         Parameter(name="date_invoice_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
         NOTES,
     ),
-    idempotency=Idempotency.IDEMPOTENT,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkAffiliateBillAsReceived API Version 1",
 )
-
-MARK_PAID = Operation[MarkResult](
-    name="affiliate_bills.mark_paid",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkAffiliateBillAsPaid",
-    parameters=(
-        BILL_ID,
+MARK_PAID = mark_operation(
+    "affiliate_bills.mark_paid",
+    "MarkAffiliateBillAsPaid",
+    (
         Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
         INVOICE_NUMBER,
         VERIFICATION_CODE,
         Parameter(name="payment_date", kind=ParameterKind.DATE, required=True),
         NOTES,
     ),
-    idempotency=Idempotency.IDEMPOTENT,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkAffiliateBillAsPaid API Version 1",
 )
 
 
-class AffiliateBills(Endpoints):
+class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
     """``client.affiliate_bills``: what the platform owes affiliates, received and paid."""
 
     __slots__ = ()
@@ -99,7 +69,7 @@ class AffiliateBills(Endpoints):
         paid_only: bool = False,
         payment_type_id: int | Any_ = ANY,
     ) -> ExportedBills[AffiliateBill]:
-        """The bills of a period, each as soon as it has arrived.
+        """Export the bills of a billing period, each as soon as it has arrived.
 
         Args:
             billing_cycle: Only bills of this cycle.
@@ -111,24 +81,21 @@ class AffiliateBills(Endpoints):
 
         Returns:
             Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            one of these. In the block of ``async with``, ``.success``, ``.message`` and
+            one of them begins. In the block of ``async with``, ``.success``, ``.message`` and
             ``.row_count`` are known before the first bill.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ApiError: Once it is sent: it was refused, and no bill was given.
+            ApiError: Once it is sent: CAKE refused the export, and no bill was read.
             DecodeError: While reading: a body that was cut short, after the bills that came;
                 ``.rows_read`` says how many.
-            DeadlineExceeded: While reading: the rest did not come in time; the same.
+            DeadlineExceeded: While reading: not all came in time; the bills that came were read.
         """
-        start, end = period_bounds(
-            period, billing_period_start_date, billing_period_end_date, exclusive_end=True
-        )
         return self._stream(
             EXPORT,
-            billing_cycle=billing_cycle,
-            billing_period_start_date=start,
-            billing_period_end_date=end,
+            **export_filters(
+                billing_cycle, period, billing_period_start_date, billing_period_end_date
+            ),
             paid_only=paid_only,
             payment_type_id=payment_type_id,
         )
@@ -142,11 +109,11 @@ class AffiliateBills(Endpoints):
         invoice_number: str | Skip | Erase = SKIP,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that an affiliate's own invoice for a bill has come.
+        """Mark a bill as received: the affiliate's own invoice has come.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
-            invoiced_amount: The amount on the affiliate's invoice; nothing means "keep".
+            bill_id: The bill; :meth:`export` shows its id.
+            invoiced_amount: The amount on the affiliate's invoice; no value keeps the old one.
             date_invoice_received: When it came.
             invoice_number: Its number, of at most 50 UTF-16 units.
             notes: Of at most 250 UTF-16 units.
@@ -158,9 +125,9 @@ class AffiliateBills(Endpoints):
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
             TipaltiError: The affiliate is paid through Tipalti.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_RECEIVED,
@@ -181,10 +148,10 @@ class AffiliateBills(Endpoints):
         verification_code: str | Skip | Erase = SKIP,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that a bill was paid.
+        """Mark a bill as paid.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
+            bill_id: The bill; :meth:`export` shows its id.
             payment_date: When it was paid.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the affiliate's invoice, of at most 50 UTF-16 units.
@@ -192,15 +159,15 @@ class AffiliateBills(Endpoints):
             notes: Of at most 250 UTF-16 units.
 
         Returns:
-            CAKE's message, and whether a payment was noted for the first time.
+            CAKE's message, and whether a payment was recorded for the first time.
 
         Raises:
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
             TipaltiError: The affiliate is paid through Tipalti.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_PAID,

@@ -7,139 +7,32 @@ Sources: CAKE's pages "ACCOUNTING ExportBuyerBills", "ACCOUNTING MarkBuyerBillAs
 from datetime import date
 from decimal import Decimal
 
-from aiocake._operations.arguments import period_bounds
-from aiocake._operations.operation import Api, Endpoints, ExportedBills, Operation, ResponseShape
 from aiocake._operations.parameters import Parameter, ParameterKind
-from aiocake.endpoints._parameters import EXPORTED, IN_ORDER, NOTES, RECEIVED, SENT, SERVICE
-from aiocake.models import BillingCycleName, BillingCycleText, BuyerBill, MarkResult
-from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
+from aiocake.endpoints._bills import NOTES, export_operation, mark_operation
+from aiocake.endpoints._payer_bills import RECEIVED, SENT, PayerBills
+from aiocake.models import BuyerBill, MarkResult
+from aiocake.values import SKIP, Erase, Skip
 
 __all__ = ["BuyerBills"]
 
-EXPORT = Operation[BuyerBill](
-    name="buyer_bills.export",
-    api=Api.V1,
-    path=SERVICE,
-    call="ExportBuyerBills",
-    parameters=EXPORTED,
-    shape=ResponseShape.STREAM,
-    element="buyer_bills",
-    row="buyer_bill",
-    model=BuyerBill,
-    rules=(IN_ORDER,),
-    documented_in="ACCOUNTING ExportBuyerBills API Version 1",
-)
-
-MARK_SENT = Operation[MarkResult](
-    name="buyer_bills.mark_sent",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkBuyerBillAsSent",
-    parameters=SENT,
-    idempotency=Idempotency.IDEMPOTENT,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkBuyerBillAsSent API Version 1",
-)
-
-MARK_RECEIVED = Operation[MarkResult](
-    name="buyer_bills.mark_received",
-    api=Api.V1,
-    path=SERVICE,
-    call="MarkBuyerBillAsReceived",
-    parameters=(
+EXPORT = export_operation("buyer_bills.export", "ExportBuyerBills", BuyerBill)
+MARK_SENT = mark_operation("buyer_bills.mark_sent", "MarkBuyerBillAsSent", SENT)
+MARK_RECEIVED = mark_operation(
+    "buyer_bills.mark_received",
+    "MarkBuyerBillAsReceived",
+    (
         *RECEIVED,
         Parameter(name="apply_credit_to_buyer", kind=ParameterKind.BOOL, required=True),
         NOTES,
     ),
-    idempotency=Idempotency.IDEMPOTENT,
     non_idempotent_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
-    shape=ResponseShape.MARK,
-    element="",
-    model=MarkResult,
-    echoed=("bill_id",),
-    documented_in="ACCOUNTING MarkBuyerBillAsReceived API Version 1",
 )
 
 
-class BuyerBills(Endpoints):
+class BuyerBills(PayerBills[BuyerBill], operations=(EXPORT, MARK_SENT, MARK_RECEIVED)):
     """``client.buyer_bills``: what buyers owe the platform, sent and received."""
 
     __slots__ = ()
-
-    def export(
-        self,
-        *,
-        billing_cycle: BillingCycleName | BillingCycleText = "all",
-        period: Period | Skip = SKIP,
-        billing_period_start_date: date | Skip = SKIP,
-        billing_period_end_date: date | Skip = SKIP,
-    ) -> ExportedBills[BuyerBill]:
-        """The bills of a period, each as soon as it has arrived.
-
-        Args:
-            billing_cycle: Only bills of this cycle.
-            period: The billing period.
-            billing_period_start_date: Its first day, in place of ``period``.
-            billing_period_end_date: The day after its last, as v1 takes it.
-
-        Returns:
-            Bills for ``async with`` and ``async for``, and ``.collect()``. Nothing is sent before
-            one of these. In the block of ``async with``, ``.success``, ``.message`` and
-            ``.row_count`` are known before the first bill.
-
-        Raises:
-            ArgumentError: An argument cannot be sent.
-            ApiError: Once it is sent: it was refused, and no bill was given.
-            DecodeError: While reading: a body that was cut short, after the bills that came;
-                ``.rows_read`` says how many.
-            DeadlineExceeded: While reading: the rest did not come in time; the same.
-        """
-        start, end = period_bounds(
-            period, billing_period_start_date, billing_period_end_date, exclusive_end=True
-        )
-        return self._stream(
-            EXPORT,
-            billing_cycle=billing_cycle,
-            billing_period_start_date=start,
-            billing_period_end_date=end,
-        )
-
-    async def mark_sent(
-        self,
-        bill_id: int,
-        *,
-        date_sent_invoice: date | Skip | Erase = SKIP,
-        invoice_number: str | Skip | Erase = SKIP,
-        notes: str | Skip | Erase = SKIP,
-    ) -> MarkResult:
-        """Note that the invoice for a bill was sent to the buyer.
-
-        Args:
-            bill_id: The bill; :meth:`export` gives it.
-            date_sent_invoice: When it was sent.
-            invoice_number: Its number, of at most 50 UTF-16 units.
-            notes: Of at most 250 UTF-16 units.
-
-        Returns:
-            CAKE's message, and whether the bill was marked for the first time.
-
-        Raises:
-            ArgumentError: An argument cannot be sent.
-            NotFound: There is no such bill.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
-        """
-        return await self._call(
-            MARK_SENT,
-            bill_id=bill_id,
-            invoice_number=invoice_number,
-            date_sent_invoice=date_sent_invoice,
-            notes=notes,
-        )
 
     async def mark_received(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
@@ -153,11 +46,11 @@ class BuyerBills(Endpoints):
         apply_credit_to_buyer: bool = False,
         notes: str | Skip | Erase = SKIP,
     ) -> MarkResult:
-        """Note that a buyer's payment for a bill has come.
+        """Mark a bill as received: the buyer's payment has come.
 
         Args:
-            bill_id: The bill; :meth:`export` gives it.
-            payment_amount: The amount that came; nothing means "keep".
+            bill_id: The bill; :meth:`export` shows its id.
+            payment_amount: The amount that came; no value keeps the old one.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the invoice, of at most 50 UTF-16 units.
             verification_code: Of at most 50 UTF-16 units.
@@ -173,9 +66,9 @@ class BuyerBills(Endpoints):
         Raises:
             ArgumentError: An argument cannot be sent.
             NotFound: There is no such bill.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been marked.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The bill may have been marked.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             MARK_RECEIVED,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import cast
 
 from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
 from aiocake._operations.operation import (
@@ -17,6 +16,7 @@ from aiocake._operations.operation import (
 )
 from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
+from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
 from aiocake.errors import ConsistencyError, Problem
 from aiocake.models import (
     CreatedInvoice,
@@ -26,19 +26,13 @@ from aiocake.models import (
     Page,
     UpdatedInvoice,
 )
-from aiocake.paging import Pager, PageRequest
+from aiocake.paging import Pager
 from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 
 __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus)
-#: The highest row_limit that any of CAKE's pages names.
-_MOST_ROWS = 10_000
-#: Rows of one page unless the caller says how many: as many as CAKE gives by default; of a list
-#: in which the client itself looks for what it wants more, which takes fewer requests.
-_USUAL_ROWS = 100
-_ROWS_AT_ONCE = 1_000
 #: CAKE's flow of statuses; void cancels.
 _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
@@ -66,8 +60,7 @@ FIND = Operation[Page[Invoice]](
         _STATUS,
         Parameter(name="start_date", kind=ParameterKind.DATE),
         Parameter(name="end_date", kind=ParameterKind.DATE),
-        Parameter(name="start_at_row", kind=ParameterKind.ROW),
-        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
+        *PAGING,
     ),
     shape=ResponseShape.PAGE,
     element="invoices",
@@ -82,7 +75,7 @@ GET = Operation[Invoice](
     path=FIND.path,
     parameters=(
         Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
-        Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS),
+        ROW_LIMIT,
     ),
     shape=ResponseShape.FOUND,
     element="invoices",
@@ -95,12 +88,12 @@ GET = Operation[Invoice](
 async def _visit(
     executor: Executor, affiliate_id: int | None, visitor: Callable[[ExistingRecord], None]
 ) -> None:
-    """Show every payout invoice, of one affiliate or of all.
+    """Pass every payout invoice, of one affiliate or of all, to a function.
 
     Without dates: the filters find only invoices that lie wholly inside of them.
     """
     filters = {} if affiliate_id is None else {"affiliate_id": affiliate_id}
-    async with _pager(executor, filters, SKIP, usual=_ROWS_AT_ONCE).pages() as pages:
+    async with _paged(executor, filters, default_rows=LARGE_PAGE).pages() as pages:
         async for page in pages:
             for row in page.items:
                 if row.advertiser_id is None:
@@ -108,7 +101,8 @@ async def _visit(
 
 
 def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
-    owner = row.affiliate_id or affiliate_id  # a row that names nobody is whose was asked for
+    # A row without a partner belongs to the partner whose rows were requested.
+    owner = row.affiliate_id or affiliate_id
     if owner is None:
         raise ConsistencyError(f"invoice {row.invoice_id} does not say whose it is")
     void = row.invoice_status == InvoiceStatus.VOID
@@ -120,7 +114,7 @@ async def _total(executor: Executor) -> int | None:
 
 
 async def _standing(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
-    """How an invoice stands to an update: approving must not undo that it was paid meanwhile."""
+    """Return an invoice's state: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
         return UpdateState.INDETERMINATE  # no list shows a note
@@ -184,54 +178,26 @@ UPDATE = Operation[UpdatedInvoice](
 )
 
 
-def _pager(
+def _paged(
     executor: Executor,
-    filters: Mapping[str, object],
-    row_limit: int | Skip,
+    arguments: Mapping[str, object],
     *,
-    usual: int = _USUAL_ROWS,
+    default_rows: int = DEFAULT_ROWS,
     select: Callable[[Invoice], bool] | None = None,
 ) -> Pager[Invoice]:
-    """Return the list of the invoices that match filters which can be sent.
-
-    Args:
-        executor: Reads the pages.
-        filters: The filters.
-        row_limit: Rows a page; SKIP for the usual number, and more when the list changes.
-        usual: Rows a page unless the caller says how many.
-        select: What the client itself decides of a row.
-    """
-    dated = filters.keys() & {"start_date", "end_date"}
-
-    async def fetch(ask: PageRequest) -> Page[Invoice]:
-        # By default an instance begins at its first row, whatever number that has.
-        where = {"start_at_row": ask.start_at_row} if ask.start_at_row else {}
-        arguments = {**filters, **where, "row_limit": ask.row_limit}
-        return await (executor.exempt_from_queue_limit if ask.begun else executor).execute(
-            FIND, arguments, on_response=ask.on_response
-        )
-
-    def matches(row: Invoice) -> str | None:
-        wrong = filter_mismatch(row, filters)
-        # A server may put anything into a status, what it was sent included.
-        return None if wrong is None else executor.scrub(wrong)
-
-    return Pager(
-        fetch,
+    return paged(
+        executor,
+        FIND,
+        arguments,
         row_id=lambda row: row.invoice_id,
-        matches=matches if set(filters) - dated else None,
-        wrong_date=(lambda row: date_mismatch(row, filters)) if dated else None,
+        mismatch=filter_mismatch,
+        date_mismatch=date_mismatch,
         select=select,
-        row_limit=usual if row_limit is SKIP else row_limit,
-        adaptive=row_limit is SKIP,
-        fallback=_USUAL_ROWS if row_limit is SKIP and select is not None else None,
-        limit=executor.concurrency,
-        operation=FIND.name,
-        anomaly=executor.anomaly,
+        default_rows=default_rows,
     )
 
 
-class Invoices(Endpoints):
+class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
     """``client.invoices``: find, read, create and update the invoices of an instance."""
 
     __slots__ = ()
@@ -249,14 +215,14 @@ class Invoices(Endpoints):
         end_date: date | Skip = SKIP,
         row_limit: int | Skip = SKIP,
     ) -> Pager[Invoice]:
-        """Every invoice that matches, paged concurrently, in order: complete, or it raises.
+        """List every invoice that matches, paged concurrently, in order: complete, or it raises.
 
         Collect before you write: to approve pending invoices while paging through the pending
         ones takes rows out of the list that is being read.
 
         CAKE's own filter, which ``match="inside"`` uses, finds only invoices whose whole period
         lies inside of the one that is asked for. An invoice of a week that crosses the border of
-        two months is in neither month. To have each invoice in exactly one month, use
+        two months is in neither month. To get each invoice in exactly one month, use
         ``match="ends_in"``.
 
         Args:
@@ -269,7 +235,7 @@ class Invoices(Endpoints):
                 in it (``"ends_in"``). The last two are decided by the client, which has to read
                 more: for ``"ends_in"`` all invoices that end on or before the last day, for
                 ``"overlaps"`` those of all time.
-            longest: The longest period that an invoice can have, of which you are sure: fewer
+            longest: The longest period that an invoice can have, if you are sure of it: fewer
                 invoices are read then for ``"overlaps"`` and ``"ends_in"``.
             start_date: Only invoices whose period starts on or after this day.
             end_date: Only invoices whose period ends on or before this day.
@@ -279,23 +245,24 @@ class Invoices(Endpoints):
                 changed list is noticed.
 
         Returns:
-            Invoices for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
-            Nothing is sent before the first is asked for. Of ``"overlaps"`` and ``"ends_in"``,
+            A list for ``async with`` and ``async for``, ``.collect()`` and ``.pages()``.
+            Nothing is sent until the first row is read. Of ``"overlaps"`` and ``"ends_in"``,
             pages hold the invoices that match, and their ``total_rows`` is None.
 
         Raises:
             ArgumentError: An argument cannot be sent; at once, before any reading.
-            ListChanged: While reading: the list would not hold still.
-            ConsistencyError: While reading: a row does not match what was asked for, or its
-                period is longer than ``longest``.
-            DecodeError: While reading: an answer cannot be read, or an invoice lacks the date
+            ListChanged: While reading: the list kept changing.
+            ConsistencyError: While reading: a row does not match the filters, or its period is
+                longer than ``longest``.
+            DecodeError: While reading: a response cannot be read, or an invoice lacks the date
                 that decides whether it matches.
-            CakeError: While reading: it was refused, or no answer that can be read came.
+            CakeError: While reading: CAKE refused a call, or no readable response came.
         """
         match, longest = matching(match, longest)
         start, end = matched_days(period, start_date, end_date, match, longest)
-        filters = self._executor.check(
-            FIND,
+        select = in_period(period, match, longest)
+        return _paged(
+            self._executor,
             {
                 "affiliate_id": affiliate_id,
                 "advertiser_id": advertiser_id,
@@ -304,14 +271,8 @@ class Invoices(Endpoints):
                 "end_date": end,
                 "row_limit": row_limit,
             },
-        )
-        rows_a_page = cast("int | Skip", filters.pop("row_limit", SKIP))
-        return _pager(
-            self._executor,
-            filters,
-            rows_a_page,
-            usual=_USUAL_ROWS if match == "inside" else _ROWS_AT_ONCE,
-            select=in_period(period, match, longest) if isinstance(period, Period) else None,
+            default_rows=DEFAULT_ROWS if select is None else LARGE_PAGE,
+            select=select,
         )
 
     async def page(  # noqa: PLR0913 - CAKE's parameters, by name
@@ -326,7 +287,7 @@ class Invoices(Endpoints):
         start_at_row: int | Skip = SKIP,
         row_limit: int = 100,
     ) -> Page[Invoice]:
-        """One page, in exactly one request, as the server gives it: nothing guards it.
+        """Fetch one page, in exactly one request, as the server returns it, without checks.
 
         Args:
             affiliate_id: As in :meth:`find`.
@@ -337,14 +298,14 @@ class Invoices(Endpoints):
             end_date: As in :meth:`find`.
             start_at_row: The first row's offset; by default the first there is. Some instances
                 count from 1.
-            row_limit: Rows at most, 1 to 10,000; an instance may give fewer.
+            row_limit: Rows at most, 1 to 10,000; an instance may return fewer.
 
         Returns:
             The page.
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         start, end = period_bounds(period, start_date, end_date)
         return await self._call(
@@ -359,18 +320,18 @@ class Invoices(Endpoints):
         )
 
     async def get(self, invoice_id: int) -> Invoice:
-        """One invoice.
+        """Fetch one invoice.
 
         Args:
             invoice_id: The invoice.
 
         Returns:
-            It.
+            The invoice.
 
         Raises:
-            NotFound: There is none.
-            ConsistencyError: The instance gave another one, or none and says that there is one.
-            CakeError: It was refused, or no answer that can be read came.
+            NotFound: There is no such invoice.
+            ConsistencyError: The instance sent another one, or none and says that there is one.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         # One more than there can be: an instance that takes its first row for the one after row 0
         # would have no room for it. Where its rows begin it knows by itself.
@@ -379,10 +340,10 @@ class Invoices(Endpoints):
     async def create(
         self, *, affiliate_id: int, start_date: date, end_date: date, memo: str | Skip = SKIP
     ) -> CreatedInvoice:
-        """Create an invoice; CAKE works its total out. Never sent twice: creating twice makes two.
+        """Create an invoice; CAKE computes its total. Never sent twice: that would make two.
 
         Args:
-            affiliate_id: Whom it pays.
+            affiliate_id: The affiliate to pay.
             start_date: The first day of its period.
             end_date: The last day of its period, included.
             memo: A note.
@@ -392,9 +353,9 @@ class Invoices(Endpoints):
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been created.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The invoice may have been created.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             CREATE, affiliate_id=affiliate_id, start_date=start_date, end_date=end_date, memo=memo
@@ -417,14 +378,14 @@ class Invoices(Endpoints):
             paid_at: When it was paid, with a time zone; only with status ``"paid"``.
 
         Returns:
-            What was set.
+            The invoice's id, and what was set where the instance says so.
 
         Raises:
             ArgumentError: An argument cannot be sent, or nothing is set.
             NotFound: There is no such invoice.
-            NotSent: Nothing left: safe to send again.
-            OutcomeUnknown: It may have been set.
-            ApiError: It was refused.
+            NotSent: Nothing was sent: safe to send again.
+            OutcomeUnknown: The invoice may have been set.
+            ApiError: CAKE refused the call.
         """
         return await self._call(
             UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at

@@ -138,7 +138,20 @@ EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
 )
 
 
-class Reference(Endpoints):
+class Reference(
+    Endpoints,
+    operations=(
+        BILLING_CYCLES,
+        PAYMENT_METHODS,
+        CURRENCIES,
+        PAYMENT_TYPES,
+        PAYMENT_SETTINGS,
+        ACCOUNT_STATUSES,
+        V1_BILLING_CYCLES,
+        V1_CURRENCIES,
+        EXCHANGE_RATES,
+    ),
+):
     """``client.reference``: ids and names of an instance. Ids differ between instances."""
 
     __slots__ = ()
@@ -146,7 +159,7 @@ class Reference(Endpoints):
     async def billing_cycles(
         self, *, billing_cycle_id: int | Skip = SKIP
     ) -> tuple[BillingCycle, ...]:
-        """How often partners can be billed.
+        """List how often partners can be billed.
 
         Args:
             billing_cycle_id: Only this one.
@@ -156,14 +169,14 @@ class Reference(Endpoints):
 
         Raises:
             ConsistencyError: The instance does not know the filter: others came, too.
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(BILLING_CYCLES, billing_cycle_id=billing_cycle_id)
 
     async def payment_methods(
         self, *, payment_method_id: int | Skip = SKIP
     ) -> tuple[PaymentMethod, ...]:
-        """The ways in which partners can be paid.
+        """List the ways in which partners can be paid.
 
         Args:
             payment_method_id: Only this one.
@@ -173,78 +186,78 @@ class Reference(Endpoints):
 
         Raises:
             ConsistencyError: The instance does not know the filter: others came, too.
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(PAYMENT_METHODS, payment_method_id=payment_method_id)
 
     async def currencies(self) -> tuple[Currency, ...]:
-        """The currencies of the instance. Two of CAKE's pages name this, none shows its answer.
+        """List the currencies. Two of CAKE's pages name this call, none shows its response.
 
         Returns:
             The currencies.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(CURRENCIES)
 
     async def payment_types(self) -> tuple[PaymentType, ...]:
-        """The ways in which money is sent, as v1 counts them: what its ``payment_type_id`` means.
+        """List the ways in which money is sent: the meaning of v1's ``payment_type_id``.
 
         Returns:
             All of them.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(PAYMENT_TYPES)
 
     async def payment_settings(self) -> tuple[PaymentSetting, ...]:
-        """In which currency affiliates can be paid.
+        """List the currencies in which affiliates can be paid.
 
         Returns:
             All of them.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(PAYMENT_SETTINGS)
 
     async def account_statuses(self) -> tuple[AccountStatus, ...]:
-        """The statuses that a partner's account can have.
+        """List the statuses that a partner's account can have.
 
         Returns:
             All of them.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(ACCOUNT_STATUSES)
 
     async def v1_billing_cycles(self) -> tuple[BillingCycle, ...]:
-        """How often partners can be billed, as v1 says it.
+        """List how often partners can be billed, by v1.
 
         Returns:
             All of them.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(V1_BILLING_CYCLES)
 
     async def v1_currencies(self) -> tuple[Currency, ...]:
-        """The currencies of the instance, as v1 says it.
+        """List the currencies of the instance, by v1.
 
         Returns:
             All of them.
 
         Raises:
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(V1_CURRENCIES)
 
     async def exchange_rates(self, *, start_date: date, end_date: date) -> tuple[ExchangeRate, ...]:
-        """What the currencies of the instance were worth in each other (v1).
+        """List the exchange rates between the instance's currencies (v1).
 
         Args:
             start_date: From this day on.
@@ -255,6 +268,6 @@ class Reference(Endpoints):
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            CakeError: It was refused, or no answer that can be read came.
+            CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(EXCHANGE_RATES, start_date=start_date, end_date=end_date)

@@ -1,4 +1,4 @@
-"""What answers are read into: frozen values that know no wire format."""
+"""The values that responses are decoded into: frozen, and free of any wire format."""
 
 from aiocake.models.bills import (
     AccountManager,

@@ -1,4 +1,4 @@
-"""Accounting bills of v1. Source: CAKE's pages on ``accounting.asmx``, and answers of instances.
+"""Accounting bills of v1. Source: CAKE's pages on ``accounting.asmx``, and responses of instances.
 
 No page shows a whole bill, so what is known is modelled and the rest is kept in ``extra``.
 """
@@ -35,7 +35,7 @@ a list of these when it is there more than once.
 
 @attrs.frozen(kw_only=True)
 class BillAmount(Record):
-    """What a bill comes to. A bill can be negative.
+    """The amounts of a bill. A bill can be negative.
 
     Attributes:
         amount: The amount, exact.
@@ -50,7 +50,7 @@ class BillAmount(Record):
 
 @attrs.frozen(kw_only=True)
 class AccountManager(Record):
-    """Who looks after a partner."""
+    """A person who looks after a partner."""
 
     contact_id: int | None = None
     contact_name: str | None = None
@@ -58,11 +58,11 @@ class AccountManager(Record):
 
 @attrs.frozen(kw_only=True)
 class Contact(Record):
-    """Whom to turn to at a partner.
+    """A person to contact at a partner.
 
     Attributes:
         contact_id: Their id.
-        contact_type: What for, such as ``"Primary"``.
+        contact_type: The contact's role, such as ``"Primary"``.
         first_name: Their first name.
         last_name: Their last name.
     """
@@ -86,7 +86,7 @@ class Partner(Record):
         contacts: Whom bills go to.
         billing_cycle_id: The instance's own id of how often it is billed.
         billing_cycle_name: How often it is billed.
-        extra: What else the instance sends, and what of the above is not as documented.
+        extra: Other fields that the instance sends, and those above that are not as documented.
     """
 
     id: int | None = None
@@ -102,7 +102,7 @@ class Partner(Record):
 
 @attrs.frozen(kw_only=True)
 class Bill(Record):
-    """What all bills have.
+    """The fields that all bills have.
 
     No page shows a whole bill, and instances differ: a field that one leaves out, or sends empty,
     is None. Dates are those of the instance's own clock.
@@ -115,9 +115,9 @@ class Bill(Record):
         invoice_number: The number of the invoice that was noted on it.
         payment_type_id: The instance's own id of how it was paid.
         payment_type_name: The name of that.
-        verification_code: What was noted to prove the payment, such as a check's number.
+        verification_code: The proof of payment that was noted, such as a check's number.
         notes: Its notes.
-        sent_payment: Whether a payment was noted: True of "yes", False of "no". None where the
+        sent_payment: True if a payment was noted ("yes"), False if not ("no"). None where the
             instance says nothing, or another word, which is then kept in ``extra``: only
             ``is False`` means that none was.
         extra: Elements that are not modelled, by local name; and of those that are, dates, texts
@@ -139,7 +139,7 @@ class Bill(Record):
 
     @property
     def period(self) -> Period | None:
-        """The billing period, its last day included; None where the instance does not send it."""
+        """Return the billing period, its last day included; None where the instance sends none."""
         start, end = self.billing_period_start_date, self.billing_period_end_date
         if start is None or end is None or start >= end:
             return None
@@ -148,7 +148,7 @@ class Bill(Record):
 
 @attrs.frozen(kw_only=True)
 class AffiliateBill(Bill):
-    """What the platform owes one affiliate for one billing cycle and period.
+    """A bill of the platform's debt to one affiliate for one billing cycle and period.
 
     Attributes:
         affiliate: Who is paid.
@@ -165,7 +165,7 @@ class AffiliateBill(Bill):
 
 @attrs.frozen(kw_only=True)
 class PayerBill(Bill):
-    """What bills of advertisers and buyers have, who pay the platform.
+    """The fields of bills of advertisers and buyers, who pay the platform.
 
     Attributes:
         date_sent_invoice: When the invoice was sent to them.
@@ -180,7 +180,7 @@ class PayerBill(Bill):
 
 @attrs.frozen(kw_only=True)
 class AdvertiserBill(PayerBill):
-    """What one advertiser owes for one billing cycle and period.
+    """A bill of one advertiser's debt for one billing cycle and period.
 
     Attributes:
         advertiser: Who pays.
@@ -191,7 +191,7 @@ class AdvertiserBill(PayerBill):
 
 @attrs.frozen(kw_only=True)
 class BuyerBill(PayerBill):
-    """What one buyer owes for one billing cycle and period.
+    """A bill of one buyer's debt for one billing cycle and period.
 
     Attributes:
         buyer: Who pays.
@@ -202,12 +202,12 @@ class BuyerBill(PayerBill):
 
 @attrs.frozen(kw_only=True)
 class MarkResult(Record):
-    """The answer to marking a bill.
+    """The result of marking a bill.
 
     Attributes:
         bill_id: The bill.
         message: CAKE's message, such as "Bill Marked As Received".
-        first: Whether it was marked for the first time, where the message tells; None where it
+        first: True if the bill was marked for the first time, as the message says; None where it
             does not, or where an attempt before may have been carried out.
         payment_amount: Sent by some operations.
         bill_amount: Sent by some operations.

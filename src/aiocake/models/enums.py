@@ -44,7 +44,7 @@ class OpenEnum(StrEnum):
 
     @property
     def known(self) -> bool:
-        """Whether CAKE documents this value."""
+        """Return True if CAKE documents this value."""
         return self._name_ in type(self).__members__
 
 
@@ -80,7 +80,7 @@ BillingCycleText = Literal["weekly", "bimonthly", "monthly", "all"]
 
 
 class InvoiceKind(StrEnum):
-    """Which way the money of an invoice goes. Never add the two up together."""
+    """The direction in which an invoice's money goes. Never add the two up together."""
 
     PAYOUT = "payout"
     """Owed to an affiliate."""

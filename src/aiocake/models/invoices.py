@@ -28,8 +28,8 @@ class Invoice(Record):
         start_date: The first day of the period.
         end_date: The last day of the period, included.
         currency: The currency's code, such as ``"USD"``.
-        currency_symbol: What some instances send in its place; a symbol is no code.
-        invoice_date: What some instances send in place of the period.
+        currency_symbol: Sent in its place by some instances; a symbol is no code.
+        invoice_date: Sent in place of the period by some instances.
         billing_cycle_name: Sent by some instances.
         payment_type: Sent by some instances.
     """
@@ -51,7 +51,7 @@ class Invoice(Record):
 
     @property
     def kind(self) -> InvoiceKind | None:
-        """Payout or revenue, by who is named; None when the row names neither or both."""
+        """Return payout or revenue, by who is named; None when the row names neither or both."""
         if (self.affiliate_id is None) == (self.advertiser_id is None):
             return None
         return InvoiceKind.REVENUE if self.affiliate_id is None else InvoiceKind.PAYOUT
@@ -59,7 +59,7 @@ class Invoice(Record):
 
 @attrs.frozen(kw_only=True)
 class CreatedInvoice(Record):
-    """The answer to creating an invoice: CAKE has worked its total out.
+    """The invoice that a create made, with the total that CAKE computed.
 
     Attributes:
         invoice_id: The new invoice.
@@ -78,7 +78,7 @@ class CreatedInvoice(Record):
 
 @attrs.frozen(kw_only=True)
 class UpdatedInvoice(Record):
-    """The answer to updating an invoice: its id, and what was set where the instance says so.
+    """The result of updating an invoice: its id, and what was set where the instance says so.
 
     Attributes:
         invoice_id: The invoice.

@@ -2,7 +2,7 @@
 
 Billing cycles and currencies are those of :mod:`aiocake.models.reference`. Ids are unsigned bytes
 and differ between instances: never hard-code them. Source: CAKE's pages on ``get.asmx``, and
-answers of an instance.
+responses of an instance.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ class PaymentType(Record):
 
 @attrs.frozen(kw_only=True)
 class PaymentSetting(Record):
-    """In which currency an affiliate is paid."""
+    """The currency in which an affiliate is paid."""
 
     payment_setting_id: int
     payment_setting_name: str
@@ -42,7 +42,7 @@ class AccountStatus(Record):
 
 @attrs.frozen(kw_only=True)
 class ExchangeRate(Record):
-    """What one currency is worth in another, for a time.
+    """The worth of one currency in another, for a time.
 
     Attributes:
         base_currency: The currency that is changed.

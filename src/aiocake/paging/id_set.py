@@ -30,7 +30,7 @@ class IdSet:
         return self._count
 
     def add(self, number: int) -> bool:
-        """Add ``number``; whether it was not there before."""
+        """Add ``number``; return True if it was not there before."""
         high, low = number >> _LOW_BITS, number & _LOW
         chunk = self._chunks.get(high)
         if isinstance(chunk, bytearray):

@@ -1,6 +1,6 @@
-"""One walk over a list, page by page: what to ask for next, and whether the list held still.
+"""One pass over a list, page by page: what to request next, and whether the list kept still.
 
-Nothing here waits or sends; a :class:`Walk` is told what came and says what is due.
+Nothing here waits or sends; a :class:`ListPass` takes pages and says which to request.
 
 **The seam.** Each page is asked for from the last row of the page before, so that two pages
 share that row. As long as it is there, at its place, no row can have slipped through between
@@ -24,7 +24,7 @@ Then the next one is asked for from behind that row.
 **The total.** Some servers count the rows of the page. Of a list, a page that begins behind the
 first row has fewer rows than ``total_rows``; so where ``total_rows`` is the number of rows of each
 page, from the second on, it says nothing of the list, which is read as one without it. Once a page
-had fewer rows than ``total_rows``, that is known to count the list, and a later walk believes a
+had fewer rows than ``total_rows``, that is known to count the list, and a later pass believes a
 first page that holds as many.
 
 So where a first page holds 100 rows or more (or 50), but fewer than were asked for, a further page
@@ -49,13 +49,13 @@ _USUAL: Final = 100
 
 @final
 class ListPass:
-    """The bookkeeping of one walk.
+    """The bookkeeping of one pass over a list.
 
     Args:
         row_limit: How many rows to ask for in each page.
-        seen: The rows of this walk, by their ids; none yet.
-        anomaly: Told what the list did that the documents do not promise, and the detail.
-        counts_list: What an earlier walk knew of ``total_rows``: that it counts the rows of the
+        seen: The rows of this pass, by their ids; none yet.
+        anomaly: Called with an undocumented behaviour of the list, and the detail.
+        counts_list: What an earlier pass found about ``total_rows``: that it counts the rows of the
             list (True), that it does not (False), or nothing (None).
     """
 
@@ -96,17 +96,17 @@ class ListPass:
         self.named_total: int | None = None
         """The last ``total_rows``."""
         self.counts_list = counts_list
-        """Whether ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
+        """True if ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
         self.pages = 0
         """How many pages were taken."""
         self.over = False
-        """Whether there is nothing more to ask for."""
+        """True if there is nothing more to request."""
         self.inconsistency = ""
-        """Why the walk cannot be trusted to be complete; empty as long as it can."""
+        """Why the pass cannot be trusted to be complete; empty as long as it can."""
         self.ignores_start = False
-        """Whether the server gave its first page again, wherever it was asked to start."""
+        """True if the server sent its first page again for a later start."""
         self.seen = seen
-        """The rows of this walk."""
+        """The rows of this pass."""
         self._anomaly = anomaly
         self._asked = row_limit
         self._believed = counts_list is True
@@ -124,23 +124,23 @@ class ListPass:
 
     @property
     def total_rows(self) -> int | None:
-        """How many rows there are, as the last page said; None where it does not say."""
+        """Return how many rows the list has by its last page; None where that does not say."""
         return None if self._of_page and self.pages > 1 else self.named_total
 
     @property
     def capped(self) -> bool:
-        """Whether the first page gave fewer rows than asked though there were more."""
+        """Return True if the first page had fewer rows than requested though there are more."""
         return len(self._first) < min(self._asked, len(self.seen))
 
     @property
     def next_start(self) -> int:
-        """The start at which the walk goes on: no page that starts later fits."""
+        """Return the start at which the pass goes on; a page that starts later does not fit."""
         if not self.pages or self._probing:
             return 0
         return self._cursor + (self._shift or 0) + 1 - (0 if self._beyond else self._shared)
 
     def ahead(self) -> int | None:
-        """The start of a further page that is worth asking for now; None when there is none."""
+        """Return the start of a further page that is worth requesting now, or None."""
         if not self.pages or (self.total_rows is None and not self._full):
             return None
         start = self._furthest + len(self._first) - self._shared
@@ -151,10 +151,10 @@ class ListPass:
         return start
 
     def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> list[bool]:
-        """Take the rows of the page that was asked for at ``start``, by their ids.
+        """Take the rows of the page that was requested at ``start``, by their ids.
 
         Returns:
-            Of each row, whether this walk had not met it before.
+            For each row, True if this pass had not met it before.
         """
         fresh = list(map(self.seen.add, ids))
         new = sum(fresh)
@@ -199,7 +199,7 @@ class ListPass:
         self._count()
 
     def _end(self) -> None:
-        """End the walk; where only a seam tells that rows count from 1, after a look at row 0."""
+        """End the pass; after another look at row 0 if only a seam shows that rows count from 1."""
         if self._shift and self.total_rows is None and not self.inconsistency:
             self._probing = True
             return
@@ -208,7 +208,7 @@ class ListPass:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the first page is all: it held as many rows as the second says there are."""
+        """Return True if the first page is all: it has as many rows as the second page's total."""
         return (
             self._suspected
             and not self._of_page
@@ -224,7 +224,7 @@ class ListPass:
         return rows % _ROUND == 0 or _USUAL < rows < asked
 
     def _weigh(self, rows: int) -> None:
-        """See what a page with so many rows shows of what ``total_rows`` counts."""
+        """Learn from the size of a page whether ``total_rows`` counts the list."""
         if self.named_total is None:
             return
         if rows and self._cursor + 1 > self.named_total:
@@ -234,16 +234,16 @@ class ListPass:
 
     @property
     def _shared(self) -> int:
-        """How many rows a page shares with the one before: one, if it has room for another."""
+        """Return how many rows a page shares with the one before: one, if it has room for two."""
         return 1 if self.row_limit > 1 else 0
 
     @property
     def _is_all(self) -> bool:
-        """Whether as many rows were read as there are."""
+        """Return True if as many rows were read as the total says."""
         return self.total_rows is not None and self._cursor + 1 >= self.total_rows
 
     def _is_behind(self, start: int, ids: Sequence[int]) -> bool:
-        """Whether a page that was asked for ahead ends before the last row: a cut in between."""
+        """Return True if a prefetched page ends before the last row read: pages were cut off."""
         return len(ids) > 0 and start - (self._shift or 0) + len(ids) <= self._cursor
 
     def _begin(self, ids: Sequence[int]) -> int:
@@ -253,7 +253,7 @@ class ListPass:
         return 0
 
     def _find_overlap(self, start: int, ids: Sequence[int]) -> int | None:
-        """How many rows at the page's front were read before; None when it does not join on."""
+        """Return how many rows at the page's front were read before; None if there is a gap."""
         for shift in (0, 1) if self._shift is None else (self._shift,):
             place = self._cursor - start + shift  # where the last row should be in this page
             if 0 <= place < len(ids) and ids[place] == self._last:

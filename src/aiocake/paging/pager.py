@@ -2,13 +2,13 @@
 
 Offsets are a poor way to page through a list that people work on: when a row leaves, all later
 ones move up, and the next page skips one without a word. So a list ends normally only when one
-walk over it read as many distinct rows as ``total_rows`` says, that number held still, and each
+pass over it read as many distinct rows as ``total_rows`` says, that number held still, and each
 page went on exactly where the one before had ended (see :mod:`aiocake.paging.list_pass`). If not,
-it is walked again, and only rows that were not given yet are given; after five walks that did not
+it is read again, and only rows that were not given yet are given; after five passes that did not
 hold still, :class:`~aiocake.errors.ListChanged` says how many rows were read, and what helps.
 
-The fewer requests a walk takes, the likelier it is that nobody changes the list meanwhile: one page
-that holds all rows cannot be torn. So each new walk asks for four times as many rows a page, unless
+The fewer requests a pass takes, the likelier it is that nobody changes the list meanwhile: one page
+that holds all rows cannot be torn. So each new pass requests four times as many rows a page, unless
 the caller has said how many. A server may give fewer, or refuse so many with an error; then the
 list is read with as many as it took.
 
@@ -31,37 +31,38 @@ T = TypeVar("T")
 
 @final
 class Pager(Generic[T]):
-    """A list in pages, read row by row. Nothing is sent before it is iterated.
+    """A list in pages, read row by row. Nothing is sent until it is iterated.
 
-    ``async with`` gives :class:`Rows` and closes them; a bare ``async for`` works too, and cancels
-    what is on its way when it is left. Each loop over the pager itself begins at the first row.
+    ``async with`` gives :class:`PagedRows` and closes them; a bare ``async for`` works too, and
+    cancels the requests in flight when it is left. Each loop over the pager itself begins at the
+    first row.
 
     Args:
-        fetch: Fetches the page that an :class:`Ask` tells of. Its errors are raised as they are,
+        fetch: Fetches the page of a :class:`PageRequest`. Its errors are raised as they are,
             after the rows that came before.
         row_id: The number by which a row is known.
-        matches: None, or what is wrong with a row that does not belong to what was asked for. By
-            default every row does.
-        wrong_date: None, or what is odd about a row's dates: told to ``surprise`` once, since no
-            page of CAKE says exactly how it compares dates.
-        select: Whether a row is given, where the server's filters cannot tell exactly. It may
+        matches: Returns what is wrong with a row that does not match the filters, or None. By
+            default every row matches.
+        wrong_date: Returns what is odd about a row's dates, or None. It is reported to ``anomaly``
+            once, since no page of CAKE says exactly how it compares dates.
+        select: Returns True for the rows to give, where the server's filters are not exact. It may
             raise a CakeError, which ends the list. By default every row is given.
         row_limit: How many rows a page adds. One more is asked for, the one that it shares with
             the page before; never more than the 10,000 that CAKE's pages allow, unless given.
-        adaptive: Whether each new walk asks for four times as many rows a page, at most 10,000;
-            where so many are refused, the list is read with as many as before.
+        adaptive: Request four times as many rows a page in each new pass, at most 10,000; if the
+            server refuses so many, the list is read with as many as before.
         fallback: How many rows a page adds where ``row_limit`` is refused. By default the refusal
             is raised.
         limit: How many pages are fetched at once; up to twice as many are fetched ahead.
-        operation: The operation's name, for errors and surprises.
-        anomaly: Told ``(operation, what, detail)`` of whatever the documents do not promise;
+        operation: The operation's name, for errors and anomalies.
+        anomaly: Called with ``(operation, what, detail)`` for behaviour that is not documented;
             ``what`` is one of :class:`aiocake.events.ListAnomaly`'s.
 
     Raises:
         ArgumentError: ``row_limit`` or ``limit`` is less than 1.
         ConsistencyError: While reading: a row does not match what was asked for, or the server
             ignores ``start_at_row``.
-        ListChanged: While reading: the list did not hold still in five walks. Its ``rows_read``
+        ListChanged: While reading: the list did not hold still in five passes. Its ``rows_read``
             counts the rows that were read, also those that ``select`` left out.
         ClosedError: While reading: it was closed, or broken off by an error, before its end.
     """
@@ -120,18 +121,18 @@ class Pager(Generic[T]):
         return PagedRows(self.pages())
 
     def pages(self) -> Pages[T]:
-        """The same list from its first row, page by page."""
+        """Return the list page by page, from its first row."""
         pages = Pages(self._source)
         self._readers.add(pages)
         return pages
 
     async def collect(self) -> list[T]:
-        """The whole list, from its first row."""
+        """Read the whole list, from its first row."""
         async with PagedRows(self.pages()) as rows:
             return await rows.collect()
 
     async def aclose(self) -> None:
-        """Close whatever reads this list; nothing of it runs any more then."""
+        """Close every reader of this list, and wait until none of them runs."""
         for pages in list(self._readers):
             await pages.aclose()
 
@@ -153,10 +154,10 @@ class PagedRows(RowReader[T]):
         return self._ready.popleft()
 
     async def collect(self) -> list[T]:
-        """The rows from here on."""
+        """Read the remaining rows."""
         return [row async for row in self]
 
     async def aclose(self) -> None:
-        """Stop here; nothing of it runs any more then. Can be called twice."""
+        """Stop reading, and wait until no request runs. Can be called twice."""
         self._ready.clear()
         await self._pages.aclose()

@@ -1,4 +1,4 @@
-"""Reading a list page by page: asking ahead, walking again, and giving each row once."""
+"""Reading a list page by page: prefetching, starting over, and giving each row once."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import compress
@@ -29,29 +29,29 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 E = TypeVar("E", bound=CakeError)
 
-_WALKS: Final = 5
-#: How many times as many rows a page the next walk asks for.
+_PASSES: Final = 5
+#: How many times as many rows a page the next pass requests.
 _GROWTH: Final = 4
 #: The most rows that any of CAKE's pages allows.
 _MOST_ROWS: Final = 10_000
 
 
 class PageLike(Protocol[T_co]):
-    """What paging needs of a page."""
+    """The attributes of a page that paging needs."""
 
     @property
     def items(self) -> Sequence[T_co]:
-        """The rows."""
+        """Return the rows."""
         ...
 
     @property
     def total_rows(self) -> int | None:
-        """How many rows match in all; None where the server does not say."""
+        """Return how many rows match in all; None where the server does not say."""
         ...
 
     @property
     def start_at_row(self) -> int:
-        """The offset that was asked for."""
+        """Return the offset that was requested."""
         ...
 
 
@@ -107,7 +107,7 @@ class RowReader(AsyncIterator[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop here; nothing of it runs any more then. Can be called twice."""
+        """Stop reading, and wait until no request runs. Can be called twice."""
         raise NotImplementedError
 
 
@@ -139,7 +139,7 @@ class Pages(RowReader[NewRows[T]]):
         self._ahead = Prefetcher(source.fetch, source.limit)
         self._provided = IdSet()
         self._anomaly = _Anomalies(source.operation, source.on_anomaly)
-        #: How many rows each page of this walk adds.
+        #: How many rows each page of this pass adds.
         self._row_limit = source.row_limit
         #: How many to ask for where these are refused; None where no others are tried.
         self._fallback = source.fallback
@@ -170,12 +170,12 @@ class Pages(RowReader[NewRows[T]]):
         return page
 
     async def aclose(self) -> None:
-        """Stop here; nothing of it runs any more then. Can be called twice."""
+        """Stop reading, and wait until no request runs. Can be called twice."""
         self._closed = True
         await self._ahead.aclose()
 
     async def _next(self) -> NewRows[T] | CakeError | None:
-        """The next page, or what is wrong with it: raised here, it would show its rows."""
+        """Return the next page, or its error: raised here, the traceback would show its rows."""
         while not self._ended:
             if self._closed:
                 raise self._error(ClosedError("the list was closed before its end"))
@@ -192,24 +192,24 @@ class Pages(RowReader[NewRows[T]]):
         return None
 
     async def _read(self) -> NewRows[T] | CakeError:
-        walk, ahead, source = self._pass, self._ahead, self._source
-        if ahead.next_start is None or ahead.next_start > walk.next_start:
-            ahead.request_first(walk.next_start, walk.row_limit)
+        current, ahead, source = self._pass, self._ahead, self._source
+        if ahead.next_start is None or ahead.next_start > current.next_start:
+            ahead.request_first(current.next_start, current.row_limit)
         try:
             start, page = await ahead.take()
         except (ApiError, DecodeError, DeadlineExceeded) as error:
             await self._fall_back(error)
             return _NOTHING
         ids = [source.row_id(row) for row in page.items]
-        fresh = walk.take(start, ids, page.total_rows)
-        if walk.ignores_start:
+        fresh = current.take(start, ids, page.total_rows)
+        if current.ignores_start:
             raise self._error(
                 ConsistencyError(
                     f"asked to start at row {start}, the server gave its first page again"
                 )
             )
         self._ask_ahead()
-        if walk.seen is not self._provided:  # what the first walk meets is what was given
+        if current.seen is not self._provided:  # the first pass meets what was given
             fresh = list(map(self._provided.add, ids))
         rows = tuple(compress(page.items, fresh))
         if (wrong := self._wrong(rows)) is not None:
@@ -223,16 +223,16 @@ class Pages(RowReader[NewRows[T]]):
         return NewRows(items=chosen, total_rows=None, start_at_row=start)
 
     def _ask_ahead(self) -> None:
-        walk, ahead = self._pass, self._ahead
+        current, ahead = self._pass, self._ahead
         wanted = 2 * self._source.limit
-        if walk.total_rows is None:
+        if current.total_rows is None:
             # Nobody knows how many more there are: ask for no more than there were already.
-            wanted = min(wanted, walk.pages)
-        while not walk.over and len(ahead) < wanted and (start := walk.ahead()) is not None:
-            ahead.request(start, walk.row_limit)
+            wanted = min(wanted, current.pages)
+        while not current.over and len(ahead) < wanted and (start := current.ahead()) is not None:
+            ahead.request(start, current.row_limit)
 
     def _wrong(self, rows: Sequence[T]) -> CakeError | None:
-        """The error of rows that were not asked for; dates that look wrong are only told."""
+        """Return the error of rows that do not match the filters; odd dates are only reported."""
         source = self._source
         row_id, matches, wrong_date = source.row_id, source.matches, source.date_mismatch
         if matches is not None:
@@ -248,22 +248,22 @@ class Pages(RowReader[NewRows[T]]):
 
     @property
     def _asked(self) -> int:
-        """How many rows to ask for: one more than a page adds, which it shares with another."""
+        """Return how many rows to request: one more than a page adds, shared with its neighbour."""
         return max(self._row_limit, min(self._row_limit + 1, _MOST_ROWS))
 
     def _start_over(self) -> None:
-        walk, source = self._pass, self._source
-        if self._passes == _WALKS:
+        current, source = self._pass, self._source
+        if self._passes == _PASSES:
             raise self._error(self._changed())
         self._passes += 1
-        source.on_anomaly(source.operation, "walked again", walk.inconsistency)
+        source.on_anomaly(source.operation, "walked again", current.inconsistency)
         if source.adaptive:
             self._fallback = self._row_limit
             self._row_limit = max(self._row_limit, min(self._row_limit * _GROWTH, _MOST_ROWS))
         self._begin_pass()
 
     async def _fall_back(self, error: CakeError) -> None:
-        """Walk with fewer rows a page, where so many may be why the server refused; or raise."""
+        """Start a pass with fewer rows a page if that may help against a refusal; or raise."""
         says_why = isinstance(error, AuthenticationError | RateLimited | Restricted)
         if self._fallback is None or self._fallback == self._row_limit or says_why:
             raise error
@@ -277,17 +277,18 @@ class Pages(RowReader[NewRows[T]]):
         self._pass = ListPass(self._asked, IdSet(), self._anomaly, self._pass.counts_list)
 
     def _changed(self) -> ListChanged:
-        """The error of a list that did not hold still, with what helps."""
-        walk = self._pass
+        """Return the error of a list that kept changing, with advice."""
+        current = self._pass
         rows = self._source.operation.partition(".")[0]
-        text = f"{rows} changed while being listed ({_WALKS} attempts: {walk.inconsistency}); retry"
-        if walk.capped or self._asked >= _MOST_ROWS:
+        attempts = f"{_PASSES} attempts: {current.inconsistency}"
+        text = f"{rows} changed while being listed ({attempts}); retry"
+        if current.capped or self._asked >= _MOST_ROWS:
             text += ", or list fewer at once, by narrower filters"
         else:
-            few = walk.total_rows is not None and walk.total_rows <= _MOST_ROWS
+            few = current.total_rows is not None and current.total_rows <= _MOST_ROWS
             text += f", or use row_limit={_MOST_ROWS} to read them in "
             text += "one request" if few else "fewer requests"
-        total_rows = walk.named_total
+        total_rows = current.named_total
         return ListChanged(text, rows_read=len(self._provided), total_rows=total_rows)
 
     def _error(self, error: E) -> E:
@@ -300,7 +301,7 @@ _NOTHING: Final[NewRows[Any]] = NewRows(items=(), total_rows=None, start_at_row=
 
 @final
 class _Anomalies:
-    """Tells of each kind of surprise once, however many pages show it."""
+    """Reports each kind of anomaly once, however many pages show it."""
 
     __slots__ = ("_operation", "_reported", "_tell")
 

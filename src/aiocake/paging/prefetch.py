@@ -14,12 +14,12 @@ P = TypeVar("P")
 
 @attrs.frozen(eq=False)
 class PageRequest:
-    """A page that is to be fetched.
+    """A page to fetch.
 
     Attributes:
         start_at_row: Where it begins.
         row_limit: How many rows it may have.
-        begun: Whether something of the list was read already.
+        begun: True if a page of the list was read already.
         on_response: May be called when the response is here and is yet to be decoded, so that
             the next page is requested meanwhile.
     """
@@ -32,7 +32,7 @@ class PageRequest:
 
 @final
 class Prefetcher(Generic[P]):
-    """A queue of pages, each fetched by a job of its own.
+    """A queue of pages, each fetched by a background task.
 
     Args:
         fetch: Fetches a page.
@@ -56,19 +56,19 @@ class Prefetcher(Generic[P]):
 
     @property
     def next_start(self) -> int | None:
-        """Where the next page starts; None when none is on its way."""
+        """Return where the next page starts; None if none is requested."""
         return self._queue[0][0] if self._queue else None
 
     def request(self, start_at_row: int, row_limit: int) -> None:
-        """Begin to fetch a page, to be taken last."""
+        """Start to fetch a page that is taken last."""
         self._queue.append((start_at_row, self._begin(start_at_row, row_limit)))
 
     def request_first(self, start_at_row: int, row_limit: int) -> None:
-        """Begin to fetch a page, to be taken first."""
+        """Start to fetch a page that is taken first."""
         self._queue.appendleft((start_at_row, self._begin(start_at_row, row_limit)))
 
     async def take(self) -> tuple[int, P]:
-        """Wait for the next page: its start, and the page; or its error is raised."""
+        """Wait for the next page. Return its start and the page, or raise its error."""
         start_at_row, job = self._queue[0]
         page = await job.result()
         self._taken = True
@@ -76,14 +76,14 @@ class Prefetcher(Generic[P]):
         return start_at_row, page
 
     def drop(self) -> None:
-        """Cancel whatever is on its way, without waiting. A finaliser may call this."""
+        """Cancel all fetches without waiting. A finalizer may call this."""
         self._dropped += (job for _, job in self._queue)
         self._queue.clear()
         for job in self._dropped:
             job.cancel()
 
     async def aclose(self) -> None:
-        """Cancel whatever is on its way, and wait until nothing of it runs any more."""
+        """Cancel all fetches, and wait until none of them runs."""
         self.drop()
         with anyio.CancelScope(shield=True):
             while self._dropped:
@@ -97,7 +97,7 @@ class Prefetcher(Generic[P]):
 
 
 class _Permit:
-    """A place among those that fetch; it is given back once."""
+    """A permit to fetch; it is released once."""
 
     __slots__ = ("_held", "_permits")
 
@@ -118,7 +118,7 @@ class _Permit:
 async def _fetch(
     fetch: Callable[[PageRequest], Awaitable[P]], turn: _Permit, ask: PageRequest
 ) -> P:
-    """What a job runs: it must not know its queue, which has to be droppable while it runs."""
+    """Fetch a page under a permit. It must not hold its queue, which may be dropped meanwhile."""
     await turn.begin()
     try:
         return await fetch(ask)
