@@ -6,12 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from aiocake.sandbox import Sandbox, serve
+from aiocake.cli.app import run
+from aiocake.sandbox import Dialect, Sandbox, command, serve
 from aiocake.sandbox.__main__ import main
 from aiocake.sandbox.server import listen
 
@@ -97,8 +100,15 @@ def test_the_command_prints_its_url_first_and_ends_when_told(end: signal.Signals
         finally:
             process.kill()
     assert answer.json()["total_rows"] == 7
-    assert (out, err) == ("", "")
-    assert process.returncode in {0, -end}
+    # Neither an access log nor a traceback, only what to do now.
+    assert out == ""
+    assert err == (
+        "A CAKE with 7 invoices. In another terminal:\n\n"
+        f"  export CAKE_DOMAIN={url} CAKE_API_KEY=K-1\n"
+        "  aiocake invoices list --status pending\n\n"
+        "Ctrl-C ends it.\n"
+    )
+    assert process.returncode == 0
 
 
 def test_the_command_refuses_more_than_its_limit() -> None:
@@ -116,7 +126,11 @@ def test_the_command_refuses_more_than_its_limit() -> None:
 def test_the_command_names_its_dialects(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--dialect", "klingon"])
-    assert "first-row-1" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said == (
+        "python -m aiocake.sandbox: Invalid value for '--dialect': 'klingon' is none of "
+        f"{', '.join(Dialect.all())} (see python -m aiocake.sandbox --help)\n"
+    )
 
 
 @pytest.mark.parametrize("latency", ["inf", "nan", "-1", "x"])
@@ -126,7 +140,118 @@ def test_a_latency_that_is_no_time_is_refused(
     with pytest.raises(SystemExit) as ended:
         main([f"--latency={latency}"])
     assert ended.value.code == 2
-    assert f"argument --latency: invalid seconds value: {latency!r}" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"python -m aiocake.sandbox: Invalid value for '--latency': {latency!r} is not a time in "
+        "seconds such as 0.5 (see python -m aiocake.sandbox --help)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(
+            "--port=65536 --invoices=-1 --jitter=1.5 --seed=x --rate-limit 1 nan",
+            "Invalid value for '--port': '65536' is not a whole number from 0 to 65535; "
+            "Invalid value for '--invoices': '-1' is not a whole number of at least 0; "
+            "Invalid value for '--jitter': '1.5' is not a share from 0 to 1; "
+            "Invalid value for '--seed': 'x' is not a whole number; "
+            "Invalid value for '--rate-limit': 'nan' is not a number of at least 0",
+            id="values",
+        ),
+        pytest.param(
+            "--bills x --seed 1 --seed=2",
+            "Invalid value for '--bills': 'x' is not a whole number of at least 0; "
+            "--seed: may be given once only",
+            id="twice",
+        ),
+        pytest.param("--sed 1", "unrecognized arguments: --sed 1", id="name"),
+        pytest.param("--inv 1", "unrecognized arguments: --inv 1", id="shortened"),
+        pytest.param("--port", "argument --port: expected one argument", id="no-value"),
+        pytest.param("--rate-limit 1", "argument --rate-limit: expected 2 arguments", id="one"),
+        pytest.param(
+            "--host 127.0.0.1.example.invalid",
+            "Invalid value for --host: '127.0.0.1.example.invalid': Name or service not known",
+            id="host",
+        ),
+    ],
+)
+def test_both_commands_say_the_same_of_words_that_cannot_be_used(
+    words: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(command, "serve", unknown)
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    prog = "python -m aiocake.sandbox"
+    assert capsys.readouterr() == ("", f"{prog}: {said} (see {prog} --help)\n")
+    assert run(["sandbox", *words.split()]) == 2
+    assert capsys.readouterr() == ("", f"aiocake: {said} (see aiocake sandbox --help)\n")
+
+
+def test_both_commands_make_the_same_sandbox(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, object]] = []
+    served: list[tuple[object, ...]] = []
+
+    def sandbox(**options: object) -> str:
+        made.append(options)
+        return "sandbox"
+
+    def serve(*arguments: object) -> Generator[str]:
+        served.append(arguments)
+        yield "http://127.0.0.1:8"
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "Sandbox", sandbox)
+    monkeypatch.setattr(command, "serve", contextmanager(serve))
+    monkeypatch.setattr(command.threading.Event, "wait", lambda _: interrupted())
+    words = "--host ::1 --port 8 --key K --invoices 1 --bills 2 --seed 3 --latency 4 --jitter 0.5"
+    more = "--rate-limit 6 7 --dialect cap-7"
+    said: list[tuple[str, str]] = []
+    for chosen in ([], f"{words} {more}".split()):
+        main(chosen)
+        said.append(capsys.readouterr())
+        with suppress(KeyboardInterrupt):
+            run(["sandbox", *chosen])
+        said.append(capsys.readouterr())
+    assert (
+        made[0]
+        == made[1]
+        == {
+            "invoices": 200,
+            "bills": 50,
+            "seed": 1,
+            "api_key": "SANDBOX-KEY",
+            "latency": 0.0,
+            "jitter": 0.0,
+            "rate_limit": None,
+            "dialect": Dialect(),
+        }
+    )
+    assert (
+        made[2]
+        == made[3]
+        == {
+            "invoices": 1,
+            "bills": 2,
+            "seed": 3,
+            "api_key": "K",
+            "latency": 4.0,
+            "jitter": 0.5,
+            "rate_limit": (6, 7.0),
+            "dialect": Dialect(row_cap=7),
+        }
+    )
+    default = ("sandbox", "127.0.0.1", 0)
+    assert served == [default, default, ("sandbox", "::1", 8), ("sandbox", "::1", 8)]
+    assert said[0] == said[1]
+    assert said[2] == said[3]
 
 
 @pytest.mark.parametrize(

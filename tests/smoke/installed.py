@@ -50,6 +50,16 @@ def check_modules(extra: str) -> None:
     check(count, "the package has modules")
 
 
+def check_wsdl() -> None:
+    """The sandbox serves the WSDL of both pages, which are data files of the wheel."""
+    httpx, sandbox = map(importlib.import_module, ("httpx", "aiocake.sandbox"))
+    with sandbox.serve(sandbox.Sandbox(invoices=0, bills=0)) as url:
+        for page in ("accounting", "get"):
+            address = f"{url}/api/1/{page}.asmx"
+            answer = httpx.get(f"{address}?WSDL", trust_env=False)
+            check(f'location="{address}"' in answer.text, f"the wheel has the WSDL of {page}.asmx")
+
+
 def check_command() -> None:
     """The command is on the path of its environment and says what it is."""
     command = Path(sys.executable).with_name("aiocake")
@@ -64,6 +74,8 @@ def main() -> None:
     extra = sys.argv[1]
     check_import()
     check_modules(extra)
+    if "sandbox" in PARTS[extra]:
+        check_wsdl()
     if extra == "cli":
         check_command()
 

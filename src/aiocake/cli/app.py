@@ -38,7 +38,7 @@ app.add_typer(invoices.app, name="invoices")
 app.add_typer(bills.app, name="bills")
 app.add_typer(lookups.app, name="lookups")
 app.add_typer(journal.app, name="journal")
-app.command()(sandbox.sandbox)
+app.command(**sandbox.UNREAD)(sandbox.sandbox)
 app.command()(demo.demo)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final, TypeAlias
 
 from aiocake.sandbox.json_writer import Json
@@ -16,13 +17,15 @@ from aiocake.sandbox.lookups import (
     V1_BILLING_CYCLES,
     Currency,
 )
-from aiocake.sandbox.state import BillRecord, Partner, State
+from aiocake.sandbox.state import BillRecord, Partner, PartnerKind, State
 from aiocake.sandbox.v1.operations import Export, LookUp, Mark, Operation, Parameter
 from aiocake.sandbox.v1.parameter_types import BYTE, DATETIME, DECIMAL, TEXT, Value
 from aiocake.sandbox.v1.schema import Shared
 
 Arguments: TypeAlias = Mapping[str, Value]
 Answer: TypeAlias = dict[str, Json]
+#: How many rows an export has, and the rows.
+Rows: TypeAlias = tuple[int, Iterator[dict[str, Json]]]
 
 _NO_PAYMENT_TYPE: Final = "Payment Type ID does not exist"
 _TIPALTI: Final = "Bills processed by Tipalti may not be updated"
@@ -60,7 +63,8 @@ def carry_out(state: State, operation: Operation, arguments: Arguments) -> Answe
     try:
         job = operation.job
         if isinstance(job, Export):
-            return _export(state, job, arguments)
+            count, items = _EXPORTS[job.items](state, arguments)
+            return _listed(job.items, count, items)
         if isinstance(job, Mark):
             return _mark(state, job, operation.parameters, arguments)
         return _look_up(job, arguments)
@@ -78,7 +82,7 @@ def _listed(name: str, count: int, items: Json) -> Answer:
     return {"success": True, "row_count": count, name: items}
 
 
-def _export(state: State, job: Export, arguments: Arguments) -> Answer:
+def _export_bills(kind: PartnerKind, state: State, arguments: Arguments) -> Rows:
     cycle = arguments["billing_cycle"]
     first, end = arguments["billing_period_start_date"], arguments["billing_period_end_date"]
     paid_only = arguments.get("paid_only", False)
@@ -97,8 +101,8 @@ def _export(state: State, job: Export, arguments: Arguments) -> Answer:
         )
 
     key = (cycle, first_day, end_day, paid_only, payment_type)
-    found = state.bills(job.partner).select(key, matches)
-    return _listed(f"{job.partner}_bills", len(found), _bills(found))
+    found = state.bills(kind).select(key, matches)
+    return len(found), _bills(found)
 
 
 def _bills(found: list[BillRecord]) -> Iterator[dict[str, Json]]:
@@ -273,6 +277,11 @@ def _next_month(day: date) -> date:
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
+_EXPORTS: Final[Mapping[str, Callable[[State, Arguments], Rows]]] = {
+    "affiliate_bills": partial(_export_bills, "affiliate"),
+    "advertiser_bills": partial(_export_bills, "advertiser"),
+    "buyer_bills": partial(_export_bills, "buyer"),
+}
 _LISTS: Final[Mapping[str, Callable[[Arguments], list[dict[str, Json]]]]] = {
     "billing_cycles": _pairs("billing_cycle", V1_BILLING_CYCLES),
     "payment_types": _pairs("payment_type", PAYMENT_TYPES),

@@ -42,9 +42,13 @@ class Parameter:
 
 @attrs.frozen
 class Export:
-    """An operation that lists bills."""
+    """An operation that lists what is stored.
 
-    partner: PartnerKind
+    Attributes:
+        items: The name of the list.
+    """
+
+    items: str
 
 
 @attrs.frozen
@@ -194,15 +198,20 @@ def _bill(kind: PartnerKind) -> Struct:
     )
 
 
-def _export(kind: PartnerKind, *further: Parameter) -> Operation:
+def _export(name: str, items: str, item: Struct, *parameters: Parameter) -> Operation:
     return Operation(
-        f"Export{kind.title()}Bills",
+        name,
         "accounting",
-        (_KEY, *_PERIOD, *further),
-        Export(kind),
-        f"export_{kind}_bills_accounting_response",
-        (*_SAID, Leaf("row_count", "int"), ListOf(f"{kind}_bills", _bill(kind))),
+        (_KEY, *parameters),
+        Export(items),
+        f"export_{items}_accounting_response",
+        (*_SAID, Leaf("row_count", "int"), ListOf(items, item)),
     )
+
+
+def _export_bills(kind: PartnerKind, *further: Parameter) -> Operation:
+    name = f"Export{kind.title()}Bills"
+    return _export(name, f"{kind}_bills", _bill(kind), *_PERIOD, *further)
 
 
 def _mark(name: str, root: str, job: Mark, *parameters: Parameter) -> Operation:
@@ -228,9 +237,9 @@ def _look_up(name: str, items: str, *shapes: Shape, more: tuple[Parameter, ...] 
 
 
 _ALL: Final = (
-    _export("affiliate", Parameter("paid_only", BOOL), _PAYMENT_TYPE),
-    _export("advertiser"),
-    _export("buyer"),
+    _export_bills("affiliate", Parameter("paid_only", BOOL), _PAYMENT_TYPE),
+    _export_bills("advertiser"),
+    _export_bills("buyer"),
     _mark(
         "MarkAffiliateBillAsReceived",
         "mark_affiliate_bill_as_received",

@@ -50,19 +50,15 @@ class Kind:
 
     Attributes:
         net: Its name in .NET, as error texts have it.
-        xsd: Its name in the WSDL.
         missing: What a method is given by SOAP when the element is not there.
         from_url: Reads a text of a query or form; ValueError with .NET's message.
         from_soap: Reads the text of an element; ValueError with .NET's message.
-        members: The names of an enum.
     """
 
     net: str
-    xsd: str
     missing: Value
     from_url: Callable[[str], Value]
     from_soap: Callable[[str], Value]
-    members: tuple[str, ...] = ()
 
 
 def _integer(least: int, most: int, name: str) -> Callable[[str], Value]:
@@ -215,26 +211,22 @@ def enumeration(name: str, *members: str) -> Kind:
             )
         return text
 
-    return Kind(f"API_1.{name}", f"tns:{name}", members[0], from_url, from_soap, members)
+    return Kind(f"API_1.{name}", members[0], from_url, from_soap)
 
 
-TEXT: Final = Kind("System.String", "s:string", None, _text, _text)
+TEXT: Final = Kind("System.String", None, _text, _text)
 INT: Final = Kind(
     "System.Int32",
-    "s:int",
     0,
     _integer(-(2**31), 2**31 - 1, "an Int32"),
     _integer(-(2**31), 2**31 - 1, "an Int32"),
 )
 BYTE: Final = Kind(
     "System.Byte",
-    "s:unsignedByte",
     0,
     _integer(0, 255, "an unsigned byte"),
     _integer(0, 255, "an unsigned byte"),
 )
-DECIMAL: Final = Kind("System.Decimal", "s:decimal", Decimal(0), _url_decimal, _soap_decimal)
-BOOL: Final = Kind(
-    "System.Boolean", "s:boolean", missing=False, from_url=_url_bool, from_soap=_soap_bool
-)
-DATETIME: Final = Kind("System.DateTime", "s:dateTime", _NEVER, _url_datetime, _soap_datetime)
+DECIMAL: Final = Kind("System.Decimal", Decimal(0), _url_decimal, _soap_decimal)
+BOOL: Final = Kind("System.Boolean", missing=False, from_url=_url_bool, from_soap=_soap_bool)
+DATETIME: Final = Kind("System.DateTime", _NEVER, _url_datetime, _soap_datetime)

@@ -1,4 +1,4 @@
-"""What v1's answers look like: one description that writes the XML and makes the WSDL.
+"""What v1's responses look like, and how they are written as XML.
 
 As .NET's XmlSerializer has it: a text that is null is left out, an empty one is ``<notes />``,
 a number or date that is null is ``xsi:nil="true"``, an empty list is ``<bills />``, and a

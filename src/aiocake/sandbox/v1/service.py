@@ -12,6 +12,7 @@ from aiocake.sandbox.state import State
 from aiocake.sandbox.v1.handlers import Answer, Arguments, Threw, carry_out, refusal
 from aiocake.sandbox.v1.operations import OPERATIONS, Export, Operation, Service
 from aiocake.sandbox.v1.responses import Envelope, as_json, as_xml, in_chunks, plain_envelope
+from aiocake.sandbox.v1.service_description import help_page, wsdl
 from aiocake.sandbox.v1.soap import (
     bind_element,
     called,
@@ -20,7 +21,6 @@ from aiocake.sandbox.v1.soap import (
     version_of,
 )
 from aiocake.sandbox.v1.url_binding import CannotBind, bind_pairs, plain_failure
-from aiocake.sandbox.v1.wsdl import help_page, wsdl
 from aiocake.sandbox.xml_reader import NotXml, parse
 
 _PAGE = re.compile(r"/api/1/(?P<service>accounting|get)\.asmx(?:/(?P<operation>[^/]*))?")

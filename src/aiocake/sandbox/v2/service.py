@@ -18,7 +18,7 @@ from aiocake.sandbox.lookups import (
     V2_PAYMENT_METHODS,
 )
 from aiocake.sandbox.messages import Call, Incoming, pairs
-from aiocake.sandbox.state import InvoiceRecord, State
+from aiocake.sandbox.state import InvoiceRecord, RecordT, State
 from aiocake.sandbox.v2.arguments import (
     Arguments,
     Refused,
@@ -112,16 +112,10 @@ class V2:
         )
 
     def find(self, sent: Arguments) -> dict[str, Json]:
-        """A page of invoices."""
-        sent = {
-            name: value
-            for name, value in sent.items()
-            if name not in self.dialect.ignored_filters and value != ""
-        }
-        dialect = self.dialect
-        least = dialect.first_row if dialect.row_zero == "refused" else 0
-        start_at_row = integer(sent, "start_at_row", dialect.first_row, least=least) or 0
-        row_limit = integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
+        """Return a page of invoices."""
+        return self.page(sent, "invoices", self._select_invoices, self._row)
+
+    def _select_invoices(self, sent: Arguments) -> list[InvoiceRecord]:
         filters = (
             integer(sent, "invoice_id"),
             integer(sent, "affiliate_id"),
@@ -130,7 +124,33 @@ class V2:
             optional_day(sent, "start_date"),
             self._last_day(sent),
         )
-        found = self.state.invoices.select(filters, _matching(*filters))
+        return self.state.invoices.select(filters, _matching(*filters))
+
+    def page(
+        self,
+        sent: Arguments,
+        name: str,
+        select: Callable[[Arguments], list[RecordT]],
+        write: Callable[[RecordT], str],
+    ) -> dict[str, Json]:
+        """Return the page of a list that ``start_at_row`` and ``row_limit`` ask for.
+
+        Args:
+            sent: The parameters of the query.
+            name: The name of the list in the response.
+            select: Returns the records that match the filters of this dialect.
+            write: Writes a record as JSON.
+        """
+        sent = {
+            parameter: value
+            for parameter, value in sent.items()
+            if parameter not in self.dialect.ignored_filters and value != ""
+        }
+        dialect = self.dialect
+        least = dialect.first_row if dialect.row_zero == "refused" else 0
+        start_at_row = integer(sent, "start_at_row", dialect.first_row, least=least) or 0
+        row_limit = integer(sent, "row_limit", DEFAULT_ROWS, least=0) or 0
+        found = select(sent)
         if dialect.row_zero != "counts":
             start_at_row = max(start_at_row, dialect.first_row)
         first = start_at_row - dialect.first_row
@@ -138,7 +158,7 @@ class V2:
         if dialect.row_cap is not None:
             count = min(count, dialect.row_cap)
         rows = found[max(first, 0) : first + count]
-        content: dict[str, Json] = {"invoices": RawJson("[" + ",".join(map(self._row, rows)) + "]")}
+        content: dict[str, Json] = {name: RawJson("[" + ",".join(map(write, rows)) + "]")}
         if dialect.total_rows:
             content["total_rows"] = len(found)
         return content

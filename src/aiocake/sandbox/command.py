@@ -1,0 +1,131 @@
+"""The command line that ``python -m aiocake.sandbox`` and ``aiocake sandbox`` share."""
+
+import argparse
+import os
+import shlex
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from socket import gaierror
+from typing import Any, Final, NoReturn
+
+from aiocake.sandbox.app import Sandbox
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.server import serve
+
+_ABOUT: Final = "Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."
+_MOST: Final = sys.float_info.max
+
+
+class UsageError(Exception):
+    """The command line cannot be used."""
+
+
+def run(words: Sequence[str], prog: str) -> None:
+    """Serve a sandbox until a signal raises KeyboardInterrupt.
+
+    The URL is the one line on the standard output.
+
+    Args:
+        words: The words of the command line.
+        prog: The name of the command.
+
+    Raises:
+        UsageError: The command line cannot be used, or the port cannot be listened on.
+    """
+    chosen = _parse(words, prog)
+    host, port, key, limit = (chosen.pop(name) for name in ("host", "port", "key", "rate_limit"))
+    limit = None if limit is None else (int(limit[0]), limit[1])
+    sandbox = Sandbox(**chosen, api_key=key, rate_limit=limit)
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(serve(sandbox, host, port))
+        except gaierror as error:
+            raise UsageError(f"Invalid value for --host: {host!r}: {error.strerror}") from None
+        except OSError as error:
+            # Python adds the address to the system's words.
+            reason = os.strerror(error.errno) if error.errno else error
+            raise UsageError(
+                f"Invalid value for --port: port {port} cannot be listened on: {reason}"
+            ) from None
+        print(url, flush=True)  # noqa: T201 - this line is what the command is for
+        print(  # noqa: T201 - for people; the URL alone is for programs
+            f"A CAKE with {chosen['invoices']} invoices. In another terminal:\n\n"
+            f"  export CAKE_DOMAIN={url} CAKE_API_KEY={shlex.quote(key)}\n"
+            "  aiocake invoices list --status pending\n\n"
+            "Ctrl-C ends it.",
+            file=sys.stderr,
+            flush=True,
+        )
+        threading.Event().wait()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
+    """Read the command line; all values that cannot be used are reported at once."""
+    parser = _Parser(prog, description=_ABOUT, allow_abbrev=False)
+    problems: list[str] = []
+
+    def option(name: str, read: Callable[[str], object], about: str, **more: Any) -> None:  # noqa: ANN401 - argparse's own
+        def collect(text: str) -> object:
+            try:
+                return read(text)
+            except ValueError as error:
+                problems.append(f"Invalid value for '{name}': {error}")
+                return None
+
+        if "default" in more:
+            about += f" (default: {more['default']})"
+        parser.add_argument(name, type=collect, help=about, **more)
+
+    count = _within(int, 0, _MOST, "a whole number of at least 0")
+    port = _within(int, 0, 65_535, "a whole number from 0 to 65535")
+    seed = _within(int, -_MOST, _MOST, "a whole number")
+    seconds = _within(float, 0, _MOST, "a time in seconds such as 0.5")
+    share = _within(float, 0, 1, "a share from 0 to 1")
+    limit = _within(float, 0, _MOST, "a number of at least 0")
+    option("--host", str, "the address to listen on", default="127.0.0.1")
+    option("--port", port, "0 for any that is free", default=0)
+    option("--invoices", count, "how many there are", default=200)
+    option("--bills", count, "how many affiliate bills there are", default=50)
+    option("--seed", seed, "chooses the data", default=1)
+    option("--key", str, "the API key that is valid", default="SANDBOX-KEY")
+    option("--latency", seconds, "how many seconds a response takes", default=0.0)
+    option("--jitter", share, "the share of the latency that varies, 0 to 1", default=0.0)
+    limits = {"nargs": 2, "metavar": ("CALLS", "SECONDS")}
+    option("--rate-limit", limit, "refuse more calls than this in any such time", **limits)
+    option("--dialect", _dialect, "the reading of CAKE's documents", default="default")
+    chosen = vars(parser.parse_args(words))
+    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
+    if problems:
+        raise UsageError("; ".join(problems))
+    return chosen
+
+
+def _within(
+    kind: type[int | float], least: float, most: float, what: str
+) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise ValueError(f"{text!r} is not {what}")
+        return value
+
+    return read
+
+
+def _dialect(name: str) -> Dialect:
+    dialects = Dialect.all()
+    if name not in dialects:
+        raise ValueError(f"{name!r} is none of {', '.join(dialects)}")
+    return dialects[name]
