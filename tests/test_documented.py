@@ -5,6 +5,7 @@ their own are left to these: docs/testing.md, docs/observability.md and docs/cli
 """
 
 import ast
+import importlib.util
 import inspect
 import os
 import re
@@ -23,6 +24,7 @@ from aiocake.sandbox import Sandbox, serve
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/api.md", "docs/bulk.md")
+LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 KEY = "SANDBOX-KEY"
 
 
@@ -89,3 +91,29 @@ def test_the_readme_leads_to_each_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         assert f"(docs/{page.name})" in readme, page.name
+
+
+def test_the_tables_of_the_api_are_those_of_the_operations() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    page = reference.PAGE.read_text(encoding="utf-8")
+    assert page == reference.render(page), "stale: run python docs/reference.py"
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them of its headings."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line).lower().replace(" ", "-") for line in lines}
+
+
+def test_the_links_of_the_pages_lead_somewhere() -> None:
+    for page in LINKED:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text)
+        for path, anchor in links:
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.exists(), (page, path)
+            assert not anchor or anchor in headings(target), (page, path, anchor)
