@@ -10,6 +10,7 @@ import inspect
 import os
 import re
 import shutil
+import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from aiocake.sandbox import Sandbox, serve
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/api.md", "docs/bulk.md")
 LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GUIDE = ROOT / "CONTRIBUTING.md"
 KEY = "SANDBOX-KEY"
 
 
@@ -117,3 +120,25 @@ def test_the_links_of_the_pages_lead_somewhere() -> None:
             target = (ROOT / page).parent / path if path else ROOT / page
             assert target.exists(), (page, path)
             assert not anchor or anchor in headings(target), (page, path, anchor)
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_contract() -> None:
+    drawing = re.findall(
+        r"^```text\n(.*?)^```$", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )[0]
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (
+        each for each in pyproject["tool"]["importlinter"]["contracts"] if each["id"] == "layers"
+    )
+    assert [re.split(r" {2,}", line)[0] for line in drawing.splitlines()] == contract["layers"]
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GUIDE], ids=lambda page: page.stem)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz"
+    files = [f"/{path.relative_to(ROOT)}" for each in folders for path in (ROOT / each).rglob("*")]
+    files += [f"/{path.name}" for path in ROOT.iterdir()]
+    named = re.findall(r"`([\w./]*\w\.(?:py|md|toml))`", page.read_text(encoding="utf-8"))
+    assert len(named) > 10
+    missing = {name for name in named if not any(file.endswith(f"/{name}") for file in files)}
+    assert not missing
