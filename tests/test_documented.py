@@ -1,7 +1,7 @@
-"""The examples of README.md and docs/ run as they stand, against a sandbox.
+"""README.md, CONTRIBUTING.md and docs/ are true: their code runs, their links and files exist.
 
-Those that are parts of a program are put where they would stand in one. The pages with tests of
-their own are left to these: docs/testing.md, docs/observability.md and docs/cli.md.
+Code runs as it stands, against a sandbox; parts of a program run one after the other.
+docs/testing.md, docs/observability.md and docs/cli.md have tests of their own.
 """
 
 import ast
@@ -39,7 +39,7 @@ def examples(page: str) -> list[str]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - a generator
-    """One that ``Client.from_env()`` finds, in a folder with some authorities."""
+    """Serve a sandbox that ``Client.from_env()`` finds, in a folder with some authorities."""
     made = Sandbox(invoices=30)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAKE_API_KEY", KEY)
@@ -52,7 +52,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - 
 
 
 async def run(code: str, names: dict[str, Any]) -> None:
-    """Run an example; what it assigns is there for the one after it."""
+    """Run an example; the next one sees what it assigns."""
     compiled = compile(code, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     made = eval(compiled, names)  # noqa: S307 - our own pages
     if inspect.iscoroutine(made):
