@@ -2,8 +2,8 @@
 
     python docs/reference.py
 
-writes what stands between the markers of the page anew. A test compares the page with what this
-would write, so a new endpoint, a parameter or a docstring that changed cannot be forgotten there.
+replaces what is between the markers of the page. A test compares the page with what this would
+write, so an endpoint, a parameter or a docstring that changed cannot be forgotten there.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from types import UnionType
 from typing import Any, Final, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
 from aiocake import endpoints
-from aiocake._operations.operation import Endpoints, Operation
+from aiocake._operations.operation import Operation
 from aiocake.values import SKIP, Idempotency
 
 PAGE: Final = Path(__file__).with_name("api.md")
@@ -80,22 +80,21 @@ def markdown(text: str) -> str:
     return re.sub(r":\w+:`[~.]?([^`]+)`", r"`\1`", line).replace("``", "`")
 
 
-def is_group(value: object, module: str) -> TypeGuard[type[Endpoints]]:
-    """Return whether this is the group of endpoints that a module defines."""
-    return inspect.isclass(value) and issubclass(value, Endpoints) and value.__module__ == module
+def is_operation(value: object) -> TypeGuard[Operation[Any]]:
+    """Return whether a value of a module is an operation."""
+    return isinstance(value, Operation)
 
 
 def methods() -> dict[str, Method]:
     """Return every public method of every group, by the name that a caller uses."""
-    groups: dict[str, type[Endpoints]] = {}
+    groups: dict[str, type[object]] = {}
     operations: dict[str, Operation[Any]] = {}
     for found in pkgutil.iter_modules(endpoints.__path__):
         module = importlib.import_module(f"{endpoints.__name__}.{found.name}")
-        for value in vars(module).values():
-            if isinstance(value, Operation):
-                operations[value.name] = value
-            elif is_group(value, module.__name__):
-                groups[found.name] = value
+        operations |= {each.name: each for each in vars(module).values() if is_operation(each)}
+        if not found.name.startswith("_"):
+            (group,) = module.__all__
+            groups[found.name] = getattr(module, group)
     ordered = sorted(groups, key=lambda name: (*GROUPS, name).index(name))
     return {
         f"{group}.{name}": Method(

@@ -138,7 +138,8 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
     folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz"
     files = [f"/{path.relative_to(ROOT)}" for each in folders for path in (ROOT / each).rglob("*")]
     files += [f"/{path.name}" for path in ROOT.iterdir()]
-    named = re.findall(r"`([\w./]*\w\.(?:py|md|toml))`", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./]*\w\.(?:py|md|toml)|tests/[\w/]+)`", text)
     assert len(named) > 10
     missing = {name for name in named if not any(file.endswith(f"/{name}") for file in files)}
     assert not missing
