@@ -1,13 +1,13 @@
 """Pay each affiliate once: the ledger of writes is kept in the application's own database.
 
     python examples/ledger_sqlite.py
-    python examples/ledger_sqlite.py --database books.db --crash    # ends in the middle of a write
-    python examples/ledger_sqlite.py --database books.db            # and finds out about it
+    python examples/ledger_sqlite.py --database books.db --crash    # dies in the middle of a write
+    python examples/ledger_sqlite.py --database books.db            # and finds it at the next start
 
-A payout is claimed in the same transaction that notes the intent to create its invoice, before
-anything is sent. So a payout that is under way, or whose fate is unknown, cannot be sent again by
-whatever other part of the application, and after a crash the database says what has to be looked
-at. It runs against the sandbox, in which one answer is lost on its way.
+A payout is claimed in the same transaction that records the intent to create its invoice, before
+anything is sent. So no other part of the application can send a payout that is in flight or whose
+outcome is unknown, and after a crash the database says what has to be checked. The example runs
+against the sandbox, in which one response is lost.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from aiocake.sandbox import RecordedRequest, Sandbox, serve
 T = TypeVar("T")
 
 JANUARY: Final = Period.month(2024, 1)
-#: Which invoice is created without anybody being told.
+#: The number of the create whose response is lost.
 LOST: Final = 2
 SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS intents (
@@ -41,7 +41,7 @@ SCHEMA: Final = """
         operation TEXT NOT NULL,
         arguments TEXT NOT NULL,
         began TEXT NOT NULL,
-        outcome TEXT                        -- NULL: it never came to an end here
+        outcome TEXT                        -- NULL: no outcome was recorded
     );
     CREATE TABLE IF NOT EXISTS payouts (
         affiliate_id INTEGER NOT NULL,
@@ -53,7 +53,7 @@ SCHEMA: Final = """
         UNIQUE (affiliate_id, start_date, end_date)
     );
 """
-#: What an outcome makes of a payout.
+#: The state of a payout after each outcome.
 STATES: Final = {Outcome.DONE: "invoiced", Outcome.NOT_DONE: "due", Outcome.UNKNOWN: "unknown"}
 
 
@@ -66,7 +66,7 @@ class Books:
         self._turn = anyio.CapacityLimiter(1)
 
     async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work in a thread. All of it is kept, or, when it raises, nothing."""
+        """Run some work in a thread, as one transaction: if it raises, nothing is kept."""
 
         def run() -> T:
             self._db.execute("BEGIN IMMEDIATE")
@@ -78,7 +78,7 @@ class Books:
             self._db.execute("COMMIT")
             return value
 
-        # Once begun it is not cancelled: a cancellation waits until it has ended.
+        # Not cancellable once it has begun: a cancellation waits for its end.
         return await anyio.to_thread.run_sync(run, limiter=self._turn)
 
     def close(self) -> None:
@@ -87,17 +87,17 @@ class Books:
 
 
 class PayoutLedger:
-    """What ``Client(ledger=…)`` takes: told of each write before it leaves and after it ended."""
+    """A ledger for ``Client(ledger=…)``: called before and after each write."""
 
     def __init__(self, books: Books) -> None:
         self._books = books
 
     async def before(self, intent: Intent) -> None:
-        """Claim the payout and note the intent, both or neither. What is raised keeps it here."""
-        given = intent.arguments
+        """Claim the payout and record the intent. If this raises, nothing is sent."""
+        values = intent.arguments
 
         def note(db: sqlite3.Connection) -> None:
-            arguments = json.dumps(dict(given), default=str)
+            arguments = json.dumps(dict(values), default=str)
             began = datetime.now(UTC).isoformat()
             row = intent.id, intent.operation, arguments, began
             db.execute(
@@ -110,9 +110,9 @@ class PayoutLedger:
                 " WHERE affiliate_id = ? AND start_date = ? AND end_date = ? AND state = 'due'",
                 (
                     intent.id,
-                    given["affiliate_id"],
-                    str(given["start_date"]),
-                    str(given["end_date"]),
+                    values["affiliate_id"],
+                    str(values["start_date"]),
+                    str(values["end_date"]),
                 ),
             )
             if claimed.rowcount != 1:
@@ -121,7 +121,7 @@ class PayoutLedger:
         await self._books.transaction(note)
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        """Note the outcome. The client shields this: no cancellation of a caller interrupts it."""
+        """Record the outcome. The client shields this from the cancellation of its caller."""
 
         def note(db: sqlite3.Connection) -> None:
             db.execute("UPDATE intents SET outcome = ? WHERE id = ?", (outcome, intent.id))
@@ -133,20 +133,20 @@ class PayoutLedger:
 
 
 def recover(db: sqlite3.Connection) -> None:
-    """At the start: a write whose process ended before it did is one whose fate nobody knows."""
+    """Mark the writes that a crash cut off as unknown. To be called at the start."""
     db.execute("UPDATE intents SET outcome = 'unknown' WHERE outcome IS NULL")
     db.execute("UPDATE payouts SET state = 'unknown' WHERE state = 'sending'")
 
 
 def in_doubt(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """The intents of writes whose fate is unknown: a person has to look at each."""
+    """Return the writes whose outcome is unknown: a person has to check each."""
     return db.execute(
         "SELECT id, operation, arguments FROM intents WHERE outcome = 'unknown' ORDER BY began"
     ).fetchall()
 
 
 async def show_doubts(cake: Client, books: Books) -> None:
-    """Print what is in doubt, each with the invoices that it may have made."""
+    """Print the writes in doubt, each with the invoices that it may have created."""
     rows = await books.transaction(in_doubt)
     print(f"in doubt: {len(rows)}")
     for intent, operation, text in rows:
@@ -163,7 +163,7 @@ async def show_doubts(cake: Client, books: Books) -> None:
 
 
 async def pay(cake: Client, books: Books, affiliate_id: int) -> str:
-    """Create the invoice of a payout: what became of it, in words."""
+    """Create the invoice of a payout. Return the outcome in words."""
     try:
         created = await cake.invoices.create(
             affiliate_id=affiliate_id, start_date=JANUARY.start, end_date=JANUARY.end
@@ -185,7 +185,7 @@ async def pay(cake: Client, books: Books, affiliate_id: int) -> str:
 
 
 async def run(url: str, database: str, affiliates: list[int]) -> None:
-    """What the application does: see what is in doubt, then pay what is due."""
+    """Show what is in doubt, then pay what is due."""
     books = Books(database)
     try:
         async with Client(url, "SANDBOX-KEY", ledger=PayoutLedger(books)) as cake:
@@ -207,7 +207,7 @@ async def run(url: str, database: str, affiliates: list[int]) -> None:
 
 
 def sandbox(*, crash: bool) -> Sandbox:
-    """A sandbox in which the answer to the second invoice is lost, and the process with it."""
+    """Return a sandbox that loses the response to the second create, or ends the process there."""
     made = Sandbox(invoices=0)
     created = 0
 
@@ -222,22 +222,22 @@ def sandbox(*, crash: bool) -> Sandbox:
         if crash:
             sys.stdout.flush()
             os._exit(3)
-        return PlainTextResponse("the proxy lost the answer", 502)
+        return PlainTextResponse("the proxy lost the response", 502)
 
     made.state.on_answer.append(lose)
     return made
 
 
 def main() -> None:
-    """Run it."""
+    """Run the example."""
     parser = argparse.ArgumentParser(description="Pay each affiliate once.")
     parser.add_argument("--database", help="where the application keeps its books")
     parser.add_argument("--crash", action="store_true", help="end the process in a write")
-    given = parser.parse_args()
-    made = sandbox(crash=given.crash)
+    options = parser.parse_args()
+    made = sandbox(crash=options.crash)
     affiliates = sorted(made.state.affiliates)[:3]
     with tempfile.TemporaryDirectory() as folder, serve(made) as url:
-        anyio.run(run, url, given.database or str(Path(folder) / "books.db"), affiliates)
+        anyio.run(run, url, options.database or str(Path(folder) / "books.db"), affiliates)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A web backend: one client for all requests, deadlines below the browser's, honest answers.
+"""A web backend: one client for all requests, deadlines below the browser's, honest responses.
 
     uvicorn --factory examples.web_backend:main        # with CAKE_DOMAIN and CAKE_API_KEY set
 
-A handler whose browser has gone is cancelled. A read ends with it at once. A write that has left is
-given a grace, and what became of it is told to ``on_event`` and to the ledger, whoever is gone.
+A handler is cancelled when its browser disconnects. A read ends at once. A write that was sent
+gets a grace period to receive its response, and its outcome reaches ``on_event`` and the ledger
+even though nobody waits for it any more.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -25,12 +26,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 def while_connected(handler: Handler) -> Handler:
     """Cancel a handler when its browser disconnects, which Starlette does not do by itself.
 
-    An error of CAKE becomes an answer.
+    An error of CAKE becomes a response.
     """
 
     async def watched(request: Request) -> Response:
-        await request.body()  # behind it comes nothing but the disconnection
-        answers: list[Response] = []
+        await request.body()  # after the body, only a disconnect can come
+        responses: list[Response] = []
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
@@ -40,18 +41,18 @@ def while_connected(handler: Handler) -> Handler:
 
             group.start_soon(watch)
             try:
-                answers.append(await handler(request))
+                responses.append(await handler(request))
             except aiocake.CakeError as error:  # caught here: the group would wrap it
-                answers.append(failed(error))
+                responses.append(failed(error))
             group.cancel_scope.cancel()
-        return answers[0] if answers else Response(status_code=HTTPStatus.NO_CONTENT)
+        return responses[0] if responses else Response(status_code=HTTPStatus.NO_CONTENT)
 
     return watched
 
 
 @while_connected
 async def pending(request: Request) -> Response:
-    """The pending invoices: complete, or an error."""
+    """Return the pending invoices: all of them, or an error."""
     cake: aiocake.ClientView = request.state.cake
     async with cake.invoices.find(invoice_status="pending") as invoices:
         rows = [
@@ -71,38 +72,38 @@ async def approve(request: Request) -> Response:
 
 
 def failed(error: aiocake.CakeError) -> Response:
-    """What a browser is told: above all whether to try again."""
+    """Return the response for an error. It says above all whether to try again."""
     match error:
         case aiocake.OutcomeUnknown():
             status, text = HTTPStatus.BAD_GATEWAY, "It may have been done. Do not repeat it."
             return JSONResponse({"error": text, "intent": error.intent.id}, status)
         case aiocake.NotSent():
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, "Nothing was done. Try again."
-        case aiocake.ArgumentError():  # it names each bad argument, and never its value
+        case aiocake.ArgumentError():  # it names each bad argument, never its value
             status, text = HTTPStatus.UNPROCESSABLE_ENTITY, f"Nothing was sent. {error}"
         case aiocake.DeadlineExceeded():
-            status, text = HTTPStatus.GATEWAY_TIMEOUT, "CAKE did not answer in time. Try again."
+            status, text = HTTPStatus.GATEWAY_TIMEOUT, "CAKE did not respond in time. Try again."
         case aiocake.NotFound():
             status, text = HTTPStatus.NOT_FOUND, "There is no such record."
         case aiocake.ApiError():
             status, text = HTTPStatus.CONFLICT, f"CAKE says: {error.message}"
         case _:
-            status, text = HTTPStatus.BAD_GATEWAY, "CAKE's answer could not be used."
+            status, text = HTTPStatus.BAD_GATEWAY, "CAKE's response could not be used."
     return JSONResponse({"error": text}, status)
 
 
 def build(make: Callable[[], Client], *, total: float = 10.0) -> Starlette:
-    """The application, with one client from its start to its end.
+    """Return the application. One client lives from its start to its end.
 
     Args:
-        make: Makes the client.
-        total: Seconds that a call may take; a browser waits for about so long.
+        make: Creates the client.
+        total: Deadline of a call in seconds: about as long as a browser waits.
     """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, aiocake.ClientView]]:
         async with make() as cake:
-            # Nobody wants to stand in a queue for long.
+            # A person is waiting: rather refuse than queue for long.
             yield {"cake": cake.with_options(total=total, queue=2.0)}
 
     return Starlette(
@@ -115,5 +116,5 @@ def build(make: Callable[[], Client], *, total: float = 10.0) -> Starlette:
 
 
 def main() -> Starlette:
-    """The application, for the instance that the environment names."""
+    """Return the application for the instance that the environment names."""
     return build(Client.from_env)

@@ -1,14 +1,16 @@
-"""The examples of README.md and docs/ run as they stand, against a sandbox.
+"""README.md, CONTRIBUTING.md and docs/ are true: their code runs, their links and files exist.
 
-Those that are parts of a program are put where they would stand in one. The pages with tests of
-their own are left to these: docs/testing.md, docs/observability.md and docs/cli.md.
+Code runs as it stands, against a sandbox; parts of a program run one after the other.
+docs/testing.md, docs/observability.md and docs/cli.md have tests of their own.
 """
 
 import ast
+import importlib.util
 import inspect
 import os
 import re
 import shutil
+import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from aiocake.sandbox import Sandbox, serve
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/api.md", "docs/bulk.md")
+LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GUIDE = ROOT / "CONTRIBUTING.md"
 KEY = "SANDBOX-KEY"
 
 
@@ -34,7 +39,7 @@ def examples(page: str) -> list[str]:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - a generator
-    """One that ``Client.from_env()`` finds, in a folder with some authorities."""
+    """Serve a sandbox that ``Client.from_env()`` finds, in a folder with some authorities."""
     made = Sandbox(invoices=30)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAKE_API_KEY", KEY)
@@ -47,7 +52,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - 
 
 
 async def run(code: str, names: dict[str, Any]) -> None:
-    """Run an example; what it assigns is there for the one after it."""
+    """Run an example; the next one sees what it assigns."""
     compiled = compile(code, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     made = eval(compiled, names)  # noqa: S307 - our own pages
     if inspect.iscoroutine(made):
@@ -89,3 +94,52 @@ def test_the_readme_leads_to_each_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
         assert f"(docs/{page.name})" in readme, page.name
+
+
+def test_the_tables_of_the_api_are_those_of_the_operations() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    page = reference.PAGE.read_text(encoding="utf-8")
+    assert page == reference.render(page), "stale: run python docs/reference.py"
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub makes them of its headings."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line).lower().replace(" ", "-") for line in lines}
+
+
+def test_the_links_of_the_pages_lead_somewhere() -> None:
+    for page in LINKED:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text)
+        for path, anchor in links:
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.exists(), (page, path)
+            assert not anchor or anchor in headings(target), (page, path, anchor)
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_contract() -> None:
+    drawing = re.findall(
+        r"^```text\n(.*?)^```$", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )[0]
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (
+        each for each in pyproject["tool"]["importlinter"]["contracts"] if each["id"] == "layers"
+    )
+    assert [re.split(r" {2,}", line)[0] for line in drawing.splitlines()] == contract["layers"]
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GUIDE], ids=lambda page: page.stem)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz"
+    files = [f"/{path.relative_to(ROOT)}" for each in folders for path in (ROOT / each).rglob("*")]
+    files += [f"/{path.name}" for path in ROOT.iterdir()]
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./]*\w\.(?:py|md|toml)|tests/[\w/]+)`", text)
+    assert len(named) > 10
+    missing = {name for name in named if not any(file.endswith(f"/{name}") for file in files)}
+    assert not missing

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001 - the stage comes from a conftest, whose types cannot be imported
-"""The documented listeners do what is said of them."""
+"""The listeners in docs/observability.md do what the page says."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "observability.md"
 
 
 def run(number: int) -> dict[str, Any]:
-    """Run one of the page's pieces of code: the names that it defines."""
+    """Run one of the page's examples. Return the names that it defines."""
     code = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[number]
     names: dict[str, Any] = {"__name__": "documented"}
     exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - it is our own

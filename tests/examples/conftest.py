@@ -1,4 +1,4 @@
-"""The examples, as modules."""
+"""Fixtures that load the examples as modules."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,13 +12,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @pytest.fixture(scope="session")
 def examples() -> Path:
-    """Their folder."""
+    """Return the folder of the examples."""
     return EXAMPLES
 
 
 @pytest.fixture(scope="session")
 def example() -> Callable[[str], ModuleType]:
-    """Imports one by its name."""
+    """Return a function that imports an example by its name."""
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
-"""The ledger in the application's own database: nothing is sent that it does not know."""
+"""The ledger in the application's own database: nothing is sent that it has not recorded."""
 
 import re
 import sqlite3

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
-"""A web backend tells its browsers the truth, and keeps no slot for those that have gone."""
+"""The web backend reports errors truthfully, and keeps no slot for browsers that have gone."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Backend:
-    """The example's application over a sandbox, running."""
+    """Run the example's application over a sandbox."""
 
     def __init__(self, example, **settings: float) -> None:
         self.sandbox = Sandbox(invoices=30)
@@ -28,7 +28,7 @@ class Backend:
 
     @property
     def pending(self) -> int:
-        """The id of a pending invoice."""
+        """Return the id of a pending invoice."""
         stored = self.sandbox.state.invoices.values()
         return next(each.invoice_id for each in stored if each.invoice_status == "pending")
 
@@ -74,14 +74,14 @@ async def test_one_client_from_the_start_to_the_end(backend) -> None:
             if each.invoice_status == "pending"
         ]
         number = pending[0]["invoice_id"]
-        answer = await browser.post(f"/invoices/{number}/approve")
-        assert answer.json() == {"invoice_id": number, "invoice_status": "approved"}
+        response = await browser.post(f"/invoices/{number}/approve")
+        assert response.json() == {"invoice_id": number, "invoice_status": "approved"}
         assert "closed" not in repr(client)
     assert "closed" in repr(client)
     assert backend.clients == [client]
 
 
-async def test_what_a_browser_is_told_of_a_failure(backend) -> None:
+async def test_a_failure_reaches_the_browser(backend) -> None:
     async with backend.running() as browser:
         number = backend.pending
         missing = await browser.post("/invoices/99999999/approve")
@@ -97,23 +97,23 @@ async def test_what_a_browser_is_told_of_a_failure(backend) -> None:
 
 async def test_a_bad_argument_is_the_browsers_and_is_not_sent(backend) -> None:
     async with backend.running() as browser:
-        answer = await browser.post("/invoices/0/approve")
-    assert answer.status_code == 422
-    reported = answer.json()["error"]
+        response = await browser.post("/invoices/0/approve")
+    assert response.status_code == 422
+    reported = response.json()["error"]
     assert reported == "Nothing was sent. invoice_id: must be from 1 to 2147483647"
     assert backend.sandbox.state.requests == []
 
 
-async def test_a_read_that_runs_out_of_time_is_no_bad_answer(example) -> None:
+async def test_a_read_that_runs_out_of_time_is_a_timeout(example) -> None:
     backend = Backend(example, total=0.5)
     backend.sandbox.state.on_request.append(lambda _: anyio.sleep_forever())
     async with backend.running() as browser:
-        answer = await browser.get("/invoices")
-    assert answer.status_code == 504
-    assert answer.json() == {"error": "CAKE did not answer in time. Try again."}
+        response = await browser.get("/invoices")
+    assert response.status_code == 504
+    assert response.json() == {"error": "CAKE did not respond in time. Try again."}
 
 
-async def test_a_queue_that_is_full_is_told_at_once(backend) -> None:
+async def test_a_full_queue_is_reported_at_once(backend) -> None:
     arrived, go_on = anyio.Event(), anyio.Event()
 
     async def hold(*_: object) -> None:
@@ -125,8 +125,9 @@ async def test_a_queue_that_is_full_is_told_at_once(backend) -> None:
         number = backend.pending
         group.start_soon(browser.get, "/invoices")
         await arrived.wait()
-        answer = await browser.post(f"/invoices/{number}/approve")
-        assert (answer.status_code, answer.json()["error"]) == (503, "Nothing was done. Try again.")
+        response = await browser.post(f"/invoices/{number}/approve")
+        assert response.status_code == 503
+        assert response.json() == {"error": "Nothing was done. Try again."}
         go_on.set()
 
 
