@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import httpx
 
-from aiocake._codec import check, decode
+from aiocake._codec import decode, error_of, read_reply
 from aiocake._codec.converter import structure
 from aiocake._codec.strict_json import parse
 from aiocake._messages import Response
@@ -56,10 +56,10 @@ def page(rows: int) -> bytes:
 
 
 def whole(body: bytes) -> tuple[Invoice, ...]:
-    """What a call does: look for a fault, then read."""
-    response = Response(200, {}, body)
-    assert check(PAGE, response) is None
-    return decode(PAGE, {}, response).items
+    """Look for an error, then decode, as a call does."""
+    reply = read_reply(Response(200, {}, body))
+    assert error_of(PAGE, reply) is None
+    return decode(PAGE, {}, reply).items
 
 
 def exact(body: bytes) -> tuple[Invoice, ...]:

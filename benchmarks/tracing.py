@@ -62,14 +62,8 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
     "_pipeline/pipeline.py": (
         ("request = self._start(", "request = self._prepared(", 3),
         (
-            "self._decoded(operation, provided, response, repeated)",
-            """codec.decode(
-                operation,
-                provided,
-                response,
-                repeated=repeated,
-                show_sensitive=settings.show_sensitive,
-            )""",
+            "self._decoded(operation, provided, reply, repeated)",
+            "codec.decode(operation, provided, reply, repeated=repeated)",
             1,
         ),
     ),

@@ -97,12 +97,12 @@ def xml() -> Mapping[str, Callable[[], bytes]]:
 
 
 def checked(operation: Any, response: Response) -> CakeError | None:  # noqa: ANN401 - of any type
-    """The error that a whole answer is, or that reading it ends in."""
-    arguments = {"bill_id": 1}
+    """Return the error that a whole response is, or that reading it ends in."""
+    arguments, reply = {"bill_id": 1}, codec.read_reply(response)
     try:
-        error = codec.check(operation, response, arguments)
+        error = codec.error_of(operation, reply, arguments)
         if error is None:
-            codec.decode(operation, arguments, response)
+            codec.decode(operation, arguments, reply)
     except CakeError as raised:
         return raised
     return error

@@ -19,7 +19,7 @@ from aiocake import _codec as codec
 from aiocake._codec import results
 from aiocake._codec.exports import BillStream
 from aiocake._codec.invoice_pages import decode_invoice_page
-from aiocake._codec.raw import check_raw
+from aiocake._codec.raw import error_of_raw
 from aiocake._codec.xml.references import ReferenceFilter
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation
@@ -94,12 +94,12 @@ def one_of(choices: tuple[T, ...], number: int) -> T:
 
 
 def read(operation: Operation[Any], response: Response) -> object:
-    """What the engine does with an answer: its value, or its error."""
+    """Return the value of a response, or its error, as a call does."""
+    reply = codec.read_reply(response)
     try:
-        error = codec.check(operation, response, ARGUMENTS)
+        error = codec.error_of(operation, reply, ARGUMENTS)
         if error is None:
-            value: object = codec.decode(operation, ARGUMENTS, response)
-            codec.dropped(response)
+            value: object = codec.decode(operation, ARGUMENTS, reply)
             return value
     except CakeError as raised:
         error = raised
@@ -151,7 +151,7 @@ def fault(data: bytes) -> None:
     response = Response(one_of(STATUSES, head[0]), {}, body)
     read(one_of(V2 + V1_LISTS + MARKS, head[1]), response)
     for idempotency in Idempotency:
-        error = check_raw(response, idempotency=idempotency)
+        error = error_of_raw(codec.read_reply(response), idempotency)
         if error is not None:
             shown(error)
 

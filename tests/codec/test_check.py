@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import applied_likely, check, error_of
-from aiocake._codec.raw import check_raw
+from aiocake._codec import Reply, applied_likely, error_of, read_reply
+from aiocake._codec.error_messages import error_from_message
+from aiocake._codec.raw import error_of_raw
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import Parameter, ParameterKind
@@ -83,11 +84,15 @@ def answer(body: bytes | str, status: int = 200) -> Response:
     return Response(status, {}, body.encode() if isinstance(body, str) else body)
 
 
+def reply(body: bytes | str, status: int = 200, *, show_sensitive: bool = False) -> Reply:
+    return read_reply(answer(body, status), show_sensitive=show_sensitive)
+
+
 def found(
     operation: Operation[object], body: bytes | str, status: int = 200
 ) -> tuple[type[CakeError] | None, str]:
     """The class and the text of the error that an answer holds."""
-    error = check(operation, answer(body, status))
+    error = error_of(operation, reply(body, status))
     if isinstance(error, ApiError):
         assert error.status == status
         return type(error), error.message
@@ -127,7 +132,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("message", "kind"), MESSAGES)
 def test_a_text_of_cakes_is_an_error_of_its_own(message: str, kind: type[ApiError]) -> None:
-    error = error_of(message, 200)
+    error = error_from_message(message, 200)
     assert type(error) is kind
     assert (error.message, error.status) == (message, 200)
 
@@ -439,7 +444,7 @@ def test_any_other_status_says_nothing_whatever_the_body_is(body: str) -> None:
         for operation in (PAGE, UPDATE, MARK, CURRENCIES):
             assert found(operation, body, status)[0] is ServerError
         for idempotency in Idempotency:
-            assert type(check_raw(answer(body, status), idempotency=idempotency)) is ServerError
+            assert type(error_of_raw(reply(body, status), idempotency)) is ServerError
 
 
 def test_a_404_is_cakes_only_in_json_or_in_its_words() -> None:
@@ -458,7 +463,7 @@ def test_an_odd_status_is_no_answer(status: int) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_not_followed_and_not_told_whereto(status: int) -> None:
     response = Response(status, {"location": "https://elsewhere/?api_key=K"}, b"moved there")
-    error = check(UPDATE, response)
+    error = error_of(UPDATE, read_reply(response))
     assert isinstance(error, DecodeError)
     assert "redirect" in str(error)
     assert "elsewhere" not in str(error)
@@ -471,18 +476,19 @@ def test_an_error_hides_what_it_repeats_of_the_callers_own() -> None:
     body = (
         f"Cannot convert {notes} to System.Byte.\r\nParameter name: type ---> 1234.50, Canary & so"
     )
-    hidden = check(MARK, answer(body.replace("&", "&amp;"), 500), arguments)
+    hidden = error_of(MARK, reply(body.replace("&", "&amp;"), 500), arguments)
     assert isinstance(hidden, RequestRejected)
     assert "Canary" not in str(hidden) + repr(hidden) + hidden.message
     assert "1234.50" not in str(hidden)
     assert hidden.message.startswith("Cannot convert <hidden> to System.Byte.")
-    shown = check(MARK, answer(body.replace("&", "&amp;"), 500), arguments, show_sensitive=True)
+    open_reply = reply(body.replace("&", "&amp;"), 500, show_sensitive=True)
+    shown = error_of(MARK, open_reply, arguments)
     assert isinstance(shown, RequestRejected)
     assert "Canary & sons" in shown.message
 
 
 def test_a_short_text_is_hidden_as_a_word_only() -> None:
-    error = check(MARK, answer(xml("false", "a bad a-b abc a")), {"notes": "a"})
+    error = error_of(MARK, reply(xml("false", "a bad a-b abc a")), {"notes": "a"})
     assert isinstance(error, ApiError)
     assert error.message == "<hidden> bad <hidden>-b abc <hidden>"
 
@@ -499,7 +505,8 @@ class Sliced(str):
 
 def test_a_long_text_is_looked_for_no_further_than_a_message_is_long() -> None:
     note = Sliced("Canary " * 1_000)
-    error = check(UPDATE, answer(json.dumps({"success": False, "message": note})), {"memo": note})
+    body = json.dumps({"success": False, "message": note})
+    error = error_of(UPDATE, reply(body), {"memo": note})
     assert isinstance(error, ApiError)
     assert "Canary" not in error.message
     assert note.count <= 300
@@ -514,7 +521,8 @@ def test_a_message_is_one_line_of_bounded_length() -> None:
 
 def test_the_snippet_shows_values_only_when_it_is_told_to() -> None:
     body = '{"request_status": "Success", "invoice": {"memo": "Canary", "x": NaN}}'
-    hidden, shown = check(UPDATE, answer(body)), check(UPDATE, answer(body), show_sensitive=True)
+    hidden = error_of(UPDATE, reply(body))
+    shown = error_of(UPDATE, reply(body, show_sensitive=True))
     assert isinstance(hidden, DecodeError)
     assert isinstance(shown, DecodeError)
     assert "Canary" not in str(hidden)
@@ -540,7 +548,7 @@ def test_what_an_unreadable_answer_still_tells(body: bytes, status: int, likely:
 @given(st.binary() | st.text().map(str.encode), st.integers(0, 999))
 def test_any_bytes_with_any_status_are_judged(body: bytes, status: int) -> None:
     for operation in (PAGE, UPDATE, MARK, CURRENCIES):
-        error = check(operation, answer(body, status))
+        error = error_of(operation, reply(body, status))
         assert error is None or isinstance(error, CakeError)
         if operation.idempotency is not Idempotency.SAFE and not body.strip().startswith(
             (b"{", b"<")

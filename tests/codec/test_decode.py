@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import check, decode
+from aiocake._codec import decode, error_of, read_reply
 from aiocake._codec.leniency import Leniency
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
@@ -79,7 +79,8 @@ def read(
     repeated: bool = False,
 ) -> object:
     raw = body.encode() if isinstance(body, str) else body
-    return decode(operation, arguments or {}, Response(200, {}, raw), repeated=repeated)
+    reply = read_reply(Response(200, {}, raw))
+    return decode(operation, arguments or {}, reply, repeated=repeated)
 
 
 def refused(
@@ -187,8 +188,8 @@ def test_an_empty_number_of_rows_is_absent(
     around: str, total: int | None, fields: tuple[str, ...]
 ) -> None:
     lenient = Leniency()
-    response = Response(200, {}, f'{{"request_status":"Success",{around}}}'.encode())
-    page = decode(PAGE, {}, response, lenient=lenient)
+    body = f'{{"request_status":"Success",{around}}}'.encode()
+    page = decode(PAGE, {}, read_reply(Response(200, {}, body)), leniency=lenient)
     assert page == Page(items=(), total_rows=total, start_at_row=0)
     assert lenient.fields == fields
 
@@ -527,16 +528,16 @@ def test_answers_of_a_real_instance(
     recording = RECORDINGS / f"{name}.soap12.xml"
     if not recording.exists():
         pytest.skip("the recordings of a real instance are not beside this checkout")
-    response = Response(200, {}, recording.read_bytes())
-    assert check(operation, response) is None
-    assert decode(operation, {}, response) == values
+    reply = read_reply(Response(200, {}, recording.read_bytes()))
+    assert error_of(operation, reply) is None
+    assert decode(operation, {}, reply) == values
 
 
 def test_the_fault_of_a_real_instance() -> None:
     recording = RECORDINGS / "exchange_rates.soap12.xml"
     if not recording.exists():
         pytest.skip("the recordings of a real instance are not beside this checkout")
-    error = check(CURRENCIES, Response(500, {}, recording.read_bytes()))
+    error = error_of(CURRENCIES, read_reply(Response(500, {}, recording.read_bytes())))
     assert isinstance(error, ServerError)
     assert "---> SqlDateTime overflow" in error.message
 
@@ -574,12 +575,12 @@ PIECES = st.sampled_from(
 @given(st.binary() | st.lists(PIECES, max_size=8).map(b"".join))
 def test_whatever_comes_is_read_or_is_an_error_of_ours(body: bytes) -> None:
     for operation in OPERATIONS:
-        response = Response(200, {}, body)
-        error = check(operation, response)
+        reply = read_reply(Response(200, {}, body))
+        error = error_of(operation, reply)
         assert error is None or isinstance(error, CakeError)
         # Whatever else it raised would end the test.
         with suppress(DecodeError, ConsistencyError):
-            decode(operation, {"bill_id": 1, "invoice_id": 1}, response)
+            decode(operation, {"bill_id": 1, "invoice_id": 1}, reply)
 
 
 @pytest.mark.parametrize(

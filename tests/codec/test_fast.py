@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import decode
+from aiocake._codec import decode, read_reply
 from aiocake._codec import results as decoding
 from aiocake._codec.invoice_pages import _InvoiceBuffer, decode_invoice_page
 from aiocake._codec.leniency import Leniency
@@ -35,7 +35,7 @@ def exactly(body: bytes) -> Page[Invoice] | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "decode_invoice_page", lambda _: None)
         try:
-            return decode(PAGE, {}, Response(200, {}, body))
+            return decode(PAGE, {}, read_reply(Response(200, {}, body)))
         except DecodeError:
             return None
 
@@ -129,7 +129,7 @@ def test_what_decorates_a_row_and_is_odd_is_left_to_the_exact_reading(odd: str) 
     body = body.replace(f"{odd}, ".encode(), b"", 1)
     assert fast(body) is None
     lenient = Leniency()
-    page = decode(PAGE, {}, Response(200, {}, body), lenient=lenient)
+    page = decode(PAGE, {}, read_reply(Response(200, {}, body)), leniency=lenient)
     assert getattr(page.items[0], name) == (None if odd.endswith('""') else HALVES[odd])
     assert (lenient.fields, lenient.count) == ((f"invoices.{name}",), 1)
 
@@ -289,7 +289,7 @@ def test_what_is_odd_but_clear_is_left_to_the_exact_reading(
     found = exactly(body)
     assert found is not None
     assert len(found.items) == 2
-    assert decode(PAGE, {}, Response(200, {}, body)) == found
+    assert decode(PAGE, {}, read_reply(Response(200, {}, body))) == found
 
 
 NUMBERS = st.one_of(

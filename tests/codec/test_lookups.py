@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake._codec import check, decode
+from aiocake._codec import decode, error_of, read_reply
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import DecodeError, ServerError
@@ -50,9 +50,9 @@ def look_up(element: str) -> Operation[tuple[Any, ...]]:
 
 def rows(element: str, body: bytes) -> tuple[Any, ...]:
     """The rows of an answer that holds no error."""
-    response = Response(200, {}, body)
-    assert check(look_up(element), response) is None
-    return decode(look_up(element), {}, response)
+    reply = read_reply(Response(200, {}, body))
+    assert error_of(look_up(element), reply) is None
+    return decode(look_up(element), {}, reply)
 
 
 def recording(name: str) -> bytes:
@@ -102,7 +102,7 @@ def test_a_recorded_empty_list_is_no_rows() -> None:
 def test_a_recorded_receiver_fault_is_the_servers() -> None:
     response = Response(500, {}, recording("exchange_rates"))
     for status in (200, 500):
-        error = check(look_up("exchange_rates"), Response(status, {}, response.body))
+        error = error_of(look_up("exchange_rates"), read_reply(Response(status, {}, response.body)))
         assert type(error) is ServerError
         assert "SqlDateTime overflow" in error.message
         assert "--->" in error.message

@@ -6,7 +6,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from aiocake._codec.raw import Json, RawResponse, check_raw, encode_raw
+from aiocake._codec import read_reply
+from aiocake._codec.raw import Json, RawResponse, encode_raw, error_of_raw
 from aiocake._messages import KeyPlacement, Request, Response
 from aiocake.errors import (
     ApiError,
@@ -119,17 +120,17 @@ def answer(body: bytes, status: int = 200) -> Response:
 def test_an_answer_is_judged(
     body: bytes, of_read: type[Exception] | None, of_write: type[Exception] | None
 ) -> None:
-    read = check_raw(answer(body))
+    read = error_of_raw(read_reply(answer(body)))
     assert (None if read is None else type(read)) is of_read
     for idempotency in (Idempotency.IDEMPOTENT, Idempotency.NON_IDEMPOTENT):
-        write = check_raw(answer(body), idempotency=idempotency)
+        write = error_of_raw(read_reply(answer(body)), idempotency)
         assert (None if write is None else type(write)) is of_write
 
 
 def test_a_status_is_judged() -> None:
-    assert type(check_raw(answer(b"x", 400))) is RequestRejected
-    assert type(check_raw(answer(b"[1]", 500))) is ServerError
-    assert type(check_raw(answer(b"", 302))) is DecodeError
+    assert type(error_of_raw(read_reply(answer(b"x", 400)))) is RequestRejected
+    assert type(error_of_raw(read_reply(answer(b"[1]", 500)))) is ServerError
+    assert type(error_of_raw(read_reply(answer(b"", 302)))) is DecodeError
 
 
 def test_an_answer_is_read_exactly() -> None:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from starlette.responses import Response as Answered
 
 from aiocake import Binding, CakeError, Client, Outcome, endpoints
-from aiocake._codec import check, decode
+from aiocake._codec import decode, error_of, read_reply
 from aiocake._codec.exports import BillStream
-from aiocake._codec.raw import RawResponse, check_raw
+from aiocake._codec.raw import RawResponse, error_of_raw
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import ParameterKind
@@ -172,15 +172,15 @@ def bodies(data: st.DataObject, good: list[bytes]) -> bytes:
 def test_a_whole_answer(answers: dict[str, list[bytes]], name: str, data: st.DataObject) -> None:
     operation, given = OPERATIONS[name], arguments_of(OPERATIONS[name])
     body = bodies(data, answers[name])
-    response = Response(data.draw(STATUSES), {"content-type": "text/xml"}, body)
-    error = check(operation, response, given)
+    reply = read_reply(Response(data.draw(STATUSES), {"content-type": "text/xml"}, body))
+    error = error_of(operation, reply, given)
     assert error is None or isinstance(error, CakeError)
     if error is not None:
         assert len(str(error)) < 1000
         return
     # Whatever else it raised would end the test.
     with suppress(CakeError):
-        decode(operation, given, response, repeated=data.draw(st.booleans()))
+        decode(operation, given, reply, repeated=data.draw(st.booleans()))
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -189,9 +189,9 @@ def test_the_answers_are_good_before_they_are_damaged(
 ) -> None:
     assert len(answers[name]) == len(DIALECTS) * len(Binding)
     for body in answers[name]:
-        response = Response(200, {}, body)
-        assert check(OPERATIONS[name], response) is None
-        decode(OPERATIONS[name], arguments_of(OPERATIONS[name]), response)
+        reply = read_reply(Response(200, {}, body))
+        assert error_of(OPERATIONS[name], reply) is None
+        decode(OPERATIONS[name], arguments_of(OPERATIONS[name]), reply)
 
 
 @settings(max_examples=some(200))
@@ -201,7 +201,7 @@ def test_an_answer_to_a_call_without_a_method(
 ) -> None:
     body = bodies(data, answers[data.draw(st.sampled_from(list(OPERATIONS)))])
     response = Response(data.draw(STATUSES), {}, body)
-    error = check_raw(response, idempotency=data.draw(st.sampled_from(Idempotency)))
+    error = error_of_raw(read_reply(response), data.draw(st.sampled_from(Idempotency)))
     assert error is None or isinstance(error, CakeError)
     answer = RawResponse(response.status, response.headers, body)
     for read in (answer.json, answer.xml):

@@ -92,14 +92,10 @@ def is_first(message: str) -> bool | None:
     return _MARKED.get(message.strip().casefold())
 
 
-def error_of(message: str, status: int) -> ApiError:
-    """The error that a text of CAKE's is.
-
-    Args:
-        message: The text.
-        status: The HTTP status of the answer.
-    """
-    return error_class_of(message)(short(message), status=status)
+def error_from_message(message: str, status: int) -> ApiError:
+    """Return the error that a message of CAKE's with an HTTP status is."""
+    text = short(message) or "CAKE said no, and not why"
+    return error_class_of(message)(text, status=status)
 
 
 def is_binding_error(text: str, *, anywhere: bool) -> bool:

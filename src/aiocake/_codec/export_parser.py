@@ -16,11 +16,11 @@ from typing import Any, Final, Generic, TypeVar, cast
 import attrs
 
 from aiocake._codec.bills import fingerprint_of, row_decoder
-from aiocake._codec.error_messages import error_class_of, error_of
+from aiocake._codec.error_messages import error_class_of, error_from_message
 from aiocake._codec.fingerprints import Fingerprints
 from aiocake._codec.leniency import Leniency
-from aiocake._codec.refusals import check, with_context
-from aiocake._codec.reply import Record, ReplyStatus, read_status
+from aiocake._codec.refusals import error_of, with_context
+from aiocake._codec.reply import Record, Reply, ReplyStatus, read_status
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake.errors import ApiError, CakeError, DecodeError
@@ -54,13 +54,17 @@ class ExportCall(Generic[T]):
         """The class of a bill."""
         return cast("type[T]", self.operation.model)
 
-    def error_of(self, body: bytes) -> CakeError:
-        """What is wrong with an answer that holds no list."""
+    def reply(self, body: bytes) -> Reply:
+        """Return the response with a body, or with as much of it as is known."""
         response = Response(self.status, self.headers, body)
-        error = check(self.operation, response, show_sensitive=self.show_sensitive)
+        return Reply(response, show_sensitive=self.show_sensitive)
+
+    def error_in(self, reply: Reply) -> CakeError:
+        """Return the error of a response that holds no list."""
+        error = error_of(self.operation, reply)
         if error is None:
-            nothing = DecodeError("a success without its list", path=self.operation.element)
-            error = with_context(nothing, response, show_sensitive=self.show_sensitive)
+            missing = DecodeError("a success without its list", path=self.operation.element)
+            error = with_context(missing, reply)
         return error
 
 
@@ -108,11 +112,11 @@ class ExportReader(ABC, Generic[T]):
 
     def _refuse_no(self, record: Record) -> None:
         """Raise the error that the fields beside the list are, if they are one."""
-        what = self.status = read_status(record)
-        if what.success is False or (
-            what.success is None and error_class_of(what.message) is not ApiError
+        reported = self.status = read_status(record)
+        if reported.success is False or (
+            reported.success is None and error_class_of(reported.message) is not ApiError
         ):
-            raise error_of(what.message or "CAKE said no, and not why", self._context.status)
+            raise error_from_message(reported.message, self._context.status)
 
     def _bill_reader(self) -> Callable[[object, int], T | None]:
         """Return what makes a bill of its fields and its number; None of a copy.
@@ -168,4 +172,4 @@ class ErrorBody(ExportReader[T]):
             self.close()
 
     def close(self) -> None:
-        raise self._context.error_of(bytes(self._body[:SMALL]))
+        raise self._context.error_in(self._context.reply(bytes(self._body[:SMALL])))

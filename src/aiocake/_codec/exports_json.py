@@ -6,8 +6,7 @@ from typing import Final, TypeVar, cast
 from aiocake._codec.converter import count_of
 from aiocake._codec.export_parser import ExportCall, ExportReader
 from aiocake._codec.refusals import with_context
-from aiocake._codec.reply import is_object, read
-from aiocake._messages import Response
+from aiocake._codec.reply import Reply, is_object
 from aiocake.errors import DecodeError
 
 T = TypeVar("T")
@@ -31,30 +30,29 @@ class JsonExport(ExportReader[T]):
             raise DecodeError(f"JSON of over {_LARGEST} bytes", status=self._context.status)
 
     def close(self) -> None:
-        context, body = self._context, bytes(self._body)
+        reply = self._context.reply(bytes(self._body))
         try:
-            self._read(body)
+            self._read(reply)
         except DecodeError as error:
-            response = Response(context.status, context.headers, body)
-            raise with_context(error, response, show_sensitive=context.show_sensitive) from None
+            raise with_context(error, reply) from None
 
-    def _read(self, body: bytes) -> None:
+    def _read(self, reply: Reply) -> None:
         context, operation = self._context, self._context.operation
-        record = read(body, show_sensitive=context.show_sensitive)
+        record = reply.record
         self._refuse_no(record)
         fields = dict(record) if is_object(record) else {}
         inner = fields.get("response")
         layers = [each for each in (fields, inner) if is_object(each)]
         found = [each for each in layers if operation.element in each]
         if len(found) != 1:
-            raise context.error_of(body)
+            raise context.error_in(reply)
         around = found[0]
         self.row_count = count_of(fields, "row_count", context.lenient)
         rows = around[operation.element]
         if not isinstance(rows, list):
             raise DecodeError("it is no list", path=operation.element)
         read_bill = self._bill_reader()
-        halves = _HALF.search(body) is not None
+        halves = _HALF.search(reply.response.body) is not None
         for number, row in enumerate(cast("list[object]", rows)):
             whole = context.lenient.texts(row, operation.element) if halves else row
             bill = read_bill(whole, number)

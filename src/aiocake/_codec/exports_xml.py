@@ -48,7 +48,7 @@ class XmlExport(ExportReader[T]):
         # What waited for more is read only now, and may be bills.
         self._take(self._error_in(self._feed.close))
         if self._before is not None:
-            raise self._context.error_of(bytes(self._before))
+            raise self._context.error_in(self._context.reply(bytes(self._before)))
         self._look_at(self._rows.around, self._context.lenient)
         self._refuse_other_count()
 
@@ -67,7 +67,7 @@ class XmlExport(ExportReader[T]):
                     self.count = 0
                     raise
             elif error is not None:
-                raise self._context.error_of(bytes(self._before))
+                raise self._context.error_in(self._context.reply(bytes(self._before)))
         if error is not None:
             raise error
 

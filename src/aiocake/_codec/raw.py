@@ -11,12 +11,12 @@ import msgspec
 
 from aiocake._codec import strict_json
 from aiocake._codec.refusals import OK, error_in
-from aiocake._codec.reply import BodyFormat, format_of
+from aiocake._codec.reply import BodyFormat, Reply
 from aiocake._codec.requests_v1_get import QUERY_LIMIT
 from aiocake._codec.requests_v2 import KEY, query
 from aiocake._codec.scalars import check_bool, check_datetime, check_money, check_text, format_value
 from aiocake._codec.xml.tree import XmlElement, parse
-from aiocake._messages import KeyPlacement, Request, Response
+from aiocake._messages import KeyPlacement, Request
 from aiocake._normalize import class_name, normalized
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Idempotency, Skip
@@ -263,28 +263,22 @@ def _no_value(value: object) -> str:
     return f"must be a str, int, Decimal, date, datetime or bool, got {class_name(value)}"
 
 
-def check_raw(
-    response: Response, *, idempotency: Idempotency = Idempotency.SAFE, show_sensitive: bool = False
-) -> CakeError | None:
-    """The error that an answer to such a request holds.
+def error_of_raw(reply: Reply, idempotency: Idempotency = Idempotency.SAFE) -> CakeError | None:
+    """Return the error that the response to such a request holds; None of a success.
 
     Args:
-        response: The answer.
+        reply: The response.
         idempotency: What sending the request again does. The response to a write has to say
             that it was carried out; what was only read may be a text or a list, too.
-        show_sensitive: Whether errors may show values.
-
-    Returns:
-        None of a success.
     """
     reads = idempotency is Idempotency.SAFE
-    if reads and response.status in OK and _is_without_verdict(response.body):
+    if reads and reply.response.status in OK and _is_without_verdict(reply):
         return None
-    return error_in(response, may_be_silent=reads, show_sensitive=show_sensitive)
+    return error_in(reply, may_be_silent=reads)
 
 
-def _is_without_verdict(body: bytes) -> bool:
+def _is_without_verdict(reply: Reply) -> bool:
     return (
-        format_of(body) is BodyFormat.TEXT
-        or body.removeprefix(strict_json.BOM).lstrip()[:1] == b"["
+        reply.format is BodyFormat.TEXT
+        or reply.response.body.removeprefix(strict_json.BOM).lstrip()[:1] == b"["
     )

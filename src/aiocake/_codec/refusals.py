@@ -1,9 +1,9 @@
-"""Whether an answer is a no, and which: in any status, and in the body of a 200.
+"""Which error a response is, if any: in any status, and in the body of a 200.
 
 Three layers say no: CAKE (a 200 whose ``success`` is false or whose ``request_status`` is not
 Success), ASP.NET (a 500 with its own text, or a SOAP Fault), and IIS or the network between (HTML,
 or nothing). So neither the status nor the body is judged alone. A write is done only where the
-answer says so in as many words, and not done only where it or one of a few statuses does.
+response says so in as many words, and not done only where it or one of a few statuses does.
 """
 
 import re
@@ -14,22 +14,14 @@ from typing import Any, Final
 from aiocake._codec.error_messages import (
     error_class_alone,
     error_class_of,
+    error_from_message,
     is_binding_error,
     redact,
     short,
     soap_kind,
 )
-from aiocake._codec.reply import (
-    BodyFormat,
-    ReplyStatus,
-    as_text,
-    format_of,
-    read,
-    read_status,
-    title_of,
-)
+from aiocake._codec.reply import BodyFormat, Reply, ReplyStatus, as_text, title_of
 from aiocake._codec.snippet import snippet
-from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import (
     ApiError,
@@ -69,100 +61,94 @@ _REFUSALS: Final[Mapping[int, type[ApiError]]] = {
 #: Beside these the body counts; what stands beside any other may be anybody's.
 _HEARD: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, *_REFUSALS}) - {429}
 _THROTTLED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-#: The headers that tell where an answer ends.
+#: The headers that say where a body ends.
 _FRAMES: Final = frozenset({"content-length", "transfer-encoding"})
-#: How a page of a list begins on the server that says first how the call went.
+#: How a page of a list begins on a server that says first how the call went. This look keeps the
+#: decoding of a page out of the attempt: the request for the page after next leaves before it, and
+#: the fast reader needs no exact parse. The decoder judges the rest of the body.
 _PLAIN_SUCCESS: Final = re.compile(rb'\s*\{\s*"request_status"\s*:\s*"(?i:success)"\s*[,}]')
 
 
-def check(
-    operation: Operation[Any],
-    response: Response,
-    arguments: Mapping[str, object] | None = None,
-    *,
-    show_sensitive: bool = False,
+def error_of(
+    operation: Operation[Any], reply: Reply, arguments: Mapping[str, object] | None = None
 ) -> CakeError | None:
-    """The error that an answer holds.
+    """Return the error that a response holds; None if it is a success, which can be decoded.
 
     Args:
         operation: The operation that was called.
-        response: The answer.
-        arguments: What it was called with: errors hide what of it the server repeats.
-        show_sensitive: Whether errors may show names, notes and amounts.
-
-    Returns:
-        None of a success, which :func:`aiocake._codec.decode` may read.
+        reply: The response.
+        arguments: Those of the call: errors hide what the server repeats of them.
     """
+    response = reply.response
     plain = (
         operation.shape in {ResponseShape.PAGE, ResponseShape.FOUND}
         and response.status == HTTPStatus.OK
-        # What ends with its connection may be cut off: that has to be seen here.
+        # What ends with its connection may be cut off, and is parsed here so that it is retried.
         and not _FRAMES.isdisjoint(response.headers)
     )
     if plain and _PLAIN_SUCCESS.match(response.body):
-        # The reading of the page looks at the rest.
         return None
     silent = operation.idempotency is Idempotency.SAFE and operation.api is Api.V1
-    found = error_in(response, may_be_silent=silent, show_sensitive=show_sensitive)
-    if isinstance(found, ApiError) and not show_sensitive:
-        found.message = redact(found.message, operation, arguments or {})
-        found.args = (found.message,)
-    return found
+    error = error_in(reply, may_be_silent=silent)
+    if isinstance(error, ApiError) and not reply.show_sensitive:
+        error.message = redact(error.message, operation, arguments or {})
+        error.args = (error.message,)
+    return error
 
 
-def error_in(
-    response: Response, *, may_be_silent: bool, show_sensitive: bool = False
-) -> CakeError | None:
-    """The error that an answer to whatever call holds, or None.
+def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:
+    """Return the error that a response to any call holds, or None.
 
     Args:
-        response: The answer.
+        reply: The response.
         may_be_silent: Whether a 200 that says neither yes nor no is a success, too.
-        show_sensitive: Whether errors may show values.
     """
-    if response.status not in OK:
-        return _refusal(response, show_sensitive=show_sensitive)
+    if reply.response.status not in OK:
+        return _error_of_status(reply)
     try:
-        what = read_status(read(response.body, show_sensitive=show_sensitive))
-    except DecodeError as error:
-        return with_context(error, response, show_sensitive=show_sensitive)
-    no = _refused(what, response.status)
-    if no is None and not (what.success or may_be_silent):
+        reported = reply.status
+    except DecodeError as unreadable:
+        return with_context(unreadable, reply)
+    error = _reported_error(reported, reply.response.status)
+    if error is None and not (reported.success or may_be_silent):
         message = "the answer does not say whether the call was carried out"
-        return with_context(DecodeError(message), response, show_sensitive=show_sensitive)
-    return no
+        return with_context(DecodeError(message), reply)
+    return error
 
 
-def _refused(what: ReplyStatus, status: int) -> ApiError | None:
-    """What an answer says against the call; None where it says yes, or nothing that is known."""
-    if what.fault is not None:
-        return _fault(what, status)
-    if what.success or (what.success is None and error_class_alone(what.message) is ApiError):
+def _reported_error(reported: ReplyStatus, status: int) -> ApiError | None:
+    """Return the error that a body reports; None if it reports success or nothing known."""
+    if reported.fault is not None:
+        return _fault(reported, status)
+    message = reported.message
+    if reported.success or (reported.success is None and error_class_alone(message) is ApiError):
         return None
-    return _refusal_named(what.message, status)
+    return error_from_message(message, status)
 
 
-def _refusal(response: Response, *, show_sensitive: bool) -> CakeError:
+def _error_of_status(reply: Reply) -> CakeError:
+    """Return the error of a response whose status is none of success."""
+    response = reply.response
     status = response.status
-    form, what = _message_of(response.body)
-    message = _without_verdict(status, form, what)
+    form, reported = _message_of(reply)
+    message = _without_verdict(status, form, reported)
     if message is not None:
-        return with_context(DecodeError(message), response, show_sensitive=show_sensitive)
-    if what.fault is not None and status in _HEARD:
-        return _fault(what, status)
-    kind = _kind(status, what.message, form, response.body)
-    return kind(short(what.message) or _phrase(status), status=status)
+        return with_context(DecodeError(message), reply)
+    if reported.fault is not None and status in _HEARD:
+        return _fault(reported, status)
+    kind = _kind(status, reported.message, form, response.body)
+    return kind(short(reported.message) or _phrase(status), status=status)
 
 
-def _without_verdict(status: int, form: BodyFormat, what: ReplyStatus) -> str | None:
-    """Why an answer that is no success is no refusal and no failure either; None where it is."""
+def _without_verdict(status: int, form: BodyFormat, reported: ReplyStatus) -> str | None:
+    """Return why a response is neither a success nor a refusal nor a failure; None if it is."""
     if status in range(300, 400):
         return f"a redirect (status {status}), which is not followed"
     if status not in _ERRORS:
         return f"an answer with the status {status}"
-    if what.success and status in _REFUSALS:
+    if reported.success and status in _REFUSALS:
         return f"an answer that says success with the status {status}"
-    known = what.fault is not None or error_class_of(what.message) is not ApiError
+    known = reported.fault is not None or error_class_of(reported.message) is not ApiError
     if status == HTTPStatus.NOT_FOUND and not (
         form is BodyFormat.JSON or (form is BodyFormat.XML and known)
     ):
@@ -185,32 +171,27 @@ def _kind(status: int, message: str, form: BodyFormat, body: bytes) -> type[ApiE
     return _REFUSALS[status]
 
 
-def _message_of(body: bytes) -> tuple[BodyFormat, ReplyStatus]:
-    """What the body of an error says, where it can be read."""
-    form = format_of(body)
+def _message_of(reply: Reply) -> tuple[BodyFormat, ReplyStatus]:
+    """Return the format of an error's body and what it says, where that can be read."""
+    form, body = reply.format, reply.response.body
     if form is BodyFormat.TEXT:
         return form, ReplyStatus(message=as_text(body))
     if form is BodyFormat.HTML:
         return form, ReplyStatus(message=title_of(body))
     if form in {BodyFormat.JSON, BodyFormat.XML}:
         try:
-            return form, read_status(read(body))
+            return form, reply.status
         except DecodeError:
             # The status says enough.
             return BodyFormat.TEXT, ReplyStatus()
     return form, ReplyStatus()
 
 
-def _fault(what: ReplyStatus, status: int) -> ApiError:
-    kind = error_class_of(what.message)
+def _fault(reported: ReplyStatus, status: int) -> ApiError:
+    kind = error_class_of(reported.message)
     if kind is ApiError or kind is NotFound:
-        kind = soap_kind(what.fault or "")
-    return kind(short(what.message) or "a SOAP Fault without a text", status=status)
-
-
-def _refusal_named(message: str, status: int) -> ApiError:
-    text = short(message) or "CAKE said no, and not why"
-    return error_class_of(message)(text, status=status)
+        kind = soap_kind(reported.fault or "")
+    return kind(short(reported.message) or "a SOAP Fault without a text", status=status)
 
 
 def _phrase(status: int) -> str:
@@ -220,18 +201,18 @@ def _phrase(status: int) -> str:
         return "no text"
 
 
-def with_context(error: DecodeError, response: Response, *, show_sensitive: bool) -> DecodeError:
-    """An error with what it lacks: the status of the answer, and a part of it."""
-    error.status = response.status
+def with_context(error: DecodeError, reply: Reply) -> DecodeError:
+    """Add the status of the response, and a part of its body, to an error that lacks them."""
+    body = reply.response.body
+    error.status = reply.response.status
     if not error.snippet:
-        error.snippet = snippet(
-            response.body, _place(response.body, error.path), show_sensitive=show_sensitive
-        )
+        at = _offset_of(body, error.path)
+        error.snippet = snippet(body, at, show_sensitive=reply.show_sensitive)
     return error.with_traceback(None)
 
 
-def _place(body: bytes, path: str) -> int:
-    """About where the field of a path is: a row's is as often named as the row's number says."""
+def _offset_of(body: bytes, path: str) -> int:
+    """Estimate the byte offset of a field: in row n it is the (n+1)th occurrence of its name."""
     name = path.rpartition(".")[2].partition("[")[0].encode()
     row = re.search(r"\[([0-9]+)\]", path)
     at = -1

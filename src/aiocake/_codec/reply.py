@@ -1,6 +1,8 @@
-"""What the body of an answer is, by its bytes: the content type is often wrong, or of HTML.
+"""One response, parsed once: the format of its body, its fields, and how it says the call went.
 
-And what it holds, whatever it is written in: the record that says how the call went, by name.
+The content type is often wrong, or that of HTML, so a body is judged by its own bytes. It is parsed
+when something first asks for its fields: both the search for an error and the decoder do, and a
+page of invoices that the fast reader takes needs neither of them to.
 """
 
 import re
@@ -13,7 +15,8 @@ import attrs
 
 from aiocake._codec import strict_json
 from aiocake._codec.error_messages import TEXTS, is_yes, message_text
-from aiocake._codec.xml.tree import XmlElement, parse
+from aiocake._codec.xml.tree import XmlElement, parse_counting
+from aiocake._messages import Response
 from aiocake.errors import DecodeError
 
 _START: Final = 1024
@@ -21,14 +24,14 @@ _READ_AS_TEXT: Final = 1 << 16
 _HTML: Final = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
-#: What an answer of JSON may hold beside what it is about.
+#: Fields of a JSON response that are not what the call was about.
 _FRAME: Final = frozenset({"request_status", "success", "response"})
-#: What only an answer that says no has, beside its text. A "status" may be a record's.
+#: Fields that only an error response has, beside its text. A "status" may be a record's.
 _CODES: Final = frozenset({"error_code", "errorcode"})
 
 
 class BodyFormat(Enum):
-    """What a body is written in."""
+    """The format of a body."""
 
     EMPTY = "nothing"
     JSON = "JSON"
@@ -38,7 +41,7 @@ class BodyFormat(Enum):
 
 
 def format_of(body: bytes) -> BodyFormat:
-    """What a body seems to be written in, by how it begins."""
+    """Return the format that a body has by how it begins."""
     start = body[:_START].removeprefix(strict_json.BOM).lstrip(_SPACE)
     if not start:
         return (
@@ -53,10 +56,10 @@ def format_of(body: bytes) -> BodyFormat:
 
 @attrs.frozen
 class ReplyStatus:
-    """What an answer says of the call itself.
+    """How a response says that the call went.
 
     Attributes:
-        done: Whether it says that the call was carried out; None when it does not say.
+        success: Whether it reports success; None when it does not say.
         message: Its text; empty when it has none.
         fault: The code of a SOAP Fault; None when it is none.
     """
@@ -69,39 +72,79 @@ class ReplyStatus:
 Record: TypeAlias = Mapping[str, object] | XmlElement
 
 
-def read(body: bytes, *, show_sensitive: bool = False) -> Record:
-    """The record that a body holds: an object of JSON, or the element around its fields.
+class Reply:
+    """A response whose body is parsed at most once, and not before something asks for its fields.
 
-    Args:
-        body: The body.
-        show_sensitive: Whether an error may show values.
-
-    Raises:
-        DecodeError: It holds neither.
+    Attributes:
+        response: The response.
+        show_sensitive: Whether errors may show names, notes and amounts.
+        dropped: How many illegal character references were left out when its XML was parsed.
     """
-    form = format_of(body)
-    if form is BodyFormat.XML:
-        return _inside(parse(body))
-    if form is not BodyFormat.JSON:
-        raise DecodeError(f"{form.value} in place of an answer")
-    value = strict_json.parse(body, show_sensitive=show_sensitive)
-    # ASP.NET's way to answer a call whose request was JSON.
-    if is_object(value) and "d" in value:
-        value = value["d"]
-    if isinstance(value, str):
-        return {"message": value}
-    if not is_object(value):
-        raise DecodeError("JSON that is no object")
-    return value
+
+    __slots__ = ("_format", "_record", "_status", "dropped", "response", "show_sensitive")
+
+    def __init__(self, response: Response, *, show_sensitive: bool = False) -> None:
+        self.response = response
+        self.show_sensitive = show_sensitive
+        self.dropped = 0
+        self._format: BodyFormat | None = None
+        self._record: Record | None = None
+        self._status: ReplyStatus | None = None
+
+    @property
+    def format(self) -> BodyFormat:
+        """The format of the body."""
+        if self._format is None:
+            self._format = format_of(self.response.body)
+        return self._format
+
+    @property
+    def record(self) -> Record:
+        """The record in the body: an object of JSON, or the XML element around its fields.
+
+        Raises:
+            DecodeError: The body holds neither.
+        """
+        if self._record is None:
+            self._record = self._parse()
+        return self._record
+
+    @property
+    def status(self) -> ReplyStatus:
+        """How the body says that the call went.
+
+        Raises:
+            DecodeError: The body cannot be parsed, or says it in a way that is neither yes nor no.
+        """
+        if self._status is None:
+            self._status = read_status(self.record)
+        return self._status
+
+    def _parse(self) -> Record:
+        body, form = self.response.body, self.format
+        if form is BodyFormat.XML:
+            root, self.dropped = parse_counting(body)
+            return _without_envelope(root)
+        if form is not BodyFormat.JSON:
+            raise DecodeError(f"{form.value} in place of an answer")
+        value = strict_json.parse(body, show_sensitive=self.show_sensitive)
+        # ASP.NET wraps its response to a request in JSON like this.
+        if is_object(value) and "d" in value:
+            value = value["d"]
+        if isinstance(value, str):
+            return {"message": value}
+        if not is_object(value):
+            raise DecodeError("JSON that is no object")
+        return value
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
-    """Whether a value of JSON is an object."""
+    """Return whether a value of JSON is an object."""
     return isinstance(value, Mapping)
 
 
-def _inside(root: XmlElement) -> XmlElement:
-    """Of an envelope what is in its body: a fault, or the result inside of the response."""
+def _without_envelope(root: XmlElement) -> XmlElement:
+    """Return the content of a SOAP envelope: a fault, or the result inside of the response."""
     if root.name != "Envelope":
         return root
     body = root.find("Body")
@@ -112,13 +155,13 @@ def _inside(root: XmlElement) -> XmlElement:
 
 
 def read_status(record: Record) -> ReplyStatus:
-    """What an answer says of the call itself.
+    """Return how a record says that the call went.
 
     Raises:
         DecodeError: It says it in a way that is neither yes nor no.
     """
     if isinstance(record, XmlElement):
-        return _told_by_xml(record)
+        return _status_of_xml(record)
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
@@ -126,7 +169,7 @@ def read_status(record: Record) -> ReplyStatus:
     text = texts[0] if texts else ""
     no = bool(words) and not all(words)
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
-        # One wrong letter makes a no of "Success". Who says no gives a reason, or nothing else.
+        # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
         raise DecodeError("an answer that says no, and otherwise is one that says yes")
     return ReplyStatus(not no if words else None, text)
 
@@ -160,14 +203,14 @@ def _yes(text: str) -> bool:
         raise DecodeError("a value is neither true nor false", path="success") from None
 
 
-def _told_by_xml(element: XmlElement) -> ReplyStatus:
+def _status_of_xml(element: XmlElement) -> ReplyStatus:
     if element.name == "Fault":
         code, text = element.find("faultcode"), element.find("faultstring")
         if code is None:
             code, text = _below(element, "Code", "Value"), _below(element, "Reason", "Text")
         return ReplyStatus(success=False, message=_text_of(text), fault=_text_of(code))
     if not element.children:
-        # Some look-ups say no by a single text.
+        # Some look-ups report an error by a single text.
         return ReplyStatus(message=_text_of(element))
     success = element.find("success")
     done = None if success is None else _yes(_text_of(success))
@@ -184,17 +227,17 @@ def _text_of(element: XmlElement | None) -> str:
 
 
 def as_text(body: bytes) -> str:
-    """The beginning of a body as text: ASP.NET escapes it for HTML, in plain text as well."""
-    return _plain(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
+    """Return the beginning of a body as text; ASP.NET escapes even plain text for HTML."""
+    return _unescaped(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
 
 
 def title_of(body: bytes) -> str:
-    """The title of a page of HTML, where ASP.NET and IIS put what went wrong; or nothing."""
+    """Return the title of a page of HTML, or "": ASP.NET and IIS put the error there."""
     found = _TITLE.search(body[:_READ_AS_TEXT].decode("utf-8", "replace"))
-    return "" if found is None else _plain(found[1])
+    return "" if found is None else _unescaped(found[1])
 
 
-def _plain(text: str) -> str:
+def _unescaped(text: str) -> str:
     try:
         return unescape(text)
     except ValueError:  # a reference with more digits than Python makes a number of

@@ -9,8 +9,8 @@ import attrs
 
 from aiocake import _codec as codec
 from aiocake._codec.raw import OPERATION as RAW
-from aiocake._codec.raw import RawResponse, check_raw
-from aiocake._messages import Request, Response
+from aiocake._codec.raw import RawResponse, error_of_raw
+from aiocake._messages import Request
 from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._pipeline.executor import CallRunner
 from aiocake._pipeline.exports import OpenExport
@@ -100,10 +100,9 @@ class Pipeline:
         idempotency = operation.idempotency_of(provided)
         hidden = frozenset[str]() if settings.show_sensitive else operation.sensitive()
         reading = Reading(
-            lambda response: codec.check(
-                operation, response, provided, show_sensitive=settings.show_sensitive
-            ),
-            lambda response, repeated: self._decoded(operation, provided, response, repeated),
+            lambda reply: codec.error_of(operation, reply, provided),
+            lambda reply, repeated: self._decoded(operation, provided, reply, repeated),
+            show_sensitive=settings.show_sensitive,
         )
         intent = _intent(operation.name, provided, hidden, idempotency)
         plan = self.engine.plan(
@@ -139,12 +138,11 @@ class Pipeline:
         show_sensitive = self.engine.settings.show_sensitive
         clean = self.engine.transport.scrub
         reading = Reading(
-            lambda response: check_raw(
-                response, idempotency=idempotency, show_sensitive=show_sensitive
+            lambda reply: error_of_raw(reply, idempotency),
+            lambda reply, _: RawResponse(
+                reply.response.status, reply.response.headers, reply.response.body, clean
             ),
-            lambda response, _: RawResponse(
-                response.status, response.headers, response.body, clean
-            ),
+            show_sensitive=show_sensitive,
         )
         hidden = frozenset[str]() if show_sensitive else frozenset({"params", "json"})
         intent = _intent(request.operation, arguments, hidden, idempotency)
@@ -156,27 +154,19 @@ class Pipeline:
         self,
         operation: Operation[T],
         arguments: Mapping[str, object],
-        response: Response,
+        reply: codec.Reply,
         repeated: bool,  # noqa: FBT001 - a decoder
     ) -> T:
-        show_sensitive = self.engine.settings.show_sensitive
-        lenient = codec.Leniency()
-        value = codec.decode(
-            operation,
-            arguments,
-            response,
-            lenient=lenient,
-            repeated=repeated,
-            show_sensitive=show_sensitive,
-        )
+        leniency = codec.Leniency()
+        value = codec.decode(operation, arguments, reply, leniency=leniency, repeated=repeated)
         if isinstance(value, MarkResult):
             clean = self.engine.transport.scrub(value.message)
             value = cast("T", attrs.evolve(value, message=clean))
-        if b"&#" in response.body and (dropped := codec.dropped(response)):
-            self.engine.emitter.emit(ReferencesDropped(operation.name, dropped))
-        if lenient.count:
-            fields = tuple(map(self.engine.transport.scrub, lenient.fields))
-            self.engine.emitter.emit(ValuesNormalized(operation.name, fields, lenient.count))
+        if reply.dropped:
+            self.engine.emitter.emit(ReferencesDropped(operation.name, reply.dropped))
+        if leniency.count:
+            fields = tuple(map(self.engine.transport.scrub, leniency.fields))
+            self.engine.emitter.emit(ValuesNormalized(operation.name, fields, leniency.count))
         return value
 
     def _preparation(

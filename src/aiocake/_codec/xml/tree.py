@@ -66,19 +66,18 @@ class _Tree(Builder[list[XmlElement]]):
 
 
 def parse(body: bytes) -> XmlElement:
-    """The root of a body.
-
-    Args:
-        body: The body, decompressed.
-
-    Returns:
-        The root element.
+    """Return the root of a whole body of XML.
 
     Raises:
-        DecodeError: It is no XML of UTF-8, it has a document type, or it is beyond a bound.
+        DecodeError: The body is no XML of UTF-8, has a document type, or is beyond a bound.
     """
+    return parse_counting(body)[0]
+
+
+def parse_counting(body: bytes) -> tuple[XmlElement, int]:
+    """Return the root of a body as :func:`parse` does, and how many illegal references it had."""
     tree = _Tree()
     feed = XmlFeed(tree)
     feed.feed(body)
     feed.close()
-    return tree.root()
+    return tree.root(), feed.dropped
