@@ -30,8 +30,8 @@ WORKERS = ("--numprocesses=auto", "--maxprocesses=4")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "package", "tests"]
-# The tests run on each supported Python that the machine has; none is fetched for them.
+nox.options.sessions = ["lint", "types", "package", "tests", "compatibility"]
+# The tests run on the supported Pythons that the machine has; none is fetched for them.
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
@@ -41,24 +41,31 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
     """Run the tests against the built package; arguments go to pytest.
 
-    On the newest Python that is there the lines that they cover are measured, if they are all; on
-    the others generated examples and random faults are fewer, and what runs in simulated time alone
-    is left out.
+    This runs on the newest Python that the machine has; ``compatibility`` runs on the others. The
+    lines that the tests cover are measured, if all of them run.
     """
     session.install(PACKAGE, *group("tests"))
-    if session.python != NEWEST:
-        what = session.posargs or SIMULATED
-        session.run("pytest", *WORKERS, *what, env={"AIOCAKE_EXAMPLES": "few"})
-        return
     if session.posargs:
         session.run("pytest", *WORKERS, *session.posargs)
         return
     session.run("pytest", *MEASURED, *WORKERS, env={"COVERAGE_FILE": ".coverage.tests", **QUICKLY})
     session.notify("coverage")
+
+
+@nox.session(python=[each for each in PYTHONS if each != NEWEST])
+def compatibility(session: nox.Session) -> None:
+    """Run the tests on the other Pythons; arguments go to pytest.
+
+    Generated examples and random faults are fewer here, and what runs in simulated time alone is
+    left out: neither differs between Pythons.
+    """
+    session.install(PACKAGE, *group("tests"))
+    what = session.posargs or SIMULATED
+    session.run("pytest", *WORKERS, *what, env={"AIOCAKE_EXAMPLES": "few"})
 
 
 @nox.session(python=NEWEST)
