@@ -1,6 +1,7 @@
 """The checks of aiocake: ``nox`` runs all of them, ``nox -s NAME`` one."""
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,8 +16,19 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = list(dict.fromkeys([*nox.project.python_versions(PYPROJECT), HERE]))
 SMOKE = ROOT / "tests" / "smoke" / "installed.py"
 PACKAGE = ".[cli,sandbox]"
+
+
+def runs(version: str) -> bool:
+    """Return whether a Python can be run: a shim of pyenv may be on the path without one."""
+    found = shutil.which(f"python{version}")
+    if found is None:
+        return False
+    tried = subprocess.run([found, "--version"], capture_output=True, check=False)  # noqa: S603 - a Python
+    return tried.returncode == 0
+
+
 #: The newest Python that is on the machine.
-NEWEST = next((each for each in reversed(PYTHONS) if shutil.which(f"python{each}")), HERE)
+NEWEST = next((each for each in reversed(PYTHONS) if runs(each)), HERE)
 #: What simulated time shows is the same on each Python, and is shown on the newest one.
 SIMULATED = (
     "--ignore=tests/simulated",

@@ -42,6 +42,10 @@ class Method:
         self.operation = operation
         self.signature = inspect.signature(function)
         self.hints = get_type_hints(function)
+        returned = self.hints["return"]
+        # A method that groups share returns the model of the group's operation.
+        if getattr(returned, "__parameters__", ()):
+            self.hints["return"] = returned[operation.model]
         self.doc = inspect.getdoc(function) or ""
 
     @property
@@ -103,8 +107,18 @@ def methods() -> dict[str, Method]:
             operations[SHARED.get(f"{group}.{name}", f"{group}.{name}")],
         )
         for group in ordered
-        for name, function in vars(groups[group]).items()
-        if inspect.isfunction(function) and not name.startswith("_")
+        for name, function in functions(groups[group]).items()
+        if not name.startswith("_")
+    }
+
+
+def functions(group: type[object]) -> dict[str, Callable[..., object]]:
+    """Return the functions of a class in the order of their definition, inherited ones first."""
+    return {
+        name: value
+        for each in reversed(group.__mro__)
+        for name, value in vars(each).items()
+        if inspect.isfunction(value)
     }
 
 

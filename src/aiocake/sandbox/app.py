@@ -1,4 +1,4 @@
-"""The sandbox: one application that answers as an instance of CAKE would."""
+"""The sandbox: one application that responds as an instance of CAKE would."""
 
 import inspect
 from collections import deque
@@ -30,8 +30,8 @@ class Sandbox:
             asyncio and on trio.
         state: What is stored, and each request as it came. Tests may read and change it.
         dialect: Which of the documents it follows.
-        latency: How many seconds an answer takes.
-        jitter: The share of ``latency`` by which an answer may be earlier or later.
+        latency: How many seconds a response takes.
+        jitter: The share of ``latency`` by which a response may be earlier or later.
         rate_limit: How many calls are admitted in how many seconds; None for no limit.
     """
 
@@ -60,9 +60,9 @@ class Sandbox:
             api_key: The key that is valid. More can be added to ``state.api_keys``.
             dialect: What the documents disagree on; by default the page "How to Manage
                 Invoices via the CAKE API".
-            latency: Seconds that an answer takes.
-            jitter: By which share of it an answer may be earlier or later, 0 to 1.
-            rate_limit: Calls and seconds: more than so many calls in any such window are
+            latency: Seconds that a response takes.
+            jitter: The share of ``latency`` by which a response may be earlier or later, 0 to 1.
+            rate_limit: Calls and seconds: calls above that number in any window of that length are
                 refused, by v1 as "Restricted", by v2 with 429.
         """
         self.dialect = dialect or Dialect()
@@ -75,9 +75,9 @@ class Sandbox:
         self._asmx = Asmx(self.state, self.dialect)
         self._chance = Random(seed)  # noqa: S311 - jitter, no secret
         self._admitted: deque[float] = deque()
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=_METHODS)])
+        self.app = Starlette(routes=[Route("/{path:path}", self._respond, methods=_METHODS)])
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         arrived = anyio.current_time()
         incoming = Incoming(
             method=request.method,
@@ -146,7 +146,7 @@ class Sandbox:
 
 
 def _refusal(status: int, text: str) -> Call:
-    """What IIS answers by itself, in HTML."""
+    """Return a refusal of IIS itself, in HTML."""
 
     def run() -> Response:
         return HTMLResponse(

@@ -71,11 +71,11 @@ def fill(state: State, *, invoices: int, bills: int, seed: int) -> None:
 
 
 def period_total(seed: int, affiliate_id: int, start: date, end: date) -> Decimal:
-    """What an affiliate earned in a period, the same whenever it is asked for.
+    """Return what an affiliate earned in a period: each time the same amount.
 
     Args:
         seed: The seed of the data.
-        affiliate_id: Who earned it.
+        affiliate_id: The affiliate.
         start: First day.
         end: Last day.
 
@@ -153,11 +153,11 @@ def _add_bills(
             notes=_NOTES[index % len(_NOTES)],
         )
         if index % 3 == 2:  # noqa: PLR2004 - the first two are left as they were made
-            _settle(bill, f"A-{bill.bill_id}")
+            _mark_all(bill, f"A-{bill.bill_id}")
         table[bill.bill_id] = bill
 
 
-def _settle(bill: BillRecord, invoice_number: str) -> None:
+def _mark_all(bill: BillRecord, invoice_number: str) -> None:
     later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
     bill.invoice_number = invoice_number
     bill.payment_type_id = bill.partner.payment_type_id
@@ -177,7 +177,7 @@ def _amount(chance: Random) -> Decimal:
 
 
 def _period(cycle: BillingCycle, year: int, month: int, chance: Random) -> tuple[date, date]:
-    """A period of a cycle: its first day, and the day after its last."""
+    """Return a period of a billing cycle: its first day, and the day after its last."""
     first = date(year, month, 1)
     if cycle == "monthly":
         return first, first + timedelta(days=monthrange(year, month)[1])

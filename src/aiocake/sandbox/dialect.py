@@ -20,20 +20,20 @@ class Dialect:
         status_case: ``pending`` or ``Pending``.
         money: a text with two places, or a JSON number.
         first_row: the number of the first row, and where a list begins by default.
-        row_zero: what a server that counts from 1 makes of row 0: it is ``first``, as in v1; it
+        row_zero: how a server that counts from 1 treats row 0: it is ``first``, as in v1; it
             ``counts`` as a row that nothing is in, so that a page from there is one row short;
             or it is ``refused``.
-        row_cap: the most rows that one page has, whatever is asked for.
+        row_cap: the most rows of one page, whatever ``row_limit`` says.
         end_date: whether the last day of a period belongs to it.
         ignored_filters: names of parameters of the list that this server does not know.
         total_rows: whether a list tells how many rows match.
-        error_status: no page shows an error of v2. ``ok`` answers with 200, ``typed`` with
+        error_status: no page shows an error of v2. ``ok`` responds with 200, ``typed`` with
             400, 401 or 404.
         error_field: the field of an error's text. ``errors`` holds a list of texts.
         error_request_status: the ``request_status`` of an error.
-        v1_answers: v1's accounting calls answer in XML, or as some newer pages show them, in
+        v1_answers: v1's accounting calls respond in XML, or as some newer pages show them, in
             JSON.
-        lookup_success: whether the answers of ``get.asmx`` have a ``success`` element.
+        lookup_success: whether the responses of ``get.asmx`` have a ``success`` element.
     """
 
     envelope: Literal["flat", "wrapped", "beside"] = "flat"
@@ -55,7 +55,7 @@ class Dialect:
 
     @staticmethod
     def all() -> dict[str, "Dialect"]:
-        """Every disagreement by itself, and a few together, by name.
+        """Return a dialect for each disagreement, and a few that combine some, by name.
 
         All of them can be paged to the end. A server that cannot is
         ``Dialect(ignored_filters=frozenset({"start_at_row"}))``.

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 
 def is_object(value: "Json") -> TypeGuard[Mapping[str, "Json"]]:
-    """Whether a value has members by name."""
+    """Return True if a value has members by name."""
     return isinstance(value, Mapping)
 
 
 class RawJson(str):
-    """A text that is JSON already."""
+    """JSON that is written already."""
 
     __slots__ = ()
 
@@ -26,13 +26,9 @@ Json: TypeAlias = "_Leaf | Mapping[str, Json] | Iterable[Mapping[str, Json]] | N
 
 
 def dump(value: Json) -> str:
-    """Write a value as JSON, without spaces. A decimal becomes a number with all its places.
+    """Write a value as JSON, without spaces.
 
-    Args:
-        value: What to write. A date is written as ISO 8601 has it.
-
-    Returns:
-        The JSON.
+    A decimal becomes a number with all its places, a date a text as ISO 8601 has it.
     """
     if isinstance(value, RawJson):
         return value
@@ -57,14 +53,6 @@ _encode_plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).enco
 
 
 def json_response(value: Json, status: int = 200) -> Response:
-    """An answer whose body is JSON in UTF-8.
-
-    Args:
-        value: The body.
-        status: The status of the answer.
-
-    Returns:
-        The answer.
-    """
+    """Return a response whose body is JSON in UTF-8."""
     body = dump(value).encode("utf-8", "replace")
     return Response(body, status, media_type="application/json; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What passes between the application and the parts that know one of CAKE's APIs."""
+"""The request and the call: what the application and each of CAKE's APIs exchange."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote_to_bytes
@@ -29,7 +29,7 @@ class Incoming:
 
     @property
     def media_type(self) -> str:
-        """The content type without its parameters, in lower case."""
+        """Return the content type without its parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -40,8 +40,8 @@ class Call:
     Attributes:
         operation: The name of the operation, if it is one.
         arguments: What was read from the request.
-        run: Carries it out, or gives the refusal.
-        restricted: Gives the answer to one call too many.
+        run: Carries it out, or returns the refusal.
+        restricted: Returns the refusal of a call above the rate limit.
     """
 
     operation: str | None
@@ -51,7 +51,7 @@ class Call:
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
-    """The parameters of a query or a form, as ASP.NET reads them.
+    """Read the parameters of a query or a form as ASP.NET does.
 
     A plus is a space, bytes that are no UTF-8 become U+FFFD, and a piece without ``=`` is
     a value without a name, so it is left out.

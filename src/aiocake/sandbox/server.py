@@ -17,7 +17,7 @@ def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator
     There is no access log: the query of a call holds the key.
 
     Args:
-        sandbox: What to serve.
+        sandbox: The sandbox.
         host: The address to listen on.
         port: The port; 0 for any that is free.
 
@@ -46,13 +46,13 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=2048)
     # asyncio sets this only where the protocol is named; create_server names none. Without it
-    # each answer waits 40 ms for an acknowledgement of its headers.
+    # each response waits 40 ms for an acknowledgement of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def server_config(sandbox: Sandbox) -> uvicorn.Config:
-    """How uvicorn runs a sandbox: quietly, and ending at once when asked to."""
+    """Return the settings of uvicorn: no log, and a quick end."""
     return uvicorn.Config(
         sandbox.app,
         log_level="warning",
@@ -66,6 +66,6 @@ def server_config(sandbox: Sandbox) -> uvicorn.Config:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL of a listening socket."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a sandbox stores, and what it was asked: all of it open to a test."""
+"""The records that a sandbox stores and the requests that it received, open to each test."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from datetime import date, datetime
@@ -30,7 +30,7 @@ def _note_change(record: "Record", attribute: "attrs.Attribute[object]", value: 
 
 @attrs.define(on_setattr=_note_change, eq=False, kw_only=True)
 class Record:
-    """What a table holds: setting a field of it is noticed."""
+    """A record of a table, which counts each change of its fields."""
 
     changes: Changes = attrs.field(
         factory=Changes, init=False, repr=False, on_setattr=attrs.setters.NO_OP
@@ -79,7 +79,7 @@ class InvoiceRecord(Record):
 class BillRecord(Record):
     """A bill of v1. ``end_date`` is the day after the last, as v1 shows it.
 
-    A text is None when there is none (left out of an answer) and may be empty (sent empty).
+    A text is None when there is none (left out of a response) and may be empty (sent empty).
     ``marked`` holds the marks that the bill has: ``received``, ``paid``, ``sent``.
     """
 
@@ -137,18 +137,18 @@ class Table(MutableMapping[int, RecordT], Generic[RecordT]):
         return len(self._records)
 
     def next_id(self) -> int:
-        """The id after the highest one, or 1."""
+        """Return the id after the highest one, or 1."""
         return max(self._records, default=0) + 1
 
     def select(self, key: object, matches: Callable[[RecordT], bool]) -> list[RecordT]:
-        """The records that match, kept until something changes.
+        """Return the records that match; the list is kept until something changes.
 
         Args:
-            key: What tells this selection from others.
-            matches: Says whether a record belongs to it.
+            key: Equal for selections of the same records.
+            matches: Returns True for a record that belongs to it.
 
         Returns:
-            The records in their order. Not to be changed.
+            The records in their order, in a list that must not be changed.
         """
         if self._selected_at != self._changes.count or len(self._selections) > _KEPT_SELECTIONS:
             self._selections.clear()
@@ -206,13 +206,13 @@ class State:
         affiliate_bills: v1's bills by id; the other two likewise.
         advertiser_bills: See above.
         buyer_bills: See above.
-        credits: What was given to each buyer as credit, by id.
+        credits: The credit of each buyer, by id.
         api_keys: The keys that are valid now.
         requests: The requests as they came, oldest first; the newest ``keep_requests`` of them.
         keep_requests: How many requests are kept.
         on_request: Called in order with each request before it is carried out, and may change
-            the state; the first answer that is not None is sent instead.
-        on_answer: Called with each request that was carried out and its answer; an answer that
+            the state; the first response that is not None is sent instead.
+        on_answer: Called with each request that was carried out and its response; a response that
             is not None is sent instead.
     """
 
@@ -233,7 +233,7 @@ class State:
 
     @classmethod
     def empty(cls, *, api_key: str) -> "State":
-        """A state without data.
+        """Return a state without data.
 
         Args:
             api_key: The one key that is valid.
@@ -255,7 +255,7 @@ class State:
         )
 
     def partners(self, kind: PartnerKind) -> Table[Partner]:
-        """The partners of one kind."""
+        """Return the partners of a kind."""
         return {
             "affiliate": self.affiliates,
             "advertiser": self.advertisers,
@@ -263,7 +263,7 @@ class State:
         }[kind]
 
     def bills(self, kind: PartnerKind) -> Table[BillRecord]:
-        """The bills of one kind of partner."""
+        """Return the bills of a kind of partner."""
         return {
             "affiliate": self.affiliate_bills,
             "advertiser": self.advertiser_bills,

@@ -9,7 +9,7 @@ _DEPTH: Final = 64
 
 
 class NotXml(Exception):
-    """The body is no XML, or XML of a kind that is refused."""
+    """The body is no XML, or XML that is refused."""
 
 
 @attrs.define(eq=False)
@@ -26,11 +26,11 @@ class Element:
 
     @property
     def text(self) -> str:
-        """Its own text."""
+        """Return the element's own text."""
         return "".join(self.texts)
 
     def child(self, namespace: str, name: str) -> "Element | None":
-        """The first child of that name."""
+        """Return the first child of a name, or None."""
         for child in self.children:
             if (child.namespace, child.name) == (namespace, name):
                 return child

@@ -1,4 +1,4 @@
-"""What v1's operations do, given the values that ASP.NET has read."""
+"""The work of v1's operations, on the values that ASP.NET has read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
@@ -23,14 +23,14 @@ from aiocake.sandbox.v1.parameter_types import BYTE, DATETIME, DECIMAL, TEXT, Va
 from aiocake.sandbox.v1.schema import Shared
 
 Arguments: TypeAlias = Mapping[str, Value]
-Answer: TypeAlias = dict[str, Json]
-#: How many rows an export has, and the rows.
+Content: TypeAlias = dict[str, Json]
+#: The number of rows of an export, and the rows.
 Rows: TypeAlias = tuple[int, Iterator[dict[str, Json]]]
 
 _NO_PAYMENT_TYPE: Final = "Payment Type ID does not exist"
 _TIPALTI: Final = "Bills processed by Tipalti may not be updated"
 _EARLIEST_SQL_DATE: Final = datetime(1753, 1, 1)  # noqa: DTZ001 - v1's times have no zone
-# Rates are there for two decades, so that a wide period does not make a huge answer.
+# Rates are there for two decades, so that a wide period does not make a huge response.
 _FIRST_RATE: Final = date(2010, 1, 1)
 _END_OF_RATES: Final = date(2030, 1, 1)
 _RATES: Final = {"EUR": Decimal("0.9213"), "GBP": Decimal("0.7871"), "JPY": Decimal("149.52")}
@@ -41,19 +41,19 @@ class Threw(Exception):
 
 
 class _Refused(Exception):
-    """An answer of the API, not a failure of the sandbox."""
+    """The API refuses the call; the sandbox has not failed."""
 
 
-def carry_out(state: State, operation: Operation, arguments: Arguments) -> Answer:
-    """Do what an operation does.
+def carry_out(state: State, operation: Operation, arguments: Arguments) -> Content:
+    """Carry out an operation, or refuse it.
 
     Args:
-        state: What is stored.
-        operation: Which operation it is.
+        state: The state to read or change.
+        operation: The operation.
         arguments: A value for each of its parameters.
 
     Returns:
-        What is in the answer's root, refusals included.
+        The members of the response's root.
 
     Raises:
         Threw: The method threw.
@@ -72,13 +72,13 @@ def carry_out(state: State, operation: Operation, arguments: Arguments) -> Answe
         return refusal(operation, str(refused))
 
 
-def refusal(operation: Operation, message: str) -> Answer:
-    """The answer that says no: without a list, even an empty one."""
-    answer: Answer = {"success": False, "message": message}
-    return answer if isinstance(operation.job, Mark) else answer | {"row_count": 0}
+def refusal(operation: Operation, message: str) -> Content:
+    """Return a refusal. It has no list, not even an empty one."""
+    content: Content = {"success": False, "message": message}
+    return content if isinstance(operation.job, Mark) else content | {"row_count": 0}
 
 
-def _listed(name: str, count: int, items: Json) -> Answer:
+def _listed(name: str, count: int, items: Json) -> Content:
     return {"success": True, "row_count": count, name: items}
 
 
@@ -166,7 +166,7 @@ def _pair(name: str, number: int, names: Mapping[int, str]) -> dict[str, Json]:
 
 def _mark(
     state: State, job: Mark, parameters: tuple[Parameter, ...], arguments: Arguments
-) -> Answer:
+) -> Content:
     number = arguments["bill_id"]
     bill = state.bills(job.partner).get(number) if isinstance(number, int) else None
     if bill is None:
@@ -182,10 +182,10 @@ def _mark(
         state.credits[buyer] = state.credits.get(buyer, Decimal(0)) + _amount(bill)
     message = job.again if job.mark in bill.marked else job.first
     bill.marked |= {job.mark}
-    answer: Answer = {"success": True, "message": message}
+    content: Content = {"success": True, "message": message}
     if job.amounts:
-        answer |= {"payment_amount": bill.payment_amount, "bill_amount": bill.amount}
-    return answer
+        content |= {"payment_amount": bill.payment_amount, "bill_amount": bill.amount}
+    return content
 
 
 def _check(parameter: Parameter, value: Value) -> None:
@@ -223,7 +223,7 @@ def _day(value: Value) -> date:
     return value.date() if isinstance(value, datetime) else date.min
 
 
-def _look_up(job: LookUp, arguments: Arguments) -> Answer:
+def _look_up(job: LookUp, arguments: Arguments) -> Content:
     items = _LISTS[job.items](arguments)
     return _listed(job.items, len(items), items)
 
@@ -246,7 +246,7 @@ def _currencies(_: Arguments) -> list[dict[str, Json]]:
 
 
 def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
-    """A rate for each currency and each month that begins in the period."""
+    """Return a rate for each currency and each month that begins in the period."""
     for name in ("start_date", "end_date"):
         value = arguments[name]
         if not isinstance(value, datetime) or value < _EARLIEST_SQL_DATE:

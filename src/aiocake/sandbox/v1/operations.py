@@ -1,4 +1,4 @@
-"""v1's operations as data: what each takes, in order, and what it answers with."""
+"""v1's operations as data: the parameters of each, in order, and the shape of its response."""
 
 from typing import Final, Literal, TypeAlias
 
@@ -61,7 +61,7 @@ class Mark:
         first: The message when the bill was not marked so before.
         again: The message when it was.
         unknown: The message when there is no such bill.
-        amounts: Whether payment_amount and bill_amount are in the answer.
+        amounts: Whether payment_amount and bill_amount are in the response.
     """
 
     partner: PartnerKind
@@ -74,7 +74,7 @@ class Mark:
 
 @attrs.frozen
 class LookUp:
-    """An operation that gives a small list."""
+    """An operation that returns a small list."""
 
     items: str
 
@@ -88,11 +88,11 @@ class Operation:
 
     Attributes:
         name: Its name.
-        service: The page that it is on.
-        parameters: What it takes, in order.
+        service: The page that has it.
+        parameters: Its parameters, in order.
         job: What it does.
-        root: The root of its answer by GET and form. They are irregular.
-        members: What is in the root.
+        root: The root of its response by GET and form. They are irregular.
+        members: The elements in the root.
     """
 
     name: str

@@ -50,7 +50,7 @@ class Kind:
 
     Attributes:
         net: Its name in .NET, as error texts have it.
-        missing: What a method is given by SOAP when the element is not there.
+        missing: The value of an element that a SOAP call leaves out.
         from_url: Reads a text of a query or form; ValueError with .NET's message.
         from_soap: Reads the text of an element; ValueError with .NET's message.
     """
@@ -137,7 +137,7 @@ def _clock(parts: Mapping[str, str | None], year: str, month: str, day: str) -> 
 
 
 def _shifted(clock: datetime, zone: str | None, *, keep_utc: bool) -> datetime:
-    """The instance's own time, without a zone; by SOAP a time in UTC keeps its clock."""
+    """Return the instance's own time, without a zone; by SOAP a time in UTC keeps its clock."""
     if zone is not None and not (zone in "Zz" and keep_utc):
         offset = UTC
         if zone not in "Zz":
@@ -179,14 +179,9 @@ def _text(text: str) -> Value:
 
 
 def enumeration(name: str, *members: str) -> Kind:
-    """An enum whose members are numbered from 0.
+    """Return an enum whose members are numbered from 0.
 
-    Args:
-        name: Its name.
-        members: The names of its members, in order.
-
-    Returns:
-        A kind whose values are names; a number that no member has stays a number in text.
+    Its values are names; a number that no member has stays a number in text.
     """
 
     def named(number: int) -> str:

@@ -1,4 +1,4 @@
-"""v1's answers on their way out: XML in one body whose length is known, or JSON."""
+"""v1's responses: XML in one body whose length is known, or JSON."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from aiocake.sandbox.json_writer import Json, json_response
-from aiocake.sandbox.v1.handlers import Answer
+from aiocake.sandbox.v1.handlers import Content
 from aiocake.sandbox.v1.operations import SUCCESS, Operation
 from aiocake.sandbox.v1.schema import CAKE, Struct
 
@@ -17,11 +17,11 @@ _CHUNK = 1 << 18
 
 @attrs.frozen
 class Envelope:
-    """What is around the content of an answer.
+    """The XML around the content of a response.
 
     Attributes:
-        before: All up to the content.
-        after: All behind it.
+        before: The XML before the content.
+        after: The XML after the content.
         media_type: The content type.
     """
 
@@ -31,7 +31,7 @@ class Envelope:
 
 
 def plain_envelope(operation: Operation) -> Envelope:
-    """The answer to a GET or a form: a root of the operation's own."""
+    """Return the root of the response to a GET or a form, which each operation names itself."""
     root = operation.root
     return Envelope(
         f'{PROLOGUE}\r\n<{root} xmlns:xsd="http://www.w3.org/2001/XMLSchema" '
@@ -45,12 +45,12 @@ class InPieces(Response):
     """A long body of known length, sent piece by piece."""
 
     def __init__(self, chunks: list[bytes], media_type: str) -> None:
-        """Take the whole body, in pieces."""
+        """Store the whole body, in pieces."""
         super().__init__(None, 200, {"content-length": str(sum(map(len, chunks)))}, media_type)
         self.chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         del scope, receive
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
@@ -59,32 +59,32 @@ class InPieces(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def in_chunks(operation: Operation, answer: Answer, envelope: Envelope) -> list[bytes]:
-    """The body of an answer, in pieces of a few hundred kilobytes."""
-    return list(_chunks(_texts(operation, answer, envelope)))
+def in_chunks(operation: Operation, content: Content, envelope: Envelope) -> list[bytes]:
+    """Write the body of a response, in pieces of a few hundred kilobytes."""
+    return list(_chunks(_texts(operation, content, envelope)))
 
 
 def as_xml(chunks: list[bytes], envelope: Envelope) -> Response:
-    """An answer whose body was made already."""
+    """Return a response whose body is written already."""
     if len(chunks) == 1:
         return Response(chunks[0], media_type=envelope.media_type)
     return InPieces(chunks, envelope.media_type)
 
 
-def as_json(answer: Answer) -> Response:
-    """An answer as CAKE's newer pages show it for v1's accounting calls."""
-    status = "Success" if answer["success"] else "Error"
-    content: Json = {name: value for name, value in answer.items() if name != "success"}
-    return json_response({"request_status": status, "response": content})
+def as_json(content: Content) -> Response:
+    """Return a response as CAKE's newer pages show it for v1's accounting calls."""
+    status = "Success" if content["success"] else "Error"
+    response: Json = {name: value for name, value in content.items() if name != "success"}
+    return json_response({"request_status": status, "response": response})
 
 
-def _texts(operation: Operation, answer: Answer, envelope: Envelope) -> Iterator[str]:
+def _texts(operation: Operation, content: Content, envelope: Envelope) -> Iterator[str]:
     yield envelope.before
-    # A bool is never null in .NET: without it, the class of the answer has none.
+    # A bool is never null in .NET: where it is missing, the class of the response has none.
     members = tuple(
-        each for each in operation.members if each.name in answer or each is not SUCCESS
+        each for each in operation.members if each.name in content or each is not SUCCESS
     )
-    yield from Struct(operation.root, members).pieces(answer)
+    yield from Struct(operation.root, members).pieces(content)
     yield envelope.after
 
 

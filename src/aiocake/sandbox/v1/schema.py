@@ -26,7 +26,7 @@ _PLACES: Final = {"money": ".4f", "rate": ".10f"}
 
 
 class Shared(dict[str, Json]):
-    """A part of many answers: written once, then copied."""
+    """A part of many responses: written once, then copied."""
 
     written: str | None = None
 
@@ -46,7 +46,7 @@ class Leaf:
     stored: bool = False
 
     def write(self, value: Json) -> str:
-        """The element as XML, or nothing for a text that is null."""
+        """Write the element as XML, or nothing for a text that is null."""
         namespace = f' xmlns="{STORE}"' if self.stored else ""
         if value is None:
             return "" if self.kind == "text" else f'<{self.name}{namespace} xsi:nil="true" />'
@@ -64,7 +64,7 @@ class Struct:
     members: "tuple[Shape, ...]"
 
     def write(self, value: Json) -> str:
-        """The element as XML, or nothing when it is null."""
+        """Write the element as XML, or nothing when it is null."""
         if not is_object(value):
             return ""
         if isinstance(value, Shared):
@@ -78,7 +78,7 @@ class Struct:
         return f"<{self.name}>{inner}</{self.name}>"
 
     def pieces(self, value: Mapping[str, Json]) -> Iterator[str]:
-        """What is inside the element, piece by piece; long lists are not held in memory."""
+        """Write what is inside the element, piece by piece; long lists are not held in memory."""
         for member in self.members:
             if isinstance(member, ListOf):
                 yield from member.pieces(value.get(member.name))
@@ -94,11 +94,11 @@ class ListOf:
     item: Struct
 
     def write(self, value: Json) -> str:
-        """The element as XML, or nothing when it is null."""
+        """Write the element as XML, or nothing when it is null."""
         return "".join(self.pieces(value))
 
     def pieces(self, value: Json) -> Iterator[str]:
-        """The element as XML, an item at a time."""
+        """Write the element as XML, an item at a time."""
         if value is None or isinstance(value, str | int | Decimal | date) or is_object(value):
             return
         empty = True

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import Call, Incoming, pairs
 from aiocake.sandbox.state import State
-from aiocake.sandbox.v1.handlers import Answer, Arguments, Threw, carry_out, refusal
+from aiocake.sandbox.v1.handlers import Arguments, Content, Threw, carry_out, refusal
 from aiocake.sandbox.v1.operations import OPERATIONS, Export, Operation, Service
 from aiocake.sandbox.v1.responses import Envelope, as_json, as_xml, in_chunks, plain_envelope
 from aiocake.sandbox.v1.service_description import help_page, wsdl
@@ -29,10 +29,10 @@ _KEPT_EXPORTS: Final = 4
 
 
 class Asmx:
-    """Answers v1's calls."""
+    """Version 1 of the API."""
 
     def __init__(self, state: State, dialect: Dialect) -> None:
-        """Take what is stored and how it is shown."""
+        """Serve a state in a dialect."""
         self._state = state
         self._dialect = dialect
         self._exports: dict[object, list[bytes]] = {}
@@ -117,10 +117,10 @@ class Asmx:
             if kept is not None:
                 return as_xml(kept, envelope)
             try:
-                answer = carry_out(self._state, operation, arguments)
+                content = carry_out(self._state, operation, arguments)
             except Threw as problem:
                 return threw(str(problem))
-            return self._show(operation, answer, envelope, key)
+            return self._show(operation, content, envelope, key)
 
         return Call(
             operation=operation.name,
@@ -130,13 +130,13 @@ class Asmx:
         )
 
     def _show(
-        self, operation: Operation, answer: Answer, envelope: Envelope, key: object = None
+        self, operation: Operation, content: Content, envelope: Envelope, key: object = None
     ) -> Response:
-        if operation.service == "get" and answer["success"] and not self._dialect.lookup_success:
-            del answer["success"]
+        if operation.service == "get" and content["success"] and not self._dialect.lookup_success:
+            del content["success"]
         elif operation.service == "accounting" and self._dialect.v1_answers == "json":
-            return as_json(answer)
-        chunks = in_chunks(operation, answer, envelope)
+            return as_json(content)
+        chunks = in_chunks(operation, content, envelope)
         if key is not None and isinstance(operation.job, Export):
             if len(self._exports) >= _KEPT_EXPORTS:
                 self._exports.clear()
@@ -144,7 +144,7 @@ class Asmx:
         return as_xml(chunks, envelope)
 
     def _kept(self, key: object) -> list[bytes] | None:
-        """An export that was made before, if nothing has changed since."""
+        """Return an export that was written before, if nothing has changed since."""
         if self._exported_at != self._state.changes.count:
             self._exports.clear()
             self._exported_at = self._state.changes.count

@@ -40,7 +40,7 @@ class Version:
     server: str
 
     def envelope(self, operation: Operation) -> Envelope:
-        """What is around the content of an answer."""
+        """Return the envelope around the content of a response."""
         name = operation.name
         return Envelope(
             f'{self._open()}<{name}Response xmlns="{CAKE}"><{name}Result>',
@@ -49,11 +49,11 @@ class Version:
         )
 
     def caller_fault(self, text: str) -> Response:
-        """A fault that sending the same again does not mend."""
+        """Return a fault that is the caller's, which a retry does not mend."""
         return self._fault(self.client, text)
 
     def server_fault(self, text: str) -> Response:
-        """A method that threw."""
+        """Return the fault of a method that threw."""
         return self._fault(self.server, f"Server was unable to process request. ---> {text}")
 
     def _open(self) -> str:
@@ -87,18 +87,18 @@ SOAP12: Final = Version(
 
 
 def version_of(media_type: str) -> Version | None:
-    """The version of SOAP that a content type is of."""
+    """Return the version of SOAP of a content type, or None."""
     return {version.media_type: version for version in (SOAP11, SOAP12)}.get(media_type)
 
 
 def content_type_parameters(headers: Mapping[str, str]) -> dict[str, str]:
-    """``charset`` and ``action`` of a content type."""
+    """Return ``charset`` and ``action`` of a content type, where it has them."""
     found = _PARAMETER.findall(headers.get("content-type", ""))
     return {name.lower(): quoted or bare for name, quoted, bare in found}
 
 
 def called(version: Version, envelope: Element, headers: Mapping[str, str]) -> tuple[str, Element]:
-    """Which operation is called, and the element that holds its parameters.
+    """Find the operation that is called, and the element that holds its parameters.
 
     Args:
         version: The version of the message.
@@ -106,7 +106,7 @@ def called(version: Version, envelope: Element, headers: Mapping[str, str]) -> t
         headers: The headers of the request.
 
     Returns:
-        The name of the operation as the action tells it, and the body's first element.
+        The operation that the action names, and the body's first element.
 
     Raises:
         CannotBind: There is no action, or no body.
@@ -135,7 +135,7 @@ def called(version: Version, envelope: Element, headers: Mapping[str, str]) -> t
 
 
 def unrecognized(operation: str) -> CannotBind:
-    """The complaint about an action that the service does not have."""
+    """Return the error about an action that the service does not have."""
     return _unknown_action(f"{CAKE}{operation}")
 
 
@@ -147,8 +147,9 @@ def bind_element(operation: Operation, element: Element) -> dict[str, Value]:
     """Read the parameters of an operation from an element.
 
     Args:
-        operation: Whose parameters.
-        element: What holds them. Elements of another name or namespace are passed over.
+        operation: The operation.
+        element: The parent of its parameters. Elements of another name or namespace are passed
+            over.
 
     Returns:
         A value for each parameter; the default of its type where there is no element.
@@ -176,7 +177,7 @@ def bind_element(operation: Operation, element: Element) -> dict[str, Value]:
 
 
 def _text(element: Element) -> str:
-    """The text as XmlSerializer sees it: white space alone is none, unless it says that it is."""
+    """Return the text as XmlSerializer reads it: none for white space that is not preserved."""
     text = element.text
     return text if text.strip(" \t\r\n") or element.attributes.get(_SPACE) == "preserve" else ""
 

@@ -1,4 +1,4 @@
-"""v1 by GET and by form: how System.Web.Services binds them, and how it says no."""
+"""v1 by GET and by form: how System.Web.Services binds parameters, and how it refuses them."""
 
 import re
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ _SHOWN: Final = 20
 
 
 class CannotBind(Exception):
-    """The request does not give the method its parameters."""
+    """The request lacks a parameter of the method, or has one that cannot be read."""
 
 
 def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection: str) -> Arguments:
     """Read the parameters of an operation from a query or a form.
 
     Args:
-        operation: Whose parameters.
+        operation: The operation.
         sent: Names and values as sent. What the operation does not know is ignored; a name
             that is there twice has both values, with a comma between them.
         collection: ``QueryString`` or ``Form``, for error texts.
@@ -59,14 +59,7 @@ def _read(parameter: Parameter, texts: dict[str, str]) -> Value:
 
 
 def plain_failure(message: str) -> Response:
-    """The answer of ASP.NET itself: 500, and the text escaped for HTML in plain text.
-
-    Args:
-        message: What went wrong.
-
-    Returns:
-        The answer.
-    """
+    """Return a failure of ASP.NET itself: 500, and the text escaped for HTML in plain text."""
     text = escape(message, quote=False).replace('"', "&quot;").replace("'", "&#39;")
     return Response(
         f"{text}\r\n".encode("utf-8", "replace"), 500, media_type="text/plain; charset=utf-8"

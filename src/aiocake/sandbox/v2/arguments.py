@@ -1,4 +1,4 @@
-"""What v2 reads from a query or a body, and its refusal of what it cannot read."""
+"""How v2 reads a query or a body, and refuses what it cannot read."""
 
 import json
 import re
@@ -22,17 +22,17 @@ Arguments: TypeAlias = Mapping[str, object]
 
 
 class Refused(Exception):
-    """An answer of the API, not a failure of the sandbox."""
+    """The API refuses the call; the sandbox has not failed."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
-        """Take the status that it would have, and the text."""
+        """Store the status of a typed error, and the text."""
         super().__init__(message)
         self.status = status
         self.message = message
 
 
 def read_object(body: bytes) -> Arguments | None:
-    """The object that a body holds, or None when it holds no object."""
+    """Return the JSON object of a body, or None when it holds none."""
     try:
         read: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def _invalid(name: str) -> Refused:
 def integer(
     sent: Arguments, name: str, default: int | None = None, *, least: int = -_MAX_INT
 ) -> int | None:
-    """An integer of a query, or its default."""
+    """Read an integer of a query, or return its default."""
     value = sent.get(name)
     if value is None or value == "":
         return default
@@ -65,7 +65,7 @@ def integer(
 
 
 def number(sent: Arguments, name: str) -> int:
-    """An integer of a JSON object; a text is none."""
+    """Read an integer of a JSON object; a text is refused."""
     value = sent[name]
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INT:
         raise _invalid(name)
@@ -73,7 +73,7 @@ def number(sent: Arguments, name: str) -> int:
 
 
 def optional_text(sent: Arguments, name: str) -> str | None:
-    """A text, or None."""
+    """Read a text, or return None."""
     value = sent.get(name)
     if value is None or isinstance(value, str):
         return value
@@ -81,7 +81,7 @@ def optional_text(sent: Arguments, name: str) -> str | None:
 
 
 def optional_status(sent: Arguments, name: str) -> str | None:
-    """A status in lower case, or None. It may come in any case."""
+    """Read a status in any case, and return it in lower case, or None."""
     value = optional_text(sent, name)
     if value is not None and value.lower() not in STATUSES:
         raise _invalid(name)
@@ -89,7 +89,7 @@ def optional_status(sent: Arguments, name: str) -> str | None:
 
 
 def optional_day(sent: Arguments, name: str) -> date | None:
-    """A date as YYYY-MM-DD, or None."""
+    """Read a date as YYYY-MM-DD, or return None."""
     value = optional_text(sent, name)
     if value is None:
         return None
@@ -102,7 +102,7 @@ def optional_day(sent: Arguments, name: str) -> date | None:
 
 
 def moment(sent: Arguments, name: str) -> str | None:
-    """A time of ISO 8601 as it was sent, or None."""
+    """Check a time of ISO 8601, and return it as it was sent, or None."""
     value = optional_text(sent, name)
     if value is None:
         return None

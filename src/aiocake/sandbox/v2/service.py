@@ -40,12 +40,12 @@ _Filter: TypeAlias = Callable[[InvoiceRecord], bool]
 
 @attrs.frozen
 class V2:
-    """Answers v2's six calls.
+    """Version 2 of the API.
 
     Attributes:
-        state: What is stored.
-        dialect: How it is shown.
-        seed: Where created invoices get their totals from.
+        state: The state to read or change.
+        dialect: The reading of CAKE's pages.
+        seed: Chooses the totals of created invoices.
     """
 
     state: State
@@ -164,7 +164,7 @@ class V2:
         return content
 
     def create(self, sent: Arguments) -> dict[str, Json]:
-        """A new invoice, each time."""
+        """Create an invoice, each time a new one."""
         for name in ("affiliate_id", "start_date", "end_date"):
             if sent.get(name) is None:
                 raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is required")
@@ -198,7 +198,7 @@ class V2:
         return {"invoice": shown}
 
     def update(self, sent: Arguments) -> dict[str, Json]:
-        """Another status, memo or payment date."""
+        """Change the status, memo or payment date of an invoice."""
         if sent.get("invoice_id") is None:
             raise Refused(HTTPStatus.BAD_REQUEST, "invoice_id is required")
         record = self.state.invoices.get(number(sent, "invoice_id"))
@@ -218,11 +218,11 @@ class V2:
         return {"invoice": shown}
 
     def billing_cycles(self, sent: Arguments) -> dict[str, Json]:
-        """The billing cycles, or one of them."""
+        """Return the billing cycles, or one of them."""
         return _named(sent, "billing_cycle", V2_BILLING_CYCLES)
 
     def payment_methods(self, sent: Arguments) -> dict[str, Json]:
-        """The payment methods, or one of them."""
+        """Return the payment methods, or one of them."""
         wanted = integer(sent, "payment_method_id")
         found = [(i, n) for i, n in V2_PAYMENT_METHODS.items() if wanted in {None, i}]
         if self.dialect.payment_method_fields == "type":
@@ -237,7 +237,7 @@ class V2:
         return {"payment_methods": items}
 
     def currencies(self, sent: Arguments) -> dict[str, Json]:
-        """The currencies. No page shows their shape; it is v1's here."""
+        """Return the currencies. No page shows their shape; it is v1's here."""
         del sent
         items: list[dict[str, Json]] = [
             {
