@@ -4,66 +4,63 @@ msgspec builds objects from the bytes in half the time that ``json.loads`` takes
 things keep it from being enough:
 
 - Of each field of an attrs class that is absent it finds out by an exception, one at a time. So it
-  builds *open rows*: a class of the same slots that is not frozen, which begins with None in all
-  that may be absent. Once a page is read and found plain, its rows become what they are laid out
-  as: invoices.
-- It takes what an answer must not hold: a key twice, an amount of ``"1_000"``. So its result counts
-  only where the body is of the plain kind. What is not is left to the exact reading, which judges.
-  Ids, statuses and amounts are counted, and so is what stands around the rows; that a row has a
-  name or a date twice is what the exact reading alone would see.
+  builds *buffers*: of a class with the same slots that is not frozen, and begins with None in all
+  that may be absent. Once a page is read and found plain, its buffers become invoices, since they
+  are laid out as these are.
+- It takes what a response must not hold: a key twice, an amount of ``"1_000"``. So its result
+  counts only where the body is plain. One that is not is left to the exact reader, which judges.
+  Ids, statuses and amounts are counted, and so is what stands around the rows; a name or a date
+  that a row has twice is seen by the exact reader alone.
+
+The fields of a buffer are made from those of the model.
 """
 
 import re
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, DecimalException
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
 import msgspec
 
+from aiocake._codec.leniency import FieldInfo, members
 from aiocake._codec.numbers import MAX_DIGITS
 from aiocake._codec.scalars import MAX_INT
 from aiocake._codec.strict_json import BOM
-from aiocake.models import Invoice, InvoiceStatus
-from aiocake.records import Record
+from aiocake.models import Invoice
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]
-#: An empty one is absent: the exact reading sees to that.
+#: An empty one is absent: the exact reader sees to that.
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+_OPTIONAL: Final = tuple(each.name for each in members(Invoice) if each.optional)
+#: What msgspec reads a type of the model from, where it is not that type itself.
+_READ_FROM: Final[Mapping[type[Any], Any]] = {int: _Id, str: _Text, Decimal: str}
+#: Its generated ``__init__`` sets None in all optional fields, faster than a loop.
+_ABSENT: Final[Any] = attrs.make_class(
+    "_Absent", {name: attrs.field(default=None) for name in _OPTIONAL}
+)
 
 
-@attrs.define(kw_only=True, weakref_slot=False)
-class _InvoiceBuffer(Record):
-    """The slots of an :class:`Invoice`; the amount is still its text."""
+def _buffer_field(member: FieldInfo) -> Any:  # noqa: ANN401 - attrs' own name for it is private
+    kind: Any = _READ_FROM.get(member.type, member.type)
+    return (
+        attrs.field(default=None, type=kind | None) if member.optional else attrs.field(type=kind)
+    )
 
-    invoice_id: _Id
-    invoice_status: InvoiceStatus
-    total_amount: str
-    affiliate_id: _Id | None = None
-    affiliate_name: _Text | None = None
-    advertiser_id: _Id | None = None
-    advertiser_name: _Text | None = None
-    start_date: date | None = None
-    end_date: date | None = None
-    currency: _Text | None = None
-    currency_symbol: _Text | None = None
-    invoice_date: date | None = None
-    billing_cycle_name: _Text | None = None
-    payment_type: _Text | None = None
 
-    def __attrs_pre_init__(self) -> None:
-        self.affiliate_id = None
-        self.affiliate_name = None
-        self.advertiser_id = None
-        self.advertiser_name = None
-        self.start_date = None
-        self.end_date = None
-        self.currency = None
-        self.currency_symbol = None
-        self.invoice_date = None
-        self.billing_cycle_name = None
-        self.payment_type = None
+if TYPE_CHECKING:
+    _InvoiceBuffer: TypeAlias = Invoice
+else:
+    #: Has the slots of an invoice, but is not frozen, and its amount is still a text.
+    _InvoiceBuffer = attrs.make_class(
+        "_InvoiceBuffer",
+        {each.name: _buffer_field(each) for each in members(Invoice)},
+        bases=Invoice.__bases__,
+        class_body={"__attrs_pre_init__": _ABSENT.__init__},  # called with the row alone
+        kw_only=True,
+        slots=True,
+        weakref_slot=False,
+    )
 
 
 class _Rows(msgspec.Struct):
@@ -71,7 +68,7 @@ class _Rows(msgspec.Struct):
     total_rows: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-class _Answer(_Rows):
+class _Page(_Rows):
     request_status: str = ""
     response: _Rows | None = None
     success: object = None
@@ -88,35 +85,28 @@ _QUOTE: Final = re.compile(rb'\s*"')
 _EMPTY: Final = re.compile(rb"\[\s*\]")
 # From the last backslash in it: from each of them on, a text of backslashes takes quadratic time.
 _ESCAPE_IN_KEY: Final = re.compile(rb'\\[^"\\]*"\s*:')
-_decoder: Final = msgspec.json.Decoder(_Answer)
+_decoder: Final = msgspec.json.Decoder(_Page)
 
 
 def decode_invoice_page(body: bytes) -> tuple[tuple[Invoice, ...], int | None] | None:
-    """The invoices of a page, and how many match in all.
-
-    Args:
-        body: The answer.
-
-    Returns:
-        None when the body is not of the plain kind.
-    """
+    """Return the invoices of a page and how many match in all; None if the body is not plain."""
     body = _with_plain_amounts(body.removeprefix(BOM))
     try:
-        answer = _decoder.decode(body)
-        # What msgspec passes over, it does not look at.
+        page = _decoder.decode(body)
+        # msgspec does not look at what it passes over.
         if not body.isascii():
             body.decode()
-        found = answer if answer.response is None else answer.response
-        rows = found.invoices
-        if rows is None or not (_is_plain(answer, body, rows) and _rows_are_plain(rows, body)):
+        around = page if page.response is None else page.response
+        rows = around.invoices
+        if rows is None or not (_is_plain(page, body, rows) and _rows_are_plain(rows, body)):
             return None
-        return _invoices(rows), found.total_rows
+        return _invoices(rows), around.total_rows
     except (msgspec.MsgspecError, ValueError, DecimalException, RecursionError):
         return None
 
 
 def _with_plain_amounts(body: bytes) -> bytes:
-    """The same with amounts under their usual name, and as texts, as the first row has them."""
+    """Return the body with amounts under their usual name, and as texts if the first is none."""
     first = body.find(_AMOUNT)
     if first < 0:
         # With its colon it is a key, wherever it stands.
@@ -126,21 +116,22 @@ def _with_plain_amounts(body: bytes) -> bytes:
     return body if quoted else _BARE_AMOUNT.sub(rb'\1"\2"', body)
 
 
-def _invoices(rows: tuple[_InvoiceBuffer, ...]) -> tuple[Invoice, ...]:
+def _invoices(rows: tuple[Any, ...]) -> tuple[Invoice, ...]:
+    """Turn buffers into the invoices that they are laid out as."""
     for row in rows:
-        row.total_amount = Decimal(row.total_amount)  # type: ignore[assignment]  # the last step
-        row.__class__ = Invoice  # type: ignore[assignment]  # of the same slots
-    return cast("tuple[Invoice, ...]", rows)
+        row.total_amount = Decimal(row.total_amount)
+        row.__class__ = Invoice
+    return rows
 
 
-def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_InvoiceBuffer]) -> bool:
+def _is_plain(page: _Page, body: bytes, rows: Sequence[_InvoiceBuffer]) -> bool:
     first, last = body.find(b"["), body.rfind(b"]")
     around = body[:first] + body[last:]
     return (
-        answer.request_status.casefold() == "success"
-        and answer.success is None
-        and answer.d is None
-        and (answer.response is None or (answer.invoices is None and answer.total_rows is None))
+        page.request_status.casefold() == "success"
+        and page.success is None
+        and page.d is None
+        and (page.response is None or (page.invoices is None and page.total_rows is None))
         and around.count(b'"request_status":') == around.count(b'"invoices":') == 1
         and around.count(b'"total_rows":') <= 1
         # A list of the same name before this one would be the first.
@@ -150,16 +141,17 @@ def _is_plain(answer: _Answer, body: bytes, rows: Sequence[_InvoiceBuffer]) -> b
     )
 
 
-def _rows_are_plain(rows: Sequence[_InvoiceBuffer], body: bytes) -> bool:
+def _rows_are_plain(rows: Sequence[Any], body: bytes) -> bool:
     return (
         body.count(b'"invoice_status":') == len(rows)
         and body.count(_AMOUNT) == len(rows)
-        and _ids_are_said_once(rows, body)
+        and _ids_are_named_once(rows, body)
         and _amounts_are_plain([row.total_amount for row in rows])
     )
 
 
-def _ids_are_said_once(rows: Sequence[_InvoiceBuffer], body: bytes) -> bool:
+def _ids_are_named_once(rows: Sequence[Invoice], body: bytes) -> bool:
+    # By name: getters would take twice as long.
     affiliates = len(rows) - [row.affiliate_id for row in rows].count(None)
     advertisers = len(rows) - [row.advertiser_id for row in rows].count(None)
     # One look is enough where no other key ends like that.
@@ -167,15 +159,15 @@ def _ids_are_said_once(rows: Sequence[_InvoiceBuffer], body: bytes) -> bool:
         return True
     return (
         body.count(b'"invoice_id":') == len(rows)
-        and _is_said_once(b'"affiliate_id":', affiliates, body)
-        and _is_said_once(b'"advertiser_id":', advertisers, body)
+        and _is_named_once(b'"affiliate_id":', affiliates, body)
+        and _is_named_once(b'"advertiser_id":', advertisers, body)
     )
 
 
-def _is_said_once(key: bytes, provided: int, body: bytes) -> bool:
-    """Whether rows name an id that they may lack once, be it by a null."""
+def _is_named_once(key: bytes, known: int, body: bytes) -> bool:
+    """Return whether rows name an id that they may lack once, be it by a null."""
     nulls = len(re.findall(key + rb"\s*null", body))
-    return body.count(key) == provided + nulls and not re.search(key + rb"[^{}]*" + key, body)
+    return body.count(key) == known + nulls and not re.search(key + rb"[^{}]*" + key, body)
 
 
 def _amounts_are_plain(amounts: Sequence[str]) -> bool:
