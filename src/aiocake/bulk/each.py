@@ -1,7 +1,7 @@
 """``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -310,13 +310,14 @@ async def _look_through(plan: CallPlan) -> tuple[CreateLookup, frozenset[int]] |
     plan.digests = bytearray()
     lookup: CreateLookup | None = None
     owners: set[int] = set()
-    async for items in plan.batches():
-        for item in items:
-            found = planned_create(item.call)
-            if found is not None:
-                lookup = found[0]
-                owners.add(found[1].owner)
-        await anyio.lowlevel.checkpoint()
+    async with aclosing(plan.batches()) as batches:
+        async for items in batches:
+            for item in items:
+                found = planned_create(item.call)
+                if found is not None:
+                    lookup = found[0]
+                    owners.add(found[1].owner)
+            await anyio.lowlevel.checkpoint()
     return None if lookup is None else (lookup, frozenset(owners))
 
 
