@@ -1,6 +1,7 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """A plan of writes, carried out: how each call ends, what is counted, and when it stops."""
 
+import gc
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
@@ -407,3 +408,15 @@ async def test_a_run_that_pays_ends_whatever_is_said_of_when(ledgers, paid_at: o
         ]
         summary = await bulk.each(calls, journal=None)
     assert (summary.done, summary.unknown, summary.complete) == (3, 0, True)
+
+
+async def test_a_run_that_is_cancelled_while_its_list_is_read_leaves_nothing(ledgers) -> None:
+    books = ledgers(Sandbox())
+    async with books.client() as cake:
+        calls = [bulk.call(cake.invoices.update, number, memo="x") for number in range(1, 200)]
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await bulk.each(calls, journal=None)
+    assert scope.cancelled_caught
+    gc.collect()  # an async generator that was left open would warn
+    assert books.state.requests == []

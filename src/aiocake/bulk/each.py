@@ -1,7 +1,7 @@
 """``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -13,7 +13,7 @@ from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.duplicates import planned_create
+from aiocake.bulk.creates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk.outcomes import Stop, Summary
@@ -310,13 +310,14 @@ async def _look_through(plan: CallPlan) -> tuple[CreateLookup, frozenset[int]] |
     plan.digests = bytearray()
     lookup: CreateLookup | None = None
     owners: set[int] = set()
-    async for items in plan.batches():
-        for item in items:
-            found = planned_create(item.call)
-            if found is not None:
-                lookup = found[0]
-                owners.add(found[1].owner)
-        await anyio.lowlevel.checkpoint()
+    async with aclosing(plan.batches()) as batches:
+        async for items in batches:
+            for item in items:
+                found = planned_create(item.call)
+                if found is not None:
+                    lookup = found[0]
+                    owners.add(found[1].owner)
+            await anyio.lowlevel.checkpoint()
     return None if lookup is None else (lookup, frozenset(owners))
 
 

@@ -23,7 +23,11 @@ def record_of(call: Call[Any]) -> Record | None:
 
 
 class RecordLocks:
-    """Makes the calls for each record wait for each other."""
+    """Makes the calls for each record wait for each other.
+
+    Every call takes a lock, and next to none waits for one. An ``anyio.Lock`` for each record
+    would cost each call ten times as much.
+    """
 
     def __init__(self) -> None:
         self._busy: set[Record] = set()

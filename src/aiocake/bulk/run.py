@@ -10,7 +10,8 @@ from typing import Any, Final
 import anyio
 
 from aiocake._operations.operation import CreateLookup, Executor
-from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
+from aiocake.bulk.creates import PlannedCreate, planned_create
+from aiocake.bulk.duplicates import DuplicateGuard, Existing
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import RunOptions
 from aiocake.bulk.outcomes import (
