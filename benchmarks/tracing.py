@@ -50,27 +50,15 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
         ("report.finish(failure)\n", "\n", 2),
         ("self._codec.begin(", "self._codec.prepare(", 3),
-        (
-            "        if not self.emitter.enabled:\n            return await turn\n",
-            "        return await turn\n",
-            1,
-        ),
+        ("await (self._watched(call, turn) if self.emitter.enabled else turn)", "await turn", 1),
     ),
     "_pipeline/call_codec.py": (
         ("        if lenient.count:\n", "        if False:\n", 1),
-        (
-            '        if b"&#" in response.body and (dropped := codec.dropped(response)):\n',
-            "        if False:\n",
-            1,
-        ),
+        ('if b"&#" in response.body and (dropped := codec.dropped(response)):', "if False:", 1),
     ),
     "_pipeline/attempt_judge.py": (
         ('        self._emit(call, attempt, "Cancelled")\n', "", 1),
-        (
-            "        self._emit(call, attempt, None if error is None else type(error).__name__)\n",
-            "",
-            1,
-        ),
+        ("self._emit(call, attempt, None if error is None else type(error).__name__)\n", "\n", 1),
     ),
 }
 UNTRACED: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {

@@ -159,7 +159,7 @@ class Exchanges:
         self.transport.lifecycle.check_usable()
         call = _Checked(request, limits, check)
         if not call.writes:
-            await executor._attempts_of_read(call)
+            await executor.run_attempts(call, executor._read)
             return result(call)
         call.intent = Intent("id", request.operation, {}, datetime.now(UTC), 0, frozenset())
         observer = None if settled is None else _Settled(call, settled)

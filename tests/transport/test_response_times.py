@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocake._pipeline.response_times import ResponseTimes
+from aiocake._transport import lifecycle
 from aiocake._transport.sender import SendTrace
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
@@ -291,6 +292,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(SendTrace, "record", slow)
     monkeypatch.setattr(anyio, "current_time", lambda: now() + passed[0])
+    monkeypatch.setattr(lifecycle, "clock", lambda: anyio.current_time)
     return takes
 
 
