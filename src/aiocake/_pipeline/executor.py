@@ -11,12 +11,9 @@ while the server carries it out: it is given a grace, and how it ended is record
 cancellation goes on.
 """
 
-import copy
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any, Final, TypeVar, cast
@@ -33,12 +30,13 @@ from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._pipeline.attempt_judge import AttemptJudge
 from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_report import CallReport
-from aiocake._pipeline.call_state import AttemptState, CallLimits, CallState
+from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.client_pipeline import ClientPipeline
 from aiocake._pipeline.exports import OpenExport
-from aiocake._pipeline.ledger import WriteRecorder
+from aiocake._pipeline.ledger import intent_of
 from aiocake._pipeline.outcome import verdict
-from aiocake._pipeline.retry import AttemptOutcome, Retries, RetryDecision, RetryLimits
-from aiocake._pipeline.settings import ClientStats, PipelineSettings
+from aiocake._pipeline.retry import AttemptOutcome, RetryDecision, RetryLimits
+from aiocake._pipeline.settings import PipelineSettings
 from aiocake._transport import (
     LARGEST_BODY,
     OUT_OF_TIME,
@@ -54,7 +52,6 @@ from aiocake._transport import (
     clear_tracebacks,
     read_into,
 )
-from aiocake.config import CallOptions
 from aiocake.errors import (
     ArgumentError,
     AuthenticationError,
@@ -64,9 +61,6 @@ from aiocake.errors import (
     Outcome,
 )
 from aiocake.events import (
-    Event,
-    ListAnomaly,
-    PauseEnded,
     RetryScheduled,
     Waited,
 )
@@ -82,7 +76,7 @@ ReadResponse = Callable[
 _log: Final = logging.getLogger("aiocake")
 
 
-class CallExecutor:
+class CallExecutor(ClientPipeline):
     """Carries out the calls of one client, under the options of one of its views.
 
     Args:
@@ -94,87 +88,9 @@ class CallExecutor:
     def __init__(
         self, transport: Transport, settings: PipelineSettings, emitter: EventEmitter
     ) -> None:
-        # Shared by all views of the client.
-        self.transport = transport
-        self.settings = settings
-        self.emitter = emitter
-        self._limiter = transport.limiter
-        self._recorder = WriteRecorder(settings.ledger, show_sensitive=settings.show_sensitive)
-        self._retries = Retries(settings.retry, settings.retry.draw)
+        super().__init__(transport, settings, emitter)
         self._judge = AttemptJudge(transport.limiter, self._retries, emitter)
         self._codec = CallCodec(settings, transport, emitter)
-        # Of one view.
-        self.options = CallOptions()
-        self._limits: dict[tuple[Idempotency, bool], CallLimits] = {}
-        self._exempt_view: CallExecutor | None = None
-
-    def with_options(self, options: CallOptions) -> "CallExecutor":
-        """Return an executor of the same client under other options."""
-        view = copy.copy(self)
-        view.options = options
-        view._limits, view._exempt_view = {}, None  # noqa: SLF001 - of this class
-        return view
-
-    @property
-    def exempt_from_queue_limit(self) -> "CallExecutor":
-        """An executor exempt from ``Throttle.max_waiting``, for follow-up calls of work begun."""
-        view = self._exempt_view
-        if view is None:
-            view = self._exempt_view = self.with_options(self.options)
-            view._exempt_view = view  # noqa: SLF001 - of this class
-        return view
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls the throttle lets out at once."""
-        return self.settings.throttle.concurrency
-
-    @property
-    def domain(self) -> str:
-        """The instance: host, and port where it is not usual."""
-        return self.settings.domain
-
-    @property
-    def for_tests(self) -> bool:
-        """Whether it is taken for a test: a loopback address, or a transport of the caller's."""
-        return self.settings.for_tests
-
-    def scrub(self, text: str) -> str:
-        """Take the key out of a text, in whatever disguise."""
-        return self.transport.scrub(text)
-
-    def emit(self, event: Event) -> None:
-        """Emit an event about more than one call."""
-        self.emitter.emit(event)
-
-    def anomaly(self, operation: str, what: str, detail: str = "") -> None:
-        """Emit that a list behaved in an unpromised way."""
-        self.emitter.emit(ListAnomaly(operation, what, detail))
-
-    def stats(self) -> ClientStats:
-        """Return what the client is doing. Makes no call."""
-        limiter = self._limiter
-        return ClientStats(
-            in_flight=limiter.in_flight,
-            waiting=limiter.waiting,
-            paused_until=limiter.paused_for(),
-            budget=self._retries.budget,
-            unknowns=self._recorder.unknowns,
-            limit=limiter.limit,
-            pace=limiter.pace(),
-        )
-
-    def end_pause(self) -> None:
-        """End all pauses at once.
-
-        Raises:
-            WrongLoopError: The client belongs to another event loop or process.
-        """
-        if self._limiter.paused:
-            self.transport.lifecycle.check_home()
-        began = self._limiter.end_pause()
-        if began is not None:
-            self.emitter.emit(PauseEnded(None, self.emitter.now() - began))
 
     def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
         """Refuse what :meth:`execute` would not send. Sends nothing.
@@ -185,8 +101,7 @@ class CallExecutor:
         Raises:
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
-        binding = self.options.binding or self.settings.binding
-        return self._codec.prepare(operation, arguments, operation.idempotency, binding)[0]
+        return self._codec.prepare(operation, arguments, operation.idempotency, self.binding)[0]
 
     # A call: from its arguments to its value.
 
@@ -203,18 +118,19 @@ class CallExecutor:
         Raises:
             CakeError: The verdict of the whole call.
         """
-        binding = self.options.binding or self.settings.binding
-        checked, request = self._codec.begin(operation, arguments, operation.idempotency, binding)
+        checked, request = self._codec.begin(
+            operation, arguments, operation.idempotency, self.binding
+        )
         idempotency = operation.idempotency_of(checked)
         call = CallState(
             request,
-            self._limits_of(idempotency),
+            self.limits_of(idempotency),
             operation=operation,
             arguments=checked,
             on_response=on_response,
         )
         if call.writes:
-            call.intent = _intent(call, self._codec.hidden(operation))
+            call.intent = intent_of(call, self._codec.hidden(operation))
         return cast("T", await self._run(call, observer))
 
     async def raw(  # noqa: PLR0913 - what a request is made of
@@ -242,16 +158,15 @@ class CallExecutor:
             "writes": writes,
         }
         checked, request = self._codec.begin(None, arguments, idempotency, Binding.GET)
-        call = CallState(request, self._limits_of(idempotency), arguments=checked)
+        call = CallState(request, self.limits_of(idempotency), arguments=checked)
         if call.writes:
-            call.intent = _intent(call, self._codec.hidden(None))
+            call.intent = intent_of(call, self._codec.hidden(None))
         return cast("RawResponse", await self._run(call, None))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
-        binding = self.options.binding or self.settings.binding
-        _, request = self._codec.begin(operation, arguments, Idempotency.SAFE, binding)
-        limits = self._limits_of(Idempotency.SAFE, export=True)
+        _, request = self._codec.begin(operation, arguments, Idempotency.SAFE, self.binding)
+        limits = self.limits_of(Idempotency.SAFE, export=True)
         call = CallState(request, limits, network_time=NetworkTimeBudget(limits.total))
         return OpenExport(
             operation,
@@ -383,19 +298,20 @@ class CallExecutor:
         scope = lifecycle.open_scope(call.deadline)
         try:
             with scope:
-                if broken is None:
-                    made = await self._attempt_renewing_key(call, read)
-                else:
-                    call.end(broken)
-                    made = self._judge.failed(call, broken)
-                if made.error is None:
-                    self._retries.succeeded()
-                elif made.decision is not RetryDecision.NONE:
-                    await self._retry(call, read, made)
-        except BaseException as error:
-            # A cancellation: the frames below hold the request with the key in it.
-            clear_tracebacks(error)
-            raise
+                try:
+                    if broken is None:
+                        made = await self._attempt_renewing_key(call, read)
+                    else:
+                        call.end(broken)
+                        made = self._judge.failed(call, broken)
+                    if made.error is None:
+                        self._retries.succeeded()
+                    elif made.decision is not RetryDecision.NONE:
+                        await self._retry(call, read, made)
+                except BaseException as error:
+                    # A cancellation: the frames below hold the request with the key in it.
+                    clear_tracebacks(error)
+                    raise
         finally:
             lifecycle.close_scope(scope)
         if scope.cancelled_caught:
@@ -574,36 +490,9 @@ class CallExecutor:
         error = type(made.error).__name__
         self.emitter.emit(RetryScheduled(call.name, call.attempts + 1, made.wait, error))
 
-    def _limits_of(self, idempotency: Idempotency, *, export: bool = False) -> CallLimits:
-        """Return how a call is made, by the client's settings and the options of this view."""
-        limits = self._limits.get((idempotency, export))
-        if limits is None:
-            timeouts, options = self.settings.timeouts, self.options
-            limits = self._limits[idempotency, export] = CallLimits(
-                idempotency=idempotency,
-                total=options.total or (timeouts.export_total if export else timeouts.total),
-                read=timeouts.export_read if export else timeouts.read,
-                attempts=options.attempts or self.settings.retry.attempts,
-                queue=options.queue,
-                export=export,
-                exempt_from_queue_limit=self._exempt_view is self,
-            )
-        return limits
-
 
 def _refused(call: CallState, error: CakeError) -> CakeError:
     """Return the error of a call of which nothing was sent, with what it lacks."""
     error.operation = call.name
     error.outcome = Outcome.NOT_DONE if call.writes else None
     return error
-
-
-def _intent(call: CallState, hidden: frozenset[str]) -> Intent:
-    return Intent(_new_id(), call.name, dict(call.arguments), datetime.now(UTC), 0, hidden)
-
-
-def _new_id() -> str:
-    """Return a random UUID (RFC 9562 section 5.4), as ``uuid4()`` does in twice the time."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -5,12 +5,15 @@ the end of a write and its record.
 """
 
 import logging
+import os
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 
 from aiocake._background import spawn
 from aiocake._operations.operation import WriteObserver
+from aiocake._pipeline.call_state import CallState
 from aiocake.config import Ledger
 from aiocake.errors import CakeError, Intent, NotSent, Outcome
 
@@ -109,3 +112,20 @@ def _cancelled(intent: Intent) -> NotSent:
     error.outcome = Outcome.NOT_DONE
     error.operation = intent.operation
     return error
+
+
+def intent_of(call: CallState, hidden: frozenset[str]) -> Intent:
+    """Return what a call is going to write, by an id of its own.
+
+    Args:
+        call: The call.
+        hidden: The names of the arguments that errors and logs hide.
+    """
+    return Intent(_new_id(), call.name, dict(call.arguments), datetime.now(UTC), 0, hidden)
+
+
+def _new_id() -> str:
+    """Return a random UUID (RFC 9562 section 5.4), as ``uuid4()`` does in twice the time."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
