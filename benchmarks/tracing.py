@@ -46,43 +46,19 @@ UPDATED: Final = (
 #: By file: a piece of its text, what stands there without events, and how often it is there.
 CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
     "_pipeline/executor.py": (
-        (
-            (
-                "with CallReport(self.emitter, intent.operation, intent.id if writes else None)"
-                " as ending"
-            ),
-            "if True",
-            1,
-        ),
-        ("ending.outcome = Outcome.UNKNOWN\n", "\n", 1),
-        ("ending.finish(failure)\n", "\n", 2),
-        ("begun=ending.count,\n", "\n", 1),
-        ("observer, ending)", "observer, None)", 1),
+        ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
+        ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
+        ("report.finish(failure)\n", "\n", 2),
+        ("self._codec.begin(", "self._codec.prepare(", 3),
+        ("await (self._watched(call, turn) if self.emitter.enabled else turn)", "await turn", 1),
     ),
-    "_pipeline/pipeline.py": (
-        ("request = self._start(", "request = self._prepared(", 3),
-        (
-            "self._decoded(operation, provided, reply, repeated)",
-            "codec.decode(operation, provided, reply, repeated=repeated)",
-            1,
-        ),
+    "_pipeline/call_codec.py": (
+        ("        if leniency.count:\n", "        if False:\n", 1),
+        ("if reply.dropped:", "if False:", 1),
     ),
-    "_transport/attempt.py": (
-        ("await (self._watched(call, turn) if self._emitter.enabled else turn)", "await turn", 1),
-        (
-            "            self._emit_end(call, _CANCELLED)\n            self._release(call, slot)\n",
-            "            self._release(call, slot)\n",
-            1,
-        ),
-        ("self._emit_end(call, None if error is None else type(error).__name__)\n", "\n", 1),
-    ),
-    "_transport/call_state.py": (
-        ("        self._begun = begun\n", "", 1),
-        (
-            "        if self._begun is not None:\n            self._begun(self.attempts)\n",
-            "",
-            1,
-        ),
+    "_pipeline/attempt_judge.py": (
+        ('        self._emit(call, attempt, "Cancelled")\n', "", 1),
+        ("self._emit(call, attempt, None if error is None else type(error).__name__)\n", "\n", 1),
     ),
 }
 UNTRACED: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {

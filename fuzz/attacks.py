@@ -20,9 +20,9 @@ from typing import Any, Final
 from aiocake import _codec as codec
 from aiocake._codec.exports import BillStream
 from aiocake._messages import Response
+from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport.body import Body, read_into
 from aiocake._transport.redaction import Scrubber
-from aiocake._transport.retry_after import retry_after
 from aiocake.endpoints import affiliate_bills, invoices
 from aiocake.errors import CakeError
 from aiocake.values import Secret

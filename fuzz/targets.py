@@ -23,10 +23,10 @@ from aiocake._codec.raw import error_of_raw
 from aiocake._codec.xml.references import ReferenceFilter
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation
+from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport.body import Body
 from aiocake._transport.failures import TransportFailure
 from aiocake._transport.redaction import Scrubber
-from aiocake._transport.retry_after import retry_after
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
 from aiocake.errors import CakeError, DecodeError
 from aiocake.values import Idempotency, Secret

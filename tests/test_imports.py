@@ -65,7 +65,7 @@ def test_the_look_at_what_is_loaded_sees_it() -> None:
     [
         ("httpx", ["_transport/httpcore_transport.py"]),
         ("httpcore2", ["_transport/httpcore_transport.py"]),
-        ("tenacity", ["_transport/retry.py"]),
+        ("tenacity", ["_pipeline/retry.py"]),
         ("httpcore", []),
     ],
 )

@@ -14,11 +14,11 @@ from importlib import metadata
 from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
-from aiocake._codec.raw import Json, RawResponse, RawValue, idempotency_of_raw, prepare_raw
+from aiocake._codec.raw import Json, RawResponse, RawValue
 from aiocake._environment import key_of_environment, settings_of_environment
+from aiocake._listener import EventEmitter
 from aiocake._normalize import class_name, real
-from aiocake._pipeline import CallRunner, ClientStats, PipelineSettings
-from aiocake._pipeline import Pipeline as _View
+from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
 from aiocake._transport import AsyncBaseTransport, Transport, parse_address
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
@@ -46,15 +46,13 @@ class ClientView:
         reference: What the instance calls its cycles, methods and currencies.
     """
 
-    def __init__(self, engine: CallRunner, options: CallOptions) -> None:
-        self._engine = engine
-        self._options = options
-        self._executor = _View(engine, options)
-        self.invoices = Invoices(self._executor)
-        self.affiliate_bills = AffiliateBills(self._executor)
-        self.advertiser_bills = AdvertiserBills(self._executor)
-        self.buyer_bills = BuyerBills(self._executor)
-        self.reference = Reference(self._executor)
+    def __init__(self, executor: CallExecutor) -> None:
+        self._executor = executor
+        self.invoices = Invoices(executor)
+        self.affiliate_bills = AffiliateBills(executor)
+        self.advertiser_bills = AdvertiserBills(executor)
+        self.buyer_bills = BuyerBills(executor)
+        self.reference = Reference(executor)
 
     def with_options(
         self,
@@ -78,14 +76,14 @@ class ClientView:
         Raises:
             ConfigurationError: An option cannot be.
         """
-        mine = self._options
+        mine = self._executor.options
         options = CallOptions(
             total=mine.total if total is None else total,
             queue=mine.queue if queue is None else queue,
             attempts=mine.attempts if attempts is None else attempts,
             binding=mine.binding if binding is None else _binding(binding),
         )
-        return ClientView(self._engine, options)
+        return ClientView(self._executor.with_options(options))
 
     async def request(  # noqa: PLR0913 - CAKE's parameters, by name
         self,
@@ -115,15 +113,13 @@ class ClientView:
             ArgumentError: An argument cannot be sent, or the client is read-only.
             CakeError: As of any other call.
         """
-        idempotency = idempotency_of_raw(method, path, repeatable=repeatable, writes=writes)
         return await self._executor.raw(
-            lambda: prepare_raw(method, path, params, json, repeatable=repeatable, writes=writes),
-            idempotency,
+            method, path, params, json, repeatable=repeatable, writes=writes
         )
 
     def stats(self) -> ClientStats:
         """What is in flight, waiting, paused and unknown. Sends nothing."""
-        return self._engine.stats()
+        return self._executor.stats()
 
     def end_pause(self) -> None:
         """End the client's pause at once, for calls of all its views.
@@ -135,7 +131,7 @@ class ClientView:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self._engine.transport.end_pause()
+        self._executor.end_pause()
 
 
 class ClientSettings(TypedDict, total=False):
@@ -233,23 +229,22 @@ class Client(ClientView):
             read_only=read_only,
             show_sensitive=show_sensitive,
             ledger=ledger,
+            grace=real(grace) or 0.0,
             for_tests=transport is not None or address.is_loopback,
         )
+        emitter = EventEmitter(on_event)
         carrier = Transport(
             address=address,
             key=Secret(_text(api_key)) if isinstance(api_key, str) else api_key,
             timeouts=settings.timeouts,
-            retry=settings.retry,
             throttle=settings.throttle,
             http=transport,
             proxy=None if proxy is None else _text(proxy),
             ssl_context=ssl_context,
             user_agent=_text(user_agent or f"aiocake/{metadata.version('aiocake')}"),
-            grace=real(grace) or 0.0,
-            on_event=on_event,
             draw=settings.retry.draw,
         )
-        super().__init__(CallRunner(carrier, settings), CallOptions())
+        super().__init__(CallExecutor(carrier, settings, emitter))
         self._domain = _text(domain)
         self._closed = False
 
@@ -294,7 +289,7 @@ class Client(ClientView):
     async def aclose(self) -> None:
         """Close all connections. Calls in flight end in errors. Can be called twice."""
         self._closed = True
-        await self._engine.transport.aclose()
+        await self._executor.transport.aclose()
 
     def __repr__(self) -> str:
         return f"<Client {self._domain}>" if not self._closed else "<Client, closed>"

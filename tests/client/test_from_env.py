@@ -167,7 +167,7 @@ def named(env: Env) -> Env:
 
 
 def own_transport(cake: Client) -> Any:  # noqa: ANN401 - of httpx
-    return cake._engine.transport._sender._http._transport
+    return cake._executor.transport.sender._http._transport
 
 
 def test_every_setting_of_a_client_is_taken() -> None:
@@ -191,7 +191,7 @@ async def test_settings_that_are_given_are_those_of_the_client(named: Env) -> No
         user_agent="mine",
     ) as cake:
         await cake.invoices.get(1)
-        settings = cake._engine.settings
+        settings = cake._executor.settings
     assert peer.requests[0].headers["User-Agent"] == "mine"
     assert (settings.timeouts.total, settings.retry.attempts) == (3, 1)
     assert (settings.binding, settings.read_only) == (Binding.SOAP12, False)

@@ -367,7 +367,7 @@ async def test_a_write_that_a_defect_breaks_is_not_called_not_done(stage, monkey
         raise RuntimeError
 
     async with stage.client(stage.updated) as cake:
-        monkeypatch.setattr(cake._engine.transport, "exchange", broken)
+        monkeypatch.setattr(cake._executor, "run_attempts", broken)
         with pytest.raises(RuntimeError):
             await cake.invoices.update(1, memo="x")
     assert stage.reported == [CallEnded(UPDATE, 0, 0.0, Outcome.UNKNOWN, "RuntimeError", "id")]

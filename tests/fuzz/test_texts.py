@@ -15,8 +15,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from aiocake._codec.strict_json import parse
+from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport.redaction import Scrubber
-from aiocake._transport.retry_after import retry_after
 from aiocake.errors import DecodeError
 from aiocake.values import Secret
 

@@ -67,8 +67,8 @@ def client(answering: Answering, seed: int = 0, **settings: Any) -> Client:  # n
     """A client without a network, with the usual waits, and dice that always fall the same way."""
     made = Client("x.example", KEY, transport=answering, **settings)
     dice = random.Random(seed)  # noqa: S311 - no secret
-    made._engine.transport._retries._draw = dice.random
-    made._engine.transport._limiter._draw = dice.random
+    made._executor._retries._draw = dice.random
+    made._executor.transport.limiter._draw = dice.random
     return made
 
 

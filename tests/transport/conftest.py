@@ -7,7 +7,8 @@ import attrs
 import pytest
 
 from aiocake._messages import KeyPlacement, Request, Response
-from aiocake._transport import AsyncBaseTransport, CallLimits, Transport, parse_address
+from aiocake._pipeline.call_state import CallLimits
+from aiocake._transport import AsyncBaseTransport
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AuthenticationError,
@@ -21,6 +22,7 @@ from aiocake.errors import (
 from aiocake.values import Idempotency, Secret
 
 from ..scripted import Connection, Script, Server
+from .exchange import Exchanges
 
 GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", key_offset=8)
 
@@ -76,10 +78,9 @@ class Lab:
 
     def transport(
         self, to: Server | str, http: AsyncBaseTransport | None = None, **settings: object
-    ) -> Transport:
+    ) -> Exchanges:
         """Build a transport that does not wait between attempts, unless ``draw`` says so."""
         given: dict[str, object] = {
-            "address": parse_address(to if isinstance(to, str) else to.url),
             "key": Secret(self.key),
             "timeouts": Timeouts(),
             "retry": RetryPolicy(),
@@ -92,7 +93,8 @@ class Lab:
             "on_event": None,
             "draw": lambda: 0.0,
         }
-        return Transport(**(given | settings))  # type: ignore[arg-type] # they are what they are
+        domain = to if isinstance(to, str) else to.url
+        return Exchanges(domain, **(given | settings))  # type: ignore[arg-type] # they are what they are
 
     def plan(self, idempotency: Idempotency = Idempotency.SAFE, **settings: object) -> CallLimits:
         """How to make a call: a read within 30 s, unless said otherwise."""

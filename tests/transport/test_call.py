@@ -7,11 +7,11 @@ import attrs
 import pytest
 
 from aiocake._messages import Request, Response
-from aiocake._transport.call_state import CallLimits, CallState
+from aiocake._pipeline.call_state import CallLimits, CallState
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.network_time import NetworkTimeBudget
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, ServerError
-from aiocake.values import Idempotency
+from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio
 
@@ -21,48 +21,68 @@ READ = attrs.evolve(WRITE, idempotency=Idempotency.SAFE)
 LOST = TransportFailure(FailureKind.CONNECTION_LOST, sent=True, text="lost")
 UNREACHED = TransportFailure(FailureKind.CONNECT, sent=False, text="refused")
 FINE = Response(200, {}, b"ok")
+#: A slot, and a key with the number of times that it had been asked for.
+SLOT, USED = 3, (Secret("x"), 2)
 
 
 async def test_each_attempt_begins_anew() -> None:
-    begun: list[int] = []
-    call = CallState(REQUEST, WRITE, begun=begun.append)
+    call = CallState(REQUEST, WRITE)
     assert (call.being_sent, call.attempts, call.sent_before) == (False, 0, False)
+    assert (call.attempt, call.sent) == (None, False)
     before = anyio.current_time()
-    trace = call.begin()
-    assert before <= call.began <= anyio.current_time()
-    assert trace is call.trace
-    assert (call.being_sent, call.attempts) == (True, 1)
-    trace.sent = True
-    call.status, call.headers, call.framed = 500, {"a": "b"}, False
+    attempt = call.begin(SLOT, USED)
+    assert before <= attempt.began <= anyio.current_time()
+    assert attempt is call.attempt
+    assert (attempt.slot, attempt.key) == (SLOT, USED)
+    assert (attempt.status, attempt.headers, attempt.framed, attempt.kept) == (
+        None,
+        {},
+        True,
+        False,
+    )
+    assert (call.being_sent, call.attempts, call.sent) == (True, 1, False)
+    attempt.trace.sent = True
+    assert call.sent
+    attempt.status, attempt.headers, attempt.framed = 500, {"a": "b"}, False
     error = call.end(ServerError("x", status=500))
     assert isinstance(error, ServerError)
     assert (call.being_sent, call.maybe_applied, call.sent_before) == (False, True, False)
-    assert call.begin() is not trace
-    assert (call.status, call.headers, call.framed) == (None, {}, True)
-    assert (call.response, call.error, call.maybe_applied) == (None, None, False)
-    assert (call.sent_before, call.attempts) == (True, 2)
+    another = call.begin(SLOT, USED)
+    assert another is not attempt
+    assert another.trace is not attempt.trace
+    assert (another.status, another.headers, another.framed) == (None, {}, True)
+    assert (call.reply, call.error, call.maybe_applied) == (None, None, False)
+    assert (call.sent_before, call.attempts, call.sent) == (True, 2, False)
     assert call.end(UNREACHED) is call.error
     assert isinstance(call.error, NotSent)
     # What was once sent before stays so.
-    call.begin()
+    call.begin(SLOT, USED)
     assert call.sent_before is True
-    assert begun == [1, 2, 3]
+    assert call.attempts == 3
+
+
+async def test_what_was_refused_for_the_old_key_does_not_count() -> None:
+    call = CallState(REQUEST, WRITE)
+    call.begin(SLOT, USED).trace.sent = True
+    call.end(CakeError("x"))
+    call.renew()
+    assert (call.attempt, call.error, call.sent, call.attempts) == (None, None, False, 1)
 
 
 async def test_an_attempt_that_cannot_have_been_done_is_none_that_was_sent_before() -> None:
     call = CallState(REQUEST, WRITE)
-    call.begin()
+    call.begin(SLOT, USED)
     call.end(UNREACHED)
-    call.begin()
+    call.begin(SLOT, USED)
     assert call.sent_before is False
-    call.response = FINE
+    call.reply = FINE
     assert call.end(None) is None
-    assert call.response is FINE
-    call.begin()
+    assert call.reply is FINE
+    call.begin(SLOT, USED)
     assert call.sent_before is False
-    call.response = FINE
+    call.reply = FINE
     call.end(LOST)
-    assert call.response is None
+    assert call.reply is None
 
 
 async def test_what_is_left() -> None:
@@ -73,7 +93,7 @@ async def test_what_is_left() -> None:
     call.abandoned = True
     assert call.left() == 0.0
     network_time = NetworkTimeBudget(5.0)
-    call = CallState(REQUEST, WRITE, network_time)
+    call = CallState(REQUEST, WRITE, network_time=network_time)
     call.deadline = 0.0
     assert call.left() == 5.0
 
@@ -89,11 +109,12 @@ async def test_what_is_left() -> None:
         (True, False, True, "x", DeadlineExceeded, "no answer within 7.5 s"),
     ],
 )
-def test_what_a_deadline_makes_of_it(  # noqa: PLR0913 - a table
+async def test_what_a_deadline_makes_of_it(  # noqa: PLR0913 - a table
     *, sent: bool, sent_before: bool, sending: bool, met: str | None, kind: type, text: str
 ) -> None:
     call = CallState(REQUEST, WRITE)
-    call.trace.sent, call.sent_before, call.being_sent = sent, sent_before, sending
+    call.begin(SLOT, USED).trace.sent = sent
+    call.sent_before, call.being_sent = sent_before, sending
     call.error = None if met is None else CakeError(met)
     call.cut(closed=False)
     assert type(call.error) is kind
@@ -107,9 +128,9 @@ def test_what_the_end_of_the_client_makes_of_it() -> None:
     assert isinstance(call.error, ClosedError)
     assert str(call.error) == "the client was closed while the call was on its way"
     call = CallState(REQUEST, WRITE)
-    call.response = FINE
+    call.reply = FINE
     call.cut(closed=True)
-    assert (call.response, call.error) == (FINE, None)
+    assert (call.reply, call.error) == (FINE, None)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +141,12 @@ def test_what_the_end_of_the_client_makes_of_it() -> None:
         (False, False, NotSent, "nothing was sent: the caller was cancelled"),
     ],
 )
-def test_what_a_cancellation_makes_of_it(
+async def test_what_a_cancellation_makes_of_it(
     *, sent: bool, sent_before: bool, kind: type, text: str
 ) -> None:
     call = CallState(REQUEST, WRITE)
-    call.trace.sent, call.sent_before = sent, sent_before
+    call.begin(SLOT, USED).trace.sent = sent
+    call.sent_before = sent_before
     call.abandon()
     assert type(call.error) is kind
     assert str(call.error) == text
@@ -136,22 +158,22 @@ def test_a_cancellation_changes_nothing_that_is_known() -> None:
     call.abandon()
     assert call.error is error
     call = CallState(REQUEST, WRITE)
-    call.response = FINE
+    call.reply = FINE
     call.abandon()
-    assert (call.response, call.error) == (FINE, None)
+    assert (call.reply, call.error) == (FINE, None)
 
 
 @pytest.mark.parametrize("end", ["end", "cut", "abandon"])
 async def test_when_a_write_left(end: str) -> None:
     for plan, known in ((WRITE, True), (READ, False)):
         call = CallState(REQUEST, plan)
-        call.begin()
+        call.begin(SLOT, USED)
         call.end(UNREACHED)
         assert call.left_at is None
         before = datetime.now(UTC)
-        call.begin()
+        attempt = call.begin(SLOT, USED)
         after = datetime.now(UTC)
-        call.trace.sent = True
+        attempt.trace.sent = True
         call.error = None
         if end == "end":
             call.end(LOST)
@@ -163,8 +185,7 @@ async def test_when_a_write_left(end: str) -> None:
         if call.left_at is not None:
             assert before <= call.left_at <= after
             first = call.left_at
-            call.begin()
-            call.trace.sent = True
+            call.begin(SLOT, USED).trace.sent = True
             call.end(LOST)
             assert call.left_at is first
 
@@ -178,25 +199,21 @@ async def test_no_turn_leaves_the_last_word_to_what_was_met() -> None:
 
 async def test_what_became_of_it() -> None:
     call = CallState(REQUEST, WRITE)
-    call.begin()
-    call.trace.sent = True
+    call.begin(SLOT, USED).trace.sent = True
     call.broken_off(200, {"a": "b"}, b"x" * 5000)
     call.end(LOST)
-    call.begin()
+    call.begin(SLOT, USED).trace.sent = True
     call.broken_off(201, {}, b"y")
-    call.trace.sent = True
-    call.end(ServerError("x", status=500))
-    made = call.exchange()
-    assert (made.response, made.error, made.attempts) == (None, call.error, 2)
-    assert (made.sent, made.sent_before, made.left_at) == (True, True, call.left_at)
-    assert made.left_at is not None
-    first, second = made.partial
+    error = call.end(ServerError("x", status=500))
+    assert (call.reply, call.error, call.attempts) == (None, error, 2)
+    assert (call.sent, call.sent_before) == (True, True)
+    assert call.left_at is not None
+    first, second = call.partial
     assert (first.status, first.headers, second.status) == (200, {"a": "b"}, 201)
     assert b"x" * 10 in first.body
     assert len(first.body) < 5000
     assert second.body == b"y"
-    call.begin()
-    call.response = FINE
+    call.begin(SLOT, USED)
+    call.reply = FINE
     call.end(None)
-    made = call.exchange()
-    assert (made.response, made.error, made.sent) == (FINE, None, False)
+    assert (call.reply, call.error, call.sent) == (FINE, None, False)

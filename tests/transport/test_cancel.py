@@ -14,12 +14,12 @@ import httpx
 import pytest
 import trustme
 
-from aiocake._transport import CallResult, Transport
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, NotSent, ServerError
 from aiocake.values import Idempotency
 
 from ..interrupted import interrupted
+from .exchange import CallResult, Exchanges
 
 pytestmark = pytest.mark.anyio
 
@@ -289,7 +289,7 @@ async def test_a_ledger_that_breaks_does_not_stop_the_cancellation(lab, caplog) 
     assert [record.name for record in caplog.records] == ["aiocake"]
 
 
-async def create(lab, transport: Transport, ledger: Ledger, results: list[CallResult]) -> None:
+async def create(lab, transport: Exchanges, ledger: Ledger, results: list[CallResult]) -> None:
     plan = lab.plan(Idempotency.NON_IDEMPOTENT)
     results.append(await transport.exchange(lab.post, lab.fine, plan, settled=ledger))
 

@@ -14,12 +14,12 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from aiocake._transport import CallResult, Transport
 from aiocake.config import Throttle
 from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
 from aiocake.values import Idempotency, Secret
 
 from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from .exchange import CallResult, Exchanges
 
 pytestmark = pytest.mark.anyio
 
@@ -198,7 +198,7 @@ async def test_closed_at_any_moment_of_a_write(lab) -> None:
     gc.collect()
 
 
-async def close_after(transport: Transport, ticks: int) -> None:
+async def close_after(transport: Exchanges, ticks: int) -> None:
     for _ in range(ticks):
         await anyio.lowlevel.checkpoint()
     await transport.aclose()

@@ -117,7 +117,7 @@ async def test_paths_are_not_kept_for_ever(lab) -> None:
         for number in range(130):
             request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
             assert (await transport.exchange(request, lab.fine, lab.plan())).error is None
-        kept = transport._sender._http._urls
+        kept = transport.transport.sender._http._urls
     assert len(kept) == 2
     assert len(server.requests) == 130
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from aiocake._pipeline.retry import Retries, RetryDecision
 from aiocake._transport.limiter import RequestLimiter
-from aiocake._transport.retry import Retries, RetryDecision
 from aiocake.config import RetryPolicy, Throttle
 
 SECONDS = 130

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from aiocake._messages import StreamedResponse
-from aiocake._transport import CallResult, Transport
 from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, ClosedError, NotSent, RateLimited, ServerError
@@ -20,6 +19,7 @@ from aiocake.events import AttemptEnded, Event, Paused, PauseEnded, RetrySchedul
 from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED
+from .exchange import CallResult, Exchanges
 
 pytestmark = [pytest.mark.anyio, SIMULATED]
 
@@ -63,7 +63,7 @@ class Scene:
         self.server = server
         self.events: list[Event] = []
         self.ends: list[CallResult] = []
-        self.transport: Transport = lab.transport(
+        self.transport: Exchanges = lab.transport(
             "x.cake.com", server.http, **({"on_event": self.events.append} | settings)
         )
 

@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from aiocake._transport import CallResult
 from aiocake.errors import NotSent
 from aiocake.values import Idempotency
 
 from ..amounts import some
+from .exchange import CallResult
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._transport import CallResult
-from aiocake._transport.response_times import ResponseTimes
+from aiocake._pipeline.response_times import ResponseTimes
+from aiocake._transport import lifecycle
 from aiocake._transport.sender import SendTrace
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
@@ -19,6 +19,7 @@ from aiocake.events import AttemptEnded, Event
 from aiocake.values import Idempotency
 
 from ..scorecard._simulated import SIMULATED
+from .exchange import CallResult
 
 pytestmark = pytest.mark.anyio
 
@@ -97,11 +98,11 @@ async def behind(
     async def call() -> None:
         ends.append(await transport.exchange(lab.get, lab.check, lab.plan(idempotency, **plan)))
 
-    slot = await transport._limiter.acquire()
+    slot = await transport.transport.limiter.acquire()
     async with anyio.create_task_group() as group:
         group.start_soon(call)
         await anyio.sleep(seconds)
-        transport._limiter.release(slot)
+        transport.transport.limiter.release(slot)
     return ends[0]
 
 
@@ -179,7 +180,7 @@ async def test_a_renewed_key_that_comes_too_late(lab, how, lost) -> None:
 
     async def key() -> str:
         if len(server.times) == lost + 1 and how != "too late":
-            held.append(await transport._limiter.acquire())
+            held.append(await transport.transport.limiter.acquire())
         return f"key {len(server.times)}"
 
     settings = {"key": key, "throttle": Throttle(concurrency=1), "draw": lambda: 0.0}
@@ -226,7 +227,7 @@ async def test_a_response_that_was_cut_off_counts_as_long_as_it_was_waited_for(l
             server.status = [0]
             await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT))
         server.takes = 0.1
-        assert transport._attempts._times.needed(LONG) == pytest.approx(6)
+        assert transport.executor._judge._times.needed(LONG) == pytest.approx(6)
         done = await behind(lab, transport, 6, Idempotency.IDEMPOTENT, total=11)
         assert isinstance(done.error, NotSent)
 
@@ -291,6 +292,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(SendTrace, "record", slow)
     monkeypatch.setattr(anyio, "current_time", lambda: now() + passed[0])
+    monkeypatch.setattr(lifecycle, "clock", lambda: anyio.current_time)
     return takes
 
 

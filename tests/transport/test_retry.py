@@ -13,8 +13,8 @@ import httpx
 import pytest
 import trio.testing
 
+from aiocake._pipeline.retry import RetryDecision, classify_retry, may_have_been_applied
 from aiocake._transport.failures import FailureKind, TransportFailure
-from aiocake._transport.retry import RetryDecision, classify_retry, may_have_been_applied
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import (
     AuthenticationError,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._transport.retry_after import retry_after
+from aiocake._pipeline.retry_after import retry_after
 
 NOW = "Mon, 23 Nov 2026 04:21:19 GMT"
 

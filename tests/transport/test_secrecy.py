@@ -17,9 +17,11 @@ import httpx
 import pytest
 
 from aiocake._messages import Request
-from aiocake._transport import CallLimits, CallResult, Transport
+from aiocake._pipeline.call_state import CallLimits
 from aiocake.config import Timeouts
 from aiocake.values import Idempotency, Secret
+
+from .exchange import CallResult, Exchanges
 
 pytestmark = pytest.mark.anyio
 
@@ -149,7 +151,7 @@ async def test_no_illegal_request_shows_it(lab) -> None:
 async def cancelled(
     scope: anyio.CancelScope,
     found: list[str],
-    transport: Transport,
+    transport: Exchanges,
     request: Request,
     plan: CallLimits,
 ) -> None:

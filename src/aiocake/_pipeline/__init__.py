@@ -1,6 +1,6 @@
-"""encode, exchange, decode: the only place where codec and transport meet."""
+"""The life of a call: the only place where codec and transport meet."""
 
-from aiocake._pipeline.executor import CallRunner, ClientStats, PipelineSettings
-from aiocake._pipeline.pipeline import Pipeline
+from aiocake._pipeline.executor import CallExecutor
+from aiocake._pipeline.settings import ClientStats, PipelineSettings
 
-__all__ = ["CallRunner", "ClientStats", "Pipeline", "PipelineSettings"]
+__all__ = ["CallExecutor", "ClientStats", "PipelineSettings"]

@@ -1,45 +1,40 @@
-"""The end of one call, told once, whatever way it comes."""
+"""The report of one call's end, made once, whatever way the end comes."""
 
 from types import TracebackType
 from typing import Self
 
 from aiocake._listener import EventEmitter
+from aiocake._pipeline.call_state import CallState
 from aiocake.errors import CakeError, Outcome
 from aiocake.events import CallEnded
 
 
 class CallReport:
-    """What is known of the end of a call; a context around the call, which tells it.
+    """A context manager around a call that emits its CallEnded.
 
     Args:
-        emitter: Is told.
-        operation: The operation's name.
-        intent: Of a write, the id of its intent; None of a read.
+        emitter: Takes the event.
+        call: The call.
 
     Attributes:
         outcome: Of a write, what became of it, as far as it is known.
     """
 
-    __slots__ = ("_attempts", "_began", "_emitter", "_error", "_intent", "_operation", "outcome")
+    __slots__ = ("_began", "_call", "_emitter", "_error", "outcome")
 
-    def __init__(self, emitter: EventEmitter, operation: str, intent: str | None) -> None:
+    def __init__(self, emitter: EventEmitter, call: CallState) -> None:
         self._emitter = emitter
-        self._operation = operation
-        self._intent = intent
+        self._call = call
         self._error: str | None = None
-        self._attempts = 0
-        self.outcome: Outcome | None = None if intent is None else Outcome.NOT_DONE
+        self.outcome: Outcome | None = Outcome.NOT_DONE if call.writes else None
         # The log does not say how long a call took.
         self._began = emitter.now() if emitter.enabled else 0.0
 
-    def count(self, attempts: int) -> None:
-        """So many attempts were begun."""
-        self._attempts = attempts
-
     def finish(self, failure: CakeError | None) -> None:
-        """What became of it: the error that it ends in, or None."""
-        self._fail(failure)
-        if failure is None and self._intent is not None:
+        """Take note of the error that the call ends in, or of its success."""
+        if failure is not None:
+            self._fail(failure)
+        elif self.outcome is not None:
             self.outcome = Outcome.DONE
 
     def __enter__(self) -> Self:
@@ -57,23 +52,15 @@ class CallReport:
             self.emit(cancelled=error is not None and not isinstance(error, Exception))
 
     def emit(self, *, cancelled: bool) -> None:
-        """Tell it."""
+        """Emit the event."""
+        call = self._call
         took = self._emitter.now() - self._began if self._emitter.enabled else 0.0
+        intent = None if call.intent is None else call.intent.id
         self._emitter.emit(
-            CallEnded(
-                self._operation,
-                self._attempts,
-                took,
-                self.outcome,
-                self._error,
-                self._intent,
-                cancelled,
-            )
+            CallEnded(call.name, call.attempts, took, self.outcome, self._error, intent, cancelled)
         )
 
-    def _fail(self, error: Exception | None) -> None:
-        if error is None:
-            return
+    def _fail(self, error: Exception) -> None:
         self._error = type(error).__name__
-        if isinstance(error, CakeError) and self._intent is not None and error.outcome is not None:
+        if isinstance(error, CakeError) and self.outcome is not None and error.outcome is not None:
             self.outcome = error.outcome

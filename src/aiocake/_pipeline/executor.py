@@ -1,280 +1,498 @@
-"""One engine for each client: it carries calls out, and says what became of them."""
+"""The whole life of a call, from top to bottom.
+
+``execute`` validates the arguments and encodes them. ``_run`` records a write in the ledger, has
+the attempts made, finds the outcome, decodes the response, and records how the write ended.
+``run_attempts`` is the loop; ``_attempt`` is one pass through it: key, slot, send, read, judge.
+What a call knows of itself stands in its :class:`~aiocake._pipeline.call_state.CallState`.
+
+The attempts of a read are made in its caller's task. Those of a write are made in a task of their
+own, so that no cancellation of the caller, of whatever kind and however often, can cut a write
+while the server carries it out: it is given a grace, and how it ended is recorded before the
+cancellation goes on.
+"""
 
 import logging
-from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake import _codec as codec
-from aiocake._background import spawn
-from aiocake._messages import Request
-from aiocake._operations.operation import WriteObserver
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
+from aiocake._codec.raw import RawResponse, idempotency_of_raw
+from aiocake._listener import EventEmitter
+from aiocake._messages import Response
+from aiocake._operations.operation import Operation, WriteObserver
+from aiocake._pipeline.attempt_judge import AttemptJudge
+from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_report import CallReport
+from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.client_pipeline import ClientPipeline
+from aiocake._pipeline.exports import OpenExport
+from aiocake._pipeline.ledger import intent_of
 from aiocake._pipeline.outcome import verdict
-from aiocake._pipeline.response_reader import Reading
-from aiocake._transport import CallLimits, CallResult, Transport, clear_tracebacks
-from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
-from aiocake.errors import CakeError, Intent, NotSent, Outcome
-from aiocake.values import Binding, Idempotency
+from aiocake._pipeline.retry import AttemptOutcome, RetryDecision, RetryLimits
+from aiocake._pipeline.settings import PipelineSettings
+from aiocake._transport import (
+    LARGEST_BODY,
+    OUT_OF_TIME,
+    TOO_LATE,
+    AuthorizedRequest,
+    Body,
+    FailureKind,
+    IncomingResponse,
+    NetworkTimeBudget,
+    Refusal,
+    Transport,
+    TransportFailure,
+    clear_tracebacks,
+    read_into,
+)
+from aiocake.errors import (
+    ArgumentError,
+    AuthenticationError,
+    CakeError,
+    Intent,
+    NotSent,
+    Outcome,
+)
+from aiocake.events import (
+    RetryScheduled,
+    Waited,
+)
+from aiocake.values import Binding, Idempotency, Secret
 
 T = TypeVar("T")
 
-_log = logging.getLogger("aiocake")
+#: Reads the response of an attempt: the error that it is or breaks off in, None for a success.
+ReadResponse = Callable[
+    [CallState, AttemptState, IncomingResponse], Awaitable[CakeError | TransportFailure | None]
+]
+
+_log: Final = logging.getLogger("aiocake")
 
 
-@attrs.frozen(kw_only=True)
-class PipelineSettings:
-    """What a client was built with, as far as calls go."""
+class CallExecutor(ClientPipeline):
+    """Carries out the calls of one client, under the options of one of its views.
 
-    domain: str
-    timeouts: Timeouts
-    retry: RetryPolicy
-    throttle: Throttle
-    binding: Binding
-    read_only: bool
-    show_sensitive: bool
-    ledger: Ledger | None
-    for_tests: bool
-
-
-@attrs.frozen
-class ClientStats:
-    """What a client is doing.
-
-    Attributes:
-        in_flight: Calls that are being sent or answered.
-        waiting: Calls that wait for their turn.
-        paused_until: Seconds until a pause ends; None when there is none.
-        budget: Tokens that are left for retries.
-        unknowns: Writes so far whose fate is unknown.
-        limit: How many calls may be in flight at once now, exports apart: the throttle's
-            concurrency, or fewer after throttled answers and time-outs.
-        pace: To how many calls a second the server's refusals hold them; None when to none.
+    Args:
+        transport: Sends the attempts.
+        settings: What the client was built with.
+        emitter: Takes the events.
     """
 
-    in_flight: int
-    waiting: int
-    paused_until: float | None
-    budget: int
-    unknowns: int
-    limit: int
-    pace: float | None
+    def __init__(
+        self, transport: Transport, settings: PipelineSettings, emitter: EventEmitter
+    ) -> None:
+        super().__init__(transport, settings, emitter)
+        self._judge = AttemptJudge(transport.limiter, self._retries, emitter)
+        self._codec = CallCodec(settings, transport, emitter)
 
+    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
+        """Refuse what :meth:`execute` would not send. Sends nothing.
 
-class CallRunner:
-    """Carries calls out: codec makes and reads what transport carries."""
+        Returns:
+            The arguments that were given, as exact built-in values.
 
-    def __init__(self, transport: Transport, settings: PipelineSettings) -> None:
-        self.transport = transport
-        self.emitter = transport.emitter
-        self.settings = settings
-        self._unknowns = 0
+        Raises:
+            ArgumentError: An argument cannot be sent, or the client is read-only.
+        """
+        return self._codec.prepare(operation, arguments, operation.idempotency, self.binding)[0]
 
-    def stats(self) -> ClientStats:
-        """What is going on; no call."""
-        now = self.transport.stats()
-        return ClientStats(
-            in_flight=now.in_flight,
-            waiting=now.waiting,
-            paused_until=now.paused_until,
-            budget=now.budget,
-            unknowns=self._unknowns,
-            limit=now.limit,
-            pace=now.pace,
-        )
+    # A call: from its arguments to its value.
 
-    def plan(
+    async def execute(
         self,
-        options: CallOptions,
-        idempotency: Idempotency,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
         *,
-        export: bool = False,
-        exempt_from_queue_limit: bool = False,
-        on_response: Callable[[], None] | None = None,
-    ) -> CallLimits:
-        """How a call is made, by the client's settings and a view's options."""
-        timeouts = self.settings.timeouts
-        total = timeouts.export_total if export else timeouts.total
-        return CallLimits(
-            idempotency=idempotency,
-            total=options.total or total,
-            read=timeouts.export_read if export else timeouts.read,
-            attempts=options.attempts or self.settings.retry.attempts,
-            queue=options.queue,
-            export=export,
-            exempt_from_queue_limit=exempt_from_queue_limit,
-            on_response=on_response,
-        )
-
-    async def run(
-        self,
-        request: Request,
-        reading: Reading[T],
-        plan: CallLimits,
-        intent: Intent,
         observer: WriteObserver[T] | None = None,
+        on_response: Callable[[], None] | None = None,
     ) -> T:
-        """Make a call and read its answer.
+        """Carry one call out, with its retries, inside its deadline.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        writes = plan.idempotency is not Idempotency.SAFE
-        with CallReport(self.emitter, intent.operation, intent.id if writes else None) as ending:
-            await self._refuse(intent, writes=writes)
-            if writes:
-                await self._before(intent, observer)
-                ending.outcome = Outcome.UNKNOWN
+        checked, request = self._codec.begin(
+            operation, arguments, operation.idempotency, self.binding
+        )
+        idempotency = operation.idempotency_of(checked)
+        call = CallState(
+            request,
+            self.limits_of(idempotency),
+            operation=operation,
+            arguments=checked,
+            on_response=on_response,
+        )
+        if call.writes:
+            call.intent = intent_of(call, self._codec.hidden(operation))
+        return cast("T", await self._run(call, observer))
 
-            value, failure = await self._made(request, reading, plan, intent, observer, ending)
-            ending.finish(failure)
-            if writes:
-                await self._after(intent, value, failure, observer)
-            # Not where the answer is among the locals: a report of the error would show it.
+    async def raw(  # noqa: PLR0913 - what a request is made of
+        self,
+        method: object,
+        path: object,
+        params: object,
+        json: object,
+        *,
+        repeatable: object,
+        writes: object,
+    ) -> RawResponse:
+        """Make a call that has no method.
+
+        Raises:
+            CakeError: The verdict of the whole call.
+        """
+        idempotency = idempotency_of_raw(method, path, repeatable=repeatable, writes=writes)
+        arguments = {
+            "method": method,
+            "path": path,
+            "params": params,
+            "json": json,
+            "repeatable": repeatable,
+            "writes": writes,
+        }
+        checked, request = self._codec.begin(None, arguments, idempotency, Binding.GET)
+        call = CallState(request, self.limits_of(idempotency), arguments=checked)
+        if call.writes:
+            call.intent = intent_of(call, self._codec.hidden(None))
+        return cast("RawResponse", await self._run(call, None))
+
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
+        """Begin a streamed call: nothing is sent before the first record is asked for."""
+        _, request = self._codec.begin(operation, arguments, Idempotency.SAFE, self.binding)
+        limits = self.limits_of(Idempotency.SAFE, export=True)
+        call = CallState(request, limits, network_time=NetworkTimeBudget(limits.total))
+        return OpenExport(
+            operation,
+            call,
+            self.run_attempts,
+            self.transport,
+            self.emitter,
+            show_sensitive=self.settings.show_sensitive,
+        )
+
+    async def _run(self, call: CallState, observer: WriteObserver[Any] | None) -> object:
+        """Make a call: return its value, or raise the error that it ends in."""
+        intent = call.intent
+        with CallReport(self.emitter, call) as report:
+            self._check_usable(call)
+            if (refusal := self._limiter.refusal()) is not None:
+                # Before a ledger is told of it; and whoever calls in a loop lets others run.
+                await anyio.lowlevel.checkpoint()
+                raise _refused(call, refusal.error())
+            if intent is None:
+                await self.run_attempts(call, self._read)
+            else:
+                await self._recorder.before(intent, observer)
+                report.outcome = Outcome.UNKNOWN
+                await self._attempts_of_write(call, intent, observer, report)
+            value, failure = self._conclude(call)
+            report.finish(failure)
+            if intent is not None:
+                await self._recorder.after(intent, value, failure, observer)
+            # Not where the response is among the locals: a report of the error would show it.
             if failure is not None:
                 raise failure
-            return value[0]
+            return value
 
-    async def _refuse(self, intent: Intent, *, writes: bool) -> None:
-        """Refuse a call that cannot be made here or now before a ledger is told of it."""
+    def _check_usable(self, call: CallState) -> None:
+        """Refuse a call that cannot be made here or any more."""
         try:
-            self.transport.check_usable()
-            if (refusal := self.transport.refusal()) is not None:
-                # Whoever calls in a loop all the same lets others run.
-                await anyio.lowlevel.checkpoint()
-                raise refusal
+            self.transport.lifecycle.check_usable()
         except CakeError as refused:
-            refused.operation = intent.operation
-            refused.outcome = Outcome.NOT_DONE if writes else None
+            _refused(call, refused)
             raise
 
-    async def _made(  # noqa: PLR0913, PLR0917 - what a call is made of
+    async def _attempts_of_write(
         self,
-        request: Request,
-        reading: Reading[T],
-        plan: CallLimits,
+        call: CallState,
         intent: Intent,
-        observer: WriteObserver[T] | None,
-        ending: CallReport,
-    ) -> tuple[list[T], CakeError | None]:
-        """The value in a list of one, or the error that the whole call ends in."""
-        writes = plan.idempotency is not Idempotency.SAFE
-
-        async def settled(exchange: CallResult) -> None:
-            value, failure = self._ended(exchange, reading, plan.idempotency, intent)
-            ending.finish(failure)
-            await self._after(intent, value, failure, observer)
-
+        observer: WriteObserver[Any] | None,
+        report: CallReport,
+    ) -> None:
+        """Make the attempts of a write in a task that no cancellation of the caller cuts."""
         try:
-            exchange = await self.transport.exchange(
-                request,
-                reading.check,
-                plan,
-                begun=ending.count,
-                settled=settled if writes else None,
-            )
+            self.transport.lifecycle.check_usable()  # the ledger may have taken its time
+            task = spawn(self.run_attempts(call, self._read))
+            try:
+                await task.result()
+            except BackgroundTaskCancelled:
+                call.cut(closed=True)
+            except anyio.get_cancelled_exc_class():
+                call.abandoned = True
+                # In a task of its own, too: a second cancellation breaks through asyncio's shields.
+                last = spawn(self._outlive_caller(call, task, intent, observer, report))
+                with anyio.CancelScope(shield=True):
+                    await last.result()
+                raise
         except CakeError as refused:  # before anything was sent
-            refused.operation = intent.operation
-            if writes:
-                refused.outcome = Outcome.NOT_DONE
-                await self._after(intent, [], refused, observer)
+            await self._recorder.after(intent, None, _refused(call, refused), observer)
             raise
-        return self._ended(exchange, reading, plan.idempotency, intent)
 
-    def _ended(
-        self, exchange: CallResult, reading: Reading[T], idempotency: Idempotency, intent: Intent
-    ) -> tuple[list[T], CakeError | None]:
-        """The value in a list of one, or the error that the whole call ends in."""
-        value: list[T] = []
-        error = exchange.error
-        if exchange.response is not None:
-            value, error = reading.read(exchange.response, repeated=exchange.sent_before)
+    async def _outlive_caller(
+        self,
+        call: CallState,
+        task: BackgroundTask[None],
+        intent: Intent,
+        observer: WriteObserver[Any] | None,
+        report: CallReport,
+    ) -> None:
+        """Give a write that has left its grace, and record what became of it."""
+        try:
+            with self.transport.lifecycle.pending():
+                if call.being_sent and call.sent and self.settings.grace > 0:
+                    with anyio.move_on_after(self.settings.grace), suppress(Exception):
+                        await task.result()
+                await task.aclose()
+                call.abandon()
+                value, failure = self._conclude(call)
+                report.finish(failure)
+                await self._recorder.after(intent, value, failure, observer)
+        except Exception:  # noqa: BLE001 - it is the ledger's
+            _log.exception("telling the outcome of a cancelled write failed")
+
+    def _conclude(self, call: CallState) -> tuple[object, CakeError | None]:
+        """Return the value of a call, or the error that the whole call ends in."""
+        value, error = None, call.error
+        if call.reply is not None:
+            value, error = self._codec.decode(call, call.reply)
         if error is None:
             return value, None
-        clear_tracebacks(error)  # of frames that hold the answer: it may repeat the key
-        reported = attrs.evolve(
-            intent, attempts=exchange.attempts, at=exchange.left_at or intent.at
-        )
-        likely = reading.applied_likely or any(map(codec.applied_likely, exchange.partial))
-        failure = verdict(exchange, error, idempotency, reported, applied_likely=likely)
+        clear_tracebacks(error)  # of frames that hold the response: it may repeat the key
+        failure = verdict(call, error)
         failure.scrub(self.transport.scrub)
-        return [], failure
+        return None, failure
 
-    async def _before(self, intent: Intent, observer: WriteObserver[T] | None) -> None:
-        """Tell of a write that is going to be sent; whoever raises keeps it from being sent."""
-        ledger = self.settings.ledger
-        begun = False
-        try:
-            if ledger is not None:
-                begun = True
-                await ledger.before(intent)
-            if observer is not None:
-                await observer.before(intent)
-        except Exception as error:
-            refused = NotSent(f"the ledger refused the write: {type(error).__name__}")
-            refused.outcome = Outcome.NOT_DONE
-            refused.operation = intent.operation
-            if begun and observer is not None:
-                await self._after(intent, [], refused, None)
-            raise refused from error
-        except BaseException:  # cancelled: the intent may stand in the ledger already
-            if begun:
-                await self._after(intent, [], _cancelled(intent), None)
-            raise
+    # The loop: attempts, until one succeeds or no further one is worth it.
 
-    async def _after(
+    async def run_attempts(
         self,
-        intent: Intent,
-        value: list[T],
-        failure: CakeError | None,
-        observer: WriteObserver[T] | None,
+        call: CallState,
+        read: ReadResponse,
+        broken: CakeError | TransportFailure | None = None,
     ) -> None:
-        outcome = Outcome.DONE if failure is None else failure.outcome or Outcome.UNKNOWN
-        if outcome is Outcome.UNKNOWN:
-            self._unknowns += 1
-        ledger = self.settings.ledger
+        """Make attempts until one succeeds, or no further one is worth it.
 
-        def rest() -> Coroutine[object, None, None] | None:
-            return observer.after(value[0] if value else None, failure) if observer else None
+        Args:
+            call: Takes what becomes of them.
+            read: Reads the response of an attempt.
+            broken: What the response of an attempt broke off in when it had begun well: then the
+                call goes on with a further attempt.
 
-        telling = rest() if ledger is None else self._emit(ledger, intent, outcome, rest)
-        if telling is None:
+        Raises:
+            ArgumentError: The request with the key in it is too long.
+        """
+        lifecycle = self.transport.lifecycle
+        if lifecycle.closed:  # between the start of a write's task and its first step
+            call.cut(closed=True)
             return
-        # In a task of its own: asyncio's own cancellation breaks through shields.
-        reported = spawn(telling)
-        with anyio.CancelScope(shield=True):
-            await reported.result()
-
-    async def _emit(
-        self,
-        ledger: Ledger,
-        intent: Intent,
-        outcome: Outcome,
-        rest: Callable[[], Coroutine[object, None, None] | None],
-    ) -> None:
+        call.now = lifecycle.clock
+        if call.network_time is None:
+            call.deadline = call.now() + call.limits.total
+        scope = lifecycle.open_scope(call.deadline)
         try:
-            await ledger.after(intent, outcome)
-        # Raised, it would read as if the write were not done.
-        except Exception as error:  # noqa: BLE001 - it is the user's
-            # Its text may hold what was to be noted: names, notes and amounts.
-            _log.error(
-                "the ledger failed to take the outcome of %s %s, which is %s: %s",
-                intent.operation,
-                intent.id,
-                outcome,
-                type(error).__name__,
-                exc_info=error if self.settings.show_sensitive else None,
+            with scope:
+                try:
+                    if broken is None:
+                        made = await self._attempt_renewing_key(call, read)
+                    else:
+                        call.end(broken)
+                        made = self._judge.failed(call, broken)
+                    if made.error is None:
+                        self._retries.succeeded()
+                    elif made.decision is not RetryDecision.NONE:
+                        await self._retry(call, read, made)
+                except BaseException as error:
+                    # A cancellation: the frames below hold the request with the key in it.
+                    clear_tracebacks(error)
+                    raise
+        finally:
+            lifecycle.close_scope(scope)
+        if scope.cancelled_caught:
+            attempt = call.attempt
+            if call.being_sent and attempt is not None and call.sent and not lifecycle.closed:
+                self._limiter.on_timeout(attempt.began)
+            call.cut(closed=lifecycle.closed)
+
+    async def _retry(self, call: CallState, read: ReadResponse, failed: AttemptOutcome) -> None:
+        """Make further attempts, after one that failed."""
+        attempts = call.limits.attempts - call.attempts + 1
+        if attempts > 1:
+            limits = RetryLimits(
+                attempts,
+                lambda: call.left() - self._judge.needed(call),
+                lambda made: self._emit_retry(call, made),
+                self._limiter.sleep,
             )
-        telling = rest()
-        if telling is not None:
-            await telling
+            again = lambda: self._attempt_renewing_key(call, read)  # noqa: E731 - what tenacity calls
+            await self._retries.run(failed, again, limits)
+
+    async def _attempt_renewing_key(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
+        """Make an attempt; a second one at once, when the key was refused and there is another."""
+        made = await self._attempt(call, read)
+        attempt = call.attempt
+        if not isinstance(made.error, AuthenticationError) or call.renewed or attempt is None:
+            return made
+        call.renewed = True
+        renewed = not call.abandoned and await self.transport.keys.renew(*attempt.key)
+        if isinstance(renewed, CakeError):
+            made.error.message += f"; and there is no new key: {renewed}"
+        if renewed is not True:
+            return made
+        self._judge.forget_key()
+        self._emit_retry(call, attrs.evolve(made, wait=0.0))
+        call.renew()
+        return await self._attempt(call, read)
+
+    async def _attempt(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
+        """Make one attempt: key, slot, send, read, judge."""
+        transport, limiter, limits = self.transport, self._limiter, call.limits
+        if (refusal := limiter.refusal()) is not None:
+            return await self._paused(call, refusal)
+        key = await transport.keys.get()
+        if not isinstance(key, Secret):
+            return AttemptOutcome(call.queue_ended(key), begun=False)
+        asked = transport.keys.asked
+        try:
+            authorized = transport.authorize(call.request, key)
+        except ArgumentError as error:
+            clear_tracebacks(error)  # of frames that hold the query with the key in it
+            _refused(call, error)
+            raise
+        within = limits.queue
+        if within is None and call.network_time is not None:
+            within = limits.total  # no deadline around it all
+        turn = limiter.acquire(
+            export=limits.export,
+            within=within,
+            again=call.attempts > 0 or limits.exempt_from_queue_limit,
+        )
+        slot = await (self._watched(call, turn) if self.emitter.enabled else turn)
+        if slot is None:
+            reason = NotSent("nothing was sent: no turn in the queue")
+            return AttemptOutcome(call.queue_ended(reason), begun=False)
+        if isinstance(slot, Refusal):
+            return await self._paused(call, slot)
+        if call.time_left() < self._judge.needed(call):
+            limiter.release(slot)
+            return AttemptOutcome(call.queue_ended(NotSent(TOO_LATE)), begun=False)
+        attempt = call.begin(slot, (key, asked))
+        try:
+            outcome = await self._send(call, attempt, authorized, read)
+        except BaseException:
+            self._judge.cut(call, attempt)
+            self._release(attempt)
+            raise
+        # Before the slot is given on: who gets it is held back by the pause that this may begin.
+        made = self._judge.judge(call, attempt, outcome)
+        self._release(attempt)
+        if call.on_response is not None and made.error is None:
+            call.on_response()
+            # What that lets go on is sent before this response is decoded, which takes longer.
+            await anyio.lowlevel.cancel_shielded_checkpoint()
+        return made
+
+    async def _watched(
+        self, call: CallState, turn: Awaitable[int | Refusal | None]
+    ) -> int | Refusal | None:
+        """Wait for a slot, and emit that the call had to wait."""
+        limiter, emitter = self._limiter, self.emitter
+        queued, began = limiter.queued, emitter.now()
+        slot: int | Refusal | None = None
+        try:
+            slot = await turn
+        finally:
+            # Whoever passes at once leaves no other task the time to queue.
+            got_turn = isinstance(slot, int)
+            if not got_turn or limiter.queued != queued:
+                emitter.emit(Waited(call.name, emitter.now() - began, got_turn))
+        return slot
+
+    async def _send(
+        self,
+        call: CallState,
+        attempt: AttemptState,
+        authorized: AuthorizedRequest,
+        read: ReadResponse,
+    ) -> CakeError | TransportFailure | None:
+        """Send a request and read its response: return what is wrong with it, if anything."""
+        limits, sender = call.limits, self.transport.sender
+        if call.writes:
+            attempt.trace.latest = call.deadline - self._judge.needed(call)
+        sending = sender.send(
+            authorized,
+            attempt.slot,
+            attempt.trace,
+            read=limits.read,
+            fresh=limits.idempotency is Idempotency.NON_IDEMPOTENT,
+        )
+        if call.network_time is None:
+            response = await sending
+        else:
+            waited = await call.network_time.wait_for(sending)
+            if waited is OUT_OF_TIME:
+                text = f"no answer within {limits.total:g} s"
+                return TransportFailure(FailureKind.TIMEOUT, attempt.trace.sent, text)
+            response = waited
+        if isinstance(response, TransportFailure):
+            return response
+        attempt.status, attempt.headers = response.status, response.headers
+        attempt.framed = response.framed
+        try:
+            outcome = await read(call, attempt, response)
+        finally:
+            if not attempt.kept:
+                await response.aclose()
+        if isinstance(outcome, TransportFailure) or response.status == HTTPStatus.REQUEST_TIMEOUT:
+            # However well it was framed: a connection that brings this is not used again. A 408 may
+            # be the end of the silence before the request; then the answer to that comes behind it.
+            await sender.drop(attempt.slot)
+        return outcome
+
+    async def _read(
+        self, call: CallState, _: AttemptState, incoming: IncomingResponse
+    ) -> CakeError | TransportFailure | None:
+        """Read a whole response: return what is wrong with it, or keep it as that of the call."""
+        came = BytesIO()
+        fault: TransportFailure | None = None
+        try:
+            fault = await read_into(came, Body(incoming, LARGEST_BODY))
+        except BaseException:
+            call.broken_off(incoming.status, incoming.headers, came.getvalue())
+            raise
+        whole = came.getvalue()  # which copies nothing
+        if fault is not None:
+            call.broken_off(incoming.status, incoming.headers, whole)
+            return fault
+        reply = self._codec.reply(Response(incoming.status, incoming.headers, whole))
+        error = self._codec.error_in(call, reply)
+        if error is None:
+            call.reply = reply
+        return error
+
+    async def _paused(self, call: CallState, refusal: Refusal) -> AttemptOutcome:
+        """End an attempt that is not begun, since the client is paused."""
+        # Whoever calls in a loop all the same lets others run.
+        await anyio.lowlevel.checkpoint()
+        return AttemptOutcome(call.refused(refusal.error()), begun=False)
+
+    def _release(self, attempt: AttemptState) -> None:
+        if not attempt.kept:
+            self._limiter.release(attempt.slot)
+
+    def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
+        error = type(made.error).__name__
+        self.emitter.emit(RetryScheduled(call.name, call.attempts + 1, made.wait, error))
 
 
-def _cancelled(intent: Intent) -> NotSent:
-    error = NotSent("nothing was sent: the caller was cancelled")
-    error.outcome = Outcome.NOT_DONE
-    error.operation = intent.operation
+def _refused(call: CallState, error: CakeError) -> CakeError:
+    """Return the error of a call of which nothing was sent, with what it lacks."""
+    error.operation = call.name
+    error.outcome = Outcome.NOT_DONE if call.writes else None
     return error

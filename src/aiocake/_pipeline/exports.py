@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 import anyio
 
@@ -13,12 +13,122 @@ from aiocake._listener import EventEmitter
 from aiocake._messages import StreamedResponse
 from aiocake._operations.operation import Operation
 from aiocake._pipeline.call_report import CallReport
-from aiocake._transport import Begin, Begun, OpenExchange, clear_tracebacks
+from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._transport import (
+    IncomingResponse,
+    NetworkTimeBudget,
+    OpenStream,
+    Transport,
+    TransportFailure,
+    clear_tracebacks,
+)
 from aiocake.errors import ApiError, CakeError, ClosedError, DeadlineExceeded
 from aiocake.events import ListAnomaly, ReferencesDropped, ValuesNormalized
 
 T = TypeVar("T")
 V = TypeVar("V")
+
+#: Reads a stream as far as its head; an error means that this attempt failed.
+ReadHead = Callable[[StreamedResponse], Awaitable[CakeError | None]]
+
+
+class RunAttempts(Protocol):
+    """The loop of :class:`~aiocake._pipeline.executor.CallExecutor`."""
+
+    async def __call__(
+        self,
+        call: CallState,
+        read: Callable[
+            [CallState, AttemptState, IncomingResponse],
+            Awaitable[CakeError | TransportFailure | None],
+        ],
+        broken: CakeError | TransportFailure | None = None,
+    ) -> None: ...
+
+
+class StreamedCall:
+    """A call whose response is read as it comes.
+
+    Args:
+        call: The call, whose time is that of the network.
+        run_attempts: Makes its attempts.
+        transport: Keeps what is open.
+
+    Attributes:
+        call: The call.
+        stream: The open response; None before there is one.
+    """
+
+    def __init__(self, call: CallState, run_attempts: RunAttempts, transport: Transport) -> None:
+        self.call = call
+        self.stream: OpenStream | None = None
+        self._run_attempts = run_attempts
+        self._transport = transport
+
+    async def open(
+        self, head: ReadHead, broken: CakeError | TransportFailure | None = None
+    ) -> CakeError | None:
+        """Make attempts until the head of a response is read.
+
+        Args:
+            head: Reads a response: as far as it has to come for the attempt to be a success.
+            broken: What the response of an attempt before broke off in.
+
+        Returns:
+            The error of the last attempt; None when :attr:`stream` is open.
+
+        Raises:
+            ArgumentError: The request with the key in it is too long.
+            ClosedError: The client is closed.
+            WrongLoopError: The client belongs to another event loop or process.
+        """
+        self._transport.lifecycle.check_usable()
+        opened = self.stream
+
+        async def read(
+            call: CallState, attempt: AttemptState, incoming: IncomingResponse
+        ) -> CakeError | TransportFailure | None:
+            network_time = cast("NetworkTimeBudget", call.network_time)
+            stream = self._transport.stream(incoming, attempt.slot, network_time)
+            error: CakeError | None
+            try:
+                error = await head(stream.response)
+            except CakeError as raised:
+                error = raised
+                error.__traceback__ = None
+            if stream.chunks.fault is not None:
+                return stream.chunks.fault
+            if error is None:
+                attempt.kept = True
+                stream.keep()
+                self.stream = stream
+            return error
+
+        await self._run_attempts(self.call, read, broken)
+        return None if self.stream is not opened else self.call.error
+
+    async def again(self, error: CakeError, head: ReadHead) -> CakeError | None:
+        """Make the further attempts of the call, once its stream broke off.
+
+        Args:
+            error: What reading the stream raised.
+            head: As of :meth:`open`.
+
+        Returns:
+            The error of the last attempt; None when :attr:`stream` is another one, and open.
+        """
+        await self.aclose()
+        stream, call = self.stream, self.call
+        if stream is None or call.network_time is None:
+            return error
+        # That of the stream has ended with it.
+        call.network_time = call.network_time.rest()
+        return await self.open(head, stream.chunks.fault or error)
+
+    async def aclose(self) -> None:
+        """Give slot and connection back. Can be called twice, and from any task."""
+        if self.stream is not None:
+            await self.stream.aclose()
 
 
 class OpenExport(Generic[T]):
@@ -29,24 +139,24 @@ class OpenExport(Generic[T]):
     after what came, or is collected anew.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a call, and what it goes through
         self,
         operation: Operation[T],
-        open_: Callable[[Begin, Begun], Awaitable[OpenExchange]],
-        *,
-        clean: Callable[[str], str],
+        call: CallState,
+        run_attempts: RunAttempts,
+        transport: Transport,
         emitter: EventEmitter,
+        *,
         show_sensitive: bool,
     ) -> None:
         self._operation = operation
-        self._open = open_
-        self._clean = clean
+        self._call = StreamedCall(call, run_attempts, transport)
+        self._clean = transport.scrub
         self._emitter = emitter
         self._show_sensitive = show_sensitive
-        self._exchange: OpenExchange | None = None
         self._bills: BillStream[T] | None = None
-        #: From the first record that is asked for until it is told.
-        self._ending: CallReport | None = None
+        #: From the first record that is asked for until the end is reported.
+        self._report: CallReport | None = None
         self._closed = False
         self._ended = False
         #: Around what waits for the network, in whatever task; None while nobody does.
@@ -152,8 +262,8 @@ class OpenExport(Generic[T]):
             return records
 
     async def _collect(self) -> list[T]:
-        bills, exchange = self._bills, self._exchange
-        if self._ended or bills is None or exchange is None:
+        bills, call = self._bills, self._call.call
+        if self._ended or bills is None:
             return []
         try:
             return await bills.rest()
@@ -161,6 +271,7 @@ class OpenExport(Generic[T]):
             broken = error.with_traceback(None)
         records: list[T] = []
         streams = [bills]
+        attempts = call.attempts
 
         async def read(response: StreamedResponse) -> CakeError | None:
             self._bills = stream = self._stream(response)
@@ -168,14 +279,14 @@ class OpenExport(Generic[T]):
             records[:] = await stream.rest()
             return None
 
-        self._exchange = again = await exchange.again(broken, read)
-        if again.error is None:
+        met = await self._call.again(broken, read)
+        if met is None:
             return records
-        if len(streams) > 1 or again.attempts == exchange.attempts:
-            raise streams[-1].counted(again.error)
+        if len(streams) > 1 or call.attempts == attempts:
+            raise streams[-1].counted(met)
         # How many bills there were says more than that nothing came afterwards.
-        says_more = isinstance(again.error, ApiError | ClosedError | DeadlineExceeded)
-        raise again.error if says_more else broken
+        says_more = isinstance(met, ApiError | ClosedError | DeadlineExceeded)
+        raise met if says_more else broken
 
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
@@ -183,8 +294,7 @@ class OpenExport(Generic[T]):
         self._emit_end(None, left=True)
         if self._scope is not None:
             self._scope.cancel()
-        if self._exchange is not None:
-            await self._exchange.aclose()
+        await self._call.aclose()
 
     async def _begin(self) -> BillStream[T]:
         bills: list[BillStream[T]] = []
@@ -193,10 +303,10 @@ class OpenExport(Generic[T]):
             bills[:] = [self._stream(response)]
             return await bills[0].head()
 
-        self._ending = ending = CallReport(self._emitter, self._operation.name, None)
-        self._exchange = await self._open(begin, ending.count)
-        if self._exchange.error is not None:
-            raise self._exchange.error
+        self._report = CallReport(self._emitter, self._call.call)
+        error = await self._call.open(begin)
+        if error is not None:
+            raise error
         self._bills = bills[0]
         return self._bills
 
@@ -214,8 +324,8 @@ class OpenExport(Generic[T]):
         await self.aclose()
 
     def _emit_end(self, failure: CakeError | None, *, left: bool) -> None:
-        ending, self._ending = self._ending, None
-        if ending is None:
+        report, self._report = self._report, None
+        if report is None:
             return
         name = self._operation.name
         if self.dropped:
@@ -230,8 +340,8 @@ class OpenExport(Generic[T]):
             detail += " and others" if repeated > 1 else ""
             self._emitter.emit(ListAnomaly(name, "row repeated", detail))
         if not left:
-            ending.finish(failure)
-        ending.emit(cancelled=left)
+            report.finish(failure)
+        report.emit(cancelled=left)
 
     def _status(self, error: CakeError) -> CakeError:
         error.operation = self._operation.name
@@ -240,8 +350,8 @@ class OpenExport(Generic[T]):
         return error
 
     def __del__(self) -> None:
-        if self._exchange is not None and self._ending is not None:
-            closing = _leave(self._exchange, self._ending)
+        if self._call.stream is not None and self._report is not None:
+            closing = _leave(self._call, self._report)
             try:
                 spawn(closing)
             except RuntimeError:  # no event loop runs any more, and so no connection either
@@ -253,7 +363,7 @@ def _closed() -> ClosedError:
     return ClosedError("the export was closed before its end")
 
 
-async def _leave(exchange: OpenExchange, ending: CallReport) -> None:
+async def _leave(call: StreamedCall, report: CallReport) -> None:
     """Close an export that was dropped: not in its finaliser, which runs wherever it may."""
-    ending.emit(cancelled=True)
-    await exchange.aclose()
+    report.emit(cancelled=True)
+    await call.aclose()

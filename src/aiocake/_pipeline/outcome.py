@@ -1,45 +1,38 @@
 """What became of a call: of the whole call, not of its last attempt.
 
-A first try can be carried out and its answer be lost while the second is refused, or finds no
-connection: "not done" would be untrue. So a write ends in a verified answer, in an error that says
-it was not done, or in OutcomeUnknown; nothing else.
+A first try can be carried out and its response be lost while the second is refused, or finds no
+connection: "not done" would be untrue. So a write ends in a verified response, in an error that
+says it was not done, or in OutcomeUnknown; nothing else.
 """
 
-from aiocake._transport import CallResult, is_refusal
-from aiocake.errors import CakeError, Intent, Outcome, OutcomeUnknown
-from aiocake.values import Idempotency
+import attrs
+
+from aiocake import _codec as codec
+from aiocake._pipeline.call_state import CallState
+from aiocake._pipeline.retry import is_refusal
+from aiocake.errors import CakeError, Outcome, OutcomeUnknown
 
 
-def verdict(
-    exchange: CallResult,
-    error: CakeError,
-    idempotency: Idempotency,
-    intent: Intent,
-    *,
-    applied_likely: bool,
-) -> CakeError:
-    """The error that a call which met one ends in.
+def verdict(call: CallState, error: CakeError) -> CakeError:
+    """Return the error to raise for a call that failed.
 
     Args:
-        exchange: The facts of the attempts.
-        error: What the last attempt met: the exchange's own error, or that of reading its answer.
-        idempotency: What sending the call again does.
-        intent: What was going to be written.
-        applied_likely: Whether an answer that could not be read looked like one to a write that
-            was carried out.
+        call: The call, which has ended.
+        error: What the last attempt met: the call's own error, or that of decoding its response.
     """
-    error.operation = intent.operation
-    if idempotency is Idempotency.SAFE:
+    error.operation = call.name
+    intent = call.intent
+    if intent is None:
         return error
-    if not exchange.sent_before and (not exchange.sent or is_refusal(error)):
+    if not call.sent_before and (not call.sent or is_refusal(error)):
         error.outcome = Outcome.NOT_DONE
         return error
     unknown = OutcomeUnknown(
-        f"{intent.operation} may have been carried out: {error}",
-        intent=intent,
+        f"{call.name} may have been carried out: {error}",
+        intent=attrs.evolve(intent, attempts=call.attempts, at=call.left_at or intent.at),
         cause=error,
-        applied_likely=applied_likely,
+        applied_likely=call.applied_likely or any(map(codec.applied_likely, call.partial)),
     )
     error.outcome = Outcome.UNKNOWN
-    unknown.operation = intent.operation
+    unknown.operation = call.name
     return unknown

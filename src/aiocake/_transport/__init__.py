@@ -1,31 +1,44 @@
-"""How a request gets to CAKE and its answer back: deadline, retries, throttle, key, network."""
+"""How one attempt gets to CAKE and its response back: key, slot, network."""
 
 from aiocake._transport.address import Address, parse_address
-from aiocake._transport.api_key import check_key
-from aiocake._transport.call_state import Begun, CallLimits, CallResult
-from aiocake._transport.failures import ConnectionForbidden, clear_tracebacks
+from aiocake._transport.api_key import AuthorizedRequest, check_key
+from aiocake._transport.body import LARGEST_BODY, Body, read_into
+from aiocake._transport.failures import (
+    ConnectionForbidden,
+    FailureKind,
+    TransportFailure,
+    clear_tracebacks,
+)
 from aiocake._transport.httpcore_transport import AsyncBaseTransport
-from aiocake._transport.retry import is_refusal
-from aiocake._transport.streaming import Begin, OpenExchange
+from aiocake._transport.limiter import RequestLimiter
+from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
+from aiocake._transport.pause import Refusal
+from aiocake._transport.sender import TOO_LATE, IncomingResponse, SendTrace
+from aiocake._transport.streaming import OpenStream
 from aiocake._transport.tls import context_of_user
-from aiocake._transport.transport import Check, OnSettled, Transport, TransportStats
+from aiocake._transport.transport import Transport
 
 __all__ = [
+    "LARGEST_BODY",
+    "OUT_OF_TIME",
+    "TOO_LATE",
     "Address",
     "AsyncBaseTransport",
-    "Begin",
-    "Begun",
-    "CallLimits",
-    "CallResult",
-    "Check",
+    "AuthorizedRequest",
+    "Body",
     "ConnectionForbidden",
-    "OnSettled",
-    "OpenExchange",
+    "FailureKind",
+    "IncomingResponse",
+    "NetworkTimeBudget",
+    "OpenStream",
+    "Refusal",
+    "RequestLimiter",
+    "SendTrace",
     "Transport",
-    "TransportStats",
+    "TransportFailure",
     "check_key",
     "clear_tracebacks",
     "context_of_user",
-    "is_refusal",
     "parse_address",
+    "read_into",
 ]

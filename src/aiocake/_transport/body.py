@@ -63,14 +63,17 @@ class Body:
 
     async def next(self) -> bytes | TransportFailure | None:
         """The next piece, never empty; None at the end; a fault each time once there was one."""
+        as_it_comes = self._inflater is None
         while self._fault is None:
-            if piece := self._ready_piece():
+            if not as_it_comes and (piece := self._ready_piece()):
                 return piece
             if self._fault is None:
                 raw = await self._raw.next()
                 if raw is None:
                     return self._end()
                 self._take(raw)
+                if as_it_comes and raw and self._fault is None:
+                    return raw
         return self._fault
 
     def _take(self, raw: bytes | TransportFailure) -> None:
@@ -80,8 +83,8 @@ class Body:
         self._came += len(raw)
         if self._came > self._cap:
             self._fail(FailureKind.BODY_REJECTED, self._too_long())
-        elif raw:
-            self._ready = iter((raw,)) if self._inflater is None else self._inflater.feed(raw)
+        elif raw and self._inflater is not None:
+            self._ready = self._inflater.feed(raw)
 
     def _ready_piece(self) -> bytes:
         try:

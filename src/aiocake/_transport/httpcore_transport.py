@@ -48,8 +48,8 @@ _SLOT: Final = "aiocake.slot"
 _IDLE: Final = 60.0
 #: How long closing a connection may take.
 _CLOSING: Final = 1.0
-#: Paths are few; this is a bound for those who make them up.
-_KEPT_URLS: Final = 128
+#: Paths and headers are few; this is a bound for those who make them up.
+_KEPT: Final = 128
 
 #: What says on any transport that nothing was sent.
 _UNSENT: Final = (
@@ -305,6 +305,13 @@ class HttpResponse:
     aclose: Callable[[], Awaitable[None]]
 
 
+class _Urls(dict[str, httpx.URL]):
+    """The URLs last used: to parse one takes longer than many a call. They may hold the key."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} URLs>"
+
+
 class HttpSender:
     """Makes httpx's requests, and hands them to a transport.
 
@@ -318,7 +325,8 @@ class HttpSender:
         self._transport = transport
         self._base = base
         self.route = route
-        self._urls: dict[str, httpx.URL] = {}
+        self._urls = _Urls()
+        self._headers: dict[tuple[object, ...], httpx.Headers] = {}
         #: Our own transport, which has connections by slot and tells what was sent.
         self.own = transport if isinstance(transport, CakeTransport) else None
 
@@ -337,10 +345,15 @@ class HttpSender:
             url = self._url(signed.path)
             extensions |= {"target": signed.target, "trace": trace, _SLOT: slot}
         else:
-            url = httpx.URL(self._base + signed.target.decode("ascii"))
+            url = self._url(signed.target.decode("ascii"))
         request = httpx.Request(
-            signed.method, url, headers=signed.headers, content=signed.body, extensions=extensions
+            signed.method,
+            url,
+            headers=self._headers_of(signed),
+            stream=httpx.ByteStream(signed.body),
+            extensions=extensions,
         )
+        request.read()  # so that another transport finds its content
         response = await self._transport.handle_async_request(request)
         stream = response.stream
         if not isinstance(stream, httpx.AsyncByteStream):
@@ -356,10 +369,27 @@ class HttpSender:
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
         if url is None:
-            if len(self._urls) >= _KEPT_URLS:
+            if len(self._urls) >= _KEPT:
                 self._urls.clear()
             url = self._urls[path] = httpx.URL(self._base + path)
         return url
+
+    def _headers_of(self, signed: AuthorizedRequest) -> httpx.Headers:
+        """Return the headers of a request with its Content-Length, where httpx puts it."""
+        length = len(signed.body)
+        key = (signed.method, length, *signed.headers)
+        headers = self._headers.get(key)
+        if headers is None:
+            counted = [(b"Content-Length", b"%d" % length)]
+            pairs = signed.headers
+            if length:
+                pairs = [*pairs, *counted]
+            elif signed.method in {"POST", "PUT", "PATCH"}:
+                pairs = [*counted, *pairs]
+            if len(self._headers) >= _KEPT:
+                self._headers.clear()
+            headers = self._headers[key] = httpx.Headers(pairs)
+        return headers
 
 
 def is_unsent(error: Exception) -> bool:

@@ -3,11 +3,12 @@
 import asyncio
 import math
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import anyio
 
+from aiocake._background import clock
 from aiocake.errors import ClosedError, WrongLoopError
 
 
@@ -21,6 +22,8 @@ class Lifecycle:
         self._idle: anyio.Event | None = None
         #: Whether it was ended.
         self.closed = False
+        #: The clock of the event loop, once that is known.
+        self.clock: Callable[[], float] = anyio.current_time
 
     def check_usable(self) -> None:
         """A call begins.
@@ -46,20 +49,23 @@ class Lifecycle:
         loop = _running_loop()
         if self._home is None:
             self._home = process, loop
+            self.clock = clock()
         elif self._home[1] is not loop:
             raise WrongLoopError("the client belongs to another event loop: make one for each loop")
 
-    @contextmanager
-    def cancellable(self, deadline: float = math.inf) -> Generator[anyio.CancelScope]:
-        """A scope that is cancelled at a deadline, or by :meth:`end`."""
+    def open_scope(self, deadline: float = math.inf) -> anyio.CancelScope:
+        """Return a scope that is cancelled at a deadline, or by :meth:`end`.
+
+        Whoever has left the scope calls :meth:`close_scope`, in any case.
+        """
         scope = anyio.CancelScope(deadline=deadline)
         self._scopes.add(scope)
-        try:
-            with scope:
-                yield scope
-        finally:
-            self._scopes.discard(scope)
-            self._look()
+        return scope
+
+    def close_scope(self, scope: anyio.CancelScope) -> None:
+        """Forget a scope that was left."""
+        self._scopes.discard(scope)
+        self._look()
 
     @contextmanager
     def pending(self) -> Generator[None]:

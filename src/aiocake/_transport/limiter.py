@@ -352,6 +352,8 @@ class RequestLimiter:
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
         """
+        if not (self._calls.waiters or self._exports.waiters):
+            return None
         open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
         if self._pause.is_long:
             return next(iter(open_lanes), None)

@@ -1,16 +1,14 @@
-"""An answer that is read as it comes, and that keeps its slot and connection until it ends."""
+"""A response that is read as it comes, and that keeps its slot and connection until it ends."""
 
 from collections.abc import Awaitable, Callable
 from typing import Self
 
 from aiocake._messages import StreamedResponse
-from aiocake._transport.body import Body
+from aiocake._transport.body import LARGEST_STREAM, Body
 from aiocake._transport.failures import TransportFailure
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
+from aiocake._transport.sender import IncomingResponse
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded
-
-#: Reads a stream as far as its head; an error means that this attempt failed.
-Begin = Callable[[StreamedResponse], Awaitable[CakeError | None]]
 
 
 class Chunks:
@@ -46,7 +44,7 @@ class Chunks:
         raise error
 
     def close(self) -> None:
-        """Give no more pieces; whoever waits for one is told."""
+        """Give no more pieces; whoever waits for one gets a ClosedError."""
         self._closed = True
         self._network_time.end()
 
@@ -61,42 +59,48 @@ class Chunks:
         return DeadlineExceeded("the rest of the answer did not come in time")
 
 
-class OpenExchange:
-    """A streamed call: its stream, or why there is none.
+class OpenStream:
+    """A response that is read as it comes, and that keeps its slot and connection until then.
+
+    Args:
+        incoming: The response.
+        slot: Its slot.
+        network_time: What may be spent waiting for the network.
+        release: Gives the slot back.
+        streams: The streams of the client that are kept open.
 
     Attributes:
-        stream: The answer; its chunks are read by whoever opened it.
-        error: What the last attempt met; None when there is a stream.
-        attempts: How many attempts were begun.
+        response: The response; its chunks are read by whoever opened it.
+        chunks: The pieces of its body.
     """
 
     def __init__(
         self,
-        stream: StreamedResponse | None,
-        error: CakeError | None,
-        attempts: int,
-        end: Callable[[], Awaitable[None]],
-        again: Callable[[CakeError, Begin], Awaitable["OpenExchange"]] | None = None,
+        incoming: IncomingResponse,
+        slot: int,
+        network_time: NetworkTimeBudget,
+        release: Callable[[int], None],
+        streams: "set[OpenStream]",
     ) -> None:
-        self.stream = stream
-        self.error = error
-        self.attempts = attempts
-        self._end = end
-        self._again = again
+        self._incoming = incoming
+        self._slot = slot
+        self._release = release
+        self._streams = streams
+        self.chunks = Chunks(Body(incoming, LARGEST_STREAM), network_time)
+        self.response = StreamedResponse(incoming.status, incoming.headers, self.chunks)
 
-    async def again(self, error: CakeError, begin: Begin) -> "OpenExchange":
-        """Make the further attempts of the call, once its stream broke off.
-
-        Args:
-            error: What reading the stream raised.
-            begin: Reads an answer: as far as it has to come for the attempt to be a success.
-
-        Returns:
-            The open answer of another attempt; or this error, or that of the last attempt.
-        """
-        await self.aclose()
-        return self if self._again is None else await self._again(error, begin)
+    def keep(self) -> None:
+        """Keep slot and connection beyond the attempt, until the body ends or :meth:`aclose`."""
+        self._streams.add(self)
+        self.chunks.finish = self.aclose
 
     async def aclose(self) -> None:
         """Give slot and connection back. Can be called twice, and from any task."""
-        await self._end()
+        if self not in self._streams:
+            return
+        self._streams.remove(self)
+        self.chunks.close()
+        try:
+            await self._incoming.aclose()
+        finally:
+            self._release(self._slot)

@@ -12,7 +12,7 @@ from typing import Final, cast
 import attrs
 import tenacity
 
-from aiocake._transport.failures import TransportFailure
+from aiocake._transport import TransportFailure
 from aiocake.config import RetryPolicy
 from aiocake.errors import (
     ApiError,
@@ -61,6 +61,10 @@ class AttemptOutcome:
     decision: RetryDecision = RetryDecision.NONE
     wait: float = 0.0
     begun: bool = True
+
+
+#: The end of an attempt that succeeded.
+SUCCEEDED: Final = AttemptOutcome(None)
 
 
 @attrs.frozen

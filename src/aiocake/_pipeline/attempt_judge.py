@@ -1,0 +1,161 @@
+"""What the end of an attempt means: for a further attempt, and for the other calls of the client.
+
+An attempt that failed may be worth another one. A throttled response holds the client's calls
+back, or has them refused; a time-out narrows the limiter, and what is let in widens it again. How
+long writes wait for their responses decides how late another one may still begin.
+"""
+
+from aiocake._listener import EventEmitter
+from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.response_times import ResponseTimes
+from aiocake._pipeline.retry import (
+    SUCCEEDED,
+    AttemptOutcome,
+    Retries,
+    RetryDecision,
+    classify_retry,
+)
+from aiocake._pipeline.retry_after import retry_after
+from aiocake._transport import FailureKind, RequestLimiter, TransportFailure
+from aiocake.errors import ApiError, CakeError, RateLimited, Restricted, ServerError
+from aiocake.events import AttemptEnded, Paused, PauseEnded
+
+
+class AttemptJudge:
+    """Judges the attempts of all calls of one client.
+
+    Args:
+        limiter: Lets the client's calls go, or holds them back.
+        retries: The policy and the budget of retries.
+        emitter: Takes the events.
+    """
+
+    def __init__(self, limiter: RequestLimiter, retries: Retries, emitter: EventEmitter) -> None:
+        self._limiter = limiter
+        self._retries = retries
+        self._emitter = emitter
+        #: Of writes.
+        self._times = ResponseTimes()
+        #: The operations that have succeeded with the key in use.
+        self._proven: set[str] = set()
+
+    def forget_key(self) -> None:
+        """Forget which operations the key may call: another one is used from now on."""
+        self._proven.clear()
+
+    def needed(self, call: CallState) -> float:
+        """Return the seconds that an attempt needs to have left to be begun."""
+        # Another attempt at what may be done already can only bring a better end: it is not kept
+        # back because its own first one was waited for in vain.
+        if call.writes and not (call.sent_before or call.maybe_applied):
+            call.needed = self._times.needed(call.limits.total)
+        return call.needed
+
+    def cut(self, call: CallState, attempt: AttemptState) -> None:
+        """Take note of an attempt that is cut from outside."""
+        self._note_time(call, attempt, answered=False)
+        self._emit(call, attempt, "Cancelled")
+
+    def judge(
+        self,
+        call: CallState,
+        attempt: AttemptState,
+        outcome: CakeError | TransportFailure | None,
+    ) -> AttemptOutcome:
+        """End an attempt, adapt the limiter, and decide on a further one."""
+        error = call.end(outcome)
+        failure = outcome if isinstance(outcome, TransportFailure) else None
+        if failure is None or failure.sent:
+            self._note_time(call, attempt, answered=failure is None)
+        self._emit(call, attempt, None if error is None else type(error).__name__)
+        if not call.limits.export:
+            self._adapt(attempt, failure, error)
+        if outcome is None:
+            self._proven.add(call.name)
+            self._note_response(call, attempt, throttled=False)
+            return SUCCEEDED
+        return self.failed(call, outcome, attempt)
+
+    def failed(
+        self,
+        call: CallState,
+        outcome: CakeError | TransportFailure,
+        attempt: AttemptState | None = None,
+    ) -> AttemptOutcome:
+        """Decide whether a call whose attempt failed is worth another one, and whether to pause.
+
+        Args:
+            call: The call, its attempt ended.
+            outcome: What the attempt ended in.
+            attempt: The attempt; None when its response had begun well, and broke off later.
+        """
+        error, last = call.error, call.attempt
+        framed = last is None or last.framed
+        decision = classify_retry(outcome, call.limits.idempotency, framed=framed)
+        pace, asked = decision, None
+        if isinstance(error, RateLimited):
+            if error.retry_after is None:
+                error.retry_after = None if last is None else retry_after(last.headers)
+            pace, asked = RetryDecision.THROTTLED, error.retry_after
+        throttled = pace is RetryDecision.THROTTLED or (
+            pace is RetryDecision.RESTRICTED and call.name in self._proven
+        )
+        if attempt is not None and not isinstance(outcome, TransportFailure):
+            self._note_response(call, attempt, throttled=throttled)
+        if pace is RetryDecision.NONE:
+            return AttemptOutcome(error)
+        wait = self._retries.wait(pace, call.attempts - 1, asked)
+        if throttled and last is not None:
+            self._pause(call, last, wait, asked=asked is not None)
+        return AttemptOutcome(error, decision, wait)
+
+    def _adapt(
+        self, attempt: AttemptState, failure: TransportFailure | None, error: CakeError | None
+    ) -> None:
+        """Tell the limiter what was too much; throttled responses do so by their pause."""
+        if failure is not None:
+            if failure.kind is FailureKind.TIMEOUT and failure.sent:
+                self._limiter.on_timeout(attempt.began)
+        elif error is None or _was_accepted(error):
+            self._limiter.on_accepted(attempt.began)
+
+    def _pause(
+        self, call: CallState, attempt: AttemptState, seconds: float, *, asked: bool
+    ) -> None:
+        """Hold back the client's calls, or refuse them, after a throttled response."""
+        limiter, longest = self._limiter, self._retries.longest_pause
+        began, status = attempt.began, attempt.status or 0
+        too_long = seconds > self._retries.longest_asked
+        refused = asked and (too_long or seconds >= call.time_left())
+        if refused and longest and limiter.may_refuse(status):
+            if limiter.refuse(seconds, longest, since=began, status=status):
+                self._emitter.emit(Paused(call.name, min(seconds, longest), refused=True))
+        elif too_long:
+            # It would hang every call; each of them will be told by the server itself.
+            limiter.on_timeout(began)
+        elif limiter.pause(seconds, since=began, asked=asked):
+            self._emitter.emit(Paused(call.name, seconds))
+
+    def _note_response(self, call: CallState, attempt: AttemptState, *, throttled: bool) -> None:
+        """Let the other calls go if this one went first after a pause."""
+        took = self._limiter.on_response(attempt.slot, attempt.status or 0, throttled=throttled)
+        if took is not None:
+            self._emitter.emit(PauseEnded(call.name, took))
+
+    def _note_time(self, call: CallState, attempt: AttemptState, *, answered: bool) -> None:
+        """Take note of how long a write has waited for its response."""
+        if call.writes:
+            took = call.now() - attempt.began
+            (self._times.add if answered else self._times.cut_off)(took)
+
+    def _emit(self, call: CallState, attempt: AttemptState, error: str | None) -> None:
+        emitter = self._emitter
+        if emitter.enabled:
+            took, sent = emitter.now() - attempt.began, attempt.trace.sent
+            emitter.emit(AttemptEnded(call.name, call.attempts, took, attempt.status, error, sent))
+
+
+def _was_accepted(error: CakeError) -> bool:
+    """Return whether the server took the time to say no, rather than to say that it has none."""
+    overloaded = isinstance(error, RateLimited | Restricted | ServerError)
+    return isinstance(error, ApiError) and not overloaded

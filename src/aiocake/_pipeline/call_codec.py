@@ -1,0 +1,149 @@
+"""Both ends of a call: from its arguments to a request, and from a response to its value.
+
+A call has an operation, or it is one that has no method and is sent as it is told.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import attrs
+
+from aiocake import _codec as codec
+from aiocake._codec.raw import OPERATION as RAW
+from aiocake._codec.raw import RawResponse, error_of_raw, prepare_raw
+from aiocake._listener import EventEmitter
+from aiocake._messages import Request, Response
+from aiocake._operations.operation import Operation
+from aiocake._pipeline.call_state import CallState
+from aiocake._pipeline.settings import PipelineSettings
+from aiocake._transport import Transport
+from aiocake.errors import ArgumentError, CakeError, DecodeError, Outcome, Problem
+from aiocake.events import CallEnded, ReferencesDropped, ValuesNormalized
+from aiocake.models import MarkResult
+from aiocake.values import Binding, Idempotency
+
+
+class CallCodec:
+    """Encodes the calls of one client, and reads their responses.
+
+    Args:
+        settings: What the client was built with.
+        transport: Takes the key out of texts.
+        emitter: Takes the events.
+    """
+
+    def __init__(
+        self, settings: PipelineSettings, transport: Transport, emitter: EventEmitter
+    ) -> None:
+        self._settings = settings
+        self._show_sensitive = settings.show_sensitive
+        self._scrub = transport.scrub
+        self._emitter = emitter
+
+    def begin(
+        self,
+        operation: Operation[Any] | None,
+        arguments: Mapping[str, object],
+        idempotency: Idempotency,
+        binding: Binding,
+    ) -> tuple[dict[str, object], Request]:
+        """Prepare a call; one that is refused here has ended."""
+        try:
+            return self.prepare(operation, arguments, idempotency, binding)
+        except ArgumentError as error:
+            name, kind = error.operation or "", type(error).__name__
+            self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind))
+            raise
+
+    def prepare(
+        self,
+        operation: Operation[Any] | None,
+        arguments: Mapping[str, object],
+        idempotency: Idempotency,
+        binding: Binding,
+    ) -> tuple[dict[str, object], Request]:
+        """Validate the arguments of a call and encode them.
+
+        Returns:
+            The arguments that were given, as exact built-in values, and the request.
+
+        Raises:
+            ArgumentError: An argument cannot be sent, or the client is read-only.
+        """
+        name = RAW if operation is None else operation.name
+        try:
+            if idempotency is not Idempotency.SAFE and self._settings.read_only:
+                problem = Problem(name, "this client is read-only and sends no writes")
+                raise ArgumentError(problem)  # noqa: TRY301 - like those of the codec
+            if operation is None:
+                return prepare_raw(**arguments)
+            return codec.prepare(operation, arguments, binding)
+        except ArgumentError as error:
+            error.operation = name
+            error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE
+            raise
+
+    def hidden(self, operation: Operation[Any] | None) -> frozenset[str]:
+        """Return the names of the arguments of a call that errors and logs hide."""
+        if self._show_sensitive:
+            return _NOTHING
+        return _RAW_HIDDEN if operation is None else _sensitive(operation)
+
+    def reply(self, response: Response) -> codec.Reply:
+        """Return a response as what :meth:`error_in` and :meth:`decode` take: it is parsed once."""
+        return codec.read_reply(response, show_sensitive=self._show_sensitive)
+
+    def error_in(self, call: CallState, reply: codec.Reply) -> CakeError | None:
+        """Return the error that a response holds, of whatever status; None for a success."""
+        try:
+            error = self._error(call, reply)
+        except Exception as broke:  # noqa: BLE001 - the response of a write must never be lost
+            return DecodeError(f"the answer broke its reader ({type(broke).__name__})")
+        if error is not None:
+            _note_likely(call, reply, error)
+        return error
+
+    def decode(self, call: CallState, reply: codec.Reply) -> tuple[object, CakeError | None]:
+        """Return the value of a success, or the error that decoding it met."""
+        try:
+            return self._value(call, reply), None
+        except CakeError as error:
+            _note_likely(call, reply, error)
+            return None, error
+
+    def _error(self, call: CallState, reply: codec.Reply) -> CakeError | None:
+        if call.operation is None:
+            return error_of_raw(reply, call.limits.idempotency)
+        return codec.error_of(call.operation, reply, call.arguments)
+
+    def _value(self, call: CallState, reply: codec.Reply) -> object:
+        operation, response = call.operation, reply.response
+        if operation is None:
+            return RawResponse(response.status, response.headers, response.body, self._scrub)
+        leniency = codec.Leniency()
+        value = codec.decode(
+            operation, call.arguments, reply, leniency=leniency, repeated=call.sent_before
+        )
+        if isinstance(value, MarkResult):
+            value = attrs.evolve(value, message=self._scrub(value.message))
+        if reply.dropped:
+            self._emitter.emit(ReferencesDropped(call.name, reply.dropped))
+        if leniency.count:
+            fields = tuple(map(self._scrub, leniency.fields))
+            self._emitter.emit(ValuesNormalized(call.name, fields, leniency.count))
+        return value
+
+
+_NOTHING: frozenset[str] = frozenset()
+_RAW_HIDDEN = frozenset({"params", "json"})
+
+
+@lru_cache(256)
+def _sensitive(operation: Operation[Any]) -> frozenset[str]:
+    return operation.sensitive()
+
+
+def _note_likely(call: CallState, reply: codec.Reply, error: CakeError) -> None:
+    if isinstance(error, DecodeError) and codec.applied_likely(reply.response):
+        call.applied_likely = True

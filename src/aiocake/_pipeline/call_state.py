@@ -1,0 +1,265 @@
+"""The state of one call: its facts, kept exact while it runs, and what they come to in the end.
+
+The attempt under way has a state of its own, a fresh one each time, so that nothing of the attempt
+before can be taken for a fact of this one.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+import attrs
+
+from aiocake._codec import Reply  # noqa: TC001 - imported like the others
+from aiocake._messages import Request, Response
+from aiocake._operations.operation import Operation
+from aiocake._pipeline.retry import may_have_been_applied
+from aiocake._transport import NetworkTimeBudget, SendTrace, TransportFailure
+from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, Intent, NotSent, RateLimited
+from aiocake.values import Idempotency, Secret
+
+#: Bytes that tell what a body that did not come whole was going to be.
+_BEGINNING: Final = 1024
+
+
+@attrs.frozen
+class CallLimits:
+    """How a call is to be made.
+
+    Attributes:
+        idempotency: What sending it again does.
+        total: Seconds for the whole call. Of an export they count the time spent waiting for the
+            network only (and, apart from that, for a slot).
+        read: Seconds to wait for the next bytes.
+        attempts: How many attempts at most.
+        queue: Seconds to wait for a slot at most; None for as long as the call may take.
+        export: Whether it uses the slot of the exports.
+        exempt_from_queue_limit: Whether it waits for a slot however many wait already.
+    """
+
+    idempotency: Idempotency
+    total: float
+    read: float
+    attempts: int
+    queue: float | None = None
+    export: bool = False
+    exempt_from_queue_limit: bool = False
+
+
+class AttemptState:
+    """The facts of one attempt, from the moment it has a slot and a key.
+
+    Attributes:
+        slot: The slot, and so the connection.
+        key: The key that it uses, and how often the key's function had been asked by then.
+        began: When it began, on the event loop's clock.
+        began_at: Of a write, the same on the wall's.
+        trace: Whether the request may have left.
+        status: The status of the response; None until its head is here.
+        headers: The headers of the response.
+        framed: Whether the end of the response can be told from that of its connection.
+        kept: Whether a stream goes on using the slot and the connection.
+    """
+
+    __slots__ = ("began", "began_at", "framed", "headers", "kept", "key", "slot", "status", "trace")
+
+    def __init__(
+        self, slot: int, key: tuple[Secret, int], began: float, began_at: datetime | None
+    ) -> None:
+        self.slot = slot
+        self.key = key
+        self.began = began
+        self.began_at = began_at
+        self.trace = SendTrace()
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.framed = True
+        self.kept = False
+
+
+class CallState:
+    """One call on its way. It is no attrs class: what reports errors does not look into it.
+
+    Args:
+        request: What is sent.
+        limits: How the call is made.
+        operation: What is called; None of a call that has no method.
+        arguments: What it is called with, as exact built-in values.
+        intent: Of a write, what is going to be written; None of a read.
+        on_response: Is called when the call has its response, the slot given back.
+        network_time: What may be spent waiting for the network; None where the deadline counts
+            everything.
+
+    Attributes:
+        attempts: How many attempts were begun.
+        attempt: The attempt under way, or the last one; None before the first, and where the last
+            one does not count.
+        being_sent: Whether an attempt is under way.
+        reply: The response, when it is a success.
+        error: What the last attempt met.
+        sent_before: Whether an attempt before the last may have been carried out.
+        maybe_applied: Whether the last attempt may have been carried out.
+        left_at: Of a write, when the first attempt that may have left began.
+        needed: Of a write, the seconds that an attempt needs to have left, as far as is known.
+        partial: Of each response that did not come whole, its head and how its body begins.
+        applied_likely: Whether a response that could not be read looked like one to a write that
+            was carried out. Once one attempt has met such a response, no later one makes it less
+            likely.
+        renewed: Whether the key was asked for again.
+        abandoned: Whether nobody waits for the call any more, so that no further attempt is begun.
+        deadline: When the call must be over, on the event loop's clock.
+        now: Tells that clock.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "applied_likely",
+        "arguments",
+        "attempt",
+        "attempts",
+        "being_sent",
+        "deadline",
+        "error",
+        "intent",
+        "left_at",
+        "limits",
+        "maybe_applied",
+        "name",
+        "needed",
+        "network_time",
+        "now",
+        "on_response",
+        "operation",
+        "partial",
+        "renewed",
+        "reply",
+        "request",
+        "sent_before",
+        "writes",
+    )
+
+    def __init__(  # noqa: PLR0913 - what a call is
+        self,
+        request: Request,
+        limits: CallLimits,
+        *,
+        operation: Operation[Any] | None = None,
+        arguments: Mapping[str, object] | None = None,
+        intent: Intent | None = None,
+        on_response: Callable[[], None] | None = None,
+        network_time: NetworkTimeBudget | None = None,
+    ) -> None:
+        self.request = request
+        self.limits = limits
+        self.operation = operation
+        self.arguments: Mapping[str, object] = {} if arguments is None else arguments
+        self.intent = intent
+        self.on_response = on_response
+        self.network_time = network_time
+        self.name = request.operation
+        self.writes = limits.idempotency is not Idempotency.SAFE
+        self.now = anyio.current_time
+        self.deadline = math.inf
+        self.attempts = 0
+        self.attempt: AttemptState | None = None
+        self.being_sent = False
+        self.reply: Reply | None = None
+        self.error: CakeError | None = None
+        self.maybe_applied = self.sent_before = False
+        self.left_at: datetime | None = None
+        self.needed = 0.0
+        self.partial: tuple[Response, ...] = ()
+        self.applied_likely = self.renewed = self.abandoned = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether the last attempt may have left."""
+        return self.attempt is not None and self.attempt.trace.sent
+
+    def left(self) -> float:
+        """Return the seconds that are left for further attempts."""
+        return 0.0 if self.abandoned else self.time_left()
+
+    def time_left(self) -> float:
+        """Return the seconds that are left, whether or not anybody waits for the call."""
+        if self.network_time is not None:
+            return self.network_time.left
+        return self.deadline - self.now()
+
+    def begin(self, slot: int, key: tuple[Secret, int]) -> AttemptState:
+        """Begin another attempt."""
+        self.sent_before = self.sent_before or self.maybe_applied
+        self.maybe_applied = False
+        self.attempts += 1
+        self.reply = self.error = None
+        self.being_sent = True
+        began_at = datetime.now(UTC) if self.writes else None
+        self.attempt = attempt = AttemptState(slot, key, self.now(), began_at)
+        return attempt
+
+    def broken_off(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Keep how a response began that did not come whole."""
+        self.partial += (Response(status, headers, body[:_BEGINNING]),)
+
+    def end(self, outcome: CakeError | TransportFailure | None) -> CakeError | None:
+        """End the attempt; return the error that it met."""
+        self._note_leaving()
+        self.being_sent = False
+        if outcome is None:
+            return None
+        self.maybe_applied = may_have_been_applied(outcome)
+        self.reply = None
+        self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome
+        return self.error
+
+    def renew(self) -> None:
+        """Forget the last attempt: what was refused for the old key did nothing."""
+        self.error = None
+        self.attempt = None
+
+    def queue_ended(self, reason: CakeError) -> CakeError:
+        """Note that no attempt could be begun; what one before met has the last word."""
+        if self.error is None:
+            self.error = reason
+        return self.error
+
+    def refused(self, reason: RateLimited) -> CakeError:
+        """Note that no attempt could be begun, since the client is paused.
+
+        Of a write that may be done already, what an attempt before met has the last word.
+        """
+        if self.error is None or not (self.writes and (self.sent_before or self.maybe_applied)):
+            self.error = reason
+        return self.error
+
+    def cut(self, *, closed: bool) -> None:
+        """End the call from outside: by its deadline, or by the client's end."""
+        if self.reply is not None:  # it was there in time
+            return
+        self._note_leaving()
+        if closed:
+            self.error = ClosedError("the client was closed while the call was on its way")
+        elif self.being_sent:
+            text = f"no answer within {self.limits.total:g} s"
+            nothing = self._nothing_left()
+            self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
+        else:
+            self.queue_ended(NotSent(f"nothing was sent: no turn within {self.limits.total:g} s"))
+
+    def abandon(self) -> None:
+        """End the call whose caller was cancelled, where it has not come to an end by itself."""
+        if self.reply is None and self.error is None:
+            self._note_leaving()
+            text = "the caller was cancelled"
+            nothing = self._nothing_left()
+            self.error = NotSent(f"nothing was sent: {text}") if nothing else CakeError(text)
+
+    def _nothing_left(self) -> bool:
+        return not (self.sent_before or self.sent)
+
+    def _note_leaving(self) -> None:
+        attempt = self.attempt
+        if self.left_at is None and attempt is not None and attempt.trace.sent:
+            self.left_at = attempt.began_at

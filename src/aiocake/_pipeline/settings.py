@@ -1,0 +1,50 @@
+"""What a client was built with, as far as calls go, and what it is doing."""
+
+import attrs
+
+from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
+from aiocake.values import Binding
+
+
+@attrs.frozen(kw_only=True)
+class PipelineSettings:
+    """What a client was built with, as far as calls go.
+
+    Attributes:
+        grace: Seconds that a write which has left is given when its caller is cancelled.
+    """
+
+    domain: str
+    timeouts: Timeouts
+    retry: RetryPolicy
+    throttle: Throttle
+    binding: Binding
+    read_only: bool
+    show_sensitive: bool
+    ledger: Ledger | None
+    grace: float
+    for_tests: bool
+
+
+@attrs.frozen
+class ClientStats:
+    """What a client is doing.
+
+    Attributes:
+        in_flight: Calls that are being sent or answered.
+        waiting: Calls that wait for their turn.
+        paused_until: Seconds until a pause ends; None when there is none.
+        budget: Tokens that are left for retries.
+        unknowns: Writes so far whose fate is unknown.
+        limit: How many calls may be in flight at once now, exports apart: the throttle's
+            concurrency, or fewer after throttled answers and time-outs.
+        pace: To how many calls a second the server's refusals hold them; None when to none.
+    """
+
+    in_flight: int
+    waiting: int
+    paused_until: float | None
+    budget: int
+    unknowns: int
+    limit: int
+    pace: float | None
