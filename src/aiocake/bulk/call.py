@@ -51,7 +51,7 @@ class Call(Generic[T]):
 
     Attributes:
         operation: The operation's name, such as ``"invoices.update"``.
-        arguments: The arguments that were given, by CAKE's names.
+        arguments: Its arguments, by CAKE's names.
     """
 
     operation: str
