@@ -185,7 +185,7 @@ def _network_backend() -> httpcore2.AsyncNetworkBackend | None:
 def _stream_class() -> type[Any]:
     from httpcore2._backends.anyio import AnyIOStream  # noqa: PLC0415 - slow to load
 
-    class Stream(AnyIOStream):
+    class TlsStream(AnyIOStream):
         """Begins TLS with a context itself: anyio would use what stands for one in a thread."""
 
         async def start_tls(
@@ -196,7 +196,7 @@ def _stream_class() -> type[Any]:
         ) -> httpcore2.AsyncNetworkStream:
             return await super().start_tls(owner_of(ssl_context), server_hostname, timeout)
 
-    return Stream
+    return TlsStream
 
 
 class Closable(Protocol):
