@@ -1,14 +1,15 @@
-"""Who is told of what happens: ``on_event``, and of the little that people should see, the log.
+"""Where events go: to ``on_event``, and the few that people should see to the log, too.
 
 The log is for what somebody may have to act on or will ask about; what every call does is for
 ``on_event``. docs/observability.md lists both.
 """
 
-import inspect
+import itertools
 import logging
 from typing import TYPE_CHECKING, Final
 
 from aiocake._background import clock
+from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
     AttemptEnded,
@@ -23,6 +24,8 @@ from aiocake.events import (
     PauseEnded,
     ReferencesDropped,
     RetryScheduled,
+    RunBegan,
+    RunEnded,
     ValuesNormalized,
     Waited,
 )
@@ -32,48 +35,46 @@ if TYPE_CHECKING:
 
 
 _log: Final = logging.getLogger("aiocake")
-#: What every call does; looking for it among the others would take 2 % of a call.
-_UNLOGGED: Final = frozenset({Waited, AttemptEnded})
+#: Never logged: to look for those of each call among the others would take 2 % of it.
+_UNLOGGED: Final = frozenset({Waited, AttemptEnded, RunBegan, RunEnded})
 # A library does not decide where its log goes: without this, warnings would end up on stderr.
 _log.addHandler(logging.NullHandler())
 
 
 class EventEmitter:
-    """Is told of each event of one client.
+    """Passes the events of one client on.
 
     Args:
-        on_event: Is told in turn. An exception that it raises is logged and breaks nothing.
+        on_event: The listener. An exception that it raises is logged and breaks nothing.
 
     Attributes:
-        listens: Whether there is anybody to tell of what is not logged: if not, the events of
-            what every call does need not be made.
+        enabled: True if there is a listener: if not, events that are not logged need not be made.
+        next_call: Returns the number of the next call, from 1.
 
     Raises:
-        ConfigurationError: It is no plain function.
+        ConfigurationError: The listener is no plain function.
     """
 
-    __slots__ = ("_clock", "_on_event", "enabled")
+    __slots__ = ("_clock", "_on_event", "enabled", "next_call")
 
     def __init__(self, on_event: OnEvent | None) -> None:
-        provided: object = on_event
-        if provided is not None and (
-            not callable(provided) or inspect.iscoroutinefunction(provided)
-        ):
+        if not (on_event is None or is_plain_function(on_event)):
             raise ConfigurationError(
                 "on_event: must be a plain function, which is called and not awaited"
             )
         self._on_event = on_event
         self.enabled = on_event is not None
+        self.next_call: Callable[[], int] = itertools.count(1).__next__
         self._clock: Callable[[], float] | None = None
 
     def now(self) -> float:
-        """The time, on the clock of the first event loop that asks: a client has one."""
+        """Return the time on the clock of the first event loop that asks: a client has one."""
         if self._clock is None:
             self._clock = clock()
         return self._clock()
 
     def emit(self, event: Event) -> None:
-        """Log an event, if it is of that kind, and pass it on."""
+        """Log an event if it is of a kind that is logged, and pass it on."""
         if type(event) not in _UNLOGGED:
             _write(event)
         if self._on_event is None:
@@ -88,7 +89,8 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
     match event:
         case CallEnded(outcome=Outcome.UNKNOWN):
             _log.warning(
-                "%s: it may have been carried out, nobody knows (intent %s, attempts: %d, %s)",
+                "%s: outcome unknown: the write may have been carried out "
+                "(intent %s, attempts: %d, %s)",
                 event.operation,
                 event.intent,
                 event.attempts,
@@ -157,5 +159,5 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
                 event.ours,
                 ", ".join(map(str, event.theirs)),
             )
-        case _:  # a call that ended as one should
+        case _:  # a call whose outcome is known
             pass

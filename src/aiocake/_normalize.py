@@ -6,6 +6,7 @@ own: of a subclass of ``str``, ``int``, ``Decimal``, ``date`` or ``datetime``, o
 calls a method that a subclass has overridden, and equal values are written alike.
 """
 
+import inspect
 import math
 import operator
 import os
@@ -150,6 +151,11 @@ def path_of(name: str, value: object) -> Path:
     if b"\0" in encoded:
         raise ArgumentError(Problem(name, "must not hold a NUL"))
     return Path(text)
+
+
+def is_plain_function(value: object) -> bool:
+    """Return True for a function to be called and not awaited."""
+    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def is_day(value: object) -> bool:

@@ -1,23 +1,25 @@
-"""What ``Client(on_event=…)`` is told: one small frozen class for each kind of event.
+"""Events: one small frozen class for each thing that ``Client(on_event=…)`` reports.
 
 Events hold no key, no URL with a query, no names, notes or amounts. ``on_event`` is called in the
 task, and in the context variables, of the call that the event is about, in the order in which
-things happen; it must not wait. What it raises is logged and breaks nothing.
+things happen; it must not wait. An exception that it raises is logged and breaks nothing.
+:func:`fan_out` makes one listener of several.
 
-A call is told of in this order: of each attempt :class:`Waited` (where it had to wait for its
-turn), :class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled`
-where they follow from it; in the end :class:`CallEnded`, once, whatever way it ended. A
-:class:`PauseEnded` that ``end_pause()`` brings about belongs to no call.
+The events of a call come in this order: for each attempt :class:`Waited` (where it had to wait for
+its turn), :class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and
+:class:`RetryScheduled` where they follow from it; in the end :class:`CallEnded`, once, however the
+call ended. All of them have the same ``call``: calls of a client are numbered from 1.
 
-Of a run of creates :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` are
-told, each between two calls.
+A bulk run emits :class:`RunBegan` before its first write and :class:`RunEnded` in the end; one of
+creates emits :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` in between.
 """
 
 from collections.abc import Callable
 
 import attrs
 
-from aiocake.errors import Outcome
+from aiocake._normalize import is_plain_function
+from aiocake.errors import ConfigurationError, Outcome
 
 __all__ = [
     "AttemptEnded",
@@ -32,43 +34,52 @@ __all__ = [
     "Paused",
     "ReferencesDropped",
     "RetryScheduled",
+    "RunBegan",
+    "RunEnded",
     "ValuesNormalized",
     "Waited",
+    "fan_out",
 ]
 
 
 @attrs.frozen
 class Waited:
-    """A call had to wait for its turn in the throttle's queue, or was turned away from it.
+    """A call waited for its turn in the throttle's queue, or was turned away from it.
 
     Attributes:
         operation: The operation's name, such as ``"invoices.update"``.
         seconds: How long it waited.
-        got_turn: Whether it got its turn in the end. If not, the queue was full, the time that
-            it may wait was over, the client was paused, or it was cancelled.
+        got_turn: True if it got its turn in the end. If not, the queue was full, the time that it
+            may wait was over, the client was paused, or the call was cancelled.
+        call: The number of the call.
     """
 
     operation: str
     seconds: float
     got_turn: bool
+    call: int = 0
 
 
 @attrs.frozen
 class AttemptEnded:
-    """One attempt is over: of an export, when the list began or the answer proved to be none.
+    """One attempt is over: of an export, when its list began or the response proved to be none.
 
-    A list that broke off while it was collected is read anew: such an attempt is over when it is
-    whole, or breaks off, too.
+    An export that broke off while it was collected is read again: such an attempt is over when it
+    is complete, or breaks off, too.
 
     Attributes:
         operation: The operation's name.
-        number: Which attempt of its call it was, from 1.
+        number: The number of the attempt within its call, from 1.
         seconds: How long it took, without its wait for a turn.
-        status: The HTTP status; None when no answer came.
+        status: The HTTP status; None when no response came.
         error: The class of the error that it met, such as ``"ServerError"``; ``"Cancelled"`` when
-            it was cut by the call's deadline, by the caller or by the end of the client; None
+            it was cut off by the call's deadline, by the caller or by closing the client; None
             when it succeeded.
-        sent: Whether it may have left this process.
+        sent: True if it may have left this process.
+        method: The HTTP method.
+        path: The path as CAKE documents it, such as ``"/api/2/invoices.json"``: no query, and a
+            name in braces in place of an id. None for ``Client.request()``, whose path is yours.
+        call: The number of the call.
     """
 
     operation: str
@@ -77,73 +88,83 @@ class AttemptEnded:
     status: int | None
     error: str | None
     sent: bool
+    method: str = ""
+    path: str | None = None
+    call: int = 0
 
 
 @attrs.frozen
 class RetryScheduled:
-    """A further attempt will be made.
+    """There will be another attempt.
 
     Attributes:
         operation: The operation's name.
-        number: Which attempt of its call it will be.
+        number: The number of that attempt within its call.
         wait: Seconds until then; 0 when the key was refused and another one is at hand.
         error: The class of the error that the attempt before it met.
+        call: The number of the call.
     """
 
     operation: str
     number: int
     wait: float
     error: str
+    call: int = 0
 
 
 @attrs.frozen
 class Paused:
-    """A throttled answer pauses all calls of the client, once for all that are throttled with it.
+    """A throttled response pauses all calls of the client, once for all that were throttled alike.
 
     Attributes:
         operation: The operation that was throttled first.
-        seconds: For how long.
-        refused: Whether calls end in :class:`aiocake.RateLimited` at once until then, since the
-            server asks for a longer wait than ``RetryPolicy.retry_after_cap``. If not, they wait.
+        seconds: How long the pause is.
+        refused: True if calls end in :class:`aiocake.RateLimited` at once until then, since the
+            server asks for a longer wait than ``RetryPolicy.retry_after_cap``. If False, they wait.
+        call: The number of the call that was throttled first.
     """
 
     operation: str
     seconds: float
     refused: bool = False
+    call: int = 0
 
 
 @attrs.frozen
 class PauseEnded:
     """A pause in which calls were refused is over.
 
-    It is told when the call that went first has its response, or by ``end_pause()``.
+    It ends when the call that went first has its response, or by ``end_pause()``.
 
     Attributes:
         operation: The operation that went first; None where ``end_pause()`` was called.
-        seconds: How long the pause took, with all that it was prolonged by.
+        seconds: How long the pause took, with every prolongation.
+        call: The number of the call that went first; None where ``end_pause()`` was called.
     """
 
     operation: str | None
     seconds: float
+    call: int | None = None
 
 
 @attrs.frozen
 class CallEnded:
     """A call is over: also one that was refused before it was sent, cancelled, or an export.
 
-    A page of a list is a call; ``find()`` makes many.
+    Each page of a list is a call; ``find()`` makes many.
 
     Attributes:
         operation: The operation's name.
-        attempts: How many attempts were begun; 0 when it was refused before.
-        seconds: How long it took, waits and retries included; of an export, from the first bill
-            that was asked for to the last, and so what was done with each of them.
-        outcome: Of a write, what became of it; None of a read.
-        error: The class of the error that it ended in; None when it succeeded, or was cancelled
-            before it ended in one.
-        intent: Of a write, the id that its ledger and its ``OutcomeUnknown`` have; None of a
-            read, and of a write that was refused by its arguments.
-        cancelled: Whether its caller was cancelled, or left an export before its end.
+        attempts: How many attempts were begun; 0 when the call was refused before that.
+        seconds: How long it took, waits and retries included; for an export, from the request for
+            the first bill to that for the last, and so including your own work on each bill.
+        outcome: For a write, whether it was carried out; None for a read.
+        error: The class of the error that the call ended in; None when it succeeded, or was
+            cancelled before it ended in one.
+        intent: For a write, the id that its ledger and its ``OutcomeUnknown`` have; None for a
+            read, and for a write that was refused because of its arguments.
+        cancelled: True if the caller was cancelled, or left an export before its end.
+        call: The number of the call.
     """
 
     operation: str
@@ -153,43 +174,48 @@ class CallEnded:
     error: str | None
     intent: str | None = None
     cancelled: bool = False
+    call: int = 0
 
 
 @attrs.frozen
 class ListAnomaly:
-    """A list behaved in a way that the documents do not promise, and it was coped with.
+    """A list behaved in a way that CAKE's documents do not promise, and was read all the same.
 
-    Of an export it is told once, at its end, and only of copies of bills, which are left out.
+    An export emits it once, at its end, and only for copies of bills, which are left out.
 
     Attributes:
         operation: The operation's name.
         what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
             ``"total of the page"``, ``"row repeated"``, ``"row_limit refused"``,
             ``"walked again"``, ``"date outside the filter"``.
-        detail: What was seen, in words; may be empty.
+        detail: Details, in words; may be empty.
+        call: The number of the call of an export; None for a list of pages, each of them a call.
     """
 
     operation: str
     what: str
     detail: str = ""
+    call: int | None = None
 
 
 @attrs.frozen
 class ReferencesDropped:
-    """Illegal character references (such as ``&#xB;``) were left out of an XML answer.
+    """Illegal character references (such as ``&#xB;``) were left out of an XML response.
 
     Attributes:
         operation: The operation's name.
         count: How many.
+        call: The number of the call.
     """
 
     operation: str
     count: int
+    call: int = 0
 
 
 @attrs.frozen
 class ValuesNormalized:
-    """Values of a response that only decorate it were not as they should be, and were read anyway.
+    """Some values that only decorate a response were malformed, and were read all the same.
 
     An empty text in an optional field is absent (None). Half of a surrogate pair is U+FFFD; two
     halves that stand side by side as references in XML are one character. White space around a
@@ -201,11 +227,54 @@ class ValuesNormalized:
         fields: The paths of the fields, without the numbers of rows, such as
             ``"invoices.end_date"``; 50 at most.
         count: How many values there were in all.
+        call: The number of the call.
     """
 
     operation: str
     fields: tuple[str, ...]
     count: int
+    call: int = 0
+
+
+@attrs.frozen
+class RunBegan:
+    """A bulk run begins: none of its writes was sent yet.
+
+    A plan without calls has no client to report to, and emits neither this nor :class:`RunEnded`.
+
+    Attributes:
+        total: How many calls the plan has; None while that is not known.
+        resumed: True if an earlier run of the plan is resumed.
+    """
+
+    total: int | None
+    resumed: bool
+
+
+@attrs.frozen
+class RunEnded:
+    """A bulk run that began is over. The counts are those of the whole plan, earlier runs included.
+
+    Attributes:
+        seconds: How long it took.
+        done: Calls that were carried out.
+        failed: Calls that were not.
+        unknown: Calls that may have been carried out.
+        skipped: Calls that were not sent, since what they create exists.
+        stopped: True if it stopped before the end of the plan.
+        error: The class of the error that ``each()`` or ``resume()`` raises; None when it returns
+            a summary, or was cancelled.
+        cancelled: True if it was cancelled.
+    """
+
+    seconds: float
+    done: int
+    failed: int
+    unknown: int
+    skipped: int
+    stopped: bool
+    error: str | None = None
+    cancelled: bool = False
 
 
 @attrs.frozen
@@ -215,8 +284,8 @@ class PartnerBusy:
     Attributes:
         operation: The operation's name.
         partner: The id of the affiliate that the create is for.
-        seconds: How long it waits for an earlier create of another run to show up, whose end
-            nobody knows; None where it waits for as long as another run creates for the partner.
+        seconds: How long it waits for an earlier create of another run to show up whose outcome is
+            unknown; None where it waits for as long as another run creates for the partner.
     """
 
     operation: str
@@ -239,7 +308,7 @@ class LocksUnavailable:
 
 @attrs.frozen
 class DoubleFound:
-    """What a run created is there twice: somebody else created it at the same time.
+    """A record that a run created exists twice: somebody else created it at the same time.
 
     Attributes:
         operation: The operation's name.
@@ -264,11 +333,46 @@ Event = (
     | ListAnomaly
     | ReferencesDropped
     | ValuesNormalized
+    | RunBegan
+    | RunEnded
     | PartnerBusy
     | LocksUnavailable
     | DoubleFound
 )
-"""Whatever ``on_event`` is told."""
+"""Every kind of event."""
 
 OnEvent = Callable[[Event], None]
-"""What ``Client(on_event=…)`` takes."""
+"""A listener, as ``Client(on_event=…)`` takes it: a plain function of one event."""
+
+
+def fan_out(*listeners: OnEvent) -> OnEvent:
+    """Return a listener that passes each event to several listeners, in their order.
+
+    A listener that raises an exception does not keep the others from being called. The exception
+    is raised afterwards, for the client to log; several are raised as an ``ExceptionGroup``.
+
+    Args:
+        *listeners: Plain functions that take one event, as ``Client(on_event=…)`` does.
+
+    Returns:
+        A listener for ``Client(on_event=…)``.
+
+    Raises:
+        ConfigurationError: A listener is no plain function.
+    """
+    if not all(map(is_plain_function, listeners)):
+        raise ConfigurationError("fan_out: each listener must be a plain function, not a coroutine")
+
+    def emit(event: Event) -> None:
+        errors: list[Exception] = []
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - it is the user's function
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors.pop()
+        if errors:
+            raise ExceptionGroup("several listeners raised an exception", errors)
+
+    return emit

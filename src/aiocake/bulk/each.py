@@ -268,6 +268,7 @@ async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> S
 
 
 async def _carry_out(run: Run, source: CallSource, doubts: list[PlannedCall] | None = None) -> None:
+    run.emit_began(resumed=doubts is not None)
     if doubts:
         await run.send(one_batch(await resolve(run, doubts)))
     if run.stopped is None:
@@ -349,6 +350,14 @@ async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Ca
 
 @asynccontextmanager
 async def _ended(run: Run) -> AsyncGenerator[None]:
+    """Report the end of a run, however it ends, once all is written down and closed."""
+    with run.reporting_end():
+        async with _closed(run):
+            yield
+
+
+@asynccontextmanager
+async def _closed(run: Run) -> AsyncGenerator[None]:
     """End a run properly, whatever happens: last look, journal, locks."""
     reason: str | None = "it was broken off"
     errors: list[JournalError] = []

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ from aiocake.errors import (
     RateLimited,
     WrongLoopError,
 )
+from aiocake.events import RunBegan, RunEnded
 
 _MOST_PROBLEMS: Final = 1_000
 
@@ -83,6 +84,7 @@ class Run:
         self.stopped: str | None = None
         #: The calls of this run whose outcome is unknown.
         self.unresolved: list[PlannedCall] = []
+        self._began: float | None = None
         self._broken: Exception | None = None
         self._failed = 0
         #: The places of the calls of this run whose outcome was unknown; one counts once.
@@ -104,6 +106,34 @@ class Run:
                 workers.start_soon(self._work, source)
         if self._broken is not None:
             raise self._broken
+
+    def emit_began(self, *, resumed: bool) -> None:
+        """Emit that the run begins."""
+        self._began = anyio.current_time()
+        self.executor.emit(RunBegan(self.total, resumed))
+
+    @contextmanager
+    def reporting_end(self) -> Iterator[None]:
+        """Emit that the run is over, if it has begun."""
+        try:
+            yield
+        except Exception as error:
+            self._emit_ended(error=type(error).__name__)
+            raise
+        except BaseException:
+            self._emit_ended(cancelled=True)
+            raise
+        self._emit_ended()
+
+    def _emit_ended(self, *, error: str | None = None, cancelled: bool = False) -> None:
+        if self._began is None:
+            return
+        took = anyio.current_time() - self._began
+        done, failed, unknown, skipped = (self.counts[state] for state in _STATES.values())
+        stopped = self.stopped is not None or error is not None or cancelled
+        self.executor.emit(
+            RunEnded(took, done, failed, unknown, skipped, stopped, error, cancelled)
+        )
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
