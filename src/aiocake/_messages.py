@@ -38,6 +38,7 @@ class Request:
         key_offset: The offset in ``query`` or ``body`` at which the key is put.
         query_limit: The number of bytes that the query with the key must stay below; None for
             no limit.
+        own_path: True for a path of the caller's own, which no event shows.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Request:
     key_placement: KeyPlacement = KeyPlacement.QUERY
     key_offset: int = 0
     query_limit: int | None = None
+    own_path: bool = False
 
 
 @attrs.frozen(eq=False)

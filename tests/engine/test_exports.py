@@ -329,7 +329,7 @@ async def test_dropped_references_are_told() -> None:
         (only,) = await export(cake).collect()
     assert only.affiliate.name == "AB"
     reported = [each for each in events if isinstance(each, ReferencesDropped)]
-    assert reported == [ReferencesDropped("affiliate_bills.export", 2)]
+    assert reported == [ReferencesDropped("affiliate_bills.export", 2, call=1)]
 
 
 async def test_a_view_bounds_an_export() -> None:

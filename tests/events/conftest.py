@@ -117,7 +117,7 @@ class Stage:
 
     @property
     def reported(self) -> list[Event]:
-        """What was told, without how long it took, and with "id" for the id of an intent."""
+        """The events without durations, calls, methods and paths; "id" is the id of an intent."""
         return [self._plain(event) for event in self.events]
 
     @property
@@ -127,6 +127,11 @@ class Stage:
 
     @staticmethod
     def _plain(event: Event) -> Event:
+        if hasattr(event, "call"):
+            assert event.call is None or event.call > 0
+            event = attrs.evolve(event, call=attrs.fields_dict(type(event))["call"].default)
+        if isinstance(event, AttemptEnded):
+            event = attrs.evolve(event, method="", path=None)
         if not isinstance(event, Waited | AttemptEnded | CallEnded):
             return event
         assert 0 <= event.seconds < 600

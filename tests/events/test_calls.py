@@ -202,7 +202,7 @@ async def test_how_long_a_call_waited_for_its_turn(stage) -> None:
             await anyio.sleep(7)
             held.go_on.set()
     (waited,) = [event for event in stage.events if isinstance(event, Waited)]
-    assert waited == Waited(UPDATE, pytest.approx(7.0), got_turn=True)
+    assert waited == Waited(UPDATE, pytest.approx(7.0), got_turn=True, call=2)
     ended = {event.operation: event for event in stage.events if isinstance(event, AttemptEnded)}
     # The wait is no part of the attempt, but of the call.
     assert ended[UPDATE].seconds == 0.0
@@ -238,7 +238,7 @@ async def test_a_call_that_gets_no_turn_in_time(stage) -> None:
                     await view.invoices.get(1)
             held.go_on.set()
     waits = [event for event in stage.events if isinstance(event, Waited)]
-    assert waits == [Waited(GET, pytest.approx(2.0), got_turn=False)] * 2
+    assert waits == [Waited(GET, pytest.approx(2.0), got_turn=False, call=n) for n in (2, 3)]
 
 
 async def test_an_invoice_that_is_not_there_is_told_as_such() -> None:

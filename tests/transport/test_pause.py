@@ -244,7 +244,7 @@ async def test_after_it_one_goes_first_and_the_others_follow_its_response(scene)
     assert min(others) >= first + 5.0
     assert there.reported == [
         Paused("invoices.page", 100, refused=True),
-        PauseEnded("invoices.page", pytest.approx(105.0)),
+        PauseEnded("invoices.page", pytest.approx(105.0), call=0),
     ]
 
 
@@ -271,7 +271,7 @@ async def test_if_it_is_throttled_again_the_pause_goes_on(scene) -> None:
         assert len(there.reported) == 2
         await anyio.sleep(200)
         assert (await there.call()).error is None
-    assert there.reported[2:] == [PauseEnded("invoices.page", pytest.approx(300.2))]
+    assert there.reported[2:] == [PauseEnded("invoices.page", pytest.approx(300.2), call=0)]
 
 
 async def test_if_it_is_throttled_for_a_short_while_the_others_wait_and_one_goes_first_again(
@@ -615,12 +615,12 @@ async def test_a_pause_is_told_in_its_order(scene) -> None:
         await there.call()
         await anyio.sleep(HOUR)
         await there.call()
-    page = "invoices.page"
+    page, request = "invoices.page", {"method": "GET", "path": "/api/2/invoices.json"}
     assert there.events == [
-        AttemptEnded(page, 1, pytest.approx(0.1), 429, "RateLimited", sent=True),
+        AttemptEnded(page, 1, pytest.approx(0.1), 429, "RateLimited", sent=True, **request),
         Paused(page, HOUR, refused=True),
-        AttemptEnded(page, 1, pytest.approx(0.1), 200, None, sent=True),
-        PauseEnded(page, pytest.approx(HOUR + 0.1)),
+        AttemptEnded(page, 1, pytest.approx(0.1), 200, None, sent=True, **request),
+        PauseEnded(page, pytest.approx(HOUR + 0.1), call=0),
     ]
     assert not [event for event in there.events if isinstance(event, RetryScheduled)]
 

@@ -528,12 +528,13 @@ async def test_what_is_told(lab) -> None:
         lab.transport("x.cake.com", play.http, on_event=events.append, draw=lambda: 1.0)
     ) as transport:
         await transport.exchange(lab.get, lab.check, lab.plan())
+    request = {"method": "GET", "path": "/api/2/invoices.json"}
     assert events == [
-        AttemptEnded("invoices.page", 1, 0.0, 500, "ServerError", sent=True),
+        AttemptEnded("invoices.page", 1, 0.0, 500, "ServerError", sent=True, **request),
         RetryScheduled("invoices.page", 2, 0.05, "ServerError"),
-        AttemptEnded("invoices.page", 2, 0.0, None, "NotSent", sent=False),
+        AttemptEnded("invoices.page", 2, 0.0, None, "NotSent", sent=False, **request),
         RetryScheduled("invoices.page", 3, 0.1, "NotSent"),
-        AttemptEnded("invoices.page", 3, 0.0, 200, None, sent=True),
+        AttemptEnded("invoices.page", 3, 0.0, 200, None, sent=True, **request),
     ]
 
 

@@ -197,8 +197,8 @@ async def test_what_is_dropped_is_told_also_when_the_loop_is_left(connect: Conne
             await bills.aclose()
     assert [each.notes for each in read] == ["ab", None]
     assert [each for each in events if isinstance(each, ReferencesDropped)] == [
-        ReferencesDropped("affiliate_bills.export", 3),
-        ReferencesDropped("affiliate_bills.export", 1),
+        ReferencesDropped("affiliate_bills.export", 3, call=1),
+        ReferencesDropped("affiliate_bills.export", 1, call=2),
     ]
 
 
@@ -460,7 +460,9 @@ async def test_a_bill_that_is_there_twice_is_given_once_and_told(
         assert [each.bill_id for each in await export(cake).collect()] == [7, 8, 9]
     reported = [each for each in events if isinstance(each, ListAnomaly)]
     detail = "2 left out, of bill 7 and others"
-    assert reported == [ListAnomaly("affiliate_bills.export", "row repeated", detail)] * 2
+    assert reported == [
+        ListAnomaly("affiliate_bills.export", "row repeated", detail, call=n) for n in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ async def test_a_reference_is_dropped_from_any_other_answer_too(
     assert "Wire" in {each.payment_type_name for each in types}
     assert result.message == "Bill Marked As Recd"
     assert [each for each in events if isinstance(each, ReferencesDropped)] == [
-        ReferencesDropped("reference.payment_types", 1),
-        ReferencesDropped("affiliate_bills.mark_received", 1),
+        ReferencesDropped("reference.payment_types", 1, call=1),
+        ReferencesDropped("affiliate_bills.mark_received", 1, call=2),
     ]
 
 

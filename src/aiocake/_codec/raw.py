@@ -153,6 +153,7 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
         key_placement=KeyPlacement.QUERY,
         key_offset=len(KEY),
         query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
+        own_path=True,
     )
     return provided, request
 

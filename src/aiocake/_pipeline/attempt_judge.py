@@ -129,18 +129,20 @@ class AttemptJudge:
         refused = asked and (too_long or seconds >= call.time_left())
         if refused and longest and limiter.may_refuse(status):
             if limiter.refuse(seconds, longest, since=began, status=status):
-                self._emitter.emit(Paused(call.name, min(seconds, longest), refused=True))
+                self._emitter.emit(
+                    Paused(call.name, min(seconds, longest), refused=True, call=call.number)
+                )
         elif too_long:
             # It would hang every call; each of them will be told by the server itself.
             limiter.on_timeout(began)
         elif limiter.pause(seconds, since=began, asked=asked):
-            self._emitter.emit(Paused(call.name, seconds))
+            self._emitter.emit(Paused(call.name, seconds, call=call.number))
 
     def _note_response(self, call: CallState, attempt: AttemptState, *, throttled: bool) -> None:
         """Let the other calls go if this one went first after a pause."""
         took = self._limiter.on_response(attempt.slot, attempt.status or 0, throttled=throttled)
         if took is not None:
-            self._emitter.emit(PauseEnded(call.name, took))
+            self._emitter.emit(PauseEnded(call.name, took, call.number))
 
     def _note_time(self, call: CallState, attempt: AttemptState, *, answered: bool) -> None:
         """Take note of how long a write has waited for its response."""
@@ -151,8 +153,20 @@ class AttemptJudge:
     def _emit(self, call: CallState, attempt: AttemptState, error: str | None) -> None:
         emitter = self._emitter
         if emitter.enabled:
-            took, sent = emitter.now() - attempt.began, attempt.trace.sent
-            emitter.emit(AttemptEnded(call.name, call.attempts, took, attempt.status, error, sent))
+            request = call.request
+            emitter.emit(
+                AttemptEnded(
+                    call.name,
+                    call.attempts,
+                    emitter.now() - attempt.began,
+                    attempt.status,
+                    error,
+                    attempt.trace.sent,
+                    request.method,
+                    None if request.own_path else request.path,
+                    call.number,
+                )
+            )
 
 
 def _was_accepted(error: CakeError) -> bool:

@@ -53,7 +53,8 @@ class CallCodec:
             return self.prepare(operation, arguments, idempotency, binding)
         except ArgumentError as error:
             name, kind = error.operation or "", type(error).__name__
-            self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind))
+            number = self._emitter.next_call()
+            self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind, call=number))
             raise
 
     def prepare(
@@ -128,10 +129,10 @@ class CallCodec:
         if isinstance(value, MarkResult):
             value = attrs.evolve(value, message=self._scrub(value.message))
         if reply.dropped:
-            self._emitter.emit(ReferencesDropped(call.name, reply.dropped))
+            self._emitter.emit(ReferencesDropped(call.name, reply.dropped, call.number))
         if leniency.count:
             fields = tuple(map(self._scrub, leniency.fields))
-            self._emitter.emit(ValuesNormalized(call.name, fields, leniency.count))
+            self._emitter.emit(ValuesNormalized(call.name, fields, leniency.count, call.number))
         return value
 
 

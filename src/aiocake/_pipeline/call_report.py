@@ -57,7 +57,16 @@ class CallReport:
         took = self._emitter.now() - self._began if self._emitter.enabled else 0.0
         intent = None if call.intent is None else call.intent.id
         self._emitter.emit(
-            CallEnded(call.name, call.attempts, took, self.outcome, self._error, intent, cancelled)
+            CallEnded(
+                call.name,
+                call.attempts,
+                took,
+                self.outcome,
+                self._error,
+                intent,
+                cancelled,
+                call.number,
+            )
         )
 
     def _fail(self, error: Exception) -> None:

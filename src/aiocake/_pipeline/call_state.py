@@ -130,6 +130,7 @@ class CallState:
         "needed",
         "network_time",
         "now",
+        "number",
         "on_response",
         "operation",
         "partial",
@@ -150,8 +151,10 @@ class CallState:
         intent: Intent | None = None,
         on_response: Callable[[], None] | None = None,
         network_time: NetworkTimeBudget | None = None,
+        number: int = 0,
     ) -> None:
         self.request = request
+        self.number = number
         self.limits = limits
         self.operation = operation
         self.arguments: Mapping[str, object] = {} if arguments is None else arguments

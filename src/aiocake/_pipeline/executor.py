@@ -128,6 +128,7 @@ class CallExecutor(ClientPipeline):
             operation=operation,
             arguments=checked,
             on_response=on_response,
+            number=self.emitter.next_call(),
         )
         if call.writes:
             call.intent = intent_of(call, self._codec.hidden(operation))
@@ -158,7 +159,12 @@ class CallExecutor(ClientPipeline):
             "writes": writes,
         }
         checked, request = self._codec.begin(None, arguments, idempotency, Binding.GET)
-        call = CallState(request, self.limits_of(idempotency), arguments=checked)
+        call = CallState(
+            request,
+            self.limits_of(idempotency),
+            arguments=checked,
+            number=self.emitter.next_call(),
+        )
         if call.writes:
             call.intent = intent_of(call, self._codec.hidden(None))
         return cast("RawResponse", await self._run(call, None))
@@ -167,7 +173,12 @@ class CallExecutor(ClientPipeline):
         """Begin a streamed call: nothing is sent before the first record is asked for."""
         _, request = self._codec.begin(operation, arguments, Idempotency.SAFE, self.binding)
         limits = self.limits_of(Idempotency.SAFE, export=True)
-        call = CallState(request, limits, network_time=NetworkTimeBudget(limits.total))
+        call = CallState(
+            request,
+            limits,
+            network_time=NetworkTimeBudget(limits.total),
+            number=self.emitter.next_call(),
+        )
         return OpenExport(
             operation,
             call,
@@ -411,7 +422,7 @@ class CallExecutor(ClientPipeline):
             # Whoever passes at once leaves no other task the time to queue.
             got_turn = isinstance(slot, int)
             if not got_turn or limiter.queued != queued:
-                emitter.emit(Waited(call.name, emitter.now() - began, got_turn))
+                emitter.emit(Waited(call.name, emitter.now() - began, got_turn, call.number))
         return slot
 
     async def _send(
@@ -488,7 +499,9 @@ class CallExecutor(ClientPipeline):
 
     def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
         error = type(made.error).__name__
-        self.emitter.emit(RetryScheduled(call.name, call.attempts + 1, made.wait, error))
+        self.emitter.emit(
+            RetryScheduled(call.name, call.attempts + 1, made.wait, error, call.number)
+        )
 
 
 def _refused(call: CallState, error: CakeError) -> CakeError:

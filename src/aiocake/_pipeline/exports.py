@@ -327,18 +327,18 @@ class OpenExport(Generic[T]):
         report, self._report = self._report, None
         if report is None:
             return
-        name = self._operation.name
+        name, number = self._operation.name, self._call.call.number
         if self.dropped:
-            self._emitter.emit(ReferencesDropped(name, self.dropped))
+            self._emitter.emit(ReferencesDropped(name, self.dropped, number))
         lenient = None if self._bills is None else self._bills.lenient
         if lenient is not None and lenient.count:
             fields = tuple(map(self._clean, lenient.fields))
-            self._emitter.emit(ValuesNormalized(name, fields, lenient.count))
+            self._emitter.emit(ValuesNormalized(name, fields, lenient.count, number))
         repeated, first = (0, None) if self._bills is None else self._bills.repeated
         if repeated:
             detail = f"{repeated} left out, of bill {first}"
             detail += " and others" if repeated > 1 else ""
-            self._emitter.emit(ListAnomaly(name, "row repeated", detail))
+            self._emitter.emit(ListAnomaly(name, "row repeated", detail, number))
         if not left:
             report.finish(failure)
         report.emit(cancelled=left)
