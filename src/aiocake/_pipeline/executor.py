@@ -435,7 +435,7 @@ class CallExecutor(ClientPipeline):
         """Send a request and read its response: return what is wrong with it, if anything."""
         limits, sender = call.limits, self.transport.sender
         if call.writes:
-            attempt.trace.latest = call.deadline - self._judge.needed(call)
+            attempt.trace.latest = call.deadline - call.needed
         sending = sender.send(
             authorized,
             attempt.slot,

@@ -112,7 +112,7 @@ class StreamedCall:
 
         Args:
             error: What reading the stream raised.
-            head: As of :meth:`open`.
+            head: Reads a response, as :meth:`open` takes it.
 
         Returns:
             The error of the last attempt; None when :attr:`stream` is another one, and open.
@@ -215,7 +215,7 @@ class OpenExport(Generic[T]):
         return await self._step(bills.__anext__)
 
     async def _step(self, step: Callable[[], Awaitable[V]]) -> V:
-        """Do what waits for the network; whatever it raises ends the export."""
+        """Make a step that waits for the network; whatever it raises ends the export."""
         if self._closed:
             raise self._status(_closed())
         if self._scope is not None:  # as an async generator refuses it
@@ -236,7 +236,7 @@ class OpenExport(Generic[T]):
             self._scope = None
 
     async def _until_closed(self, step: Callable[[], Awaitable[V]]) -> V:
-        """Do it, unless another task closes the export meanwhile."""
+        """Make a step, unless another task closes the export meanwhile."""
         with anyio.CancelScope() as self._scope:
             value = await step()
             if not self._closed:
@@ -346,7 +346,7 @@ class OpenExport(Generic[T]):
     def _status(self, error: CakeError) -> CakeError:
         error.operation = self._operation.name
         error.scrub(self._clean)
-        clear_tracebacks(error)  # of frames that hold the answer: it may repeat the key
+        clear_tracebacks(error)  # of frames that hold the response: it may repeat the key
         return error
 
     def __del__(self) -> None:

@@ -27,7 +27,7 @@ class ResponseTimes:
         self._longest = 0.0
 
     def add(self, seconds: float) -> None:
-        """A response took so long, dialling included."""
+        """Add the time that a response took, dialling included."""
         last = self._last
         leaves = last[0] if len(last) == _REMEMBERED else 0.0
         last.append(seconds)
@@ -37,7 +37,7 @@ class ResponseTimes:
             self._longest = max(last)
 
     def cut_off(self, seconds: float) -> None:
-        """A response was waited for so long, in vain: it takes longer, nobody knows how much."""
+        """Note a response that was waited for in vain: it takes longer, nobody knows how much."""
         if seconds > self._longest:
             self.add(seconds)
 

@@ -48,11 +48,11 @@ class RetryDecision(Enum):
 
 @attrs.frozen
 class AttemptOutcome:
-    """What an attempt ended in.
+    """The end of an attempt, and what follows from it.
 
     Attributes:
-        error: What it met; None when it succeeded.
-        again: Whether another one is worth it.
+        error: The error that it met; None when it succeeded.
+        decision: Whether another one is worth it.
         wait: How many seconds to wait before that.
         begun: Whether it was begun at all.
     """
@@ -69,12 +69,12 @@ SUCCEEDED: Final = AttemptOutcome(None)
 
 @attrs.frozen
 class RetryLimits:
-    """What a call allows its retries.
+    """The limits that a call sets to its retries.
 
     Attributes:
         attempts: How many attempts at most, the first one included.
         left: Gives the seconds that are left of the call; 0 when it is given up.
-        scheduled: Is told of each retry before its wait.
+        scheduled: Is called before the wait for each retry.
         sleep: Sleeps before a retry.
     """
 
@@ -87,13 +87,13 @@ class RetryLimits:
 def classify_retry(
     outcome: CakeError | TransportFailure, idempotency: Idempotency, *, framed: bool = True
 ) -> RetryDecision:
-    """Whether a call of this effect may be sent again after what an attempt ended in.
+    """Return whether a call may be sent again after what an attempt ended in.
 
-    An answer that cannot be read is one at the next try as well, but for two kinds: one of a
+    A response that cannot be read is one at the next try as well, but for two kinds: one of a
     status that no server gives on purpose, and one that ended with its connection, which may
     have been cut anywhere.
 
-    A call that must not be repeated is, only where nothing was sent, or where the answer says
+    A call that must not be repeated is, only where nothing was sent, or where the response says
     that nothing was done: "too many calls" (429, "Restricted"). A 503 may come from a proxy
     that had passed the request on; so may what a ServerError is made of.
     """
@@ -127,12 +127,12 @@ def _is_transient(status: int | None, *, framed: bool) -> bool:
 
 
 def may_have_been_applied(outcome: CakeError | TransportFailure) -> bool:
-    """Whether a write may have been carried out by an attempt that ended so."""
+    """Return whether a write may have been carried out by an attempt that ended so."""
     return outcome.sent if isinstance(outcome, TransportFailure) else not is_refusal(outcome)
 
 
 def is_refusal(error: CakeError) -> bool:
-    """Whether an answer says that nothing was done. A server that failed does not say."""
+    """Return whether a response says that nothing was done. A server that failed does not say."""
     if isinstance(error, RateLimited):
         return not error.sent or error.status != _UNAVAILABLE
     return isinstance(error, ApiError) and not isinstance(error, ServerError)
@@ -162,7 +162,7 @@ class Retries:
         return self._policy.longest_pause
 
     def wait(self, again: RetryDecision, retried: int, asked: float | None) -> float:
-        """Seconds to wait before the next attempt.
+        """Return the seconds to wait before the next attempt.
 
         Args:
             again: The pace.
@@ -180,7 +180,7 @@ class Retries:
         return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
 
     def succeeded(self) -> None:
-        """A call succeeded at its first attempt."""
+        """Give a token back: a call succeeded at its first attempt."""
         self._give(_GAIN)
 
     async def run(
@@ -192,12 +192,12 @@ class Retries:
         """Try again, after a first attempt that failed, as long as it is worth it.
 
         Args:
-            first: What the first attempt ended in.
+            first: The end of the first attempt.
             attempt: Makes another one.
-            terms: What the call allows.
+            terms: The limits that the call sets.
 
         Returns:
-            What the last attempt ended in.
+            The end of the last attempt.
         """
         done: list[AttemptOutcome] = [first]
         took = 0

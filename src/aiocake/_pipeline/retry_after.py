@@ -24,13 +24,13 @@ _MOST_DIGITS: Final = 12
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that an answer asks to wait.
+    """Return the seconds that a response asks to wait.
 
     ``retry-after-ms``, which some gateways send, counts first, since it is the finer one. A date
-    is read against the answer's own ``Date``, so that neither clock has to be right.
+    is read against the response's own ``Date``, so that neither clock has to be right.
 
     Args:
-        headers: The answer's headers, by lower-case name.
+        headers: The response's headers, by lower-case name.
 
     Returns:
         Seconds, more than 0; a fraction of the number that was sent is rounded up. None when

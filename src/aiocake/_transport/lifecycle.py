@@ -26,10 +26,10 @@ class Lifecycle:
         self.clock: Callable[[], float] = anyio.current_time
 
     def check_usable(self) -> None:
-        """A call begins.
+        """Refuse a call where the client cannot make one.
 
         Raises:
-            ClosedError: It is over.
+            ClosedError: The client is closed.
             WrongLoopError: It belongs to another event loop or process.
         """
         self.check_home()
@@ -69,7 +69,7 @@ class Lifecycle:
 
     @contextmanager
     def pending(self) -> Generator[None]:
-        """What :meth:`end` waits for, but does not cancel."""
+        """Have :meth:`end` wait for what is done within, and not cancel it."""
         self._holds += 1
         try:
             yield

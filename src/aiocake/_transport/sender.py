@@ -1,4 +1,4 @@
-"""The edge to the network: signed requests in, plain values out.
+"""The edge to the network: authorized requests in, plain values out.
 
 No exception of a library leaves it, and what does leave (a cancellation) leaves without its
 traceback, for the frames below hold the request and so the key.
@@ -30,7 +30,7 @@ _FAILED: Final = "http11.send_request_headers.failed"
 _LAST_FAILED: Final = "http11.send_request_body.failed"
 #: And when a socket was opened, directly or to a proxy.
 _OPENED: Final = ".connect_tcp.complete"
-#: From this status on an answer is a refusal or a failure.
+#: From this status on a response is a refusal or a failure.
 _REFUSED: Final = 400
 
 
@@ -53,7 +53,7 @@ class SendTrace:
         self.opened: Closable | None = None
 
     async def record(self, name: str, info: Mapping[str, Any]) -> None:
-        """What httpcore2 calls at each step. A CONNECT to a proxy is not the request."""
+        """Take note of a step that httpcore2 tells. A CONNECT to a proxy is not the request."""
         if name in {_STARTED, _LAST}:
             request = info["request"]
             if request.method == b"CONNECT":
@@ -74,7 +74,7 @@ class SendTrace:
 
 
 class IncomingResponse:
-    """An answer whose body is still on its way. Ended by :meth:`aclose`, always."""
+    """A response whose body is still on its way. Ended by :meth:`aclose`, always."""
 
     __slots__ = (
         "_drop",
@@ -100,7 +100,6 @@ class IncomingResponse:
         self._route = route
         self._slot = slot
         self._drop = drop
-        #: The status.
         self.status = raw.status
         headers: dict[str, str] = {}
         encodings: list[str] = []
@@ -122,7 +121,7 @@ class IncomingResponse:
         self.headers = clean(headers)
 
     async def next(self) -> bytes | TransportFailure | None:
-        """The next raw piece of the body; None at its end."""
+        """Return the next raw piece of the body; None at its end."""
         try:
             return await anext(self._raw.pieces, None)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
@@ -135,10 +134,10 @@ class IncomingResponse:
         return fault
 
     async def aclose(self) -> None:
-        """End it; a body that was not read to its end costs the connection."""
+        """Close the response. If its body was not read to its end, so is the connection."""
         try:
             await self._raw.aclose()
-        except Exception:  # noqa: BLE001 - the answer was read, or given up
+        except Exception:  # noqa: BLE001 - the response was read, or given up
             await self._drop(self._slot)
         except BaseException as error:
             clear_tracebacks(error)
@@ -151,7 +150,7 @@ class RequestSender:
 
     Args:
         sender: Hands them to a transport.
-        clean: Takes the key out of the headers of an answer.
+        clean: Takes the key out of the headers of a response.
     """
 
     def __init__(
@@ -163,17 +162,17 @@ class RequestSender:
     async def send(
         self, signed: AuthorizedRequest, slot: int, trace: SendTrace, *, read: float, fresh: bool
     ) -> IncomingResponse | TransportFailure:
-        """Send a request, and wait for the head of its answer.
+        """Send a request, and wait for the head of its response.
 
         Args:
             signed: The request.
             slot: The slot, and so the connection.
-            trace: Is told whether the request may have left.
+            trace: Takes note of whether the request may have left.
             read: Seconds to wait for the next bytes.
             fresh: Whether it must not go over a connection that was used before.
 
         Returns:
-            The answer, or what went wrong.
+            The response, or what went wrong.
         """
         try:
             if fresh:
