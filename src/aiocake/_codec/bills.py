@@ -19,10 +19,7 @@ from aiocake._codec.snippet import snippet
 from aiocake.errors import DecodeError
 from aiocake.models import (
     AccountManager,
-    AdvertiserBill,
-    AffiliateBill,
     BillAmount,
-    BuyerBill,
     Contact,
     Partner,
 )
@@ -34,12 +31,6 @@ Readers: TypeAlias = Mapping[str, Callable[[object], object]]
 #: Fields that a bill may lack, by name, and what reads each from a value that is not empty.
 Optional: TypeAlias = tuple[tuple[str, Callable[[object], object]], ...]
 
-#: What the partner of each kind of bill is called.
-_PARTNERS: Final[Mapping[type[object], str]] = {
-    AffiliateBill: "affiliate",
-    AdvertiserBill: "advertiser",
-    BuyerBill: "buyer",
-}
 #: Fields that are not read by their type alone.
 _BY_HAND: Final = frozenset({"bill_id", "bill_amount", "sent_payment", "extra"})
 #: Source: CAKE's page on ExportAffiliateBills has "yes" and "no".
@@ -55,27 +46,25 @@ _IN_AMOUNT: Final = 3
 _ID_DIGITS: Final = len(str(MAX_INT))
 
 
-def row_decoder(
-    model: type[T], element: str, *, show_sensitive: bool = False, lenient: Leniency | None = None
+def bill_decoder(
+    model: type[T], element: str, leniency: Leniency, *, show_sensitive: bool = False
 ) -> Callable[[object, int], T]:
-    """What makes a bill of its fields, which it takes apart, and of its number in the list.
+    """Return a function that makes a bill of its fields and of its number in the list.
+
+    The function takes the fields apart, and raises DecodeError when one is missing, is there twice,
+    or cannot be read.
 
     Args:
         model: The class of the bill.
         element: The name of the list, for the path of an error.
+        leniency: How what only decorates is read; notes what was.
         show_sensitive: Whether an error may show a value.
-        lenient: How what only decorates is read; takes note of it.
-
-    Returns:
-        A function that raises DecodeError when a field is missing, is there twice, or cannot be
-        read.
     """
-    partner = _PARTNERS[model]
+    partner = _partner_of(model)
     make: Callable[..., T] = model
     optional = _optional(model, partner)
-    lenient = Leniency() if lenient is None else lenient
-    read_plain = _plain_reader(make, element, partner, optional, lenient)
-    exact_reading = _Exact(element, partner, optional, lenient)
+    read_plain = _plain_reader(make, element, partner, optional, leniency)
+    exact_reader = _Exact(element, partner, optional, leniency)
 
     def read(fields: object, number: int) -> T:
         try:
@@ -85,7 +74,7 @@ def row_decoder(
         if bill is not None:
             return bill
         try:
-            return make(**exact_reading.bill(_opened(fields)))
+            return make(**exact_reader.bill(_opened(fields)))
         except _Unfit as error:
             path = f"{element}[{number}].{error.path}".rstrip(".")
             value = "" if error.value is None else str(error.value)
@@ -96,12 +85,12 @@ def row_decoder(
 
 
 def fingerprint_of(model: type[T]) -> Callable[[T], int]:
-    """Return what makes a hash of all that a payment is decided by: equal in copies of a bill.
+    """Return a function that hashes all that a payment is decided by: equal in copies of a bill.
 
     What else is in a bill may differ: a query that joins the contacts of a partner gives the bill
     once for each of them.
     """
-    partner = _PARTNERS[model]
+    partner = _partner_of(model)
 
     def fingerprint(bill: Any) -> int:  # noqa: ANN401 - one of three classes
         paid = bill.bill_amount
@@ -111,6 +100,11 @@ def fingerprint_of(model: type[T]) -> Callable[[T], int]:
         return hash(f"{whose} {amount} {paid.currency_id} {bill.sent_payment}")
 
     return fingerprint
+
+
+def _partner_of(model: type[Any]) -> str:
+    """Return the name of the field that says whose a bill is."""
+    return next(each.name for each in members(model) if each.type is Partner)
 
 
 class _Unfit(Exception):
@@ -132,7 +126,7 @@ def _optional(model: type[Any], partner: str) -> Optional:
 
 
 def _plain_reader(
-    make: Callable[..., T], element: str, partner: str, optional: Optional, lenient: Leniency
+    make: Callable[..., T], element: str, partner: str, optional: Optional, leniency: Leniency
 ) -> Callable[[Any], T | None]:
     """What makes a bill whose known fields are all there, once, and of the plainest form.
 
@@ -181,7 +175,7 @@ def _plain_reader(
         for field, _ in optional:
             fields.pop(field, None)
         for field in empty:
-            lenient.note(f"{element}.{field}")
+            leniency.note(f"{element}.{field}")
         known[partner] = Partner(
             id=whose,
             name=name,
@@ -267,11 +261,11 @@ def _record_of(
 class _Exact:
     """The reading of bills that judges, and says what is wrong."""
 
-    def __init__(self, element: str, partner: str, optional: Optional, lenient: Leniency) -> None:
+    def __init__(self, element: str, partner: str, optional: Optional, leniency: Leniency) -> None:
         self._element = element
         self._partner = partner
         self._optional = optional
-        self._lenient = lenient
+        self._leniency = leniency
 
     def bill(self, fields: Fields) -> Fields:
         """The fields of a model; what is left of those of the answer is its ``extra``."""
@@ -321,7 +315,7 @@ class _Exact:
 
     def _sent_payment(self, fields: Fields) -> bool | None:
         """Yes or no; any other word stays among the fields."""
-        value = self._lenient.stripped(fields.get("sent_payment"), self._path("sent_payment"))
+        value = self._leniency.stripped(fields.get("sent_payment"), self._path("sent_payment"))
         said = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
         if said is not None or value is None:
             fields.pop("sent_payment", None)
@@ -346,7 +340,7 @@ class _Exact:
                 path = f"{inside}{field}"
                 if read is _amount:
                     raise _Unfit(path, f"a value {error}", value) from None
-                self._lenient.note(self._path(path))
+                self._leniency.note(self._path(path))
                 return None
         holder.pop(field, None)
         if not holder:
@@ -364,7 +358,7 @@ class _Exact:
     ) -> V:
         """A field that has to be there, typed, out of the fields."""
         path = f"{inside}{name}"
-        value = self._lenient.stripped(fields.pop(name, None), self._path(path))
+        value = self._leniency.stripped(fields.pop(name, None), self._path(path))
         return _typed(value, read, path)
 
     def _value(
@@ -374,7 +368,7 @@ class _Exact:
         value, path = fields.get(name), self._path(f"{inside}{name}")
         # White space is a part of a text.
         text = read in {_optional_text, _some_text} and value != ""
-        return value if text else self._lenient.value(value, path)
+        return value if text else self._leniency.value(value, path)
 
     def _path(self, path: str) -> str:
         return f"{self._element}.{path}"

@@ -43,22 +43,22 @@ _MOMENT: Final = re.compile(
 _TRUTH: Final[Mapping[object, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
 
-def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None = None) -> T:
+def structure(fields: object, cls: type[T], path: str, leniency: Leniency | None = None) -> T:
     """A model from the fields of an answer.
 
     Args:
         fields: By name.
         cls: The model.
         path: Where in the answer they are.
-        lenient: How what only decorates is read; None for as strictly as all else.
+        leniency: How what only decorates is read; None for as strictly as all else.
 
     Raises:
         DecodeError: A field is missing or cannot be read; its path is told.
     """
-    if lenient is not None and isinstance(fields, Mapping):
-        provided = lenient.read(cast("Mapping[str, object]", fields), cls, path)
+    if leniency is not None and isinstance(fields, Mapping):
+        provided = leniency.read(cast("Mapping[str, object]", fields), cls, path)
         fields = (
-            _without_unreadable(provided, cls, path, lenient) if lenient.unreadable else provided
+            _without_unreadable(provided, cls, path, leniency) if leniency.unreadable else provided
         )
     try:
         return converter.structure(fields, cls)
@@ -71,7 +71,7 @@ def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None 
 
 
 def _without_unreadable(
-    fields: Mapping[str, object], cls: type[Any], path: str, lenient: Leniency
+    fields: Mapping[str, object], cls: type[Any], path: str, leniency: Leniency
 ) -> Mapping[str, object]:
     """The same without the dates and texts that only decorate and cannot be read."""
     kept = dict(fields)
@@ -81,18 +81,18 @@ def _without_unreadable(
                 converter.structure(kept[member.name], member.type)
             except ValueError:
                 kept[member.name] = None
-                lenient.note(f"{path}.{member.name}")
+                leniency.note(f"{path}.{member.name}")
     return kept
 
 
-def count(value: object, path: str, lenient: Leniency | None = None) -> int | None:
+def count(value: object, path: str, leniency: Leniency | None = None) -> int | None:
     """A number of rows; None where the answer has none, or an empty one.
 
     Raises:
         DecodeError: It is no integer of at least 0.
     """
-    if lenient is not None:
-        value = lenient.value(value, path)
+    if leniency is not None:
+        value = leniency.value(value, path)
     if value is None:
         return None
     try:
@@ -105,7 +105,7 @@ def count(value: object, path: str, lenient: Leniency | None = None) -> int | No
 
 
 def count_of(
-    fields: Mapping[str, object], name: str, lenient: Leniency | None = None
+    fields: Mapping[str, object], name: str, leniency: Leniency | None = None
 ) -> int | None:
     """How many rows an answer says that there are, inside of ``response`` or beside it.
 
@@ -114,16 +114,16 @@ def count_of(
     Args:
         fields: Of the answer.
         name: What the number is called.
-        lenient: How it is read: one that is empty is absent.
+        leniency: How it is read: one that is empty is absent.
 
     Raises:
         DecodeError: It is no integer of at least 0, or another one on each side.
     """
     inner = fields.get("response")
-    numbers = {count(fields.get(name), name, lenient)}
+    numbers = {count(fields.get(name), name, leniency)}
     if isinstance(inner, Mapping):
         within = cast("Mapping[str, object]", inner)
-        numbers.add(count(within.get(name), f"response.{name}", lenient))
+        numbers.add(count(within.get(name), f"response.{name}", leniency))
     numbers.discard(None)
     if len(numbers) > 1:
         raise DecodeError("it is there twice, and not the same", path=name)

@@ -15,7 +15,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
-from aiocake._codec.bills import fingerprint_of, row_decoder
+from aiocake._codec.bills import bill_decoder, fingerprint_of
+from aiocake._codec.converter import structure
 from aiocake._codec.error_messages import error_class_of, error_from_message
 from aiocake._codec.fingerprints import Fingerprints
 from aiocake._codec.leniency import Leniency
@@ -24,6 +25,7 @@ from aiocake._codec.reply import Record, Reply, ReplyStatus, read_status
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake.errors import ApiError, CakeError, DecodeError
+from aiocake.models import Bill
 
 T = TypeVar("T")
 
@@ -40,19 +42,29 @@ class ExportCall(Generic[T]):
         status: The HTTP status.
         headers: By lower-case name.
         show_sensitive: Whether errors may show values.
-        lenient: How what only decorates is read; takes note of it.
+        leniency: How what only decorates is read; takes note of it.
     """
 
     operation: Operation[T]
     status: int
     headers: Mapping[str, str]
     show_sensitive: bool
-    lenient: Leniency = attrs.field(factory=Leniency)
+    leniency: Leniency = attrs.field(factory=Leniency)
 
     @property
     def model(self) -> type[T]:
-        """The class of a bill."""
+        """The class of a record."""
         return cast("type[T]", self.operation.model)
+
+    @property
+    def of_bills(self) -> bool:
+        """Whether the records are bills."""
+        return issubclass(self.operation.model, Bill)
+
+    @property
+    def noun(self) -> str:
+        """The word for a record in messages."""
+        return "bill" if self.of_bills else "row"
 
     def reply(self, body: bytes) -> Reply:
         """Return the response with a body, or with as much of it as is known."""
@@ -118,14 +130,19 @@ class ExportReader(ABC, Generic[T]):
         ):
             raise error_from_message(reported.message, self._context.status)
 
-    def _bill_reader(self) -> Callable[[object, int], T | None]:
-        """Return what makes a bill of its fields and its number; None of a copy.
+    def _row_reader(self) -> Callable[[object, int], T | None]:
+        """Return a function that makes a record of a row's fields and number; None of a copy.
 
-        It raises DecodeError when a bill cannot be read, or differs from one of the same id.
+        The function raises DecodeError when a row cannot be read, or is a bill that differs from
+        one of the same id.
         """
         context, element = self._context, self._context.operation.element
-        read = row_decoder(
-            context.model, element, show_sensitive=context.show_sensitive, lenient=context.lenient
+        if not context.of_bills:
+            return lambda fields, number: structure(
+                fields, context.model, f"{element}[{number}]", context.leniency
+            )
+        read = bill_decoder(
+            context.model, element, context.leniency, show_sensitive=context.show_sensitive
         )
         fingerprint = fingerprint_of(context.model)
         seen = Fingerprints()
@@ -154,7 +171,7 @@ class ExportReader(ABC, Generic[T]):
         rows = self.count + self.repeated
         if self.row_count is not None and self.row_count not in {rows, self.count}:
             raise DecodeError(
-                f"{rows} bills where row_count is {self.row_count}",
+                f"{rows} {self._context.noun}s where row_count is {self.row_count}",
                 path=self._context.operation.element,
             )
 

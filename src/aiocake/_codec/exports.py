@@ -90,7 +90,7 @@ class BillStream(Generic[T]):
     @property
     def lenient(self) -> Leniency:
         """What was read leniently so far."""
-        return self._context.lenient
+        return self._context.leniency
 
     @property
     def repeated(self) -> tuple[int, int | None]:
@@ -192,7 +192,7 @@ class BillStream(Generic[T]):
     def _counted(self, error: DecodeError) -> DecodeError:
         """The same, with how many bills came before it."""
         count = self._export.count
-        after = f" (after {count} {'bill' if count == 1 else 'bills'})" if count else ""
+        after = f" (after {count} {self._context.noun}{'' if count == 1 else 's'})" if count else ""
         counted = DecodeError(
             f"{error.args[0]}{after}",
             path=error.path,

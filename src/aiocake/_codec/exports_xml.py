@@ -23,8 +23,8 @@ class XmlExport(ExportReader[T]):
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
         operation = context.operation
-        context.lenient.spaces = True
-        self._rows = Rows(operation.element, operation.row, self._bill_reader(), context.lenient)
+        context.leniency.spaces = True
+        self._rows = Rows(operation.element, operation.row, self._row_reader(), context.leniency)
         self._feed = XmlFeed(self._rows)
         self.ready = self._rows.ready
         #: What came before the list; None since it began.
@@ -49,7 +49,7 @@ class XmlExport(ExportReader[T]):
         self._take(self._error_in(self._feed.close))
         if self._before is not None:
             raise self._context.error_in(self._context.reply(bytes(self._before)))
-        self._look_at(self._rows.around, self._context.lenient)
+        self._look_at(self._rows.around, self._context.leniency)
         self._refuse_other_count()
 
     def _take(self, error: DecodeError | None) -> None:
@@ -71,10 +71,10 @@ class XmlExport(ExportReader[T]):
         if error is not None:
             raise error
 
-    def _look_at(self, fields: Mapping[str, object], lenient: Leniency) -> None:
+    def _look_at(self, fields: Mapping[str, object], leniency: Leniency) -> None:
         """See what stands beside the list."""
         self._refuse_no(fields)
-        self.row_count = count(fields.get("row_count"), "row_count", lenient)
+        self.row_count = count(fields.get("row_count"), "row_count", leniency)
 
     def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
         try:
@@ -93,7 +93,13 @@ class XmlExport(ExportReader[T]):
     def _refuse_idling(self) -> None:
         inside = self._before is None and not self._rows.ended
         if self._idle > (_LARGEST_BILL if inside else SMALL):
-            what = "an end of a bill" if inside else "an end" if self._rows.ended else "a list"
+            what = (
+                f"an end of a {self._context.noun}"
+                if inside
+                else "an end"
+                if self._rows.ended
+                else "a list"
+            )
             raise DecodeError(
                 f"{self._idle} bytes without {what}",
                 path=self._context.operation.element,

@@ -30,7 +30,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         row: The name of one row in it.
         read: Makes what is given of a row's fields, which are its own, and its number from 0;
             None of a row that is left out.
-        lenient: Takes note of characters that were spelt as halves.
+        leniency: Takes note of characters that were spelt as halves.
 
     Attributes:
         ready: The rows that were read and not taken yet.
@@ -44,7 +44,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
 
     __slots__ = (
         "_element",
-        "_lenient",
+        "_leniency",
         "_list",
         "_parser",
         "_read",
@@ -61,10 +61,10 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         element: str,
         row: str,
         read: Callable[[object, int], T | None],
-        lenient: Leniency | None = None,
+        leniency: Leniency | None = None,
     ) -> None:
         super().__init__(dict)
-        self._lenient = Leniency() if lenient is None else lenient
+        self._leniency = Leniency() if leniency is None else leniency
         self._element = element
         self._row = row
         self._read = read
@@ -95,7 +95,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         if value is None:
             value = self._text
             if self.lossy:
-                value = _without_marks(value, local(name), self._lenient)
+                value = _without_marks(value, local(name), self._leniency)
         self._text = ""
         self._inner = outer = self._open.pop()
         _put(outer, local(name), value)
@@ -158,7 +158,7 @@ class Rows(Builder[dict[str, object]], Generic[T]):
                 f"an element that is no {self._row}", path=f"{self._element}[{self.count}]"
             )
         if self.lossy:
-            value = _without_marks(value, self._element, self._lenient)
+            value = _without_marks(value, self._element, self._leniency)
         row = self._read(value, self.count)
         if row is not None:
             self.ready.append(row)
@@ -179,20 +179,21 @@ def _put(fields: dict[str, object], name: str, value: object) -> None:
     fields[name] = _again(fields[name], value) if name in fields else value
 
 
-def _without_marks(value: object, path: str, lenient: Leniency) -> object:
+def _without_marks(value: object, path: str, leniency: Leniency) -> object:
     """The same without the characters that could not be read, in all texts of a row."""
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
         return {
-            name: _without_marks(inner, f"{path}.{name}", lenient) for name, inner in fields.items()
+            name: _without_marks(inner, f"{path}.{name}", leniency)
+            for name, inner in fields.items()
         }
     if isinstance(value, list):
-        return [_without_marks(inner, path, lenient) for inner in cast("list[object]", value)]
+        return [_without_marks(inner, path, leniency) for inner in cast("list[object]", value)]
     if not isinstance(value, str):
         return value
     text, mended = without_marks(value)
     if mended:
-        lenient.note(path, mended)
+        leniency.note(path, mended)
     return text
 
 
