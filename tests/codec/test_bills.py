@@ -493,7 +493,7 @@ def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
         value = fields(**changes)
     exact = read = None
     noted, plainly = Leniency(), Leniency()
-    with suppress(bills._Unfit):
+    with suppress(bills._FieldError):
         optional = bills._optional(AffiliateBill, "affiliate")
         reading = bills._Exact("affiliate_bills", "affiliate", optional, noted)
         exact = AffiliateBill(**reading.bill(deepcopy(value)))  # type: ignore[arg-type] # made so

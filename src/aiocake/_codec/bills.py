@@ -1,4 +1,4 @@
-"""Bills from the fields of an answer, by name: what is known becomes typed, the rest is kept.
+"""Bills from the fields of a response, by name: what is known becomes typed, the rest is kept.
 
 No page of CAKE shows a whole bill, and instances differ. So nothing that is there is lost, and
 nothing is guessed: the bill that is marked as paid later is the one that these fields name.
@@ -11,9 +11,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from aiocake._codec.converter import read_date
+from aiocake._codec.converter import read_date, read_decimal, read_optional_id
 from aiocake._codec.leniency import Leniency, members
-from aiocake._codec.numbers import parse_decimal, parse_int
 from aiocake._codec.scalars import MAX_INT
 from aiocake._codec.snippet import snippet
 from aiocake.errors import DecodeError
@@ -75,7 +74,7 @@ def bill_decoder(
             return bill
         try:
             return make(**exact_reader.bill(_opened(fields)))
-        except _Unfit as error:
+        except _FieldError as error:
             path = f"{element}[{number}].{error.path}".rstrip(".")
             value = "" if error.value is None else str(error.value)
             shown = snippet(value.encode("utf-8", "replace"), show_sensitive=show_sensitive)
@@ -107,7 +106,7 @@ def _partner_of(model: type[Any]) -> str:
     return next(each.name for each in members(model) if each.type is Partner)
 
 
-class _Unfit(Exception):
+class _FieldError(Exception):
     """A field that cannot be read: where it is in the bill, why, and what it holds."""
 
     def __init__(self, path: str, reason: str, value: object) -> None:
@@ -128,10 +127,10 @@ def _optional(model: type[Any], partner: str) -> Optional:
 def _plain_reader(
     make: Callable[..., T], element: str, partner: str, optional: Optional, leniency: Leniency
 ) -> Callable[[Any], T | None]:
-    """What makes a bill whose known fields are all there, once, and of the plainest form.
+    """Return a function that makes a bill whose known fields are all there, once, and plain.
 
-    It gives None, or raises KeyError, TypeError or ValueError, when they are not; the fields are
-    as they were.
+    The function returns None, or raises KeyError, TypeError or ValueError, when they are not, and
+    leaves the fields as they were.
     """
     id_name, name_name = f"{partner}_id", f"{partner}_name"
     billing = f"{partner}_billing"
@@ -198,9 +197,9 @@ def _plain_reader(
 
 
 def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
-    """The fields of a partner that are nested in those of an answer, out of these.
+    """Take the nested fields of a partner out of those of a response, and return them.
 
-    Where one of them is not just as it is documented, all of it stays as it came.
+    A field that is not exactly as documented stays as it came.
     """
     taken: dict[str, Any] = {}
     if managers := _listed(fields, "account_managers", "account_manager", AccountManager):
@@ -224,7 +223,7 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
 
 
 def _listed(fields: Fields, outer: str, inner: str, make: Callable[..., V]) -> tuple[V, ...]:
-    """The records of a list, out of the fields; none where it is not as it is documented."""
+    """Take the records of a list out of the fields; return none if it is not as documented."""
     rows = fields.get(outer)
     if not rows:
         return ()
@@ -259,7 +258,7 @@ def _record_of(
 
 
 class _Exact:
-    """The reading of bills that judges, and says what is wrong."""
+    """Reads bills of any form, and says what is wrong in one that cannot be read."""
 
     def __init__(self, element: str, partner: str, optional: Optional, leniency: Leniency) -> None:
         self._element = element
@@ -268,7 +267,7 @@ class _Exact:
         self._leniency = leniency
 
     def bill(self, fields: Fields) -> Fields:
-        """The fields of a model; what is left of those of the answer is its ``extra``."""
+        """Return the fields of the model; what is left of the response's is ``extra``."""
         partner = self._partner
         amount = _opened(fields.pop("bill_amount", None), "bill_amount")
         bill: Fields = {
@@ -314,7 +313,7 @@ class _Exact:
         return partner
 
     def _sent_payment(self, fields: Fields) -> bool | None:
-        """Yes or no; any other word stays among the fields."""
+        """Return yes or no; any other word stays among the fields."""
         value = self._leniency.stripped(fields.get("sent_payment"), self._path("sent_payment"))
         said = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
         if said is not None or value is None:
@@ -322,7 +321,7 @@ class _Exact:
         return said
 
     def _noted(self, fields: Fields, name: str, read: Callable[[object], V]) -> V | None:
-        """What Mark calls note on a bill: what cannot be read stays among the fields.
+        """Return a field that Mark calls set; one that cannot be read stays among the fields.
 
         No page shows what instances call it, or what they send for it.
         """
@@ -339,7 +338,7 @@ class _Exact:
             except ValueError as error:
                 path = f"{inside}{field}"
                 if read is _amount:
-                    raise _Unfit(path, f"a value {error}", value) from None
+                    raise _FieldError(path, f"a value {error}", value) from None
                 self._leniency.note(self._path(path))
                 return None
         holder.pop(field, None)
@@ -348,7 +347,7 @@ class _Exact:
         return known
 
     def _take(self, fields: Fields, name: str, read: Callable[[object], V], inside: str = "") -> V:
-        """A field that may be absent, typed, out of the fields."""
+        """Take a field that may be absent out of the fields, and return it typed."""
         value = self._value(fields, name, read, inside)
         fields.pop(name, None)
         return _typed(value, read, f"{inside}{name}")
@@ -356,7 +355,7 @@ class _Exact:
     def _required(
         self, fields: Fields, name: str, read: Callable[[object], V], inside: str = ""
     ) -> V:
-        """A field that has to be there, typed, out of the fields."""
+        """Take a required field out of the fields, and return it typed."""
         path = f"{inside}{name}"
         value = self._leniency.stripped(fields.pop(name, None), self._path(path))
         return _typed(value, read, path)
@@ -364,7 +363,7 @@ class _Exact:
     def _value(
         self, fields: Fields, name: str, read: Callable[[object], object], inside: str
     ) -> object:
-        """A field that may be absent: None when it is, or is empty."""
+        """Return a field that may be absent: None when it is, or is empty."""
         value, path = fields.get(name), self._path(f"{inside}{name}")
         # White space is a part of a text.
         text = read in {_optional_text, _some_text} and value != ""
@@ -375,7 +374,7 @@ class _Exact:
 
 
 def _take_out_payment_type(fields: Fields) -> None:
-    """Put the id and the name of a payment type where they are without an element around them."""
+    """Move the id and the name of a payment type out of the element around them."""
     inner = fields.get("payment_type")
     if not isinstance(inner, dict):
         return
@@ -392,13 +391,13 @@ def _typed(value: object, read: Callable[[object], V], path: str) -> V:
         return read(value)
     except ValueError as error:
         reason = "a field is missing" if value is None else f"a value {error}"
-        raise _Unfit(path, reason, value) from None
+        raise _FieldError(path, reason, value) from None
 
 
 def _opened(value: object, path: str = "") -> Fields:
-    """The fields of an element that must have some."""
+    """Return the fields of an element that must have some."""
     if not isinstance(value, dict):
-        raise _Unfit(
+        raise _FieldError(
             path, "a field is missing" if value is None else "no element with fields", value
         )
     return cast("Fields", value)
@@ -412,16 +411,10 @@ def _id(value: object) -> int:
 
 
 def _optional_id(value: object) -> int | None:
-    if value is None:
-        return None
-    number = value
-    if isinstance(value, str):
-        plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
-        number = int(value) if plain else parse_int(value)
-    if type(number) is not int or not 0 <= number <= MAX_INT:
-        raise ValueError("is no id: not positive, or beyond 32 bits")
-    # .NET writes the number of nothing as 0.
-    return number or None
+    # Most are short texts of digits, which need no look at each.
+    if isinstance(value, str) and len(value) <= _ID_DIGITS and value.isascii() and value.isdigit():
+        value = int(value)
+    return read_optional_id(value)
 
 
 def _some_text(value: object) -> str:
@@ -449,12 +442,9 @@ def _optional_text(value: object) -> str | None:
 
 
 def _amount(value: object) -> Decimal:
-    if isinstance(value, str):
-        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else parse_decimal(value)
-    # JSON can have numbers.
-    if isinstance(value, Decimal) or type(value) is int:
+    if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value):
         return Decimal(value)
-    raise ValueError("is not a number")
+    return read_decimal(value)
 
 
 #: By what is made of a record that is nested in a partner.

@@ -1,11 +1,14 @@
-"""The answer to an export, whatever it is, fed piece by piece.
+"""Readers for the response to an export, fed piece by piece.
 
-Three kinds share this face: bills in XML, which are given as they end; bills in JSON, which are
-given at its end; and what holds none, which is small and judged like any other answer.
+Three of them share one interface: for records in XML, which are ready as each of them ends; for
+records in JSON, which are ready at the end of the body; and for a body without any, which is small
+and judged like any other response.
 
 **A bill that is there twice** (a server's query may join a second contact) is given once: whoever
 adds up or pays what an export gives must not count it twice. Its copies have to agree in whose it
-is, in amount and currency, and in whether it is paid; else nobody knows which one is right.
+is, in amount and currency, and in whether it is paid; else nobody knows which one is right. Records
+of other models are read by the converter, and are all given: whether they may be alike is known to
+their endpoint alone.
 """
 
 from abc import ABC, abstractmethod
@@ -29,20 +32,20 @@ from aiocake.models import Bill
 
 T = TypeVar("T")
 
-#: Bytes of an answer without a list, and of what is around a list: none of it is long.
+#: Bytes of a response without a list, and of what is around a list: none of it is long.
 SMALL: Final = 1 << 16
 
 
 @attrs.frozen(eq=False)
 class ExportCall(Generic[T]):
-    """Which export an answer is to, and how it came.
+    """The call of an export, and the head of its response.
 
     Attributes:
         operation: The export.
         status: The HTTP status.
         headers: By lower-case name.
         show_sensitive: Whether errors may show values.
-        leniency: How what only decorates is read; takes note of it.
+        leniency: How what only decorates is read; notes what was.
     """
 
     operation: Operation[T]
@@ -81,13 +84,13 @@ class ExportCall(Generic[T]):
 
 
 class ExportReader(ABC, Generic[T]):
-    """An answer whose bills become ready while it is fed.
+    """Reads a response; its records become ready while it is fed.
 
     Attributes:
-        ready: The bills that were read and not taken yet.
-        reply_status: What it says of the call itself, as far as it is known.
-        row_count: How many bills it says that it holds; None when it does not say, or not yet.
-        count: How many bills were read, without copies.
+        ready: The records that were read and not taken yet.
+        status: How it says that the call went, as far as it is known.
+        row_count: How many records it says that it holds; None when it does not say, or not yet.
+        count: How many records were read, without copies.
         repeated: How many copies of a bill that is there already were left out.
         first_repeated: The id of the first of them; None when there is none.
     """
@@ -111,15 +114,16 @@ class ExportReader(ABC, Generic[T]):
         """Read on.
 
         Raises:
-            CakeError: The answer is one, or cannot be read. The bills before that are ready.
+            CakeError: The response is one, or cannot be read. The records before that are ready.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """The body has ended.
+        """End the body.
 
         Raises:
-            CakeError: The answer is one, ends too early, or holds other bills than it says.
+            CakeError: The response is one, ends too early, or holds another number of records
+                than it says.
         """
 
     def _refuse_no(self, record: Record) -> None:
@@ -177,7 +181,7 @@ class ExportReader(ABC, Generic[T]):
 
 
 class ErrorBody(ExportReader[T]):
-    """An answer that holds no bills."""
+    """Reads a response that holds no records: it is an error."""
 
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)

@@ -1,4 +1,4 @@
-"""Bills in JSON, as newer pages of CAKE show answers of v1: one object, which has to be whole."""
+"""Exports in JSON, as newer pages of CAKE show responses of v1: one object, parsed whole."""
 
 import re
 from typing import Final, TypeVar, cast
@@ -18,7 +18,7 @@ _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class JsonExport(ExportReader[T]):
-    """An export in JSON, as newer pages of CAKE show the answers of v1."""
+    """Reads an export in JSON."""
 
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
