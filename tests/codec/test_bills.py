@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiocake._codec import bills
-from aiocake._codec.bills import row_decoder
+from aiocake._codec.bills import bill_decoder
 from aiocake._codec.leniency import Leniency
 from aiocake.errors import DecodeError
 from aiocake.models import (
@@ -73,7 +73,7 @@ BILL = AffiliateBill(
 
 @pytest.fixture
 def read() -> Read:
-    return row_decoder(AffiliateBill, "affiliate_bills")
+    return bill_decoder(AffiliateBill, "affiliate_bills", Leniency())
 
 
 def fields(**other: object) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_a_bill_can_be_in_a_set_and_is_told_from_one_with_another_extra(read: Re
     [(AffiliateBill, "affiliate"), (AdvertiserBill, "advertiser"), (BuyerBill, "buyer")],
 )
 def test_the_three_kinds_differ_by_their_partner(model: type[Any], partner: str) -> None:
-    bill = row_decoder(model, f"{partner}_bills")(
+    bill = bill_decoder(model, f"{partner}_bills", Leniency())(
         {
             "bill_id": "1",
             partner: {f"{partner}_id": "2", f"{partner}_name": "x", "affiliate_idea": "y"},
@@ -142,7 +142,7 @@ def test_an_amount_is_exact(read: Read, amount: object, value: str) -> None:
     )
 )
 def test_any_amount_comes_back_as_it_was_written(amount: Decimal) -> None:
-    read = row_decoder(AffiliateBill, "affiliate_bills")
+    read = bill_decoder(AffiliateBill, "affiliate_bills", Leniency())
     read_amount = read(fields(bill_amount__amount=format(amount, "f")), 0).bill_amount.amount
     assert read_amount.as_tuple() == amount.as_tuple()
 
@@ -274,7 +274,7 @@ ADVERTISER: dict[str, Any] = {
 def test_a_payers_bill_has_what_marking_it_sets(model: type[Any], kind: str) -> None:
     given = deepcopy(ADVERTISER)
     given[kind] = given.pop("advertiser")
-    bill = row_decoder(model, f"{kind}_bills")(given, 0)
+    bill = bill_decoder(model, f"{kind}_bills", Leniency())(given, 0)
     assert bill == model(
         bill_id=1,
         bill_amount=BillAmount(amount=Decimal(3)),
@@ -368,7 +368,7 @@ def test_a_period_has_its_last_day_included(read: Read) -> None:
 )
 def test_what_was_noted_on_a_bill_in_another_way_is_kept(name: str, value: object) -> None:
     lenient = Leniency()
-    read = row_decoder(AffiliateBill, "affiliate_bills", lenient=lenient)
+    read = bill_decoder(AffiliateBill, "affiliate_bills", lenient)
     bill = read(fields(**{name: value}), 0)
     assert bill.extra == {"colour": "red", name: value}
     assert getattr(bill, name, None) is None
@@ -396,7 +396,7 @@ def test_an_amount_may_have_its_currency_beside_it(read: Read) -> None:
 
 def test_white_space_of_xml_around_a_value_is_nothing_and_is_noted() -> None:
     lenient = Leniency(spaces=True)
-    read = row_decoder(AffiliateBill, "affiliate_bills", lenient=lenient)
+    read = bill_decoder(AffiliateBill, "affiliate_bills", lenient)
     spaced = fields(
         bill_id="\n  345\n ",
         bill_amount__amount=" 2415.0000 ",
@@ -418,7 +418,9 @@ def test_white_space_of_xml_around_a_value_is_nothing_and_is_noted() -> None:
 def test_an_error_shows_a_value_only_when_it_may() -> None:
     bad = fields(bill_amount__amount="12.50 for Jane")
     for show_sensitive in (False, True):
-        read = row_decoder(AffiliateBill, "affiliate_bills", show_sensitive=show_sensitive)
+        read = bill_decoder(
+            AffiliateBill, "affiliate_bills", Leniency(), show_sensitive=show_sensitive
+        )
         with pytest.raises(DecodeError) as caught:
             read(deepcopy(bad), 0)
         assert ("Jane" in str(caught.value)) is show_sensitive
@@ -440,7 +442,7 @@ def test_an_error_shows_a_value_only_when_it_may() -> None:
     )
 )
 def test_fields_of_any_kind_are_read_or_refused(value: object) -> None:
-    read = row_decoder(AffiliateBill, "affiliate_bills")
+    read = bill_decoder(AffiliateBill, "affiliate_bills", Leniency())
     with suppress(DecodeError):
         bill = read(value, 0)
         assert isinstance(bill.bill_amount.amount, Decimal)
@@ -491,12 +493,12 @@ def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
         value = fields(**changes)
     exact = read = None
     noted, plainly = Leniency(), Leniency()
-    with suppress(bills._Unfit):
+    with suppress(bills._FieldError):
         optional = bills._optional(AffiliateBill, "affiliate")
         reading = bills._Exact("affiliate_bills", "affiliate", optional, noted)
         exact = AffiliateBill(**reading.bill(deepcopy(value)))  # type: ignore[arg-type] # made so
     with suppress(DecodeError):
-        read_bill = row_decoder(AffiliateBill, "affiliate_bills", lenient=plainly)
+        read_bill = bill_decoder(AffiliateBill, "affiliate_bills", plainly)
         read = read_bill(deepcopy(value), 0)
     assert read == exact
     if read is not None:

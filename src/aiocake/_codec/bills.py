@@ -1,4 +1,4 @@
-"""Bills from the fields of an answer, by name: what is known becomes typed, the rest is kept.
+"""Bills from the fields of a response, by name: what is known becomes typed, the rest is kept.
 
 No page of CAKE shows a whole bill, and instances differ. So nothing that is there is lost, and
 nothing is guessed: the bill that is marked as paid later is the one that these fields name.
@@ -11,18 +11,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from aiocake._codec.converter import read_date
+from aiocake._codec.converter import read_date, read_decimal, read_optional_id
 from aiocake._codec.leniency import Leniency, members
-from aiocake._codec.numbers import parse_decimal, parse_int
 from aiocake._codec.scalars import MAX_INT
 from aiocake._codec.snippet import snippet
 from aiocake.errors import DecodeError
 from aiocake.models import (
     AccountManager,
-    AdvertiserBill,
-    AffiliateBill,
     BillAmount,
-    BuyerBill,
     Contact,
     Partner,
 )
@@ -34,12 +30,6 @@ Readers: TypeAlias = Mapping[str, Callable[[object], object]]
 #: Fields that a bill may lack, by name, and what reads each from a value that is not empty.
 Optional: TypeAlias = tuple[tuple[str, Callable[[object], object]], ...]
 
-#: What the partner of each kind of bill is called.
-_PARTNERS: Final[Mapping[type[object], str]] = {
-    AffiliateBill: "affiliate",
-    AdvertiserBill: "advertiser",
-    BuyerBill: "buyer",
-}
 #: Fields that are not read by their type alone.
 _BY_HAND: Final = frozenset({"bill_id", "bill_amount", "sent_payment", "extra"})
 #: Source: CAKE's page on ExportAffiliateBills has "yes" and "no".
@@ -55,27 +45,25 @@ _IN_AMOUNT: Final = 3
 _ID_DIGITS: Final = len(str(MAX_INT))
 
 
-def row_decoder(
-    model: type[T], element: str, *, show_sensitive: bool = False, lenient: Leniency | None = None
+def bill_decoder(
+    model: type[T], element: str, leniency: Leniency, *, show_sensitive: bool = False
 ) -> Callable[[object, int], T]:
-    """What makes a bill of its fields, which it takes apart, and of its number in the list.
+    """Return a function that makes a bill of its fields and of its number in the list.
+
+    The function takes the fields apart, and raises DecodeError when one is missing, is there twice,
+    or cannot be read.
 
     Args:
         model: The class of the bill.
         element: The name of the list, for the path of an error.
+        leniency: How what only decorates is read; notes what was.
         show_sensitive: Whether an error may show a value.
-        lenient: How what only decorates is read; takes note of it.
-
-    Returns:
-        A function that raises DecodeError when a field is missing, is there twice, or cannot be
-        read.
     """
-    partner = _PARTNERS[model]
+    partner = _partner_of(model)
     make: Callable[..., T] = model
     optional = _optional(model, partner)
-    lenient = Leniency() if lenient is None else lenient
-    read_plain = _plain_reader(make, element, partner, optional, lenient)
-    exact_reading = _Exact(element, partner, optional, lenient)
+    read_plain = _plain_reader(make, element, partner, optional, leniency)
+    exact_reader = _Exact(element, partner, optional, leniency)
 
     def read(fields: object, number: int) -> T:
         try:
@@ -85,8 +73,8 @@ def row_decoder(
         if bill is not None:
             return bill
         try:
-            return make(**exact_reading.bill(_opened(fields)))
-        except _Unfit as error:
+            return make(**exact_reader.bill(_opened(fields)))
+        except _FieldError as error:
             path = f"{element}[{number}].{error.path}".rstrip(".")
             value = "" if error.value is None else str(error.value)
             shown = snippet(value.encode("utf-8", "replace"), show_sensitive=show_sensitive)
@@ -96,12 +84,12 @@ def row_decoder(
 
 
 def fingerprint_of(model: type[T]) -> Callable[[T], int]:
-    """Return what makes a hash of all that a payment is decided by: equal in copies of a bill.
+    """Return a function that hashes all that a payment is decided by: equal in copies of a bill.
 
     What else is in a bill may differ: a query that joins the contacts of a partner gives the bill
     once for each of them.
     """
-    partner = _PARTNERS[model]
+    partner = _partner_of(model)
 
     def fingerprint(bill: Any) -> int:  # noqa: ANN401 - one of three classes
         paid = bill.bill_amount
@@ -113,7 +101,12 @@ def fingerprint_of(model: type[T]) -> Callable[[T], int]:
     return fingerprint
 
 
-class _Unfit(Exception):
+def _partner_of(model: type[Any]) -> str:
+    """Return the name of the field that says whose a bill is."""
+    return next(each.name for each in members(model) if each.type is Partner)
+
+
+class _FieldError(Exception):
     """A field that cannot be read: where it is in the bill, why, and what it holds."""
 
     def __init__(self, path: str, reason: str, value: object) -> None:
@@ -132,12 +125,12 @@ def _optional(model: type[Any], partner: str) -> Optional:
 
 
 def _plain_reader(
-    make: Callable[..., T], element: str, partner: str, optional: Optional, lenient: Leniency
+    make: Callable[..., T], element: str, partner: str, optional: Optional, leniency: Leniency
 ) -> Callable[[Any], T | None]:
-    """What makes a bill whose known fields are all there, once, and of the plainest form.
+    """Return a function that makes a bill whose known fields are all there, once, and plain.
 
-    It gives None, or raises KeyError, TypeError or ValueError, when they are not; the fields are
-    as they were.
+    The function returns None, or raises KeyError, TypeError or ValueError, when they are not, and
+    leaves the fields as they were.
     """
     id_name, name_name = f"{partner}_id", f"{partner}_name"
     billing = f"{partner}_billing"
@@ -181,7 +174,7 @@ def _plain_reader(
         for field, _ in optional:
             fields.pop(field, None)
         for field in empty:
-            lenient.note(f"{element}.{field}")
+            leniency.note(f"{element}.{field}")
         known[partner] = Partner(
             id=whose,
             name=name,
@@ -204,9 +197,9 @@ def _plain_reader(
 
 
 def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
-    """The fields of a partner that are nested in those of an answer, out of these.
+    """Take the nested fields of a partner out of those of a response, and return them.
 
-    Where one of them is not just as it is documented, all of it stays as it came.
+    A field that is not exactly as documented stays as it came.
     """
     taken: dict[str, Any] = {}
     if managers := _listed(fields, "account_managers", "account_manager", AccountManager):
@@ -230,7 +223,7 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
 
 
 def _listed(fields: Fields, outer: str, inner: str, make: Callable[..., V]) -> tuple[V, ...]:
-    """The records of a list, out of the fields; none where it is not as it is documented."""
+    """Take the records of a list out of the fields; return none if it is not as documented."""
     rows = fields.get(outer)
     if not rows:
         return ()
@@ -265,16 +258,16 @@ def _record_of(
 
 
 class _Exact:
-    """The reading of bills that judges, and says what is wrong."""
+    """Reads bills of any form, and says what is wrong in one that cannot be read."""
 
-    def __init__(self, element: str, partner: str, optional: Optional, lenient: Leniency) -> None:
+    def __init__(self, element: str, partner: str, optional: Optional, leniency: Leniency) -> None:
         self._element = element
         self._partner = partner
         self._optional = optional
-        self._lenient = lenient
+        self._leniency = leniency
 
     def bill(self, fields: Fields) -> Fields:
-        """The fields of a model; what is left of those of the answer is its ``extra``."""
+        """Return the fields of the model; what is left of the response's is ``extra``."""
         partner = self._partner
         amount = _opened(fields.pop("bill_amount", None), "bill_amount")
         bill: Fields = {
@@ -320,15 +313,15 @@ class _Exact:
         return partner
 
     def _sent_payment(self, fields: Fields) -> bool | None:
-        """Yes or no; any other word stays among the fields."""
-        value = self._lenient.stripped(fields.get("sent_payment"), self._path("sent_payment"))
+        """Return yes or no; any other word stays among the fields."""
+        value = self._leniency.stripped(fields.get("sent_payment"), self._path("sent_payment"))
         said = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
         if said is not None or value is None:
             fields.pop("sent_payment", None)
         return said
 
     def _noted(self, fields: Fields, name: str, read: Callable[[object], V]) -> V | None:
-        """What Mark calls note on a bill: what cannot be read stays among the fields.
+        """Return a field that Mark calls set; one that cannot be read stays among the fields.
 
         No page shows what instances call it, or what they send for it.
         """
@@ -345,8 +338,8 @@ class _Exact:
             except ValueError as error:
                 path = f"{inside}{field}"
                 if read is _amount:
-                    raise _Unfit(path, f"a value {error}", value) from None
-                self._lenient.note(self._path(path))
+                    raise _FieldError(path, f"a value {error}", value) from None
+                self._leniency.note(self._path(path))
                 return None
         holder.pop(field, None)
         if not holder:
@@ -354,7 +347,7 @@ class _Exact:
         return known
 
     def _take(self, fields: Fields, name: str, read: Callable[[object], V], inside: str = "") -> V:
-        """A field that may be absent, typed, out of the fields."""
+        """Take a field that may be absent out of the fields, and return it typed."""
         value = self._value(fields, name, read, inside)
         fields.pop(name, None)
         return _typed(value, read, f"{inside}{name}")
@@ -362,26 +355,26 @@ class _Exact:
     def _required(
         self, fields: Fields, name: str, read: Callable[[object], V], inside: str = ""
     ) -> V:
-        """A field that has to be there, typed, out of the fields."""
+        """Take a required field out of the fields, and return it typed."""
         path = f"{inside}{name}"
-        value = self._lenient.stripped(fields.pop(name, None), self._path(path))
+        value = self._leniency.stripped(fields.pop(name, None), self._path(path))
         return _typed(value, read, path)
 
     def _value(
         self, fields: Fields, name: str, read: Callable[[object], object], inside: str
     ) -> object:
-        """A field that may be absent: None when it is, or is empty."""
+        """Return a field that may be absent: None when it is, or is empty."""
         value, path = fields.get(name), self._path(f"{inside}{name}")
         # White space is a part of a text.
         text = read in {_optional_text, _some_text} and value != ""
-        return value if text else self._lenient.value(value, path)
+        return value if text else self._leniency.value(value, path)
 
     def _path(self, path: str) -> str:
         return f"{self._element}.{path}"
 
 
 def _take_out_payment_type(fields: Fields) -> None:
-    """Put the id and the name of a payment type where they are without an element around them."""
+    """Move the id and the name of a payment type out of the element around them."""
     inner = fields.get("payment_type")
     if not isinstance(inner, dict):
         return
@@ -398,13 +391,13 @@ def _typed(value: object, read: Callable[[object], V], path: str) -> V:
         return read(value)
     except ValueError as error:
         reason = "a field is missing" if value is None else f"a value {error}"
-        raise _Unfit(path, reason, value) from None
+        raise _FieldError(path, reason, value) from None
 
 
 def _opened(value: object, path: str = "") -> Fields:
-    """The fields of an element that must have some."""
+    """Return the fields of an element that must have some."""
     if not isinstance(value, dict):
-        raise _Unfit(
+        raise _FieldError(
             path, "a field is missing" if value is None else "no element with fields", value
         )
     return cast("Fields", value)
@@ -418,16 +411,10 @@ def _id(value: object) -> int:
 
 
 def _optional_id(value: object) -> int | None:
-    if value is None:
-        return None
-    number = value
-    if isinstance(value, str):
-        plain = len(value) <= _ID_DIGITS and value.isascii() and value.isdigit()
-        number = int(value) if plain else parse_int(value)
-    if type(number) is not int or not 0 <= number <= MAX_INT:
-        raise ValueError("is no id: not positive, or beyond 32 bits")
-    # .NET writes the number of nothing as 0.
-    return number or None
+    # Most are short texts of digits, which need no look at each.
+    if isinstance(value, str) and len(value) <= _ID_DIGITS and value.isascii() and value.isdigit():
+        value = int(value)
+    return read_optional_id(value)
 
 
 def _some_text(value: object) -> str:
@@ -455,12 +442,9 @@ def _optional_text(value: object) -> str | None:
 
 
 def _amount(value: object) -> Decimal:
-    if isinstance(value, str):
-        return Decimal(value) if _PLAIN_AMOUNT.fullmatch(value) else parse_decimal(value)
-    # JSON can have numbers.
-    if isinstance(value, Decimal) or type(value) is int:
+    if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value):
         return Decimal(value)
-    raise ValueError("is not a number")
+    return read_decimal(value)
 
 
 #: By what is made of a record that is nested in a partner.

@@ -1,6 +1,6 @@
-"""How values of an answer become fields of a model, by cattrs: the exact reading.
+"""How values of a response become fields of a model, by cattrs: the exact reading.
 
-The models know no format, so whatever an answer may look like is said here, once for JSON and XML:
+The models know no format, so whatever a response may look like is said here, once for JSON and XML:
 
 - a number may be a text of one, in ASCII digits; an amount is exact and bounded;
 - an id is positive; in a field that may be empty, 0 names nothing, as .NET writes an absent number;
@@ -43,22 +43,22 @@ _MOMENT: Final = re.compile(
 _TRUTH: Final[Mapping[object, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
 
-def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None = None) -> T:
-    """A model from the fields of an answer.
+def structure(fields: object, cls: type[T], path: str, leniency: Leniency | None = None) -> T:
+    """Return a model made of the fields of a response.
 
     Args:
         fields: By name.
         cls: The model.
-        path: Where in the answer they are.
-        lenient: How what only decorates is read; None for as strictly as all else.
+        path: Where in the response they are.
+        leniency: How what only decorates is read; None for as strictly as all else.
 
     Raises:
-        DecodeError: A field is missing or cannot be read; its path is told.
+        DecodeError: A field is missing or cannot be read; the error has its path.
     """
-    if lenient is not None and isinstance(fields, Mapping):
-        provided = lenient.read(cast("Mapping[str, object]", fields), cls, path)
+    if leniency is not None and isinstance(fields, Mapping):
+        provided = leniency.read(cast("Mapping[str, object]", fields), cls, path)
         fields = (
-            _without_unreadable(provided, cls, path, lenient) if lenient.unreadable else provided
+            _without_unreadable(provided, cls, path, leniency) if leniency.unreadable else provided
         )
     try:
         return converter.structure(fields, cls)
@@ -71,9 +71,9 @@ def structure(fields: object, cls: type[T], path: str, lenient: Leniency | None 
 
 
 def _without_unreadable(
-    fields: Mapping[str, object], cls: type[Any], path: str, lenient: Leniency
+    fields: Mapping[str, object], cls: type[Any], path: str, leniency: Leniency
 ) -> Mapping[str, object]:
-    """The same without the dates and texts that only decorate and cannot be read."""
+    """Return the fields without the dates and texts that only decorate and cannot be read."""
     kept = dict(fields)
     for member in members(cls):
         if member.decorates and kept.get(member.name) is not None:
@@ -81,18 +81,18 @@ def _without_unreadable(
                 converter.structure(kept[member.name], member.type)
             except ValueError:
                 kept[member.name] = None
-                lenient.note(f"{path}.{member.name}")
+                leniency.note(f"{path}.{member.name}")
     return kept
 
 
-def count(value: object, path: str, lenient: Leniency | None = None) -> int | None:
-    """A number of rows; None where the answer has none, or an empty one.
+def count(value: object, path: str, leniency: Leniency | None = None) -> int | None:
+    """Return a number of rows; None if the response has none, or an empty one.
 
     Raises:
         DecodeError: It is no integer of at least 0.
     """
-    if lenient is not None:
-        value = lenient.value(value, path)
+    if leniency is not None:
+        value = leniency.value(value, path)
     if value is None:
         return None
     try:
@@ -105,25 +105,25 @@ def count(value: object, path: str, lenient: Leniency | None = None) -> int | No
 
 
 def count_of(
-    fields: Mapping[str, object], name: str, lenient: Leniency | None = None
+    fields: Mapping[str, object], name: str, leniency: Leniency | None = None
 ) -> int | None:
-    """How many rows an answer says that there are, inside of ``response`` or beside it.
+    """Return how many rows a response says there are, inside of ``response`` or beside it.
 
     No page shows on which side of the wrapper the number stands.
 
     Args:
-        fields: Of the answer.
-        name: What the number is called.
-        lenient: How it is read: one that is empty is absent.
+        fields: Of the response.
+        name: The name of the number.
+        leniency: How it is read: one that is empty is absent.
 
     Raises:
         DecodeError: It is no integer of at least 0, or another one on each side.
     """
     inner = fields.get("response")
-    numbers = {count(fields.get(name), name, lenient)}
+    numbers = {count(fields.get(name), name, leniency)}
     if isinstance(inner, Mapping):
         within = cast("Mapping[str, object]", inner)
-        numbers.add(count(within.get(name), f"response.{name}", lenient))
+        numbers.add(count(within.get(name), f"response.{name}", leniency))
     numbers.discard(None)
     if len(numbers) > 1:
         raise DecodeError("it is there twice, and not the same", path=name)
@@ -131,7 +131,7 @@ def count_of(
 
 
 def _first(error: ClassValidationError) -> tuple[str, str]:
-    """The path and the reason of the first field that is wrong."""
+    """Return the path of the first field that is wrong, and the reason."""
     for inner, note in error.group_exceptions()[0]:
         return _reason(inner, note)
     return "", "a record that the model refuses"
@@ -161,15 +161,25 @@ def _id(value: object) -> int:
     return number
 
 
-def _optional_id(value: object) -> int | None:
+def read_optional_id(value: object) -> int | None:
+    """Return an id; None if there is none, or 0.
+
+    Raises:
+        ValueError: It is no id.
+    """
     return None if value is None or _int(value) == 0 else _id(value)
 
 
 _ID: Final = override(struct_hook=lambda value, _: _id(value))
-_OPTIONAL_ID: Final = override(struct_hook=lambda value, _: _optional_id(value))
+_OPTIONAL_ID: Final = override(struct_hook=lambda value, _: read_optional_id(value))
 
 
-def _decimal(value: object) -> Decimal:
+def read_decimal(value: object) -> Decimal:
+    """Return an amount, exact.
+
+    Raises:
+        ValueError: It is no number, or beyond the bounds of one.
+    """
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -196,7 +206,7 @@ def _bool(value: object) -> bool:
 
 
 def read_date(value: object) -> date:
-    """The day of a date, or of a date and time.
+    """Return the day of a date, or of a date and time.
 
     Raises:
         ValueError: It is none.
@@ -260,7 +270,7 @@ def _made() -> Converter:
     made.register_structure_hook(int, lambda value, _: _int(value))
     made.register_structure_hook(str, lambda value, _: _text(value))
     made.register_structure_hook(bool, lambda value, _: _bool(value))
-    made.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    made.register_structure_hook(Decimal, lambda value, _: read_decimal(value))
     made.register_structure_hook(date, lambda value, _: read_date(value))
     made.register_structure_hook(datetime, lambda value, _: _datetime(value))
     made.register_structure_hook(StrEnum, _enum)

@@ -1,6 +1,6 @@
-"""What CAKE, ASP.NET and SOAP say when they say no, and which error each of it is.
+"""The messages by which CAKE, ASP.NET and SOAP report an error, and the class of each.
 
-CAKE says no in the body of a 200, by a text; the texts are those of its pages, compared without
+CAKE reports one in the body of a 200, by a text; the texts are those of its pages, compared without
 case. ASP.NET answers with a 500 of its own when it cannot bind a request to a method, and so does
 a method that threw: only the text tells the two apart.
 """
@@ -59,8 +59,8 @@ _BINDERS: Final = re.compile(
     r"|A potentially dangerous Request\.",
     re.DOTALL,
 )
-#: Which messages say that a bill was marked, and whether for the first time. Source: CAKE's pages
-#: on each call.
+#: Messages that say that a bill was marked, and whether for the first time. They are known here,
+#: not to the endpoints, since no response with one of them is an error. Source: CAKE's pages.
 _MARKED: Final[Mapping[str, bool]] = {
     "bill marked as received": True,
     "bill marked as invoice sent": True,
@@ -72,23 +72,23 @@ _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand"
 
 
 def error_class_of(message: str) -> type[ApiError]:
-    """Which error a text of CAKE's is; :class:`ApiError` itself where it is none that is known."""
+    """Return the class of error of a message; :class:`ApiError` itself if it is not a known one."""
     return next((kind for pattern, kind in _BY_TEXT if pattern.search(message)), ApiError)
 
 
 def error_class_alone(message: str) -> type[ApiError]:
-    """Which error a text is that has no other no beside it: a failure may quote a known one."""
+    """Return the class of a message that nothing else marks as an error; it may quote one."""
     kind = error_class_of(message)
     return kind if kind not in _LOOSE or _WHOLE.fullmatch(message) else ApiError
 
 
 def is_yes(message: str) -> bool:
-    """Whether a text of CAKE's says that a bill was marked."""
+    """Return whether a message says that a bill was marked."""
     return message.strip().casefold() in _MARKED
 
 
 def is_first(message: str) -> bool | None:
-    """Whether a text says that a bill was marked for the first time; None where it is no such."""
+    """Return whether a message says that a bill was first marked; None if it is no such message."""
     return _MARKED.get(message.strip().casefold())
 
 
@@ -99,23 +99,23 @@ def error_from_message(message: str, status: int) -> ApiError:
 
 
 def is_binding_error(text: str, *, anywhere: bool) -> bool:
-    """Whether a text is ASP.NET's own, about a request that it could not bind to a method.
+    """Return whether a text is ASP.NET's own, about a request that it could not bind to a method.
 
     Args:
         text: The text, unescaped.
-        anywhere: Whether it may have other text before it, as a page of HTML does.
+        anywhere: Whether other text may come before it, as in a page of HTML.
     """
     return (_BINDERS.search(text) if anywhere else _BINDERS.match(text.lstrip())) is not None
 
 
 def soap_kind(code: str) -> type[ApiError]:
-    """Whose fault a code of SOAP 1.1 or 1.2 is: the caller's or the server's."""
+    """Return the class of error of a SOAP fault code: the caller's fault or the server's."""
     name = code.rpartition(":")[2].strip().partition(".")[0]
     return RequestRejected if name in _CALLERS_CODES else ServerError
 
 
 def message_text(value: object) -> str:
-    """The text that an object of JSON has for people: a text, a list of them, or an object."""
+    """Return the message in a value of JSON: a text, a list of them, or an object."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -129,12 +129,9 @@ def message_text(value: object) -> str:
 
 
 def redact(message: str, operation: Operation[object], arguments: Mapping[str, object]) -> str:
-    """A text without what it repeats of the caller's own names, notes and amounts.
+    """Return a message without what it repeats of the caller's own names, notes and amounts.
 
-    Args:
-        message: What the server said.
-        operation: The operation.
-        arguments: What it was sent. ASP.NET repeats the beginning of a text, so that counts too.
+    ASP.NET repeats the beginning of a text, so beginnings are hidden, too.
     """
     for parameter in operation.parameters:
         value = arguments.get(parameter.name)
@@ -160,6 +157,6 @@ def _without_word(message: str, value: str) -> str:
 
 
 def short(message: str) -> str:
-    """A text in one line of at most 300 characters."""
+    """Return a text in one line of at most 300 characters."""
     text = without_surrogates(_SPACES.sub(" ", message).strip())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

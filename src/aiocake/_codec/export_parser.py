@@ -1,11 +1,14 @@
-"""The answer to an export, whatever it is, fed piece by piece.
+"""Readers for the response to an export, fed piece by piece.
 
-Three kinds share this face: bills in XML, which are given as they end; bills in JSON, which are
-given at its end; and what holds none, which is small and judged like any other answer.
+Three of them share one interface: for records in XML, which are ready as each of them ends; for
+records in JSON, which are ready at the end of the body; and for a body without any, which is small
+and judged like any other response.
 
 **A bill that is there twice** (a server's query may join a second contact) is given once: whoever
 adds up or pays what an export gives must not count it twice. Its copies have to agree in whose it
-is, in amount and currency, and in whether it is paid; else nobody knows which one is right.
+is, in amount and currency, and in whether it is paid; else nobody knows which one is right. Records
+of other models are read by the converter, and are all given: whether they may be alike is known to
+their endpoint alone.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +18,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
-from aiocake._codec.bills import fingerprint_of, row_decoder
+from aiocake._codec.bills import bill_decoder, fingerprint_of
+from aiocake._codec.converter import structure
 from aiocake._codec.error_messages import error_class_of, error_from_message
 from aiocake._codec.fingerprints import Fingerprints
 from aiocake._codec.leniency import Leniency
@@ -24,35 +28,46 @@ from aiocake._codec.reply import Record, Reply, ReplyStatus, read_status
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake.errors import ApiError, CakeError, DecodeError
+from aiocake.models import Bill
 
 T = TypeVar("T")
 
-#: Bytes of an answer without a list, and of what is around a list: none of it is long.
+#: Bytes of a response without a list, and of what is around a list: none of it is long.
 SMALL: Final = 1 << 16
 
 
 @attrs.frozen(eq=False)
 class ExportCall(Generic[T]):
-    """Which export an answer is to, and how it came.
+    """The call of an export, and the head of its response.
 
     Attributes:
         operation: The export.
         status: The HTTP status.
         headers: By lower-case name.
         show_sensitive: Whether errors may show values.
-        lenient: How what only decorates is read; takes note of it.
+        leniency: How what only decorates is read; notes what was.
     """
 
     operation: Operation[T]
     status: int
     headers: Mapping[str, str]
     show_sensitive: bool
-    lenient: Leniency = attrs.field(factory=Leniency)
+    leniency: Leniency = attrs.field(factory=Leniency)
 
     @property
     def model(self) -> type[T]:
-        """The class of a bill."""
+        """The class of a record."""
         return cast("type[T]", self.operation.model)
+
+    @property
+    def of_bills(self) -> bool:
+        """Whether the records are bills."""
+        return issubclass(self.operation.model, Bill)
+
+    @property
+    def noun(self) -> str:
+        """The word for a record in messages."""
+        return "bill" if self.of_bills else "row"
 
     def reply(self, body: bytes) -> Reply:
         """Return the response with a body, or with as much of it as is known."""
@@ -69,13 +84,13 @@ class ExportCall(Generic[T]):
 
 
 class ExportReader(ABC, Generic[T]):
-    """An answer whose bills become ready while it is fed.
+    """Reads a response; its records become ready while it is fed.
 
     Attributes:
-        ready: The bills that were read and not taken yet.
-        reply_status: What it says of the call itself, as far as it is known.
-        row_count: How many bills it says that it holds; None when it does not say, or not yet.
-        count: How many bills were read, without copies.
+        ready: The records that were read and not taken yet.
+        status: How it says that the call went, as far as it is known.
+        row_count: How many records it says that it holds; None when it does not say, or not yet.
+        count: How many records were read, without copies.
         repeated: How many copies of a bill that is there already were left out.
         first_repeated: The id of the first of them; None when there is none.
     """
@@ -99,15 +114,16 @@ class ExportReader(ABC, Generic[T]):
         """Read on.
 
         Raises:
-            CakeError: The answer is one, or cannot be read. The bills before that are ready.
+            CakeError: The response is one, or cannot be read. The records before that are ready.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """The body has ended.
+        """End the body.
 
         Raises:
-            CakeError: The answer is one, ends too early, or holds other bills than it says.
+            CakeError: The response is one, ends too early, or holds another number of records
+                than it says.
         """
 
     def _refuse_no(self, record: Record) -> None:
@@ -118,14 +134,19 @@ class ExportReader(ABC, Generic[T]):
         ):
             raise error_from_message(reported.message, self._context.status)
 
-    def _bill_reader(self) -> Callable[[object, int], T | None]:
-        """Return what makes a bill of its fields and its number; None of a copy.
+    def _row_reader(self) -> Callable[[object, int], T | None]:
+        """Return a function that makes a record of a row's fields and number; None of a copy.
 
-        It raises DecodeError when a bill cannot be read, or differs from one of the same id.
+        The function raises DecodeError when a row cannot be read, or is a bill that differs from
+        one of the same id.
         """
         context, element = self._context, self._context.operation.element
-        read = row_decoder(
-            context.model, element, show_sensitive=context.show_sensitive, lenient=context.lenient
+        if not context.of_bills:
+            return lambda fields, number: structure(
+                fields, context.model, f"{element}[{number}]", context.leniency
+            )
+        read = bill_decoder(
+            context.model, element, context.leniency, show_sensitive=context.show_sensitive
         )
         fingerprint = fingerprint_of(context.model)
         seen = Fingerprints()
@@ -154,13 +175,13 @@ class ExportReader(ABC, Generic[T]):
         rows = self.count + self.repeated
         if self.row_count is not None and self.row_count not in {rows, self.count}:
             raise DecodeError(
-                f"{rows} bills where row_count is {self.row_count}",
+                f"{rows} {self._context.noun}s where row_count is {self.row_count}",
                 path=self._context.operation.element,
             )
 
 
 class ErrorBody(ExportReader[T]):
-    """An answer that holds no bills."""
+    """Reads a response that holds no records: it is an error."""
 
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)

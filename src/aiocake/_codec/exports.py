@@ -1,6 +1,6 @@
-"""Exports of bills, read as they arrive.
+"""Exports, read as they arrive.
 
-An export is one body of 200 MB and more. It is parsed as it comes, and each bill is given as soon
+An export is one body of 200 MB and more. It is parsed as it comes, and each record is given as soon
 as it is whole, so memory stays flat.
 """
 
@@ -19,7 +19,7 @@ from aiocake.errors import CakeError, DeadlineExceeded, DecodeError
 
 T = TypeVar("T")
 
-#: Bytes that tell what an answer is written in, and spaces before them at most.
+#: Bytes that show the format of a body, and spaces before them at most.
 _ENOUGH: Final = 4
 _MOST_SPACES: Final = 1 << 10
 #: Bytes that are parsed at once: the event loop waits for no more, and no more bills wait.
@@ -27,14 +27,14 @@ _PIECE: Final = 1 << 16
 
 
 class BillStream(Generic[T]):
-    """The bills of one answer, as they arrive.
+    """The records of one response, as they arrive.
 
     Args:
         operation: The export.
         status: The HTTP status.
         headers: By lower-case name.
         chunks: The body, decompressed. What it raises is passed on; but a body that was cut
-            short, or did not come in time, raises an error that says how many bills came before.
+            short, or did not come in time, raises an error that says how many records came before.
         show_sensitive: Whether errors may show names, notes and amounts.
     """
 
@@ -50,7 +50,7 @@ class BillStream(Generic[T]):
         self._context = ExportCall(operation, status, headers, show_sensitive)
         self._chunks = chunks
         self._export: ExportReader[T] = ErrorBody(self._context)
-        #: What came and is not parsed yet, and from where on.
+        #: Bytes that are not parsed yet, and from where on.
         self._came = b""
         self._at = 0
         self._begun = False
@@ -59,27 +59,27 @@ class BillStream(Generic[T]):
 
     @property
     def ready(self) -> deque[T]:
-        """The bills that were read and not given yet: whoever takes one gives it."""
+        """The records that were read and not given yet: whoever takes one gives it."""
         return self._export.ready
 
     @property
     def success(self) -> bool | None:
-        """Whether the answer says that it is one; None when it does not say, or not yet."""
+        """Whether the response reports success; None when it does not say, or not yet."""
         return self._export.status.success
 
     @property
     def message(self) -> str:
-        """What the answer says beside the bills."""
+        """The message beside the records."""
         return without_surrogates(self._export.status.message)
 
     @property
     def rows_read(self) -> int:
-        """How many bills were given."""
+        """How many records were given."""
         return self._export.count - len(self._export.ready)
 
     @property
     def row_count(self) -> int | None:
-        """How many bills the answer says that it holds; None when it does not say, or not yet."""
+        """How many records the response says it holds; None when it does not say, or not yet."""
         return self._export.row_count
 
     @property
@@ -89,8 +89,8 @@ class BillStream(Generic[T]):
 
     @property
     def lenient(self) -> Leniency:
-        """What was read leniently so far."""
-        return self._context.lenient
+        """Notes of what was read leniently so far."""
+        return self._context.leniency
 
     @property
     def repeated(self) -> tuple[int, int | None]:
@@ -98,13 +98,13 @@ class BillStream(Generic[T]):
         return self._export.repeated, self._export.first_repeated
 
     async def head(self) -> CakeError | None:
-        """Read up to the first bill, or to the end where there is none.
+        """Read up to the first record, or to the end where there is none.
 
         Returns:
-            The error that the answer holds; None when bills may follow, or there are none.
+            The error that the response holds; None when records may follow, or there are none.
 
         Raises:
-            CakeError: What the body raised before the first bill.
+            CakeError: The body raised it before the first record.
         """
         if not self._begun:
             await self._begin()
@@ -113,15 +113,15 @@ class BillStream(Generic[T]):
         return None if self._export.ready else self._error
 
     async def rest(self) -> list[T]:
-        """Return the bills that were not given yet.
+        """Return the records that were not given yet.
 
         Raises:
-            CakeError: As of each bill.
+            CakeError: Reading one of them raised it.
         """
         return [bill async for bill in self]
 
     def counted(self, error: CakeError) -> CakeError:
-        """Return the error that reading ended in, with how many bills came before it."""
+        """Return the error that reading ended in, with how many records came before it."""
         if isinstance(error, DeadlineExceeded):
             error.rows_read = self._export.count
         elif isinstance(error, DecodeError) and error.rows_read is None and self._export.count:
@@ -132,11 +132,11 @@ class BillStream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """The next bill.
+        """Return the next record.
 
         Raises:
-            CakeError: The answer holds an error, was cut short, cannot be read, or ended with
-                other bills than it said; after the bills before that were given.
+            CakeError: The response holds an error, was cut short, cannot be read, or ended with
+                another number of records than it said; after the records before that were given.
         """
         ready = self._export.ready
         while not ready:
@@ -190,9 +190,9 @@ class BillStream(Generic[T]):
             self._error = error
 
     def _counted(self, error: DecodeError) -> DecodeError:
-        """The same, with how many bills came before it."""
+        """Return the error with how many records came before it."""
         count = self._export.count
-        after = f" (after {count} {'bill' if count == 1 else 'bills'})" if count else ""
+        after = f" (after {count} {self._context.noun}{'' if count == 1 else 's'})" if count else ""
         counted = DecodeError(
             f"{error.args[0]}{after}",
             path=error.path,
@@ -203,7 +203,7 @@ class BillStream(Generic[T]):
         return counted
 
     async def _next_piece(self) -> bytes:
-        """The next bytes to parse; none at the end."""
+        """Return the next bytes to parse; none at the end."""
         if self._at >= len(self._came):
             self._came, self._at = b"", 0
             self._came = await self._next_chunk()

@@ -1,4 +1,4 @@
-"""Bills in JSON, as newer pages of CAKE show answers of v1: one object, which has to be whole."""
+"""Exports in JSON, as newer pages of CAKE show responses of v1: one object, parsed whole."""
 
 import re
 from typing import Final, TypeVar, cast
@@ -18,7 +18,7 @@ _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class JsonExport(ExportReader[T]):
-    """An export in JSON, as newer pages of CAKE show the answers of v1."""
+    """Reads an export in JSON."""
 
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
@@ -38,25 +38,24 @@ class JsonExport(ExportReader[T]):
 
     def _read(self, reply: Reply) -> None:
         context, operation = self._context, self._context.operation
-        record = reply.record
-        self._refuse_no(record)
-        fields = dict(record) if is_object(record) else {}
+        around = reply.record
+        self._refuse_no(around)
+        fields = dict(around) if is_object(around) else {}
         inner = fields.get("response")
         layers = [each for each in (fields, inner) if is_object(each)]
         found = [each for each in layers if operation.element in each]
         if len(found) != 1:
             raise context.error_in(reply)
-        around = found[0]
-        self.row_count = count_of(fields, "row_count", context.lenient)
-        rows = around[operation.element]
+        self.row_count = count_of(fields, "row_count", context.leniency)
+        rows = found[0][operation.element]
         if not isinstance(rows, list):
             raise DecodeError("it is no list", path=operation.element)
-        read_bill = self._bill_reader()
+        read_row = self._row_reader()
         halves = _HALF.search(reply.response.body) is not None
         for number, row in enumerate(cast("list[object]", rows)):
-            whole = context.lenient.texts(row, operation.element) if halves else row
-            bill = read_bill(whole, number)
-            if bill is not None:
-                self.ready.append(bill)
+            whole = context.leniency.texts(row, operation.element) if halves else row
+            record = read_row(whole, number)
+            if record is not None:
+                self.ready.append(record)
                 self.count += 1
         self._refuse_other_count()

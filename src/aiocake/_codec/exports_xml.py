@@ -1,4 +1,4 @@
-"""Bills in XML, each as soon as it is whole."""
+"""Exports in XML: each record as soon as it is whole."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -13,23 +13,23 @@ from aiocake.errors import CakeError, DecodeError
 
 T = TypeVar("T")
 
-#: Bytes in which one bill has to end.
-_LARGEST_BILL: Final = 1 << 23
+#: Bytes in which one record has to end.
+_LARGEST_ROW: Final = 1 << 23
 
 
 class XmlExport(ExportReader[T]):
-    """An export in XML."""
+    """Reads an export in XML."""
 
     def __init__(self, context: ExportCall[T]) -> None:
         super().__init__(context)
         operation = context.operation
-        context.lenient.spaces = True
-        self._rows = Rows(operation.element, operation.row, self._bill_reader(), context.lenient)
+        context.leniency.spaces = True
+        self._rows = Rows(operation.element, operation.row, self._row_reader(), context.leniency)
         self._feed = XmlFeed(self._rows)
         self.ready = self._rows.ready
-        #: What came before the list; None since it began.
+        #: The bytes before the list; None since it began.
         self._before: bytearray | None = bytearray()
-        #: Bytes since a bill ended.
+        #: Bytes since a record ended.
         self._idle = 0
 
     @property
@@ -45,15 +45,15 @@ class XmlExport(ExportReader[T]):
         self._refuse_idling()
 
     def close(self) -> None:
-        # What waited for more is read only now, and may be bills.
+        # Bytes that waited for more are parsed only now, and may be records.
         self._take(self._error_in(self._feed.close))
         if self._before is not None:
             raise self._context.error_in(self._context.reply(bytes(self._before)))
-        self._look_at(self._rows.around, self._context.lenient)
+        self._look_at(self._rows.around, self._context.leniency)
         self._refuse_other_count()
 
     def _take(self, error: DecodeError | None) -> None:
-        """See what was read in a step that may have ended in an error."""
+        """Take account of a step of the parser, which may have ended in an error."""
         self.count = self._rows.count - self.repeated
         if self._before is not None:
             if self._rows.before is not None:
@@ -62,7 +62,7 @@ class XmlExport(ExportReader[T]):
                     # Looked at once more in the end, and noted then.
                     self._look_at(self._rows.before, Leniency(spaces=True))
                 except CakeError:
-                    # What is no success gives no bills.
+                    # A response that is no success gives no records.
                     self.ready.clear()
                     self.count = 0
                     raise
@@ -71,10 +71,10 @@ class XmlExport(ExportReader[T]):
         if error is not None:
             raise error
 
-    def _look_at(self, fields: Mapping[str, object], lenient: Leniency) -> None:
-        """See what stands beside the list."""
+    def _look_at(self, fields: Mapping[str, object], leniency: Leniency) -> None:
+        """Judge the fields beside the list."""
         self._refuse_no(fields)
-        self.row_count = count(fields.get("row_count"), "row_count", lenient)
+        self.row_count = count(fields.get("row_count"), "row_count", leniency)
 
     def _error_in(self, step: Callable[[], None]) -> DecodeError | None:
         try:
@@ -92,8 +92,14 @@ class XmlExport(ExportReader[T]):
 
     def _refuse_idling(self) -> None:
         inside = self._before is None and not self._rows.ended
-        if self._idle > (_LARGEST_BILL if inside else SMALL):
-            what = "an end of a bill" if inside else "an end" if self._rows.ended else "a list"
+        if self._idle > (_LARGEST_ROW if inside else SMALL):
+            what = (
+                f"an end of a {self._context.noun}"
+                if inside
+                else "an end"
+                if self._rows.ended
+                else "a list"
+            )
             raise DecodeError(
                 f"{self._idle} bytes without {what}",
                 path=self._context.operation.element,

@@ -1,4 +1,4 @@
-"""Calls that have no method yet: a request as it is told, and its answer as it came."""
+"""Calls that have no method yet: the request from its parts, the response as it came."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ OPERATION: Final = "request"
 
 @attrs.frozen(eq=False)
 class RawResponse:
-    """The answer to ``client.request()``.
+    """The response to ``client.request()``.
 
     Attributes:
         status: The HTTP status.
@@ -112,7 +112,7 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
     repeatable: object = True,
     writes: object = None,
 ) -> tuple[dict[str, object], Request]:
-    """Check a request as it is told, and make it.
+    """Validate the parts of a request, and make it.
 
     Args:
         method: The HTTP method, in capitals.
@@ -183,7 +183,7 @@ def _where(method: object, path: object) -> list[Problem]:
 
 
 def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, object]:
-    """The fields of a mapping; whatever cannot be sent is noted."""
+    """Return the fields of a mapping; add a problem for each value that cannot be sent."""
     fields: object = None
     try:
         fields = _plain(value, name, problems)
@@ -203,7 +203,7 @@ def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, obje
 
 
 def _plain(value: object, name: str, problems: list[Problem]) -> object:
-    """The value in exact built-in values; whatever cannot be sent is noted."""
+    """Return the value as built-in ones; add a problem for each that cannot be sent."""
     try:
         return _parts(value, name, problems)
     except RecursionError:
@@ -238,7 +238,7 @@ def _parts(value: object, name: str, problems: list[Problem]) -> object:
 
 
 def _texts(value: object) -> object:
-    """The value with dates and amounts as texts."""
+    """Return the value with dates and amounts as texts."""
     if isinstance(value, dict):
         return {name: _texts(inner) for name, inner in cast("dict[str, object]", value).items()}
     if isinstance(value, list):

@@ -169,7 +169,7 @@ def _success(
 def _fields(
     element: XmlElement, operation: Operation[object], leniency: Leniency, path: str = ""
 ) -> object:
-    """What an element holds, as JSON would have it: an object, a list of rows, a text, or None."""
+    """Return an element as JSON would have it: an object, a list of rows, a text, or None."""
     if element.nil:
         return None
     if element.repaired:
@@ -193,7 +193,7 @@ def _fields(
 def _around(
     operation: Operation[object], fields: Mapping[str, object]
 ) -> tuple[Mapping[str, object], str]:
-    """What holds the answer's record or list, and its path.
+    """Return the object that holds the record or list of a response, and its path.
 
     The newer pages of CAKE put both into ``response``.
     """
@@ -224,7 +224,7 @@ def _items(
 def _refuse_other(
     operation: Operation[object], arguments: Mapping[str, object], got: Mapping[str, object]
 ) -> None:
-    """Refuse an answer that names another record, or another value, than was asked for."""
+    """Refuse a response that names another record, or another value, than was asked for."""
     for name in operation.echoed:
         asked, answered = arguments.get(name), got.get(name)
         if asked is not None and answered is not None and not _is_same(asked, answered):

@@ -1,6 +1,6 @@
-"""A short part of an answer for an error to show: its form, and nothing of what it says.
+"""A short part of a response for an error to show: its form, and nothing of what it says.
 
-An answer holds names, notes and amounts. What helps to see why it could not be read is its
+A response holds names, notes and amounts. What helps to see why it could not be read is its
 punctuation, its tags and its keys; every other word becomes an ellipsis.
 """
 
@@ -24,16 +24,13 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]
 
 
 def snippet(body: bytes, at: int = 0, *, show_sensitive: bool = False) -> str:
-    """At most 200 characters of an answer, around a place in it.
+    """Return at most 200 characters of a body, around a place in it, in one printable line.
 
     Args:
-        body: The answer.
+        body: The body.
         at: The offset of the place, in bytes.
         show_sensitive: Whether values may be shown. If not, only punctuation, tag names and
             JSON keys are, and ``…`` stands for every other word.
-
-    Returns:
-        The part, in one line of printable characters.
     """
     start = max(0, min(at, len(body)) - _BEFORE)
     text = body[start : start + _WINDOW].decode("utf-8", "replace")

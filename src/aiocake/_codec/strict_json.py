@@ -19,7 +19,7 @@ _DEEPEST: Final = 64
 
 
 def parse(body: bytes, *, show_sensitive: bool = False) -> object:
-    """The value that a body holds: numbers are int or Decimal.
+    """Return the value in a body; its numbers are int or Decimal.
 
     Args:
         body: The body.
@@ -89,7 +89,7 @@ def _refuse_depth(value: object) -> None:
 
 
 def _inside(value: object) -> list[object]:
-    """The objects and arrays right inside of a value."""
+    """Return the objects and arrays right inside of a value."""
     if isinstance(value, dict):
         inner = list(cast("dict[str, object]", value).values())
     elif isinstance(value, list):

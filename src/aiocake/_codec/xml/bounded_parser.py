@@ -52,9 +52,9 @@ _NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
 
 
 class Builder(ABC, Generic[C]):
-    """What all readings of XML share: the open elements, and the bounds on them.
+    """Base of the readers of XML: keeps the open elements, within the bounds.
 
-    A reading says what holds the children of an element, and in :meth:`end` what becomes of it.
+    A reader says what holds the children of an element, and in :meth:`end` what becomes of it.
     It is called for each tag and text of 200 MB, so it does no more for each than it must.
     """
 
@@ -78,7 +78,7 @@ class Builder(ABC, Generic[C]):
         parser.CharacterDataHandler = self.text
 
     def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - for readings
-        """An element begins."""
+        """Begin an element."""
         inner = self._inner
         opened = self._open
         if inner is None:
@@ -94,12 +94,12 @@ class Builder(ABC, Generic[C]):
             self._text = None if is_nil(attributes) else ""
 
     def text(self, text: str) -> None:
-        """A text, or a part of one."""
+        """Add a text, or a part of one."""
         self._text = longer(self._text, text)
 
     @abstractmethod
     def end(self, name: str) -> None:
-        """The open element ends."""
+        """End the open element."""
 
     @property
     def began(self) -> bool:
@@ -117,7 +117,7 @@ def refuse_child(*, nil: bool) -> NoReturn:
 
 
 def longer(before: str | None, text: str) -> str:
-    """A text and what follows it.
+    """Return a text and what follows it.
 
     Raises:
         DecodeError: There is one in an element that is nil, or it is too long.
@@ -131,12 +131,12 @@ def longer(before: str | None, text: str) -> str:
 
 
 def local(name: str) -> str:
-    """The name without a prefix."""
+    """Return the name without a prefix."""
     return name.rpartition(":")[2]
 
 
 def is_nil(attributes: dict[str, str]) -> bool:
-    """Whether ``xsi:nil`` is among them; the prefix is the document's own."""
+    """Return whether ``xsi:nil`` is among them; the prefix is the document's own."""
     if len(attributes) > MAX_ATTRIBUTES:
         raise DecodeError(f"an element with over {MAX_ATTRIBUTES} attributes")
     for name, value in attributes.items():  # noqa: SIM110 - any() would take three times as long
@@ -146,7 +146,7 @@ def is_nil(attributes: dict[str, str]) -> bool:
 
 
 def without_marks(text: str) -> tuple[str, int]:
-    """A text without the characters that could not be read, and how many others were mended.
+    """Return a text without unreadable characters, and how many others were mended.
 
     A number or a date without one of its characters is another one. There something that is no
     digit takes its place, so that nothing reads it as a number.
@@ -196,10 +196,7 @@ class XmlFeed:
         return self._filter.dropped
 
     def feed(self, body: bytes) -> None:
-        """Read on.
-
-        Args:
-            body: What came. The builder is told of it as far as it is whole.
+        """Parse more of the body; the builder gets it as far as it is whole.
 
         Raises:
             DecodeError: It is no XML, or beyond a bound.
@@ -216,7 +213,7 @@ class XmlFeed:
             raise DecodeError("a NUL byte: the body is not UTF-8")
 
     def close(self) -> None:
-        """The body has ended.
+        """End the body.
 
         Raises:
             DecodeError: It ended before its root did.

@@ -1,6 +1,6 @@
-"""A whole small answer of XML as a tree of elements, by their local names.
+"""A whole small response of XML as a tree of elements, by their local names.
 
-CAKE's namespaces and the roots of its answers are irregular, so what is read goes by local names.
+CAKE's namespaces and the roots of its responses are irregular, so elements go by local names.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _MAX_ELEMENTS: Final = 1_000_000
 
 @attrs.frozen(weakref_slot=False)
 class XmlElement:
-    """An element of an answer.
+    """An element of a response.
 
     Attributes:
         name: Its local name.
@@ -33,7 +33,7 @@ class XmlElement:
     repaired: int = attrs.field(default=0, repr=False)
 
     def find(self, name: str) -> "XmlElement | None":
-        """The first child of that name."""
+        """Return the first child of a name."""
         return next((child for child in self.children if child.name == name), None)
 
 
@@ -61,7 +61,7 @@ class _Tree(Builder[list[XmlElement]]):
             raise DecodeError(f"an answer of over {_MAX_ELEMENTS} elements")
 
     def root(self) -> XmlElement:
-        """The root of a whole document."""
+        """Return the root of a whole document."""
         return (self._inner or [])[0]
 
 
