@@ -11,8 +11,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 import aiocake.cli
-from aiocake import ConfigurationError, DeadlineExceeded, RateLimited
-from aiocake.cli.connection import Connection
+from aiocake import DeadlineExceeded, RateLimited
 from aiocake.cli.errors import code_of, report_error
 
 CREATE = (
@@ -329,8 +328,8 @@ def test_what_a_payment_type_of_0_means_is_told_in_options(cake) -> None:
         ),
         pytest.param(("sandbox", "--port", "x", "--seed", "y"), ("--port", "--seed"), id="sandbox"),
         pytest.param(
-            ("journal", "resume", "/nowhere", "--limit", "x", "--settle", "y"),
-            ("--limit", "--settle"),
+            ("journal", "resume", "/nowhere", "--concurrency", "0", "--settle", "y"),
+            ("--settle", "--concurrency"),
             id="resume",
         ),
     ],
@@ -359,11 +358,6 @@ def test_a_word_that_is_wrong_alone_sends_nothing(cake, sandbox, tmp_path) -> No
     assert not file.exists()
 
 
-def test_a_rehearsal_ends_before_anything_is_sent() -> None:
-    with pytest.raises(ConfigurationError, match="a rehearsal has no key"):
-        Connection.rehearsal().run(lambda client: client.invoices.get(4821))
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -379,7 +373,10 @@ def test_a_rehearsal_ends_before_anything_is_sent() -> None:
             ["--payment-amount"],
         ),
         (["bills", "export", "--period", "2014-06", "--paid-only", "--paid-only"], ["--paid-only"]),
-        (["journal", "resume", "run.db", "--limit", "1", "--limit", "2"], ["--limit"]),
+        (
+            ["journal", "resume", "run.db", "--concurrency", "1", "--concurrency", "2"],
+            ["--concurrency"],
+        ),
         (["journal", "show", "run.db", "-f", "csv", "-f", "json"], ["--format"]),
         (["sandbox", "--port", "1", "--port", "2"], ["--port"]),
         (["invoices", "get", "1", "--domain", "a", "--domain", "b"], ["--domain"]),

@@ -1,6 +1,7 @@
 """Each command explains itself, and docs/cli.md names all of them; its examples run."""
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,14 +10,19 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from aiocake._operations.operation import ResponseShape
+from aiocake.cli import catalogue
 from aiocake.cli.app import app
 from aiocake.cli.errors import _CODES
 from aiocake.cli.journal import _DOUBLE
+from aiocake.cli.prompts import LOOK_UPS
 from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import Sandbox
+from aiocake.values import Idempotency
 
-DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = [
     line for block in re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL) for line in block.splitlines()
 ]
@@ -52,7 +58,8 @@ def test_each_command_and_each_option_explains_itself(
     # Nothing is cut, even where a terminal is narrow.
     assert "…" not in ran.out
     for parameter in command.params:
-        assert parameter.opts[0] in ran.out
+        positional = parameter.param_type_name == "argument"
+        assert (parameter.metavar if positional else parameter.opts[0]) in ran.out
 
 
 @pytest.mark.parametrize("path", [(), ("bills",), ("bills", "buyer"), ("lookups",)], ids=str)
@@ -72,6 +79,41 @@ def test_a_group_lists_its_commands_in_an_order_that_helps(cake, path: tuple[str
 def test_the_docs_list_each_command_once() -> None:
     listed = re.findall(r"^\| `aiocake ([^`]+)` \|", DOCS, re.MULTILINE)
     assert sorted(listed) == sorted(map(" ".join, COMMANDS))
+
+
+def test_the_tables_of_the_docs_are_those_of_the_commands() -> None:
+    spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    commands = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(commands)
+    page = commands.PAGE.read_text(encoding="utf-8")
+    assert page == commands.render(page), "stale: run python docs/commands.py"
+    with pytest.raises(ValueError, match="no marks of 'commands'"):
+        commands.render("")
+
+
+def test_each_operation_has_a_command_with_all_its_parameters() -> None:
+    assert sorted(text.name for text in catalogue.COMMANDS) == sorted(catalogue.OPERATIONS)
+    helps: set[str] = set()
+    for text in catalogue.COMMANDS:
+        options = {each.name for each in COMMANDS[tuple(text.path.split())].params}
+        names = {each.name for each in text.operation.parameters}
+        by_period = {name for name in names & catalogue.DATES if name.startswith("billing")}
+        hidden = catalogue.OWN_BUSINESS.get(text.name, set()) | by_period
+        assert options & names == names - hidden
+        assert set(text.helps) <= options
+        helps |= options - set(text.helps)
+    assert set(catalogue.HELPS) <= helps, "a help that no option has"
+
+
+def test_each_write_has_a_question_and_its_record_is_read() -> None:
+    writes = [
+        text for text in catalogue.COMMANDS if text.operation.idempotency is not Idempotency.SAFE
+    ]
+    assert [text for text in catalogue.COMMANDS if text.question] == writes
+    others = {text.name for text in writes if text.operation.shape is not ResponseShape.MARK}
+    assert set(LOOK_UPS) == others
 
 
 def test_the_docs_name_each_option_that_commands_share() -> None:

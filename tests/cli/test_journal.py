@@ -138,7 +138,7 @@ def test_export_gives_each_call_and_none_of_it_as_code(cake, journal: Path, tmp_
 
 
 def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
-    ran = cake("journal", "resume", journal, "--limit", 1)
+    ran = cake("journal", "resume", journal, "--concurrency", 1)
     assert ran.code == 5
     assert "call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: Invoice" in ran.err
     assert sandbox.state.invoices[4822].invoice_status == "void"

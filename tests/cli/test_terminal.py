@@ -8,13 +8,25 @@ from contextlib import redirect_stdout
 from decimal import Decimal
 
 import pytest
+from starlette.responses import Response
 
 import aiocake
 from aiocake.cli.app import run
+from aiocake.cli.prompts import _is_far_off
 from aiocake.cli.table import Screen, Table
+from aiocake.sandbox import RecordedRequest
 
 NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+JUNE = ("--period", "2014-06")
+PAID = ("--payment-date", "2014-07-31")
+UNSEEN = "(the bill was not looked at; --period looks it up)"
 UPDATE = ("invoices", "update", 4821, "--status", "approved", "--memo", "by \u202ehand")
+
+
+def written(sandbox) -> list[str]:
+    """The writes that have come; before a question only reads do."""
+    operations = [request.operation for request in sandbox.state.requests]
+    return [name for name in operations if name != "invoices" and not name.startswith("Export")]
 
 
 def on_screen(shown: str) -> str:
@@ -26,10 +38,12 @@ def test_a_write_asks_first_and_is_sent_when_confirmed(terminal, sandbox, stage)
     screen = terminal(*UPDATE)
     screen.read_until("[y/N] ")
     assert screen.shown == (
-        'Update invoice 4821: invoice status approved, memo "by \\u202ehand", '
+        "Update invoice 4821 (Acme Media Group, affiliate 67890, 1,250.00 USD, "
+        '2024-01-01..2024-01-31): invoice status approved (now pending), memo "by \\u202ehand", '
         f"at {stage.url}? [y/N] "
     )
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
+    assert len(sandbox.state.requests) == 1
     screen.type("y\n")
     ran = screen.end()
     assert ran.code == 0
@@ -44,7 +58,7 @@ def test_a_write_that_is_not_confirmed_is_not_sent(terminal, sandbox, tmp_path) 
     ran = screen.end()
     assert ran.code == 1
     assert ran.out.endswith("? [y/N] n\naiocake: nothing was sent\n")
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -55,7 +69,7 @@ def test_the_end_of_the_input_is_no_confirmation(terminal, sandbox) -> None:
     ran = screen.end()
     assert ran.code == 1
     assert ran.out.endswith("? [y/N] \naiocake: nothing was sent\n")
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +88,7 @@ def test_nothing_but_yes_is_a_yes(cake, sandbox, typed, answer: str, sent: bool)
     typed(answer)
     ran = cake(*UPDATE)
     assert ran.code == (0 if sent else 1)
-    assert len(sandbox.state.requests) == sent
+    assert len(written(sandbox)) == sent
     assert ran.err.endswith("aiocake: nothing was sent\n") is not sent
 
 
@@ -117,7 +131,7 @@ def test_a_terminal_is_asked_wherever_the_output_goes(terminal, sandbox, tmp_pat
         screen.read_until("[y/N] ")
         screen.type("n\n")
         assert screen.end().code == 1
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
 
 
 def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> None:
@@ -127,7 +141,7 @@ def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> No
     ran = screen.end()
     assert ran.code == 130
     assert ran.out.endswith("^C\naiocake: interrupted; nothing was sent\n")
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,28 +153,31 @@ def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> No
                 *("invoices", "create", "--affiliate-id", 67890, "--memo", "January"),
                 *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
             ),
-            "Create an invoice: affiliate id 67890, start date 2024-01-01, end date 2024-01-31, "
-            'memo "January", at ',
+            "Create an invoice (within these dates already: 4821, pending, 1,250.00 USD, "
+            "2024-01-01..2024-01-31): affiliate id 67890 (Acme Media Group), start date "
+            '2024-01-01, end date 2024-01-31, memo "January", at ',
             id="create",
         ),
         pytest.param(
             ("bills", "mark-received", 345, "--invoiced-amount", "020.10", "--erase-notes"),
-            "Mark affiliate bill 345 as received: invoiced amount 20.10, notes erased, at ",
+            f"Mark affiliate bill 345 as received {UNSEEN}: "
+            "invoiced amount 20.10, notes erased, at ",
             id="received",
         ),
         pytest.param(
             ("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 2),
-            "Mark affiliate bill 345 as paid: payment type id 2, payment date 2014-07-31, at ",
+            f"Mark affiliate bill 345 as paid {UNSEEN}: payment type id 2, "
+            "payment date 2014-07-31, at ",
             id="paid",
         ),
         pytest.param(
             ("bills", "advertiser", "mark-sent", 1_000_000),
-            "Mark advertiser bill 1000000 as sent, at ",
+            f"Mark advertiser bill 1000000 as sent {UNSEEN}, at ",
             id="sent",
         ),
         pytest.param(
             ("bills", "buyer", "mark-received", 2_000_000, "--payment-amount", "-5"),
-            "Mark buyer bill 2000000 as received: payment amount -5, at ",
+            f"Mark buyer bill 2000000 as received {UNSEEN}: payment amount -5, at ",
             id="received-of-a-buyer",
         ),
         pytest.param(
@@ -169,7 +186,8 @@ def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> No
                 *("--apply-credit-to-buyer", "--invoice-number", "A-1"),
             ),
             "Mark buyer bill 2000000 as received AND CREDIT THE AMOUNT TO THE BUYER, which moves "
-            'money each time: payment amount 5.00, invoice number "A-1", at ',
+            f"money each time {UNSEEN}: payment amount "
+            '5.00, invoice number "A-1", at ',
             id="credited-to-a-buyer",
         ),
     ],
@@ -179,15 +197,183 @@ def test_a_question_says_all_that_will_be_set(cake, sandbox, typed, words, quest
     ran = cake(*words)
     assert ran.code == 1
     assert ran.err.startswith(question)
-    assert sandbox.state.requests == []
+    assert written(sandbox) == []
 
 
 @pytest.mark.parametrize("yes", ["--yes", "-y"])
-def test_yes_asks_nothing(cake, sandbox, typed, yes: str) -> None:
+def test_yes_asks_nothing_and_reads_nothing(cake, sandbox, typed, yes: str) -> None:
     typed("n\n")
     ran = cake(*UPDATE, yes)
     assert (ran.code, ran.err) == (0, "")
     assert sandbox.state.invoices[4821].invoice_status == "approved"
+    assert [request.operation for request in sandbox.state.requests] == written(sandbox)
+    assert cake("bills", "mark-paid", 345, *PAID, *JUNE, yes).code == 0
+    assert [request.operation for request in sandbox.state.requests] == written(sandbox)
+
+
+def asked(ran) -> str:
+    """The question, without the instance."""
+    assert (ran.code, ran.out) == (1, "")
+    return ran.err.partition(", at http")[0]
+
+
+def test_a_question_about_a_revenue_invoice_names_who_pays(cake, sandbox, typed) -> None:
+    invoice = next(each for each in sandbox.state.invoices.values() if each.advertiser_id)
+    invoice.invoice_status = "approved"
+    typed("n\n")
+    assert asked(cake("invoices", "update", invoice.invoice_id, "--status", "paid")) == (
+        f"Update invoice {invoice.invoice_id} ({invoice.partner_name}, advertiser "
+        f"{invoice.advertiser_id}, {invoice.total_amount:,f} {invoice.currency}, "
+        f"{invoice.start_date}..{invoice.end_date}): invoice status paid (now approved)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("affiliate", "days", "said"),
+    [
+        pytest.param(
+            67890,
+            ("2031-01-01", "2031-01-31"),
+            "(within these dates already: none): affiliate id 67890 (Acme Media Group), ",
+            id="none-of-these-dates",
+        ),
+        pytest.param(
+            1,
+            ("2031-01-01", "2031-01-31"),
+            "(within these dates already: none): affiliate id 1 (it has no invoice yet), ",
+            id="none-at-all",
+        ),
+    ],
+)
+def test_a_question_about_a_create_says_what_there_is(  # noqa: PLR0913, PLR0917 - cases
+    cake, sandbox, typed, affiliate: int, days, said: str
+) -> None:
+    typed("n\n")
+    dates = ("--start-date", days[0], "--end-date", days[1])
+    ran = cake("invoices", "create", "--affiliate-id", affiliate, *dates)
+    assert asked(ran).startswith(f"Create an invoice {said}start date {days[0]}")
+    assert written(sandbox) == []
+
+
+def test_a_question_about_a_create_lists_three_invoices_at_most(cake, sandbox, typed) -> None:
+    for invoice in sandbox.state.invoices.values():
+        invoice.affiliate_id = 67890
+    typed("n\n")
+    dates = ("--start-date", "2020-01-01", "--end-date", "2031-01-31")
+    said = asked(cake("invoices", "create", "--affiliate-id", 67890, *dates))
+    assert "; and others): affiliate id" in said
+    assert len(re.findall(r"\d[,;] (?:pending|approved|paid|void), ", said)) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "partner"),
+    [
+        ("affiliate", ("mark-received", "--invoiced-amount"), "affiliate 67890"),
+        ("advertiser", ("mark-received", "--payment-amount"), "advertiser "),
+        ("buyer", ("mark-received", "--payment-amount"), "buyer "),
+    ],
+)
+@pytest.mark.parametrize(
+    ("factor", "far"), [("0.49", True), ("0.5", False), ("2", False), ("2.01", True), ("-1", True)]
+)
+def test_a_question_about_a_bill_that_was_looked_up_says_what_is_far_off(  # noqa: PLR0913, PLR0917 - cases
+    cake,
+    sandbox,
+    typed,
+    kind: str,
+    words,
+    partner: str,
+    factor: str,
+    far: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    bill = next(iter(sandbox.state.bills(kind).values()))
+    bill.amount = Decimal("1000.00")
+    amount = bill.amount * Decimal(factor)
+    typed("n\n")
+    ran = cake("bills", kind, words[0], bill.bill_id, words[1], f"{amount:f}", *JUNE)
+    said = asked(ran)
+    assert said.startswith(
+        f"Mark {kind} bill {bill.bill_id} as received ({bill.partner.name}, {partner}"
+    )
+    assert "1,000.00, 2014-06-01..2014-06-30): " in said
+    assert said.endswith(f"{amount:f} (far off: the bill is $1,000.00)" if far else f"{amount:f}")
+    assert written(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "of", "far"),
+    [
+        ("-300", "-100", True),
+        ("-200", "-100", False),
+        ("-49", "-100", True),
+        ("0", "0", False),
+        ("0.01", "0", True),
+    ],
+)
+def test_far_off_is_above_twice_or_below_half(amount: str, of: str, far: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert _is_far_off(Decimal(amount), Decimal(of)) is far
+
+
+def test_a_question_says_that_a_bill_was_paid_already(cake, typed) -> None:
+    assert cake("bills", "mark-paid", 345, *PAID).code == 0
+    typed("n\n")
+    said = asked(cake("bills", "mark-paid", 345, *PAID, *JUNE))
+    assert ", 2014-06-01..2014-06-30, payment recorded already): payment date" in said
+
+
+def test_a_question_says_that_a_bill_is_not_there(cake, typed) -> None:
+    typed("n\n")
+    said = asked(cake("bills", "mark-paid", 345, *PAID, "--period", "2014-07"))
+    assert said.startswith(
+        "Mark affiliate bill 345 as paid (there is no such bill in 2014-07-01..2014-07-31): "
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        pytest.param(
+            UPDATE,
+            "Update invoice 4821 (it could not be read: ",
+            id="update",
+        ),
+        pytest.param(
+            ("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--period", "2014-06"),
+            "Mark affiliate bill 345 as paid (it could not be read: ",
+            id="bill",
+        ),
+    ],
+)
+def test_a_write_can_be_confirmed_though_its_record_cannot_be_read(
+    cake, sandbox, typed, words, question: str
+) -> None:
+    def broken(request: RecordedRequest) -> Response | None:
+        read = request.operation == "invoices" or request.operation.startswith("Export")
+        return Response("out of order", 404) if read else None
+
+    sandbox.state.on_request.append(broken)
+    typed("y\n")
+    ran = cake(*words)
+    assert ran.err.startswith(question)
+    assert "status 404" in ran.err
+    assert ran.code == 0
+    assert len(written(sandbox)) == 1
+
+
+def test_an_invoice_that_is_not_there_is_said_in_the_question(cake, sandbox, typed) -> None:
+    typed("n\n")
+    ran = cake("invoices", "update", 1, "--memo", "x")
+    assert asked(ran).startswith("Update invoice 1 (it could not be read: ")
+    assert written(sandbox) == []
+
+
+def test_a_read_only_client_asks_nothing(cake, sandbox, typed, monkeypatch) -> None:
+    monkeypatch.setenv("CAKE_READ_ONLY", "1")
+    typed("y\n")
+    ran = cake(*UPDATE)
+    assert ran.code == 2
+    assert "[y/N]" not in ran.err
+    assert sandbox.state.requests == []
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,18 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import bills, demo, invoices, journal, lookups, sandbox
+from aiocake.cli import commands, demo, journal, sandbox
 from aiocake.cli.errors import USAGE, print_error, report_error, silence_output
 from aiocake.cli.output import say_out
 from aiocake.cli.signals import Interrupted, raising
-from aiocake.cli.usage_errors import Collecting, usage_of
+from aiocake.cli.usage_errors import AllErrors, usage_of
 
 
 class _InOrder(TyperGroup):
     """The commands as people need them; Typer would list groups last."""
 
     def list_commands(self, ctx: object) -> list[str]:
-        """Their names, in order."""
+        """Return the names of the commands, in order."""
         del ctx
         return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
 
@@ -34,23 +34,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(invoices.app, name="invoices")
-app.add_typer(bills.app, name="bills")
-app.add_typer(lookups.app, name="lookups")
+commands.add_to(app)
 app.add_typer(journal.app, name="journal")
 app.command(**sandbox.UNREAD)(sandbox.sandbox)
-app.command()(demo.demo)
-
-
-def _collect(part: typer.Typer) -> None:
-    for each in part.registered_commands:
-        each.cls = Collecting
-    for group in part.registered_groups:
-        if group.typer_instance is not None:
-            _collect(group.typer_instance)
-
-
-_collect(app)
+app.command(cls=AllErrors)(demo.demo)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -66,7 +53,11 @@ def root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, metavar="", help="Show it and end."
+            "--version",
+            callback=_version,
+            is_eager=True,
+            metavar="",
+            help="Print the version and exit.",
         ),
     ] = False,
 ) -> None:
@@ -74,9 +65,8 @@ def root(
 
     The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
 
-    Exit codes: 2 arguments or configuration, 3 the key, 4 not found, 5 refused, 6 not sent,
-    7 unknown whether it was done, 8 an answer that cannot be used, 9 created twice, 130 Ctrl-C,
-    1 anything else.
+    Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
+    7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
     """
     del version
     if context.invoked_subcommand is None:
@@ -127,7 +117,7 @@ def _invoke(arguments: Sequence[str]) -> None:
 
 
 def _prepare_output() -> None:
-    """Write what is asked for in UTF-8, and nothing that cannot be encoded ends a run."""
+    """Write output in UTF-8, and escape what a terminal cannot encode."""
     # They are None when they were closed before this process began.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
@@ -142,7 +132,7 @@ def _nowhere() -> TextIO:
 
 
 def _usage(error: Exception) -> int | None:
-    """Say what is wrong with the words of the command line, if this is such an error."""
+    """Print what is wrong with the command line, if this is such an error."""
     said = usage_of(error)
     if said is None:
         return None

@@ -1,166 +1,119 @@
-"""What makes a command of a function: its signature, with the options that all share.
-
-A function gets a :class:`Session` first, which is made of the shared options; Typer is shown its
-other parameters and these options.
-"""
+"""What makes a command of a function: the options that all commands share, and their checks."""
 
 import inspect
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 
-import typer
-from typer.models import OptionInfo
-
-from aiocake import ArgumentError, Binding
-from aiocake._environment import files_of_environment
-from aiocake.cli.connection import ApiKeyOption, Connection, DomainOption, KeyFileOption
-from aiocake.cli.options import Erasable, flag
-from aiocake.cli.output import ExcelOption, FormatOption, OutOption, Output
+from aiocake import ArgumentError
+from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connection, files_of
+from aiocake.cli.options import Option
+from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.session import CommandSession
-from aiocake.cli.usage_errors import rehearsing
+from aiocake.cli.usage_errors import Check
 from aiocake.errors import Problem
 
 P = ParamSpec("P")
 
-YesOption = Annotated[
-    bool, flag("Do not ask first. Needed where the input is not a terminal.", "--yes", "-y")
-]
-BindingOption = Annotated[
-    Binding | None,
-    typer.Option(
-        help="How calls of API version 1 are sent; by GET unless said otherwise.",
-        show_default=False,
-        rich_help_panel="Connection",
-    ),
-]
+YES_OPTION: Final = Option(
+    "yes",
+    "Skip the confirmation prompt. Required if the input is not a terminal.",
+    names=("--yes", "-y"),
+)
+
+
+def _no_problems(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
+    del values, unread
+    return []
+
+
+def with_session(
+    function: Callable[..., None],
+    own: Iterable[inspect.Parameter],
+    *,
+    writes: bool = False,
+    v1: bool = False,
+    check: Check = _no_problems,
+) -> Callable[..., None]:
+    """Return a command that calls an instance.
+
+    Args:
+        function: Gets a session first, and the values of its own options by name.
+        own: The parameters of its own options.
+        writes: Whether to ask before it does anything.
+        v1: Whether it calls API version 1, so that its form can be chosen.
+        check: Checks the values of its own options.
+    """
+    shared = [
+        *([YES_OPTION] if writes else []),
+        *OUTPUT_OPTIONS,
+        *CONNECTION_OPTIONS,
+        *([BINDING_OPTION] if v1 else []),
+    ]
+
+    def run(**values: Any) -> None:  # noqa: ANN401 - of many types
+        ours = {option.name: values.pop(option.name) for option in shared}
+        connect = partial(Connection.of, ours)
+        session = CommandSession(connect, _output(ours), confirmed=ours.get("yes", False))
+        function(session, **values)
+
+    def problems(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
+        return [*_problems_of_output(values, unread), *check(values, unread)]
+
+    return _shown(run, function, [*own, *(option.parameter() for option in shared)], problems)
 
 
 def command(
-    *, writes: bool = False, v1: bool = False, rehearsed: bool = True
-) -> Callable[[Callable[Concatenate[CommandSession, P], None]], Callable[P, None]]:
-    """Make a command of a function that takes a session first.
-
-    Args:
-        writes: Whether it writes, so that it is asked first.
-        v1: Whether it calls API version 1, so that its form can be chosen.
-        rehearsed: Whether all that it does is done by the client, so that it can be run without
-            a key to find out what is wrong with its arguments.
-
-    Returns:
-        What makes it.
-    """
-    options = (*(_WRITES if writes else ()), *_SHARED, *(_V1 if v1 else ()))
-    return lambda function: _with_options(function, options, rehearsed=rehearsed)
+    *, writes: bool = False
+) -> Callable[[Callable[Concatenate[CommandSession, P], None]], Callable[..., None]]:
+    """Make a command of a function that takes a session first, and options by its signature."""
+    return lambda function: with_session(function, _own(function), writes=writes)
 
 
-def _with_options(
-    function: Callable[Concatenate[CommandSession, P], None],
-    options: tuple[inspect.Parameter, ...],
-    *,
-    rehearsed: bool,
-) -> Callable[P, None]:
-    signature = inspect.signature(function, eval_str=True)
-    _, *own = signature.parameters.values()
-    erasable = [parameter.name for parameter in own if _mark(parameter)]
+def with_output(function: Callable[Concatenate[Output, P], None]) -> Callable[..., None]:
+    """Make a command of a function that takes an output first, and options by its signature."""
 
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        # Typer gives each of them, by the signature below.
-        provided: dict[str, Any] = kwargs
-        shared: dict[str, Any] = {option.name: provided.pop(option.name) for option in options}
-        clashes: list[Problem] = []
-        for name in erasable:
-            erase = bool(provided.pop(f"erase_{name}"))
-            if erase and provided[name] is not None:
-                clashes.append(Erasable.clash(name))
-            provided[name] = Erasable.chosen(provided[name], erase=erase)
-        try:
-            output = Output.of(shared.pop("form"), shared.pop("out"), excel=shared.pop("excel"))
-        except ArgumentError as error:
-            clashes += error.problems
-        else:
-            if not (clashes or rehearsing.get()):
-                function(_session(output, **shared), *args, **kwargs)
-                return
-        with _joined(clashes):
-            function(CommandSession.rehearsal(), *args, **kwargs)
+    def run(**values: Any) -> None:  # noqa: ANN401 - of many types
+        ours = {option.name: values.pop(option.name) for option in OUTPUT_OPTIONS}
+        write: Callable[..., None] = function
+        write(_output(ours), **values)
 
-    offered = [*(part for parameter in own for part in _parts(parameter)), *options]
+    offered = [*_own(function), *(option.parameter() for option in OUTPUT_OPTIONS)]
+    return _shown(run, function, offered, _problems_of_output)
+
+
+def _own(function: Callable[..., None]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+
+def _shown(
+    run: Callable[..., None],
+    function: Callable[..., None],
+    offered: list[inspect.Parameter],
+    check: Check,
+) -> Callable[..., None]:
+    """Give a function the name, help and options of a command, by which Typer knows it."""
     run.__name__ = function.__name__
     run.__doc__ = function.__doc__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in offered}
-    vars(run)["can_be_rehearsed"] = rehearsed
-    vars(run)["__signature__"] = signature.replace(parameters=offered)
+    # Typer passes all of them by name.
+    by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in offered]
+    vars(run)["__signature__"] = inspect.Signature(by_name)
+    vars(run)["check"] = check
     return run
 
 
-@contextmanager
-def _joined(problems: list[Problem]) -> Generator[None]:
-    """Add these problems to those that a rehearsal ends in."""
+def _output(values: Mapping[str, Any]) -> Output:
+    return Output.of(values["form"], values["out"], excel=values["excel"])
+
+
+def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
+    if not unread.isdisjoint(option.name for option in OUTPUT_OPTIONS):
+        return []
     try:
-        yield
+        output = _output(values)
+        if "domain" in values:
+            output.spare(*files_of(values))
     except ArgumentError as error:
-        raise ArgumentError(*problems, *error.problems) from None
-    except Exception:
-        if not problems:
-            raise
-        raise ArgumentError(*problems) from None
-
-
-def _session(  # noqa: PLR0913 - the options that commands share
-    output: Output,
-    *,
-    domain: str | None,
-    key_file: Path | None,
-    api_key: str | None,
-    yes: bool = False,
-    binding: Binding | None = None,
-) -> CommandSession:
-    output.spare(*files_of_environment(), *([] if key_file is None else [key_file]))
-    connect = partial(Connection.of, domain, key_file, api_key, binding or Binding.GET)
-    return CommandSession(connect, output, yes, binding)
-
-
-def _mark(parameter: inspect.Parameter) -> Erasable | None:
-    marks = getattr(parameter.annotation, "__metadata__", ())
-    return next((mark for mark in marks if isinstance(mark, Erasable)), None)
-
-
-def _parts(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """A parameter as it is offered: one that can be erased is two."""
-    mark = _mark(parameter)
-    if mark is None:
-        return [parameter]
-    return [
-        _keyword(parameter.name, Annotated[mark.kind | None, mark.option]),
-        _keyword(
-            f"erase_{parameter.name}",
-            Annotated[bool, _eraser(parameter.name, mark)],
-            default=False,
-        ),
-    ]
-
-
-def _eraser(name: str, mark: Erasable) -> OptionInfo:
-    option = f"--erase-{name.replace('_', '-')}"
-    return flag(f"Erase {mark.what}.", option, panel="Erase what is stored")
-
-
-def _keyword(name: str, annotation: object, default: object = None) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
-
-
-_SHARED: Final = (
-    _keyword("form", FormatOption),
-    _keyword("out", OutOption),
-    _keyword("excel", ExcelOption, default=False),
-    _keyword("domain", DomainOption),
-    _keyword("key_file", KeyFileOption),
-    _keyword("api_key", ApiKeyOption),
-)
-_WRITES: Final = (_keyword("yes", YesOption, default=False),)
-_V1: Final = (_keyword("binding", BindingOption),)
+        return list(error.problems)
+    return []

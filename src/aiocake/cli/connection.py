@@ -1,116 +1,141 @@
-"""Which instance is called, and with which key."""
+"""Which instance is called, with which key, by which way, and how fast."""
 
 import sys
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import typer
 
-from aiocake import Binding, Client, ConfigurationError, Ledger, NotSent
-from aiocake._environment import KeyFile, key_of_environment, settings_of_environment
+from aiocake import Binding, Client, ConfigurationError, Throttle, Timeouts
+from aiocake._environment import (
+    KeyFile,
+    files_of_environment,
+    key_of_environment,
+    settings_of_environment,
+)
 from aiocake.bulk import Call
+from aiocake.cli import parse
 from aiocake.cli.errors import print_error
+from aiocake.cli.options import CONNECTION, Option
 from aiocake.cli.output import OutputError
 from aiocake.cli.signals import Interrupted, run
-from aiocake.cli.terminal import asked_for_key, confirm, is_terminal
-from aiocake.cli.writes import GRACE, RehearsedWrites, Writes
+from aiocake.cli.terminal import asked_for_key, is_terminal
+from aiocake.cli.writes import GRACE, Writes
+from aiocake.client import ClientSettings
 from aiocake.events import Event, PartnerBusy
 
 T = TypeVar("T")
 
-DomainOption = Annotated[
-    str | None,
-    typer.Option(
-        "--domain",
-        envvar="CAKE_DOMAIN",
-        metavar="HOST",
-        help="The instance, such as yourdomain.cake.com.",
-        show_default=False,
-        rich_help_panel="Connection",
+_option = partial(Option, panel=CONNECTION)
+
+CONNECTION_OPTIONS: Final = (
+    _option(
+        "domain",
+        "The instance, such as yourdomain.cake.com.",
+        str,
+        "HOST",
+        variable="CAKE_DOMAIN",
     ),
-]
-KeyFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        metavar="FILE",
-        help="A file that holds the API key, in place of CAKE_API_KEY or CAKE_API_KEY_FILE in the "
-        "environment. With none of them a terminal is asked.",
-        show_default=False,
-        rich_help_panel="Connection",
+    _option(
+        "key_file",
+        "A file that holds the API key. Default: CAKE_API_KEY or CAKE_API_KEY_FILE from the "
+        "environment. If none is set, you are prompted.",
+        Path,
+        "FILE",
     ),
-]
-ApiKeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        metavar="KEY",
-        help="The API key itself. Other users of this machine can read it in the process list.",
-        show_default=False,
-        rich_help_panel="Connection",
+    _option(
+        "api_key",
+        "The API key itself. Other users of this machine can read it in the process list.",
+        str,
+        "KEY",
     ),
-]
+    _option(
+        "ca_file",
+        "A PEM file of the certificate authorities to trust. Default: CAKE_CA_FILE from the "
+        "environment, else certifi's.",
+        parse.ca_file,
+        "FILE",
+    ),
+    _option(
+        "proxy",
+        "The proxy to connect through. Default: CAKE_PROXY from the environment.",
+        parse.proxy,
+        "URL",
+    ),
+    _option(
+        "timeout",
+        "Maximum time for one call, retries included. Default: 60, for an export of bills 600.",
+        parse.timeout,
+        "SECONDS",
+    ),
+    _option("rate", "Maximum calls per second. Default: no limit.", parse.rate, "NUMBER"),
+    _option("concurrency", "Maximum concurrent calls. Default: 8.", parse.count, "NUMBER"),
+)
+BINDING_OPTION: Final = _option(
+    "binding",
+    "How calls of API version 1 are sent. Default: get.",
+    parse.one_of(Binding),
+    "|".join(Binding),
+)
+
+
+def files_of(values: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a connection needs, by the options and the environment."""
+    own = [values["key_file"], values["ca_file"] and values["ca_file"].file]
+    return [*files_of_environment(), *(file for file in own if file is not None)]
 
 
 @attrs.frozen
 class Connection:
-    """An instance and how to get in.
+    """An instance and how to reach it.
 
     Attributes:
-        domain: The instance's host, or a URL.
-        key: The API key, or an async function that gives it.
-        binding: The form of v1 calls.
-        writes: What became of each write.
+        domain: The instance.
+        key: The API key, or what gives it.
+        settings: The settings of the client that options give.
+        writes: The fate of each write.
     """
 
     domain: str
     key: str | Callable[[], Awaitable[str]] = attrs.field(repr=False)
-    binding: Binding
+    settings: ClientSettings = attrs.field(repr=False)
     writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
-    def of(
-        cls, domain: str | None, key_file: Path | None, api_key: str | None, binding: Binding
-    ) -> "Connection":
-        """The connection that the options, the environment and the terminal give.
+    def of(cls, values: Mapping[str, Any]) -> "Connection":
+        """Return the connection that options, environment and terminal describe.
 
         Raises:
             ConfigurationError: They give no domain or no key.
         """
+        domain: str | None = values["domain"]
         if not domain:
             raise ConfigurationError("no instance: give --domain or set CAKE_DOMAIN")
-        return cls(domain, _key(key_file, api_key), binding)
-
-    @classmethod
-    def rehearsal(cls) -> "Connection":
-        """A connection without a key, over which nothing can be sent."""
-        return cls("localhost", _no_key, Binding.GET)
-
-    def confirm(self, what: str, call: Callable[[Client], Call[T]]) -> None:
-        """Have a write confirmed, once it is known that it could be sent.
-
-        Args:
-            what: What is going to be done; what is set by it is added.
-            call: The write.
-
-        Raises:
-            CakeError: It cannot be sent, or nobody can be asked; nothing was.
-            typer.Exit: It was not confirmed.
-        """
-        rehearsal = RehearsedWrites()
-        with suppress(NotSent):  # what it ends in
-            self._run(lambda client: call(client).send(), rehearsal)
-        confirm(f"{what}{rehearsal}, at {self.domain}")
+        settings = ClientSettings(binding=values.get("binding") or Binding.GET)
+        if values["proxy"] is not None:
+            if domain.lower().startswith("http:"):
+                raise ConfigurationError("--proxy: only for https, or the proxy would see the key")
+            settings["proxy"] = values["proxy"]
+        if values["ca_file"] is not None:
+            settings["ssl_context"] = values["ca_file"].context
+        if (seconds := values["timeout"]) is not None:
+            settings["timeouts"] = Timeouts(total=seconds, export_total=seconds)
+        if (at_once := values["concurrency"]) is None:
+            at_once = Throttle().concurrency
+        settings["throttle"] = Throttle(rate=values["rate"], concurrency=at_once)
+        every: ClientSettings = {**settings_of_environment(domain, settings), **settings}
+        return cls(domain, _key(values["key_file"], values["api_key"]), every)
 
     def send(self, call: Callable[[Client], Call[T]]) -> T:
         """Send a write.
 
         Raises:
             CakeError: As the client does.
-            Interrupted: It was interrupted.
+            Interrupted: A signal came.
         """
         return self.run(lambda client: self.writes.send(call(client)))
 
@@ -119,18 +144,25 @@ class Connection:
 
         Raises:
             CakeError: As the client does.
-            Interrupted: It was interrupted.
+            Interrupted: A signal came.
         """
+        settings: ClientSettings = {
+            **self.settings,
+            "ledger": self.writes,
+            "grace": GRACE,
+            "on_event": _Waits(),
+        }
 
-        async def watched(client: Client) -> T:
-            with self.writes.explained(client.aclose):
-                return await work(client)
+        async def with_client() -> T:
+            async with Client(self.domain, self.key, **settings) as client:
+                with self.writes.explained(client.aclose):
+                    return await work(client)
 
-        return self._run(watched, self.writes)
+        return run(with_client)
 
     @contextmanager
     def accounted(self) -> Generator[None]:
-        """Whatever keeps an answer from being written, say what became of the writes.
+        """Say what became of the writes, whatever keeps their result from being written.
 
         Raises:
             OutputError: It cannot be written.
@@ -147,32 +179,15 @@ class Connection:
         except Interrupted as error:
             raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
 
-    def _run(self, work: Callable[[Client], Awaitable[T]], ledger: Ledger) -> T:
-        settings = settings_of_environment(self.domain)
-
-        async def with_client() -> T:
-            async with Client(
-                self.domain,
-                self.key,
-                binding=self.binding,
-                **settings,
-                ledger=ledger,
-                grace=GRACE,
-                on_event=_Waits(),
-            ) as client:
-                return await work(client)
-
-        return run(with_client)
-
 
 class _Waits:
-    """Says which partners a run waits for: once for each."""
+    """Says which partners a run waits for, once for each."""
 
     def __init__(self) -> None:
         self._said: set[int] = set()
 
     def __call__(self, event: Event) -> None:
-        """Something has happened."""
+        """Take an event."""
         if isinstance(event, PartnerBusy) and event.partner not in self._said:
             self._said.add(event.partner)
             run = "another run on this host"
@@ -181,10 +196,6 @@ class _Waits:
             else:
                 made = f"may have created for affiliate {event.partner}"
                 print_error(f"waits {event.seconds:.3g} s for what {run} {made}")
-
-
-async def _no_key() -> str:
-    raise ConfigurationError("a rehearsal has no key")
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:

@@ -37,14 +37,11 @@ _CREATE: Final = _WRITE | os.O_CREAT | os.O_EXCL
 
 
 class Destination:
-    """Something that text is written to as it comes.
-
-    Args:
-        stream: Where it goes.
+    """A stream that text is written to as it comes.
 
     Attributes:
-        stream: The same.
-        notice: What people should know before anything is written.
+        stream: Where the text goes.
+        notice: A warning to show before anything is written.
     """
 
     notice: str | None = None
@@ -163,7 +160,7 @@ def _refuse_database(file: Path) -> None:
 
 
 def _behind(file: Path) -> Path:
-    """The path without links; that of a descriptor is no link, though it looks like one."""
+    """Return the path without links; that of a descriptor is no link, though it looks like one."""
     for _ in range(_MOST_LINKS):
         file = Path(os.path.realpath(file.parent), file.name)
         if _descriptor(file) or not file.is_symlink():
@@ -201,7 +198,7 @@ def _opened(file: Path) -> Destination:
 
 
 def _own(number: int) -> int:
-    """One more of a descriptor of this process: to open its file anew would write over it."""
+    """Duplicate a descriptor of this process: opening its file again would write over it."""
     # Windows has neither.
     import fcntl  # noqa: PLC0415
 
@@ -211,7 +208,7 @@ def _own(number: int) -> int:
 
 
 def _others(file: Path) -> int:
-    """A descriptor of another process, such as the standard output of a container."""
+    """Open a descriptor of another process, such as the standard output of a container."""
     return os.open(file, os.O_WRONLY | os.O_APPEND)
 
 
@@ -223,12 +220,12 @@ def _like(opened: int, file: Path, aside: Path) -> int:
     """Make a file that can take the place of another: same owner, same permissions.
 
     Args:
-        opened: The other one.
-        file: Its path.
-        aside: Where to make it.
+        opened: The other file.
+        file: The other file's path.
+        aside: The path of the new file.
 
     Returns:
-        Its descriptor.
+        The new file's descriptor.
 
     Raises:
         OSError: It cannot; nothing is left behind.
@@ -251,7 +248,7 @@ def _like(opened: int, file: Path, aside: Path) -> int:
 
 
 def _refuse_sticky(found: os.stat_result, folder: Path) -> None:
-    """In a folder such as /tmp, a file of others may be written to and not replaced."""
+    """Refuse a file of others in a folder such as /tmp: it may be written to but not replaced."""
     place = folder.stat()
     if place.st_mode & stat.S_ISVTX and os.geteuid() not in {0, place.st_uid, found.st_uid}:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -263,7 +260,7 @@ def _refuse_mount_point(opened: int, beside: int) -> None:
 
 
 def _mount(descriptor: int) -> str | None:
-    """On which mount an open file is (proc(5)): one that is mounted itself cannot be replaced."""
+    """Return the mount of an open file (proc(5)): one that is mounted itself cannot be replaced."""
     with suppress(OSError):
         for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii").splitlines():
             if line.startswith("mnt_id:"):
@@ -280,7 +277,7 @@ def _copy_attributes(file: Path, to: Path) -> None:
 
 
 def _copy(written: TextIO, target: TextIO) -> None:
-    """Write all of a text over a file, which stays as it was where the disk has no room for it."""
+    """Write a text over a file, which stays unchanged if the disk has no room for it."""
     number = target.fileno()
     before, after = os.fstat(number).st_size, written.seek(0, os.SEEK_END)
     if after > before and hasattr(os, "posix_fallocate"):

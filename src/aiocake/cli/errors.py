@@ -54,7 +54,7 @@ _MEANINGS: Final = {
 
 
 def code_of(error: BaseException) -> int:
-    """The exit code that an error ends in."""
+    """Return the exit code for an error."""
     if isinstance(error, RateLimited) and not error.sent:
         return _NOT_SENT
     return next((code for kind, code in _CODES if isinstance(error, kind)), _OTHER)
@@ -68,7 +68,7 @@ def report_error(error: BaseException) -> int:
     """
     code = code_of(error)
     meaning = "the server failed" if isinstance(error, ServerError) else _MEANINGS.get(code)
-    said = _said(error)
+    said = text_of(error)
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
@@ -76,7 +76,8 @@ def report_error(error: BaseException) -> int:
     return code
 
 
-def _said(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return what an error says, by the names of options."""
     if isinstance(error, ArgumentError):
         return "; ".join(in_options(error))
     if isinstance(error, OSError) and error.strerror:  # whose number tells people nothing
@@ -104,7 +105,7 @@ def _echo(line: str) -> None:
 
 
 def silence_output() -> None:
-    """Write no more: who read the output has closed it. Not even when the process ends."""
+    """Discard further output, also at the end of the process: its reader has closed it."""
     _silence(sys.__stdout__, 1)
 
 

@@ -34,13 +34,13 @@ class RecordLayout(Generic[T]):
     """How one kind of record is written.
 
     Attributes:
-        whole: All that a record holds, for JSON: values that it has.
-        flat: The same by column, for CSV: amounts and dates are no texts there.
-        columns: The names of CSV's columns.
-        short: What a table shows, by column.
-        shown: The names of a table's columns.
-        one: Whether a single record is asked for: then JSON is an object, and a table has a line
-            for each field.
+        json: Gives all that a record holds, as JSON has it.
+        csv: Gives all of it by column; amounts and dates are not texts.
+        csv_columns: The names of CSV's columns.
+        to_table: Gives what a table shows, by column.
+        table_columns: The names of a table's columns.
+        one: Whether it is a single record: then JSON is an object, and a table has a line for each
+            field.
     """
 
     json: Callable[[T], Fields]
@@ -55,22 +55,16 @@ class Writer(Protocol[T_contra]):
     """Gives the text of a list, piece by piece."""
 
     def row(self, record: T_contra, /) -> str:
-        """The text that this record adds; may be empty for now."""
+        """Return the text that this record adds; it may be empty for now."""
         ...
 
     def end(self) -> str:
-        """The rest of the text."""
+        """Return the rest of the text."""
         ...
 
 
 def writer(form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None) -> Writer[T]:
-    """What writes records of a kind in a format.
-
-    Args:
-        form: The format.
-        kind: The kind of record.
-        screen: The terminal, for tables; None for none.
-    """
+    """Return what writes records of a kind in a format; a table is fitted to a screen."""
     if form is OutputFormat.TABLE:
         return _Table(kind, screen)
     if form is OutputFormat.CSV:

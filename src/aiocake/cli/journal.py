@@ -14,16 +14,17 @@ from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Un
 from aiocake.bulk.journal import Entry, EntryState
 from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
-from aiocake.cli.command import command
+from aiocake.cli import parse
+from aiocake.cli.command import command, with_output
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
-from aiocake.cli.options import flag
-from aiocake.cli.output import ExcelOption, FormatOption, OutOption, Output, OutputError
+from aiocake.cli.output import Output, OutputError
 from aiocake.cli.progress import bar
 from aiocake.cli.session import CommandSession
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
 from aiocake.cli.unfinished import bare, unfinished
+from aiocake.cli.usage_errors import AllErrors
 
 T = TypeVar("T")
 
@@ -32,11 +33,13 @@ app = typer.Typer(help="Runs of writes: show, resume, export.")
 File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
 AllowOption = Annotated[
     bool,
-    flag(
-        "Take a journal on a filesystem whose locks and syncing may not hold, such as a network "
-        "drive; not needed on one of the type that it was begun on.",
+    typer.Option(
         "--allow-unknown-filesystem",
-        panel="Filesystem",
+        metavar="",
+        help="Accept a journal on a filesystem whose locks and syncing may not hold, such as a "
+        "network drive. Not needed on the type of filesystem that it was begun on.",
+        show_default=False,
+        rich_help_panel="Filesystem",
     ),
 ]
 
@@ -60,21 +63,14 @@ class _JournalStatus:
 
     @property
     def running(self) -> Worked | None:
-        """Who works on it now."""
+        """Return the session that is working on the run now."""
         return next((each for each in self.sessions if each.running), None)
 
 
-@app.command()
-def show(
-    file: File,
-    *,
-    allow_unknown_filesystem: AllowOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    excel: ExcelOption = False,
-) -> None:
+@app.command(cls=AllErrors)
+@with_output
+def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
     """Show how a run stands, who worked on it when, and whether somebody does now."""
-    output = Output.of(form, out, excel=excel)
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     standing = run(partial(_standing, opening))
@@ -82,45 +78,45 @@ def show(
         write(standing)
 
 
-@app.command()
-def export(  # noqa: PLR0913 - options
+@app.command(cls=AllErrors)
+@with_output
+def export(
+    output: Output,
     file: File,
     *,
     state: Annotated[
         EntryState | None, typer.Option(help="Only calls in this state.", show_default=False)
     ] = None,
     allow_unknown_filesystem: AllowOption = False,
-    form: FormatOption = None,
-    out: OutOption = None,
-    excel: ExcelOption = False,
 ) -> None:
-    """Write out each call of a run: what it was to do, and what became of it.
+    """Export each call of a run: what it was to do, and what became of it.
 
     Of a run that goes on, how it stands at this moment.
     """
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    output = Output.of(form, out, excel=excel)
     output.spare(*files_of(file))
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
         run(partial(_export, opening, state, write, advance))
 
 
-@app.command()
-@command(writes=True, rehearsed=False)
+@app.command(cls=AllErrors)
+@command(writes=True)
 def resume(
     session: CommandSession,
     file: File,
     *,
-    limit: Annotated[
-        int | None, typer.Option(help="Calls on their way at once.", show_default=False)
-    ] = None,
     settle: Annotated[
-        float, typer.Option(help="Seconds that a lost create is given to show up.")
+        float,
+        typer.Option(
+            parser=parse.seconds,
+            metavar="SECONDS",
+            help="How long to wait for a create whose response was lost to appear before deciding.",
+        ),
     ] = 60.0,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Go on with a run: find out what became of its calls, and send what was not done.
+    """Resume a run: find out what became of its calls, and send what was not done.
 
     Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
     stays unknown, 5 when calls were refused, 1 when calls are left.
@@ -149,7 +145,6 @@ def resume(
             return await bulk.resume(
                 file,
                 client,
-                limit=limit,
                 settle=settle,
                 on_progress=progress,
                 allow_unknown_filesystem=allow_unknown_filesystem,

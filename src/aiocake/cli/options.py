@@ -1,140 +1,63 @@
-"""Options that several commands have, each written once."""
+"""One option or argument of a command, as a value of which Typer's own is made."""
 
-from datetime import date
-from decimal import Decimal
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import attrs
 import typer
-from typer.models import OptionInfo
 
-from aiocake import ERASE, Erase, Period, Skip
-from aiocake.cli import parse
-from aiocake.errors import Problem
+OUTPUT: Final = "Output"
+CONNECTION: Final = "Connection"
 
 
 @attrs.frozen
-class Erasable:
-    """Marks an option beside which there is another, that erases what is stored.
+class Option:
+    """An option, an argument, or a flag.
 
     Attributes:
-        kind: What the option takes.
-        option: The option.
-        what: What is erased, in words.
-    """
-
-    kind: type
-    option: OptionInfo
-    what: str
-
-    @staticmethod
-    def chosen(provided: object, *, erase: bool) -> object:
-        """What is to become of what is stored: another value, none (ERASE), or what it is (SKIP).
-
-        Args:
-            provided: The option's value; None when it was not given.
-            erase: Whether the other was given.
-        """
-        return ERASE if erase else parse.or_skip(provided)
-
-    @staticmethod
-    def clash(name: str) -> Problem:
-        """What is wrong where both were given, of the parameter of this name."""
-        return Problem(name, f"does not go together with --erase-{name.replace('_', '-')}")
-
-
-def flag(text: str, *names: str, panel: str | None = None) -> OptionInfo:
-    """An option without a value.
-
-    Args:
-        text: What its help says.
-        names: Its names.
+        name: The name of the function's parameter.
+        help: The help.
+        read: Reads the text that is typed; None of a flag, which takes none.
+        metavar: What stands for that text in the help.
+        names: What is typed; by default ``--`` and the name.
+        default: The text that counts where nothing is typed.
+        required: Whether it must be typed.
+        positional: Whether it is an argument.
         panel: The part of the help that it stands in.
+        variable: The environment variable that counts where nothing is typed.
     """
-    option: OptionInfo = typer.Option(
-        *names, metavar="", help=text, show_default=False, rich_help_panel=panel
-    )
-    return option
 
+    name: str
+    help: str
+    read: Callable[[str], object] | None = None
+    metavar: str = ""
+    names: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    default: str | None = attrs.field(default=None, kw_only=True)
+    required: bool = attrs.field(default=False, kw_only=True)
+    positional: bool = attrs.field(default=False, kw_only=True)
+    panel: str | None = attrs.field(default=None, kw_only=True)
+    variable: str | None = attrs.field(default=None, kw_only=True)
 
-def day_option(text: str) -> OptionInfo:
-    """An option that takes a date.
-
-    Args:
-        text: What its help says.
-    """
-    option: OptionInfo = typer.Option(
-        parser=parse.day, metavar="DATE", help=text, show_default=False
-    )
-    return option
-
-
-def amount_option(text: str) -> OptionInfo:
-    """An option that takes an amount.
-
-    Args:
-        text: What its help says.
-    """
-    option: OptionInfo = typer.Option(
-        parser=parse.amount, metavar="AMOUNT", help=f"{text}, as in 1250.00.", show_default=False
-    )
-    return option
-
-
-def period_option(month: str, what: str = "The billing period") -> OptionInfo:
-    """An option that takes a period.
-
-    Args:
-        month: An example.
-        what: What its help begins with.
-    """
-    year = month.partition("-")[0]
-    option: OptionInfo = typer.Option(
-        parser=parse.period,
-        metavar="PERIOD",
-        help=f"{what}: {year}, {year}-Q1, {month}, or {month}-01..{month}-15 (inclusive).",
-        show_default=False,
-    )
-    return option
-
-
-def text_option(text: str) -> OptionInfo:
-    """An option that takes a text to be stored.
-
-    Args:
-        text: What its help says.
-    """
-    option: OptionInfo = typer.Option(
-        parser=parse.text, metavar="TEXT", help=text, show_default=False
-    )
-    return option
-
-
-BillId = Annotated[int, typer.Argument(help="The bill.", show_default=False)]
-PeriodOf2014 = Annotated[Period, period_option("2014-06")]
-Cycle = Annotated[str, typer.Option(metavar="CYCLE", help="weekly, bimonthly, monthly or all")]
-PaymentAmount = Annotated[Decimal, amount_option("The amount that came")]
-PaymentType = Annotated[
-    int | None,
-    typer.Option(
-        metavar="ID", help="How it was paid: `lookups payment-types`.", show_default=False
-    ),
-]
-InvoiceNumber = Annotated[
-    str | Skip | Erase,
-    Erasable(str, text_option("The number of the invoice."), "the stored number"),
-]
-VerificationCode = Annotated[
-    str | Skip | Erase,
-    Erasable(str, text_option("The code of the payment."), "the stored code"),
-]
-Notes = Annotated[str | Skip | Erase, Erasable(str, text_option("A note."), "the stored note")]
-InvoiceReceived = Annotated[
-    date | Skip | Erase, Erasable(date, day_option("When the invoice came."), "the stored date")
-]
-InvoiceSent = Annotated[
-    date | Skip | Erase, Erasable(date, day_option("When it was sent."), "the stored date")
-]
-PaymentReceived = Annotated[
-    date | Skip | Erase, Erasable(date, day_option("When it came."), "the stored date")
-]
+    def parameter(self) -> inspect.Parameter:
+        """Return the parameter of a function by which Typer offers the option."""
+        settings: dict[str, Any] = {"help": self.help, "rich_help_panel": self.panel}
+        settings["show_default"] = self.default is not None
+        settings["metavar"] = self.metavar
+        kind: object = bool if self.read is None else str | None
+        if self.required:  # ids are arguments; the help says so
+            kind = int if self.positional else str
+        if self.read is not None:
+            settings["parser"] = self.read
+        if self.positional:
+            marked = typer.Argument(**settings)
+        else:
+            names = self.names or (f"--{self.name.replace('_', '-')}",)
+            marked = typer.Option(*names, envvar=self.variable, **settings)
+        default: object = False if self.read is None else self.default
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if self.required else default,
+            annotation=Annotated[kind, marked],
+        )

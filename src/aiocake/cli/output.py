@@ -8,16 +8,17 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, TextIO, TypeVar
+from typing import Final, TextIO, TypeVar
 
 import attrs
 import typer
 
 from aiocake import ArgumentError
+from aiocake.cli import parse
 from aiocake.cli.destination import destination, goes_on
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import OutputFormat, RecordLayout, writer
-from aiocake.cli.options import flag
+from aiocake.cli.options import OUTPUT, Option
 from aiocake.cli.table import Screen
 from aiocake.cli.terminal import is_terminal
 from aiocake.errors import Problem
@@ -41,32 +42,30 @@ _STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
 #: By this mark Excel knows that a file is in UTF-8.
 _BOM: Final = "\ufeff"
 
-FormatOption = Annotated[
-    OutputFormat | None,
-    typer.Option(
-        "--format",
-        "-f",
-        help="How to write it; by default what the name of --out ends in, else a table.",
-        show_default=False,
-        rich_help_panel="Output",
+OUTPUT_OPTIONS: Final = (
+    Option(
+        "form",
+        "Output format. Default: from the extension of --out, else table.",
+        parse.one_of(OutputFormat),
+        "|".join(OutputFormat),
+        names=("--format", "-f"),
+        panel=OUTPUT,
     ),
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        help="Write to this file, which changes only once all of it is there; or to a pipe, a "
-        "device or a descriptor such as /dev/fd/3.",
-        show_default=False,
-        dir_okay=False,
-        rich_help_panel="Output",
+    Option(
+        "out",
+        "Write to FILE, replaced atomically once complete; or to a pipe, a device or a "
+        "descriptor such as /dev/fd/3.",
+        parse.output_file,
+        "FILE",
+        names=("--out", "-o"),
+        panel=OUTPUT,
     ),
-]
-ExcelOption = Annotated[
-    bool,
-    flag("Begin CSV with the mark (BOM) by which Excel knows UTF-8.", "--excel", panel="Output"),
-]
+    Option(
+        "excel",
+        "Begin CSV with the byte order mark (BOM) by which Excel recognizes UTF-8.",
+        panel=OUTPUT,
+    ),
+)
 
 
 class OutputError(Exception):
@@ -75,7 +74,7 @@ class OutputError(Exception):
 
 @attrs.frozen
 class Output:
-    """What the options ``--format``, ``--out`` and ``--excel`` say.
+    """Where and how to write, as the options ``--format``, ``--out`` and ``--excel`` say.
 
     Attributes:
         form: The format.
@@ -89,7 +88,7 @@ class Output:
 
     @classmethod
     def of(cls, form: OutputFormat | None, file: Path | None, *, excel: bool) -> "Output":
-        """The output that the options describe.
+        """Return the output that the options describe.
 
         Raises:
             ArgumentError: They do not fit together, or the file's name ends in no format.
@@ -129,7 +128,7 @@ class Output:
 
     @property
     def goes_to_a_file(self) -> bool:
-        """Whether records go to a file: who reads a pipe may be on the terminal of a bar."""
+        """Return whether records go to a file: a bar would be in the way of who reads a pipe."""
         if self.file is not None:
             return not self.file.exists() or self.file.is_file()
         return is_file(sys.stdout)
@@ -203,7 +202,7 @@ def _format_of(file: Path | None) -> OutputFormat:
 
 
 def is_file(stream: TextIO) -> bool:
-    """Whether a file is behind a stream, and no pipe, terminal or device."""
+    """Return whether a stream is a file, and no pipe, terminal or device."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):  # there is no file behind it
@@ -211,7 +210,7 @@ def is_file(stream: TextIO) -> bool:
 
 
 def screen() -> Screen | None:
-    """The terminal that the standard output is; None where it is none."""
+    """Return the terminal that the standard output is; None if it is none."""
     if not is_terminal(sys.stdout):
         return None
     return Screen(shutil.get_terminal_size().columns, sys.stdout.encoding)
@@ -231,7 +230,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """What the operating system refuses is an error of the output; a closed pipe is none."""
+    """Turn errors of the operating system into errors of the output; a closed pipe is none."""
     try:
         yield
     except BrokenPipeError:

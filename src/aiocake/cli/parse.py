@@ -1,24 +1,47 @@
-"""Words of the command line, as dates, periods and amounts."""
+"""Words of the command line as values: dates, periods, amounts, files and proxies."""
 
 import math
 import re
+import ssl
 import sys
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
 from typing import Final, TypeVar
 
+import attrs
 import typer
 
-from aiocake import SKIP, ArgumentError, Period, Skip
+from aiocake import ArgumentError, ConfigurationError, Period
+from aiocake._transport import context_of_user
+from aiocake._transport.proxy import parse_proxy
 
-T = TypeVar("T")
+EnumT = TypeVar("EnumT", bound=StrEnum)
 
+_NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _DAYS: Final = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
+def number(text: str) -> int:
+    """Read a whole number."""
+    if not _NUMBER.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    found = number(text)
+    if found < 1:
+        raise typer.BadParameter(f"{text!r} is not a whole number of at least 1")
+    return found
+
+
 def day(text: str) -> date:
-    """A date, as in 2024-01-31."""
+    """Read a date, as in 2024-01-31."""
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
     except ValueError:
@@ -26,7 +49,7 @@ def day(text: str) -> date:
 
 
 def moment(text: str) -> datetime:
-    """A date and time with its zone, as in 2024-02-15T10:00:00Z."""
+    """Read a date and time with its zone, as in 2024-02-15T10:00:00Z."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -39,7 +62,7 @@ def moment(text: str) -> datetime:
 
 
 def period(text: str) -> Period:
-    """A period, as :meth:`aiocake.Period.parse` reads it."""
+    """Read a period, as :meth:`aiocake.Period.parse` does."""
     try:
         return Period.parse(text)
     except ArgumentError as error:
@@ -47,32 +70,54 @@ def period(text: str) -> Period:
 
 
 def days(text: str) -> timedelta:
-    """A number of days, as in 31."""
+    """Read a number of days, as in 31."""
     if not _DAYS.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is not a number of days such as 31")
     return timedelta(days=int(text))
 
 
 def amount(text: str) -> Decimal:
-    """An amount in plain digits, as in 1250.00."""
+    """Read an amount in plain digits, as in 1250.00."""
     if not _AMOUNT.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is not an amount such as 1250.00")
     return Decimal(text)
 
 
 def seconds(text: str | float) -> float:
-    """A time in seconds, as in 0.5; neither below zero nor without an end."""
-    try:
-        found = float(text)  # Typer hands the default in, too
-    except ValueError:
-        found = math.nan
-    if not 0 <= found < math.inf:
+    """Read a time in seconds, as in 0.5: zero or more, and finite."""
+    found = _finite(text)  # Typer also passes the default
+    if found is None or found < 0:
         raise typer.BadParameter(f"{text!r} is not a time in seconds such as 0.5")
     return found
 
 
+def timeout(text: str) -> float:
+    """Read a time in seconds that is longer than zero."""
+    return _positive(text, "a time in seconds such as 30")
+
+
+def rate(text: str) -> float:
+    """Read a number of calls per second."""
+    return _positive(text, "a number of calls per second such as 5")
+
+
+def _positive(text: str, wanted: str) -> float:
+    found = _finite(text)
+    if found is None or found <= 0:
+        raise typer.BadParameter(f"{text!r} is not {wanted}")
+    return found
+
+
+def _finite(text: str | float) -> float | None:
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
 def text(text: str) -> str:
-    """A text that is one: of bytes that the locale cannot decode, Python keeps what they were."""
+    """Read a text; bytes that the locale cannot decode are refused."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -84,6 +129,47 @@ def text(text: str) -> str:
     return text
 
 
-def or_skip(value: T | None) -> T | Skip:
-    """An option, or SKIP where it was not given."""
-    return SKIP if value is None else value
+def one_of(kind: type[EnumT]) -> Callable[[str], EnumT]:
+    """Return a function that reads one of the values of an enum."""
+
+    def read(text: str) -> EnumT:
+        try:
+            return kind(text)
+        except ValueError:
+            known = ", ".join(repr(each.value) for each in kind)
+            raise typer.BadParameter(f"{text!r} is not one of {known}") from None
+
+    return read
+
+
+def output_file(text: str) -> Path:
+    """Read the path of a file to write to."""
+    file = Path(text)
+    if file.is_dir():
+        raise typer.BadParameter(f"file {text!r} is a directory")
+    return file
+
+
+@attrs.frozen
+class CaFile:
+    """A file of certificates, and a TLS context that trusts them alone."""
+
+    file: Path
+    context: ssl.SSLContext
+
+
+def ca_file(text: str) -> CaFile:
+    """Read a PEM file of certificate authorities."""
+    try:
+        return CaFile(Path(text), context_of_user(text, ""))
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error).removeprefix(" cannot be used: ")) from None
+
+
+def proxy(text: str) -> str:
+    """Read the URL of a proxy; an error does not repeat it, since it may hold a password."""
+    try:
+        parse_proxy(text)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error).removeprefix("proxy: ")) from None
+    return text

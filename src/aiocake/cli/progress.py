@@ -43,11 +43,11 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
     """Show how far a long work has come.
 
     Args:
-        what: What is counted, such as ``"invoices"``.
-        hidden: Show nothing: the records go to the terminal, or may, by who reads a pipe.
+        what: The plural that is counted, such as ``"invoices"``.
+        hidden: Show nothing: the records go to the terminal, or may, by the reader of a pipe.
 
     Yields:
-        A function that is told how many there are more, and how many in all (None: not known).
+        A function of how many there are more, and how many in all (None: unknown).
     """
     if hidden or not is_terminal(sys.stderr):
         yield lambda _more, _total: None

@@ -1,19 +1,10 @@
 """How invoices, bills and answers are written: their columns, under CAKE's own names."""
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
-from aiocake import (
-    CreatedInvoice,
-    Currency,
-    ExchangeRate,
-    Invoice,
-    MarkResult,
-    UpdatedInvoice,
-    columns,
-    to_dict,
-)
+from aiocake import Currency, ExchangeRate, Invoice, columns, to_dict
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.models import Bill
 from aiocake.records import cells
@@ -23,20 +14,11 @@ BillT = TypeVar("BillT", bound=Bill)
 
 
 def plain(model: type[RecordT]) -> RecordLayout[RecordT]:
-    """Records whose fields are all shown.
-
-    Args:
-        model: Their class.
-    """
+    """Return the layout of records whose fields are all shown."""
     names = columns(model)
     return RecordLayout(
         json=to_dict, csv=cells, csv_columns=names, to_table=cells, table_columns=names
     )
-
-
-CREATED: Final = plain(CreatedInvoice)
-UPDATED: Final = plain(UpdatedInvoice)
-MARKED: Final = plain(MarkResult)
 
 
 def _invoice_in_short(invoice: Invoice) -> Fields:
@@ -54,7 +36,7 @@ def _invoice_in_short(invoice: Invoice) -> Fields:
     }
 
 
-INVOICE: Final = attrs.evolve(
+_INVOICE: Final = attrs.evolve(
     plain(Invoice),
     to_table=_invoice_in_short,
     table_columns=(
@@ -80,23 +62,19 @@ def _rate_in_short(rate: ExchangeRate) -> Fields:
 
 
 def _code(currency: Currency) -> object:
-    """What tells a currency from others; mostly its code."""
+    """Return what tells a currency from others; mostly its code."""
     return currency.currency_abbr or currency.currency_name or currency.currency_id
 
 
-RATE: Final = attrs.evolve(
+_RATE: Final = attrs.evolve(
     plain(ExchangeRate),
     to_table=_rate_in_short,
     table_columns=tuple(field.name for field in attrs.fields(ExchangeRate)),
 )
 
 
-def bill(model: type[BillT]) -> RecordLayout[BillT]:
-    """Bills of one kind.
-
-    Args:
-        model: Their class.
-    """
+def _bill(model: type[BillT]) -> RecordLayout[BillT]:
+    """Return the layout of bills of one kind."""
     partner = next(field.name for field in attrs.fields(model) if not field.inherited)
     shown = (
         "bill_id",
@@ -109,3 +87,12 @@ def bill(model: type[BillT]) -> RecordLayout[BillT]:
     )
 
     return attrs.evolve(plain(model), table_columns=shown)
+
+
+def layout_of(model: type[Any]) -> RecordLayout[Any]:
+    """Return the layout of a model's records."""
+    if issubclass(model, Bill):
+        return _bill(model)
+    if model is Invoice:
+        return _INVOICE
+    return _RATE if model is ExchangeRate else plain(model)

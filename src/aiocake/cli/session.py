@@ -1,17 +1,20 @@
 """What the commands that call an instance share: how they read, and how they write."""
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
-from aiocake import Binding, Client
+from aiocake import Client
 from aiocake._operations.operation import ExportedBills
 from aiocake.bulk import Call
 from aiocake.cli.connection import Connection
-from aiocake.cli.formats import OutputFormat, RecordLayout
+from aiocake.cli.formats import RecordLayout
 from aiocake.cli.output import Output
 from aiocake.cli.progress import Advance, bar
+from aiocake.cli.prompts import Prompt, prompt_of
+from aiocake.cli.terminal import confirm, need_terminal
 
 T = TypeVar("T")
 
@@ -21,23 +24,14 @@ class CommandSession:
     """One run of a command against an instance.
 
     Attributes:
-        connect: Gives the instance, once the command's own options are seen to be right.
+        connect: Gives the instance; asks for the key where nothing else gives it.
         output: Where records go.
         confirmed: Whether writes are sent without asking.
-        binding: The form of v1 calls that was asked for.
     """
 
     connect: Callable[[], Connection]
     output: Output
     confirmed: bool
-    binding: Binding | None
-
-    @classmethod
-    def rehearsal(cls) -> "CommandSession":
-        """One that finds out what is wrong with arguments, and sends and writes nothing."""
-        return cls(
-            Connection.rehearsal, Output(OutputFormat.TABLE, None), confirmed=True, binding=None
-        )
 
     def read(
         self,
@@ -45,12 +39,13 @@ class CommandSession:
         what: str,
         work: Callable[[Client, Callable[[T], object], Advance], Awaitable[None]],
     ) -> None:
-        """Write all records of a long list as they come, with a bar beside a file.
+        """Write the records of a long list as they arrive, with a bar beside a file.
 
         Args:
             kind: The kind of record.
             what: What the bar counts.
-            work: Gets a client, what takes a record, and what is told the progress.
+            work: Is called with a client, a function that takes a record, and one that takes the
+                progress.
         """
         connection = self.connect()
         with (
@@ -73,33 +68,36 @@ class CommandSession:
     def show_all(
         self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]
     ) -> None:
-        """Write all records that a call gives."""
+        """Write all records that a call returns."""
         connection = self.connect()
         with self.output.records(kind) as write:
             for record in connection.run(call):
                 write(record)
 
     def show(self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[T]]) -> None:
-        """Write the one record that a call gives."""
+        """Write the one record that a call returns."""
         connection = self.connect()
         with self.output.record(kind) as write:
             write(connection.run(call))
 
-    def write(self, kind: RecordLayout[T], what: str, call: Callable[[Client], Call[T]]) -> None:
-        """Have a write confirmed, send it, and write the record that it gives.
-
-        Args:
-            kind: The kind of record.
-            what: What is going to be done, without what is set by it.
-            call: The write.
+    def write(
+        self, kind: RecordLayout[T], prompt: Prompt, call: Callable[[Client], Call[T]]
+    ) -> None:
+        """Ask about a write, send it, and write the record that it returns.
 
         Raises:
-            OutputError: The answer could not be written; it says what became of the write.
-            Interrupted: A signal came; the same.
+            OutputError: The record could not be written; it says what became of the write.
+            Interrupted: A signal came; it says what became of the write.
         """
         connection = self.connect()
+
+        async def ask(client: Client) -> str:
+            write: Call[Any] = call(client)  # refuses what cannot be sent
+            need_terminal(sys.stdin)
+            return await prompt_of(prompt, client, write)
+
         # A file that cannot be made is found out before anything is sent.
-        with connection.accounted(), self.output.record(kind) as write:
+        with connection.accounted(), self.output.record(kind) as put:
             if not self.confirmed:
-                connection.confirm(what, call)
-            write(connection.send(call))
+                confirm(f"{connection.run(ask)}, at {connection.domain}")
+            put(connection.send(call))

@@ -17,7 +17,7 @@ import anyio
 
 T = TypeVar("T")
 
-#: Is given a signal, and whether one has come before.
+#: Is called with a signal, and whether one has come before.
 React = Callable[[int, bool], object]
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -30,13 +30,9 @@ SIGNALS: Final = tuple(
 class Interrupted(KeyboardInterrupt):
     """A signal asks the command to end.
 
-    Args:
-        number: The signal.
-        fate: What became of what the command did, as the rest of a sentence.
-
     Attributes:
-        number: The same.
-        fate: The same.
+        number: The signal.
+        fate: What became of the command's work, as the rest of a sentence.
         code: The exit code, as shells have it.
     """
 
@@ -51,11 +47,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Reaction:
-    """What a signal does while it is ours.
+    """A handler for signals.
 
     Args:
-        react: Is given the signal, and whether one has come before.
-        came: Those that have come, of all reactions.
+        react: Is called with the signal, and whether one has come before.
+        came: The signals that have come, of all handlers.
     """
 
     def __init__(self, react: React, came: list[int]) -> None:
@@ -70,7 +66,7 @@ class _Reaction:
 
 @contextmanager
 def raising() -> Generator[None]:
-    """Have each signal raise :class:`Interrupted`, until the block is left."""
+    """Raise :class:`Interrupted` on each signal, until the block is left."""
     free = (signal.SIG_DFL, signal.default_int_handler)
     taken = {number: was for number in SIGNALS if (was := signal.getsignal(number)) in free}
     if threading.current_thread() is not threading.main_thread():  # Python lets no other do this
@@ -84,10 +80,10 @@ def raising() -> Generator[None]:
 
 @contextmanager
 def reacting(react: Callable[[int, bool, React], object]) -> Generator[None]:
-    """React in another way to the signals that :func:`raising` has taken, until the block is left.
+    """React differently to the signals that :func:`raising` has taken, until the block is left.
 
     Args:
-        react: Is given the signal, whether one has come before, and what was the reaction to it.
+        react: Is called with the signal, whether one has come before, and the earlier reaction.
     """
     before = {
         number: was for number in SIGNALS if isinstance(was := signal.getsignal(number), _Reaction)

@@ -36,11 +36,11 @@ class Screen:
     encoding: str
 
     def shown(self, text: str) -> str:
-        """A text as it comes out."""
+        """Return a text as the terminal shows it."""
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def mark(self, mark: str, plain: str) -> str:
-        """A mark, or a plain one where the terminal does not have it."""
+        """Return a mark, or a plain one if the terminal does not have it."""
         return mark if self.shown(mark) == mark else plain
 
 
@@ -49,8 +49,8 @@ class Table:
 
     Args:
         names: The columns' names.
-        screen: Where it is shown; None for where it may have any width and any character.
-        paired: Whether each row is the name and the value of one field, of a single record.
+        screen: The terminal; None if the table may have any width and any character.
+        paired: Whether each row is the name and the value of one field of a single record.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class Table:
         self._blocks = 0
 
     def row(self, values: Sequence[object]) -> str:
-        """The lines that this row adds: none while the widths are not known."""
+        """Return the lines that this row adds: none while the widths are not known."""
         if self._measured:
             return self._line(values)
         self._waiting.append(values)
         return self._begin() if len(self._waiting) >= _SAMPLE else ""
 
     def end(self) -> str:
-        """The lines that are left."""
+        """Return the lines that are left."""
         return "" if self._measured else self._begin()
 
     def _begin(self) -> str:
@@ -142,7 +142,7 @@ class Table:
 
 
 def shown(value: object) -> str:
-    """A value as people read it, with nothing in it that a terminal might obey."""
+    """Return a value as people read it, with control characters escaped."""
     match value:
         case None:
             return ""

@@ -1,4 +1,4 @@
-"""What is asked on a terminal: whether to send a write, and for the key."""
+"""Ask on a terminal: whether to send a write, and for the key."""
 
 import sys
 from collections.abc import Generator
@@ -15,25 +15,31 @@ from aiocake.cli.text import escaped
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal. None: it was closed before this process began."""
+    """Return whether a stream is a terminal; None was closed before this process began."""
     return stream is not None and stream.isatty()
 
 
-def confirm(what: str) -> None:
-    """Have a write confirmed.
-
-    Args:
-        what: What is going to be written, and where.
+def need_terminal(stream: TextIO | None) -> None:
+    """Check that somebody can be asked.
 
     Raises:
-        ConfigurationError: Nobody can be asked: the standard input is no terminal.
-        typer.Exit: It was not confirmed.
+        ConfigurationError: The standard input is not a terminal.
     """
-    if not is_terminal(sys.stdin):
+    if not is_terminal(stream):
         raise ConfigurationError(
             "nothing was sent: a write needs --yes where nobody can be asked, since the standard "
             "input is not a terminal"
         )
+
+
+def confirm(what: str) -> None:
+    """Ask whether to do something.
+
+    Raises:
+        ConfigurationError: Nobody can be asked: the standard input is not a terminal.
+        typer.Exit: The response was no.
+    """
+    need_terminal(sys.stdin)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
         response = sys.stdin.readline()
@@ -45,7 +51,7 @@ def confirm(what: str) -> None:
 
 
 def asked_for_key() -> str:
-    """The key, typed without being shown.
+    """Return the key, typed without being shown.
 
     Raises:
         ConfigurationError: The input ended.

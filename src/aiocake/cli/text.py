@@ -6,6 +6,7 @@ a cell that begins with ``=`` is.
 
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Final
 
 # Cc: ESC, BEL and the like. Cf: right-to-left overrides and what else is not seen. Zl, Zp: line
@@ -20,14 +21,14 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 def escaped(text: str) -> str:
-    r"""A text with everything that a terminal might obey written out: ``\x1b``, ``\n``."""
+    r"""Return a text with everything that a terminal might obey escaped: ``\x1b``, ``\n``."""
     if text.isascii() and text.isprintable():
         return text
     return _SUSPECT.sub(lambda match: _written(match[0]), text)
 
 
 def escaped_json(text: str) -> str:
-    """JSON in which the same characters are JSON's own escapes, so that it reads as before.
+    """Return JSON in which these characters are JSON's own escapes, so that it means the same.
 
     Args:
         text: JSON without line ends of its own.
@@ -38,8 +39,13 @@ def escaped_json(text: str) -> str:
 
 
 def spreadsheet_text(text: str) -> str:
-    """A cell of text that no spreadsheet takes for a formula: an apostrophe goes before one."""
+    """Return a text that no spreadsheet takes for a formula: an apostrophe goes before one."""
     return f"'{escaped(text)}" if text.startswith(_FORMULA) else escaped(text)
+
+
+def money(amount: Decimal, currency: str | None) -> str:
+    """Return an amount for people, with its currency if that is known."""
+    return f"{amount:,f} {currency or ''}".rstrip()
 
 
 def _is_unsafe(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""What of a run is left, of whom and from when, as it is said before the run goes on."""
+"""Say what is left of a run, who began it and when, before it is resumed."""
 
 import json
 import sys
@@ -49,9 +49,6 @@ class _Alike:
 async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
     """Return what is left of a run, and who began it when; None if nothing is left.
 
-    Args:
-        opening: Opens the journal.
-
     Raises:
         JournalError: It cannot be read.
     """
@@ -86,7 +83,7 @@ def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:
 
 
 def bare(value: object) -> object:
-    """A value of a call without the tag that says what it was."""
+    """Return a value of a call without the tag of its type."""
     tagged = isinstance(value, dict)
     return next(iter(cast("dict[str, object]", value).values())) if tagged else value
 

@@ -1,4 +1,4 @@
-"""What becomes of each write of a run, told by a ledger of the client."""
+"""Say what became of each write of a run, by a ledger of the client."""
 
 import asyncio
 import signal
@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 from aiocake import CakeError, CreatedInvoice
@@ -14,16 +13,13 @@ from aiocake.bulk import Call
 from aiocake.cli.errors import begin_line, print_error
 from aiocake.cli.signals import React, reacting
 from aiocake.cli.terminal import is_terminal
+from aiocake.cli.text import money
 from aiocake.errors import Intent, Outcome
-from aiocake.values import ERASE
 
 T = TypeVar("T")
 
 #: Seconds that a write which has left is given when it is interrupted.
 GRACE: Final = 5.0
-
-#: What a question says by itself.
-_SAID: Final = frozenset({"apply_credit_to_buyer", "bill_id", "invoice_id"})
 
 _FATES: Final = {
     Outcome.DONE: "done",
@@ -41,16 +37,16 @@ class Writes:
         self._made: dict[str, str] = {}
 
     async def before(self, intent: Intent) -> None:
-        """A write is going to leave."""
+        """Take the intent of a write before it is sent."""
         self._intents[intent.id] = intent
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        """A write has ended."""
+        """Take the outcome of a write."""
         self._outcomes[intent.id] = outcome
 
     @property
     def open(self) -> list[str]:
-        """The operations that have begun and not ended, each once."""
+        """Return the operations that have begun and not ended, each once."""
         begun = (
             intent.operation
             for number, intent in self._intents.items()
@@ -59,7 +55,7 @@ class Writes:
         return list(dict.fromkeys(begun))
 
     def __str__(self) -> str:
-        """The fates, as the rest of a sentence: empty when nothing was written."""
+        """Return the fates as the rest of a sentence; empty if nothing was written."""
         fates = Counter(map(self._fate, self._intents.values()))
         return "".join(
             f"; {f'{count} ' if count > 1 else ''}{fate}" for fate, count in fates.items()
@@ -71,17 +67,17 @@ class Writes:
         return f"{intent.operation}: {_FATES[outcome]}{f': {made}' if made else ''}"
 
     async def send(self, call: Call[T]) -> T:
-        """Send a write, and keep what it makes, which a cancelled caller is not given."""
+        """Send a write, and keep its result, which a cancelled caller does not get."""
         return await call.send(_Result(self._keep))
 
     def _keep(self, intent: str, value: object) -> None:
         if isinstance(value, CreatedInvoice):
-            amount = f"{value.total_amount:,f} {value.currency or ''}".rstrip()
+            amount = money(value.total_amount, value.currency)
             self._made[intent] = f"invoice {value.invoice_id}, {amount}"
 
     @contextmanager
     def explained(self, give_up: Callable[[], Coroutine[Any, Any, None]]) -> Generator[None]:
-        """While a write is on its way, say on a signal what is waited for.
+        """Explain on a signal what is being waited for, while a write is in flight.
 
         To be entered on the event loop, whose own reaction follows the first time.
 
@@ -125,50 +121,10 @@ class _Result(Generic[T]):
         self._intent = ""
 
     async def before(self, intent: Intent) -> None:
-        """The write is going to leave."""
+        """Take the intent of the write before it is sent."""
         self._intent = intent.id
 
     def after(self, value: T | None, error: CakeError | None) -> None:
-        """It has ended."""
+        """Keep the result of the write."""
         if error is None:
             self._keep(self._intent, value)
-
-
-class RehearsedWrites:
-    """A ledger that lets no write leave: all but the sending has been done when it is told."""
-
-    def __init__(self) -> None:
-        self._set: list[str] = []
-
-    async def before(self, intent: Intent) -> None:
-        """Hold a write back: it ends in NotSent."""
-        self._set += [
-            f"{name.replace('_', ' ')} {_in_words(value, free=name in intent.hidden)}"
-            for name, value in intent.arguments.items()
-            if name not in _SAID
-        ]
-        raise _HeldBack
-
-    async def after(self, intent: Intent, outcome: Outcome) -> None:
-        """A write that was held back has ended."""
-
-    def __str__(self) -> str:
-        """What the write sets, as the rest of a question."""
-        return f": {', '.join(self._set)}" if self._set else ""
-
-
-def _in_words(value: object, *, free: bool) -> str:
-    """Return a value for a question; free text is quoted."""
-    match value:
-        case _ if value is ERASE:
-            return "erased"
-        case Decimal():
-            return format(value, "f")
-        case str() if free:
-            return f'"{value}"'
-        case _:
-            return str(value)
-
-
-class _HeldBack(Exception):
-    """A rehearsal goes no further."""
