@@ -1,6 +1,7 @@
 """Change the code that decides about money, a little at a time, and see that a test notices.
 
-    python tests/mutants/run.py
+    python tests/mutants/run.py                                   all, some half an hour
+    python tests/mutants/run.py 'aiocake._transport.retry_after*'    some, by their names
 
 mutmut makes the changes ("mutants") that pyproject.toml's ``tool.mutmut`` says. One that no test
 notices has to be in survivors.toml, with the reason why it changes nothing that counts; so has one
@@ -30,7 +31,7 @@ LEAST: Final = 0.9
 #: A mutant can try again for ever, and keep all that it met.
 BYTES: Final = 4 << 30
 
-#: A function, and what stands there and what in its place.
+#: A function, without its module, and what stands there and what in its place.
 Change = tuple[str, str, str]
 
 
@@ -62,15 +63,15 @@ def results() -> Iterator[tuple[str, str, str]]:
 
 
 def change_of(file: str, name: str) -> Change:
-    """What a mutant changes, whatever its number."""
-    module, _, mangled = name.rpartition(".")
+    """Return what a mutant changes, whatever its number and wherever the function is."""
+    mangled = name.rpartition(".")[2]
     function = re.sub(r"__mutmut_[0-9]+$", "", mangled).removeprefix("x")
     function = function.removeprefix("_").replace("\u01c1", ".").strip(".")
     lines = get_diff_for_mutant(name, path=file).splitlines()[2:]
     before, after = (
         " ".join(line[1:].strip() for line in lines if line[:1] == sign) for sign in "-+"
     )
-    return f"{module}.{function}", before, after
+    return function, before, after
 
 
 def listed() -> dict[str, dict[Change, str]]:
@@ -89,7 +90,7 @@ def main() -> None:
     """Mutate, compare and print."""
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     os.nice(10)
-    mutate()
+    mutate(*sys.argv[1:])
     known = listed()
     # A busy machine lets tests run out of time that would have ended: those are tried again alone.
     late = [
@@ -102,6 +103,8 @@ def main() -> None:
     files: dict[str, Counter[str]] = {}
     met: dict[str, set[Change]] = {"survivor": set(), "endless": set()}
     for file, name, status in results():
+        if status == "not checked" and sys.argv[1:]:
+            continue
         counts = files.setdefault(file, Counter())
         if status in {"killed", "segfault"}:
             counts["noticed"] += 1
@@ -120,7 +123,7 @@ def main() -> None:
     new = [(kind, each) for kind, found in met.items() for each in found - set(known[kind])]
     for kind, (function, before, after) in sorted(new):
         print(f"\nNOT LISTED, {kind}:\n    {function}\n    - {before}\n    + {after}")
-    for change in sorted(set(known["survivor"]) - met["survivor"]):
+    for change in () if sys.argv[1:] else sorted(set(known["survivor"]) - met["survivor"]):
         print("\nlisted, but noticed or not there:\n    {}\n    - {}\n    + {}".format(*change))
     if new or any(counts["noticed"] < LEAST * counts.total() for counts in files.values()):
         sys.exit(1)
