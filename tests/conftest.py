@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from .amounts import FEW, some
+from .support.amounts import FEW, some
 
 hypothesis.settings.register_profile(
     "aiocake",

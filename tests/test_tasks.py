@@ -17,7 +17,7 @@ import trio.testing
 from aiocake import _background
 from aiocake._background import BackgroundTaskCancelled, clock, spawn
 
-from .loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from .support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ import attrs
 import pytest
 import trustme
 
-from ..amounts import some
+from ..support.amounts import some
 
 #: Each kind of call has so many seeds on each backend in the default run, in the long one 400.
 SHORT = some(24)

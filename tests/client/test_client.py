@@ -31,8 +31,9 @@ from aiocake.errors import ClosedError, Intent, Outcome
 from aiocake.events import AttemptEnded, Event
 from aiocake.sandbox import Sandbox
 
-from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
-from ..peer import KEY, Held, Peer, done, lost, page, says
+from ..support.clients import in_process
+from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from ..support.peer import KEY, Held, Peer, done, lost, page, says
 
 pytestmark = pytest.mark.anyio
 
@@ -167,10 +168,7 @@ async def test_a_view_changes_what_it_says_and_nothing_else() -> None:
 
 async def test_the_binding_of_a_view_and_of_a_view_of_it() -> None:
     sandbox = Sandbox()
-    transport = httpx.ASGITransport(app=sandbox.app)
-    async with Client(
-        "x.example", "SANDBOX-KEY", transport=transport, binding=Binding.POST
-    ) as cake:
+    async with in_process(sandbox, binding=Binding.POST) as cake:
         soap = cake.with_options(binding=Binding.SOAP12)
         for view in (cake, soap, soap.with_options(attempts=1), soap.with_options(binding="get")):  # type: ignore[arg-type] # its text
             await view.reference.payment_types()
@@ -351,8 +349,7 @@ async def test_retries_come_out_of_the_budget() -> None:
 
 async def test_a_read_only_client_reads() -> None:
     sandbox = Sandbox()
-    transport = httpx.ASGITransport(app=sandbox.app)
-    async with Client("x.example", "SANDBOX-KEY", transport=transport, read_only=True) as cake:
+    async with in_process(sandbox, read_only=True) as cake:
         assert (await cake.invoices.get(4821)).invoice_id == 4821
         year = Period.month(2014, 6)
         await cake.affiliate_bills.export(period=year).collect()

@@ -21,8 +21,8 @@ from aiocake import (
 from aiocake.client import ClientSettings
 from aiocake.sandbox import Sandbox, serve
 
-from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
-from ..peer import Peer, page, says
+from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from ..support.peer import Peer, page, says
 
 pytestmark = pytest.mark.anyio
 

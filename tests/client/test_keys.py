@@ -16,8 +16,8 @@ from aiocake import (
     Outcome,
 )
 
-from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
-from ..peer import Held, Peer, done, lost, page, says
+from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from ..support.peer import Held, Peer, done, lost, page, says
 
 pytestmark = pytest.mark.anyio
 

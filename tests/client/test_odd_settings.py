@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from aiocake import Client, ConfigurationError, RetryPolicy, Throttle, Timeouts, bulk
 
-from ..peer import KEY, Peer, done
+from ..support.peer import KEY, Peer, done
 
 pytestmark = pytest.mark.anyio
 

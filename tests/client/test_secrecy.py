@@ -33,12 +33,12 @@ from aiocake import (
     OutcomeUnknown,
     Period,
     RequestRejected,
-    RetryPolicy,
     TipaltiError,
 )
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
 
-from ..scripted import Connection, Server
+from ..support.clients import NO_BACKOFF
+from ..support.scripted import Connection, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,6 @@ TRACES = [
 ]
 
 #: No wait between attempts is worth a test's time.
-AT_ONCE = RetryPolicy(base=1e-6, throttle_base=1e-6, cap=1e-6)
 JUNE = Period.month(2014, 6)
 JANUARY = {"start_date": date(2024, 1, 1), "end_date": date(2024, 1, 31)}
 
@@ -133,7 +132,7 @@ def scripted(script: Callable[[Connection], None]) -> Iterator[Server]:
 
 async def fail(url: str, name: str, **settings: object) -> CakeError | None:
     """The error of a call; some of them cannot fail in each of the ways."""
-    async with Client(url, KEY, retry=AT_ONCE, **settings) as cake:  # type: ignore[arg-type] # they are
+    async with Client(url, KEY, retry=NO_BACKOFF, **settings) as cake:  # type: ignore[arg-type] # they are
         assert_silent(f"{cake!r} {vars(cake)!r} {cake.stats()!r} {cake.invoices!r}")
         try:
             await CALLS[name](cake)
@@ -266,7 +265,7 @@ async def test_a_sandbox_that_says_no() -> None:
         ),
     ]
     with serve(sandbox) as url:
-        async with Client(url, KEY, retry=AT_ONCE) as cake:
+        async with Client(url, KEY, retry=NO_BACKOFF) as cake:
             assert await cake.invoices.get(4821)
             for kind, call in refusals:
                 with pytest.raises(kind) as caught:

@@ -4,12 +4,13 @@ import anyio
 import httpx
 import pytest
 
-from aiocake import Client, NotSent, Throttle
+from aiocake import NotSent, Throttle
 from aiocake.events import CallEnded, Event
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
 
-from ..peer import Held, Peer, Step, page
+from ..support.clients import in_process
+from ..support.peer import Held, Peer, Step, page
 
 pytestmark = pytest.mark.anyio
 
@@ -75,9 +76,8 @@ async def test_a_list_that_has_begun_is_not_turned_away_from_a_full_queue(
             del sandbox.state.invoices[max(sandbox.state.invoices)]
 
     sandbox.state.on_request.append(on_request)
-    transport = httpx.ASGITransport(app=sandbox.app)
     full = Throttle(concurrency=1, max_waiting=0, rate=1000, burst=1)
-    async with Client("x.example", "SANDBOX-KEY", transport=transport, throttle=full) as cake:
+    async with in_process(sandbox, throttle=full) as cake:
         found = await cake.invoices.find(row_limit=5).collect()
     assert {row.invoice_id for row in found} >= set(sandbox.state.invoices)
     walks = [each for each in sandbox.state.requests if "start_at_row" not in each.arguments]

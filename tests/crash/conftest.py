@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ..amounts import some
+from ..support.amounts import some
 
 #: In the default run; the session ``crash`` takes more.
 ORDERS = some(10)

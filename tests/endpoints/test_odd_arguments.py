@@ -26,8 +26,8 @@ from markupsafe import Markup
 from aiocake import SKIP, ArgumentError, CakeError, Client, JournalError, Outcome, Period, bulk
 from aiocake.values import PeriodMatch
 
-from ..amounts import some
-from ..peer import Peer, done, lost, says
+from ..support.amounts import some
+from ..support.peer import Peer, done, lost, says
 from ..test_operations import CALLS, METHODS
 
 pytestmark = pytest.mark.anyio

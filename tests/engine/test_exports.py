@@ -24,7 +24,7 @@ from aiocake.errors import ClosedError
 from aiocake.events import Event, ReferencesDropped
 from aiocake.sandbox import Sandbox
 
-from ..peer import KEY, Held, Peer, lost, says, unreached
+from ..support.peer import KEY, Held, Peer, lost, says, unreached
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from aiocake import (
 )
 from aiocake.errors import ClosedError
 
-from ..peer import Held, Peer, Step, done, lost, page, says, unreached
+from ..support.peer import Held, Peer, Step, done, lost, page, says, unreached
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from aiocake import (
     RawResponse,
 )
 
-from ..peer import KEY, Peer, Step, lost, says, unreached
+from ..support.peer import KEY, Peer, Step, lost, says, unreached
 
 pytestmark = pytest.mark.anyio
 

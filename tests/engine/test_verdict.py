@@ -26,7 +26,7 @@ from aiocake import (
     TipaltiError,
 )
 
-from ..peer import Held, Peer, Step, done, lost, page, says, unreached
+from ..support.peer import Held, Peer, Step, done, lost, page, says, unreached
 
 pytestmark = pytest.mark.anyio
 

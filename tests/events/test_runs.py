@@ -6,13 +6,14 @@ from pathlib import Path
 
 import anyio
 import attrs
-import httpx
 import pytest
 
-from aiocake import ArgumentError, Client, RetryPolicy, bulk
+from aiocake import ArgumentError, Client, bulk
 from aiocake.bulk import Call
 from aiocake.events import CallEnded, Event, RunBegan, RunEnded
 from aiocake.sandbox import Sandbox
+
+from ..support.clients import in_process
 
 pytestmark = pytest.mark.anyio
 
@@ -48,13 +49,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture
 def make_client(sandbox: Sandbox, listener: Listener) -> Callable[[], Client]:
-    return lambda: Client(
-        "x.example",
-        "SANDBOX-KEY",
-        transport=httpx.ASGITransport(app=sandbox.app),
-        retry=RetryPolicy(attempts=1),
-        on_event=listener,
-    )
+    return lambda: in_process(sandbox, on_event=listener)
 
 
 def updates(cake: Client, *ids: int) -> list[Call[object]]:

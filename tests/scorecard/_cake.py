@@ -12,7 +12,7 @@ from aiocake.client import ClientView
 from aiocake.models import AffiliateBill, CreatedInvoice, Invoice, MarkResult, UpdatedInvoice
 from aiocake.values import Idempotency
 
-from ..scripted import Connection, Script
+from ..support.scripted import Connection, Script
 from ._canary import AMOUNT, NOTE
 
 __all__ = [

@@ -12,7 +12,7 @@ from aiocake import Client
 from aiocake.config import Ledger
 from aiocake.errors import Intent, Outcome
 
-from ..interrupted import interrupted
+from ..support.interrupted import interrupted
 from ._cake import Call
 from ._canary import reported
 from ._card import Card, census

@@ -20,7 +20,7 @@ from aiocake.errors import ApiError, CakeError, NotSent, Outcome, OutcomeUnknown
 from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.models import MarkResult
 
-from ..scripted import Script, Server
+from ..support.scripted import Script, Server
 from ._cake import EXPORT, GET, Call, obedient
 from ._canary import KEY, Everything, reported, shown
 

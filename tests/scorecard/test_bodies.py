@@ -12,7 +12,7 @@ import pytest
 from aiocake._transport.body import LARGEST_BODY
 from aiocake.errors import DecodeError
 
-from ..scripted import Connection, Script
+from ..support.scripted import Connection, Script
 from ._cake import (
     CALLS,
     CREATE,

@@ -21,7 +21,7 @@ from aiocake.errors import ApiError, CakeError, OutcomeUnknown
 from aiocake.models import MarkResult
 from aiocake.values import Binding
 
-from ..scripted import Connection
+from ..support.scripted import Connection
 from ._cake import (
     BILL,
     CREATE,

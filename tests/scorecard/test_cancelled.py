@@ -13,7 +13,7 @@ import pytest
 from aiocake import Client, Throttle
 from aiocake.errors import Outcome
 
-from ..scripted import Connection, Server
+from ..support.scripted import Connection, Server
 from ._cake import (
     CALLS,
     CREATE,

@@ -16,7 +16,7 @@ import trustme
 from aiocake import Client, Throttle, Timeouts
 from aiocake.errors import ConfigurationError, DecodeError
 
-from ..scripted import Connection, Server
+from ..support.scripted import Connection, Server
 from ._cake import EACH, LOOK_UP, PASSING, Call, obedient
 from ._canary import KEY
 from ._card import Card, Met

@@ -20,7 +20,7 @@ from aiocake.errors import (
     WrongLoopError,
 )
 
-from ..scripted import Connection
+from ..support.scripted import Connection
 from ._cake import CALLS, EACH, Call, obedient, right
 from ._canary import KEY, reported
 from ._cancelling import Books, until_cancelled

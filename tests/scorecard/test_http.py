@@ -9,7 +9,7 @@ import pytest
 from aiocake import Timeouts
 from aiocake.errors import DeadlineExceeded, DecodeError
 
-from ..scripted import Connection, Script
+from ..support.scripted import Connection, Script
 from ._cake import EACH, GET, MARK, UPDATE, Call, cut, each, http, obedient, right
 from ._cake import wrong as wrongly
 from ._card import Card

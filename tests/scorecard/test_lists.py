@@ -14,7 +14,7 @@ from aiocake import Client
 from aiocake.errors import CakeError, ConsistencyError, ListChanged
 from aiocake.events import Event, ListAnomaly
 
-from ..scripted import Connection, Script
+from ..support.scripted import Connection, Script
 from ._cake import AFFILIATE, FIND, obedient
 from ._card import Card
 from ._simulated import SIMULATED, Answering

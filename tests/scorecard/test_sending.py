@@ -27,8 +27,8 @@ from aiocake.errors import (
 from aiocake.events import AttemptEnded
 from aiocake.values import Binding
 
-from ..amounts import some
-from ..scripted import Connection, Script
+from ..support.amounts import some
+from ..support.scripted import Connection, Script
 from ._cake import (
     AFFILIATE,
     BILL,

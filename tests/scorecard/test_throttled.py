@@ -30,7 +30,7 @@ from aiocake.errors import (
 )
 from aiocake.events import Event, Paused, PauseEnded, RetryScheduled
 
-from ..scripted import Connection
+from ..support.scripted import Connection
 from ._cake import (
     BILL,
     CALLS,

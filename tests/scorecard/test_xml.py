@@ -19,7 +19,7 @@ from aiocake.errors import (
 from aiocake.events import ReferencesDropped, ValuesNormalized
 from aiocake.models import MarkResult
 
-from ..scripted import Connection
+from ..support.scripted import Connection
 from ._cake import (
     CALLS,
     CREDIT,

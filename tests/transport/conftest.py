@@ -21,7 +21,7 @@ from aiocake.errors import (
 )
 from aiocake.values import Idempotency, Secret
 
-from ..scripted import Connection, Script, Server
+from ..support.scripted import Connection, Script, Server
 from .exchange import Exchanges
 
 GET = Request("invoices.page", "GET", "/api/2/invoices.json", "api_key=&row_limit=1", key_offset=8)

@@ -18,7 +18,7 @@ from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, NotSent, ServerError
 from aiocake.values import Idempotency
 
-from ..interrupted import interrupted
+from ..support.interrupted import interrupted
 from .exchange import CallResult, Exchanges
 
 pytestmark = pytest.mark.anyio

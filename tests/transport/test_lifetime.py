@@ -18,7 +18,7 @@ from aiocake.config import Throttle
 from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
 from aiocake.values import Idempotency, Secret
 
-from ..loops import anyio_backend  # noqa: F401 - runs on uvloop, too
+from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from .exchange import CallResult, Exchanges
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from aiocake.errors import NotSent
 from aiocake.values import Idempotency
 
-from ..amounts import some
+from ..support.amounts import some
 from .exchange import CallResult
 
 pytestmark = pytest.mark.anyio

@@ -30,7 +30,7 @@ from aiocake._operations.parameters import ParameterKind
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Idempotency
 
-from ..amounts import some
+from ..support.amounts import some
 
 Connect = Callable[..., Client]
 

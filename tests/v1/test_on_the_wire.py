@@ -9,7 +9,7 @@ import pytest
 
 from aiocake import ANY, ERASE, Binding, Client, Period
 
-from ..scripted import Connection, Server
+from ..support.scripted import Connection, Server
 
 pytestmark = pytest.mark.anyio
 

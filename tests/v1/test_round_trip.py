@@ -31,7 +31,7 @@ from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.sandbox import BillRecord, Sandbox
 from aiocake.sandbox.lookups import PAYMENT_TYPES
 
-from ..amounts import some
+from ..support.amounts import some
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
 from typing import Any, Final
@@ -113,7 +113,7 @@ class Run:
         self.executor.emit(RunBegan(self.total, resumed))
 
     @contextmanager
-    def reporting_end(self) -> Iterator[None]:
+    def reporting_end(self) -> Generator[None]:
         """Emit that the run is over, if it has begun."""
         try:
             yield

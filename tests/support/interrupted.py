@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -32,8 +33,9 @@ async def interrupted(
         while task.cancelling():
             task.uncancel()
     else:
-        with anyio.CancelScope() as scope:
-            run = _Interrupted(coroutine, waits, scope.cancel)
+        scope = anyio.CancelScope()
+        run = _Interrupted(coroutine, waits, scope.cancel)
+        with scope:
             await run
     return run.waited > waits.start
 
@@ -52,7 +54,7 @@ class _Interrupted:
         self.waited = 0
 
     def __await__(self) -> Generator[Any, Any, object]:
-        send: Callable[[], Any] = lambda: self._coroutine.send(None)  # noqa: E731 - replaced below
+        send: Callable[[], Any] = partial(self._coroutine.send, None)
         while True:
             try:
                 wait = send()
@@ -64,6 +66,6 @@ class _Interrupted:
             try:
                 value = yield wait
             except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
-                send = lambda error=error: self._coroutine.throw(error)  # noqa: E731 - as above
+                send = partial(self._coroutine.throw, error)
             else:
-                send = lambda value=value: self._coroutine.send(value)  # noqa: E731 - as above
+                send = partial(self._coroutine.send, value)

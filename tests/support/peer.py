@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 import anyio
 import httpx
 
-from aiocake import Client, RetryPolicy
+from aiocake import Client
+
+from .clients import NO_BACKOFF
 
 KEY = "canary0123456789CANARY"
 
@@ -82,7 +84,7 @@ class Peer(httpx.AsyncBaseTransport):
         given: dict[str, object] = {
             "api_key": KEY,
             "transport": self,
-            "retry": RetryPolicy(base=1e-6, throttle_base=1e-6, cap=1e-6),
+            "retry": NO_BACKOFF,
         }
         return Client("x.example", **(given | settings))  # type: ignore[arg-type] # they are what they are
 
