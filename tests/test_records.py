@@ -187,9 +187,9 @@ def test_a_page_and_a_result_are_records_too() -> None:
     "other", [None, 1, {}, [INVOICE], Invoice], ids=lambda each: type(each).__name__
 )
 def test_what_is_no_record_is_refused(other: object) -> None:
-    with pytest.raises(ArgumentError, match=r"^record: must be one of aiocake's, and is of "):
+    with pytest.raises(ArgumentError, match=r"^record: must be one of aiocake's records, got "):
         to_dict(other)
-    with pytest.raises(ArgumentError, match=r"^model: must be one of aiocake's, and is of "):
+    with pytest.raises(ArgumentError, match=r"^model: must be one of aiocake's records, got "):
         columns(type(other))
 
 

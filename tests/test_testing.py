@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Unpack, get_type_hints
 
 import pytest
 from starlette.responses import PlainTextResponse
 
 from aiocake import Client, RateLimited, Restricted, ServerError
+from aiocake.client import ClientSettings
 from aiocake.events import Event, RetryScheduled
 from aiocake.sandbox import Sandbox
 from aiocake.testing import (  # noqa: F401 - the fixtures
@@ -167,17 +169,15 @@ def test_the_page_names_each_fixture() -> None:
 
 
 def test_its_settings_are_those_of_a_client() -> None:
-    ours = dict(inspect.signature(Clients.__call__).parameters)
+    ours = inspect.signature(Clients.__call__).parameters
+    assert list(ours) == ["self", "api_key", "settings"]
+    assert ours["settings"].annotation == Unpack[ClientSettings]
     theirs = inspect.signature(Client).parameters
-    del ours["self"]
-    for name in ("api_key", "retry"):
-        assert name in theirs
-        del ours[name]
-    for name, parameter in ours.items():
-        assert parameter.annotation == theirs[name].annotation, name
-        assert parameter.default == theirs[name].default, name
-    own = {"domain", "api_key", "retry", "transport", "proxy", "ssl_context", "user_agent"}
-    assert set(theirs) - set(ours) == own
+    wanted = {name: each.annotation for name, each in theirs.items()}
+    assert wanted.pop("domain") is str
+    assert ours["api_key"].annotation is str
+    del wanted["api_key"]
+    assert get_type_hints(ClientSettings) == wanted
 
 
 async def test_no_wait_is_waited_for(cake_sandbox: Sandbox, cake_client: Clients) -> None:  # noqa: F811 - fixtures

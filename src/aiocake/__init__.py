@@ -8,7 +8,7 @@
         async for invoice in cake.invoices.find(invoice_status="pending"):
             print(invoice.invoice_id, invoice.total_amount)
 
-What the API does is said by CAKE's own pages, which the modules name.
+CAKE's own pages document the API; the modules say which page documents what.
 """
 
 from typing import TYPE_CHECKING

@@ -1,9 +1,9 @@
 """One-shot tasks that outlive the frame which started them, on asyncio and on trio.
 
 A task group cannot be held open across a ``yield`` or by an iterator: it would wrap the caller's
-own exceptions in a group and break cancellation (PEP 789). A Job can: it is one native task (an
-asyncio task, a trio system task) that keeps its result until it is asked for, and that can be
-cancelled from anywhere, a finaliser on another thread included.
+own exceptions in a group and break cancellation (PEP 789). A :class:`BackgroundTask` can: it is one
+native task (an asyncio task, a trio system task) that keeps its result until it is awaited, and
+that can be cancelled from anywhere, a finaliser on another thread included.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 def spawn(coroutine: Coroutine[Any, Any, T]) -> "BackgroundTask[T]":
-    """Run ``coroutine`` in a native task of its own and return its :class:`Job` at once."""
+    """Run ``coroutine`` in a native task of its own and return that at once."""
     return BackgroundTask(coroutine)
 
 
 def clock() -> Callable[[], float]:
-    """The clock of the event loop that runs here, as ``anyio.current_time`` has it.
+    """Return the clock of the event loop that runs here, as ``anyio.current_time`` has it.
 
-    It can be read from anywhere, and takes a fifth of the time: anyio looks for the loop first.
+    The clock can be read from anywhere, and in a fifth of the time: anyio looks for the loop first.
     """
     if on_trio():
         import trio  # noqa: PLC0415 - only there when it is in use
@@ -36,11 +36,11 @@ def clock() -> Callable[[], float]:
 
 
 class BackgroundTaskCancelled(Exception):
-    """The job was cancelled before it had a result."""
+    """The background task was cancelled before it had a result."""
 
 
 class BackgroundTask(Generic[T]):
-    """A coroutine that runs in a task of its own. Made by :func:`start`."""
+    """A coroutine that runs in a task of its own. Made by :func:`spawn`."""
 
     __slots__ = ("_cancel", "_done", "_error", "_value")
 
@@ -55,14 +55,14 @@ class BackgroundTask(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Return True if the task has ended, in whatever way."""
         return self._done.is_set()
 
     async def result(self) -> T:
-        """Wait for its end: the value, or its exception raised.
+        """Wait for the task to end; return its value or raise its exception.
 
-        A caller that is cancelled here leaves the job running. A job that was cancelled raises
-        :class:`JobCancelled`, which is no cancellation of the caller.
+        A caller that is cancelled here leaves the task running. A task that was cancelled raises
+        :class:`BackgroundTaskCancelled`, which is no cancellation of the caller.
         """
         await self._done.wait()
         if self._error is not None:
@@ -70,15 +70,15 @@ class BackgroundTask(Generic[T]):
         return self._value[0]
 
     def cancel(self) -> None:
-        """Ask it to stop. Safe from any thread, from a finaliser, and twice.
+        """Cancel the task. Safe from any thread, from a finaliser, and twice.
 
-        It is asked once only: a second cancellation would break off what it does to clean up.
+        It is cancelled once only: a second cancellation would cut off its clean-up.
         """
         cancel, self._cancel = self._cancel, _nothing
         cancel()
 
     async def aclose(self) -> None:
-        """Cancel it and wait until it has ended; its result is dropped."""
+        """Cancel the task and wait until it has ended; its result is dropped."""
         self.cancel()
         await self._done.wait()
 
@@ -146,12 +146,12 @@ class BackgroundTask(Generic[T]):
 
     def _end(self, error: BaseException | None) -> None:
         self._error = error
-        self._cancel = _nothing  # breaks the cycle of job, task and coroutine
+        self._cancel = _nothing  # breaks the cycle of this, task and coroutine
         self._done.set()
 
 
 def on_trio() -> bool:
-    """Whether this is a task of trio. In its guest mode a loop of asyncio runs here as well."""
+    """Return True in a task of trio. In its guest mode a loop of asyncio runs here as well."""
     trio = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_task())
 
@@ -164,7 +164,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _nothing() -> None:
-    """Cancels nothing: the job has ended, or was asked to."""
+    """Do nothing: the task has ended, or was cancelled already."""
 
 
 #: asyncio keeps only weak references to its tasks.

@@ -1,4 +1,4 @@
-"""What the environment says of an instance: where it is, its key, and the way to it.
+"""Settings in environment variables: the address of an instance, its key, and the way to it.
 
 The variables of other programs (``HTTPS_PROXY``, ``SSL_CERT_FILE``, …) are not read.
 """
@@ -33,11 +33,11 @@ class EnvironmentSettings(TypedDict, total=False):
 def settings_of_environment(
     domain: str, provided: Mapping[str, object] = MappingProxyType({})
 ) -> EnvironmentSettings:
-    """Return what ``CAKE_READ_ONLY``, ``CAKE_PROXY`` and ``CAKE_CA_FILE`` say.
+    """Return the settings in ``CAKE_READ_ONLY``, ``CAKE_PROXY`` and ``CAKE_CA_FILE``.
 
     Args:
         domain: The instance. No proxy leads to one at a plain http URL, on this machine.
-        provided: The settings that are given: the environment is not asked for them.
+        provided: Settings that were passed: their variables are not read.
 
     Raises:
         ConfigurationError: ``CAKE_READ_ONLY`` is neither yes nor no, or ``CAKE_CA_FILE`` names no
@@ -81,16 +81,16 @@ def files_of_environment() -> list[Path]:
 
 
 class KeyFile:
-    """A file that holds a key: read now, and again whenever it is asked for but the first time.
+    """A file that holds a key: read at once, and again with each call but the first.
 
     A client asks again after "Invalid API key", and so finds a key that was replaced meanwhile.
 
     Args:
-        file: The file. What is no regular one, such as a pipe, is read once.
-        name: What the file is called in an error.
+        file: The file. One that is not regular, such as a pipe, is read once.
+        name: The name of the file in errors.
 
     Raises:
-        ConfigurationError: It cannot be read, or holds no key.
+        ConfigurationError: The file cannot be read, or holds no key.
     """
 
     def __init__(self, file: Path, name: str) -> None:
@@ -127,7 +127,7 @@ class KeyFile:
 
 
 def _looks_like_utf_16(content: bytes) -> bool:
-    """Whether there is a byte order mark, or, as where it is ASCII, every other byte is NUL."""
+    """Return True for a byte order mark, or where every other byte is NUL, as in ASCII text."""
     halves = content[::2], content[1::2]
     ascii_alone = any(
         any(one) and other and not any(other) for one, other in (halves, halves[::-1])

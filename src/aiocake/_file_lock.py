@@ -28,10 +28,10 @@ _TO_THE_END: Final = 0
 
 
 class LockFile:
-    """A file that is open to read, to write, and to lock places of it. It is made where missing.
+    """A file open for reading, writing and locking places of it. A missing one is created.
 
     Args:
-        path: Where it is.
+        path: The path of the file.
 
     Raises:
         OSError: It cannot be opened, or its file system has no locks.
@@ -47,7 +47,7 @@ class LockFile:
         _open.add(self)
 
     def try_lock(self, place: int) -> bool:
-        """Lock a place; False when another has locked it.
+        """Lock a place; return False when another holder has locked it.
 
         Raises:
             OSError: The file system has failed.
@@ -56,7 +56,7 @@ class LockFile:
         return self._locks.try_lock(place)
 
     def unlock(self, place: int) -> None:
-        """Let a locked place go.
+        """Unlock a place.
 
         Raises:
             OSError: The file system has failed.
@@ -65,7 +65,7 @@ class LockFile:
         self._locks.unlock(place)
 
     def read(self, start: int = 0, size: int | None = None) -> bytes:
-        """Return so many bytes from a start, or all that there are.
+        """Return ``size`` bytes from ``start``, or all that follow it.
 
         Raises:
             OSError: The file system has failed.
@@ -76,7 +76,7 @@ class LockFile:
         return os.read(self._descriptor, max(left, 0))
 
     def write(self, start: int, data: bytes) -> None:
-        """Write bytes at a start. They outlive the process at once, a loss of power only later.
+        """Write bytes at ``start``. They survive the process at once, a loss of power only later.
 
         Raises:
             OSError: The file system has failed, or is full.
@@ -87,14 +87,14 @@ class LockFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # only a part of it went in
 
     def close(self) -> None:
-        """Let all places go and close the file. Whatever follows is an OSError."""
+        """Unlock all places and close the file. Any later use raises an OSError."""
         if self._descriptor != _CLOSED:
             with suppress(OSError):  # closing lets them go as well, where no other has them
                 self._locks.unlock_all()
             self.forget()
 
     def forget(self) -> None:
-        """Close the file; where a forked process shares it, the places stay locked."""
+        """Close the file without unlocking: the process that it is shared with keeps the locks."""
         if self._descriptor != _CLOSED:
             self._locks.forget()
             os.close(self._descriptor)
@@ -135,10 +135,10 @@ if sys.platform == "win32":
             msvcrt.locking(self._descriptor, msvcrt.LK_UNLCK, 1)
 
         def unlock_all(self) -> None:
-            """The handle's end is theirs: no other process has it."""
+            """Do nothing: closing the handle unlocks them, and no other process has it."""
 
         def forget(self) -> None:
-            """Nothing but the file is open."""
+            """Do nothing: only the file itself is open."""
 
     _KINDS: Final = (_Ranges,)
 else:
@@ -166,7 +166,7 @@ else:
             self._call(fcntl.F_UNLCK, 0, _TO_THE_END)
 
         def forget(self) -> None:
-            """Nothing but the file is open."""
+            """Do nothing: only the file itself is open."""
 
         def _call(self, kind: int, place: int, length: int = 1) -> None:
             # struct flock: type, whence, start, length, and a process id that has to be 0.
@@ -220,7 +220,7 @@ def _working(path: Path, descriptor: int) -> _Locks:
     """Return the first kind of locks that works on a file.
 
     Raises:
-        OSError: None does.
+        OSError: None of them works.
     """
     *others, last = _KINDS
     for kind in others:

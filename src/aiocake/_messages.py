@@ -1,11 +1,11 @@
-"""What goes over the wire, as plain values: no HTTP library in them.
+"""Requests and responses as plain values, without any HTTP library.
 
 A request has one hole for the key. Codec makes the request without ever seeing the key; transport
 fills the hole at the last moment, escaped for the place in which it stands.
 
-What reports errors prints the ``repr`` of whatever the frames hold. So that of a request or an
-answer shows neither query nor body: they hold names, notes and amounts, and a server that repeats
-the URL repeats the key.
+Error reporters print the ``repr`` of whatever the frames hold. So that of a request or a response
+shows neither query nor body: they hold names, notes and amounts, and a server that repeats the URL
+repeats the key.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +15,7 @@ import attrs
 
 
 class KeyPlacement(Enum):
-    """Where the key goes, and so how it is escaped."""
+    """The place of the key in a request, and so how it is escaped."""
 
     QUERY = "query"
     FORM = "form"
@@ -55,11 +55,11 @@ class Request:
 
 @attrs.frozen(eq=False)
 class Response:
-    """One whole HTTP answer, decompressed.
+    """One whole HTTP response, decompressed.
 
     Attributes:
         status: The HTTP status.
-        headers: By lower-case name; of several values the last.
+        headers: By lower-case name; of repeated headers the last value.
         body: The body.
     """
 
@@ -70,7 +70,7 @@ class Response:
 
 @attrs.frozen(eq=False)
 class StreamedResponse:
-    """An HTTP answer whose body is still on its way; ``chunks`` gives it, decompressed."""
+    """An HTTP response whose body is still on its way; ``chunks`` yields it, decompressed."""
 
     status: int
     headers: Mapping[str, str]

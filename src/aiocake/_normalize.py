@@ -41,8 +41,8 @@ def _exact_time(value: Any) -> date:  # noqa: ANN401 - of a class with the same 
     """Return a date as an exact ``date``, a point in time as an exact ``datetime``.
 
     Args:
-        value: Of a subclass of ``date``. What it says of itself counts, not what the class that it
-            is derived from has kept: of pandas' ``NaT`` that is the first of January of the year 1.
+        value: Of a subclass of ``date``. Its own attributes count, not what its base class has
+            stored: for pandas' ``NaT`` that is the first of January of the year 1.
     """
     moment, day = _TIMES
     if not isinstance(value, moment):
@@ -68,7 +68,7 @@ def _exact_time(value: Any) -> date:  # noqa: ANN401 - of a class with the same 
         return exact
 
 
-#: How a value of a subclass becomes one of the class itself.
+#: By class: the function that makes an exact value of one of a subclass.
 _EXACTLY: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
     (str, str.__str__),
     (Decimal, Decimal),
@@ -78,7 +78,7 @@ _EXACTLY: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
 
 
 def normalized(value: object) -> object:
-    """Return the built-in value that a value is.
+    """Return a value of any class as an exact built-in one.
 
     Args:
         value: Whatever a caller gave. Its methods may raise anything.
@@ -102,7 +102,7 @@ def normalized(value: object) -> object:
 
 
 def real(value: object) -> int | float | None:
-    """Return the finite built-in number that a number of any class is; None where it is none.
+    """Return a finite number of any class as a built-in one; None for everything else.
 
     Args:
         value: Whatever a caller gave. Its methods may raise anything.
@@ -120,7 +120,7 @@ def real(value: object) -> int | float | None:
 
 
 def day_of(value: date) -> date:
-    """Return a date as an exact ``date``; the value itself where it is none."""
+    """Return a date as an exact ``date``, and any other value as it is."""
     try:
         exact = normalized(value)
     except Exception:  # noqa: BLE001 - whatever its own methods raise
@@ -129,14 +129,14 @@ def day_of(value: date) -> date:
 
 
 def path_of(name: str, value: object) -> Path:
-    """Return the path that a text or a path object of any class is.
+    """Return a text or path object of any class as a ``Path``.
 
     Args:
-        name: Of the argument.
-        value: Whatever a caller gave. Its methods may raise anything.
+        name: The name of the argument.
+        value: Whatever a caller passed. Its methods may raise anything.
 
     Raises:
-        ArgumentError: It is none, or no file can have it.
+        ArgumentError: The value is no path, or one that no file can have.
     """
     text = value
     if hasattr(type(value), "__fspath__"):
@@ -159,19 +159,19 @@ def is_plain_function(value: object) -> bool:
 
 
 def is_day(value: object) -> bool:
-    """Whether a value is an exact ``date``: no ``datetime``, and of no subclass."""
+    """Return True for an exact ``date``: no ``datetime``, and of no subclass."""
     return type(value) is _TIMES[-1]
 
 
 def guarded(name: str, work: Callable[[], T]) -> T:
-    """Do something with an argument whose own methods may raise anything.
+    """Return what ``work`` returns for an argument whose own methods may raise anything.
 
     Args:
-        name: Of the argument.
-        work: What to do.
+        name: The name of the argument.
+        work: The function to call.
 
     Raises:
-        ArgumentError: Whatever was raised; one that ``work`` raised itself goes on.
+        ArgumentError: ``work`` raised an exception. An ArgumentError of its own goes on.
     """
     try:
         return work()

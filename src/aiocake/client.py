@@ -1,4 +1,4 @@
-"""The client: builds the layers once, has one attribute for each group of endpoints, closes them.
+"""The client: builds the layers once, has an attribute for each group of endpoints, closes them.
 
 ::
 
@@ -43,7 +43,7 @@ class ClientView:
         affiliate_bills: Affiliates' bills (v1).
         advertiser_bills: Advertisers' bills (v1).
         buyer_bills: Buyers' bills (v1).
-        reference: What the instance calls its cycles, methods and currencies.
+        reference: Look-up lists: billing cycles, payment methods, currencies and others.
     """
 
     def __init__(self, executor: CallExecutor) -> None:
@@ -62,19 +62,21 @@ class ClientView:
         attempts: int | None = None,
         binding: Binding | None = None,
     ) -> "ClientView":
-        """A view on the same connections, throttle and budget, for one handler or one call.
+        """Return this client with other options, for one handler or one call.
+
+        It shares connections, throttle and retry budget with this one, and is not closed.
 
         Args:
             total: Seconds for one call, as ``Timeouts.total``.
             queue: Seconds that a call may wait for its turn before it ends in ``NotSent``.
-            attempts: How often a call is sent at most.
+            attempts: How often a call is sent at most, the first time included.
             binding: The form of v1 calls.
 
         Returns:
-            The view. What is None stays as it is here.
+            A view of the client. An option that is None stays as it is here.
 
         Raises:
-            ConfigurationError: An option cannot be.
+            ConfigurationError: An option has a bad value.
         """
         mine = self._executor.options
         options = CallOptions(
@@ -95,30 +97,32 @@ class ClientView:
         repeatable: bool,
         writes: bool | None = None,
     ) -> RawResponse:
-        """What has no method yet, with the key, throttle, retries, verdict and scrubbing.
+        """Call an endpoint that has no method yet.
+
+        The key, throttle, retries and verdicts apply as usual.
 
         Args:
-            method: The HTTP method.
+            method: The HTTP method: GET, POST, PUT, PATCH or DELETE.
             path: The path, such as ``"/api/2/api_logs.json"``.
             params: The query, without the key.
             json: The body, as JSON.
-            repeatable: Whether sending it twice does no more than sending it once.
-            writes: Whether it changes anything; by default all but a GET of v2 does, since v1
+            repeatable: True if sending the request twice does no more than sending it once.
+            writes: True if it changes anything. By default all but a GET of v2 does, since v1
                 has GETs that write.
 
         Returns:
-            The answer as it came: ``.status``, ``.headers``, ``.body``, ``.json()``, ``.xml()``.
+            The response as it came: ``.status``, ``.headers``, ``.body``, ``.json()``, ``.xml()``.
 
         Raises:
             ArgumentError: An argument cannot be sent, or the client is read-only.
-            CakeError: As of any other call.
+            CakeError: Any other error of a call.
         """
         return await self._executor.raw(
             method, path, params, json, repeatable=repeatable, writes=writes
         )
 
     def stats(self) -> ClientStats:
-        """What is in flight, waiting, paused and unknown. Sends nothing."""
+        """Return counts of calls in flight, waiting and unknown, and any pause. Sends nothing."""
         return self._executor.stats()
 
     def end_pause(self) -> None:
@@ -135,7 +139,7 @@ class ClientView:
 
 
 class ClientSettings(TypedDict, total=False):
-    """What :class:`Client` takes by name."""
+    """The settings of :class:`Client`, by name."""
 
     timeouts: Timeouts | None
     retry: RetryPolicy | None
@@ -160,26 +164,26 @@ class Client(ClientView):
     Args:
         domain: The instance's host, such as ``"yourdomain.cake.com"``, or an https URL; plain
             http for a loopback address only.
-        api_key: The key, of at most 50 ASCII characters, or an async function that gives it: it
-            is asked once, and again after "Invalid API key".
-        timeouts: How long things may take.
-        retry: When a call is sent again.
-        throttle: How much is sent at once, and how fast.
+        api_key: The key, of at most 50 ASCII characters, or an async function that returns it: it
+            is called once, and again after "Invalid API key".
+        timeouts: How long things may take, in seconds.
+        retry: When and how often a call is retried.
+        throttle: How many calls are in flight at once, and how fast they are sent.
         binding: The form of v1 calls.
-        transport: What carries the requests in place of our own transport: a mock, an ASGI
-            application, another engine.
+        transport: An httpx transport in place of our own: a mock, an ASGI application, another
+            engine.
         proxy: The URL of a proxy. Proxies of the environment are not used.
-        ssl_context: In place of one with certifi's certificates.
-        ledger: Is told of each write before it leaves and after it ended.
-        grace: Seconds that a write which has left is given when its caller is cancelled; 0 for
-            none.
+        ssl_context: A context in place of one with certifi's certificates.
+        ledger: Records each write before it is sent and after it ended.
+        grace: Seconds to wait for the response to a write whose caller is cancelled, once the
+            write has left; 0 for none.
         read_only: Refuse writes before they are sent.
-        show_sensitive: Whether errors and logs may hold names, notes and amounts.
+        show_sensitive: True to show names, notes and amounts in errors and logs.
         user_agent: The User-Agent header.
-        on_event: A plain function that is told what happens: see :mod:`aiocake.events`.
+        on_event: A plain function that is called with each event: see :mod:`aiocake.events`.
 
     Raises:
-        ConfigurationError: It cannot be built so.
+        ConfigurationError: Settings are bad; the message names each of them.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting, by name
@@ -250,17 +254,20 @@ class Client(ClientView):
 
     @classmethod
     def from_env(cls, **settings: Unpack[ClientSettings]) -> Self:
-        """A client by the environment.
+        """Make a client from environment variables.
 
-        ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file that
-        holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1 or true) to
-        refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the path of a
-        PEM file, whose certificates are trusted in place of certifi's. The variables of other
+        They are ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file
+        that holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1 or true)
+        to refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the path of
+        a PEM file, whose certificates are trusted in place of certifi's. The variables of other
         programs, such as ``HTTPS_PROXY`` and ``SSL_CERT_FILE``, are not read.
 
         Args:
-            **settings: As :class:`Client` takes them by name. What is given here beats the
-                environment; with a ``transport``, its proxy and its certificates do not count.
+            **settings: Settings of :class:`Client`, by name. They take precedence over the
+                environment; with a ``transport``, proxy and certificates are not read from it.
+
+        Returns:
+            The client.
 
         Raises:
             ConfigurationError: A variable is missing or cannot be used, or a file cannot be read.
@@ -287,7 +294,11 @@ class Client(ClientView):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections. Calls in flight end in errors. Can be called twice."""
+        """Close all connections; calls in flight end in errors. Can be called twice.
+
+        Raises:
+            WrongLoopError: The client belongs to another event loop or process.
+        """
         self._closed = True
         await self._executor.transport.aclose()
 
@@ -316,7 +327,7 @@ def _is_time(value: object) -> bool:
 
 
 _BOOL: Final = (_is(bool), "True or False")
-#: What a setting of :class:`Client` must be, where nothing else checks it; None is the default.
+#: The check of each setting of :class:`Client`, and the text of its error.
 _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "domain": (_is(str), "a text"),
     "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
@@ -337,6 +348,7 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 
 def _refuse(**settings: object) -> None:
+    """Raise a ConfigurationError that names each setting of a wrong kind."""
     wrong: list[str] = []
     for name, value in settings.items():
         fits, text = _MUST_BE[name]

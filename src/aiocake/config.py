@@ -1,4 +1,4 @@
-"""Settings: frozen, checked when they are made, shared by nobody."""
+"""Settings of a client: frozen classes that check their values when they are made."""
 
 import random
 from collections.abc import Callable
@@ -68,14 +68,17 @@ def _function(_: object, attribute: "attrs.Attribute[Any]", value: object) -> No
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """How long things may take, in seconds.
+    """How long things may take, in seconds, each more than 0.
 
     Attributes:
         total: One call, with its retries and its wait for a slot.
         connect: Opening a connection, TLS included.
-        read: The wait for the next bytes of an answer.
+        read: The wait for the next bytes of a response.
         export_total: One export of v1; counts only the time spent waiting for the network.
-        export_read: The wait for the first bytes of an export (instances think for long).
+        export_read: The wait for the next bytes of an export (instances may take minutes).
+
+    Raises:
+        ConfigurationError: A value is no positive number.
     """
 
     total: float = attrs.field(default=60.0, validator=_positive)
@@ -87,27 +90,30 @@ class Timeouts:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When and how often a call is sent again.
+    """When and how often a call is retried.
 
     The wait is drawn from 0 to ``min(base * 2**i, cap)`` seconds (full jitter). A bucket of
     ``budget`` tokens for each client keeps the load of an outage down: a retry takes 14 of
-    them (5 after a throttled answer), and success gives back what its retry took, else 1.
+    them (5 after a throttled response), and success gives back what its retry took, else 1.
 
     Attributes:
-        attempts: How often at most, the first time included.
+        attempts: How many attempts a call makes at most, the first one included.
         base: The first wait after a failure, in seconds.
-        throttle_base: The first wait after a throttled answer, in seconds.
-        cap: The longest wait of its own making, in seconds.
+        throttle_base: The first wait after a throttled response, in seconds.
+        cap: The longest wait that the client chooses itself, in seconds.
         retry_after_cap: The longest wait that a server may ask for, in seconds. Above it, or past
             the call's deadline, the call ends in :class:`aiocake.RateLimited` at once, and the
             client is paused for as long as was asked: until then no call is sent. (By a 503 it is
             paused only after a second one in a row.)
         longest_pause: The longest pause, in seconds, whatever a server asks for. After it, one
-            call goes first, and the others wait for its response. 0 for none: then each call is
-            told by the server itself.
-        budget: The size of the bucket; 0 turns retries off.
-        draw: Gives random numbers from 0 to 1, for all jitter; one with a seed makes a run on a
-            simulated clock the same each time.
+            call goes first, and the others wait for its response. 0 for none: then the server
+            itself refuses each call.
+        budget: The size of the bucket, in tokens; 0 turns retries off.
+        draw: A function that returns random numbers from 0 to 1, for all jitter; one with a seed
+            makes a run on a simulated clock the same each time.
+
+    Raises:
+        ConfigurationError: A value is out of range.
     """
 
     attempts: int = attrs.field(default=3, validator=_whole)
@@ -124,17 +130,20 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class Throttle:
-    """How much is sent at once, and how fast. First come, first served.
+    """How many calls are in flight at once, and how fast they are sent: first come, first served.
 
     Attributes:
         concurrency: Calls in flight at once, and so connections.
         rate: Calls a second; None for no limit.
-        burst: How many calls may go at once after a pause, when there is a rate.
-        adaptive: Send less at once after throttled answers and time-outs, and no more calls a
-            second than the server was found to let in.
+        burst: How many calls may go at once after a quiet time, when there is a rate.
+        adaptive: True to have fewer calls in flight after throttled responses and timeouts, and to
+            send no more calls a second than the server was found to accept.
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
-            any number. What has begun is not turned away: later attempts, the later pages of a
-            list, and all calls of a bulk run.
+            any number. Work that has begun is not turned away: later attempts, the later pages of
+            a list, and all calls of a bulk run.
+
+    Raises:
+        ConfigurationError: A value is out of range.
     """
 
     concurrency: int = attrs.field(default=8, validator=_whole)
@@ -148,12 +157,12 @@ class Throttle:
 
 @attrs.frozen(kw_only=True)
 class CallOptions:
-    """What ``with_options`` sets for one view; None leaves the client's own setting.
+    """The options of ``with_options``; None leaves the client's own setting.
 
     Attributes:
-        total: Seconds for one call, as ``Timeouts.total`` (of exports, too).
+        total: Seconds for one call, as ``Timeouts.total`` (for exports, too).
         queue: Seconds that a call may wait for its turn before it ends in ``NotSent``.
-        attempts: As ``RetryPolicy.attempts``.
+        attempts: How many attempts a call makes at most, as ``RetryPolicy.attempts``.
         binding: The form of v1 calls.
     """
 
@@ -164,16 +173,25 @@ class CallOptions:
 
 
 class Ledger(Protocol):
-    """Told of each write before it leaves and after it ended: a table in your own database."""
+    """Records each write before it is sent and after it ended, in your own database say."""
 
     async def before(self, intent: Intent) -> None:
-        """A write is going to be sent. If this raises, nothing is sent and the call is NotSent."""
+        """Record a write that is about to be sent.
+
+        If this raises, nothing is sent, and the call ends in ``NotSent``.
+
+        Args:
+            intent: The write: its id, operation and arguments.
+        """
         ...
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        """A write has ended. No cancellation of the caller interrupts this.
+        """Record how a write ended. No cancellation of the caller interrupts this.
 
-        If this raises, it is logged, and the call ends as it did: what became of the write is not
-        changed by it.
+        An exception that this raises is logged; the outcome of the call stays as it is.
+
+        Args:
+            intent: The write that :meth:`before` recorded, with the same id.
+            outcome: Whether it was carried out.
         """
         ...

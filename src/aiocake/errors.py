@@ -3,11 +3,11 @@
 ::
 
     CakeError                             of a write: .outcome is not_done or unknown
-    ├── ConfigurationError                the client cannot be built so
+    ├── ConfigurationError                a bad setting, option or environment variable
     ├── ArgumentError (ValueError)        refused before sending; names every bad argument
     ├── NotSent                           no byte of any attempt left: safe to send again
-    ├── OutcomeUnknown                    a write may have left and its fate is unknown
-    ├── ApiError                          CAKE answered no: .status, .message
+    ├── OutcomeUnknown                    a write may have been carried out, or not
+    ├── ApiError                          CAKE refused the call: .status, .message
     │   ├── AuthenticationError           the key does not exist or is expired
     │   ├── NotFound                      no such record
     │   ├── TipaltiError                  bills paid through Tipalti cannot be changed
@@ -15,10 +15,10 @@
     │   ├── RateLimited                   .retry_after, in seconds; .sent
     │   ├── Restricted                    too many calls, no permission, or a refused address
     │   └── ServerError                   the server failed, or a gateway before it
-    ├── DecodeError                       an answer that cannot be read: .path, .snippet
-    ├── ConsistencyError                  the answer is not of what was asked for
-    │   ├── ListChanged                   a list would not hold still
-    │   └── AlreadyExists                 an invoice of that partner and time is there
+    ├── DecodeError                       a response that cannot be read: .path, .snippet
+    ├── ConsistencyError                  a response does not match the request
+    │   ├── ListChanged                   a list kept changing while it was read
+    │   └── AlreadyExists                 the partner has an invoice of that period
     ├── JournalError                      the journal of a run cannot be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
     ├── ClosedError                       the client is closed
@@ -66,7 +66,7 @@ _HIDDEN: Final = "<hidden>"
 
 
 class Outcome(StrEnum):
-    """What became of a write."""
+    """Whether a write was carried out."""
 
     DONE = "done"
     NOT_DONE = "not_done"
@@ -86,12 +86,12 @@ class Problem:
 
 @attrs.frozen(repr=False)
 class Intent:
-    """A write that was going to be sent: what a person needs to find out whether it was.
+    """A write that was going to be sent, with all that a person needs to look for it in CAKE.
 
     Attributes:
         id: Unique for each call of a write (a UUID as text).
         operation: The operation's name, such as ``"invoices.create"``.
-        arguments: The arguments that were given, as exact built-in values.
+        arguments: The arguments of the call, as exact built-in values.
         at: When the call began, with its time zone.
         attempts: How many attempts were begun.
         hidden: The names of the arguments that hold names, notes or amounts. They are left out
@@ -107,7 +107,7 @@ class Intent:
     hidden: frozenset[str] = frozenset()
 
     def shown(self) -> dict[str, object]:
-        """The arguments, the hidden ones replaced by ``"<hidden>"``."""
+        """Return the arguments, the hidden ones replaced by ``"<hidden>"``."""
         return {
             name: _HIDDEN if name in self.hidden else value
             for name, value in self.arguments.items()
@@ -135,7 +135,7 @@ class CakeError(Exception):
     """The base of all errors of aiocake.
 
     Attributes:
-        outcome: Of a write: :attr:`Outcome.NOT_DONE` or :attr:`Outcome.UNKNOWN`. None of a read.
+        outcome: For a write, :attr:`Outcome.NOT_DONE` or :attr:`Outcome.UNKNOWN`; None for a read.
         operation: The operation's name, such as ``"invoices.update"``; None outside of a call.
     """
 
@@ -148,7 +148,7 @@ class CakeError(Exception):
     def scrub(self, clean: Callable[[str], str]) -> None:
         """Pass every text that this error holds through ``clean``.
 
-        The exceptions behind it are let go, too: those of a parser hold the whole answer.
+        Its cause and context are dropped: a parser's exception holds the whole response.
         """
         self.__cause__ = self.__context__ = None
         self.__suppress_context__ = False  # which setting the cause turns on
@@ -165,7 +165,7 @@ def _rebuild(cls: type[CakeError], args: tuple[object, ...], state: dict[str, ob
 
 
 class ConfigurationError(CakeError):
-    """The client cannot be built so: a bad domain, key, option or environment."""
+    """A bad domain, key, setting, option or environment variable."""
 
 
 class ArgumentError(CakeError, ValueError):
@@ -181,17 +181,20 @@ class ArgumentError(CakeError, ValueError):
 
 
 class NotSent(CakeError):
-    """Nothing was sent, but what an old key was refused for: it is safe to send again."""
+    """Nothing was sent, apart from attempts with an old key, which were refused.
+
+    It is safe to send the call again.
+    """
 
 
 class OutcomeUnknown(CakeError):
     """A write may have left, and whether it was carried out is unknown.
 
     Attributes:
-        intent: What was going to be written.
+        intent: The write.
         cause: The error that the last attempt met, with its class and text, as plain values.
-        applied_likely: True when the server's answer began as an answer to a write that was
-            carried out does, so that it most likely was; False when nothing says so.
+        applied_likely: True when the response began like one to a write that was carried out, so
+            that it most likely was; False when nothing says so.
     """
 
     def __init__(
@@ -210,11 +213,11 @@ class OutcomeUnknown(CakeError):
 
 
 class ApiError(CakeError):
-    """CAKE answered no.
+    """CAKE refused the call.
 
     Attributes:
-        status: The HTTP status of the answer (200 is common: CAKE says no in the body).
-        message: What the server said, with the key removed.
+        status: The HTTP status of the response (200 is common: CAKE refuses in the body).
+        message: The server's message, with the key removed.
     """
 
     def __init__(self, message: str, *, status: int) -> None:
@@ -231,7 +234,7 @@ class AuthenticationError(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such record."""
+    """CAKE has no such record."""
 
 
 class TipaltiError(ApiError):
@@ -253,12 +256,12 @@ class RateLimited(ApiError):
     in this error and are not sent.
 
     Attributes:
-        status: The HTTP status of the response; of a call that was not sent, that of the response
-            that began the pause.
-        retry_after: Seconds that the server asks to wait; None when it does not say. Of a call
-            that was not sent: seconds until the pause ends.
-        sent: False where the server was not asked, since the client is paused. Attempts that the
-            call made before the pause were refused.
+        status: The HTTP status of the response; for a call that was not sent, that of the
+            response that began the pause.
+        retry_after: Seconds that the server asks to wait; None when it does not say. For a call
+            that was not sent, seconds until the pause ends.
+        sent: False where the call was not sent, since the client is paused. Attempts that it made
+            before the pause were refused.
     """
 
     def __init__(
@@ -275,26 +278,29 @@ class RateLimited(ApiError):
 
 
 class Restricted(ApiError):
-    """CAKE's "Restricted": too many calls, no permission, or a refused address; it does not say."""
+    """CAKE's "Restricted": too many calls, no permission, or a refused address.
+
+    CAKE does not say which.
+    """
 
 
 class ServerError(ApiError):
     """The server failed, or a gateway before it.
 
     A 5xx, a SOAP Fault of the server's own side, or a 4xx by which no application refuses a request
-    (such as 408, 421, 425 and 499): whether it was passed on and carried out, nobody knows.
+    (such as 408, 421, 425 and 499): the request may have been passed on and carried out.
     """
 
 
 class DecodeError(CakeError):
-    """An answer that cannot be read.
+    """A response that cannot be read.
 
     Attributes:
-        path: Where in the answer, such as ``"invoices[3].total_amount"``; empty for the whole.
-        snippet: A short part of the answer, with the key removed; its values are masked
+        path: Where in the response, such as ``"invoices[3].total_amount"``; empty for all of it.
+        snippet: A short part of the response, with the key removed; its values are masked
             unless the client was built with ``show_sensitive=True``.
-        status: The HTTP status of the answer; None when none came.
-        rows_read: Of an export: how many bills were given before; None of everything else.
+        status: The HTTP status of the response; None when none came.
+        rows_read: For an export, how many bills it yielded before; otherwise None.
     """
 
     rows_read: int | None = None
@@ -314,16 +320,16 @@ class DecodeError(CakeError):
 
 
 class ConsistencyError(CakeError):
-    """The answer is not of what was asked for."""
+    """A response does not match the request."""
 
 
 class ListChanged(ConsistencyError):
-    """A list would not hold still while it was read. The message says what helps.
+    """A list kept changing while it was read. The message says what helps.
 
     Attributes:
-        rows_read: How many distinct rows were read: those that were given, and those that the
+        rows_read: How many distinct rows were read: those that were yielded, and those that the
             client's own filter left out.
-        total_rows: The last number of rows that the server named; None when it named none.
+        total_rows: The last total that the server named; None when it named none.
     """
 
     def __init__(self, message: str, *, rows_read: int, total_rows: int | None) -> None:
@@ -333,10 +339,10 @@ class ListChanged(ConsistencyError):
 
 
 class AlreadyExists(ConsistencyError):
-    """A create was not sent: the partner has an invoice of an overlapping period.
+    """A create was not sent, since the partner has an invoice of an overlapping period.
 
     Attributes:
-        existing: The ids of these invoices.
+        existing: The ids of such invoices.
     """
 
     def __init__(self, message: str, *, existing: tuple[int, ...]) -> None:
@@ -347,9 +353,9 @@ class AlreadyExists(ConsistencyError):
 class JournalError(CakeError):
     """The journal of a run cannot be used: nothing more is sent.
 
-    It is not there or there already, of another instance or plan, in use by a run that is alive,
-    on a filesystem that it is not safe on, damaged, no journal at all, written by a newer version,
-    or the disk is full.
+    The file is missing, exists already, belongs to another instance or plan, is in use by another
+    run, is damaged, is no journal, was written by a newer version, or is on a full disk or a
+    filesystem that is not safe for it.
     """
 
 
@@ -357,7 +363,7 @@ class DeadlineExceeded(CakeError, TimeoutError):
     """A read ran out of time.
 
     Attributes:
-        rows_read: Of an export: how many bills were given before; None of everything else.
+        rows_read: For an export, how many bills it yielded before; otherwise None.
     """
 
     rows_read: int | None = None

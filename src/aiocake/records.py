@@ -26,45 +26,45 @@ _BARE: Final = frozenset({"id", "name"})
 
 
 class Record:
-    """What an instance sends, as a class with a field for each value.
+    """Base of the classes for what an instance sends, with a field for each value.
 
-    Pydantic takes a record as it is, so a handler of FastAPI can return one: it becomes what
-    :func:`to_dict` gives.
+    Pydantic accepts a record as it is, so a handler of FastAPI can return one: the response holds
+    what :func:`to_dict` returns.
     """
 
     __slots__ = ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, object]:
-        """Return what pydantic_core.core_schema would make, which is not imported for it."""
+        """Return a schema as pydantic_core.core_schema makes them, without importing it."""
         del source, handler
         serialization = {"type": "function-plain", "function": to_dict}
         return {"type": "is-instance", "cls": cls, "serialization": serialization}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
-        """Return the JSON schema of what :func:`to_dict` gives."""
+        """Return the JSON schema of the dicts of :func:`to_dict`."""
         del schema, handler
         return _schema_of_model(cls)
 
 
 def to_dict(record: object, *, flat: bool = False) -> dict[str, object]:
-    """Return a record as plain values: what ``json.dumps``, pandas and polars take.
+    """Return a record as plain values, for ``json.dumps``, pandas and polars.
 
     An amount is a text with all of its digits (``"1250.10"``), a date or time is a text as ISO
     8601 has it, a period is one that :meth:`aiocake.Period.parse` takes, an enum is its text. The
     ``kind`` of an invoice and the ``period`` of a bill are among the fields.
 
     Args:
-        record: An invoice, a bill, a row of a look-up, the result of a write, a page.
+        record: An invoice, a bill, a row of a look-up list, the result of a write, or a page.
         flat: One level only, as the command writes CSV: the fields of a nested record stand
-            beside the others, under the names that :func:`columns` gives.
+            beside the others, under the names that :func:`columns` returns.
 
     Returns:
         The values by field. A nested record is a dict, a sequence is a list.
 
     Raises:
-        ArgumentError: It is no record.
+        ArgumentError: ``record`` is no record.
     """
     model = _checked("record", type(record))
     found = cells(record) if flat else {name: getattr(record, name) for name in _fields(model)}
@@ -75,14 +75,17 @@ def columns(model: type) -> tuple[str, ...]:
     """Return the names that ``to_dict(record, flat=True)`` has for every record of a class.
 
     A field of a nested record keeps its name, such as ``formatted_amount`` of a ``bill_amount``.
-    Where that is the name of another column, too, or ``id`` or ``name`` alone, whose it is goes
-    before it: ``affiliate_id``.
+    Where that is the name of another column, too, or just ``id`` or ``name``, the name of its
+    record is put before it: ``affiliate_id``.
 
     Args:
         model: The class, such as :class:`aiocake.Invoice`.
 
+    Returns:
+        The names, in the order of the fields.
+
     Raises:
-        ArgumentError: It is no class of records.
+        ArgumentError: ``model`` is no class of records.
     """
     return _layout(_checked("model", model)).names
 
@@ -104,7 +107,7 @@ def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
     if isinstance(model, type) and attrs.has(model):
         return model
     provided = model.__name__ if isinstance(model, type) else type(model).__name__
-    raise ArgumentError(Problem(name, f"must be one of aiocake's, and is of {provided}"))
+    raise ArgumentError(Problem(name, f"must be one of aiocake's records, got {provided}"))
 
 
 def _plain(value: object) -> object:
@@ -114,11 +117,11 @@ def _plain(value: object) -> object:
 
 @attrs.frozen
 class _Form:
-    """What a type of values is in JSON.
+    """The form of a type of values in JSON.
 
     Attributes:
         write: Makes a plain value of one.
-        schema: The JSON schema of what that is.
+        schema: The JSON schema of the plain value.
     """
 
     write: Callable[..., object]
@@ -174,10 +177,10 @@ Path: TypeAlias = tuple[str, ...]
 
 @attrs.frozen
 class _Layout:
-    """How the records of a class become columns.
+    """The columns of the records of a class.
 
     Attributes:
-        names: The columns.
+        names: The names of the columns.
         paths: Where the value of each of them is.
         merged: Mappings within nested records that have the name of an outer one, such as
             ``extra``: this name, and where they are. They stand within the outer one.
@@ -216,7 +219,7 @@ def _read(layout: _Layout, record: object) -> tuple[object, ...]:
 
 
 def _joined(path: Path) -> str:
-    """A name with whose it is before it; words that end the one and begin the other stand once."""
+    """Return the names of a path as one; words that end one and begin the next stand once."""
     words: list[str] = []
     for name in path:
         more = name.split("_")
@@ -232,7 +235,7 @@ def _at(record: object, path: Path) -> object:
 
 
 def _paths(model: type[attrs.AttrsInstance]) -> dict[Path, object]:
-    """Where each value is in a record of a class, and of which type."""
+    """Return the paths to the values of a record, and their types."""
     found: dict[Path, object] = {}
     for name, kind in _fields(model).items():
         nested = [each for each in (kind, *get_args(kind)) if _is_nested(_class_of(each))]
@@ -245,7 +248,7 @@ def _paths(model: type[attrs.AttrsInstance]) -> dict[Path, object]:
 
 
 def _is_nested(kind: type) -> bool:
-    """Return whether a class is one of records, and not of single values."""
+    """Return True for a class of records, False for one of single values."""
     return attrs.has(kind) and kind not in _FORMS
 
 
@@ -255,10 +258,10 @@ def _class_of(kind: object) -> type:
 
 @cache
 def _fields(model: type[attrs.AttrsInstance]) -> dict[str, object]:
-    """Return the types of a class's fields, what it works out of them included.
+    """Return the types of a class's fields and properties.
 
-    First what the class itself works out, then the id, what its bases work out, the fields of its
-    own, and those of its bases.
+    First come its own properties, then the id, the properties of its bases, its own fields, and
+    those of its bases.
     """
     hints = get_type_hints(model)
     fields = attrs.fields(model)
@@ -272,7 +275,7 @@ def _fields(model: type[attrs.AttrsInstance]) -> dict[str, object]:
 
 
 def _properties(model: type) -> dict[str, object]:
-    """Return the types of what a class works out of its fields, such as the kind of an invoice."""
+    """Return the types of the properties of a class of records, such as an invoice's kind."""
     if not issubclass(model, Record):
         return {}
     return {

@@ -17,7 +17,7 @@ again. A test with ``@pytest.mark.cake_network`` may connect to any address.
 import ipaddress
 from collections.abc import Awaitable, Callable, Generator
 from functools import wraps
-from typing import Any, Final, cast
+from typing import Any, Final, Unpack, cast
 
 import anyio
 import httpcore
@@ -25,9 +25,9 @@ import httpcore2
 import httpx
 import pytest
 
-from aiocake import Binding, Client, Ledger, RetryPolicy, Throttle, Timeouts
+from aiocake import Client, RetryPolicy
 from aiocake._transport import ConnectionForbidden
-from aiocake.events import OnEvent
+from aiocake.client import ClientSettings
 from aiocake.sandbox import Sandbox, serve
 
 __all__ = [
@@ -46,8 +46,8 @@ KEY: Final = "SANDBOX-KEY"
 
 _AT_ONCE: Final = 1e-6
 
-#: As many attempts as by default, but none of them is waited for, whatever the server asks; and
-#: nothing that it asks pauses the client.
+#: As many attempts as by default, without a wait between them, whatever the server asks for; and
+#: no response pauses the client.
 NO_BACKOFF: Final = RetryPolicy(
     base=_AT_ONCE,
     throttle_base=_AT_ONCE,
@@ -58,63 +58,42 @@ NO_BACKOFF: Final = RetryPolicy(
 
 
 class Clients:
-    """Makes clients of a sandbox, in process."""
+    """Makes clients of a sandbox, in process.
+
+    Args:
+        sandbox: The sandbox that takes their requests.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
-    def __call__(  # noqa: PLR0913 - the settings of a client, by name
-        self,
-        *,
-        api_key: str = KEY,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = NO_BACKOFF,
-        throttle: Throttle | None = None,
-        binding: Binding = Binding.GET,
-        ledger: Ledger | None = None,
-        grace: float = 5.0,
-        read_only: bool = False,
-        show_sensitive: bool = False,
-        on_event: OnEvent | None = None,
-    ) -> Client:
-        """A client that does not wait between attempts; whoever asks for one closes it.
+    def __call__(self, *, api_key: str = KEY, **settings: Unpack[ClientSettings]) -> Client:
+        """Make a client that does not wait between attempts; close it when you are done.
 
         Args:
-            api_key: As of :class:`aiocake.Client`, like all that follows.
-            timeouts: The same.
-            retry: The same.
-            throttle: The same.
-            binding: The same.
-            ledger: The same.
-            grace: The same.
-            read_only: The same.
-            show_sensitive: The same.
-            on_event: The same.
+            api_key: The key; by default the one that the sandbox takes.
+            **settings: Settings of :class:`aiocake.Client`, by name. ``retry`` is
+                :data:`NO_BACKOFF` by default, and ``transport`` leads to the sandbox.
+
+        Raises:
+            ConfigurationError: Settings are bad; the message names each of them.
         """
-        return Client(
-            "sandbox.example",
-            api_key,
-            transport=httpx.ASGITransport(app=self._sandbox.app),
-            timeouts=timeouts,
-            retry=retry,
-            throttle=throttle,
-            binding=binding,
-            ledger=ledger,
-            grace=grace,
-            read_only=read_only,
-            show_sensitive=show_sensitive,
-            on_event=on_event,
-        )
+        given: ClientSettings = {
+            "transport": httpx.ASGITransport(app=self._sandbox.app),
+            "retry": NO_BACKOFF,
+            **settings,
+        }
+        return Client("sandbox.example", api_key, **given)
 
 
 @pytest.fixture
 def cake_sandbox(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Sandbox:
-    """A CAKE of this test's own: 200 invoices, 50 bills of affiliates, the same on each run.
+    """Return a sandbox of this test's own: 200 invoices, 50 affiliate bills, alike in each run.
 
-    ``state`` has what is stored, and each request as it came. Runs of creates keep their locks in a
-    folder of the test, not in the user's.
+    ``state`` has the stored records, and each request as it came. Runs of creates keep their locks
+    in a folder of the test, not in the user's.
     """
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("aiocake-state")))
     return Sandbox(api_key=KEY)
@@ -122,13 +101,13 @@ def cake_sandbox(
 
 @pytest.fixture
 def cake_client(cake_sandbox: Sandbox) -> Clients:
-    """Makes clients of this test's sandbox, as in ``async with`` one of them ``as cake:``."""
+    """Return a factory of clients, each for an ``async with``."""
     return Clients(cake_sandbox)
 
 
 @pytest.fixture
 def cake_env(cake_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
-    """Serves this test's sandbox, so that ``Client.from_env()`` finds it. Gives its URL."""
+    """Serve this test's sandbox over HTTP for ``Client.from_env()``, and yield its URL."""
     for name in ("CAKE_API_KEY_FILE", "CAKE_READ_ONLY"):
         monkeypatch.delenv(name, raising=False)
     with serve(cake_sandbox) as url:
@@ -153,13 +132,13 @@ Connect = Callable[..., Awaitable[object]]
 
 
 class _Network:
-    """Whether the test that runs may connect to other machines."""
+    """Holds whether the test that runs may connect to other machines."""
 
     allowed = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and watch over each connection that is opened from now on."""
+    """Register the marker, and guard each connection that is opened from now on."""
     config.addinivalue_line("markers", f"{_MARKER}: let the test connect to other machines.")
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
@@ -199,7 +178,7 @@ def _watched(connect: Connect) -> Connect:
 
 
 async def _is_loopback(host: str, seconds: float | None) -> bool:
-    """Whether all addresses of a host are loopback ones; of a name without any it is not known."""
+    """Return True if a host has addresses and all of them are loopback ones."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

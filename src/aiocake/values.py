@@ -1,4 +1,4 @@
-"""Small public values: what stands for "not given", billing periods, bindings, the key."""
+"""Small public values: markers such as SKIP, billing periods, bindings, the key."""
 
 import calendar
 import re
@@ -29,8 +29,8 @@ __all__ = [
 
 _FIRST_HALF_ENDS: Final = 15
 
-#: How the period of a record has to stand to one that is asked for: from its first to its last day
-#: inside of it, with a day in common, or with its last day in it.
+#: How the period of a record has to relate to the one of a filter: all of its days inside of it, at
+#: least one day in common, or its last day inside of it.
 PeriodMatch = Literal["inside", "overlaps", "ends_in"]
 
 
@@ -43,9 +43,9 @@ class _Mark(Enum):
         return self.value
 
 
-#: Not given: what is stored stays, or nothing is filtered. The default of optional arguments.
+#: Leave out: the stored value stays, or nothing is filtered. The default of optional arguments.
 SKIP: Final = _Mark.SKIP
-#: Erase what is stored (texts and dates of v1).
+#: Erase the stored value (texts and dates of v1).
 ERASE: Final = _Mark.ERASE
 #: Of a filter: any value will do.
 ANY: Final = _Mark.ANY
@@ -68,12 +68,12 @@ class Binding(StrEnum):
 
 
 class Idempotency(Enum):
-    """What sending a call again does. It is a property of the operation, never of its HTTP verb."""
+    """Whether a call may be repeated: a property of the operation, never of its HTTP verb."""
 
     SAFE = "read"
     """Changes nothing."""
     IDEMPOTENT = "sets"
-    """Sets given values: may be repeated."""
+    """Sets values: may be repeated."""
     NON_IDEMPOTENT = "once"
     """Creates or moves something each time: must never be repeated."""
 
@@ -109,24 +109,24 @@ class Period:
 
     @classmethod
     def year(cls, year: int) -> Self:
-        """The whole calendar year."""
+        """Return a calendar year."""
         return cls(_day(year, 1, 1), _day(year, 12, 31))
 
     @classmethod
     def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
-        """A quarter of a calendar year: 1 is January to March."""
+        """Return a quarter of a calendar year: 1 is January to March."""
         last = 3 * _one_of("quarter", quarter, 1, 2, 3, 4)
         return cls(_day(year, last - 2, 1), _last_day(_day(year, last, 1)))
 
     @classmethod
     def month(cls, year: int, month: int) -> Self:
-        """The whole calendar month."""
+        """Return a calendar month."""
         first = _day(year, month, 1)
         return cls(first, _last_day(first))
 
     @classmethod
     def half_month(cls, year: int, month: int, half: Literal[1, 2]) -> Self:
-        """The first (1 to 15) or the second (16 to the last) half of a month.
+        """Return the first half (1 to 15) or the second (16 to the last day) of a month.
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
         """
@@ -137,7 +137,7 @@ class Period:
 
     @classmethod
     def week(cls, start: date) -> Self:
-        """The seven days that begin on ``start``."""
+        """Return the seven days that begin on ``start``."""
         first = day_of(start)
         if not is_day(first):
             raise ArgumentError(
@@ -164,7 +164,7 @@ class Period:
         ==========================  ==========================================================
 
         Raises:
-            ArgumentError: It is none of these, or there is no such day, week, month or year.
+            ArgumentError: The text is none of these, or names no day, week, month or year.
         """
         exact = guarded("period", lambda: normalized(text))
         if type(exact) is not str:
@@ -186,10 +186,10 @@ class Period:
 
     @property
     def exclusive_end(self) -> date:
-        """The day after the last: v1's ``billing_period_end_date``.
+        """Return the day after the last one: v1's ``billing_period_end_date``.
 
         Raises:
-            ArgumentError: There is none: the period ends on the last day of the year 9999.
+            ArgumentError: The period ends on the last day of the year 9999, which has none.
         """
         if self.end == date.max:
             raise ArgumentError(Problem("period", f"must end before {date.max}, the last day"))
@@ -243,7 +243,7 @@ def _named(text: str) -> _Days:
     """Return the first and the last day of what a text names.
 
     Raises:
-        ValueError: It names nothing, and says why.
+        ValueError: The text names nothing; the message says why.
     """
     for notation, days, why in _NOTATIONS:
         parts = re.fullmatch(notation, text, re.ASCII | re.IGNORECASE)
@@ -259,7 +259,7 @@ def _named(text: str) -> _Days:
 
 
 def _one_of(name: str, value: int, *choices: int) -> int:
-    """Return the whole number that a value is, of the numbers that it may be."""
+    """Return a value as an exact int; refuse one that is not among the choices."""
     exact = guarded(name, lambda: normalized(value))
     if type(exact) is not int or exact not in choices:
         *others, last = choices
@@ -282,7 +282,7 @@ def _last_day(within: date) -> date:
 
 @final
 class Secret:
-    """A text that no ``repr``, ``str``, log or pickle shows. :meth:`reveal` gives it."""
+    """A text that no ``repr``, ``str``, log or pickle shows; :meth:`reveal` returns it."""
 
     __slots__ = ("__text",)
 
@@ -290,7 +290,7 @@ class Secret:
         self.__text = text
 
     def reveal(self) -> str:
-        """The text itself, for the moment in which it is sent."""
+        """Return the text itself, for the moment in which it is sent."""
         return self.__text
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""From what a method was given to what its operation takes: what is left out, and periods."""
+"""The arguments of a method become those of its operation: without SKIP, with periods as dates."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -15,32 +15,33 @@ _DAY: Final = timedelta(days=1)
 
 @attrs.frozen
 class InvalidArgument:
-    """Stands in place of what could not be made of a method's arguments.
+    """Stands in place of a value that could not be made of a method's arguments.
 
-    Whoever checks the arguments names its problems together with all others.
+    The check of all arguments reports its problems together with the others.
     """
 
     problems: tuple[Problem, ...]
 
 
 def without_skipped(arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments that were given: those that are not SKIP."""
+    """Return the arguments that are not SKIP."""
     return {name: value for name, value in arguments.items() if value is not SKIP}
 
 
 def period_bounds(
     period: Period | Skip, start: date | Skip, end: date | Skip, *, exclusive_end: bool = False
 ) -> tuple[date | Skip | InvalidArgument, date | Skip | InvalidArgument]:
-    """The two dates of a billing period, given as a Period or as they are sent.
+    """Return the two dates of a billing period, passed as a Period or as they are sent.
 
     Args:
         period: The period, its last day included.
         start: The first day.
         end: The end as the API takes it.
-        exclusive_end: Whether the API takes the day after the last (v1).
+        exclusive_end: True if the API takes the day after the last (v1).
 
     Returns:
-        The dates; the problem in place of both where the period is none, or a date is given too.
+        The dates; or the problem in place of both where ``period`` is no Period, or a date is
+        passed as well.
     """
     if period is SKIP:
         return start, end
@@ -90,8 +91,8 @@ def matched_days(
         period: The period.
         start: The first day, in place of a period.
         end: The last day, in place of a period.
-        match: How a record has to stand to the period, as :func:`matching` gives it.
-        longest: The longest period that a record can have, from there, too.
+        match: How a record has to relate to the period, as :func:`matching` returns it.
+        longest: The longest period that a record can have, as :func:`matching` returns it.
 
     Returns:
         The dates; the problems in place of both where the arguments do not fit.
@@ -120,7 +121,7 @@ def matched_days(
 
 
 def _shifted(day: date, by: int) -> date | Skip:
-    """Return the day so many days later; SKIP, which filters nothing, where there is none."""
+    """Return the day ``by`` days later; SKIP, which filters nothing, where there is none."""
     try:
         return day + timedelta(days=by)
     except OverflowError:
@@ -128,7 +129,7 @@ def _shifted(day: date, by: int) -> date | Skip:
 
 
 def date_order(first: str, last: str) -> Callable[[Mapping[str, object]], Problem | None]:
-    """The rule that a date is not after another."""
+    """Return the rule that one date is not after another."""
 
     def rule(arguments: Mapping[str, object]) -> Problem | None:
         start, end = arguments.get(first), arguments.get(last)

@@ -1,4 +1,4 @@
-"""The arguments of an operation: what each is, and so how it is checked and written."""
+"""The arguments of an operation: their kinds, by which they are checked and written."""
 
 from enum import Enum, StrEnum
 
@@ -6,12 +6,12 @@ import attrs
 
 
 class ParameterKind(Enum):
-    """What an argument is, and so how it is checked and written."""
+    """The kind of an argument, by which it is checked and written."""
 
     ID = "id"
     """A positive 32-bit integer."""
     ROW = "row"
-    """A 32-bit integer of at least ``least``."""
+    """A 32-bit integer of at least ``at_least``."""
     BYTE = "byte"
     """0 to 255; 0 stands for SKIP or ANY on the wire and is refused from a caller."""
     TEXT = "text"
@@ -31,14 +31,14 @@ class Parameter:
 
     Attributes:
         name: CAKE's own name, on the wire and in Python.
-        kind: What it is.
-        required: Whether it must be given.
-        erasable: Whether ERASE is allowed (texts and modified dates of v1).
-        anything: Whether ANY is allowed and sent as 0 (the payment type of a filter).
-        least: Of a row or a row limit: the lowest number.
-        limit: Of a text: UTF-16 units at most. Of a row limit: the highest number.
-        choices: Of a choice: the enum of its values.
-        sensitive: Whether it holds names, notes or amounts, which errors and logs hide.
+        kind: The kind of its values.
+        required: True if it must be passed.
+        erasable: True if ERASE is allowed (texts and modified dates of v1).
+        any_allowed: True if ANY is allowed and sent as 0 (the payment type of a filter).
+        at_least: For a row or a row limit, the lowest number.
+        limit: For a text, UTF-16 units at most; for a row limit, the highest number.
+        choices: For a choice, the enum of its values.
+        sensitive: True if it holds names, notes or amounts, which errors and logs hide.
     """
 
     name: str
