@@ -166,8 +166,8 @@ def test_ctrl_c_at_the_question_sends_nothing(terminal, sandbox, tmp_path) -> No
         ),
         pytest.param(
             ("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 2),
-            f"Mark affiliate bill 345 as paid {UNSEEN}: payment type id 2, "
-            "payment date 2014-07-31, at ",
+            f"Mark affiliate bill 345 as paid {UNSEEN}: payment date 2014-07-31, "
+            "payment type id 2, at ",
             id="paid",
         ),
         pytest.param(

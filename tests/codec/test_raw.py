@@ -41,6 +41,7 @@ def test_parameters_stand_behind_the_key() -> None:
         ),
         key_placement=KeyPlacement.QUERY,
         key_offset=len("api_key="),
+        own_path=True,
     )
 
 

@@ -305,13 +305,6 @@ class HttpResponse:
     aclose: Callable[[], Awaitable[None]]
 
 
-class _Urls(dict[str, httpx.URL]):
-    """The URLs last used: to parse one takes longer than many a call. They may hold the key."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} URLs>"
-
-
 class HttpSender:
     """Makes httpx's requests, and hands them to a transport.
 
@@ -325,7 +318,8 @@ class HttpSender:
         self._transport = transport
         self._base = base
         self.route = route
-        self._urls = _Urls()
+        #: By path, without query: to parse one takes longer than many a call.
+        self._urls: dict[str, httpx.URL] = {}
         self._headers: dict[tuple[object, ...], httpx.Headers] = {}
         #: Our own transport, which has connections by slot and tells what was sent.
         self.own = transport if isinstance(transport, CakeTransport) else None
@@ -345,7 +339,8 @@ class HttpSender:
             url = self._url(signed.path)
             extensions |= {"target": signed.target, "trace": trace, _SLOT: slot}
         else:
-            url = self._url(signed.target.decode("ascii"))
+            # Not kept: the key may stand in its query.
+            url = httpx.URL(self._base + signed.target.decode("ascii"))
         request = httpx.Request(
             signed.method,
             url,
