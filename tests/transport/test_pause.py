@@ -13,6 +13,7 @@ import pytest
 
 from aiocake._messages import StreamedResponse
 from aiocake._transport.limiter import RequestLimiter
+from aiocake._transport.pause import Pause
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import CakeError, ClosedError, NotSent, RateLimited, ServerError
 from aiocake.events import AttemptEnded, Event, Paused, PauseEnded, RetryScheduled, Waited
@@ -692,3 +693,15 @@ async def test_end_pause_ends_what_a_learnt_pace_keeps_of_it() -> None:
     began = anyio.current_time()
     assert isinstance(await limiter.acquire(), int)
     assert anyio.current_time() == began
+
+
+async def test_what_is_left_is_not_less_than_what_was_asked(monkeypatch) -> None:
+    # Added to this time, an hour loses a digit.
+    now = 15_275.492
+    assert (now + HOUR) - now < HOUR
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
+    pause = Pause()
+    assert pause.refuse(HOUR, HOUR, since=now, status=429)
+    refusal = pause.refusal()
+    assert refusal is not None
+    assert refusal.seconds == HOUR

@@ -79,7 +79,10 @@ class Pause:
         if self._status is None:
             return None
         now = anyio.current_time()
-        return Refusal(self._status, self.until - now) if now < self._refuses_until else None
+        if now >= self._refuses_until:
+            return None
+        # What a float has lost must not read as less than the server asked for.
+        return Refusal(self._status, max(round(self.until - now, 6), 1e-6))
 
     def extend(self, seconds: float, *, since: float, asked: bool) -> bool:
         """Make calls wait, after a throttled response.
