@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import date
 from decimal import Decimal
 
@@ -100,13 +101,15 @@ async def read(body: str) -> tuple[list[Conversion], CakeError | None, BillStrea
         for at in range(0, len(data), 50):
             yield data[at : at + 50]
 
-    stream = BillStream(EXPORT, 200, {}, pieces())
     rows: list[Conversion] = []
-    try:
-        async for row in stream:
-            rows.append(row)  # noqa: PERF401 - what came before an error counts
-    except CakeError as error:
-        return rows, error, stream
+    # Where reading ends in an error, nobody else closes the generator.
+    async with aclosing(pieces()) as chunks:
+        stream = BillStream(EXPORT, 200, {}, chunks)
+        try:
+            async for row in stream:
+                rows.append(row)  # noqa: PERF401 - what came before an error counts
+        except CakeError as error:
+            return rows, error, stream
     return rows, None, stream
 
 
