@@ -61,7 +61,7 @@ class ExportCall(Generic[T]):
 
     @property
     def of_bills(self) -> bool:
-        """Whether the records are bills."""
+        """Return whether the records are bills."""
         return issubclass(self.operation.model, Bill)
 
     @property
@@ -106,7 +106,7 @@ class ExportReader(ABC, Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many illegal references were left out."""
+        """Return the number of illegal references that were left out."""
         return 0
 
     @abstractmethod

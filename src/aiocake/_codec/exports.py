@@ -64,37 +64,37 @@ class BillStream(Generic[T]):
 
     @property
     def success(self) -> bool | None:
-        """Whether the response reports success; None when it does not say, or not yet."""
+        """Return whether the response reports success; None if it does not say, or not yet."""
         return self._export.status.success
 
     @property
     def message(self) -> str:
-        """The message beside the records."""
+        """Return the message beside the records."""
         return without_surrogates(self._export.status.message)
 
     @property
     def rows_read(self) -> int:
-        """How many records were given."""
+        """Return the number of records that were yielded."""
         return self._export.count - len(self._export.ready)
 
     @property
     def row_count(self) -> int | None:
-        """How many records the response says it holds; None when it does not say, or not yet."""
+        """Return the number of records that the response names; None if none, or not yet."""
         return self._export.row_count
 
     @property
     def dropped(self) -> int:
-        """How many illegal references were left out so far."""
+        """Return the number of illegal references that were left out so far."""
         return self._export.dropped
 
     @property
     def lenient(self) -> Leniency:
-        """Notes of what was read leniently so far."""
+        """Return the notes of what was read leniently so far."""
         return self._context.leniency
 
     @property
     def repeated(self) -> tuple[int, int | None]:
-        """How many copies of bills were left out so far, and the id of the first such bill."""
+        """Return the number of copies of bills left out so far, and the first such bill's id."""
         return self._export.repeated, self._export.first_repeated
 
     async def head(self) -> CakeError | None:

@@ -36,7 +36,7 @@ _MOST_FIELDS: Final = 50
 
 
 class Leniency:
-    """How one response is read leniently, and which of its fields were.
+    """Reads one response leniently, and notes which of its fields needed it.
 
     Args:
         spaces: Whether white space around values is nothing: in XML.
@@ -155,7 +155,7 @@ class FieldInfo:
 
     @property
     def decorates(self) -> bool:
-        """Whether a success is one without it: an optional date or text."""
+        """Return whether a success is one without it: an optional date or text."""
         return self.optional and (self.type is str or issubclass(self.type, date))
 
 

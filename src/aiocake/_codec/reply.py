@@ -56,7 +56,7 @@ def format_of(body: bytes) -> BodyFormat:
 
 @attrs.frozen
 class ReplyStatus:
-    """How a response says that the call went.
+    """The success, message and fault that a response reports.
 
     Attributes:
         success: Whether it reports success; None when it does not say.
@@ -111,7 +111,7 @@ class Reply:
 
     @property
     def status(self) -> ReplyStatus:
-        """How the body says that the call went.
+        """Return the success, message and fault that the body reports.
 
         Raises:
             DecodeError: The body cannot be parsed, or says it in a way that is neither yes nor no.

@@ -38,7 +38,7 @@ def request(operation: Operation[object], arguments: Mapping[str, object]) -> Re
 
 
 def query(texts: Mapping[str, str]) -> str:
-    """What stands behind the key in a query, each name after a ``&``."""
+    """Return the part of a query behind the key, each name after a ``&``."""
     return "".join(
         f"&{quote(name, safe='')}={quote(text, safe='')}" for name, text in texts.items()
     )
