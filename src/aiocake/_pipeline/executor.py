@@ -228,10 +228,12 @@ class CallExecutor(ClientPipeline):
         report: CallReport,
     ) -> None:
         """Make the attempts of a write in a task that no cancellation of the caller cuts."""
+        task: BackgroundTask[None] | None = None
         try:
             self.transport.lifecycle.check_usable()  # the ledger may have taken its time
-            task = spawn(self.run_attempts(call, self._read))
             try:
+                await anyio.lowlevel.checkpoint_if_cancelled()  # a task begun now would not notice
+                task = spawn(self.run_attempts(call, self._read), eager=True)
                 await task.result()
             except BackgroundTaskCancelled:
                 call.cut(closed=True)
@@ -249,7 +251,7 @@ class CallExecutor(ClientPipeline):
     async def _outlive_caller(
         self,
         call: CallState,
-        task: BackgroundTask[None],
+        task: BackgroundTask[None] | None,
         intent: Intent,
         observer: WriteObserver[Any] | None,
         report: CallReport,
@@ -257,10 +259,11 @@ class CallExecutor(ClientPipeline):
         """Give a write that has left its grace, and record what became of it."""
         try:
             with self.transport.lifecycle.pending():
-                if call.being_sent and call.sent and self.settings.grace > 0:
-                    with anyio.move_on_after(self.settings.grace), suppress(Exception):
-                        await task.result()
-                await task.aclose()
+                if task is not None:
+                    if call.being_sent and call.sent and self.settings.grace > 0:
+                        with anyio.move_on_after(self.settings.grace), suppress(Exception):
+                            await task.result()
+                    await task.aclose()
                 call.abandon()
                 value, failure = self._conclude(call)
                 report.finish(failure)
@@ -363,36 +366,23 @@ class CallExecutor(ClientPipeline):
 
     async def _attempt(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
         """Make one attempt: key, slot, send, read, judge."""
-        transport, limiter, limits = self.transport, self._limiter, call.limits
+        limiter, keys, export = self._limiter, self.transport.keys, call.limits.export
         if (refusal := limiter.refusal()) is not None:
-            return await self._paused(call, refusal)
-        key = await transport.keys.get()
+            return await self._not_begun(call, refusal)
+        key = keys.current or await keys.get()
         if not isinstance(key, Secret):
-            return AttemptOutcome(call.queue_ended(key), begun=False)
-        asked = transport.keys.asked
-        try:
-            authorized = transport.authorize(call.request, key)
-        except ArgumentError as error:
-            clear_tracebacks(error)  # of frames that hold the query with the key in it
-            _refused(call, error)
-            raise
-        within = limits.queue
-        if within is None and call.network_time is not None:
-            within = limits.total  # no deadline around it all
-        turn = limiter.acquire(
-            export=limits.export,
-            within=within,
-            again=call.attempts > 0 or limits.exempt_from_queue_limit,
-        )
-        slot = await (self._watched(call, turn) if self.emitter.enabled else turn)
+            return await self._not_begun(call, key)
+        asked = keys.asked
+        authorized = self._authorize(call, key)
+        slot = limiter.acquire_nowait(export=export)
         if slot is None:
-            reason = NotSent("nothing was sent: no turn in the queue")
-            return AttemptOutcome(call.queue_ended(reason), begun=False)
-        if isinstance(slot, Refusal):
-            return await self._paused(call, slot)
-        if call.time_left() < self._judge.needed(call):
+            turn = await self._wait_for_turn(call)
+            if not isinstance(turn, int):
+                return await self._not_begun(call, turn)
+            slot = turn
+        if call.writes and call.time_left() < self._judge.needed(call):
             limiter.release(slot)
-            return AttemptOutcome(call.queue_ended(NotSent(TOO_LATE)), begun=False)
+            return await self._not_begun(call, NotSent(TOO_LATE))
         attempt = call.begin(slot, (key, asked))
         try:
             outcome = await self._send(call, attempt, authorized, read)
@@ -409,21 +399,38 @@ class CallExecutor(ClientPipeline):
             await anyio.lowlevel.cancel_shielded_checkpoint()
         return made
 
-    async def _watched(
-        self, call: CallState, turn: Awaitable[int | Refusal | None]
-    ) -> int | Refusal | None:
-        """Wait for a slot, and emit that the call had to wait."""
-        limiter, emitter = self._limiter, self.emitter
-        queued, began = limiter.queued, emitter.now()
-        slot: int | Refusal | None = None
+    def _authorize(self, call: CallState, key: Secret) -> AuthorizedRequest:
+        """Put the key into the request of a call."""
         try:
-            slot = await turn
+            return self.transport.authorize(call.request, key)
+        except ArgumentError as error:
+            clear_tracebacks(error)  # of frames that hold the query with the key in it
+            _refused(call, error)
+            raise
+
+    async def _wait_for_turn(self, call: CallState) -> int | Refusal | CakeError:
+        """Wait for a slot, and emit that the call had to wait."""
+        limiter, emitter, limits = self._limiter, self.emitter, call.limits
+        within = limits.queue
+        if within is None and call.network_time is not None:
+            within = limits.total  # no deadline around it all
+        again = call.attempts > 0 or limits.exempt_from_queue_limit
+        began, slot = emitter.now() if emitter.enabled else 0.0, None
+        try:
+            slot = await limiter.acquire(export=limits.export, within=within, again=again)
         finally:
-            # Whoever passes at once leaves no other task the time to queue.
-            got_turn = isinstance(slot, int)
-            if not got_turn or limiter.queued != queued:
-                emitter.emit(Waited(call.name, emitter.now() - began, got_turn, call.number))
-        return slot
+            if emitter.enabled:
+                got = isinstance(slot, int)
+                emitter.emit(Waited(call.name, emitter.now() - began, got, call.number))
+        return NotSent("nothing was sent: no turn in the queue") if slot is None else slot
+
+    async def _not_begun(self, call: CallState, reason: Refusal | CakeError) -> AttemptOutcome:
+        """End an attempt that is not begun: there is no key, no turn, or a pause."""
+        if not isinstance(reason, Refusal):
+            return AttemptOutcome(call.queue_ended(reason), begun=False)
+        # Whoever calls in a loop all the same lets others run.
+        await anyio.lowlevel.checkpoint()
+        return AttemptOutcome(call.refused(reason.error()), begun=False)
 
     async def _send(
         self,
@@ -486,12 +493,6 @@ class CallExecutor(ClientPipeline):
         if error is None:
             call.reply = reply
         return error
-
-    async def _paused(self, call: CallState, refusal: Refusal) -> AttemptOutcome:
-        """End an attempt that is not begun, since the client is paused."""
-        # Whoever calls in a loop all the same lets others run.
-        await anyio.lowlevel.checkpoint()
-        return AttemptOutcome(call.refused(refusal.error()), begun=False)
 
     def _release(self, attempt: AttemptState) -> None:
         if not attempt.kept:

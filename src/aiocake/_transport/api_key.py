@@ -169,10 +169,11 @@ class Keys:
         self._seen = seen
         self._asked = 0
         self._lock = anyio.Lock()
-        self._key = check_key(source) if isinstance(source, Secret) else None
+        #: The key in use; None as long as the function was not asked.
+        self.current = check_key(source) if isinstance(source, Secret) else None
         self._ask = _never if isinstance(source, Secret) else source
-        if self._key is not None:
-            seen(self._key)
+        if self.current is not None:
+            seen(self.current)
 
     @property
     def asked(self) -> int:
@@ -181,12 +182,8 @@ class Keys:
 
     async def get(self) -> Secret | CakeError:
         """The key; the first time, the function is asked for it, once for all callers."""
-        key = self._key
-        if key is None:
-            async with self._lock:  # behind which another caller may have got it
-                key = self._known()
-                return key if key is not None else await self._fetch()
-        return key
+        async with self._lock:  # behind which another caller may have got it
+            return self.current or await self._fetch()
 
     async def renew(self, refused: Secret, asked: int) -> bool | CakeError:
         """Ask the function again, after the server refused a key.
@@ -206,10 +203,7 @@ class Keys:
                 fetched = await self._fetch()
                 if not isinstance(fetched, Secret):
                     return fetched
-            return self._key is not None and self._key != refused
-
-    def _known(self) -> Secret | None:
-        return self._key
+            return self.current is not None and self.current != refused
 
     async def _fetch(self) -> Secret | CakeError:
         try:
@@ -220,6 +214,6 @@ class Keys:
             # Its text may hold what opens the vault, so only its class is told.
             return NotSent(f"the function that gives the key raised {type(error).__name__}")
         self._seen(key)
-        self._key = key
+        self.current = key
         self._asked += 1
         return key

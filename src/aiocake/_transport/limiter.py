@@ -155,6 +155,21 @@ class RequestLimiter:
             return None
         return self._pace.rate(now)
 
+    def acquire_nowait(self, *, export: bool = False) -> int | None:
+        """Return a slot, where a call may be sent at once; None where it has to wait.
+
+        It does not look at a long pause: :meth:`refusal` does.
+        """
+        lane = self._exports if export else self._calls
+        if (self._calls.waiters or self._exports.waiters) and self._next_lane() is not None:
+            return None
+        if lane.busy >= lane.limit or (self._timed and not self._may_pass(lane)):
+            return None
+        lane.busy += 1
+        slot = lane.free.pop()
+        self._pause.probes(slot)
+        return slot
+
     async def acquire(
         self, *, export: bool = False, within: float | None = None, again: bool = False
     ) -> int | Refusal | None:
@@ -172,8 +187,8 @@ class RequestLimiter:
         lane = self._exports if export else self._calls
         if (refusal := self._pause.refusal()) is not None:
             return refusal
-        if self._next_lane() is None and lane.has_room and self._may_pass(lane):
-            return self._take(lane)
+        if (slot := self.acquire_nowait(export=export)) is not None:
+            return slot
         if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
             return None
         self._tickets += 1
