@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 T = TypeVar("T")
 
@@ -42,6 +43,18 @@ def clock() -> Callable[[], float]:
 
         return trio.lowlevel.current_clock().current_time
     return asyncio.get_running_loop().time
+
+
+async def checkpoint_if_cancelled() -> None:
+    """Raise the cancellation that awaits the caller, asyncio's own included; let nobody else run.
+
+    anyio's function of this name does not see that a task has cancelled itself.
+    """
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    if not on_trio():
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await asyncio.sleep(0)
 
 
 class BackgroundTaskCancelled(Exception):
@@ -98,9 +111,7 @@ class BackgroundTask(Generic[T]):
     def _on_asyncio(self, coroutine: Coroutine[Any, Any, T], *, eager: bool) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
         running = self._run(coroutine)
-        # A caller that is about to be cancelled gets the chance to cancel this before it begins.
-        caller = asyncio.current_task()
-        if eager and sys.version_info >= (3, 12) and caller is not None and not caller.cancelling():
+        if eager and sys.version_info >= (3, 12):
             task = asyncio.Task(running, loop=loop, eager_start=True)
             if self.done:
                 return _nothing

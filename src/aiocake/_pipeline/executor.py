@@ -22,7 +22,12 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
+from aiocake._background import (
+    BackgroundTask,
+    BackgroundTaskCancelled,
+    checkpoint_if_cancelled,
+    spawn,
+)
 from aiocake._codec.raw import RawResponse, idempotency_of_raw
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response
@@ -67,6 +72,9 @@ from aiocake.events import (
 from aiocake.values import Binding, Idempotency, Secret
 
 T = TypeVar("T")
+
+#: What an attempt may end in when the time of its call is over.
+_OVERDUE: Final = frozenset({FailureKind.TIMEOUT, FailureKind.CONNECT})
 
 #: Reads the response of an attempt: the error that it is or breaks off in, None for a success.
 ReadResponse = Callable[
@@ -232,7 +240,7 @@ class CallExecutor(ClientPipeline):
         try:
             self.transport.lifecycle.check_usable()  # the ledger may have taken its time
             try:
-                await anyio.lowlevel.checkpoint_if_cancelled()  # a task begun now would not notice
+                await checkpoint_if_cancelled()  # a task begun now would not notice
                 task = spawn(self.run_attempts(call, self._read), eager=True)
                 await task.result()
             except BackgroundTaskCancelled:
@@ -307,14 +315,57 @@ class CallExecutor(ClientPipeline):
             call.cut(closed=True)
             return
         call.now = lifecycle.clock
+        made: AttemptOutcome | None = None
         if call.network_time is None:
             call.deadline = call.now() + call.limits.total
+            if broken is None and self.transport.sender.keeps_time:
+                made = await self._attempt_at_once(call, read)
+        if made is None or made.error is not None:
+            await self._attempts_in_scope(call, read, made, broken)
+        else:
+            self._retries.succeeded()
+
+    async def _attempt_at_once(self, call: CallState, read: ReadResponse) -> AttemptOutcome | None:
+        """Make the first attempt, where key and slot are at hand, as they mostly are.
+
+        Nothing but the response is waited for then, and the connection ends that wait in time: no
+        scope is needed around it.
+
+        Returns:
+            What came of it; None where something has to be waited for before.
+        """
+        keys, lifecycle, limiter = self.transport.keys, self.transport.lifecycle, self._limiter
+        key, asked = keys.current, keys.asked
+        if key is None or limiter.refusal() is not None:
+            return None
+        slot = limiter.acquire_nowait(export=call.limits.export)
+        if slot is None:
+            return None
+        lifecycle.hold()
+        try:
+            return await self._exchange(call, read, slot, (key, asked))
+        except BaseException as error:
+            # A cancellation: the frames below hold the request with the key in it.
+            clear_tracebacks(error)
+            raise
+        finally:
+            lifecycle.release()
+
+    async def _attempts_in_scope(
+        self,
+        call: CallState,
+        read: ReadResponse,
+        made: AttemptOutcome | None,
+        broken: CakeError | TransportFailure | None,
+    ) -> None:
+        """Make attempts in a scope that is cancelled at the deadline, or with the client."""
+        lifecycle = self.transport.lifecycle
         scope = lifecycle.open_scope(call.deadline)
         try:
             with scope:
                 try:
                     if broken is None:
-                        made = await self._attempt_renewing_key(call, read)
+                        made = await self._attempt_renewing_key(call, read, made)
                     else:
                         call.end(broken)
                         made = self._judge.failed(call, broken)
@@ -323,16 +374,12 @@ class CallExecutor(ClientPipeline):
                     elif made.decision is not RetryDecision.NONE:
                         await self._retry(call, read, made)
                 except BaseException as error:
-                    # A cancellation: the frames below hold the request with the key in it.
-                    clear_tracebacks(error)
+                    clear_tracebacks(error)  # as above
                     raise
         finally:
             lifecycle.close_scope(scope)
         if scope.cancelled_caught:
-            attempt = call.attempt
-            if call.being_sent and attempt is not None and call.sent and not lifecycle.closed:
-                self._limiter.on_timeout(attempt.began)
-            call.cut(closed=lifecycle.closed)
+            self._cut(call)
 
     async def _retry(self, call: CallState, read: ReadResponse, failed: AttemptOutcome) -> None:
         """Make further attempts, after one that failed."""
@@ -344,15 +391,21 @@ class CallExecutor(ClientPipeline):
                 lambda made: self._emit_retry(call, made),
                 self._limiter.sleep,
             )
-            again = lambda: self._attempt_renewing_key(call, read)  # noqa: E731 - what tenacity calls
+            again = lambda: self._attempt_renewing_key(call, read, None)  # noqa: E731 - what tenacity calls
             await self._retries.run(failed, again, limits)
 
-    async def _attempt_renewing_key(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
-        """Make an attempt; a second one at once, when the key was refused and there is another."""
-        made = await self._attempt(call, read)
+    async def _attempt_renewing_key(
+        self, call: CallState, read: ReadResponse, made: AttemptOutcome | None
+    ) -> AttemptOutcome:
+        """Make an attempt, unless one was made; and another one at once, where that is called for.
+
+        It is where a read met a connection that had been closed while it was idle, which is no
+        failure of anybody's, and where the key was refused and there is another.
+        """
+        if made is None:
+            made = await self._attempt(call, read)
         attempt = call.attempt
         if attempt is not None and attempt.trace.stale and not (call.writes or call.uncounted):
-            # The connection was idle, and closed before the request came: that is nobody's failure.
             call.uncounted = 1
             self._emit_retry(call, attrs.evolve(made, wait=0.0))
             made = await self._attempt(call, read)
@@ -371,31 +424,49 @@ class CallExecutor(ClientPipeline):
         return await self._attempt(call, read)
 
     async def _attempt(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
-        """Make one attempt: key, slot, send, read, judge."""
-        limiter, keys, export = self._limiter, self.transport.keys, call.limits.export
+        """Make one attempt: wait for the key and for a slot, then send, read and judge."""
+        limiter, keys = self._limiter, self.transport.keys
         if (refusal := limiter.refusal()) is not None:
             return await self._not_begun(call, refusal)
         key = keys.current or await keys.get()
         if not isinstance(key, Secret):
             return await self._not_begun(call, key)
         asked = keys.asked
-        authorized = self._authorize(call, key)
-        slot = limiter.acquire_nowait(export=export)
+        slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             turn = await self._wait_for_turn(call)
             if not isinstance(turn, int):
                 return await self._not_begun(call, turn)
             slot = turn
+        return await self._exchange(call, read, slot, (key, asked))
+
+    async def _exchange(
+        self, call: CallState, read: ReadResponse, slot: int, key: tuple[Secret, int]
+    ) -> AttemptOutcome:
+        """Send a request over a slot, read the response, and judge it."""
+        limiter = self._limiter
+        try:
+            authorized = self.transport.authorize(call.request, key[0])
+        except ArgumentError as error:
+            limiter.release(slot)
+            clear_tracebacks(error)  # of frames that hold the query with the key in it
+            _refused(call, error)
+            raise
         if call.writes and call.time_left() < self._judge.needed(call):
             limiter.release(slot)
             return await self._not_begun(call, NotSent(TOO_LATE))
-        attempt = call.begin(slot, (key, asked))
+        attempt = call.begin(slot, key)
         try:
             outcome = await self._send(call, attempt, authorized, read)
         except BaseException:
             self._judge.cut(call, attempt)
             self._release(attempt)
             raise
+        if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
+            self._judge.cut(call, attempt)
+            self._cut(call)
+            self._release(attempt)
+            return AttemptOutcome(call.error)
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
         made = self._judge.judge(call, attempt, outcome)
         self._release(attempt)
@@ -405,14 +476,18 @@ class CallExecutor(ClientPipeline):
             await anyio.lowlevel.cancel_shielded_checkpoint()
         return made
 
-    def _authorize(self, call: CallState, key: Secret) -> AuthorizedRequest:
-        """Put the key into the request of a call."""
-        try:
-            return self.transport.authorize(call.request, key)
-        except ArgumentError as error:
-            clear_tracebacks(error)  # of frames that hold the query with the key in it
-            _refused(call, error)
-            raise
+    def _is_cut(self, call: CallState, failure: TransportFailure) -> bool:
+        """Return whether an attempt failed because the time of its call is over, or the client."""
+        if self.transport.lifecycle.closed:
+            return True
+        return failure.kind in _OVERDUE and call.now() >= call.deadline
+
+    def _cut(self, call: CallState) -> None:
+        """End a call from outside: by its deadline, or with the client."""
+        attempt, closed = call.attempt, self.transport.lifecycle.closed
+        if call.being_sent and attempt is not None and call.sent and not closed:
+            self._limiter.on_timeout(attempt.began)
+        call.cut(closed=closed)
 
     async def _wait_for_turn(self, call: CallState) -> int | Refusal | CakeError:
         """Wait for a slot, and emit that the call had to wait."""
@@ -454,6 +529,7 @@ class CallExecutor(ClientPipeline):
             attempt.slot,
             attempt.trace,
             read=limits.read,
+            total=call.deadline,
             fresh=limits.idempotency is Idempotency.NON_IDEMPOTENT,
         )
         if call.network_time is None:

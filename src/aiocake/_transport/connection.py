@@ -93,9 +93,7 @@ class Connection:
         "used",
     )
 
-    def __init__(
-        self, connected: socket.socket, host: str, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, connected: socket.socket, host: str, clock: Callable[[], float]) -> None:
         self._socket = connected
         self._host = host
         self._clock = clock
@@ -161,6 +159,11 @@ class Connection:
     def usable(self) -> bool:
         """Return True if it can carry another request, as far as is known."""
         return self._idle and not self.closed and self._clock() - self._idle_since < _LONGEST_IDLE
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody waits for an answer over it."""
+        return not (self.closed or self._idle)
 
     @property
     def stale(self) -> bool:
@@ -369,7 +372,11 @@ class Connection:
         """Whether there is any use in waiting for more."""
         reader = self.reader
         return not (
-            self._over or self.closed or self._late or reader.wrong or (reader.status or 0) >= _REFUSED
+            self._over
+            or self.closed
+            or self._late
+            or reader.wrong
+            or (reader.status or 0) >= _REFUSED
         )
 
     # Writing.

@@ -55,6 +55,9 @@ class Dialer:
         self._secure = secure
         self._proxy = proxy
         self._ssl_context = ssl_context
+        self.aborted = False
+        #: Of those who are connecting.
+        self._under_way: set[anyio.CancelScope] = set()
         self._resolver = Resolver(*(route.proxy or (route.host, route.port)))
 
     async def dial(self, until: float = math.inf) -> Connection | TransportFailure:
@@ -65,17 +68,27 @@ class Dialer:
         """
         now = anyio.current_time()
         error: Exception = TimeoutError()
+        scope = anyio.CancelScope(deadline=min(now + self.route.timeout, until))
+        self._under_way.add(scope)
         try:
-            with anyio.CancelScope(deadline=min(now + self.route.timeout, until)):
+            with scope:
                 return await self._open()
         except Exception as met:  # noqa: BLE001 - told in words, whatever it is
             error = met
+        finally:
+            self._under_way.discard(scope)
         reason, refused = connect_failure_reason(error, self.route)
         return TransportFailure(
             FailureKind.TLS_OR_PROXY if refused else FailureKind.CONNECT,
             sent=False,
             text=f"nothing was sent: {reason}",
         )
+
+    def abort(self) -> None:
+        """End all attempts to connect, and begin none any more."""
+        self.aborted = True
+        for scope in self._under_way:
+            scope.cancel()
 
     async def _open(self) -> Connection:
         host, port = self.route.proxy or (self.route.host, self.route.port)

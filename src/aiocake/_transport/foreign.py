@@ -73,6 +73,8 @@ class ForeignSender:
         clean: Takes the key out of the headers of a response.
     """
 
+    keeps_time = False
+
     def __init__(  # noqa: PLR0913, PLR0917 - what it needs to know
         self,
         transport: AsyncBaseTransport,
@@ -116,6 +118,9 @@ class ForeignSender:
 
     def drop(self, slot: int) -> None:
         """Do nothing: whatever is used again is its own."""
+
+    def abort(self) -> None:
+        """Do nothing: whoever waits is cancelled."""
 
     async def aclose(self) -> None:
         """Close the transport."""

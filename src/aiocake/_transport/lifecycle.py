@@ -67,15 +67,23 @@ class Lifecycle:
         self._scopes.discard(scope)
         self._look()
 
+    def hold(self) -> None:
+        """Have :meth:`end` wait until :meth:`release`."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Take one :meth:`hold` back."""
+        self._holds -= 1
+        self._look()
+
     @contextmanager
     def pending(self) -> Generator[None]:
         """Have :meth:`end` wait for what is done within, and not cancel it."""
-        self._holds += 1
+        self.hold()
         try:
             yield
         finally:
-            self._holds -= 1
-            self._look()
+            self.release()
 
     async def end(self) -> None:
         """Cancel what is under way, and wait until it has ended."""

@@ -14,6 +14,7 @@ from aiocake._transport.dial import Dialer
 from aiocake._transport.failures import FailureKind, TransportFailure, clear_tracebacks
 from aiocake._transport.incoming import Clean, IncomingResponse
 
+_CLOSED: Final = "nothing was sent: the client was closed"
 #: RFC 9110 section 9.1.
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: What is sent with a Content-Length even if it has no body (RFC 9110 section 8.6).
@@ -21,7 +22,14 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Sender(Protocol):
-    """What carries requests."""
+    """What carries requests.
+
+    Attributes:
+        keeps_time: Whether :meth:`send`, and reading the response, end at ``total`` and by
+            :meth:`abort`. Where not, whoever waits ends the wait by a cancellation.
+    """
+
+    keeps_time: bool
 
     async def send(  # noqa: PLR0913 - what an attempt is
         self,
@@ -52,6 +60,10 @@ class Sender(Protocol):
         """Close the connection of a slot, whatever state it is in; the next call opens another."""
         ...
 
+    def abort(self) -> None:
+        """End what is on its way at once; nothing is sent from here on."""
+        ...
+
     async def aclose(self) -> None:
         """Close all connections."""
         ...
@@ -65,6 +77,8 @@ class RequestSender:
         slots: How many there are at most.
         clean: Takes the key out of the headers of a response.
     """
+
+    keeps_time = True
 
     def __init__(self, dialer: Dialer, slots: int, clean: Clean) -> None:
         self._dialer = dialer
@@ -97,6 +111,9 @@ class RequestSender:
                     opened = await self._dialer.dial(total)
                     if isinstance(opened, TransportFailure):
                         return opened
+                    if self._dialer.aborted:
+                        opened.close()
+                        return TransportFailure(FailureKind.CONNECT, sent=False, text=_CLOSED)
                     connection = self._connections[slot] = opened
                 failure = await connection.ask(self._wire(signed), trace, read, total)
                 if failure is None:
@@ -127,6 +144,13 @@ class RequestSender:
         connection, self._connections[slot] = self._connections[slot], None
         if connection is not None:
             connection.close()
+
+    def abort(self) -> None:
+        """End what is on its way at once; nothing is sent from here on."""
+        self._dialer.abort()
+        for connection in self._connections:
+            if connection is not None and connection.in_use:
+                connection.close()
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -141,6 +141,7 @@ class Transport:
         try:
             for stream in tuple(self._streams):
                 await stream.aclose()
+            self.sender.abort()
             await self.lifecycle.end()
         finally:
             if not self._sender_closed:

@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 
 from aiocake._operations.operation import CreateLookup, Executor
 from aiocake.bulk.creates import PlannedCreate, planned_create
@@ -286,6 +287,8 @@ class Run:
     async def _work(self, source: CallSource) -> None:
         try:
             while (item := await self._next(source)) is not None and self.stopped is None:
+                # Whoever is cancelled begins no further call: it is left to a later run.
+                await anyio.lowlevel.checkpoint_if_cancelled()
                 await self._one(item)
         # A group of the workers' errors would hide which one it was.
         except Exception as error:  # noqa: BLE001 - raised by send()
