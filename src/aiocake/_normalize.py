@@ -27,7 +27,7 @@ T = TypeVar("T")
 _TIMES: Final[tuple[type[datetime], type[date]]] = tuple(  # type: ignore[assignment] # there are two
     kind for kind in datetime.__mro__ if kind.__name__ in {"datetime", "date"}
 )
-_EXACT: Final = frozenset({str, int, bool, float, Decimal, bytes, type(None)})
+EXACT: Final = frozenset({str, int, bool, float, Decimal, bytes, type(None), _TIMES[-1]})
 #: numpy's; old versions of it let ``operator.index`` take them for 0 and 1.
 _OTHER_BOOLS: Final = frozenset({"bool", "bool_"})
 
@@ -88,7 +88,7 @@ def normalized(value: object) -> object:
         the last in UTC where it has a time zone; or the value itself where it is none of these.
     """
     kind = type(value)
-    if kind in _EXACT:
+    if kind in EXACT:
         return value
     for base, exact in _EXACTLY:
         if issubclass(kind, base):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar, cast
+from urllib.parse import quote
 
 import attrs
 import msgspec
@@ -12,12 +13,21 @@ import msgspec
 from aiocake._codec import strict_json
 from aiocake._codec.refusals import OK, error_in
 from aiocake._codec.reply import BodyFormat, Reply
-from aiocake._codec.requests_v1_get import QUERY_LIMIT
-from aiocake._codec.requests_v2 import KEY, query
-from aiocake._codec.scalars import check_bool, check_datetime, check_money, check_text, format_value
+from aiocake._codec.requests_v1 import QUERY_LIMIT
+from aiocake._codec.requests_v2 import KEY, pair
 from aiocake._codec.xml.tree import XmlElement, parse
-from aiocake._messages import KeyPlacement, Request
+from aiocake._messages import Request
 from aiocake._normalize import class_name, normalized
+from aiocake._operations.parameters import (
+    Bool,
+    Date,
+    InvalidArgument,
+    Moment,
+    Money,
+    Parameter,
+    Text,
+    format_value,
+)
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Idempotency, Skip
 
@@ -132,10 +142,12 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
     """
     provided = {"method": _exact(method), "path": _exact(path)}
     problems = _where(provided["method"], provided["path"])
-    for name, flag in (("repeatable", repeatable), ("writes", writes)):
-        if flag is not None or name == "repeatable":
-            reason = check_bool(flag)
-            problems += [Problem(name, reason)] if reason else []
+    flags = {"repeatable": repeatable, "writes": False if writes is None else writes}
+    problems += [
+        Problem(name, f"must be True or False, got {class_name(flag)}")
+        for name, flag in flags.items()
+        if type(flag) is not bool
+    ]
     for name, value in (("params", params), ("json", json)):
         if value is not None:
             provided[name] = _fields(value, name, problems)
@@ -143,14 +155,16 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
         raise ArgumentError(*problems)
     named = cast("dict[str, dict[str, object]]", provided)
     path = str(provided["path"])
+    query = "".join(
+        pair(quote(name, safe=""), format_value(it)) for name, it in named.get("params", {}).items()
+    )
     request = Request(
         OPERATION,
         str(provided["method"]),
         path,
-        query=KEY + query({name: format_value(it) for name, it in named.get("params", {}).items()}),
+        KEY + query,
         headers=() if json is None else (("Content-Type", "application/json"),),
         body=b"" if json is None else msgspec.json.encode(_texts(named["json"])),
-        key_placement=KeyPlacement.QUERY,
         key_offset=len(KEY),
         query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
         own_path=True,
@@ -219,8 +233,8 @@ def _parts(value: object, name: str, problems: list[Problem]) -> object:
         named: dict[str, object] = {}
         for key, inner in fields.items():
             exact = normalized(key)
-            if (reason := check_text(exact, None)) is not None:
-                problems.append(Problem(f"a name in {name}", reason))
+            if wrong := _problems_of(Text(f"a name in {name}"), exact):
+                problems += wrong
             elif inner is not SKIP:
                 path = str(exact) if name == "params" else f"{name}.{exact}"
                 if exact in named:  # as the mappings have it that keep several values of a name
@@ -232,8 +246,11 @@ def _parts(value: object, name: str, problems: list[Problem]) -> object:
         provided = [inner for inner in rows if inner is not SKIP]
         return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(provided)]
     exact = normalized(value)
-    if (reason := _reason(exact)) is not None:
-        problems.append(Problem(name, reason))
+    kind = next((kind for classes, kind in _KINDS if isinstance(exact, classes)), None)
+    if kind is None:
+        problems.append(Problem(name, _no_value(exact)))
+    else:
+        problems += _problems_of(kind(name), exact)
     return exact
 
 
@@ -246,18 +263,20 @@ def _texts(value: object) -> object:
     return value if isinstance(value, bool | int) else format_value(value)
 
 
-def _reason(value: object) -> str | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | Decimal):
-        return check_money(value)
-    if isinstance(value, datetime):
-        return check_datetime(value)
-    if isinstance(value, date):
-        return None
-    if isinstance(value, str):
-        return check_text(value, None)
-    return _no_value(value)
+#: The kinds of argument that a value of each class may be, the first that fits.
+_KINDS: Final[tuple[tuple[type | tuple[type, ...], type[Parameter]], ...]] = (
+    (bool, Bool),
+    ((int, Decimal), Money),
+    (datetime, Moment),
+    (date, Date),
+    (str, Text),
+)
+
+
+def _problems_of(parameter: Parameter, value: object) -> tuple[Problem, ...]:
+    """Return why an argument cannot be sent; nothing if it can."""
+    checked = parameter.check(value)
+    return checked.problems if isinstance(checked, InvalidArgument) else ()
 
 
 def _no_value(value: object) -> str:

@@ -13,7 +13,7 @@ import anyio
 
 from aiocake._messages import Request
 from aiocake._transport.address import Address
-from aiocake._transport.api_key import AuthorizedRequest, Keys, insert_api_key
+from aiocake._transport.api_key import AuthorizedRequest, KeyInserter, Keys
 from aiocake._transport.failures import Route
 from aiocake._transport.httpcore_transport import AsyncBaseTransport, CakeTransport, HttpSender
 from aiocake._transport.lifecycle import Lifecycle
@@ -84,11 +84,13 @@ class Transport:
         self.sender = RequestSender(
             HttpSender(http, address.base, route), self._scrubber.scrub_headers
         )
-        self._headers = [
-            (b"Host", address.authority.encode("ascii")),
-            (b"User-Agent", user_agent.encode("ascii")),
-            (b"Accept-Encoding", b"gzip, deflate"),
-        ]
+        self._inserter = KeyInserter(
+            [
+                (b"Host", address.authority.encode("ascii")),
+                (b"User-Agent", user_agent.encode("ascii")),
+                (b"Accept-Encoding", b"gzip, deflate"),
+            ]
+        )
         self.lifecycle = Lifecycle()
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
@@ -111,7 +113,7 @@ class Transport:
         Raises:
             ArgumentError: The request with the key in it is too long, or cannot be written as HTTP.
         """
-        return insert_api_key(request, key, self._headers)
+        return self._inserter.insert(request, key)
 
     def stream(
         self, incoming: IncomingResponse, slot: int, network_time: NetworkTimeBudget

@@ -14,7 +14,6 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 import attrs
 
 from aiocake._normalize import guarded
-from aiocake._operations.arguments import without_skipped
 from aiocake._operations.operation import (
     Endpoints,
     Executor,
@@ -137,7 +136,7 @@ class Call(Generic[T]):
         Args:
             show_sensitive: Show names, notes and amounts, too.
         """
-        hidden = frozenset[str]() if show_sensitive else self._table.sensitive()
+        hidden = frozenset[str]() if show_sensitive else self._table.sensitive
         shown = (
             f"{name}={_HIDDEN if name in hidden else _format(value)}"
             for name, value in self.arguments.items()
@@ -234,7 +233,7 @@ def _signature(method: Callable[..., object]) -> tuple[inspect.Signature, dict[s
     """
     _, *parameters = inspect.signature(method).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
-    return inspect.Signature(parameters), without_skipped(defaults)
+    return inspect.Signature(parameters), defaults
 
 
 def _canonical(value: object) -> object:

@@ -7,7 +7,7 @@ from datetime import date
 
 from aiocake._operations.arguments import date_order
 from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Date, Id
 from aiocake.models import (
     AccountStatus,
     BillingCycle,
@@ -27,7 +27,7 @@ BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
     name="reference.billing_cycles",
     api=Api.V2,
     path="/api/2/billing_cycles.json",
-    parameters=(Parameter(name="billing_cycle_id", kind=ParameterKind.ID),),
+    parameters=(Id("billing_cycle_id"),),
     shape=ResponseShape.ROWS,
     element="billing_cycles",
     model=BillingCycle,
@@ -39,7 +39,7 @@ PAYMENT_METHODS = Operation[tuple[PaymentMethod, ...]](
     name="reference.payment_methods",
     api=Api.V2,
     path="/api/2/payment_methods.json",
-    parameters=(Parameter(name="payment_method_id", kind=ParameterKind.ID),),
+    parameters=(Id("payment_method_id"),),
     shape=ResponseShape.ROWS,
     element="payment_methods",
     model=PaymentMethod,
@@ -126,8 +126,8 @@ EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
     path=_SERVICE,
     call="ExchangeRates",
     parameters=(
-        Parameter(name="start_date", kind=ParameterKind.DATE, required=True),
-        Parameter(name="end_date", kind=ParameterKind.DATE, required=True),
+        Date("start_date", required=True),
+        Date("end_date", required=True),
     ),
     shape=ResponseShape.ROWS,
     element="exchange_rates",
