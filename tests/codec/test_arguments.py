@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import encode
 from aiocake._operations.arguments import date_order
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import (
@@ -29,6 +28,8 @@ from aiocake._operations.parameters import (
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models import InvoiceStatus
 from aiocake.values import ANY, ERASE, SKIP, Binding
+
+from ..support.requests import encode
 
 
 def operation(*parameters: Parameter, api: Api = Api.V1, **more: object) -> Operation[object]:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocake._codec import encode
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import (
@@ -34,6 +33,8 @@ from aiocake.sandbox.v1.soap import bind_element
 from aiocake.sandbox.v1.url_binding import bind_pairs
 from aiocake.sandbox.xml_reader import parse
 from aiocake.values import ANY, ERASE, Binding, Idempotency
+
+from ..support.requests import encode
 
 CAKE = "http://cakemarketing.com/api/1/"
 

@@ -73,6 +73,42 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
     ]
 
 
+def test_the_head_is_what_a_connection_writes(lab) -> None:
+    inserter = KeyInserter([(b"Host", b"h:1"), (b"User-Agent", b"me")])
+    key = Secret("a b&c")
+    host = b" HTTP/1.1\r\nHost: h:1\r\nUser-Agent: me\r\n"
+    get = inserter.insert(lab.get, key)
+    target = b"/api/2/invoices.json?api_key=a%20b%26c&row_limit=1"
+    assert (get.target, get.head) == (target, b"GET " + target + host + b"\r\n")
+    form = inserter.insert(lab.form, key)
+    assert form.body == b"api_key=a%20b%26c&bill_id=1"
+    assert form.head == (
+        b"POST /api/1/accounting.asmx/Mark"
+        + host
+        + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 27\r\n\r\n"
+    )
+    empty = inserter.insert(attrs.evolve(lab.post, body=b""), key)
+    assert empty.head.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+    delete = inserter.insert(attrs.evolve(lab.get, method="DELETE"), key)
+    assert b"Content-Length" not in delete.head
+
+
+def test_the_key_of_each_request_is_the_one_that_it_was_given(lab) -> None:
+    inserter = KeyInserter([])
+    for text in ("one", "two", "one"):
+        assert f"api_key={text}&" in inserter.insert(lab.get, Secret(text)).head.decode()
+
+
+def test_many_paths_are_not_kept_for_ever(lab) -> None:
+    inserter = KeyInserter([(b"Host", b"h")])
+    for number in range(600):
+        request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
+        assert inserter.insert(request, Secret("k")).head.startswith(
+            f"GET {request.path}?".encode()
+        )
+    assert len(inserter._heads) < 300
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

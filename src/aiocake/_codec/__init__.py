@@ -1,4 +1,4 @@
-"""Between arguments and bytes: encode a call, find the error in a response, decode a success.
+"""Between arguments and bytes: prepare a request, find the error in a response, decode a success.
 
 Three pure functions, and one file for each format that they read or write. A response is parsed
 once, into the :class:`Reply` that both of the last two take. The parameters of an operation and the
@@ -26,7 +26,6 @@ __all__ = [
     "Reply",
     "applied_likely",
     "decode",
-    "encode",
     "error_of",
     "prepare",
     "read_reply",
@@ -76,11 +75,6 @@ def prepare(
     ):
         binding = Binding.SOAP12
     return provided, encoders[binding](provided)
-
-
-def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
-    """Return the request of a call, as :func:`prepare` makes it."""
-    return prepare(operation, arguments, binding)[1]
 
 
 def read_reply(response: Response, *, show_sensitive: bool = False) -> Reply:

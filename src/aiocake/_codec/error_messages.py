@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from aiocake._codec.leniency import without_surrogates
 from aiocake._operations.operation import Operation
-from aiocake._operations.parameters import Money, Text
+from aiocake._operations.parameters import Money, Text, format_value
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -135,7 +135,7 @@ def redact(message: str, operation: Operation[object], arguments: Mapping[str, o
     for parameter in operation.parameters:
         value = arguments.get(parameter.name)
         if isinstance(parameter, Money) and isinstance(value, int | Decimal):
-            message = _without_word(message, parameter.to_text(value))
+            message = _without_word(message, format_value(value))
         elif isinstance(parameter, Text) and isinstance(value, str) and value:
             message = _without_beginning(message, value)
     return message

@@ -11,6 +11,7 @@ import msgspec
 
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Operation
+from aiocake._operations.parameters import format_value, json_value
 
 #: The beginning of a query or form that the key is put into.
 KEY: Final = "api_key="
@@ -30,22 +31,18 @@ def pair(name: str, text: str) -> str:
 def encoder(operation: Operation[object]) -> Encode:
     """Return the function that makes the requests of a v2 operation, of arguments checked."""
     name, method, path = operation.name, operation.method, operation.path
-    parameters = operation.parameters
-    queried = [(each.name, each.to_text) for each in parameters]
-    written = [(each.name, each.to_json) for each in parameters]
+    names = [parameter.name for parameter in operation.parameters]
     json = (("Content-Type", "application/json"),)
 
     def by_query(arguments: Mapping[str, object]) -> Request:
         query = KEY
-        for each, to_text in queried:
+        for each in names:
             if each in arguments:
-                query += pair(each, to_text(arguments[each]))
+                query += pair(each, format_value(arguments[each]))
         return Request(name, method, path, query, key_offset=len(KEY))
 
     def by_json(arguments: Mapping[str, object]) -> Request:
-        body = _to_json(
-            {each: to_json(arguments[each]) for each, to_json in written if each in arguments}
-        )
+        body = _to_json({each: json_value(arguments[each]) for each in names if each in arguments})
         return Request(name, method, path, KEY, json, body, KeyPlacement.QUERY, len(KEY))
 
     return by_query if method == "GET" else by_json

@@ -17,7 +17,7 @@ import attrs
 
 from aiocake._normalize import EXACT, class_name, normalized
 from aiocake.errors import Problem
-from aiocake.values import ANY, ERASE, SKIP, Any_
+from aiocake.values import ANY, ERASE, SKIP
 
 #: .NET's System.Int32.
 MAX_INT: Final = 2**31 - 1
@@ -93,7 +93,7 @@ class Parameter:
             if v1 and reason is None:
                 reason = self._reason_of_v1(exact)
         except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
-            exact, reason = ..., f"cannot be read: it raised {class_name(error)}"
+            exact, reason = self, f"cannot be read: it raised {class_name(error)}"
         if reason is None or type(exact) is InvalidArgument or (exact is ERASE and self.erasable):
             return exact
         reason = next((text for mark, text in _REFUSED_MARKS if exact is mark), reason)
@@ -102,24 +102,17 @@ class Parameter:
     def _exact(self, value: object) -> object:
         return normalized(value)
 
-    def to_text(self, value: Any) -> str:  # noqa: ANN401 - of the class of its kind
-        """Return a value as text, where both APIs agree."""
-        return format_value(value)
-
-    def to_json(self, value: object) -> object:
-        """Return a value as v2 has it in JSON: amounts and dates are texts."""
-        return value if isinstance(value, bool | int) else self.to_text(value)
-
-    def v1_texts(self, value: Any, midnight: str = "") -> V1Texts:  # noqa: ANN401, ARG002 - as above; of dates
+    def v1_texts(self, value: object, midnight: str = "") -> V1Texts:
         """Return what v1 has in place of a value.
 
         Args:
             value: Checked; or SKIP.
             midnight: Is put behind a date, where the binding wants a time.
         """
-        if value is SKIP:
-            return ((self.name, self.kept),)
-        return ((self.name, None if value is ERASE else self.to_text(value)),)
+        if value is SKIP or value is ERASE:
+            return ((self.name, self.kept if value is SKIP else None),)
+        text = "0" if value is ANY else format_value(value)
+        return ((self.name, text + midnight if isinstance(value, date) else text),)
 
 
 @attrs.frozen
@@ -133,10 +126,6 @@ class _Integer(Parameter):
         if self.at_least <= value <= self.limit:
             return None
         return f"must be from {self.at_least} to {self.limit}"
-
-    def to_text(self, value: int) -> str:
-        """Return the digits."""
-        return str(value)
 
 
 @attrs.frozen
@@ -172,10 +161,6 @@ class Byte(_Integer):
         if type(value) is int and value == 0:
             return f"0 is not taken: give {'ANY' if self.any_allowed else 'SKIP'}"
         return super()._reason(value)
-
-    def to_text(self, value: int | Any_) -> str:
-        """Return the digits."""
-        return "0" if value is ANY else str(value)
 
 
 @attrs.frozen
@@ -213,10 +198,6 @@ class Text(Parameter):
         # A member of an enum is a slip where any text will do.
         return value if isinstance(value, Enum) else normalized(value)
 
-    def to_text(self, value: str) -> str:
-        """Return the text itself."""
-        return value
-
 
 @attrs.frozen
 class Money(Parameter):
@@ -253,14 +234,6 @@ class Date(Parameter):
             return f"must not be before {_FIRST_SQL_YEAR}-01-01"
         return None
 
-    def to_text(self, value: date) -> str:
-        """Return the date, year first."""
-        return value.isoformat()
-
-    def v1_texts(self, value: Any, midnight: str = "") -> V1Texts:  # noqa: ANN401 - as above
-        """Return the date, with a time where the binding wants one."""
-        return ((self.name, self.to_text(value) + midnight),)
-
 
 @attrs.frozen
 class ModifiedDate(Date):
@@ -268,7 +241,7 @@ class ModifiedDate(Date):
 
     kept = _SOME_DATE
 
-    def v1_texts(self, value: Any, midnight: str = "") -> V1Texts:  # noqa: ANN401 - as above
+    def v1_texts(self, value: object, midnight: str = "") -> V1Texts:
         """Return the date, and what becomes of the stored one."""
         how = "do_not_change" if value is SKIP else "remove" if value is ERASE else "change"
         day = value.isoformat() if isinstance(value, date) else _SOME_DATE
@@ -328,10 +301,6 @@ class Choice(Parameter):
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"must be {wanted}{hint}"
 
-    def to_text(self, value: str) -> str:
-        """Return the text itself."""
-        return value
-
 
 def format_value(value: object) -> str:
     """Return a value as text, where both APIs agree: plain numbers, ``true``, ``YYYY-MM-DD``.
@@ -339,16 +308,22 @@ def format_value(value: object) -> str:
     A point in time is in UTC, as CAKE's page has it: ``2024-02-15T10:00:00Z``. A fraction of a
     second is written only where there is one.
     """
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, int | Decimal):
-        # Never with an exponent, which .NET's decimal does not take.
-        return format(value, "f") if isinstance(value, Decimal) else format(value, "d")
+    if isinstance(value, int):
+        return format(value, "d")
+    if isinstance(value, Decimal):
+        return format(value, "f")  # never with an exponent, which .NET's decimal does not take
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def json_value(value: object) -> object:
+    """Return a value as v2 has it in JSON: amounts and dates are texts."""
+    return value if isinstance(value, bool | int) else format_value(value)
 
 
 def _wrong(wanted: str, value: object) -> str:

@@ -24,12 +24,13 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 #: Their requests have a Content-Length even without a body (RFC 9110 section 8.6).
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
-#: How many requests' constant parts are kept: many more than there are operations.
+#: How many heads are kept: many more than there are operations.
 _KEPT: Final = 256
 
 KeySource = Callable[[], Awaitable[str]]
 
 
+@attrs.define(repr=False, eq=False)
 class AuthorizedRequest:
     """A request with the key in it. Its ``repr`` never shows more than method and path.
 
@@ -41,23 +42,12 @@ class AuthorizedRequest:
         body: The body.
     """
 
-    __slots__ = ("_query", "body", "head", "headers", "method", "path")
-
-    def __init__(  # noqa: PLR0913, PLR0917 - made once an attempt
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: list[tuple[bytes, bytes]],
-        head: bytes,
-        body: bytes,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self._query = query
-        self.headers = headers
-        self.head = head
-        self.body = body
+    method: str
+    path: str
+    _query: str
+    headers: list[tuple[bytes, bytes]]
+    head: bytes
+    body: bytes
 
     @property
     def target(self) -> bytes:
@@ -100,15 +90,6 @@ def _what_is_wrong(text: str) -> str:
     return ""
 
 
-@attrs.frozen
-class _Constant:
-    """The parts of a request that are the same each time: made once, and without the key."""
-
-    start: str
-    headers: list[tuple[bytes, bytes]]
-    end: str
-
-
 class KeyInserter:
     """Puts the key into requests.
 
@@ -118,11 +99,11 @@ class KeyInserter:
     """
 
     def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
-        self._headers = headers
-        self._constants: dict[tuple[object, ...], _Constant] = {}
-        # The key that came last, and as it is written in a URL.
-        self._key: Secret | None = None
-        self._quoted = Secret("")
+        self._own = headers
+        #: Of each method, path and headers what is always the same: no query, so no key.
+        self._heads: dict[tuple[object, ...], tuple[list[tuple[bytes, bytes]], str]] = {}
+        #: The key that came last, and as it is written in a URL.
+        self._key = self._quoted = Secret("")
 
     def insert(self, request: Request, key: Secret) -> AuthorizedRequest:
         """Put the key into its hole, escaped for the place in which it stands.
@@ -135,32 +116,29 @@ class KeyInserter:
                 query or a header cannot be written as HTTP.
         """
         method, path, query, body = request.method, request.path, request.query, request.body
-        constant = self._constants.get((method, path, request.headers))
-        if constant is None:
-            constant = self._constant(request)
+        known = self._heads.get((method, path, request.headers))
+        headers, lines = known or self._head(request)
         if not _is_visible(query):
             raise ArgumentError(_unwritable("query"))
         if key is not self._key:
             self._key, self._quoted = key, Secret(quote(key.reveal(), safe=""))
-        at = request.key_offset
-        if request.key_placement is KeyPlacement.QUERY:
+        at, placement = request.key_offset, request.key_placement
+        if placement is KeyPlacement.QUERY:
             query = query[:at] + self._quoted.reveal() + query[at:]
-            limit = request.query_limit
-            if limit is not None and len(query) >= limit:
-                _too_long(len(query), limit)
+            if request.query_limit is not None and len(query) >= request.query_limit:
+                _too_long(len(query), request.query_limit)
         else:
-            in_form = request.key_placement is KeyPlacement.FORM
+            in_form = placement is KeyPlacement.FORM
             filling = self._quoted.reveal() if in_form else escape(key.reveal(), _QUOTES)
             body = body[:at] + filling.encode("ascii") + body[at:]
-        mark = "?" if query else ""
-        length = ""
         if body or method in _WITH_BODY:
-            length = f"Content-Length: {len(body)}\r\n"
-        head = f"{constant.start}{mark}{query}{constant.end}{length}\r\n".encode("latin-1")
-        return AuthorizedRequest(method, path, query, constant.headers, head, body)
+            lines = f"{lines}Content-Length: {len(body)}\r\n"
+        mark = "?" if query else ""
+        head = f"{method} {path}{mark}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        return AuthorizedRequest(method, path, query, headers, head, body)
 
-    def _constant(self, request: Request) -> _Constant:
-        """Return the constant parts of a request, checked, and keep them for the next."""
+    def _head(self, request: Request) -> tuple[list[tuple[bytes, bytes]], str]:
+        """Return the headers of a request, and as they are written; check them and the path."""
         problems = [] if _is_visible(request.path) else [_unwritable("path")]
         problems += [
             Problem("headers", f"{name!a} cannot be written as an HTTP header")
@@ -171,13 +149,12 @@ class KeyInserter:
             raise ArgumentError(*problems)
         theirs = [(name.encode(), value.encode("latin-1")) for name, value in request.headers]
         names = {name.lower() for name, _ in theirs}
-        headers = [pair for pair in self._headers if pair[0].lower() not in names] + theirs
+        headers = [pair for pair in self._own if pair[0].lower() not in names] + theirs
         lines = b"".join(b"%b: %b\r\n" % pair for pair in headers).decode("latin-1")
-        constant = _Constant(f"{request.method} {request.path}", headers, f" HTTP/1.1\r\n{lines}")
-        if len(self._constants) >= _KEPT:  # paths of calls that have no method may be many
-            self._constants.clear()
-        self._constants[request.method, request.path, request.headers] = constant
-        return constant
+        if len(self._heads) >= _KEPT:  # of calls that have no method there may be many
+            self._heads.clear()
+        found = self._heads[request.method, request.path, request.headers] = headers, lines
+        return found
 
 
 def _is_visible(text: str) -> bool:
