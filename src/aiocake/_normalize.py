@@ -27,7 +27,7 @@ T = TypeVar("T")
 _TIMES: Final[tuple[type[datetime], type[date]]] = tuple(  # type: ignore[assignment] # there are two
     kind for kind in datetime.__mro__ if kind.__name__ in {"datetime", "date"}
 )
-_EXACT: Final = frozenset({str, int, bool, float, Decimal, bytes, type(None)})
+EXACT: Final = frozenset({str, int, bool, float, Decimal, bytes, type(None), _TIMES[-1]})
 #: numpy's; old versions of it let ``operator.index`` take them for 0 and 1.
 _OTHER_BOOLS: Final = frozenset({"bool", "bool_"})
 
@@ -88,7 +88,7 @@ def normalized(value: object) -> object:
         the last in UTC where it has a time zone; or the value itself where it is none of these.
     """
     kind = type(value)
-    if kind in _EXACT:
+    if kind in EXACT:
         return value
     for base, exact in _EXACTLY:
         if issubclass(kind, base):
@@ -151,6 +151,46 @@ def path_of(name: str, value: object) -> Path:
     if b"\0" in encoded:
         raise ArgumentError(Problem(name, "must not hold a NUL"))
     return Path(text)
+
+
+#: What a setting has to be: a function that returns True for it, and its name in an error.
+Wanted = tuple[Callable[[Any], bool], str]
+
+
+def misfit(value: object, wanted: Wanted) -> str:
+    """Return why a setting is not what it has to be; empty if it is.
+
+    Args:
+        value: Whatever a caller passed. Its methods may raise anything.
+        wanted: What it has to be.
+    """
+    fits, name = wanted
+    try:
+        return "" if fits(value) else f"must be {name}, got {class_name(value)}"
+    except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+        return f"cannot be read: it raised {class_name(error)}"
+
+
+def a_number(name: str, *, least: float, whole: bool = False) -> Wanted:
+    """Return what a number of at least ``least`` has to be."""
+
+    def fits(value: object) -> bool:
+        number = real(value)
+        return number is not None and number >= least and (not whole or type(number) is int)
+
+    return fits, name
+
+
+def or_none(wanted: Wanted) -> Wanted:
+    """Return what a setting has to be that may be None, too."""
+    fits, name = wanted
+    return lambda value: value is None or fits(value), f"{name}, or None"
+
+
+#: Settings of several classes.
+SECONDS: Final = a_number("a number of seconds, 0 or more", least=0)
+YES_OR_NO: Final[Wanted] = (lambda value: type(value) is bool, "True or False")
+FUNCTION: Final[Wanted] = (callable, "a function")
 
 
 def is_plain_function(value: object) -> bool:

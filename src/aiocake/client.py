@@ -17,7 +17,7 @@ from typing import Final, Self, TypedDict, Unpack
 from aiocake._codec.raw import Json, RawResponse, RawValue
 from aiocake._environment import key_of_environment, settings_of_environment
 from aiocake._listener import EventEmitter
-from aiocake._normalize import class_name, real
+from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit, real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
 from aiocake._transport import AsyncBaseTransport, Transport, package_of, parse_address
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
@@ -118,7 +118,7 @@ class ClientView:
             CakeError: Any other error of a call.
         """
         return await self._executor.raw(
-            method, path, params, json, repeatable=repeatable, writes=writes
+            method=method, path=path, params=params, json=json, repeatable=repeatable, writes=writes
         )
 
     def stats(self) -> ClientStats:
@@ -321,14 +321,8 @@ def _has(*methods: str) -> Callable[[object], bool]:
     return lambda value: all(callable(getattr(value, method, None)) for method in methods)
 
 
-def _is_time(value: object) -> bool:
-    seconds = real(value)
-    return seconds is not None and seconds >= 0
-
-
-_BOOL: Final = (_is(bool), "True or False")
-#: The check of each setting of :class:`Client`, and the text of its error.
-_MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+#: What each setting of :class:`Client` has to be.
+_MUST_BE: Final[Mapping[str, Wanted]] = {
     "domain": (_is(str), "a text"),
     "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
     "timeouts": (_is(Timeouts, NoneType), "a Timeouts"),
@@ -342,9 +336,9 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "proxy": (_is(str, NoneType), "the URL of a proxy"),
     "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
     "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
-    "grace": (_is_time, "a number of seconds, 0 or more"),
-    "read_only": _BOOL,
-    "show_sensitive": _BOOL,
+    "grace": SECONDS,
+    "read_only": YES_OR_NO,
+    "show_sensitive": YES_OR_NO,
     "user_agent": (_is(str, NoneType), "a text"),
     "on_event": (lambda it: it is None or callable(it), "a function"),
 }
@@ -352,14 +346,8 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 def _refuse(**settings: object) -> None:
     """Raise a ConfigurationError that names each setting of a wrong kind."""
-    wrong: list[str] = []
-    for name, value in settings.items():
-        fits, text = _MUST_BE[name]
-        try:
-            wrong += [] if fits(value) else [f"{name}: must be {text}, got {class_name(value)}"]
-        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
-            wrong.append(f"{name}: cannot be read: it raised {class_name(error)}")
-    if wrong:
+    reasons = {name: misfit(value, _MUST_BE[name]) for name, value in settings.items()}
+    if wrong := [f"{name}: {reason}" for name, reason in reasons.items() if reason]:
         raise ConfigurationError("; ".join(wrong))
 
 

@@ -1,69 +1,38 @@
 """Settings of a client: frozen classes that check their values when they are made."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
 
-from aiocake._normalize import class_name, real
+from aiocake._normalize import FUNCTION, SECONDS, YES_OR_NO, Wanted, a_number, misfit, real
 from aiocake.errors import ConfigurationError, Intent, Outcome
 from aiocake.values import Binding
 
 __all__ = ["CallOptions", "Ledger", "RetryPolicy", "Throttle", "Timeouts"]
 
 
-# A validator of attrs' that also puts the built-in number in the place of one of another class.
+def _must_be(
+    wanted: Wanted, exact: Callable[[Any], Any] | None = None
+) -> "Callable[[object, attrs.Attribute[Any], Any], None]":
+    """Return a validator, which also puts in place of a value what ``exact`` makes of it."""
 
-
-def _positive(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    number = real(value)
-    if number is None or number <= 0:
-        raise _wrong(attribute, "a positive number", value, number)
-    object.__setattr__(instance, attribute.name, number)
-
-
-def _seconds(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    number = real(value)
-    if number is None or number < 0:
-        raise _wrong(attribute, "a number of seconds, 0 or more", value, number)
-    object.__setattr__(instance, attribute.name, number)
-
-
-def _at_least(least: int) -> "Callable[[object, attrs.Attribute[int], int], None]":
-    def validate(instance: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-        number = real(value)
-        if not isinstance(number, int) or number < least:
-            raise _wrong(
-                attribute,
-                f"a whole number of at least {least}",
-                value,
-                number if isinstance(number, int) else None,
-            )
-        object.__setattr__(instance, attribute.name, number)
+    def validate(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if reason := misfit(value, wanted):
+            raise ConfigurationError(f"{attribute.name} {reason}")
+        if exact is not None:
+            object.__setattr__(instance, attribute.name, exact(value))
 
     return validate
 
 
-_whole = _at_least(1)
-_not_negative = _at_least(0)
-
-
-def _wrong(
-    attribute: "attrs.Attribute[Any]", wanted: str, value: object, number: float | None
-) -> ConfigurationError:
-    got = f", got {class_name(value)}" if number is None else ""
-    return ConfigurationError(f"{attribute.name} must be {wanted}{got}")
-
-
-def _yes_or_no(_: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
-    if type(value) is not bool:
-        raise _wrong(attribute, "True or False", value, None)
-
-
-def _function(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if not callable(value):
-        raise _wrong(attribute, "a function", value, None)
+#: More than 0: the smallest float is.
+_positive = _must_be(a_number("a positive number", least=math.ulp(0.0)), real)
+_seconds = _must_be(SECONDS, real)
+_whole = _must_be(a_number("a whole number of at least 1", least=1, whole=True), real)
+_not_negative = _must_be(a_number("a whole number of at least 0", least=0, whole=True), real)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,7 +93,7 @@ class RetryPolicy:
     longest_pause: float = attrs.field(default=3600.0, validator=_seconds)
     budget: int = attrs.field(default=500, validator=_not_negative)
     draw: Callable[[], float] = attrs.field(
-        default=random.random, validator=_function, eq=False, repr=False
+        default=random.random, validator=_must_be(FUNCTION), eq=False, repr=False
     )
 
 
@@ -149,7 +118,7 @@ class Throttle:
     concurrency: int = attrs.field(default=8, validator=_whole)
     rate: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     burst: int = attrs.field(default=2, validator=_whole)
-    adaptive: bool = attrs.field(default=True, validator=_yes_or_no)
+    adaptive: bool = attrs.field(default=True, validator=_must_be(YES_OR_NO))
     max_waiting: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )

@@ -13,7 +13,7 @@ from aiocake._codec.error_messages import error_from_message
 from aiocake._codec.raw import error_of_raw
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Money, Text
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -42,7 +42,7 @@ UPDATE: Operation[UpdatedInvoice] = Operation(
     name="invoices.update",
     api=Api.V2,
     path="/api/2/update_invoice.json",
-    parameters=(Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),),
+    parameters=(Text("memo", sensitive=True),),
     idempotency=Idempotency.IDEMPOTENT,
     shape=ResponseShape.ONE,
     element="invoice",
@@ -55,8 +55,8 @@ MARK: Operation[MarkResult] = Operation(
     path="/api/1/accounting.asmx",
     call="MarkAffiliateBillAsReceived",
     parameters=(
-        Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, sensitive=True),
-        Parameter(name="notes", kind=ParameterKind.TEXT, sensitive=True),
+        Money("invoiced_amount", sensitive=True),
+        Text("notes", sensitive=True),
     ),
     idempotency=Idempotency.IDEMPOTENT,
     shape=ResponseShape.MARK,

@@ -11,10 +11,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocake._codec import encode
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import (
+    Bool,
+    Byte,
+    Choice,
+    Date,
+    Id,
+    ModifiedDate,
+    Moment,
+    Money,
+    Row,
+    Text,
+)
 from aiocake.errors import ArgumentError
 from aiocake.models import BillingCycleName, InvoiceStatus, MarkResult, UpdatedInvoice
 from aiocake.sandbox.messages import pairs
@@ -24,6 +34,8 @@ from aiocake.sandbox.v1.url_binding import bind_pairs
 from aiocake.sandbox.xml_reader import parse
 from aiocake.values import ANY, ERASE, Binding, Idempotency
 
+from ..support.requests import encode
+
 CAKE = "http://cakemarketing.com/api/1/"
 
 RECEIVED: Operation[MarkResult] = Operation(
@@ -32,14 +44,14 @@ RECEIVED: Operation[MarkResult] = Operation(
     path="/api/1/accounting.asmx",
     call="MarkBuyerBillAsReceived",
     parameters=(
-        Parameter(name="bill_id", kind=ParameterKind.ID, required=True),
-        Parameter(name="payment_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
-        Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
-        Parameter(name="invoice_number", kind=ParameterKind.TEXT, erasable=True, limit=50),
-        Parameter(name="verification_code", kind=ParameterKind.TEXT, erasable=True, limit=50),
-        Parameter(name="date_payment_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
-        Parameter(name="apply_credit_to_buyer", kind=ParameterKind.BOOL),
-        Parameter(name="notes", kind=ParameterKind.TEXT, erasable=True, limit=250, sensitive=True),
+        Id("bill_id", required=True),
+        Money("payment_amount", required=True, sensitive=True),
+        Byte("payment_type_id"),
+        Text("invoice_number", erasable=True, limit=50),
+        Text("verification_code", erasable=True, limit=50),
+        ModifiedDate("date_payment_received", erasable=True),
+        Bool("apply_credit_to_buyer"),
+        Text("notes", erasable=True, limit=250, sensitive=True),
     ),
     idempotency=Idempotency.IDEMPOTENT,
     non_idempotent_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,
@@ -54,11 +66,11 @@ EXPORT: Operation[object] = Operation(
     path="/api/1/accounting.asmx",
     call="ExportAffiliateBills",
     parameters=(
-        Parameter(name="billing_cycle", kind=ParameterKind.CHOICE, choices=BillingCycleName),
-        Parameter(name="billing_period_start_date", kind=ParameterKind.DATE),
-        Parameter(name="billing_period_end_date", kind=ParameterKind.DATE),
-        Parameter(name="paid_only", kind=ParameterKind.BOOL),
-        Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
+        Choice("billing_cycle", BillingCycleName),
+        Date("billing_period_start_date"),
+        Date("billing_period_end_date"),
+        Bool("paid_only"),
+        Byte("payment_type_id", any_allowed=True),
     ),
     shape=ResponseShape.STREAM,
     element="affiliate_bills",
@@ -305,10 +317,10 @@ UPDATE: Operation[UpdatedInvoice] = Operation(
     method="POST",
     path="/api/2/update_invoice.json",
     parameters=(
-        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
-        Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus),
-        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
-        Parameter(name="paid_at", kind=ParameterKind.MOMENT),
+        Id("invoice_id", required=True),
+        Choice("invoice_status", InvoiceStatus),
+        Text("memo", sensitive=True),
+        Moment("paid_at"),
     ),
     idempotency=Idempotency.IDEMPOTENT,
     shape=ResponseShape.ONE,
@@ -322,10 +334,10 @@ LIST: Operation[object] = Operation(
     api=Api.V2,
     path="/api/2/invoices.json",
     parameters=(
-        Parameter(name="affiliate_id", kind=ParameterKind.ID),
-        Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus),
-        Parameter(name="start_date", kind=ParameterKind.DATE),
-        Parameter(name="start_at_row", kind=ParameterKind.ROW),
+        Id("affiliate_id"),
+        Choice("invoice_status", InvoiceStatus),
+        Date("start_date"),
+        Row("start_at_row"),
     ),
     shape=ResponseShape.PAGE,
     element="invoices",

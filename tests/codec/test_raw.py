@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from aiocake._codec import read_reply
-from aiocake._codec.raw import Json, RawResponse, encode_raw, error_of_raw
+from aiocake._codec.raw import Json, RawResponse, error_of_raw
 from aiocake._messages import KeyPlacement, Request, Response
 from aiocake.errors import (
     ApiError,
@@ -19,6 +19,8 @@ from aiocake.errors import (
 )
 from aiocake.models import InvoiceStatus
 from aiocake.values import SKIP, Idempotency
+
+from ..support.requests import encode_raw
 
 
 def test_parameters_stand_behind_the_key() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from aiocake import ArgumentError, Client, ConsistencyError, Page, bulk, to_dict
 from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape, executor_of
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Id
 from aiocake.endpoints._paging import PAGING, paged
 from aiocake.paging import Pager
 from aiocake.records import Record
@@ -38,7 +38,7 @@ FIND = Operation[Page[Affiliate]](
     name="affiliates.find",
     api=Api.V2,
     path="/api/2/affiliates.json",
-    parameters=(Parameter(name="account_status_id", kind=ParameterKind.ID), *PAGING),
+    parameters=(Id("account_status_id"), *PAGING),
     shape=ResponseShape.PAGE,
     element="affiliates",
     model=Affiliate,

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from aiocake._messages import KeyPlacement, Request
-from aiocake._transport.api_key import Keys, check_key, insert_api_key
+from aiocake._transport.api_key import KeyInserter, Keys, check_key
 from aiocake.errors import ArgumentError, ConfigurationError, NotSent
 from aiocake.values import Secret
 
@@ -29,25 +29,25 @@ def test_what_can_be_a_key() -> None:
 
 
 def test_the_key_stands_in_its_hole(lab) -> None:
-    signed = insert_api_key(lab.get, Secret(lab.key), [])
+    signed = KeyInserter([]).insert(lab.get, Secret(lab.key))
     query = signed.target.decode().partition("?")[2]
     assert parse_qs(query) == {"api_key": [lab.key], "row_limit": ["1"]}
     assert signed.body == b""
 
-    signed = insert_api_key(lab.form, Secret(lab.key), [])
+    signed = KeyInserter([]).insert(lab.form, Secret(lab.key))
     assert parse_qs(signed.body.decode()) == {"api_key": [lab.key], "bill_id": ["1"]}
     assert signed.target == b"/api/1/accounting.asmx/Mark"
 
     soap = Request(
         "x", "POST", "/x", body=ENVELOPE, key_placement=KeyPlacement.ENVELOPE, key_offset=12
     )
-    signed = insert_api_key(soap, Secret(lab.key + "'"), [])
+    signed = KeyInserter([]).insert(soap, Secret(lab.key + "'"))
     assert ET.fromstring(signed.body).findtext("api_key") == lab.key + "'"  # noqa: S314 - our own
 
 
 def test_a_signed_request_does_not_show_the_key(lab) -> None:
     for request in (lab.get, lab.form):
-        shown = repr(insert_api_key(request, Secret(lab.key), []))
+        shown = repr(KeyInserter([]).insert(request, Secret(lab.key)))
         assert "canary" not in shown
         assert request.path in shown
 
@@ -55,9 +55,9 @@ def test_a_signed_request_does_not_show_the_key(lab) -> None:
 def test_the_length_of_the_query_counts_with_the_key_in_place(lab) -> None:
     length = len(lab.get.query) + 50
     key = Secret("k" * 50)
-    assert insert_api_key(attrs.evolve(lab.get, query_limit=length + 1), key, []).target
+    assert KeyInserter([]).insert(attrs.evolve(lab.get, query_limit=length + 1), key).target
     with pytest.raises(ArgumentError, match=r"SOAP12") as caught:
-        insert_api_key(attrs.evolve(lab.get, query_limit=length), key, [])
+        KeyInserter([]).insert(attrs.evolve(lab.get, query_limit=length), key)
     assert str(length) in str(caught.value)
 
 
@@ -66,11 +66,47 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
         lab.get, headers=(("Accept-Encoding", "identity"), ("X-Note", "caf\u00e9"))
     )
     own = [(b"Host", b"h"), (b"accept-encoding", b"gzip")]
-    assert insert_api_key(request, Secret("k"), own).headers == [
+    assert KeyInserter(own).insert(request, Secret("k")).headers == [
         (b"Host", b"h"),
         (b"Accept-Encoding", b"identity"),
         (b"X-Note", "caf\u00e9".encode("latin-1")),
     ]
+
+
+def test_the_head_is_what_a_connection_writes(lab) -> None:
+    inserter = KeyInserter([(b"Host", b"h:1"), (b"User-Agent", b"me")])
+    key = Secret("a b&c")
+    host = b" HTTP/1.1\r\nHost: h:1\r\nUser-Agent: me\r\n"
+    get = inserter.insert(lab.get, key)
+    target = b"/api/2/invoices.json?api_key=a%20b%26c&row_limit=1"
+    assert (get.target, get.head) == (target, b"GET " + target + host + b"\r\n")
+    form = inserter.insert(lab.form, key)
+    assert form.body == b"api_key=a%20b%26c&bill_id=1"
+    assert form.head == (
+        b"POST /api/1/accounting.asmx/Mark"
+        + host
+        + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 27\r\n\r\n"
+    )
+    empty = inserter.insert(attrs.evolve(lab.post, body=b""), key)
+    assert empty.head.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+    delete = inserter.insert(attrs.evolve(lab.get, method="DELETE"), key)
+    assert b"Content-Length" not in delete.head
+
+
+def test_the_key_of_each_request_is_the_one_that_it_was_given(lab) -> None:
+    inserter = KeyInserter([])
+    for text in ("one", "two", "one"):
+        assert f"api_key={text}&" in inserter.insert(lab.get, Secret(text)).head.decode()
+
+
+def test_many_paths_are_not_kept_for_ever(lab) -> None:
+    inserter = KeyInserter([(b"Host", b"h")])
+    for number in range(600):
+        request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
+        assert inserter.insert(request, Secret("k")).head.startswith(
+            f"GET {request.path}?".encode()
+        )
+    assert len(inserter._heads) < 300
 
 
 @pytest.mark.parametrize(
@@ -90,7 +126,7 @@ def test_headers_of_the_request_come_instead_of_the_same_of_the_client(lab) -> N
 )
 def test_what_cannot_be_written_as_http_is_refused(lab, field, value) -> None:
     with pytest.raises(ArgumentError, match=field):
-        insert_api_key(attrs.evolve(lab.get, **{field: value}), Secret(lab.key), [])
+        KeyInserter([]).insert(attrs.evolve(lab.get, **{field: value}), Secret(lab.key))
 
 
 class Vault:

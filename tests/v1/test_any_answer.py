@@ -26,7 +26,7 @@ from aiocake._codec.exports import BillStream
 from aiocake._codec.raw import RawResponse, error_of_raw
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import ParameterKind
+from aiocake._operations.parameters import Bool, Choice, Date, Id, Money, Parameter
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Idempotency
 
@@ -53,11 +53,11 @@ DIALECTS = [
 STATUSES = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 404, 415, 429, 500, 503, 599])
 BILLS = {"affiliate_bills": 345, "advertiser_bills": 1_000_000, "buyer_bills": 2_000_000}
 IDS = {"invoice_id": 4821, "affiliate_id": 67890}
-PLAIN: Mapping[ParameterKind, object] = {
-    ParameterKind.MONEY: 20,
-    ParameterKind.DATE: date(2014, 6, 1),
-    ParameterKind.BOOL: False,
-    ParameterKind.CHOICE: "all",
+PLAIN: Mapping[type[Parameter], object] = {
+    Money: 20,
+    Date: date(2014, 6, 1),
+    Bool: False,
+    Choice: "all",
 }
 #: What an answer is made of, and what it must not be made of.
 TOKENS = [
@@ -81,7 +81,7 @@ def arguments_of(operation: Operation[Any]) -> dict[str, object]:
         if each.required:
             group = operation.name.partition(".")[0]
             ids = IDS.get(each.name, BILLS.get(group))
-            found[each.name] = ids if each.kind is ParameterKind.ID else PLAIN[each.kind]
+            found[each.name] = ids if isinstance(each, Id) else PLAIN[type(each)]
     if operation.name == "invoices.update":
         found["invoice_status"] = "approved"
     return found

@@ -27,7 +27,17 @@ from aiocake import (
     endpoints,
 )
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import (
+    Bool,
+    Byte,
+    Choice,
+    Date,
+    Id,
+    ModifiedDate,
+    Money,
+    Parameter,
+    Text,
+)
 from aiocake.sandbox import BillRecord, Sandbox
 from aiocake.sandbox.lookups import PAYMENT_TYPES
 
@@ -116,22 +126,30 @@ AMOUNTS = (
 
 def values(parameter: Parameter) -> st.SearchStrategy[Any]:
     """What may be given for a parameter."""
-    kind, extra = parameter.kind, [ERASE] if parameter.erasable else []
-    if kind is ParameterKind.BYTE:
+    extra = [ERASE] if parameter.erasable else []
+    if isinstance(parameter, Byte):
         extra.append(ANY if parameter.any_allowed else SKIP)
     elif not parameter.required:
         extra.append(SKIP)
-    plain: dict[ParameterKind, st.SearchStrategy[Any]] = {
-        ParameterKind.ID: st.integers(1, MAX_INT),
-        ParameterKind.BYTE: st.sampled_from([*PAYMENT_TYPES]) | st.integers(1, 255),
-        ParameterKind.TEXT: texts(parameter.limit or 1),
-        ParameterKind.MONEY: AMOUNTS,
-        ParameterKind.DATE: DAYS,
-        ParameterKind.MODIFIED_DATE: DAYS,
-        ParameterKind.BOOL: st.booleans(),
-        ParameterKind.CHOICE: st.sampled_from([each.value for each in parameter.choices or ()]),
-    }
-    return st.one_of(plain[kind], st.sampled_from(extra)) if extra else plain[kind]
+    plain: st.SearchStrategy[Any]
+    match parameter:
+        case Id():
+            plain = st.integers(1, MAX_INT)
+        case Byte():
+            plain = st.sampled_from([*PAYMENT_TYPES]) | st.integers(1, 255)
+        case Text():
+            plain = texts(parameter.limit or 1)
+        case Money():
+            plain = AMOUNTS
+        case Date():
+            plain = DAYS
+        case Bool():
+            plain = st.booleans()
+        case Choice():
+            plain = st.sampled_from([each.value for each in parameter.choices])
+        case _:
+            pytest.fail(f"of no known kind: {parameter}")
+    return st.one_of(plain, st.sampled_from(extra)) if extra else plain
 
 
 def arguments_of(operation: Operation[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -161,17 +179,17 @@ def read(operation: Operation[Any], given: Mapping[str, Any], binding: Binding) 
     found: dict[str, Any] = {}
     for parameter in operation.parameters:
         name, value = parameter.name, given[parameter.name]
-        if parameter.kind is ParameterKind.MODIFIED_DATE:
+        if isinstance(parameter, ModifiedDate):
             plain = isinstance(value, date)
             found[name] = midnight(value if plain else date(2000, 1, 1))
             how = "change" if plain else "remove" if value is ERASE else "do_not_change"
             found[f"{name}_modification_type"] = how
-        elif parameter.kind is ParameterKind.TEXT:
+        elif isinstance(parameter, Text):
             erased = "NULL" if binding in URL else None
             found[name] = "" if value is SKIP else erased if value is ERASE else value
-        elif parameter.kind is ParameterKind.DATE:
+        elif isinstance(parameter, Date):
             found[name] = midnight(value)
-        elif parameter.kind is ParameterKind.BOOL:
+        elif isinstance(parameter, Bool):
             found[name] = value is True
         else:
             found[name] = 0 if value in {SKIP, ANY} else value

@@ -1,4 +1,4 @@
-"""Between arguments and bytes: encode a call, find the error in a response, decode a success.
+"""Between arguments and bytes: prepare a request, find the error in a response, decode a success.
 
 Three pure functions, and one file for each format that they read or write. A response is parsed
 once, into the :class:`Reply` that both of the last two take. The parameters of an operation and the
@@ -6,15 +6,17 @@ shape of its response stand in its :class:`~aiocake._operations.operation.Operat
 knows any endpoint, the key, or the network.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
 
-from aiocake._codec import requests_v1_form, requests_v1_get, requests_v2, soap
+from aiocake._codec import requests_v1, requests_v2, soap
 from aiocake._codec.leniency import Leniency
 from aiocake._codec.refusals import OK, error_of
 from aiocake._codec.reply import BodyFormat, Reply, format_of
+from aiocake._codec.requests_v2 import Encode
 from aiocake._codec.results import decode
-from aiocake._codec.validation import validate
+from aiocake._codec.validation import Validate, validator
 from aiocake._messages import Request, Response
 from aiocake._operations.operation import Api, Operation
 from aiocake.values import Binding, Idempotency
@@ -24,7 +26,6 @@ __all__ = [
     "Reply",
     "applied_likely",
     "decode",
-    "encode",
     "error_of",
     "prepare",
     "read_reply",
@@ -32,12 +33,19 @@ __all__ = [
 
 T = TypeVar("T")
 
-_BINDINGS: Final[Mapping[Binding, Callable[[Operation[object], Mapping[str, object]], Request]]] = {
-    Binding.GET: requests_v1_get.request,
-    Binding.POST: requests_v1_form.request,
-    Binding.SOAP11: lambda operation, provided: soap.request(operation, provided, soap.SOAP11),
-    Binding.SOAP12: lambda operation, provided: soap.request(operation, provided, soap.SOAP12),
-}
+
+@lru_cache(256)
+def _compiled(operation: Operation[Any]) -> tuple[Validate, Mapping[Binding, Encode]]:
+    """Return the functions that check and encode the calls of an operation: made once."""
+    if operation.api is Api.V2:
+        return validator(operation), dict.fromkeys(Binding, requests_v2.encoder(operation))
+    encoders = {
+        Binding.GET: requests_v1.get_encoder(operation),
+        Binding.POST: requests_v1.form_encoder(operation),
+        Binding.SOAP11: soap.encoder(operation, soap.SOAP11),
+        Binding.SOAP12: soap.encoder(operation, soap.SOAP12),
+    }
+    return validator(operation), encoders
 
 
 def prepare(
@@ -58,18 +66,15 @@ def prepare(
     Raises:
         ArgumentError: Names every argument that is missing, unknown or cannot be sent.
     """
-    plain: Operation[Any] = operation
-    provided = validate(plain, arguments)
-    if plain.api is Api.V2:
-        return provided, requests_v2.request(plain, provided)
-    if binding is Binding.GET and plain.idempotency_of(provided) is Idempotency.NON_IDEMPOTENT:
+    validate, encoders = _compiled(operation)
+    provided = validate(arguments)
+    if (
+        binding is Binding.GET
+        and operation.api is Api.V1
+        and operation.idempotency_of(provided) is Idempotency.NON_IDEMPOTENT
+    ):
         binding = Binding.SOAP12
-    return provided, _BINDINGS[binding](plain, provided)
-
-
-def encode(operation: Operation[T], arguments: Mapping[str, object], binding: Binding) -> Request:
-    """Return the request of a call, as :func:`prepare` makes it."""
-    return prepare(operation, arguments, binding)[1]
+    return provided, encoders[binding](provided)
 
 
 def read_reply(response: Response, *, show_sensitive: bool = False) -> Reply:

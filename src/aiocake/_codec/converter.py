@@ -26,7 +26,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from aiocake._codec.leniency import Leniency, is_optional, members, without_surrogates
 from aiocake._codec.numbers import parse_decimal, parse_int
-from aiocake._codec.scalars import MAX_INT
+from aiocake._operations.parameters import MAX_INT
 from aiocake.errors import DecodeError
 from aiocake.models import Currency
 

@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import Final, cast
 
 from aiocake._codec.leniency import without_surrogates
-from aiocake._codec.scalars import format_value
 from aiocake._operations.operation import Operation
-from aiocake._operations.parameters import ParameterKind
+from aiocake._operations.parameters import Money, Text, format_value
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -135,9 +134,9 @@ def redact(message: str, operation: Operation[object], arguments: Mapping[str, o
     """
     for parameter in operation.parameters:
         value = arguments.get(parameter.name)
-        if parameter.kind is ParameterKind.MONEY and isinstance(value, int | Decimal):
+        if isinstance(parameter, Money) and isinstance(value, int | Decimal):
             message = _without_word(message, format_value(value))
-        elif parameter.kind is ParameterKind.TEXT and isinstance(value, str) and value:
+        elif isinstance(parameter, Text) and isinstance(value, str) and value:
             message = _without_beginning(message, value)
     return message
 

@@ -25,8 +25,8 @@ import msgspec
 
 from aiocake._codec.leniency import FieldInfo, members
 from aiocake._codec.numbers import MAX_DIGITS
-from aiocake._codec.scalars import MAX_INT
 from aiocake._codec.strict_json import BOM
+from aiocake._operations.parameters import MAX_INT
 from aiocake.models import Invoice
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT)]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeVar, cast
+from urllib.parse import quote
 
 import attrs
 import msgspec
@@ -12,12 +13,22 @@ import msgspec
 from aiocake._codec import strict_json
 from aiocake._codec.refusals import OK, error_in
 from aiocake._codec.reply import BodyFormat, Reply
-from aiocake._codec.requests_v1_get import QUERY_LIMIT
-from aiocake._codec.requests_v2 import KEY, query
-from aiocake._codec.scalars import check_bool, check_datetime, check_money, check_text, format_value
+from aiocake._codec.requests_v1 import QUERY_LIMIT
+from aiocake._codec.requests_v2 import KEY, pair
 from aiocake._codec.xml.tree import XmlElement, parse
-from aiocake._messages import KeyPlacement, Request
+from aiocake._messages import Request
 from aiocake._normalize import class_name, normalized
+from aiocake._operations.parameters import (
+    Bool,
+    Date,
+    InvalidArgument,
+    Moment,
+    Money,
+    Parameter,
+    Text,
+    format_value,
+    json_value,
+)
 from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
 from aiocake.values import SKIP, Idempotency, Skip
 
@@ -85,16 +96,11 @@ class RawResponse:
 
 
 def idempotency_of_raw(
-    method: object, path: object, *, repeatable: object, writes: object
+    *, method: object, path: object, repeatable: object, writes: object, **_: object
 ) -> Idempotency:
-    """Return what sending such a request again does; what cannot be sent counts as a write.
+    """Return the effect of sending such a request again; one that cannot be sent is a write.
 
-    Args:
-        method: The HTTP method.
-        path: The path.
-        repeatable: Whether sending it twice does no more than sending it once.
-        writes: Whether it changes anything; None for all but a GET of v2, since v1 has GETs that
-            write.
+    Where ``writes`` is None, all but a GET of v2 do, since v1 has GETs that write.
     """
     if writes is None:
         writes = _exact(method) != "GET" or not str(_exact(path)).startswith("/api/2/")
@@ -132,10 +138,12 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
     """
     provided = {"method": _exact(method), "path": _exact(path)}
     problems = _where(provided["method"], provided["path"])
-    for name, flag in (("repeatable", repeatable), ("writes", writes)):
-        if flag is not None or name == "repeatable":
-            reason = check_bool(flag)
-            problems += [Problem(name, reason)] if reason else []
+    flags = {"repeatable": repeatable, "writes": False if writes is None else writes}
+    problems += [
+        Problem(name, f"must be True or False, got {class_name(flag)}")
+        for name, flag in flags.items()
+        if type(flag) is not bool
+    ]
     for name, value in (("params", params), ("json", json)):
         if value is not None:
             provided[name] = _fields(value, name, problems)
@@ -143,24 +151,21 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
         raise ArgumentError(*problems)
     named = cast("dict[str, dict[str, object]]", provided)
     path = str(provided["path"])
+    query = "".join(
+        pair(quote(name, safe=""), format_value(it)) for name, it in named.get("params", {}).items()
+    )
     request = Request(
         OPERATION,
         str(provided["method"]),
         path,
-        query=KEY + query({name: format_value(it) for name, it in named.get("params", {}).items()}),
+        KEY + query,
         headers=() if json is None else (("Content-Type", "application/json"),),
         body=b"" if json is None else msgspec.json.encode(_texts(named["json"])),
-        key_placement=KeyPlacement.QUERY,
         key_offset=len(KEY),
         query_limit=QUERY_LIMIT if path.startswith("/api/1/") else None,
         own_path=True,
     )
     return provided, request
-
-
-def encode_raw(method: object, path: object, params: object = None, json: object = None) -> Request:
-    """Return the request alone that :func:`prepare_raw` makes."""
-    return prepare_raw(method, path, params, json)[1]
 
 
 def _exact(value: object) -> object:
@@ -184,14 +189,13 @@ def _where(method: object, path: object) -> list[Problem]:
 
 def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, object]:
     """Return the fields of a mapping; add a problem for each value that cannot be sent."""
-    fields: object = None
+    reason = f"must be a mapping, got {class_name(value)}"
     try:
         fields = _plain(value, name, problems)
     except RecursionError:
-        problems.append(Problem(name, "is nested too deep"))
-        return {}
+        fields, reason = None, "is nested too deep"
     if not isinstance(fields, dict):
-        problems.append(Problem(name, f"must be a mapping, got {class_name(value)}"))
+        problems.append(Problem(name, reason))
         return {}
     found = cast("dict[str, object]", fields)
     if name == "params":
@@ -205,36 +209,38 @@ def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, obje
 def _plain(value: object, name: str, problems: list[Problem]) -> object:
     """Return the value as built-in ones; add a problem for each that cannot be sent."""
     try:
-        return _parts(value, name, problems)
+        if isinstance(value, Mapping):
+            return _named(cast("Mapping[object, object]", value), name, problems)
+        if isinstance(value, list | tuple):
+            rows = [each for each in cast("Sequence[object]", value) if each is not SKIP]
+            return [_plain(each, f"{name}[{at}]", problems) for at, each in enumerate(rows)]
+        exact = normalized(value)
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
         problems.append(Problem(name, f"cannot be read: it raised {class_name(error)}"))
         return None
-
-
-def _parts(value: object, name: str, problems: list[Problem]) -> object:
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[object, object]", value)
-        named: dict[str, object] = {}
-        for key, inner in fields.items():
-            exact = normalized(key)
-            if (reason := check_text(exact, None)) is not None:
-                problems.append(Problem(f"a name in {name}", reason))
-            elif inner is not SKIP:
-                path = str(exact) if name == "params" else f"{name}.{exact}"
-                if exact in named:  # as the mappings have it that keep several values of a name
-                    problems.append(Problem(path, "is given twice"))
-                named[str(exact)] = _plain(inner, path, problems)
-        return named
-    if isinstance(value, list | tuple):
-        rows = cast("Sequence[object]", value)
-        provided = [inner for inner in rows if inner is not SKIP]
-        return [_plain(inner, f"{name}[{at}]", problems) for at, inner in enumerate(provided)]
-    exact = normalized(value)
-    if (reason := _reason(exact)) is not None:
-        problems.append(Problem(name, reason))
+    kind = next((kind for classes, kind in _KINDS if isinstance(exact, classes)), None)
+    problems += (
+        [Problem(name, _no_value(exact))] if kind is None else _problems_of(kind(name), exact)
+    )
     return exact
+
+
+def _named(
+    fields: Mapping[object, object], name: str, problems: list[Problem]
+) -> dict[str, object]:
+    named: dict[str, object] = {}
+    for key, value in fields.items():
+        exact = normalized(key)
+        if wrong := _problems_of(Text(f"a name in {name}"), exact):
+            problems += wrong
+        elif value is not SKIP:
+            path = str(exact) if name == "params" else f"{name}.{exact}"
+            if exact in named:  # as the mappings have it that keep several values of a name
+                problems.append(Problem(path, "is given twice"))
+            named[str(exact)] = _plain(value, path, problems)
+    return named
 
 
 def _texts(value: object) -> object:
@@ -243,21 +249,23 @@ def _texts(value: object) -> object:
         return {name: _texts(inner) for name, inner in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
         return [_texts(inner) for inner in cast("list[object]", value)]
-    return value if isinstance(value, bool | int) else format_value(value)
+    return json_value(value)
 
 
-def _reason(value: object) -> str | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | Decimal):
-        return check_money(value)
-    if isinstance(value, datetime):
-        return check_datetime(value)
-    if isinstance(value, date):
-        return None
-    if isinstance(value, str):
-        return check_text(value, None)
-    return _no_value(value)
+#: The kinds of argument that a value of each class may be, the first that fits.
+_KINDS: Final[tuple[tuple[type | tuple[type, ...], type[Parameter]], ...]] = (
+    (bool, Bool),
+    ((int, Decimal), Money),
+    (datetime, Moment),
+    (date, Date),
+    (str, Text),
+)
+
+
+def _problems_of(parameter: Parameter, value: object) -> tuple[Problem, ...]:
+    """Return why an argument cannot be sent; nothing if it can."""
+    checked = parameter.check(value)
+    return checked.problems if isinstance(checked, InvalidArgument) else ()
 
 
 def _no_value(value: object) -> str:

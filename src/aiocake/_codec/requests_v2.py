@@ -3,59 +3,46 @@
 Source: CAKE's page "How to Manage Invoices via the CAKE API".
 """
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
-from aiocake._codec.scalars import format_value
 from aiocake._messages import KeyPlacement, Request
 from aiocake._operations.operation import Operation
+from aiocake._operations.parameters import format_value, json_value
 
 #: The beginning of a query or form that the key is put into.
 KEY: Final = "api_key="
 
+Encode = Callable[[Mapping[str, object]], Request]
 
-def request(operation: Operation[object], arguments: Mapping[str, object]) -> Request:
-    """The request of a v2 call.
-
-    Args:
-        operation: The operation.
-        arguments: Checked.
-    """
-    provided = {
-        parameter.name: arguments[parameter.name]
-        for parameter in operation.parameters
-        if parameter.name in arguments
-    }
-    if operation.method == "GET":
-        texts = {name: format_value(value) for name, value in provided.items()}
-        return _with_query(operation, KEY + query(texts))
-    plain = {name: _plain(value) for name, value in provided.items()}
-    return _with_query(operation, KEY, msgspec.json.encode(plain))
+_to_json: Final = msgspec.json.Encoder().encode
 
 
-def query(texts: Mapping[str, str]) -> str:
-    """Return the part of a query behind the key, each name after a ``&``."""
-    return "".join(
-        f"&{quote(name, safe='')}={quote(text, safe='')}" for name, text in texts.items()
-    )
+def pair(name: str, text: str) -> str:
+    """Return a name and a text as a query has them behind the key."""
+    # Most are plain, and quote() takes ten times as long to find that.
+    plain = text.isalnum() and text.isascii()
+    return f"&{name}={text if plain else quote(text, safe='')}"
 
 
-def _with_query(operation: Operation[object], text: str, body: bytes | None = None) -> Request:
-    return Request(
-        operation.name,
-        operation.method,
-        operation.path,
-        query=text,
-        headers=() if body is None else (("Content-Type", "application/json"),),
-        body=body or b"",
-        key_placement=KeyPlacement.QUERY,
-        key_offset=len(KEY),
-    )
+def encoder(operation: Operation[object]) -> Encode:
+    """Return the function that makes the requests of a v2 operation, of arguments checked."""
+    name, method, path = operation.name, operation.method, operation.path
+    names = [parameter.name for parameter in operation.parameters]
+    json = (("Content-Type", "application/json"),)
 
+    def by_query(arguments: Mapping[str, object]) -> Request:
+        query = KEY
+        for each in names:
+            if each in arguments:
+                query += pair(each, format_value(arguments[each]))
+        return Request(name, method, path, query, key_offset=len(KEY))
 
-def _plain(value: object) -> object:
-    return format_value(value) if isinstance(value, date) else value
+    def by_json(arguments: Mapping[str, object]) -> Request:
+        body = _to_json({each: json_value(arguments[each]) for each in names if each in arguments})
+        return Request(name, method, path, KEY, json, body, KeyPlacement.QUERY, len(KEY))
+
+    return by_query if method == "GET" else by_json

@@ -13,9 +13,9 @@ from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.leniency import SPACE, Leniency
 from aiocake._codec.refusals import with_context
 from aiocake._codec.reply import Reply, is_object
-from aiocake._codec.scalars import format_value
 from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import Operation, ResponseShape
+from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency

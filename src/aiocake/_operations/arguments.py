@@ -1,31 +1,15 @@
-"""The arguments of a method become those of its operation: without SKIP, with periods as dates."""
+"""Arguments of a method that become others of its operation: periods become dates."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final, cast, get_args
 
-import attrs
-
 from aiocake._normalize import class_name, guarded, normalized
+from aiocake._operations.parameters import InvalidArgument
 from aiocake.errors import Problem
 from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
 _DAY: Final = timedelta(days=1)
-
-
-@attrs.frozen
-class InvalidArgument:
-    """Stands in place of a value that could not be made of a method's arguments.
-
-    The check of all arguments reports its problems together with the others.
-    """
-
-    problems: tuple[Problem, ...]
-
-
-def without_skipped(arguments: Mapping[str, object]) -> dict[str, object]:
-    """Return the arguments that are not SKIP."""
-    return {name: value for name, value in arguments.items() if value is not SKIP}
 
 
 def period_bounds(

@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from aiocake._operations.arguments import without_skipped
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Id, Parameter
 from aiocake.errors import CakeError, Intent, Problem
 from aiocake.events import Event
 from aiocake.values import Idempotency
@@ -112,10 +111,12 @@ def _record_argument(operation: "Operation[object]") -> str:
     """Return the name of the argument that identifies the record a write sets."""
     if operation.idempotency is Idempotency.SAFE or operation.create_lookup is not None:
         return ""
-    needed = (
-        each for each in operation.parameters if each.kind is ParameterKind.ID and each.required
-    )
+    needed = (each for each in operation.parameters if isinstance(each, Id) and each.required)
     return next((each.name for each in needed), "")
+
+
+def _sensitive_arguments(operation: "Operation[object]") -> frozenset[str]:
+    return frozenset(each.name for each in operation.parameters if each.sensitive)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -144,6 +145,7 @@ class Operation(Generic[T]):
         state_after: Of a call that sets values: reads the record's state, where that is possible.
         documented_in: The title of CAKE's page.
         record: The name of the argument that says which record a write sets; empty of a create.
+        sensitive: The names of the arguments that errors and logs hide.
     """
 
     name: str
@@ -164,16 +166,15 @@ class Operation(Generic[T]):
     state_after: Callable[["Executor", Mapping[str, object]], Awaitable[UpdateState]] | None = None
     documented_in: str
     record: str = attrs.field(init=False, default=attrs.Factory(_record_argument, takes_self=True))
+    sensitive: frozenset[str] = attrs.field(
+        init=False, default=attrs.Factory(_sensitive_arguments, takes_self=True)
+    )
 
     def idempotency_of(self, arguments: Mapping[str, object]) -> Idempotency:
         """Return the effect of sending this call again, which its arguments may decide."""
         if self.non_idempotent_if is not None and self.non_idempotent_if(arguments):
             return Idempotency.NON_IDEMPOTENT
         return self.idempotency
-
-    def sensitive(self) -> frozenset[str]:
-        """Return the names of the arguments that errors and logs hide."""
-        return frozenset(parameter.name for parameter in self.parameters if parameter.sensitive)
 
 
 class Stream(Protocol[T]):
@@ -343,10 +344,10 @@ class Endpoints:
         self._executor = executor
 
     async def _call(self, operation: Operation[T], **arguments: object) -> T:
-        return await self._executor.execute(operation, without_skipped(arguments))
+        return await self._executor.execute(operation, arguments)
 
     def _stream(self, operation: Operation[T], **arguments: object) -> ExportedBills[T]:
-        return self._executor.stream(operation, without_skipped(arguments))
+        return self._executor.stream(operation, arguments)
 
 
 def executor_of(group: Endpoints) -> Executor:

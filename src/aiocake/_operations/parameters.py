@@ -1,52 +1,330 @@
-"""The arguments of an operation: their kinds, by which they are checked and written."""
+"""The arguments of an operation, a class for each kind: what it takes, and how that is written.
 
+ASP.NET takes a great deal without a word: an amount with a comma is a hundred times as much, a
+date is read month first, a misspelt element becomes a zero, and the answer is "success". So what
+could be read in two ways is refused. A reason never holds the value, which may be a name, a note or
+an amount, but the name of its class.
+"""
+
+import difflib
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum, StrEnum
+from typing import Any, ClassVar, Final
 
 import attrs
 
+from aiocake._normalize import EXACT, class_name, normalized
+from aiocake.errors import Problem
+from aiocake.values import ANY, ERASE, SKIP
 
-class ParameterKind(Enum):
-    """The kind of an argument, by which it is checked and written."""
+#: .NET's System.Int32.
+MAX_INT: Final = 2**31 - 1
+_MAX_BYTE: Final = 255
+#: Any number of so many digits fits into .NET's System.Decimal, and none is rounded.
+_MAX_DIGITS: Final = 28
+#: SQL Server's datetime begins with the first full year of the Gregorian calendar in England.
+_FIRST_SQL_YEAR: Final = 1753
+#: A date has to be there, and to parse, even where its modification type makes no use of it.
+_SOME_DATE: Final = "2000-01-01"
+# Section 2.2 of the XML 1.0 recommendation: all else is a character.
+_NOT_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+#: Why these are refused where they mean nothing.
+_REFUSED_MARKS: Final = (
+    (None, "None is not taken: leave the argument out, or give SKIP"),
+    (ERASE, "cannot be erased"),
+    (ANY, "ANY is not taken here: leave the argument out"),
+)
 
-    ID = "id"
-    """A positive 32-bit integer."""
-    ROW = "row"
-    """A 32-bit integer of at least ``at_least``."""
-    BYTE = "byte"
-    """0 to 255; 0 stands for SKIP or ANY on the wire and is refused from a caller."""
-    TEXT = "text"
-    MONEY = "money"
-    DATE = "date"
-    MODIFIED_DATE = "modified date"
-    """v1's pair of a date and its ``…_modification_type``."""
-    MOMENT = "moment"
-    """An aware datetime, written in UTC."""
-    BOOL = "bool"
-    CHOICE = "choice"
+
+#: The names that stand for an argument in v1, each with its text; None for null.
+V1Texts = tuple[tuple[str, str | None], ...]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
+class InvalidArgument:
+    """Stands in place of a value that cannot be sent; the check of all arguments reports it."""
+
+    problems: tuple[Problem, ...]
+
+
+@attrs.frozen
 class Parameter:
     """One argument of an operation.
 
     Attributes:
         name: CAKE's own name, on the wire and in Python.
-        kind: The kind of its values.
         required: True if it must be passed.
-        erasable: True if ERASE is allowed (texts and modified dates of v1).
-        any_allowed: True if ANY is allowed and sent as 0 (the payment type of a filter).
-        at_least: For a row or a row limit, the lowest number.
-        limit: For a text, UTF-16 units at most; for a row limit, the highest number.
-        choices: For a choice, the enum of its values.
         sensitive: True if it holds names, notes or amounts, which errors and logs hide.
+        erasable: True if ERASE is allowed (texts and modified dates of v1).
+        kept: The text by which v1 leaves alone what is stored, since every parameter of v1 is sent
+            on each call. None if there is no such text: then v1 needs the argument.
     """
 
     name: str
-    kind: ParameterKind
-    required: bool = False
-    erasable: bool = False
-    any_allowed: bool = False
-    at_least: int = 0
-    limit: int | None = None
-    choices: type[StrEnum] | None = None
-    sensitive: bool = False
+    required: bool = attrs.field(default=False, kw_only=True)
+    sensitive: bool = attrs.field(default=False, kw_only=True)
+    erasable: bool = attrs.field(default=False, kw_only=True)
+    kept: ClassVar[str | None] = None
+
+    def _reason(self, value: object) -> str | None:
+        """Return why a value, of an exact built-in class, cannot be sent; None if it can."""
+        raise NotImplementedError
+
+    def _reason_of_v1(self, value: Any) -> str | None:  # noqa: ANN401 - of the class of its kind
+        """Return why v1 does not take a value that v2 takes."""
+
+    def check(self, value: object, *, v1: bool = False) -> object:
+        """Return the value as it is sent: an exact built-in one, or a mark such as ERASE.
+
+        Args:
+            value: Whatever a caller passed. Its methods may raise anything.
+            v1: True for an operation of v1.
+
+        Returns:
+            The value; an :class:`InvalidArgument` if it cannot be sent.
+        """
+        exact = value
+        try:
+            if type(value) not in EXACT:
+                exact = self._exact(value)
+            reason = self._reason(exact)
+            if v1 and reason is None:
+                reason = self._reason_of_v1(exact)
+        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+            exact, reason = self, f"cannot be read: it raised {class_name(error)}"
+        if reason is None or type(exact) is InvalidArgument or (exact is ERASE and self.erasable):
+            return exact
+        reason = next((text for mark, text in _REFUSED_MARKS if exact is mark), reason)
+        return InvalidArgument((Problem(self.name, reason),))
+
+    def _exact(self, value: object) -> object:
+        return normalized(value)
+
+    def v1_texts(self, value: object, midnight: str = "") -> V1Texts:
+        """Return what v1 has in place of a value.
+
+        Args:
+            value: Checked; or SKIP.
+            midnight: Is put behind a date, where the binding wants a time.
+        """
+        if value is SKIP or value is ERASE:
+            return ((self.name, self.kept if value is SKIP else None),)
+        text = "0" if value is ANY else format_value(value)
+        return ((self.name, text + midnight if isinstance(value, date) else text),)
+
+
+@attrs.frozen
+class _Integer(Parameter):
+    at_least: int = attrs.field(default=0, kw_only=True)
+    limit: int = attrs.field(default=MAX_INT, kw_only=True)
+
+    def _reason(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return _wrong("an int", value)
+        if self.at_least <= value <= self.limit:
+            return None
+        return f"must be from {self.at_least} to {self.limit}"
+
+
+@attrs.frozen
+class Id(_Integer):
+    """A positive 32-bit integer."""
+
+    at_least: int = attrs.field(default=1, init=False)
+
+
+@attrs.frozen
+class Row(_Integer):
+    """The number of a row, or of rows: a 32-bit integer from ``at_least`` to ``limit``."""
+
+    kept = "0"
+
+
+@attrs.frozen
+class Byte(_Integer):
+    """An unsigned byte from 1; v1 has 0 for SKIP and ANY.
+
+    Attributes:
+        any_allowed: True if ANY is allowed (the payment type of a filter).
+    """
+
+    at_least: int = attrs.field(default=1, init=False)
+    limit: int = attrs.field(default=_MAX_BYTE, init=False)
+    any_allowed: bool = attrs.field(default=False, kw_only=True)
+    kept = "0"
+
+    def _reason(self, value: object) -> str | None:
+        if value is ANY and self.any_allowed:
+            return None
+        if type(value) is int and value == 0:
+            return f"0 is not taken: give {'ANY' if self.any_allowed else 'SKIP'}"
+        return super()._reason(value)
+
+
+@attrs.frozen
+class Text(Parameter):
+    """A text; v2 knows an empty one from an absent one, v1 does not.
+
+    Attributes:
+        limit: How many UTF-16 units it may have, as .NET counts: an emoji is two.
+    """
+
+    limit: int | None = attrs.field(default=None, kw_only=True)
+    kept = ""
+
+    def _reason(self, value: object) -> str | None:
+        if not isinstance(value, str) or isinstance(value, Enum):
+            return _wrong("a str", value)
+        if _NOT_XML.search(value):
+            return (
+                "holds a character that XML cannot carry (a control character or a lone surrogate)"
+            )
+        units = len(value.encode("utf-16-le")) // 2
+        if self.limit is not None and units > self.limit:
+            return f"must have at most {self.limit} UTF-16 units, not {units}"
+        return None
+
+    def _reason_of_v1(self, value: str) -> str | None:
+        # CAKE's pages: "NULL to erase it, empty string to skip it".
+        if value == "":
+            return "an empty text is not taken: give SKIP to keep what is stored, ERASE to erase it"
+        if value == "NULL":
+            return "the text 'NULL' is not taken: CAKE erases by it; give ERASE for that"
+        return None
+
+    def _exact(self, value: object) -> object:
+        # A member of an enum is a slip where any text will do.
+        return value if isinstance(value, Enum) else normalized(value)
+
+
+@attrs.frozen
+class Money(Parameter):
+    """An amount: exact, and of as many digits as .NET keeps."""
+
+    def _reason(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            return _wrong("a Decimal or an int", value)
+        if isinstance(value, Decimal) and not value.is_finite():
+            return "must be a number"
+        # Ask for the size first: written out, Decimal("1E+999999999") takes a gigabyte.
+        if isinstance(value, int):
+            fits = abs(value) < 10**_MAX_DIGITS
+        else:
+            last = value.as_tuple().exponent
+            fits = -_MAX_DIGITS <= value.adjusted() < _MAX_DIGITS
+            fits = fits and isinstance(last, int) and -_MAX_DIGITS <= last <= _MAX_DIGITS
+        if not fits or sum(map(str.isdigit, format_value(value))) > _MAX_DIGITS:
+            return f"must have at most {_MAX_DIGITS} digits"
+        return None
+
+
+@attrs.frozen
+class Date(Parameter):
+    """A date; a datetime is none: its time, or its zone, would be lost or shift the day."""
+
+    def _reason(self, value: object) -> str | None:
+        if isinstance(value, datetime) or not isinstance(value, date):
+            return _wrong("a date without a time", value)
+        return None
+
+    def _reason_of_v1(self, value: date) -> str | None:
+        if value.year < _FIRST_SQL_YEAR:  # a server of the .NET kind keeps it in SQL Server
+            return f"must not be before {_FIRST_SQL_YEAR}-01-01"
+        return None
+
+
+@attrs.frozen
+class ModifiedDate(Date):
+    """v1's pair of a date and its ``…_modification_type``."""
+
+    kept = _SOME_DATE
+
+    def v1_texts(self, value: object, midnight: str = "") -> V1Texts:
+        """Return the date, and what becomes of the stored one."""
+        how = "do_not_change" if value is SKIP else "remove" if value is ERASE else "change"
+        day = value.isoformat() if isinstance(value, date) else _SOME_DATE
+        return (self.name, day + midnight), (f"{self.name}_modification_type", how)
+
+
+@attrs.frozen
+class Moment(Parameter):
+    """A point in time, written in UTC: without a zone it would be a guess."""
+
+    def _reason(self, value: object) -> str | None:
+        if not isinstance(value, datetime):
+            return _wrong("a datetime with a time zone", value)
+        if value.utcoffset() is None:
+            return "must be a datetime with a time zone, got one without"
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            return "is outside of the years 1 to 9999 in UTC"
+        return None
+
+
+@attrs.frozen
+class Bool(Parameter):
+    """A bool; 0 and 1 are none."""
+
+    kept = "false"
+
+    def _reason(self, value: object) -> str | None:
+        return None if type(value) is bool else _wrong("True or False", value)
+
+
+@attrs.frozen
+class Choice(Parameter):
+    """One of a closed set of texts, in their exact case.
+
+    ASP.NET knows the exact case only, and by GET it takes numbers and lists of them too.
+
+    Attributes:
+        choices: The enum of the texts.
+    """
+
+    choices: type[StrEnum]
+    _known: tuple[str, ...] = attrs.field(init=False, repr=False)
+
+    @_known.default
+    def _texts(self) -> tuple[str, ...]:
+        return tuple(member.value for member in self.choices)
+
+    def _reason(self, value: object) -> str | None:
+        if isinstance(value, str) and value in self._known:
+            return None
+        wanted = f"one of {', '.join(self._known)}"
+        if not isinstance(value, str):
+            return _wrong(wanted, value)
+        near = difflib.get_close_matches(value.casefold(), self._known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"must be {wanted}{hint}"
+
+
+def format_value(value: object) -> str:
+    """Return a value as text, where both APIs agree: plain numbers, ``true``, ``YYYY-MM-DD``.
+
+    A point in time is in UTC, as CAKE's page has it: ``2024-02-15T10:00:00Z``. A fraction of a
+    second is written only where there is one.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return format(value, "d")
+    if isinstance(value, Decimal):
+        return format(value, "f")  # never with an exponent, which .NET's decimal does not take
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def json_value(value: object) -> object:
+    """Return a value as v2 has it in JSON: amounts and dates are texts."""
+    return value if isinstance(value, bool | int) else format_value(value)
+
+
+def _wrong(wanted: str, value: object) -> str:
+    return f"must be {wanted}, got {class_name(value)}"

@@ -4,7 +4,6 @@ A call has an operation, or it is one that has no method and is sent as it is to
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -89,7 +88,7 @@ class CallCodec:
         """Return the names of the arguments of a call that errors and logs hide."""
         if self._show_sensitive:
             return _NOTHING
-        return _RAW_HIDDEN if operation is None else _sensitive(operation)
+        return _RAW_HIDDEN if operation is None else operation.sensitive
 
     def reply(self, response: Response) -> codec.Reply:
         """Return a response as what :meth:`error_in` and :meth:`decode` take: it is parsed once."""
@@ -138,11 +137,6 @@ class CallCodec:
 
 _NOTHING: frozenset[str] = frozenset()
 _RAW_HIDDEN = frozenset({"params", "json"})
-
-
-@lru_cache(256)
-def _sensitive(operation: Operation[Any]) -> frozenset[str]:
-    return operation.sensitive()
 
 
 def _note_likely(call: CallState, reply: codec.Reply, error: CakeError) -> None:

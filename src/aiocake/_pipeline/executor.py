@@ -142,31 +142,14 @@ class CallExecutor(ClientPipeline):
             call.intent = intent_of(call, self._codec.hidden(operation))
         return cast("T", await self._run(call, observer))
 
-    async def raw(  # noqa: PLR0913 - what a request is made of
-        self,
-        method: object,
-        path: object,
-        params: object,
-        json: object,
-        *,
-        repeatable: object,
-        writes: object,
-    ) -> RawResponse:
-        """Make a call that has no method.
+    async def raw(self, **parts: object) -> RawResponse:
+        """Make a call that has no method, of what :func:`prepare_raw` takes.
 
         Raises:
             CakeError: The verdict of the whole call.
         """
-        idempotency = idempotency_of_raw(method, path, repeatable=repeatable, writes=writes)
-        arguments = {
-            "method": method,
-            "path": path,
-            "params": params,
-            "json": json,
-            "repeatable": repeatable,
-            "writes": writes,
-        }
-        checked, request = self._codec.begin(None, arguments, idempotency, Binding.GET)
+        idempotency = idempotency_of_raw(**parts)
+        checked, request = self._codec.begin(None, parts, idempotency, Binding.GET)
         call = CallState(
             request,
             self.limits_of(idempotency),

@@ -19,26 +19,43 @@ _LONGEST_KEY: Final = 50
 
 #: Controls, formats such as a zero-width space, and white space (Unicode section 4.5).
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-_VISIBLE: Final = re.compile(r"[!-~]*")
 #: RFC 9110 sections 5.1 and 5.5.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+#: Their requests have a Content-Length even without a body (RFC 9110 section 8.6).
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+#: How many heads are kept: many more than there are operations.
+_KEPT: Final = 256
 
 KeySource = Callable[[], Awaitable[str]]
 
 
-@attrs.frozen(repr=False, eq=False)
+@attrs.define(repr=False, eq=False)
 class AuthorizedRequest:
-    """A request with the key in it. Its ``repr`` never shows more than method and path."""
+    """A request with the key in it. Its ``repr`` never shows more than method and path.
+
+    Attributes:
+        method: The method.
+        path: The path, without a query.
+        headers: All headers but Content-Length, which a transport may set by itself.
+        head: All that an HTTP/1.1 connection writes before the body.
+        body: The body.
+    """
 
     method: str
     path: str
-    target: bytes
+    _query: str
     headers: list[tuple[bytes, bytes]]
+    head: bytes
     body: bytes
 
+    @property
+    def target(self) -> bytes:
+        """Return path and query, as the request line has them."""
+        return (f"{self.path}?{self._query}" if self._query else self.path).encode("ascii")
+
     def __repr__(self) -> str:
-        return f"<Signed {self.method} {self.path}>"
+        return f"<AuthorizedRequest {self.method} {self.path}>"
 
 
 def check_key(key: Secret) -> Secret:
@@ -73,65 +90,80 @@ def _what_is_wrong(text: str) -> str:
     return ""
 
 
-def insert_api_key(
-    request: Request, key: Secret, headers: list[tuple[bytes, bytes]]
-) -> AuthorizedRequest:
-    """Put the key into its hole, escaped for the place in which it stands.
+class KeyInserter:
+    """Puts the key into requests.
 
     Args:
-        request: The request.
-        key: The key.
-        headers: The client's own headers; those of the request come behind them, and instead
-            of them where the names are the same.
-
-    Returns:
-        The request as it goes over the wire.
-
-    Raises:
-        ArgumentError: The query with the key in place is too long for the server, or path,
-            query or a header cannot be written as HTTP.
+        headers: The client's own headers; those of a request come behind them, and instead of
+            them where the names are the same.
     """
-    _check_text(request)
-    query, body = _filled(request, key)
-    if request.query_limit is not None and len(query) >= request.query_limit:
-        _too_long(len(query), request.query_limit)
-    target = f"{request.path}?{query}" if query else request.path
-    return AuthorizedRequest(
-        request.method,
-        request.path,
-        target.encode("ascii"),
-        _merged(headers, request.headers) if request.headers else headers,
-        body,
-    )
+
+    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self._own = headers
+        #: Of each method, path and headers what is always the same: no query, so no key.
+        self._heads: dict[tuple[object, ...], tuple[list[tuple[bytes, bytes]], str]] = {}
+        #: The key that came last, and as it is written in a URL.
+        self._key = self._quoted = Secret("")
+
+    def insert(self, request: Request, key: Secret) -> AuthorizedRequest:
+        """Put the key into its hole, escaped for the place in which it stands.
+
+        Returns:
+            The request as it goes over the wire.
+
+        Raises:
+            ArgumentError: The query with the key in place is too long for the server, or path,
+                query or a header cannot be written as HTTP.
+        """
+        method, path, query, body = request.method, request.path, request.query, request.body
+        known = self._heads.get((method, path, request.headers))
+        headers, lines = known or self._head(request)
+        if not _is_visible(query):
+            raise ArgumentError(_unwritable("query"))
+        if key is not self._key:
+            self._key, self._quoted = key, Secret(quote(key.reveal(), safe=""))
+        at, placement = request.key_offset, request.key_placement
+        if placement is KeyPlacement.QUERY:
+            query = query[:at] + self._quoted.reveal() + query[at:]
+            if request.query_limit is not None and len(query) >= request.query_limit:
+                _too_long(len(query), request.query_limit)
+        else:
+            in_form = placement is KeyPlacement.FORM
+            filling = self._quoted.reveal() if in_form else escape(key.reveal(), _QUOTES)
+            body = body[:at] + filling.encode("ascii") + body[at:]
+        if body or method in _WITH_BODY:
+            lines = f"{lines}Content-Length: {len(body)}\r\n"
+        mark = "?" if query else ""
+        head = f"{method} {path}{mark}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        return AuthorizedRequest(method, path, query, headers, head, body)
+
+    def _head(self, request: Request) -> tuple[list[tuple[bytes, bytes]], str]:
+        """Return the headers of a request, and as they are written; check them and the path."""
+        problems = [] if _is_visible(request.path) else [_unwritable("path")]
+        problems += [
+            Problem("headers", f"{name!a} cannot be written as an HTTP header")
+            for name, value in request.headers
+            if _TOKEN.fullmatch(name) is None or _VALUE.fullmatch(value) is None
+        ]
+        if problems:
+            raise ArgumentError(*problems)
+        theirs = [(name.encode(), value.encode("latin-1")) for name, value in request.headers]
+        names = {name.lower() for name, _ in theirs}
+        headers = [pair for pair in self._own if pair[0].lower() not in names] + theirs
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in headers).decode("latin-1")
+        if len(self._heads) >= _KEPT:  # of calls that have no method there may be many
+            self._heads.clear()
+        found = self._heads[request.method, request.path, request.headers] = headers, lines
+        return found
 
 
-def _check_text(request: Request) -> None:
-    problems = [
-        Problem(name, "must be encoded: visible ASCII only")
-        for name, text in (("path", request.path), ("query", request.query))
-        if _VISIBLE.fullmatch(text) is None
-    ]
-    problems += [
-        Problem("headers", f"{name!a} cannot be written as an HTTP header")
-        for name, value in request.headers
-        if _TOKEN.fullmatch(name) is None or _VALUE.fullmatch(value) is None
-    ]
-    if problems:
-        raise ArgumentError(*problems)
+def _is_visible(text: str) -> bool:
+    """Return True for visible ASCII only."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
-def _filled(request: Request, key: Secret) -> tuple[str, bytes]:
-    text, at = key.reveal(), request.key_offset
-    if request.key_placement is KeyPlacement.QUERY:
-        query = request.query
-        return query[:at] + quote(text, safe="") + query[at:], request.body
-    filling = (
-        quote(text, safe="")
-        if request.key_placement is KeyPlacement.FORM
-        else escape(text, _QUOTES)
-    )
-    body = request.body
-    return request.query, body[:at] + filling.encode("ascii") + body[at:]
+def _unwritable(name: str) -> Problem:
+    return Problem(name, "must be encoded: visible ASCII only")
 
 
 _QUOTES: Final = {'"': "&quot;", "'": "&apos;"}
@@ -146,14 +178,6 @@ def _too_long(length: int, limit: int) -> None:
             "send it by another binding, such as Binding.SOAP12",
         )
     )
-
-
-def _merged(
-    own: list[tuple[bytes, bytes]], provided: tuple[tuple[str, str], ...]
-) -> list[tuple[bytes, bytes]]:
-    theirs = [(name.encode("ascii"), value.encode("latin-1")) for name, value in provided]
-    names = {name.lower() for name, _ in theirs}
-    return [pair for pair in own if pair[0].lower() not in names] + theirs
 
 
 async def _never() -> str:

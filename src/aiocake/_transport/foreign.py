@@ -75,7 +75,7 @@ class ForeignSender:
 
     keeps_time = False
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it needs to know
+    def __init__(
         self,
         transport: AsyncBaseTransport,
         package: ModuleType,

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any
 
 import anyio
 import anyio.lowlevel

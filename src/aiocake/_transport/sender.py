@@ -17,8 +17,6 @@ from aiocake._transport.incoming import Clean, IncomingResponse
 _CLOSED: Final = "nothing was sent: the client was closed"
 #: RFC 9110 section 9.1.
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: What is sent with a Content-Length even if it has no body (RFC 9110 section 8.6).
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Sender(Protocol):
@@ -84,8 +82,6 @@ class RequestSender:
         self._dialer = dialer
         self._connections: list[Connection | None] = [None] * slots
         self._clean = clean
-        #: The headers of most requests, and how they are written.
-        self._written: tuple[list[tuple[bytes, bytes]], bytes] = ([], b"")
 
     async def send(  # noqa: PLR0913 - what an attempt is
         self,
@@ -115,7 +111,7 @@ class RequestSender:
                         opened.close()
                         return TransportFailure(FailureKind.CONNECT, sent=False, text=_CLOSED)
                     connection = self._connections[slot] = opened
-                failure = await connection.ask(self._wire(signed), trace, read, total)
+                failure = await connection.ask(signed.head + signed.body, trace, read, total)
                 if failure is None:
                     reader = connection.reader
                     return IncomingResponse(
@@ -158,16 +154,3 @@ class RequestSender:
             self._connections[slot] = None
             if connection is not None:
                 connection.goodbye()
-
-    def _wire(self, signed: AuthorizedRequest) -> bytes:
-        """Return a request as it goes over the wire."""
-        body = signed.body
-        line = b"%b %b HTTP/1.1\r\n" % (signed.method.encode("ascii"), signed.target)
-        headers, written = self._written
-        if headers is not signed.headers:
-            headers = signed.headers
-            written = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-            self._written = headers, written
-        if body or signed.method in _WITH_BODY:
-            return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, written, len(body), body)
-        return b"%b%b\r\n" % (line, written)

@@ -14,7 +14,7 @@ import attrs
 
 from aiocake._messages import Request
 from aiocake._transport.address import Address
-from aiocake._transport.api_key import AuthorizedRequest, Keys, insert_api_key
+from aiocake._transport.api_key import AuthorizedRequest, KeyInserter, Keys
 from aiocake._transport.dial import Dialer
 from aiocake._transport.failures import Route
 from aiocake._transport.foreign import AsyncBaseTransport, ForeignSender, package_of
@@ -81,11 +81,13 @@ class Transport:
             raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
         else:
             self.sender = self._foreign(http, address, route)
-        self._headers = [
-            (b"Host", address.authority.encode("ascii")),
-            (b"User-Agent", user_agent.encode("ascii")),
-            (b"Accept-Encoding", b"gzip, deflate"),
-        ]
+        self._inserter = KeyInserter(
+            [
+                (b"Host", address.authority.encode("ascii")),
+                (b"User-Agent", user_agent.encode("ascii")),
+                (b"Accept-Encoding", b"gzip, deflate"),
+            ]
+        )
         self.lifecycle = Lifecycle()
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
@@ -118,7 +120,7 @@ class Transport:
         Raises:
             ArgumentError: The request with the key in it is too long, or cannot be written as HTTP.
         """
-        return insert_api_key(request, key, self._headers)
+        return self._inserter.insert(request, key)
 
     def stream(
         self, incoming: IncomingResponse, slot: int, network_time: NetworkTimeBudget

@@ -14,7 +14,6 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 import attrs
 
 from aiocake._normalize import guarded
-from aiocake._operations.arguments import without_skipped
 from aiocake._operations.operation import (
     Endpoints,
     Executor,
@@ -137,7 +136,7 @@ class Call(Generic[T]):
         Args:
             show_sensitive: Show names, notes and amounts, too.
         """
-        hidden = frozenset[str]() if show_sensitive else self._table.sensitive()
+        hidden = frozenset[str]() if show_sensitive else self._table.sensitive
         shown = (
             f"{name}={_HIDDEN if name in hidden else _format(value)}"
             for name, value in self.arguments.items()
@@ -179,15 +178,14 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
     table = cast("Operation[T] | None", operations_of(type(group)).get(name))
     if table is None or table.idempotency is Idempotency.SAFE:
         raise ArgumentError(Problem("method", f"must write: {name} only reads"))
-    signature, defaults = _signature(getattr(type(group), name))
     try:
-        arguments = signature.bind(*args, **kwargs).arguments
+        bound = _signature(getattr(type(group), name)).bind(*args, **kwargs)
     except TypeError as error:
         raise TypeError(f"{table.name}() {error}") from None
-    for each, default in defaults.items():
-        arguments.setdefault(each, default)
+    bound.apply_defaults()
     executor = executor_of(group)
-    return Call(table.name, MappingProxyType(executor.check(table, arguments)), table, executor)
+    checked = executor.check(table, bound.arguments)
+    return Call(table.name, MappingProxyType(checked), table, executor)
 
 
 def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
@@ -227,14 +225,13 @@ def _owner(method: object) -> tuple[Endpoints, str]:
 
 
 @cache
-def _signature(method: Callable[..., object]) -> tuple[inspect.Signature, dict[str, object]]:
-    """Return the signature of a method without ``self``, and the defaults that are sent.
+def _signature(method: Callable[..., object]) -> inspect.Signature:
+    """Return the signature of a method without ``self``.
 
     A write takes the arguments of its operation, by their names; nothing else prepares them.
     """
     _, *parameters = inspect.signature(method).parameters.values()
-    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
-    return inspect.Signature(parameters), without_skipped(defaults)
+    return inspect.Signature(parameters)
 
 
 def _canonical(value: object) -> object:
@@ -255,7 +252,7 @@ def _to_json(value: object) -> object:
         return {"datetime": value.isoformat()}
     if isinstance(value, date):
         return {"date": value.isoformat()}
-    return value.value if isinstance(value, Enum) else value
+    return value
 
 
 def _from_json(value: object) -> object:
@@ -272,6 +269,4 @@ def _from_json(value: object) -> object:
 
 
 def _format(value: object) -> str:
-    if isinstance(value, Enum) and isinstance(value, str):
-        return repr(str(value.value))
     return repr(value) if isinstance(value, str | Enum) else str(value)

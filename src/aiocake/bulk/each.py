@@ -105,13 +105,13 @@ async def each(  # noqa: PLR0913 - all by name
         AlreadyExists: As ``on_existing`` says.
     """
     rules = run_options(
-        limit,
-        on_existing,
-        stop_after,
-        expected,
-        on_outcome,
-        on_progress,
-        settle,
+        limit=limit,
+        on_existing=on_existing,
+        stop_after=stop_after,
+        expected=expected,
+        on_outcome=on_outcome,
+        on_progress=on_progress,
+        settle=settle,
         allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
@@ -192,13 +192,13 @@ async def resume(  # noqa: PLR0913 - all by name
         AlreadyExists: As ``on_existing`` says.
     """
     rules = run_options(
-        limit,
-        on_existing,
-        stop_after,
-        expected,
-        on_outcome,
-        on_progress,
-        settle,
+        limit=limit,
+        on_existing=on_existing,
+        stop_after=stop_after,
+        expected=expected,
+        on_outcome=on_outcome,
+        on_progress=on_progress,
+        settle=settle,
         allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )

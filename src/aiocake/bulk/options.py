@@ -1,11 +1,21 @@
 """The options of a run, as ``each`` and ``resume`` take them."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar, cast, get_args
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import attrs
 
-from aiocake._normalize import guarded, normalized, real
+from aiocake._normalize import (
+    FUNCTION,
+    SECONDS,
+    YES_OR_NO,
+    Wanted,
+    a_number,
+    misfit,
+    normalized,
+    or_none,
+    real,
+)
 from aiocake.bulk.outcomes import Ended, Progress, Stop
 from aiocake.errors import ArgumentError, CakeError, Problem
 
@@ -40,72 +50,41 @@ class RunOptions:
     settle: float
 
 
-def run_options(  # noqa: PLR0913, PLR0917 - what each() and resume() share
-    limit: int | None,
-    on_existing: OnExisting,
-    stop_after: Stop | None,
-    expected: tuple[type[CakeError], ...],
-    on_outcome: OnOutcome[Any] | None,
-    on_progress: OnProgress | None,
-    settle: float,
-    *,
-    allow_repeats: bool,
-    allow_unknown_filesystem: bool,
-) -> RunOptions:
-    """Return the options of a run, checked.
+def run_options(**options: Any) -> RunOptions:  # noqa: ANN401 - checked here
+    """Return the options of a run: those of :class:`RunOptions`, and what a run must be allowed.
 
     Raises:
         ArgumentError: Some are invalid; it names all of them.
     """
-    problems: list[Problem] = []
-    most = guarded("limit", lambda: normalized(limit))
-    if most is not None and (type(most) is not int or most < 1):
-        problems.append(Problem("limit", "must be a whole number of at least 1"))
-    existing = guarded("on_existing", lambda: normalized(on_existing))
-    if type(existing) is not str or existing not in get_args(OnExisting):
-        problems.append(Problem("on_existing", "must be skip, raise or create"))
-    seconds = real(settle)
-    if seconds is None or seconds < 0:
-        problems.append(Problem("settle", "must be a number of seconds"))
-    # A text such as "no" would allow it.
-    allowed: dict[str, object] = {
-        "allow_repeats": allow_repeats,
-        "allow_unknown_filesystem": allow_unknown_filesystem,
-    }
-    problems += [
-        Problem(name, "must be True or False")
-        for name, value in allowed.items()
-        if type(value) is not bool
-    ]
-    # isinstance would ask a value for its class.
-    if stop_after is not None and not issubclass(type(stop_after), Stop):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-        problems.append(Problem("stop_after", "must be a Stop, or None"))
-    errors = guarded("expected", lambda: _errors(expected))
-    if errors is None:
-        problems.append(Problem("expected", "must be a tuple of errors of aiocake"))
-    reported: dict[str, object] = {"on_outcome": on_outcome, "on_progress": on_progress}
-    problems += [
-        Problem(name, "must be a function, or None")
-        for name, function in reported.items()
-        if not (function is None or callable(function))
-    ]
-    if problems:
+    reasons = {name: misfit(value, _MUST_BE[name]) for name, value in options.items()}
+    if problems := [Problem(name, reason) for name, reason in reasons.items() if reason]:
         raise ArgumentError(*problems)
-    return RunOptions(
-        limit=cast("int | None", most),
-        on_existing=cast("str", existing),
-        stop_after=stop_after,
-        expected=errors or (),
-        on_outcome=on_outcome,
-        on_progress=on_progress,
-        settle=seconds or 0,
+    exact: dict[str, Any] = {
+        name: normalized(value) for name, value in options.items() if not name.startswith("allow_")
+    }
+    return RunOptions(**{**exact, "settle": real(options["settle"])})
+
+
+def _are_errors(value: object) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(kind, type) and issubclass(kind, CakeError)
+        for kind in cast("tuple[object, ...]", value)
     )
 
 
-def _errors(value: object) -> tuple[type[CakeError], ...] | None:
-    if not isinstance(value, tuple):
-        return None
-    kinds = tuple(cast("tuple[object, ...]", value))
-    if all(isinstance(kind, type) and issubclass(kind, CakeError) for kind in kinds):
-        return cast("tuple[type[CakeError], ...]", kinds)
-    return None
+_MUST_BE: Final[Mapping[str, Wanted]] = {
+    "limit": or_none(a_number("a whole number of at least 1", least=1, whole=True)),
+    "on_existing": (
+        lambda value: type(text := normalized(value)) is str and text in get_args(OnExisting),
+        "skip, raise or create",
+    ),
+    # isinstance would ask a value for its class.
+    "stop_after": or_none((lambda value: issubclass(type(value), Stop), "a Stop")),
+    "expected": (_are_errors, "a tuple of errors of aiocake"),
+    "on_outcome": or_none(FUNCTION),
+    "on_progress": or_none(FUNCTION),
+    "settle": SECONDS,
+    # A text such as "no" would allow it.
+    "allow_repeats": YES_OR_NO,
+    "allow_unknown_filesystem": YES_OR_NO,
+}

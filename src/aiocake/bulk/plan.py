@@ -293,7 +293,7 @@ def _difference(index: int, call: Call[Any], kept: str) -> str:
     if theirs["operation"] != ours["operation"]:
         return f"{start}: {ours['operation']} in place of {theirs['operation']}"
     names = theirs["arguments"].keys() | ours["arguments"].keys()
-    hidden = call.table.sensitive()
+    hidden = call.table.sensitive
     parts = [
         name
         if name in hidden

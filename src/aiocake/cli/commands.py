@@ -7,9 +7,10 @@ import typer
 
 from aiocake import ERASE, SKIP, ArgumentError, Binding, Client, bulk
 from aiocake._codec import prepare
-from aiocake._operations.arguments import InvalidArgument, matched_days, period_bounds
+from aiocake._operations import parameters as kinds
+from aiocake._operations.arguments import matched_days, period_bounds
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import InvalidArgument, Parameter
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
 from aiocake.cli.command import with_session
@@ -24,15 +25,15 @@ from aiocake.errors import Problem
 from aiocake.values import Idempotency
 
 #: How the text of an option is read, and what stands for it in the help; a flag has neither.
-_READERS: Final[Mapping[ParameterKind, tuple[Callable[[str], object], str]]] = {
-    ParameterKind.ID: (parse.number, "ID"),
-    ParameterKind.ROW: (parse.number, "ROWS"),
-    ParameterKind.BYTE: (parse.number, "ID"),
-    ParameterKind.TEXT: (parse.text, "TEXT"),
-    ParameterKind.MONEY: (parse.amount, "AMOUNT"),
-    ParameterKind.DATE: (parse.day, "DATE"),
-    ParameterKind.MODIFIED_DATE: (parse.day, "DATE"),
-    ParameterKind.MOMENT: (parse.moment, "TIME"),
+_READERS: Final[Mapping[type[Parameter], tuple[Callable[[str], object], str]]] = {
+    kinds.Id: (parse.number, "ID"),
+    kinds.Row: (parse.number, "ROWS"),
+    kinds.Byte: (parse.number, "ID"),
+    kinds.Text: (parse.text, "TEXT"),
+    kinds.Money: (parse.amount, "AMOUNT"),
+    kinds.Date: (parse.day, "DATE"),
+    kinds.ModifiedDate: (parse.day, "DATE"),
+    kinds.Moment: (parse.moment, "TIME"),
 }
 _ERASERS: Final = "Erase what is stored"
 #: Of ``--period`` and what goes with it.
@@ -106,7 +107,7 @@ def _of_parameters(text: CommandText) -> Iterator[Option]:
             continue
         yield _option(text, each)
         if each.erasable:
-            dated = each.kind is ParameterKind.MODIFIED_DATE
+            dated = isinstance(each, kinds.Date)
             what = "date" if dated else each.name.replace("_", " ")
             yield Option(f"erase_{each.name}", f"Erase the stored {what}.", panel=_ERASERS)
 
@@ -114,17 +115,18 @@ def _of_parameters(text: CommandText) -> Iterator[Option]:
 def _option(text: CommandText, parameter: Parameter) -> Option:
     name = parameter.name
     help_ = text.helps.get(name) or catalogue.HELPS[name]
-    if parameter.kind is ParameterKind.BOOL:
+    if isinstance(parameter, kinds.Bool):
         return Option(name, help_)
     default = catalogue.DEFAULTS.get(name)
+    read: Callable[[str], object]
     called = option_of(name)
     positional = not called.startswith("-")
-    if parameter.choices is None:
-        read, metavar = _READERS[parameter.kind]
-    else:
+    if isinstance(parameter, kinds.Choice):
         known = [each.value for each in parameter.choices]
         read, metavar = parameter.choices, name.rpartition("_")[2].upper()
         help_ = f"{help_}: {', '.join(known[:-1])} or {known[-1]}."
+    else:
+        read, metavar = _READERS[type(parameter)]
     return Option(
         name,
         help_,
@@ -218,9 +220,9 @@ def _refuse_get(
 def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> str | None:
     """Return why a value is refused, where the client would speak of Python's ways out."""
     name = parameter.name
-    if parameter.kind is ParameterKind.BYTE and value == 0:
+    if isinstance(parameter, kinds.Byte) and value == 0:
         return "0 is not taken: leave the option out"
-    if parameter.kind is not ParameterKind.TEXT or operation.api is not Api.V1:
+    if not isinstance(parameter, kinds.Text) or operation.api is not Api.V1:
         return None
     if value == "":
         return f"an empty text is not taken: {option_of(f'erase_{name}')} erases what is stored"

@@ -62,7 +62,7 @@ async def prompt_of(prompt: Prompt, client: Client, call: Call[Any]) -> str:
     question = prompt.text.question.format_map(call.arguments)
     if operation.idempotency_of(call.arguments) is not operation.idempotency:
         question += WARNING
-    hidden = operation.sensitive()
+    hidden = operation.sensitive
     sets = [
         f"{name.replace('_', ' ')} {_in_words(value, quoted=name in hidden)}"
         + (f" ({facts.notes[name]})" if name in facts.notes else "")

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from aiocake._operations.arguments import date_order, period_bounds
 from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Choice, Date, Id, Parameter, Text
 from aiocake.models import BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import Idempotency, Period, Skip
 
@@ -17,23 +17,15 @@ B = TypeVar("B")
 
 _SERVICE: Final = "/api/1/accounting.asmx"
 
-_BILL_ID: Final = Parameter(name="bill_id", kind=ParameterKind.ID, required=True)
-INVOICE_NUMBER: Final = Parameter(
-    name="invoice_number", kind=ParameterKind.TEXT, erasable=True, limit=50, sensitive=True
-)
-VERIFICATION_CODE: Final = Parameter(
-    name="verification_code", kind=ParameterKind.TEXT, erasable=True, limit=50, sensitive=True
-)
-NOTES: Final = Parameter(
-    name="notes", kind=ParameterKind.TEXT, erasable=True, limit=250, sensitive=True
-)
+_BILL_ID: Final = Id("bill_id", required=True)
+INVOICE_NUMBER: Final = Text("invoice_number", erasable=True, limit=50, sensitive=True)
+VERIFICATION_CODE: Final = Text("verification_code", erasable=True, limit=50, sensitive=True)
+NOTES: Final = Text("notes", erasable=True, limit=250, sensitive=True)
 #: The first parameters of every export.
 _EXPORT_FILTERS: Final = (
-    Parameter(
-        name="billing_cycle", kind=ParameterKind.CHOICE, choices=BillingCycleName, required=True
-    ),
-    Parameter(name="billing_period_start_date", kind=ParameterKind.DATE, required=True),
-    Parameter(name="billing_period_end_date", kind=ParameterKind.DATE, required=True),
+    Choice("billing_cycle", BillingCycleName, required=True),
+    Date("billing_period_start_date", required=True),
+    Date("billing_period_end_date", required=True),
 )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar, cast
 
 from aiocake._operations.operation import Executor, Operation
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Date, Row
 from aiocake.models import Page
 from aiocake.paging import Pager, PageRequest
 
@@ -24,8 +24,8 @@ LARGE_PAGE: Final = 1_000
 #: The highest row_limit that any of CAKE's pages names.
 _MOST_ROWS: Final = 10_000
 
-START_AT_ROW: Final = Parameter(name="start_at_row", kind=ParameterKind.ROW)
-ROW_LIMIT: Final = Parameter(name="row_limit", kind=ParameterKind.ROW, at_least=1, limit=_MOST_ROWS)
+START_AT_ROW: Final = Row("start_at_row")
+ROW_LIMIT: Final = Row("row_limit", at_least=1, limit=_MOST_ROWS)
 PAGING: Final = (START_AT_ROW, ROW_LIMIT)
 
 
@@ -60,7 +60,7 @@ def paged(  # noqa: PLR0913 - all by name but the call itself
     """
     filters = executor.check(operation, arguments)
     row_limit = cast("int | None", filters.pop(ROW_LIMIT.name, None))
-    dates = {each.name for each in operation.parameters if each.kind is ParameterKind.DATE}
+    dates = {each.name for each in operation.parameters if isinstance(each, Date)}
     compare, compare_dates = mismatch or _echo_mismatch(operation), date_mismatch
 
     async def fetch(request: PageRequest) -> Page[T]:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Final, Generic, TypeVar
 
 from aiocake._operations.operation import Endpoints, ExportedBills, Operation, operations_of
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Byte, ModifiedDate, Money
 from aiocake.endpoints._bills import INVOICE_NUMBER, NOTES, VERIFICATION_CODE, export_filters
 from aiocake.models import BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import SKIP, Erase, Period, Skip
@@ -13,16 +13,16 @@ B = TypeVar("B")
 
 SENT: Final = (
     INVOICE_NUMBER,
-    Parameter(name="date_sent_invoice", kind=ParameterKind.MODIFIED_DATE, erasable=True),
+    ModifiedDate("date_sent_invoice", erasable=True),
     NOTES,
 )
 #: Without the notes, which come last.
 RECEIVED: Final = (
-    Parameter(name="payment_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
-    Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
+    Money("payment_amount", required=True, sensitive=True),
+    Byte("payment_type_id"),
     INVOICE_NUMBER,
     VERIFICATION_CODE,
-    Parameter(name="date_payment_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
+    ModifiedDate("date_payment_received", erasable=True),
 )
 
 

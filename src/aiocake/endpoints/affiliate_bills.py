@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._operations.operation import Endpoints, ExportedBills
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Bool, Byte, Date, ModifiedDate, Money
 from aiocake.endpoints._bills import (
     INVOICE_NUMBER,
     NOTES,
@@ -27,8 +27,8 @@ EXPORT = export_operation(
     "ExportAffiliateBills",
     AffiliateBill,
     (
-        Parameter(name="paid_only", kind=ParameterKind.BOOL, required=True),
-        Parameter(name="payment_type_id", kind=ParameterKind.BYTE, any_allowed=True),
+        Bool("paid_only", required=True),
+        Byte("payment_type_id", any_allowed=True),
     ),
 )
 MARK_RECEIVED = mark_operation(
@@ -36,8 +36,8 @@ MARK_RECEIVED = mark_operation(
     "MarkAffiliateBillAsReceived",
     (
         INVOICE_NUMBER,
-        Parameter(name="invoiced_amount", kind=ParameterKind.MONEY, required=True, sensitive=True),
-        Parameter(name="date_invoice_received", kind=ParameterKind.MODIFIED_DATE, erasable=True),
+        Money("invoiced_amount", required=True, sensitive=True),
+        ModifiedDate("date_invoice_received", erasable=True),
         NOTES,
     ),
 )
@@ -45,10 +45,10 @@ MARK_PAID = mark_operation(
     "affiliate_bills.mark_paid",
     "MarkAffiliateBillAsPaid",
     (
-        Parameter(name="payment_type_id", kind=ParameterKind.BYTE),
+        Byte("payment_type_id"),
         INVOICE_NUMBER,
         VERIFICATION_CODE,
-        Parameter(name="payment_date", kind=ParameterKind.DATE, required=True),
+        Date("payment_date", required=True),
         NOTES,
     ),
 )

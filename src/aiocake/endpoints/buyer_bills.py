@@ -7,7 +7,7 @@ Sources: CAKE's pages "ACCOUNTING ExportBuyerBills", "ACCOUNTING MarkBuyerBillAs
 from datetime import date
 from decimal import Decimal
 
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Bool
 from aiocake.endpoints._bills import NOTES, export_operation, mark_operation
 from aiocake.endpoints._payer_bills import RECEIVED, SENT, PayerBills
 from aiocake.models import BuyerBill, MarkResult
@@ -22,7 +22,7 @@ MARK_RECEIVED = mark_operation(
     "MarkBuyerBillAsReceived",
     (
         *RECEIVED,
-        Parameter(name="apply_credit_to_buyer", kind=ParameterKind.BOOL, required=True),
+        Bool("apply_credit_to_buyer", required=True),
         NOTES,
     ),
     non_idempotent_if=lambda arguments: arguments.get("apply_credit_to_buyer") is True,

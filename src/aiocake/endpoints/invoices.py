@@ -14,7 +14,7 @@ from aiocake._operations.operation import (
     ResponseShape,
     UpdateState,
 )
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.parameters import Choice, Date, Id, Moment, Text
 from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
 from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
 from aiocake.errors import ConsistencyError, Problem
@@ -32,7 +32,7 @@ from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
-_STATUS = Parameter(name="invoice_status", kind=ParameterKind.CHOICE, choices=InvoiceStatus)
+_STATUS = Choice("invoice_status", InvoiceStatus)
 #: CAKE's flow of statuses; void cancels.
 _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
@@ -54,12 +54,12 @@ FIND = Operation[Page[Invoice]](
     api=Api.V2,
     path="/api/2/invoices.json",
     parameters=(
-        Parameter(name="invoice_id", kind=ParameterKind.ID),
-        Parameter(name="affiliate_id", kind=ParameterKind.ID),
-        Parameter(name="advertiser_id", kind=ParameterKind.ID),
+        Id("invoice_id"),
+        Id("affiliate_id"),
+        Id("advertiser_id"),
         _STATUS,
-        Parameter(name="start_date", kind=ParameterKind.DATE),
-        Parameter(name="end_date", kind=ParameterKind.DATE),
+        Date("start_date"),
+        Date("end_date"),
         *PAGING,
     ),
     shape=ResponseShape.PAGE,
@@ -74,7 +74,7 @@ GET = Operation[Invoice](
     api=Api.V2,
     path=FIND.path,
     parameters=(
-        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
+        Id("invoice_id", required=True),
         ROW_LIMIT,
     ),
     shape=ResponseShape.FOUND,
@@ -134,10 +134,10 @@ CREATE = Operation[CreatedInvoice](
     method="POST",
     path="/api/2/invoice.json",
     parameters=(
-        Parameter(name="affiliate_id", kind=ParameterKind.ID, required=True),
-        Parameter(name="start_date", kind=ParameterKind.DATE, required=True),
-        Parameter(name="end_date", kind=ParameterKind.DATE, required=True),
-        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
+        Id("affiliate_id", required=True),
+        Date("start_date", required=True),
+        Date("end_date", required=True),
+        Text("memo", sensitive=True),
     ),
     idempotency=Idempotency.NON_IDEMPOTENT,
     shape=ResponseShape.ONE,
@@ -162,10 +162,10 @@ UPDATE = Operation[UpdatedInvoice](
     method="POST",
     path="/api/2/update_invoice.json",
     parameters=(
-        Parameter(name="invoice_id", kind=ParameterKind.ID, required=True),
+        Id("invoice_id", required=True),
         _STATUS,
-        Parameter(name="memo", kind=ParameterKind.TEXT, sensitive=True),
-        Parameter(name="paid_at", kind=ParameterKind.MOMENT),
+        Text("memo", sensitive=True),
+        Moment("paid_at"),
     ),
     idempotency=Idempotency.IDEMPOTENT,
     shape=ResponseShape.ONE,

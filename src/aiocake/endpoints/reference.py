@@ -4,10 +4,11 @@ CAKE advises to keep these lists and to refresh them daily.
 """
 
 from datetime import date
+from typing import TypeVar
 
 from aiocake._operations.arguments import date_order
-from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape
-from aiocake._operations.parameters import Parameter, ParameterKind
+from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape, Rule
+from aiocake._operations.parameters import Date, Id, Parameter
 from aiocake.models import (
     AccountStatus,
     BillingCycle,
@@ -21,13 +22,15 @@ from aiocake.values import SKIP, Skip
 
 __all__ = ["Reference"]
 
+R = TypeVar("R")
+
 _PAGE = "How to Manage Invoices via the CAKE API"
 
 BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
     name="reference.billing_cycles",
     api=Api.V2,
     path="/api/2/billing_cycles.json",
-    parameters=(Parameter(name="billing_cycle_id", kind=ParameterKind.ID),),
+    parameters=(Id("billing_cycle_id"),),
     shape=ResponseShape.ROWS,
     element="billing_cycles",
     model=BillingCycle,
@@ -39,7 +42,7 @@ PAYMENT_METHODS = Operation[tuple[PaymentMethod, ...]](
     name="reference.payment_methods",
     api=Api.V2,
     path="/api/2/payment_methods.json",
-    parameters=(Parameter(name="payment_method_id", kind=ParameterKind.ID),),
+    parameters=(Id("payment_method_id"),),
     shape=ResponseShape.ROWS,
     element="payment_methods",
     model=PaymentMethod,
@@ -58,83 +61,42 @@ CURRENCIES = Operation[tuple[Currency, ...]](
 )
 
 
-_SERVICE = "/api/1/get.asmx"
+def _of_v1(
+    name: str,
+    call: str,
+    row: str,
+    model: type[R],
+    parameters: tuple[Parameter, ...] = (),
+    *rules: Rule,
+) -> Operation[tuple[R, ...]]:
+    """Return the operation of a look-up of v1, whose list is called like it."""
+    return Operation(
+        name=f"reference.{name}",
+        api=Api.V1,
+        path="/api/1/get.asmx",
+        call=call,
+        parameters=parameters,
+        shape=ResponseShape.ROWS,
+        element=name.removeprefix("v1_"),
+        row=row,
+        model=model,
+        rules=rules,
+        documented_in=f"GET {call} API Version 1",
+    )
 
-PAYMENT_TYPES = Operation[tuple[PaymentType, ...]](
-    name="reference.payment_types",
-    api=Api.V1,
-    path=_SERVICE,
-    call="PaymentTypes",
-    shape=ResponseShape.ROWS,
-    element="payment_types",
-    row="payment_type",
-    model=PaymentType,
-    documented_in="GET PaymentTypes API Version 1",
-)
 
-PAYMENT_SETTINGS = Operation[tuple[PaymentSetting, ...]](
-    name="reference.payment_settings",
-    api=Api.V1,
-    path=_SERVICE,
-    call="PaymentSettings",
-    shape=ResponseShape.ROWS,
-    element="payment_settings",
-    row="payment_setting",
-    model=PaymentSetting,
-    documented_in="GET PaymentSettings API Version 1",
-)
-
-ACCOUNT_STATUSES = Operation[tuple[AccountStatus, ...]](
-    name="reference.account_statuses",
-    api=Api.V1,
-    path=_SERVICE,
-    call="AccountStatuses",
-    shape=ResponseShape.ROWS,
-    element="account_statuses",
-    row="account_status",
-    model=AccountStatus,
-    documented_in="GET AccountStatuses API Version 1",
-)
-
-V1_BILLING_CYCLES = Operation[tuple[BillingCycle, ...]](
-    name="reference.v1_billing_cycles",
-    api=Api.V1,
-    path=_SERVICE,
-    call="BillingCycles",
-    shape=ResponseShape.ROWS,
-    element="billing_cycles",
-    row="billing_cycle",
-    model=BillingCycle,
-    documented_in="GET BillingCycles API Version 1",
-)
-
-V1_CURRENCIES = Operation[tuple[Currency, ...]](
-    name="reference.v1_currencies",
-    api=Api.V1,
-    path=_SERVICE,
-    call="Currencies",
-    shape=ResponseShape.ROWS,
-    element="currencies",
-    row="currency",
-    model=Currency,
-    documented_in="GET Currencies API Version 1",
-)
-
-EXCHANGE_RATES = Operation[tuple[ExchangeRate, ...]](
-    name="reference.exchange_rates",
-    api=Api.V1,
-    path=_SERVICE,
-    call="ExchangeRates",
-    parameters=(
-        Parameter(name="start_date", kind=ParameterKind.DATE, required=True),
-        Parameter(name="end_date", kind=ParameterKind.DATE, required=True),
-    ),
-    shape=ResponseShape.ROWS,
-    element="exchange_rates",
-    row="exchange_rate",
-    model=ExchangeRate,
-    rules=(date_order("start_date", "end_date"),),
-    documented_in="GET ExchangeRates API Version 1",
+PAYMENT_TYPES = _of_v1("payment_types", "PaymentTypes", "payment_type", PaymentType)
+PAYMENT_SETTINGS = _of_v1("payment_settings", "PaymentSettings", "payment_setting", PaymentSetting)
+ACCOUNT_STATUSES = _of_v1("account_statuses", "AccountStatuses", "account_status", AccountStatus)
+V1_BILLING_CYCLES = _of_v1("v1_billing_cycles", "BillingCycles", "billing_cycle", BillingCycle)
+V1_CURRENCIES = _of_v1("v1_currencies", "Currencies", "currency", Currency)
+EXCHANGE_RATES = _of_v1(
+    "exchange_rates",
+    "ExchangeRates",
+    "exchange_rate",
+    ExchangeRate,
+    (Date("start_date", required=True), Date("end_date", required=True)),
+    date_order("start_date", "end_date"),
 )
 
 
