@@ -4,14 +4,13 @@ No page of CAKE shows a whole bill, and instances differ. So nothing that is the
 nothing is guessed: the bill that is marked as paid later is the one that these fields name.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from aiocake._codec.converter import read_date, read_decimal, read_optional_id
+from aiocake._codec.converter import read_date, read_decimal, read_id, read_optional_id
 from aiocake._codec.leniency import Leniency, members
 from aiocake._codec.snippet import snippet
 from aiocake._operations.parameters import MAX_INT
@@ -34,15 +33,10 @@ Optional: TypeAlias = tuple[tuple[str, Callable[[object], object]], ...]
 _BY_HAND: Final = frozenset({"bill_id", "bill_amount", "sent_payment", "extra"})
 #: Source: CAKE's page on ExportAffiliateBills has "yes" and "no".
 _WORDS: Final[Mapping[object, bool]] = {"yes": True, "no": False, "true": True, "false": False}
-#: An amount that needs no further look: at most 28 digits and no exponent.
-_PLAIN_AMOUNT: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
-#: Of four ids together.
-_MOST_DIGITS: Final = 40
 _SENT: Final = {"yes": True, "no": False}
 #: How many fields an account's status and an amount have, when all of them are known.
 _IN_STATUS: Final = 2
 _IN_AMOUNT: Final = 3
-_ID_DIGITS: Final = len(str(MAX_INT))
 
 
 def bill_decoder(
@@ -139,8 +133,8 @@ def _plain_reader(
         about, paid = fields[partner], fields["bill_amount"]
         status, sent = about["account_status"], _SENT[fields["sent_payment"]]
         name, status_name = about[name_name], status["account_status_name"]
-        amount, shown = paid["amount"], paid["formatted_amount"]
-        plain = (
+        shown, number = paid["formatted_amount"], read_id(fields["bill_id"])
+        if not (
             type(name) is type(status_name) is type(shown) is str
             # An empty one is absent, and that is noted.
             and name
@@ -149,16 +143,15 @@ def _plain_reader(
             and "payment_type" not in fields
             and len(status) == _IN_STATUS
             and len(paid) == _IN_AMOUNT
-            and _PLAIN_AMOUNT.fullmatch(amount) is not None
+        ):
+            return None
+        whose = read_optional_id(about[id_name])
+        state = read_optional_id(status["account_status_id"])
+        amount = BillAmount(
+            amount=read_decimal(paid["amount"]),
+            currency_id=read_optional_id(paid["currency_id"]),
+            formatted_amount=shown,
         )
-        ids = (fields["bill_id"], about[id_name], status["account_status_id"], paid["currency_id"])
-        digits = "".join(ids)
-        if not (plain and digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DIGITS):
-            return None
-        number, whose, state, currency = numbers = tuple(map(int, ids))
-        # 0 names nothing, and is read exactly.
-        if min(numbers) < 1 or max(numbers) > MAX_INT:
-            return None
         known: Fields = {}
         empty: list[str] = []
         for field, read_value in optional:
@@ -185,9 +178,7 @@ def _plain_reader(
         )
         return make(
             bill_id=number,
-            bill_amount=BillAmount(
-                amount=Decimal(amount), currency_id=currency, formatted_amount=shown
-            ),
+            bill_amount=amount,
             sent_payment=sent,
             extra=fields,
             **known,
@@ -271,11 +262,11 @@ class _Exact:
         partner = self._partner
         amount = _opened(fields.pop("bill_amount", None), "bill_amount")
         bill: Fields = {
-            "bill_id": self._required(fields, "bill_id", _id),
+            "bill_id": self._required(fields, "bill_id", read_id),
             partner: self._whose(_opened(fields.pop(partner, None), partner)),
             "bill_amount": BillAmount(
-                amount=self._required(amount, "amount", _amount, "bill_amount."),
-                currency_id=self._take(amount, "currency_id", _optional_id, "bill_amount."),
+                amount=self._required(amount, "amount", read_decimal, "bill_amount."),
+                currency_id=self._take(amount, "currency_id", read_optional_id, "bill_amount."),
                 formatted_amount=self._take(
                     amount, "formatted_amount", _optional_text, "bill_amount."
                 ),
@@ -299,9 +290,9 @@ class _Exact:
             status = _opened(fields.pop("account_status"), f"{inside}account_status")
         in_status = f"{inside}account_status."
         partner = Partner(
-            id=self._take(fields, f"{kind}_id", _optional_id, inside),
+            id=self._take(fields, f"{kind}_id", read_optional_id, inside),
             name=self._take(fields, f"{kind}_name", _optional_text, inside),
-            account_status_id=self._take(status, "account_status_id", _optional_id, in_status),
+            account_status_id=self._take(status, "account_status_id", read_optional_id, in_status),
             account_status_name=self._take(
                 status, "account_status_name", _optional_text, in_status
             ),
@@ -327,7 +318,7 @@ class _Exact:
         """
         provided = fields.get(name)
         holder, field, inside = fields, name, ""
-        if read is _amount and isinstance(provided, dict) and "amount" in provided:
+        if read is read_decimal and isinstance(provided, dict) and "amount" in provided:
             # As the amount of the bill itself, with its currency beside it.
             holder, field, inside = cast("Fields", provided), "amount", f"{name}."
         value = self._value(holder, field, read, inside)
@@ -337,7 +328,7 @@ class _Exact:
                 known = read(value)
             except ValueError as error:
                 path = f"{inside}{field}"
-                if read is _amount:
+                if read is read_decimal:
                     raise _FieldError(path, f"a value {error}", value) from None
                 self._leniency.note(self._path(path))
                 return None
@@ -403,20 +394,6 @@ def _opened(value: object, path: str = "") -> Fields:
     return cast("Fields", value)
 
 
-def _id(value: object) -> int:
-    number = _optional_id(value)
-    if number is None:
-        raise ValueError("is no id")
-    return number
-
-
-def _optional_id(value: object) -> int | None:
-    # Most are short texts of digits, which need no look at each.
-    if isinstance(value, str) and len(value) <= _ID_DIGITS and value.isascii() and value.isdigit():
-        value = int(value)
-    return read_optional_id(value)
-
-
 def _some_text(value: object) -> str:
     text = _optional_text(value)
     if not text:
@@ -441,18 +418,12 @@ def _optional_text(value: object) -> str | None:
     raise ValueError(message)
 
 
-def _amount(value: object) -> Decimal:
-    if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value):
-        return Decimal(value)
-    return read_decimal(value)
-
-
 #: By what is made of a record that is nested in a partner.
 _NESTED: Final[Mapping[object, Readers]] = {
-    dict: {"billing_cycle_id": _optional_id, "billing_cycle_name": _optional_text},
-    AccountManager: {"contact_id": _optional_id, "contact_name": _optional_text},
+    dict: {"billing_cycle_id": read_optional_id, "billing_cycle_name": _optional_text},
+    AccountManager: {"contact_id": read_optional_id, "contact_name": _optional_text},
     Contact: {
-        "contact_id": _optional_id,
+        "contact_id": read_optional_id,
         "contact_type": _optional_text,
         "first_name": _optional_text,
         "last_name": _optional_text,
@@ -462,6 +433,6 @@ _NESTED: Final[Mapping[object, Readers]] = {
 _READERS: Final[Mapping[type[object], Callable[[object], object]]] = {
     date: _day,
     str: _some_text,
-    int: _optional_id,
-    Decimal: _amount,
+    int: read_optional_id,
+    Decimal: read_decimal,
 }

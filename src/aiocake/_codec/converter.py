@@ -154,11 +154,13 @@ def _int(value: object) -> int:
     raise _Unfit(value, "an integer")
 
 
-def _id(value: object) -> int:
-    number = _int(value)
-    if not 1 <= number <= MAX_INT:
-        raise ValueError("is no id: not positive, or beyond 32 bits")
-    return number
+def read_id(value: object) -> int:
+    """Return an id.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return _as_id(_int(value))
 
 
 def read_optional_id(value: object) -> int | None:
@@ -167,10 +169,17 @@ def read_optional_id(value: object) -> int | None:
     Raises:
         ValueError: It is no id.
     """
-    return None if value is None or _int(value) == 0 else _id(value)
+    number = None if value is None else _int(value)
+    return _as_id(number) if number else None
 
 
-_ID: Final = override(struct_hook=lambda value, _: _id(value))
+def _as_id(number: int) -> int:
+    if not 1 <= number <= MAX_INT:
+        raise ValueError("is no id: not positive, or beyond 32 bits")
+    return number
+
+
+_ID: Final = override(struct_hook=lambda value, _: read_id(value))
 _OPTIONAL_ID: Final = override(struct_hook=lambda value, _: read_optional_id(value))
 
 

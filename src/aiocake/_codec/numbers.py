@@ -10,6 +10,8 @@ from typing import Final
 
 #: As many digits as .NET's decimal always keeps; of an exponent, as far either way.
 MAX_DIGITS: Final = 28
+#: What most amounts are: within all bounds, without a further look.
+_PLAIN: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 #: Leading zeros are no digits of a number; that many are nonsense.
@@ -17,7 +19,7 @@ _LONGEST: Final = 3 * MAX_DIGITS
 
 
 def parse_decimal(text: str) -> Decimal:
-    """The number that a text is.
+    """Return the number that a text is.
 
     Args:
         text: Digits with a sign, a point and an exponent, where it has them.
@@ -25,6 +27,8 @@ def parse_decimal(text: str) -> Decimal:
     Raises:
         ValueError: It is no number, or has over 28 digits or an exponent beyond 28.
     """
+    if _PLAIN.fullmatch(text) is not None:
+        return Decimal(text)
     if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
         raise ValueError("is not a number of at most 28 digits")
     number = Decimal(text)
@@ -35,11 +39,13 @@ def parse_decimal(text: str) -> Decimal:
 
 
 def parse_int(text: str) -> int:
-    """The integer that a text is.
+    """Return the integer that a text is.
 
     Raises:
         ValueError: It is none, or has over 28 digits.
     """
-    if len(text.lstrip("+-")) > MAX_DIGITS or _INTEGER.fullmatch(text) is None:
+    # Most are short, without a sign, and need no pattern.
+    plain = len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
+    if not plain and (len(text.lstrip("+-")) > MAX_DIGITS or _INTEGER.fullmatch(text) is None):
         raise ValueError("is not an integer of at most 28 digits")
     return int(text)
