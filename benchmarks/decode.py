@@ -1,137 +1,68 @@
-"""How long it takes to read a page of invoices, in one process, one reading after another.
+"""Decoding a page of invoices: with guards, beside readings without."""
 
-Every reading is given the same bytes. The rounds are interleaved and the fastest of each counts, so
-that a busy machine slows all of them alike. pydantic is not needed by aiocake; without it the row
-is left out.
-
-    python benchmarks/decode.py [ROWS]
-"""
-
-import importlib.util
-import json
-import sys
+import gc
 import time
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
+from typing import Final
 
 import httpx
 
-from aiocake._codec import decode, error_of, read_reply
-from aiocake._codec.converter import structure
-from aiocake._codec.strict_json import parse
-from aiocake._messages import Response
-from aiocake._operations.operation import Api, Operation, ResponseShape
-from aiocake.models import Invoice, InvoiceStatus, Page
+from benchmarks.harness.answers import page
+from benchmarks.harness.calls import facts
+from benchmarks.harness.processes import Failed
+from benchmarks.harness.rounds import Cases, interleaved
+from benchmarks.harness.verdict import OURS, Target
+from benchmarks.rivals import decode_cattrs, decode_ours, typed_msgspec, typed_pydantic
 
-ROUNDS = 60
-PAGE: Operation[Page[Invoice]] = Operation(
-    name="invoices.page",
-    api=Api.V2,
-    path="/api/2/invoices.json",
-    shape=ResponseShape.PAGE,
-    element="invoices",
-    model=Invoice,
-    documented_in="",
+TITLE: Final = "Decoding a page of invoices"
+UNIT: Final = "µs of CPU an invoice"
+MSGSPEC: Final = "msgspec Structs, bare"
+PYDANTIC: Final = "pydantic"
+CATTRS: Final = "cattrs over orjson"
+DICTS: Final = "httpx .json(): dicts only"
+LACKS: Final = {
+    MSGSPEC: "Accepts an amount such as 1e3, a key that is there twice, and an error as a page.",
+    PYDANTIC: "Accepts the same, and 1_000 as an amount.",
+    CATTRS: decode_cattrs.LACKS,
+    DICTS: "Amounts and dates stay texts; nothing is checked.",
+}
+CALLS: Final = {100: 100, 10_000: 2}
+TARGETS: Final = tuple(
+    Target(f"{rows:,} invoices", most, rival)
+    for rows in CALLS
+    for rival, most in ((MSGSPEC, 2.0), (PYDANTIC, 0.8), (CATTRS, 0.45))
 )
+READINGS: Final[dict[str, Callable[[bytes], object]]] = {
+    OURS: decode_ours.read,
+    MSGSPEC: lambda body: typed_msgspec.decode(body).invoices,
+    PYDANTIC: lambda body: typed_pydantic.Page.model_validate_json(body).invoices,
+    CATTRS: decode_cattrs.read,
+    DICTS: lambda body: httpx.Response(200, content=body).json()["invoices"],
+}
 
 
-def page(rows: int) -> bytes:
-    """A page as CAKE's sample shows it."""
-    invoices = [
-        {
-            "invoice_id": 4821 + number,
-            "affiliate_id": 67890 + number,
-            "affiliate_name": f"Acme Media Group {number}",
-            "invoice_status": list(InvoiceStatus)[number % 4],
-            "start_date": "2024-01-01",
-            "end_date": "2024-01-31",
-            "total_amount": f"{1250 + number}.50",
-            "currency": "USD",
-        }
-        for number in range(rows)
-    ]
-    answer = {"request_status": "Success", "invoices": invoices, "total_rows": rows}
-    return json.dumps(answer, separators=(",", ":")).encode()
+def run(rounds: int) -> Cases:
+    """Measure."""
+    cases: Cases = {}
+    for rows, calls in CALLS.items():
+        body = page(0, rows, rows)
+        expected = facts(READINGS[OURS](body))
+        for way, read in READINGS.items():
+            if way != DICTS and facts(read(body)) != expected:
+                raise Failed(f"{way} reads something else")
+        ways = {way: _timed(read, body, calls, rows) for way, read in READINGS.items()}
+        cases[f"{rows:,} invoices"] = interleaved(ways, rounds)
+    return cases
 
 
-def whole(body: bytes) -> tuple[Invoice, ...]:
-    """Look for an error, then decode, as a call does."""
-    reply = read_reply(Response(200, {}, body))
-    assert error_of(PAGE, reply) is None
-    return decode(PAGE, {}, reply).items
+def _timed(
+    read: Callable[[bytes], object], body: bytes, calls: int, rows: int
+) -> Callable[[], float]:
+    def timed() -> float:
+        gc.collect()
+        begin = time.process_time()
+        for _ in range(calls):
+            read(body)
+        return (time.process_time() - begin) / calls / rows * 1e6
 
-
-def exact(body: bytes) -> tuple[Invoice, ...]:
-    """The second reading, of answers that are not of the plain kind: strict JSON, then cattrs."""
-    answer = parse(body)
-    assert isinstance(answer, dict)
-    return tuple(structure(row, Invoice, "") for row in answer["invoices"])
-
-
-def by_httpx(body: bytes) -> object:
-    """What most people write: dicts, amounts as texts, nothing checked."""
-    return httpx.Response(200, content=body).json()["invoices"]
-
-
-def by_pydantic() -> Callable[[bytes], object]:
-    """The same fields as a pydantic model."""
-    import pydantic  # noqa: PLC0415 - only where it is installed
-
-    optional = {
-        "affiliate_id": int,
-        "affiliate_name": str,
-        "advertiser_id": int,
-        "advertiser_name": str,
-        "start_date": date,
-        "end_date": date,
-        "currency": str,
-        "currency_symbol": str,
-        "invoice_date": date,
-        "billing_cycle_name": str,
-        "payment_type": str,
-    }
-    row = pydantic.create_model(
-        "Row",
-        invoice_id=(int, ...),
-        invoice_status=(InvoiceStatus, ...),
-        total_amount=(Decimal, ...),
-        **{name: (kind | None, None) for name, kind in optional.items()},
-    )
-    answer = pydantic.create_model(
-        "Answer",
-        request_status=(str, ...),
-        invoices=(tuple[row, ...], ...),
-        total_rows=(int | None, None),
-    )
-    return answer.model_validate_json
-
-
-def main() -> None:
-    """Measure and print."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    body = page(rows)
-    readings: dict[str, Callable[[bytes], object]] = {
-        "aiocake: check and decode": whole,
-        "aiocake: the exact reading": exact,
-        "httpx .json(): dicts only": by_httpx,
-    }
-    if importlib.util.find_spec("pydantic") is not None:
-        readings["pydantic: model_validate_json"] = by_pydantic()
-    assert whole(body) == exact(body)
-    times = 1 + 20_000 // max(rows, 1) // 10
-    best = dict.fromkeys(readings, float("inf"))
-    for _ in range(ROUNDS):
-        for name, read in readings.items():
-            began = time.perf_counter()
-            for _ in range(times):
-                read(body)
-            best[name] = min(best[name], (time.perf_counter() - began) / times / rows)
-    unit = best["aiocake: check and decode"]
-    print(f"{rows} invoices of {len(body) // rows} bytes, Python {sys.version.split()[0]}")
-    for name, seconds in best.items():
-        print(f"{name:32} {seconds * 1e6:6.2f} µs an invoice  {seconds / unit:5.2f} times")
-
-
-if __name__ == "__main__":
-    main()
+    return timed
