@@ -193,3 +193,27 @@ def mutation(session: nox.Session) -> None:
     session.install("-e", PACKAGE, *group("tests"), *group("mutation"))
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     session.run("python", "tests/mutants/run.py")
+
+
+@nox.session(python=NEWEST)
+def bench(session: nox.Session) -> None:
+    """Measure aiocake beside its rivals; ``nox -s bench -- NAME``: one benchmark.
+
+    ``nox -s bench -- NAME --rounds 3`` is a look, by which nothing is judged or stored.
+    """
+    session.install("-e", PACKAGE, *group("bench"))
+    session.run("python", "-m", "benchmarks", "run", *session.posargs)
+
+
+@nox.session(name="bench-plots", python=NEWEST)
+def bench_plots(session: nox.Session) -> None:
+    """Draw the stored figures of ``bench`` into README.md and docs/."""
+    session.install("-e", PACKAGE, *group("bench"))
+    session.run("python", "-m", "benchmarks", "plots")
+
+
+@nox.session(name="bench-guard", python=NEWEST)
+def bench_guard(session: nox.Session) -> None:
+    """Count instructions, and refuse 10 % more than are kept; ``-- --update`` keeps them."""
+    session.install("-e", PACKAGE)
+    session.run("python", "-m", "benchmarks", "guard", *session.posargs)

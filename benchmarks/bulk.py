@@ -1,57 +1,56 @@
-"""What a run of writes costs beside a bare loop, with and without a journal, and in what memory.
+"""What a run of writes costs beside a loop of workers over the same method, without a network.
 
-    python benchmarks/bulk.py
-    python benchmarks/bulk.py --calls 2000 --million 20000     # a look
-
-The transport answers at once, so that all the time is ours. The rival is a loop of as many workers
-as calls go at once, over the very method that the run calls; the run makes its calls while it goes.
-Rounds alternate, and the best of each counts. Since nothing is waited for, what a run costs more is
-told in time of the processor, which other processes disturb less. A run with a journal waits for
-the disk, so its rate is by the clock: it needs a machine that has nothing else to do. How long an
-``fsync`` takes is printed beside.
+A run with a journal waits for the disk, so it is told by the clock and depends on the disk.
 """
 
-import argparse
 import asyncio
 import gc
-import math
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import httpx
 
-from aiocake import Client, Throttle, bulk
-from aiocake.models import UpdatedInvoice
+from benchmarks.harness.answers import KEY
+from benchmarks.harness.processes import Worker
+from benchmarks.harness.rounds import Cases, interleaved
+from benchmarks.harness.verdict import OURS, Target
 
-#: What is promised: µs a call more than the loop, calls a second with a journal, MB.
-MORE = 60
-RATE = 2_000
-MEMORY = 50
+TITLE: Final = "A bulk run of 2,000 updates, without a network"
+UNIT: Final = "µs a call: of CPU; with a journal, by the clock"
+LOOP: Final = "a loop of workers"
+LACKS: Final = {LOOP: "No plan, no summary, no order of the calls for one record, no stopping."}
+CALLS: Final = 2_000
+LIMITS: Final = (8, 32)
+#: What is promised: µs a call more than the loop, and with a journal 2,000 calls a second.
+TARGETS: Final = tuple(
+    target
+    for limit in LIMITS
+    for target in (
+        Target(f"{limit} at once, more than the loop", 60),
+        Target(f"{limit} at once, with a journal", 500),
+    )
+)
 
-Way = Callable[[Client, int, int], Awaitable[None]]
+Way = Callable[[Any, int], Awaitable[None]]
 
 
-class Instant(httpx.AsyncBaseTransport):
+class Updating(httpx.AsyncBaseTransport):
     """Answers each update at once."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Say that the invoice was set."""
-        number = request.content.split(b":", 1)[1].split(b",", 1)[0].strip().decode()
-        text = (
-            '{"request_status": "Success", "invoice": {"invoice_id": %s, '
-            '"invoice_status": "approved"}}'
-        )
-        return httpx.Response(200, content=(text % number).encode())
+        number = request.content.split(b":", 1)[1].split(b",", 1)[0].strip()
+        invoice = b'"invoice":{"invoice_id":%b,"invoice_status":"approved"}' % number
+        return httpx.Response(200, content=b'{"request_status":"Success",%b}' % invoice)
 
 
-async def loop(cake: Client, calls: int, limit: int) -> None:
-    """The rival: so many workers over the bare method."""
-    numbers = iter(range(1, calls + 1))
+async def loop(cake: Any, limit: int) -> None:  # noqa: ANN401 - a client
+    """So many workers over the bare method."""
+    numbers = iter(range(1, CALLS + 1))
 
     async def work() -> None:
         for number in numbers:
@@ -62,108 +61,54 @@ async def loop(cake: Client, calls: int, limit: int) -> None:
             workers.create_task(work())
 
 
-def plan(cake: Client, calls: int) -> Iterator[bulk.Call[UpdatedInvoice]]:
-    """The same updates, as values."""
-    for number in range(1, calls + 1):
-        yield bulk.call(cake.invoices.update, number, invoice_status="approved")
+async def run_of(cake: Any, limit: int, journal: Path | None = None) -> None:  # noqa: ANN401 - the same
+    """Make the same updates by a run."""
+    from aiocake import bulk  # noqa: PLC0415 - not in the process that compares
+
+    def plan() -> Iterator[bulk.Call[Any]]:
+        for number in range(1, CALLS + 1):
+            yield bulk.call(cake.invoices.update, number, invoice_status="approved")
+
+    summary = await bulk.each(plan(), journal=journal, limit=limit)
+    assert summary.done == CALLS
 
 
-async def run(cake: Client, calls: int, limit: int) -> None:
-    """A run without a journal."""
-    summary = await bulk.each(plan(cake, calls), journal=None, limit=limit)
-    assert summary.done == calls
-
-
-async def journalled(cake: Client, calls: int, limit: int) -> None:
-    """A run with a journal."""
+async def journalled(cake: Any, limit: int) -> None:  # noqa: ANN401 - the same
+    """Make them by a run with a journal."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        summary = await bulk.each(plan(cake, calls), journal=Path(folder, "run.db"), limit=limit)
-    assert summary.done == calls
+        await run_of(cake, limit, Path(folder, "run.db"))
 
 
-async def timed(way: Way, calls: int, limit: int) -> tuple[float, float]:
-    """Seconds for so many calls, by the clock and of the processor."""
-    async with Client(
-        "x.example", "KEY", transport=Instant(), throttle=Throttle(concurrency=limit)
-    ) as cake:
-        gc.collect()
-        begin, worked = time.perf_counter(), time.process_time()
-        await way(cake, calls, limit)
-        return time.perf_counter() - begin, time.process_time() - worked
+def cost(way: str, limit: int) -> float:
+    """Return the µs a call: of CPU, or by the clock where the disk is waited for."""
+    from aiocake import Client, Throttle  # noqa: PLC0415 - the same
+
+    ways: dict[str, Way] = {"loop": loop, "run": run_of, "journalled": journalled}
+    clock = time.perf_counter if way == "journalled" else time.process_time
+
+    async def measured() -> float:
+        throttle = Throttle(concurrency=limit)
+        async with Client("x.example", KEY, transport=Updating(), throttle=throttle) as cake:
+            gc.collect()
+            begin = clock()
+            await ways[way](cake, limit)
+            return (clock() - begin) / CALLS * 1e6
+
+    return asyncio.run(measured())
 
 
-def fsync() -> float:
-    """Seconds that a small write to the disk takes, on average."""
-    with tempfile.NamedTemporaryFile(dir=Path.cwd()) as file:
-        begin = time.perf_counter()
-        for _ in range(50):
-            file.write(bytes(4096))
-            file.flush()
-            os.fsync(file.fileno())
-        return (time.perf_counter() - begin) / 50
-
-
-def memory(name: str) -> float:
-    """What the system says of the memory of this process, in MB."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    return float("nan")
-
-
-async def grown(way: Way, calls: int) -> float:
-    """The MB that so many calls take above those of a process that has made a few."""
-    await timed(way, 100, 8)
-    before = memory("VmRSS")
-    await timed(way, calls, 8)
-    return memory("VmHWM") - before
-
-
-def held(well: bool) -> str:  # noqa: FBT001 - a verdict
-    """The verdict on a limit."""
-    return "held" if well else "MISSED"
-
-
-def measure(calls: int, rounds: int) -> None:
-    """Time the ways side by side."""
-    ways: tuple[Way, ...] = (loop, run, journalled)
-    print(f"an fsync here takes {fsync() * 1e6:.0f} µs")
-    for limit in (8, 32):
-        best = dict.fromkeys(ways, (math.inf, math.inf))
-        for _ in range(rounds):
-            for way in ways:
-                taken, worked = asyncio.run(timed(way, calls, limit))
-                best[way] = min(best[way][0], taken), min(best[way][1], worked)
-        print(f"{calls} updates, {limit} at once, best of {rounds}")
-        for way, (taken, worked) in best.items():
-            rate, more = calls / taken, (worked - best[loop][1]) / calls * 1e6
-            text = f"{taken / calls * 1e6:8.1f} µs a call, {worked / calls * 1e6:6.1f} of work"
-            if way is run:
-                text += f", {more:.1f} more (limit: {MORE}): {held(more <= MORE)}"
-            elif way is journalled:
-                text += f"; {rate:.0f} a second (limit: {RATE}): {held(rate >= RATE)}"
-            print(f"    {way.__name__:<12}{text}")
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--million", type=int, default=1_000_000, help="calls, for the memory")
-    parser.add_argument("--memory", choices=["loop", "run", "journalled"], help="measure it alone")
-    options = parser.parse_args()
-    if options.memory:
-        way: Way = {"loop": loop, "run": run, "journalled": journalled}[options.memory]
-        print(asyncio.run(grown(way, options.million)))
-        return
-    measure(options.calls, options.rounds)
-    for name in ("loop", "run", "journalled") if options.million else ():
-        command = [sys.executable, __file__, "--memory", name, "--million", str(options.million)]
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-        verdict = "" if name == "loop" else f" (limit: {MEMORY}): {held(float(text) < MEMORY)}"
-        print(f"{options.million} calls by {name}: {float(text):.1f} MB more{verdict}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def run(rounds: int) -> Cases:
+    """Measure."""
+    cases: Cases = {}
+    with Worker("benchmarks.bulk:cost") as worker:
+        for limit in LIMITS:
+            names = {OURS: "run", LOOP: "loop", "journalled": "journalled"}
+            ways = {name: partial(worker.ask, way=way, limit=limit) for name, way in names.items()}
+            interleaved(ways, 1)  # loads what the first use loads
+            taken = interleaved(ways, rounds)
+            case = f"{limit} at once"
+            cases[f"{case}, with a journal"] = {OURS: taken.pop("journalled")}
+            more = [mine - its for mine, its in zip(taken[OURS], taken[LOOP], strict=True)]
+            cases[f"{case}, more than the loop"] = {OURS: more}
+            cases[case] = taken
+    return cases

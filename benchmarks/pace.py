@@ -1,81 +1,80 @@
-"""A server that lets so many calls a second in: how much of that is used, how much is refused.
+"""A server that lets 30 calls a second in: how much of that is used, how many calls are refused.
 
-    python benchmarks/pace.py
-    python benchmarks/pace.py --rate 30 --seconds 60
-
-Each way has a sandbox of its own, in a process of its own: ``rate`` calls in any second, the others
-are refused by a 429 that does not say for how long. Calls are made as fast as each way lets them,
-by twice as many tasks as are in flight at once, and counted from the tenth second on. The rivals:
-our own client without adaptation, which pauses and tries again; and bare httpx behind a semaphore,
-whose calls tenacity tries again, with its own exponential back-off and jitter.
+Each way has a sandbox of its own that refuses by a 429 which does not say for how long. Calls are
+made as fast as each way lets them, by twice as many tasks as are in flight at once, and counted
+once each way had some seconds to find the rate out. All ways run at the same time: they wait for
+nearly all of it. One round takes 40 seconds, so there is just one.
 """
 
-import argparse
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Final
 
-import httpx
-import tenacity
+from benchmarks.harness.answers import KEY
+from benchmarks.harness.processes import ROOT, Worker
+from benchmarks.harness.rounds import Cases
+from benchmarks.harness.verdict import OURS, Target
 
-from aiocake import Client, RateLimited, Throttle
-from aiocake.events import AttemptEnded, Event
+TITLE: Final = "A server that lets 30 calls a second in"
+UNIT: Final = "share"
+FIXED: Final = "aiocake, adaptive=False"
+TENACITY: Final = "httpx, a semaphore and tenacity"
+LACKS: Final = {
+    FIXED: "Pauses and tries again, but does not remember the rate.",
+    TENACITY: "The same, by exponential back-off for each call alone.",
+}
+RATE: Final = 30
+CONCURRENCY: Final = 8
+WARM: Final = 10.0
+SECONDS: Final = 40.0
+UNUSED: Final = "of the rate that was allowed, not used"
+REFUSED: Final = "of the calls, refused"
+TARGETS: Final = (Target(UNUSED, 0.1, rounds=1), Target(REFUSED, 0.02, rounds=1))
 
-KEY = "BENCHMARK"
-CONCURRENCY = 8
-ATTEMPTS = 3
-#: Seconds that each way has to find the rate out.
-WARM = 10.0
-#: What is promised: a share of the rate that is allowed, and a share of the calls.
-USED = 0.9
-REFUSED = 0.02
-
-#: Makes calls to a URL for ever, and tells of each answer whether it was let in.
-Way = Callable[[str, Callable[[bool], None]], Awaitable[None]]
+Tell = Callable[[bool], None]
 
 
 @contextmanager
-def sandbox(rate: int) -> Iterator[str]:
-    """A sandbox in a process of its own: its URL."""
-    command = [sys.executable, "-m", "aiocake.sandbox", "--key", KEY, "--latency", "0.02"]
-    command += ["--jitter", "0.3", "--rate-limit", str(rate), "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+def sandbox() -> Iterator[str]:
+    """Run a sandbox in a process of its own; yield its URL."""
+    command = [sys.executable, "-m", "aiocake.sandbox", "--port", "0", "--key", KEY]
+    command += ["--latency", "0.02", "--jitter", "0.3", "--rate-limit", str(RATE), "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603 - us
         try:
-            assert server.stdout is not None
-            yield server.stdout.readline().strip()
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
         finally:
-            server.terminate()
+            process.terminate()
 
 
-async def adaptive(url: str, tell: Callable[[bool], None]) -> None:
-    """Our client as it is."""
-    await _client(url, tell, Throttle(concurrency=CONCURRENCY))
+async def _ours(url: str, tell: Tell, *, adaptive: bool) -> None:
+    from aiocake import Client, RateLimited, Throttle  # noqa: PLC0415 - not in those of rivals
+    from aiocake.events import AttemptEnded, Event  # noqa: PLC0415 - the same
 
-
-async def fixed(url: str, tell: Callable[[bool], None]) -> None:
-    """Our client with as many in flight as ever."""
-    await _client(url, tell, Throttle(concurrency=CONCURRENCY, adaptive=False))
-
-
-async def _client(url: str, tell: Callable[[bool], None], throttle: Throttle) -> None:
     def on_event(event: Event) -> None:
         if isinstance(event, AttemptEnded) and event.status is not None:
-            tell(event.status == httpx.codes.OK)
+            tell(event.status == 200)
 
     async def calls(cake: Client) -> None:
         while True:
             with suppress(RateLimited):
                 await cake.invoices.page(row_limit=1)
 
+    throttle = Throttle(concurrency=CONCURRENCY, adaptive=adaptive)
     async with Client(url, KEY, throttle=throttle, on_event=on_event) as cake:
         await _all(lambda: calls(cake))
 
 
-async def tenacious(url: str, tell: Callable[[bool], None]) -> None:
-    """Bare httpx behind a semaphore, and tenacity."""
+async def _tenacious(url: str, tell: Tell) -> None:
+    import httpx  # noqa: PLC0415 - only in the process of this one
+    import tenacity  # noqa: PLC0415 - the same
+
     slots = asyncio.Semaphore(CONCURRENCY)
     params: dict[str, str | int] = {"api_key": KEY, "row_limit": 1}
 
@@ -87,7 +86,7 @@ async def tenacious(url: str, tell: Callable[[bool], None]) -> None:
 
     async def calls(http: httpx.AsyncClient) -> None:
         again = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=tenacity.stop_after_attempt(3),
             wait=tenacity.wait_random_exponential(multiplier=1, max=20),
             retry=tenacity.retry_if_exception_type(httpx.HTTPStatusError),
             reraise=True,
@@ -104,8 +103,8 @@ async def _all(calls: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(calls() for _ in range(2 * CONCURRENCY)))
 
 
-async def measured(way: Way, url: str, seconds: float) -> tuple[int, int]:
-    """How many calls were let in after the warm-up, and how many were refused."""
+def measured(way: str, url: str) -> dict[str, float]:
+    """Return the share of the rate that was not used, and that of the calls that were refused."""
     let_in = refused = 0
     begin = time.perf_counter()
 
@@ -115,37 +114,34 @@ async def measured(way: Way, url: str, seconds: float) -> tuple[int, int]:
             let_in += well
             refused += not well
 
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await way(url, tell)
-    return let_in, refused
+    async def made() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                if way == TENACITY:
+                    await _tenacious(url, tell)
+                else:
+                    await _ours(url, tell, adaptive=way == OURS)
+
+    asyncio.run(made())
+    used = let_in / (SECONDS - WARM) / RATE
+    return {UNUSED: 1 - used, REFUSED: refused / max(let_in + refused, 1)}
 
 
-def held(well: bool) -> str:  # noqa: FBT001 - a verdict
-    """The verdict on a limit."""
-    return "held" if well else "MISSED"
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rate", type=int, default=30, help="calls a second")
-    parser.add_argument("--seconds", type=float, default=70.0, help="for each way")
-    options = parser.parse_args()
-    rate: int = options.rate
-    seconds: float = options.seconds
-    print(f"{rate} calls in any second are allowed; {WARM:g} to {seconds:g} s")
-    for way in (adaptive, fixed, tenacious):
-        with sandbox(rate) as url:
-            let_in, refused = asyncio.run(measured(way, url, seconds))
-        used = let_in / (seconds - WARM) / rate
-        share = refused / max(let_in + refused, 1)
-        print(f"    {way.__name__:<10} used {used:.3f}   refused {share:.4f}", end="")
-        if way is adaptive:
-            print(f"   (limits: {USED}, {REFUSED}): {held(used >= USED)}, ", end="")
-            print(held(share < REFUSED), end="")
-        print(flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def run(rounds: int) -> Cases:
+    """Measure, once."""
+    del rounds
+    cases: Cases = {UNUSED: {}, REFUSED: {}}
+    with contextlib.ExitStack() as stack:
+        asks = {
+            way: (
+                stack.enter_context(Worker("benchmarks.pace:measured", way=way)),
+                stack.enter_context(sandbox()),
+            )
+            for way in (OURS, FIXED, TENACITY)
+        }
+        threads = stack.enter_context(ThreadPoolExecutor())
+        found = {way: threads.submit(worker.ask, url=url) for way, (worker, url) in asks.items()}
+        for way, shares in found.items():
+            for case, share in shares.result().items():
+                cases[case][way] = [share]
+    return cases

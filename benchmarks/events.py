@@ -1,0 +1,136 @@
+"""What events cost: a client that nobody listens to, beside one that could not be heard.
+
+The rival is a copy of the package from which everything that makes or passes on an event is cut
+out (``CUTS``; each cut must fit, or this ends).
+"""
+
+import asyncio
+import contextlib
+import gc
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from benchmarks.harness.answers import KEY
+from benchmarks.harness.processes import ROOT, Worker, server
+from benchmarks.harness.rounds import Cases, interleaved
+from benchmarks.harness.verdict import OURS, Target
+
+TITLE: Final = "What events cost"
+UNIT: Final = "µs of CPU a call"
+CUT: Final = "aiocake without the code of events"
+LISTENING: Final = "aiocake, on_event does nothing"
+LACKS: Final = {CUT: "No events.", LISTENING: "Nothing: a function receives every event."}
+TARGETS: Final[tuple[Target, ...]] = ()
+NO_NETWORK: Final = "a page of one invoice, without a network"
+OVER_HTTP: Final = "a page of one invoice over HTTP"
+UPDATE: Final = "an update, without a network"
+
+Cuts = Mapping[str, Sequence[tuple[str, str, int]]]
+#: By file: a piece of its text, what stands there without events, and how often it is there.
+CUTS: Final[Cuts] = {
+    "_pipeline/executor.py": (
+        ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
+        ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
+        ("report.finish(failure)\n", "\n", 2),
+        ("self._codec.begin(", "self._codec.prepare(", 3),
+        ("await (self._watched(call, turn) if self.emitter.enabled else turn)", "await turn", 1),
+    ),
+    "_pipeline/call_codec.py": (
+        ("        if leniency.count:\n", "        if False:\n", 1),
+        ("if reply.dropped:", "if False:", 1),
+    ),
+    "_pipeline/attempt_judge.py": (
+        ('        self._emit(call, attempt, "Cancelled")\n', "", 1),
+        ("self._emit(call, attempt, None if error is None else type(error).__name__)\n", "\n", 1),
+    ),
+}
+
+
+@contextmanager
+def source_without(cuts: Cuts) -> Iterator[Path]:
+    """Yield a folder with a copy of the package, with cuts.
+
+    Raises:
+        RuntimeError: A cut does not fit.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "aiocake"
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "src" / "aiocake", copy, ignore=leave)
+        for name, pieces in cuts.items():
+            text = (copy / name).read_text(encoding="utf-8")
+            for old, new, count in pieces:
+                if text.count(old) != count:
+                    raise RuntimeError(f"{name} has changed: {old!r} is not there {count} times")
+                text = text.replace(old, new)
+            (copy / name).write_text(text, encoding="utf-8")
+        yield Path(folder)
+
+
+def reported() -> list[str]:
+    """Return the names of the events of a page and an update: none, where events are cut out."""
+    from aiocake import Client  # noqa: PLC0415 - a process imports one copy
+    from benchmarks.machinery import AtOnce  # noqa: PLC0415 - the same
+
+    found: list[object] = []
+
+    async def calls() -> None:
+        cake = Client("127.0.0.1", KEY, transport=AtOnce(), on_event=found.append)
+        async with cake:
+            await cake.invoices.page()
+            await cake.invoices.update(4821, invoice_status="approved")
+
+    asyncio.run(calls())
+    return [type(event).__name__ for event in found]
+
+
+def cpu(case: str, url: str, *, listening: bool = False, calls: int = 300) -> float:
+    """Return the µs of CPU of a call, of the copy of aiocake that this process imports."""
+    from aiocake import Client  # noqa: PLC0415 - a process imports one copy
+    from benchmarks.machinery import AtOnce  # noqa: PLC0415 - the same
+
+    async def measured() -> float:
+        transport = None if case == OVER_HTTP else AtOnce()
+        on_event = _ignore if listening else None
+        async with Client(url, KEY, transport=transport, on_event=on_event) as cake:
+            for _ in range(2):
+                gc.collect()
+                begin = time.process_time()
+                for _ in range(calls):
+                    if case == UPDATE:
+                        await cake.invoices.update(4821, invoice_status="approved")
+                    else:
+                        await cake.invoices.page()
+            return (time.process_time() - begin) / calls * 1e6
+
+    return asyncio.run(measured())
+
+
+def _ignore(_: object) -> None:
+    """Listen to an event, and do nothing."""
+
+
+def run(rounds: int) -> Cases:
+    """Measure."""
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(server("--invoices", "1"))
+        without = stack.enter_context(source_without(CUTS))
+        whole = stack.enter_context(Worker("benchmarks.events:cpu"))
+        cut = stack.enter_context(Worker("benchmarks.events:cpu", without))
+        return {
+            case: interleaved(
+                {
+                    OURS: partial(whole.ask, case=case, url=url),
+                    CUT: partial(cut.ask, case=case, url=url),
+                    LISTENING: partial(whole.ask, case=case, url=url, listening=True),
+                },
+                rounds,
+            )
+            for case in (NO_NETWORK, OVER_HTTP, UPDATE)
+        }

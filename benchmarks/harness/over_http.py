@@ -1,0 +1,70 @@
+"""Compare the CPU that ways to make a call spend, against one server."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from benchmarks.harness.processes import Failed, Worker, certificates, server
+from benchmarks.harness.rounds import Cases, interleaved
+
+#: Calls of a round, by how many go at once.
+CALLS: Final = {8: 400, 100: 500, 500: 1000}
+
+
+def compare(  # noqa: PLR0913 - what differs between the benchmarks of calls
+    ways: Mapping[str, str],
+    rounds: int,
+    expected: object,
+    *,
+    calls: Mapping[int, int] = CALLS,
+    loop: str = "asyncio",
+    tls: bool = False,
+    sources: Mapping[str, Path] | None = None,
+) -> Cases:
+    """Return the µs a call of each way (``module:function``), by how many go at once.
+
+    Args:
+        ways: By name, what opens a client.
+        rounds: How many rounds.
+        expected: What each way has to answer.
+        calls: How many go at once, and how many calls of them are a round.
+        loop: The event loop: asyncio, uvloop or trio.
+        tls: Whether to speak TLS.
+        sources: By way, a folder with another copy of aiocake.
+
+    Raises:
+        Failed: A way failed, or answered with something else.
+    """
+    with contextlib.ExitStack() as stack:
+        signed = stack.enter_context(certificates()) if tls else None
+        url = stack.enter_context(server(tls=signed))
+        authority = str(signed.authority) if signed else None
+
+        def started(function: str, way: str) -> Worker:
+            worker = Worker(
+                f"benchmarks.harness.calls:{function}",
+                (sources or {}).get(way),
+                opens=ways[way],
+                url=url,
+                loop=loop,
+                authority=authority,
+            )
+            return stack.enter_context(worker)
+
+        for way in ways:
+            answer = started("answer", way).ask()
+            if answer != expected:
+                raise Failed(f"{way} answered {answer!r:.200}, not {expected!r:.200}")
+        workers = {way: started("cpu", way) for way in ways}
+        return {
+            f"{at_once} at once": interleaved(
+                {way: _round(worker, at_once, count) for way, worker in workers.items()}, rounds
+            )
+            for at_once, count in calls.items()
+        }
+
+
+def _round(worker: Worker, at_once: int, count: int) -> Callable[[], float]:
+    return partial(worker.ask, at_once=at_once, calls=count)

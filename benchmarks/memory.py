@@ -1,0 +1,85 @@
+"""The most memory that reading takes, above that of a process with a client that has done nothing.
+
+Needs Linux: what a process held is read from ``/proc``.
+"""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Final
+
+from benchmarks.harness.answers import KEY
+from benchmarks.harness.processes import once, server
+from benchmarks.harness.rounds import Cases
+from benchmarks.harness.verdict import OURS, Target
+
+TITLE: Final = "Memory above an idle client"
+UNIT: Final = "MB"
+LACKS: Final[dict[str, str]] = {}
+INVOICES: Final = 1_000_000
+BILLS: Final = 200_000
+UPDATES: Final = 100_000
+PAGED: Final = f"{INVOICES:,} invoices paged"
+EXPORTED: Final = f"{BILLS:,} bills exported"
+RUN: Final = f"{UPDATES:,} updates by a bulk run without a journal"
+TARGETS: Final = (
+    Target(PAGED, 20, rounds=1),
+    Target(EXPORTED, 24, rounds=1),
+    Target(RUN, 50, rounds=1),
+)
+
+
+def above_idle(what: str, url: str) -> float:
+    """Return the MB that this process held at most, above what it held before the first call."""
+    from aiocake import Client, Period, bulk  # noqa: PLC0415 - not in the process that compares
+
+    async def read() -> float:
+        async with Client(url, KEY) as cake:
+            idle = _reset()
+            count = 0
+            if what == PAGED:
+                async with cake.invoices.find() as rows:
+                    async for _ in rows:
+                        count += 1
+                assert count == INVOICES
+            elif what == EXPORTED:
+                export = cake.affiliate_bills.export(period=Period.month(2014, 6))
+                async with export as bills:
+                    async for _ in bills:
+                        count += 1
+                assert count == BILLS
+            else:
+                calls = (
+                    bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+                    for _ in range(UPDATES)
+                )
+                assert (await bulk.each(calls, journal=None)).done == UPDATES
+            return _held("VmHWM") - idle
+
+    return asyncio.run(read())
+
+
+def _reset() -> float:
+    """Forget the most that was held; return what is held."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return _held("VmRSS")
+
+
+def _held(what: str) -> float:
+    found = re.search(rf"{what}:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1000
+
+
+def run(rounds: int) -> Cases:
+    """Measure, each in a fresh process: it hardly varies, so twice is enough."""
+    with server("--invoices", str(INVOICES), "--bills", str(BILLS)) as url:
+        return {
+            what: {
+                OURS: [
+                    once("benchmarks.memory:above_idle", what=what, url=url)
+                    for _ in range(min(rounds, 1 if what == RUN else 2))
+                ]
+            }
+            for what in (PAGED, EXPORTED, RUN)
+        }

@@ -1,0 +1,33 @@
+"""httpx2 + pydantic: the successor of httpx2."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from benchmarks.harness.answers import KEY, ROWS
+from benchmarks.rivals.typed_pydantic import Page
+
+LACKS = (
+    "Exact amounts only where the server sends them as text; reads a body of any size; its log at "
+    "INFO and its exceptions hold the key."
+)
+
+
+@asynccontextmanager
+async def pages(
+    url: str, at_once: int, tls: ssl.SSLContext | None
+) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+    """Read a page."""
+    limits = httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+    params = {"api_key": KEY, "row_limit": ROWS}
+    verify = tls or False  # over plain HTTP, no certificates are read for nothing
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60, verify=verify) as http:
+
+        async def call() -> object:
+            response = await http.get("/api/2/invoices.json", params=params)
+            response.raise_for_status()
+            return Page.model_validate_json(response.content).invoices
+
+        yield call
