@@ -325,7 +325,7 @@ def by_zeep(file: Path, take: Take) -> None:
     """zeep: the whole file into its objects, by the WSDL of the sandbox."""
     import zeep  # noqa: PLC0415 - only this process loads it
 
-    from aiocake.sandbox.v1.service_description import wsdl  # noqa: PLC0415 - the same
+    from aiocake.sandbox.v1.service import wsdl  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "accounting.wsdl"

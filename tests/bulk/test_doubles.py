@@ -35,7 +35,7 @@ class Somebody:
         self.left = 1
         self._books = books
         self._other = other
-        books.state.on_answer.append(self._follow)
+        books.state.on_response.append(self._follow)
 
     def create(self, partner: int, **period: object) -> int:
         invoices = self._books.state.invoices

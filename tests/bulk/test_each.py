@@ -103,7 +103,7 @@ async def test_as_many_as_the_limit_are_on_their_way(ledgers, limit: int | None)
         now -= 1
 
     sandbox.state.on_request.append(coming)
-    sandbox.state.on_answer.append(going)
+    sandbox.state.on_response.append(going)
     async with ledgers(sandbox).client() as cake:
         summary = await bulk.each(approvals(cake, sandbox, 40), journal=None, limit=limit)
     assert summary.done == 40
@@ -325,7 +325,7 @@ async def test_it_stops_after_so_many_unknowns(ledgers) -> None:
         calls = approvals(cake, books.sandbox, 50)
         summary = await bulk.each(calls, journal=None, on_outcome=ends.append)
     assert 3 <= summary.unknown <= 6
-    assert summary.stopped == "calls whose fate is unknown: 3"
+    assert summary.stopped == "calls whose outcome is unknown: 3"
     assert summary.unknown + summary.unsent == 50
     assert all(isinstance(each, Unknown) for each in ends)
 
@@ -399,7 +399,7 @@ async def test_a_run_that_pays_ends_whatever_is_said_of_when(ledgers, paid_at: o
         answer["invoice"]["paid_at"] = paid_at
         return JSONResponse(answer)
 
-    sandbox.state.on_answer.append(unpaid)
+    sandbox.state.on_response.append(unpaid)
     moment = datetime(2024, 2, 15, 10, tzinfo=UTC)
     async with ledgers(sandbox).client() as cake:
         calls = [

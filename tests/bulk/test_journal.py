@@ -260,7 +260,7 @@ async def test_a_run_that_was_killed_goes_on(
             if not done:
                 raise ConnectionAbortedError
 
-    (books.state.on_answer if done else books.state.on_request).append(kill)
+    (books.state.on_response if done else books.state.on_request).append(kill)
     async with books.client() as cake:
         await bulk.each(
             [january(cake, n) for n in numbers],

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from aiocake.paging.id_set import IdSet
-from aiocake.paging.list_pass import ListPass
+from aiocake.paging.list_pass import IdSet, ListPass
 
 
 def walk(

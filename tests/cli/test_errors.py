@@ -58,7 +58,7 @@ def test_5_is_what_is_refused(cake, sandbox) -> None:
 @pytest.mark.parametrize("status", [408, 499, 504])
 def test_a_gateway_that_gives_up_has_refused_nothing(cake, sandbox, status: int) -> None:
     gone = Response("stream timeout", status)
-    sandbox.state.on_answer.append(lambda *_: gone)
+    sandbox.state.on_response.append(lambda *_: gone)
     before = len(sandbox.state.invoices)
     ran = cake(*CREATE)
     assert ran.code == 7

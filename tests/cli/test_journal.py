@@ -26,7 +26,7 @@ from aiocake.bulk.journal_file import open_existing
 from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.cli import connection as connection_module
 from aiocake.cli.errors import print_error
-from aiocake.cli.unfinished import unfinished
+from aiocake.cli.journal import unfinished
 
 KEY = "canary-K3Y"
 
@@ -166,7 +166,7 @@ def test_resume_says_what_stays_unknown_and_what_was_skipped(cake, journal: Path
             return lost
         return None
 
-    sandbox.state.on_answer.append(lose)
+    sandbox.state.on_response.append(lose)
     ran = cake("journal", "resume", journal, "--settle", 0)
     assert ran.code == 7
     made = max(sandbox.state.invoices)
@@ -208,7 +208,7 @@ def doubled(sandbox) -> None:
             like = sandbox.state.invoices[number - 1]
             sandbox.state.invoices[number] = attrs.evolve(like, invoice_id=number)
 
-    sandbox.state.on_answer.append(follow)
+    sandbox.state.on_response.append(follow)
 
 
 def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandbox) -> None:

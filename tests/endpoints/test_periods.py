@@ -22,7 +22,7 @@ from aiocake import (
     Period,
 )
 from aiocake._operations.arguments import matched_days
-from aiocake.endpoints._filters import in_period
+from aiocake.endpoints.invoices import in_period
 from aiocake.events import Event, ListAnomaly
 from aiocake.sandbox import Dialect, Sandbox
 from aiocake.sandbox.state import RecordedRequest

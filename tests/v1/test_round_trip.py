@@ -29,7 +29,7 @@ from aiocake import (
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.sandbox import BillRecord, Sandbox
-from aiocake.sandbox.lookups import PAYMENT_TYPES
+from aiocake.sandbox.data import PAYMENT_TYPES
 
 from ..support.amounts import some
 

@@ -13,7 +13,7 @@ from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.creates import planned_create
+from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk.outcomes import Stop, Summary

@@ -17,7 +17,7 @@ import anyio
 import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor
-from aiocake.bulk.creates import KnownRecords, PlannedCreate
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.outcomes import Double, pause_end
 from aiocake.errors import CakeError, RateLimited

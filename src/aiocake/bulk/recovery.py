@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from aiocake._operations.operation import CreateLookup, ExistingRecord, UpdateState
-from aiocake.bulk.creates import KnownRecords, PlannedCreate, planned_create
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate, planned_create
 from aiocake.bulk.outcomes import Done, Failed, Unknown
 from aiocake.bulk.plan import PlannedCall
 from aiocake.bulk.run import Run

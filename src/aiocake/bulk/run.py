@@ -10,8 +10,7 @@ from typing import Any, Final
 import anyio
 
 from aiocake._operations.operation import CreateLookup, Executor
-from aiocake.bulk.creates import PlannedCreate, planned_create
-from aiocake.bulk.duplicates import DuplicateGuard, Existing
+from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import RunOptions
 from aiocake.bulk.outcomes import (
@@ -428,7 +427,7 @@ class Run:
                 self.stop(f"the key was refused: {error.cause}")
             self._lost.add(index)
             if limits is not None and len(self._lost) >= limits.unknown:
-                self.stop(f"calls whose fate is unknown: {len(self._lost)}")
+                self.stop(f"calls whose outcome is unknown: {len(self._lost)}")
         elif not isinstance(error, self.rules.expected):
             self._failed += 1
             if limits is not None and self._failed >= limits.failed:

@@ -12,14 +12,12 @@ from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import Parameter, ParameterKind
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
-from aiocake.cli.command import with_session
-from aiocake.cli.errors import USAGE
+from aiocake.cli.command import CommandSession, with_session
+from aiocake.cli.errors import USAGE, AllErrors, Check
+from aiocake.cli.formats import layout_of
 from aiocake.cli.options import Option
-from aiocake.cli.progress import Advance
 from aiocake.cli.prompts import Prompt
-from aiocake.cli.records import layout_of
-from aiocake.cli.session import CommandSession
-from aiocake.cli.usage_errors import AllErrors, Check
+from aiocake.cli.terminal import Advance
 from aiocake.errors import Problem
 from aiocake.values import Idempotency
 

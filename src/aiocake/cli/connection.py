@@ -97,7 +97,7 @@ class Connection:
         domain: The instance.
         key: The API key, or what gives it.
         settings: The settings of the client that options give.
-        writes: The fate of each write.
+        writes: The outcome of each write.
     """
 
     domain: str
@@ -177,7 +177,7 @@ class Connection:
                 print_error(f"nobody reads the output{self.writes}")
             raise
         except Interrupted as error:
-            raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
+            raise Interrupted(error.number, f"{error.note}{self.writes}") from None
 
 
 class _Waits:

@@ -12,10 +12,9 @@ import attrs
 
 from aiocake import ERASE, Client, Invoice, Period, to_dict
 from aiocake.cli.output import is_file, say_out, screen
-from aiocake.cli.progress import bar
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table
-from aiocake.cli.terminal import is_terminal
+from aiocake.cli.terminal import bar, is_terminal
 from aiocake.cli.text import escaped
 
 _INVOICES: Final = 20_000

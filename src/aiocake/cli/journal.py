@@ -1,7 +1,10 @@
 """``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
 
 import json
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -11,20 +14,16 @@ import typer
 
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
-from aiocake.bulk.journal import Entry, EntryState
+from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
-from aiocake.cli.command import command, with_output
-from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.command import CommandSession, command, with_output
+from aiocake.cli.errors import AllErrors, code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.output import Output, OutputError
-from aiocake.cli.progress import bar
-from aiocake.cli.session import CommandSession
 from aiocake.cli.signals import run
-from aiocake.cli.terminal import confirm
-from aiocake.cli.unfinished import bare, unfinished
-from aiocake.cli.usage_errors import AllErrors
+from aiocake.cli.terminal import bar, confirm
 
 T = TypeVar("T")
 
@@ -118,7 +117,7 @@ def resume(
 ) -> None:
     """Resume a run: find out what became of its calls, and send what was not done.
 
-    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
+    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the outcome of a call
     stays unknown, 5 when calls were refused, 1 when calls are left.
     """
     output = session.output
@@ -361,3 +360,110 @@ _SUMMARY: Final = RecordLayout(
     to_table=_summary_in_short,
     table_columns=_SUMMED,
 )
+
+
+_ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
+_LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
+#: Calls that differ in one of these are counted apart: these say what becomes of money.
+_APART: Final = ("invoice_status", "apply_credit_to_buyer")
+#: So many kinds of calls are said; a plan of more is a strange one.
+_MOST_KINDS: Final = 10
+_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+_NOBODY: Final = "unknown"
+
+
+@attrs.define
+class _Alike:
+    """Calls of one operation that are counted together.
+
+    Attributes:
+        operation: The operation.
+        same: The arguments that all of them have.
+        count: How many there are.
+    """
+
+    operation: str
+    same: dict[str, object]
+    count: int = 0
+
+    def add(self, arguments: dict[str, object]) -> None:
+        self.count += 1
+        for name in [n for n, value in self.same.items() if arguments.get(n, ...) != value]:
+            del self.same[name]
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {_said(value)}" for name, value in self.same.items())
+        return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
+
+
+async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
+    """Return what is left of a run, and who began it when; None if nothing is left.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    alike: dict[tuple[object, ...], _Alike] = {}
+    states: Counter[EntryState] = Counter()
+    async with await opening() as journal:
+        place = -1
+        while entries := await journal.entries(*_LEFT, after=place):
+            place = entries[-1].index
+            for entry in entries:
+                states[entry.state] += 1
+                _count(entry, alike)
+        sessions = await journal.sessions()
+    if not alike:
+        return None
+    said = [str(each) for each in alike.values()]
+    if len(said) > _MOST_KINDS:
+        said[_MOST_KINDS:] = ["and others"]
+    among = [
+        f"{count} {state}" for state, count in states.items() if state is not EntryState.PLANNED
+    ]
+    if among:
+        said.append(f"{' and '.join(among)} among them")
+    return f"{', '.join(said)}, begun {_begun(sessions)}"
+
+
+def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:
+    call = cast("dict[str, Any]", json.loads(entry.call))
+    arguments = {name: bare(value) for name, value in call["arguments"].items()}
+    key = (call["operation"], *(arguments.get(name) for name in _APART))
+    alike.setdefault(key, _Alike(call["operation"], dict(arguments))).add(arguments)
+
+
+def bare(value: object) -> object:
+    """Return a value of a call without the tag of its type."""
+    tagged = isinstance(value, dict)
+    return next(iter(cast("dict[str, object]", value).values())) if tagged else value
+
+
+def _said(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f'"{text}"' if not text or " " in text else text
+
+
+def _begun(sessions: list[WorkSession]) -> str:
+    if not sessions:
+        return f"at an {_NOBODY} time by {_NOBODY}"
+    first = sessions[0]
+    when = datetime.fromisoformat(first.started_at).astimezone(UTC)
+    by = f"by {first.user or _NOBODY} on {first.host or _NOBODY}"
+    return f"{_ago(when)} ({when:%Y-%m-%d %H:%M} UTC) {by}"
+
+
+def _ago(when: datetime) -> str:
+    seconds = (datetime.now(UTC) - when).total_seconds()
+    for unit, size in _UNITS:
+        count = int(seconds // size)
+        if count > 0:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now" if seconds > -_UNITS[-1][1] else "by a clock that is ahead of this one"
+
+
+def _times() -> str:
+    try:
+        "×".encode(sys.stderr.encoding or "ascii")  # noqa: RUF001 - a sign of multiplication
+    except UnicodeEncodeError:
+        return "x"
+    return "×"  # noqa: RUF001 - the same

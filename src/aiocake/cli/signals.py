@@ -32,18 +32,18 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         number: The signal.
-        fate: What became of the command's work, as the rest of a sentence.
+        note: What became of the command's work, as the rest of a sentence.
         code: The exit code, as shells have it.
     """
 
-    def __init__(self, number: int = signal.SIGINT, fate: str = "") -> None:
-        super().__init__(number, fate)
+    def __init__(self, number: int = signal.SIGINT, note: str = "") -> None:
+        super().__init__(number, note)
         self.number = number
         self.code = 128 + number
-        self.fate = fate
+        self.note = note
 
     def __str__(self) -> str:
-        return f"interrupted{self.fate}"
+        return f"interrupted{self.note}"
 
 
 class _Reaction:

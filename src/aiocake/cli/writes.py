@@ -21,7 +21,7 @@ T = TypeVar("T")
 #: Seconds that a write which has left is given when it is interrupted.
 GRACE: Final = 5.0
 
-_FATES: Final = {
+_OUTCOME_TEXTS: Final = {
     Outcome.DONE: "done",
     Outcome.NOT_DONE: "not done",
     Outcome.UNKNOWN: "unknown whether it was done",
@@ -29,7 +29,7 @@ _FATES: Final = {
 
 
 class Writes:
-    """A ledger that holds the fate of each write."""
+    """A ledger that holds the outcome of each write."""
 
     def __init__(self) -> None:
         self._intents: dict[str, Intent] = {}
@@ -55,16 +55,16 @@ class Writes:
         return list(dict.fromkeys(begun))
 
     def __str__(self) -> str:
-        """Return the fates as the rest of a sentence; empty if nothing was written."""
-        fates = Counter(map(self._fate, self._intents.values()))
+        """Return the outcomes as the rest of a sentence; empty if nothing was written."""
+        outcomes = Counter(map(self._describe, self._intents.values()))
         return "".join(
-            f"; {f'{count} ' if count > 1 else ''}{fate}" for fate, count in fates.items()
+            f"; {f'{count} ' if count > 1 else ''}{text}" for text, count in outcomes.items()
         )
 
-    def _fate(self, intent: Intent) -> str:
+    def _describe(self, intent: Intent) -> str:
         outcome = self._outcomes.get(intent.id, Outcome.UNKNOWN)
         made = self._made.get(intent.id)
-        return f"{intent.operation}: {_FATES[outcome]}{f': {made}' if made else ''}"
+        return f"{intent.operation}: {_OUTCOME_TEXTS[outcome]}{f': {made}' if made else ''}"
 
     async def send(self, call: Call[T]) -> T:
         """Send a write, and keep its result, which a cancelled caller does not get."""

@@ -7,8 +7,14 @@ Sources: CAKE's pages "ACCOUNTING ExportAdvertiserBills", "ACCOUNTING MarkAdvert
 from datetime import date
 from decimal import Decimal
 
-from aiocake.endpoints._bills import NOTES, export_operation, mark_operation
-from aiocake.endpoints._payer_bills import RECEIVED, SENT, PayerBills
+from aiocake.endpoints._bills import (
+    NOTES,
+    RECEIVED,
+    SENT,
+    PayerBills,
+    export_operation,
+    mark_operation,
+)
 from aiocake.models import AdvertiserBill, MarkResult
 from aiocake.values import SKIP, Erase, Skip
 

@@ -8,8 +8,14 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._operations.parameters import Parameter, ParameterKind
-from aiocake.endpoints._bills import NOTES, export_operation, mark_operation
-from aiocake.endpoints._payer_bills import RECEIVED, SENT, PayerBills
+from aiocake.endpoints._bills import (
+    NOTES,
+    RECEIVED,
+    SENT,
+    PayerBills,
+    export_operation,
+    mark_operation,
+)
 from aiocake.models import BuyerBill, MarkResult
 from aiocake.values import SKIP, Erase, Skip
 

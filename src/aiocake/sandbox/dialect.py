@@ -31,7 +31,7 @@ class Dialect:
             400, 401 or 404.
         error_field: the field of an error's text. ``errors`` holds a list of texts.
         error_request_status: the ``request_status`` of an error.
-        v1_answers: v1's accounting calls respond in XML, or as some newer pages show them, in
+        v1_format: v1's accounting calls respond in XML, or as some newer pages show them, in
             JSON.
         lookup_success: whether the responses of ``get.asmx`` have a ``success`` element.
     """
@@ -50,7 +50,7 @@ class Dialect:
     error_status: Literal["ok", "typed"] = "ok"
     error_field: Literal["message", "error", "error_message", "errors"] = "message"
     error_request_status: str = "Error"
-    v1_answers: Literal["xml", "json"] = "xml"
+    v1_format: Literal["xml", "json"] = "xml"
     lookup_success: bool = True
 
     @staticmethod
@@ -86,7 +86,7 @@ class Dialect:
             "error-message": Dialect(error_field="error_message"),
             "errors-list": Dialect(error_field="errors"),
             "failure": Dialect(error_request_status="failure"),
-            "v1-json": Dialect(v1_answers="json"),
+            "v1-json": Dialect(v1_format="json"),
             "lookups-without-success": Dialect(lookup_success=False),
             "newer-pages": Dialect(
                 envelope="wrapped",
@@ -97,7 +97,7 @@ class Dialect:
                 first_row=1,
                 row_cap=10_000,
                 error_status="typed",
-                v1_answers="json",
+                v1_format="json",
             ),
             "first-row-1-cap-7": Dialect(first_row=1, row_cap=7),
             "cap-7-no-total-rows": Dialect(row_cap=7, total_rows=False),

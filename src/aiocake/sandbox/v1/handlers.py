@@ -6,8 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final, TypeAlias
 
-from aiocake.sandbox.json_writer import Json
-from aiocake.sandbox.lookups import (
+from aiocake.sandbox.data import (
     ACCOUNT_STATUSES,
     CURRENCIES,
     CURRENCY_BY_ID,
@@ -17,6 +16,7 @@ from aiocake.sandbox.lookups import (
     V1_BILLING_CYCLES,
     Currency,
 )
+from aiocake.sandbox.messages import Json
 from aiocake.sandbox.state import BillRecord, Partner, PartnerKind, State
 from aiocake.sandbox.v1.operations import Export, LookUp, Mark, Operation, Parameter
 from aiocake.sandbox.v1.parameter_types import BYTE, DATETIME, DECIMAL, TEXT, Value

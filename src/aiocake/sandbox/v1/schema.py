@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 import attrs
 
-from aiocake.sandbox.json_writer import Json, is_object
+from aiocake.sandbox.messages import Json, is_object
 
 CAKE: Final = "http://cakemarketing.com/api/1/"
 STORE: Final = "API:id_name_store"
