@@ -149,7 +149,7 @@ def path_of(name: str, value: object) -> Path:
     except UnicodeEncodeError:
         raise ArgumentError(Problem(name, "must be a path that can be encoded")) from None
     if b"\0" in encoded:
-        raise ArgumentError(Problem(name, "must not hold a NUL"))
+        raise ArgumentError(Problem(name, "must not contain a NUL character"))
     return Path(text)
 
 

@@ -187,7 +187,7 @@ class ListAnomaly:
         operation: The operation's name.
         what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
             ``"total of the page"``, ``"row repeated"``, ``"row_limit refused"``,
-            ``"walked again"``, ``"date outside the filter"``.
+            ``"read again"``, ``"date outside the filter"``.
         detail: Details, in words; may be empty.
         call: The number of the call of an export; None for a list of pages, each of them a call.
     """
@@ -361,7 +361,9 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         ConfigurationError: A listener is no plain function.
     """
     if not all(map(is_plain_function, listeners)):
-        raise ConfigurationError("fan_out: each listener must be a plain function, not a coroutine")
+        raise ConfigurationError(
+            "fan_out: each listener must be a plain function, not a coroutine function"
+        )
 
     def emit(event: Event) -> None:
         errors: list[Exception] = []

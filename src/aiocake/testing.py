@@ -170,7 +170,7 @@ def _watched(connect: Connect) -> Connect:
         if not (_Network.allowed or await _is_loopback(host, timeout)):
             raise ConnectionForbidden(
                 f"this test must not connect to {host}, which is not known to be this machine; "
-                f"@pytest.mark.{_MARKER} lets it"
+                f"@pytest.mark.{_MARKER} allows it"
             )
         return await connect(self, host, port, timeout, *args, **kwargs)
 

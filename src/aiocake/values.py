@@ -146,7 +146,9 @@ class Period:
         try:
             return cls(first, first + timedelta(days=6))
         except OverflowError:
-            raise ArgumentError(Problem("start", "is within the last week of all")) from None
+            raise ArgumentError(
+                Problem("start", "must be at least six days before 9999-12-31")
+            ) from None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -303,4 +305,4 @@ class Secret:
         return hash((Secret, self.__text))
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a Secret cannot be pickled")

@@ -77,7 +77,7 @@ async def test_a_double_is_told_kept_and_gone_when_it_is_voided(
         assert (summary.unlooked, summary.notes, summary.stopped) == (0, (), None)
         found = [each for each in reported if isinstance(each, DoubleFound)]
         assert found == [DoubleFound("invoices.create", 0, ours, (theirs,))]
-        assert f"call 0 is there twice: record {ours} was created, and there is {theirs}" in (
+        assert f"call 0 was created twice: record {ours} was created, and there is {theirs}" in (
             caplog.text
         )
         async with await Journal.open(path) as journal:
@@ -245,7 +245,7 @@ async def test_a_look_that_fails_is_said_and_made_up_for(
         summary = await bulk.each(calls, journal=path if journal else None, limit=1)
         assert (summary.done, summary.unlooked, summary.complete) == (2, 2, False)
         (note,) = summary.notes
-        assert note.startswith("2 of the creates were not looked at for doubles in the end: ")
+        assert note.startswith("2 of the creates were not checked for doubles: ")
         assert "ServerError" in note
         assert note in repr(summary)
         if journal:

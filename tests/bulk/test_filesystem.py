@@ -250,7 +250,7 @@ async def test_where_memory_may_not_be_shared_a_run_keeps_all_others_out(
     refused: list[str] = []
 
     async def look(_: object) -> None:
-        with pytest.raises(JournalError, match=r"is in use by a run that is alive: .* process"):
+        with pytest.raises(JournalError, match=r"is in use by another run: .* process"):
             await Journal.open(path)
         assert not (tmp_path / "run.db-shm").exists()
         with (

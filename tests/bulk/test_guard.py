@@ -242,7 +242,7 @@ async def test_nothing_overlapping_is_sent_while_the_fate_of_a_create_is_unknown
     (problem,) = summary.problems
     assert problem.index == 1
     assert isinstance(problem.error, NotSent)
-    assert "in doubt" in str(problem.error)
+    assert "outcome of an earlier create" in str(problem.error)
     assert len(books.periods()) == 3
 
 

@@ -78,7 +78,7 @@ async def test_a_list_that_is_refused_leaves_no_journal_in_the_way(ledgers, tmp_
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
     async with books.client() as cake:
         calls = [bulk.call(cake.invoices.update, 4821, memo=memo) for memo in "abb"]
-        with pytest.raises(ArgumentError, match="is there twice"):
+        with pytest.raises(ArgumentError, match="is repeated"):
             await bulk.each(calls, journal=path)
         assert not path.exists()
         assert (await bulk.each(calls[:2], journal=path)).complete

@@ -412,7 +412,7 @@ async def test_an_update_of_what_cannot_be_read_stays_unknown(ledgers) -> None:
         call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
         summary = await bulk.each([call], journal=None)
     assert summary.unknown == 1
-    assert summary.problems[0].reason.startswith("could not be looked at (ServerError)")
+    assert summary.problems[0].reason.startswith("the record could not be read (ServerError)")
     assert len(books.writes) == 1
 
 
@@ -425,4 +425,4 @@ async def test_a_key_that_is_refused_behind_a_lost_answer_stops_the_run(ledgers)
         calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
         summary = await bulk.each(calls, journal=None, limit=1)
     assert (summary.unknown, summary.unsent) == (1, 19)
-    assert str(summary.stopped).startswith("the key was refused")
+    assert str(summary.stopped).startswith("the key was rejected")

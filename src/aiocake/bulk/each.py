@@ -359,7 +359,7 @@ async def _ended(run: Run) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def _closed(run: Run) -> AsyncGenerator[None]:
     """End a run properly, whatever happens: last look, journal, locks."""
-    reason: str | None = "it was broken off"
+    reason: str | None = "interrupted"
     errors: list[JournalError] = []
     try:
         yield

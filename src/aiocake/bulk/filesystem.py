@@ -63,19 +63,16 @@ def accept(path: Path, *, for_tests: bool, allowed: str | None, allow_unknown: b
     if allow_unknown or kind == allowed:
         return kind
     if kind in _MEMORY:
-        reason = f"on {kind}, which is in memory and does not outlive a crash of the machine"
+        reason = f"on {kind}, which does not survive a crash of the machine. Use a local disk"
     elif kind == _BIND:
-        reason = (
-            "mounted as a single file: the last writes are in a file beside it, which would be "
-            "elsewhere. Mount its folder"
-        )
+        reason = "mounted as a single file, without SQLite's files beside it. Mount its folder"
     else:
         reason = (
-            f"on {kind}, where locks and syncing may not hold: a crash could lose what was sent. "
-            "Use a disk of this machine"
+            f"on {kind}, where locks and fsync may not work: a crash could lose what was sent. "
+            "Use a local disk"
         )
     raise JournalError(
-        f"{path} is {reason}; or take the risk with allow_unknown_filesystem=True "
+        f"{path} is {reason}, or accept the risk with allow_unknown_filesystem=True "
         "(--allow-unknown-filesystem)"
     )
 

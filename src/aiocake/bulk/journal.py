@@ -20,7 +20,7 @@ import attrs
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
 from aiocake._normalize import path_of
 from aiocake.bulk.group_commit import GroupCommit, Value
-from aiocake.bulk.journal_file import JournalFile, create, format_time, now, open_existing, view
+from aiocake.bulk.journal_file import JournalFile, create, now, open_existing, storable, view
 from aiocake.bulk.outcomes import Double
 from aiocake.bulk.ownership import Owner
 from aiocake.errors import JournalError
@@ -189,7 +189,7 @@ class Journal:
 
     def stopped(self, reason: str | None) -> None:
         """Write down that the run has ended."""
-        text = None if reason is None else format_time(reason)
+        text = None if reason is None else storable(reason)
         self._writer.add(
             "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
@@ -347,7 +347,9 @@ def _state(value: Value) -> EntryState:
     try:
         return EntryState(str(value))
     except ValueError:
-        raise JournalError(f"the journal is damaged: it has a call that is {value!a}") from None
+        raise JournalError(
+            f"the journal is damaged: a call has the unknown state {value!a}"
+        ) from None
 
 
 def _bytes(value: Value) -> bytes:

@@ -1,4 +1,4 @@
-"""The SQLite file of a journal: made, or opened with all that speaks against using it said.
+"""The SQLite file of a journal: created, or opened unless something speaks against using it.
 
 The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
 (https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
@@ -120,7 +120,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def format_time(text: str) -> str:
+def storable(text: str) -> str:
     """Return a text as the file can hold it: half a surrogate pair is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -150,7 +150,7 @@ def create(
     except FileExistsError:
         _reuse(path)
     except OSError as error:
-        raise JournalError(f"{path} cannot be made: {error.strerror}") from None
+        raise JournalError(f"cannot create {path}: {error.strerror}") from None
     try:
         with ExitStack() as stack:
             ownership, connection = _owned(path, stack)
@@ -252,14 +252,13 @@ def reason(error: Exception) -> str:
     """Return why SQLite cannot do something, with what may be done about it."""
     if _is_busy(error):
         return (
-            "another program has locked it: one with changes that are not saved, such as a "
-            "database browser, a run of an older aiocake, or a run that is alive and began when "
-            "the file had another name"
+            "another program has locked it: a database browser with unsaved changes, a run of an "
+            "older aiocake, or a live run that began when the file had another name"
         )
     if _code(error) == sqlite3.SQLITE_CANTOPEN:
         return (
-            f"{error}: the journal must be readable, and its folder writable for the files "
-            "beside it; or copy it, with its -wal, to such a folder"
+            f"{error}: the journal must be readable and its folder writable; if that is not "
+            "possible, copy it, with its -wal file, to a folder that is"
         )
     return str(error)
 
@@ -281,14 +280,14 @@ def _reuse(path: Path) -> None:
     """Refuse a file that is no beginning of a journal, and keep one that is from others."""
     # A device or a pipe has no bytes either, and its mode is no business of ours.
     if not path.is_file():
-        raise JournalError(f"{path} is no file")
+        raise _irregular(path)
     # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
     if path.stat().st_size and not _rollback(path).exists():
         raise _taken(path)
     try:
         path.chmod(0o600)
     except OSError as error:
-        raise JournalError(f"{path} cannot be kept from others: {error.strerror}") from None
+        raise JournalError(f"cannot restrict access to {path}: {error.strerror}") from None
 
 
 def _refuse_odd(path: Path) -> None:
@@ -298,14 +297,16 @@ def _refuse_odd(path: Path) -> None:
         status = None
     except OSError as error:
         raise JournalError(f"{path} cannot be used: {error.strerror}") from None
-    if status is None or not stat.S_ISREG(status.st_mode):
-        raise JournalError(f"{path} is no file")
+    if status is None:
+        raise JournalError(f"no such file: {path}")
+    if not stat.S_ISREG(status.st_mode):
+        raise _irregular(path)
     if not status.st_size:
         raise _empty(path)
     if status.st_nlink > 1:
         raise JournalError(
-            f"{path} is one of {status.st_nlink} names of a file (hard links), and what SQLite "
-            "keeps beside it goes by its name: remove the others, or copy it"
+            f"{path} is one of {status.st_nlink} names of a file (hard links), but SQLite's files "
+            "beside it depend on the name: remove the other names, or use a copy"
         )
 
 
@@ -333,7 +334,7 @@ def _refuse_renamed(path: Path) -> None:
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
-    owner = Owner(format_time(_user()), format_time(platform.node()), os.getpid(), now())
+    owner = Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:
@@ -350,7 +351,7 @@ def _owner(path: Path) -> Owner | None:
     try:
         return owner_of(_beside(path))
     except OSError as error:
-        raise JournalError(f"nobody can tell whether {path} is in use: {error.strerror}") from None
+        raise JournalError(f"cannot find out if {path} is in use: {error.strerror}") from None
 
 
 def _beside(path: Path) -> Path:
@@ -382,10 +383,12 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
     if not _pragma(connection, "page_count"):
         raise _empty(path)
     if _pragma(connection, "application_id") != _APPLICATION:
-        raise JournalError(f"{path} is no journal of aiocake")
+        raise JournalError(f"{path} is not a journal of aiocake")
     schema = _pragma(connection, "user_version")
     if schema != _SCHEMA:
-        raise JournalError(f"{path} is of schema {schema}; this version of aiocake knows {_SCHEMA}")
+        raise JournalError(
+            f"{path} has schema {schema}, but this version of aiocake reads schema {_SCHEMA} only"
+        )
     found = str(_pragma(connection, "quick_check(1)"))
     if found != "ok":
         raise JournalError(f"{path} is damaged: {found}")
@@ -394,13 +397,13 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
 def _domain(connection: sqlite3.Connection, path: Path) -> str:
     rows = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
     if not rows:
-        raise JournalError(f"{path} is damaged: it names no instance")
+        raise JournalError(f"{path} is damaged: it does not name its instance")
     return str(rows[0][0])
 
 
 def _refuse_other(kept: str, path: Path, domain: str) -> None:
     if kept not in {domain, ""}:
-        raise JournalError(f"{path} is of {kept}, not of {domain}")
+        raise JournalError(f"{path} belongs to instance {kept}, but this client is for {domain}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -451,12 +454,17 @@ def _rollback(path: Path) -> Path:
     return path.with_name(f"{path.name}-journal")
 
 
+def _irregular(path: Path) -> JournalError:
+    kind = "a directory" if path.is_dir() else "not a regular file"
+    return JournalError(f"{path} is {kind}")
+
+
 def _taken(path: Path) -> JournalError:
-    return JournalError(f"{path} is there already: resume it, or give another name")
+    return JournalError(f"{path} exists already: resume it, or choose another name")
 
 
 def _empty(path: Path) -> JournalError:
-    return JournalError(f"{path} is empty: the run had not begun")
+    return JournalError(f"{path} is empty: its run had not begun")
 
 
 def _is_foreign(error: sqlite3.DatabaseError) -> bool:
@@ -465,7 +473,7 @@ def _is_foreign(error: sqlite3.DatabaseError) -> bool:
 
 def _in_use(path: Path, owner: Owner | None) -> JournalError:
     who = "" if owner is None else f": {owner}"
-    return JournalError(f"{path} is in use by a run that is alive{who}")
+    return JournalError(f"{path} is in use by another run{who}")
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> JournalError:

@@ -66,7 +66,7 @@ def run_options(  # noqa: PLR0913, PLR0917 - what each() and resume() share
         problems.append(Problem("on_existing", "must be skip, raise or create"))
     seconds = real(settle)
     if seconds is None or seconds < 0:
-        problems.append(Problem("settle", "must be a number of seconds"))
+        problems.append(Problem("settle", "must be a number of seconds, 0 or more"))
     # A text such as "no" would allow it.
     allowed: dict[str, object] = {
         "allow_repeats": allow_repeats,
@@ -82,7 +82,7 @@ def run_options(  # noqa: PLR0913, PLR0917 - what each() and resume() share
         problems.append(Problem("stop_after", "must be a Stop, or None"))
     errors = guarded("expected", lambda: _errors(expected))
     if errors is None:
-        problems.append(Problem("expected", "must be a tuple of errors of aiocake"))
+        problems.append(Problem("expected", "must be a tuple of error classes of aiocake"))
     reported: dict[str, object] = {"on_outcome": on_outcome, "on_progress": on_progress}
     problems += [
         Problem(name, "must be a function, or None")

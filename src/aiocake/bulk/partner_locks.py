@@ -278,7 +278,7 @@ def _path(domain: str) -> Path:
         folder.chmod(0o700)
     path = folder / f"{_ODD.sub('_', domain)[:_LONGEST_NAME]}.partners"
     if not has_shared_memory(path):
-        raise OSError(f"{folder} is on {network_filesystem(path)}, where locks may not hold")
+        raise OSError(f"{folder} is on {network_filesystem(path)}, where locks may not work")
     return path
 
 

@@ -110,7 +110,9 @@ class CallPlan:
         elif isinstance(calls, Iterable):
             self._sync = iter(cast("Iterable[Call[Any]]", calls))
         else:
-            raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
+            raise ArgumentError(
+                Problem("calls", f"must be an iterable of calls, got {class_name(calls)}")
+            )
 
     async def peek(self) -> Call[Any] | None:
         """Return the first call, which :meth:`batches` yields all the same; None of no calls.
@@ -164,14 +166,14 @@ class CallPlan:
                 calls = await self._take(1)
                 if not calls:
                     raise JournalError(
-                        f"the journal has more calls than the plan, which ends at {self.read}"
+                        f"the journal has more calls than the plan, which has {self.read}"
                     )
                 if self._checked(calls[0]) != digest:
                     raise JournalError(_difference(self.read, calls[0], kept))
                 self.read += 1
         if whole and await self._take(1):
             raise JournalError(
-                f"the plan has more calls than the journal, whose plan ends at {self.read}"
+                f"the plan has more calls than the journal, whose plan has {self.read}"
             )
         self.complete = whole
         self.journal = journal
@@ -208,9 +210,9 @@ class CallPlan:
         if self._repeats is not None:
             reason = ""
             if not self._repeats.add(digest):
-                reason = "is there twice"
+                reason = "is repeated"
             elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
-                reason = "marks a bill that a call before it marks otherwise"
+                reason = "marks a bill that an earlier call marks with other values"
             if reason:
                 raise ArgumentError(
                     Problem(name, f"{reason}: {call.describe()}; allow_repeats=True sends both")
@@ -289,15 +291,15 @@ def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
 
 def _difference(index: int, call: Call[Any], kept: str) -> str:
     theirs, ours = json.loads(kept), json.loads(call.to_json())
-    start = f"call {index} of the plan is not the one of the journal"
+    start = f"call {index} of the plan differs from the journal"
     if theirs["operation"] != ours["operation"]:
-        return f"{start}: {ours['operation']} in place of {theirs['operation']}"
+        return f"{start}: {ours['operation']} instead of {theirs['operation']}"
     names = theirs["arguments"].keys() | ours["arguments"].keys()
     hidden = call.table.sensitive()
     parts = [
         name
         if name in hidden
-        else f"{name} {ours['arguments'].get(name)} in place of {theirs['arguments'].get(name)}"
+        else f"{name} {ours['arguments'].get(name)} instead of {theirs['arguments'].get(name)}"
         for name in sorted(names)
         if theirs["arguments"].get(name) != ours["arguments"].get(name)
     ]

@@ -171,7 +171,7 @@ class Run:
         if self.journal is not None and item.state is EntryState.SENDING:
             self.journal.ended(item.index, EntryState.UNKNOWN, None, None)
         self.move(item, EntryState.UNKNOWN)
-        self._keep(item, Unknown(item.index, item.call, "an earlier run has left it open"))
+        self._keep(item, Unknown(item.index, item.call, "an earlier run did not learn its outcome"))
 
     def failed_before(self, item: PlannedCall, reported: str | None) -> None:
         """Keep as a problem a call that failed in an earlier session and was not sent again.
@@ -232,7 +232,7 @@ class Run:
             record = int(ended.get("found") or ended["result"][creates.id])
         except (ValueError, LookupError, TypeError, AttributeError):
             raise JournalError(
-                f"the journal is damaged: it does not say what call {item.index} has created"
+                f"the journal is damaged: it does not say what call {item.index} created"
             ) from None
         self.doubles.recall(
             CreatedRecord(item.index, creates, create, item.before or (), record), theirs
@@ -273,12 +273,12 @@ class Run:
     def _notes(self) -> Iterator[str]:
         if self.guard.unlocked is not None:
             yield (
-                "nothing kept other runs on this host from creating the same at the same time: "
+                "without locks, other runs on this host may create the same at the same time: "
                 f"{self.guard.unlocked}"
             )
         if self.doubles.trouble is not None:
             yield (
-                f"{self.doubles.due} of the creates were not looked at for doubles in the end: "
+                f"{self.doubles.due} of the creates were not checked for doubles: "
                 f"{self.doubles.trouble}"
             )
 
@@ -330,7 +330,7 @@ class Run:
         await self._order.acquire(record)
         try:
             if self._order.is_behind(record, item.index):
-                text = "nothing was sent: a call before it for the same record is not done"
+                text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
             elif self.stopped is None:
                 await self._send(item, None)
@@ -341,19 +341,19 @@ class Run:
         """Return the end of a create that must not be sent; None if it may be."""
         index, call = item.index, item.call
         if found.doubted:
-            text = "nothing was sent: an earlier create for the same partner and time is in doubt"
+            text = "nothing was sent: the outcome of an earlier create for the partner is unknown"
             return Failed(index, call, NotSent(text))
         if not found.existing or self.rules.on_existing == "create":
             return None
         if found.dateless:
             text = (
-                "nothing was sent: the instance shows no periods, so nobody can tell whether there "
-                "is an invoice of this one; on_existing='create' goes on all the same"
+                "nothing was sent: the instance does not show the periods of its invoices, so an "
+                "existing one cannot be recognized; on_existing='create' creates another one"
             )
             return Failed(index, call, ConsistencyError(text))
         if self.rules.on_existing == "skip":
             return Skipped(index, call, found.existing)
-        text = f"nothing was sent: {call.describe()}: there is {_named(found.existing)}"
+        text = f"nothing was sent: {call.describe()}: there is already {_named(found.existing)}"
         error = AlreadyExists(text, existing=found.existing)
         self.fail(error)
         return Failed(index, call, error)
@@ -419,19 +419,19 @@ class Run:
         """Count an error, and stop the run if a limit is reached."""
         limits = self.rules.stop_after
         if isinstance(error, AuthenticationError):
-            self.stop(f"the key was refused: {error}")
+            self.stop(f"the key was rejected: {error}")
         elif isinstance(error, ClosedError | WrongLoopError):
             self.stop(str(error))
         elif isinstance(error, OutcomeUnknown):
             if isinstance(error.cause, AuthenticationError):
-                self.stop(f"the key was refused: {error.cause}")
+                self.stop(f"the key was rejected: {error.cause}")
             self._lost.add(index)
             if limits is not None and len(self._lost) >= limits.unknown:
                 self.stop(f"calls whose outcome is unknown: {len(self._lost)}")
         elif not isinstance(error, self.rules.expected):
             self._failed += 1
             if limits is not None and self._failed >= limits.failed:
-                self.stop(f"calls that failed: {self._failed} ({type(error).__name__} the last)")
+                self.stop(f"calls that failed: {self._failed} (last: {type(error).__name__})")
 
 
 class _Witness:

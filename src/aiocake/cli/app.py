@@ -44,7 +44,7 @@ _UNREAD: Final[dict[str, Any]] = {
 
 
 def sandbox(context: typer.Context) -> None:
-    """Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."""
+    """Serve a fake CAKE with generated data on this machine, until Ctrl-C."""
     from aiocake.sandbox import command  # noqa: PLC0415 - no other command waits for it
 
     try:

@@ -172,7 +172,7 @@ def _arguments(
     for name, eraser in erasers.items():
         if values.get(eraser):
             if name in arguments:
-                problems.append(Problem(name, f"does not go together with {option_of(eraser)}"))
+                problems.append(Problem(name, f"cannot be combined with {option_of(eraser)}"))
             arguments[name] = ERASE
     return arguments, problems
 
@@ -207,7 +207,7 @@ def _refuse_get(
     if binding is not Binding.GET:
         return []
     return [
-        Problem("binding", f"get does not go together with {option_of(name)}, which moves money")
+        Problem("binding", f"get cannot be combined with {option_of(name)}, which moves money")
         for name, value in arguments.items()
         if value is True and operation.idempotency_of({name: value}) is not operation.idempotency
     ]
@@ -217,15 +217,15 @@ def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> s
     """Return why a value is refused, where the client would speak of Python's ways out."""
     name = parameter.name
     if parameter.kind is ParameterKind.BYTE and value == 0:
-        return "0 is not taken: leave the option out"
+        return "0 is not allowed: leave the option out"
     if parameter.kind is not ParameterKind.TEXT or operation.api is not Api.V1:
         return None
     if value == "":
-        return f"an empty text is not taken: {option_of(f'erase_{name}')} erases what is stored"
+        return f"an empty text is not allowed: {option_of(f'erase_{name}')} erases the stored value"
     if value == "NULL":
         return (
-            "the text 'NULL' is not taken: CAKE erases by it; "
-            f"give {option_of(f'erase_{name}')} for that"
+            "the text 'NULL' is not allowed, since CAKE erases the stored value by it: "
+            f"{option_of(f'erase_{name}')} does that"
         )
     return None
 

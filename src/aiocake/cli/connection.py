@@ -118,7 +118,9 @@ class Connection:
         settings = ClientSettings(binding=values.get("binding") or Binding.GET)
         if values["proxy"] is not None:
             if domain.lower().startswith("http:"):
-                raise ConfigurationError("--proxy: only for https, or the proxy would see the key")
+                raise ConfigurationError(
+                    "--proxy works with https only: the proxy would see the key"
+                )
             settings["proxy"] = values["proxy"]
         if values["ca_file"] is not None:
             settings["ssl_context"] = values["ca_file"].context
@@ -174,7 +176,7 @@ class Connection:
             raise OutputError(f"{error}{self.writes}") from None
         except BrokenPipeError:
             if str(self.writes):
-                print_error(f"nobody reads the output{self.writes}")
+                print_error(f"the reader of the output has gone{self.writes}")
             raise
         except Interrupted as error:
             raise Interrupted(error.number, f"{error.note}{self.writes}") from None
@@ -192,10 +194,10 @@ class _Waits:
             self._said.add(event.partner)
             run = "another run on this host"
             if event.seconds is None:
-                print_error(f"waits for {run} that creates for affiliate {event.partner}")
+                print_error(f"waiting for {run} that creates for affiliate {event.partner}")
             else:
                 made = f"may have created for affiliate {event.partner}"
-                print_error(f"waits {event.seconds:.3g} s for what {run} {made}")
+                print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:

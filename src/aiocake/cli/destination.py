@@ -295,7 +295,7 @@ def _copy(written: TextIO, target: TextIO) -> None:
 
 
 def _in_place(error: OSError) -> str:
-    return f"cannot be replaced ({error.strerror}): it is written over once all of it is there"
+    return f"cannot be replaced ({error.strerror}): it is overwritten once the output is complete"
 
 
 def _text(descriptor: int) -> TextIO:

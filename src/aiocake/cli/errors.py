@@ -164,12 +164,12 @@ _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
     (ConsistencyError, 8),
 )
 _MEANINGS: Final = {
-    3: "the key was refused",
+    3: "key rejected",
     4: "not found",
     5: "refused",
     _NOT_SENT: "not sent",
-    7: "unknown whether this was done, look before you send it again",
-    8: "an answer that cannot be used",
+    7: "outcome unknown, look before you send it again",
+    8: "unusable response",
 }
 
 

@@ -42,6 +42,8 @@ AllowOption = Annotated[
     ),
 ]
 
+_ONLY_IN_STATE: Final = f"Only calls in this state: {', '.join(EntryState)}."
+
 Opening = Callable[[], Awaitable[Journal]]
 
 #: How many of a run's problems are said one by one.
@@ -69,7 +71,7 @@ class _JournalStatus:
 @app.command(cls=AllErrors)
 @with_output
 def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
-    """Show how a run stands, who worked on it when, and whether somebody does now."""
+    """Show the state of a run, who worked on it and when, and if it is running now."""
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     standing = run(partial(_standing, opening))
@@ -84,13 +86,14 @@ def export(
     file: File,
     *,
     state: Annotated[
-        EntryState | None, typer.Option(help="Only calls in this state.", show_default=False)
+        EntryState | None,
+        typer.Option(metavar="STATE", help=_ONLY_IN_STATE, show_default=False),
     ] = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Export each call of a run: what it was to do, and what became of it.
+    """Export every call of a run with its outcome.
 
-    Of a run that goes on, how it stands at this moment.
+    A live run is exported as it is at this moment.
     """
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     output.spare(*files_of(file))
@@ -115,10 +118,10 @@ def resume(
     ] = 60.0,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Resume a run: find out what became of its calls, and send what was not done.
+    """Resume a run: find out the outcome of its calls, and send those that were not carried out.
 
-    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the outcome of a call
-    stays unknown, 5 when calls were refused, 1 when calls are left.
+    Exit codes: 0 if all is done, 9 if something was created twice, 7 if the outcome of a call stays
+    unknown, 5 if calls were refused, 1 if calls are left.
     """
     output = session.output
     output.spare(*files_of(file))
@@ -129,7 +132,7 @@ def resume(
     left = None if session.confirmed else run(partial(unfinished, opening))
     connection = session.connect()
     if left is not None:
-        confirm(f"At {connection.domain}: {left}: go on")
+        confirm(f"At {connection.domain}: {left}: resume")
     before = code = 0
 
     async def work(client: Client) -> Summary:
@@ -197,17 +200,17 @@ def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
         print_error(_problem(problem))
     if len(summary.problems) > _MOST_SAID:
-        print_error("and more; aiocake journal export has all of them")
+        print_error("and more: aiocake journal export lists all of them")
     for double in summary.doubles[:_MOST_SAID]:
         print_error(f"{_double(double)}; void one of them")
     if len(summary.doubles) > _MOST_SAID:
-        print_error("and more; aiocake journal show has all of them")
+        print_error("and more: aiocake journal show lists all of them")
     for note in summary.notes:
         print_error(note)
     if summary.stopped is not None:
         print_error(f"stopped: {summary.stopped}")
     if not summary.plan_read:
-        print_error("the plan was not taken to its end: only its program has it")
+        print_error("the plan was not read to its end: only the program that made it has the rest")
 
 
 def _code(summary: Summary) -> int:
@@ -226,13 +229,13 @@ def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
         return f"{call}: not done: {problem.error}"
     if isinstance(problem, Unknown):
         among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
-        return f"{call}: unknown whether it was done: {problem.reason}{among}"
-    return f"{call}: skipped, since there is {_ids(problem.existing)}"
+        return f"{call}: outcome unknown: {problem.reason}{among}"
+    return f"{call}: skipped, since there is already {_ids(problem.existing)}"
 
 
 def _double(double: Double) -> str:
     return (
-        f"call {double.index} is there twice: it has created {double.ours}, "
+        f"call {double.index} was created twice: it created {double.ours}, "
         f"and there is {_ids(double.theirs)}"
     )
 
@@ -243,7 +246,7 @@ def _ids(numbers: tuple[int, ...]) -> str:
 
 def _in_use(file: Path, worked: Worked) -> str:
     who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
-    return f"{file} is in use by a run that is alive: {who}"
+    return f"{file} is in use by another run: {who}"
 
 
 def _standing_fields(standing: _JournalStatus) -> Fields:

@@ -96,7 +96,9 @@ class Output:
         _refuse_foreign(file)
         form = form or _format_of(file)
         if excel and form is not OutputFormat.CSV:
-            raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
+            raise ArgumentError(
+                Problem("excel", f"works with CSV only, not with {form}: use --format csv")
+            )
         return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
 
     def spare(self, *files: Path) -> None:
@@ -113,7 +115,7 @@ class Output:
                 raise ArgumentError(
                     Problem(
                         "out",
-                        f"{self.file or 'the standard output'} is {file}, which is needed here",
+                        f"{self.file or 'the standard output'} is {file}, which the command needs",
                     )
                 )
 
@@ -181,9 +183,7 @@ def _refuse_foreign(file: Path | None) -> None:
     ending = _ending(file)
     if file is not None and ending in _FOREIGN:
         raise ArgumentError(
-            Problem(
-                "out", f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
-            )
+            Problem("out", f"no format fits {file.name}: use one of the extensions {_KNOWN}")
         )
 
 
@@ -196,7 +196,9 @@ def _format_of(file: Path | None) -> OutputFormat:
     ending = _ending(file)
     if file is not None and ending not in _ENDINGS:
         raise ArgumentError(
-            Problem("out", f"what is written to {file.name}? Give --format, or one of {_KNOWN}")
+            Problem(
+                "out", f"unknown extension of {file.name}: give --format, or use one of {_KNOWN}"
+            )
         )
     return _ENDINGS[ending]
 

@@ -114,7 +114,7 @@ LOOK_UPS: Final[Mapping[str, Callable[[Client, Mapping[str, Any]], Awaitable[_Fa
 
 async def _look_up_bill(prompt: Prompt, client: Client, arguments: Mapping[str, Any]) -> _Facts:
     if prompt.period is None:
-        return _Facts("the bill was not looked at; --period looks it up")
+        return _Facts("the bill was not looked up; --period looks it up")
     bill = await _find(prompt, client, arguments["bill_id"])
     if bill is None:
         return _Facts(f"there is no such bill in {_days(prompt.period)}")

@@ -35,8 +35,7 @@ def need_terminal(stream: TextIO | None) -> None:
     """
     if not is_terminal(stream):
         raise ConfigurationError(
-            "nothing was sent: a write needs --yes where nobody can be asked, since the standard "
-            "input is not a terminal"
+            "nothing was sent: a write needs --yes when the standard input is not a terminal"
         )
 
 

@@ -24,7 +24,7 @@ GRACE: Final = 5.0
 _OUTCOME_TEXTS: Final = {
     Outcome.DONE: "done",
     Outcome.NOT_DONE: "not done",
-    Outcome.UNKNOWN: "unknown whether it was done",
+    Outcome.UNKNOWN: "outcome unknown",
 }
 
 
@@ -110,7 +110,7 @@ def _explain(number: int, operations: list[str]) -> None:
     again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
     if number == signal.SIGINT or is_terminal(sys.stderr):
         begin_line()  # behind ^C, or a bar
-    print_error(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
+    print_error(f"waiting up to {GRACE:g} s for the result of {', '.join(operations)}{again}")
 
 
 class _Result(Generic[T]):

@@ -39,13 +39,13 @@ _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
 def _paid_at_with_paid(arguments: Mapping[str, object]) -> Problem | None:
     if "paid_at" in arguments and arguments.get("invoice_status") != InvoiceStatus.PAID:
-        return Problem("paid_at", "goes with invoice_status='paid' only")
+        return Problem("paid_at", "is allowed with invoice_status='paid' only")
     return None
 
 
 def _sets_something(arguments: Mapping[str, object]) -> Problem | None:
     if set(arguments) <= {"invoice_id"}:
-        return Problem("invoice_status, memo, paid_at", "an update has to set one of these")
+        return Problem("invoice_status, memo, paid_at", "an update must set one of these")
     return None
 
 
@@ -104,7 +104,7 @@ def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
     # A row without a partner belongs to the partner whose rows were requested.
     owner = row.affiliate_id or affiliate_id
     if owner is None:
-        raise ConsistencyError(f"invoice {row.invoice_id} does not say whose it is")
+        raise ConsistencyError(f"invoice {row.invoice_id} names no affiliate")
     void = row.invoice_status == InvoiceStatus.VOID
     return ExistingRecord(row.invoice_id, owner, row.start_date, row.end_date, void)
 
@@ -443,7 +443,7 @@ def in_period(
         if isinstance(longest, timedelta) and start and end and end - start > longest:
             raise ConsistencyError(
                 f"invoice {row.invoice_id} runs from {start} to {end}, which is longer than "
-                f"longest, {longest.days} days: others may have been left out"
+                f"longest ({longest.days} days): other invoices may have been left out"
             )
         if match == "ends_in":
             return first <= _day(row, "end_date", end, match) <= last

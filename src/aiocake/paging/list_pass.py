@@ -224,7 +224,7 @@ class ListPass:
             self._end()
             return fresh
         if met is None:
-            self._distrust("a page did not go on where the one before had ended")
+            self._distrust("a page did not continue where the one before it ended")
         elif new + met < len(ids):
             self._anomaly("row repeated", f"in the page at row {start}")
         self.pages += 1

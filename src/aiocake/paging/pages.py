@@ -324,7 +324,7 @@ class Pages(RowReader[NewRows[T]]):
         if current.ignores_start:
             raise self._error(
                 ConsistencyError(
-                    f"asked to start at row {start}, the server gave its first page again"
+                    f"the server ignores start_at_row: it returned its first page for row {start}"
                 )
             )
         self._ask_ahead()
@@ -357,7 +357,7 @@ class Pages(RowReader[NewRows[T]]):
         if matches is not None:
             for row in rows:
                 if (wrong := matches(row)) is not None:
-                    text = f"row {row_id(row)} is not of what was asked for: {wrong}"
+                    text = f"row {row_id(row)} does not match the request: {wrong}"
                     return self._error(ConsistencyError(text))
         if wrong_date is not None:
             for row in rows:
@@ -375,7 +375,7 @@ class Pages(RowReader[NewRows[T]]):
         if self._passes == _PASSES:
             raise self._error(self._changed())
         self._passes += 1
-        source.on_anomaly(source.operation, "walked again", current.inconsistency)
+        source.on_anomaly(source.operation, "read again", current.inconsistency)
         if source.adaptive:
             self._fallback = self._row_limit
             self._row_limit = max(self._row_limit, min(self._row_limit * _GROWTH, _MOST_ROWS))
@@ -422,14 +422,14 @@ _NOTHING: Final[NewRows[Any]] = NewRows(items=(), total_rows=None, start_at_row=
 class _Anomalies:
     """Reports each kind of anomaly once, however many pages show it."""
 
-    __slots__ = ("_operation", "_reported", "_tell")
+    __slots__ = ("_emit", "_operation", "_reported")
 
-    def __init__(self, operation: str, tell: Callable[[str, str, str], None]) -> None:
+    def __init__(self, operation: str, emit: Callable[[str, str, str], None]) -> None:
         self._operation = operation
-        self._tell = tell
+        self._emit = emit
         self._reported: set[str] = set()
 
     def __call__(self, what: str, detail: str) -> None:
         if what not in self._reported:
             self._reported.add(what)
-            self._tell(self._operation, what, detail)
+            self._emit(self._operation, what, detail)
