@@ -1,4 +1,4 @@
-"""Where events go: to ``on_event``, and the few that people should see to the log, too.
+"""Pass events to ``on_event``, and write the few that people should see to the log.
 
 The log is for what somebody may have to act on or will ask about; what every call does is for
 ``on_event``. docs/observability.md lists both.
@@ -72,7 +72,7 @@ class EventEmitter:
         return self._clock()
 
     def emit(self, event: Event) -> None:
-        """Log an event if it is of a kind that is logged, and pass it on."""
+        """Log an event if its kind is logged, and pass it on."""
         if type(event) not in _UNLOGGED:
             _write(event)
         if self._on_event is None:

@@ -47,7 +47,7 @@ class _Mark(Enum):
 SKIP: Final = _Mark.SKIP
 #: Erase the stored value (texts and dates of v1).
 ERASE: Final = _Mark.ERASE
-#: Of a filter: any value will do.
+#: For a filter: any value.
 ANY: Final = _Mark.ANY
 
 Skip = Literal[_Mark.SKIP]
@@ -68,7 +68,7 @@ class Binding(StrEnum):
 
 
 class Idempotency(Enum):
-    """Whether a call may be repeated: a property of the operation, never of its HTTP verb."""
+    """The idempotency of a call: a property of its operation, never of its HTTP method."""
 
     SAFE = "read"
     """Changes nothing."""

@@ -26,10 +26,10 @@ from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.errors import ConsistencyError, ListChanged
 from aiocake.events import LocksUnavailable, PartnerBusy
 
-#: Of a list of all partners: the rows that one request brings, and the most that is read.
+#: For a list of all partners: rows per request, and the most rows that are read.
 _ROWS_AT_ONCE: Final = 1_000
 _MOST_ROWS: Final = 200_000
-#: No number that a partner has.
+#: A number that no partner has.
 NEVER: Final = -1
 
 
@@ -39,7 +39,7 @@ class PlannedCreate:
 
     Attributes:
         operation: The operation's name.
-        owner: Whose.
+        owner: The partner's id.
         start: The first day of its period.
         end: The last day, included.
     """
@@ -50,7 +50,7 @@ class PlannedCreate:
     end: date
 
     def meets(self, record: ExistingRecord) -> bool:
-        """Return True if a record that is not void covers a day of this period, or may."""
+        """Return True if a record, not void, overlaps this period, or may."""
         if record.void:
             return False
         if record.start is None or record.end is None:
@@ -67,7 +67,7 @@ class PlannedCreate:
 
 
 def planned_create(call: Call[Any]) -> tuple[CreateLookup, PlannedCreate] | None:
-    """Return the record that a call is to create; None if none that could be listed."""
+    """Return the record that a call is to create, and how to list such records; None for others."""
     creates = call.table.create_lookup
     if creates is None:
         return None
@@ -84,7 +84,7 @@ class KnownRecords:
     """The records of partners, as lists show them.
 
     Args:
-        total: How many there are of all partners, where that is known.
+        total: How many records all partners have, if that is known.
         numbers: Gives each partner's number (:meth:`PartnerLocks.numbers`), for :meth:`of`.
     """
 
@@ -106,12 +106,12 @@ class KnownRecords:
         """Read the records of some partners at once, if that takes fewer requests.
 
         Args:
-            creates: How to read them.
-            executor: Carries that out.
+            creates: How to list the records.
+            executor: Lists them.
             owners: The partners.
 
         Raises:
-            CakeError: They cannot be read.
+            CakeError: The records cannot be listed.
         """
         if self.total is None:
             self.total = await creates.count(executor)
@@ -131,10 +131,10 @@ class KnownRecords:
     async def of(
         self, creates: CreateLookup, executor: Executor, owner: int, number: int = 0
     ) -> list[ExistingRecord]:
-        """Return the records of a partner, listed now if they were not before at this number.
+        """Return the records of a partner; list them unless that was done at this number.
 
         Raises:
-            CakeError: They cannot be read.
+            CakeError: The records cannot be listed.
         """
         if owner in self._expected.records and self._expected.is_at(owner, number):
             return self._expected.records[owner]
@@ -198,7 +198,7 @@ class Existing:
     """The records that a create's partner has already.
 
     Attributes:
-        existing: The ids of the records of an overlapping period, or of none that is shown.
+        existing: The ids of the records whose period overlaps, or is not shown.
         dateless: True if a record shows no period, so that nothing can be concluded from it.
         doubted: True if an overlapping create was sent whose outcome is unknown.
     """
@@ -227,7 +227,7 @@ class DuplicateGuard:
     """Keeps creates apart, and knows the records of each partner.
 
     Args:
-        locks: Keep the other runs of this host away.
+        locks: Keep other runs on this host away.
     """
 
     def __init__(self, locks: PartnerLocks) -> None:
@@ -239,7 +239,7 @@ class DuplicateGuard:
 
     @property
     def unlocked(self) -> str | None:
-        """Return why other runs of this host are not kept away; None if they are."""
+        """Return why other runs on this host are not kept away; None if they are."""
         return self._locks.trouble
 
     @property
@@ -257,12 +257,12 @@ class DuplicateGuard:
     async def reserve(
         self, creates: CreateLookup, executor: Executor, create: PlannedCreate
     ) -> AsyncGenerator[Existing]:
-        """Wait for a create's turn, and yield the records there are. It may go in the block.
+        """Wait for a create's turn, and yield the existing records; send the create in the block.
 
-        No other run of this host creates for the partner until then, or until :meth:`ended`.
+        No other run on this host creates for the partner until the block or the create ends.
 
         Raises:
-            CakeError: It cannot be read.
+            CakeError: The records cannot be listed.
         """
         owner = self._owners.setdefault(create.owner, _Owner())
         owner.users += 1
@@ -282,12 +282,12 @@ class DuplicateGuard:
             self._forget()
 
     def leaves(self, create: PlannedCreate) -> None:
-        """Take note that a create is about to be sent."""
+        """Record that a create is about to be sent."""
         owner = self._owners[create.owner]
         owner.number = self._locks.leaves(create.owner)
 
     def ended(self, create: PlannedCreate, *, known: bool) -> None:
-        """Take note that a create has ended, once that is written down.
+        """Record that a create has ended, once its outcome is in the journal.
 
         Args:
             create: The record that it was to make.
@@ -300,7 +300,7 @@ class DuplicateGuard:
             self._give(owner, create)
 
     def close(self) -> None:
-        """Release the locks that other runs of this host may wait for."""
+        """Release the locks that other runs on this host may wait for."""
         self._locks.close()
 
     def created(self, create: PlannedCreate, record: int) -> None:
@@ -312,13 +312,13 @@ class DuplicateGuard:
             )
 
     def mark_uncertain(self, create: PlannedCreate) -> None:
-        """Take note that a record may have been created."""
+        """Record that a create may have been carried out."""
         if create not in self._doubts:
             self._doubts.append(create)
 
-    def is_settled(self, create: PlannedCreate) -> None:
-        """Begin to wait until the record of a lost create would show up."""
-        self._locks.settles(create.owner)
+    def begin_settling(self, create: PlannedCreate) -> None:
+        """Start the time in which the record of a lost create may show up."""
+        self._locks.begin_settling(create.owner)
 
     def settle(self, create: PlannedCreate) -> None:
         """Clear the doubt about a create, and have its partner listed again."""

@@ -37,7 +37,7 @@ class GroupCommit:
     """Hands statements to a journal's connection, in a thread.
 
     Args:
-        file: The journal, which nobody else may use.
+        file: The journal, for the sole use of this object.
     """
 
     def __init__(self, file: JournalFile) -> None:

@@ -31,8 +31,8 @@ from aiocake.errors import JournalError
 _APPLICATION: Final = 0x43414B45
 _SCHEMA: Final = 1
 
-#: Which creates were looked at for doubles, and those that were found. An earlier aiocake knows
-#: nothing of it and can go on with the file all the same, so the schema keeps its number.
+#: The creates that were checked for doubles, and those that were found. An earlier aiocake ignores
+#: this table and can still continue the run, so the schema keeps its number.
 _LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
         place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
         run INTEGER NOT NULL, at TEXT NOT NULL
@@ -85,10 +85,10 @@ class JournalFile:
     """A journal's file that is open.
 
     Attributes:
-        connection: To it.
-        path: Where it is; symbolic links are followed.
-        run: The number of this run; 0 for one that only looks.
-        ownership: The lock of this run; None for one that only looks.
+        connection: The connection to it.
+        path: Its path; symbolic links are followed.
+        run: The number of this run; 0 for a reader.
+        ownership: The lock of this run; None for a reader.
         owners: Who worked on it when it was opened.
     """
 
@@ -132,9 +132,9 @@ def create(
 
     Args:
         path: Where; a file of no bytes may be there.
-        domain: The instance that the run is of.
-        for_tests: Take a filesystem in memory.
-        allow_unknown: Take any filesystem.
+        domain: The instance that the run is for.
+        for_tests: Accept a filesystem in memory.
+        allow_unknown: Accept any filesystem.
 
     Returns:
         The file, with a run begun.
@@ -174,13 +174,13 @@ def create(
 def open_existing(
     path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
 ) -> JournalFile:
-    """Open a journal to go on with it.
+    """Open a journal to continue its run.
 
     Args:
         path: Where it is.
-        domain: The instance that it must be of.
-        for_tests: Take a filesystem in memory.
-        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+        domain: The instance that it must be for.
+        for_tests: Accept a filesystem in memory.
+        allow_unknown: Accept any filesystem; else only the type accepted for this journal before.
 
     Returns:
         The file, with a run begun.
@@ -208,11 +208,11 @@ def open_existing(
 
 
 def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
-    """Open a journal to look at it: all reads see it as it is now, whatever a run writes meanwhile.
+    """Open a journal to read it: all reads see its state of now, whatever a run writes meanwhile.
 
     Args:
         path: Where it is.
-        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+        allow_unknown: Accept any filesystem; else only the type accepted for this journal before.
 
     Raises:
         JournalError: It is missing, damaged, no journal, of a newer version, or locked.
@@ -249,7 +249,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def reason(error: Exception) -> str:
-    """Return why SQLite cannot do something, with what may be done about it."""
+    """Return why SQLite failed, and what may be done about it."""
     if _is_busy(error):
         return (
             "another program has locked it: a database browser with unsaved changes, a run of an "
@@ -277,7 +277,7 @@ def _code(error: Exception) -> int | None:
 
 
 def _reuse(path: Path) -> None:
-    """Refuse a file that is no beginning of a journal, and keep one that is from others."""
+    """Refuse a file that is not the beginning of a journal; make one that is private."""
     # A device or a pipe has no bytes either, and its mode is no business of ours.
     if not path.is_file():
         raise _irregular(path)
@@ -311,13 +311,13 @@ def _refuse_odd(path: Path) -> None:
 
 
 def _refuse_renamed(path: Path) -> None:
-    """Refuse a file that somebody has open who began when it had another name.
+    """Refuse a file that another process opened under another name.
 
     The lock of a run, and what SQLite keeps beside the file, go by its name: neither would see the
     other. SQLite's lock is the file's own. Whoever has it under this name has a -shm beside it.
 
     Raises:
-        sqlite3.OperationalError: Somebody has.
+        sqlite3.OperationalError: Another process has opened it.
     """
     real = _real(path)
     if not has_shared_memory(real) or real.with_name(f"{real.name}-shm").exists():
@@ -418,11 +418,11 @@ def _allowed(connection: sqlite3.Connection) -> str | None:
 
 
 def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> int:
-    """Write down who works on it from now on, and on which filesystem; ends the transaction.
+    """Record who works on it from now on, and on which filesystem; end the transaction.
 
     Args:
         connection: In a transaction.
-        owner: Who does.
+        owner: Who works on it.
         kind: The type of the filesystem if it is not a safe one.
 
     Returns:

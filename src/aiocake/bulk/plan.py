@@ -41,7 +41,7 @@ class PlannedCall:
         index: Its place in the plan, from 0.
         call: The call.
         state: Its state.
-        before: Of a create: the ids of the records before it was sent; None when unknown.
+        before: For a create, the ids of the records before it was sent; None if unknown.
         maybe_applied: True if it may have been carried out already. It is sent again since it is
             idempotent, and a refusal then does not show that it was not carried out before.
         rejection: The error it was refused with when it was sent again.
@@ -83,7 +83,7 @@ class CallPlan:
 
     Args:
         calls: The calls.
-        repeats: Tells equal calls; None to allow them.
+        repeats: Recognizes equal calls; None to allow them.
     """
 
     def __init__(self, calls: Calls[Any], repeats: DuplicateFilter | None) -> None:
@@ -101,7 +101,7 @@ class CallPlan:
         self.domain = ""
         #: Where the calls are written down.
         self.journal: Journal | None = None
-        #: The digests of the calls, one behind the other; None where nobody wants them later.
+        #: The digests of the calls, joined; None if they are not needed later.
         self.digests: bytearray | None = None
 
     def _begin(self, calls: object) -> None:
@@ -115,10 +115,10 @@ class CallPlan:
             )
 
     async def peek(self) -> Call[Any] | None:
-        """Return the first call, which :meth:`batches` yields all the same; None of no calls.
+        """Return the first call, which :meth:`batches` yields as well; None if there is none.
 
         Raises:
-            ArgumentError: It is no call.
+            ArgumentError: It is not a call.
         """
         self._held = await self._take(1)
         return _call(0, self._held[0]) if self._held else None
@@ -263,7 +263,7 @@ async def one_batch(items: list[PlannedCall]) -> CallSource:
 
 
 async def chained(*sources: CallSource) -> CallSource:
-    """Yield the calls of one source behind those of the other."""
+    """Yield the calls of one source after those of another."""
     for source in sources:
         async with aclosing(source):
             async for items in source:

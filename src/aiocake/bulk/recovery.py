@@ -1,4 +1,4 @@
-"""Finding out what became of writes whose response was lost.
+"""Find out the outcome of writes whose response was lost.
 
 A call that sets values is simply sent again, unless somebody has set the record to something later
 meanwhile. If it is refused then, it stays unknown, unless the record is seen not to be set
@@ -24,7 +24,7 @@ from aiocake.values import Idempotency
 
 
 async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
-    """Find out what became of calls, and report it to the run.
+    """Find out the outcome of calls, and report it to the run.
 
     Args:
         run: Receives those that were done, and those that stay unknown. If it has stopped, calls
@@ -81,7 +81,7 @@ async def _created(
 ) -> list[PlannedCall]:
     """Return the creates that were not carried out."""
     for _, _, create in creates:
-        run.guard.is_settled(create)
+        run.guard.begin_settling(create)
     waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []
     for item, table, create in creates:
         new = await _new(run, item, table, create)

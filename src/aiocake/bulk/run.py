@@ -1,4 +1,4 @@
-"""One run over a plan: sends calls side by side, and sees that each one's end is written down."""
+"""One run over a plan: send calls concurrently, and record the outcome of each."""
 
 import json
 from collections import deque
@@ -361,7 +361,7 @@ class Run:
     async def _send(
         self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
     ) -> None:
-        observer = _Witness(self, item, making)
+        observer = _CallRecorder(self, item, making)
         try:
             await item.call.send(observer)
         except CakeError as error:
@@ -434,8 +434,8 @@ class Run:
                 self.stop(f"calls that failed: {self._failed} (last: {type(error).__name__})")
 
 
-class _Witness:
-    """Writes one call down before it is sent and when it has ended."""
+class _CallRecorder:
+    """Records one call before it is sent and when it has ended."""
 
     __slots__ = ("_intent", "_item", "_left", "_making", "_run", "reported")
 
@@ -450,7 +450,7 @@ class _Witness:
         self.reported = False
 
     async def before(self, intent: Intent) -> None:
-        """Write to the disk that the call is about to be sent."""
+        """Record on the disk that the call is about to be sent."""
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, EntryState.SENDING)
         self._intent = intent.id
@@ -475,7 +475,7 @@ class _Witness:
             raise
 
     def after(self, value: object, error: CakeError | None) -> Coroutine[object, None, None] | None:
-        """Record how the call ended, whatever became of its caller."""
+        """Record how the call ended, even if its caller is gone."""
         self.reported = True
         run, item, making = self._run, self._item, self._making
         index, call = item.index, item.call

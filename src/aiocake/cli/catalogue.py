@@ -35,7 +35,7 @@ class CommandText:
         path: What is typed after ``aiocake``.
         name: The operation's name.
         help: One sentence, or more.
-        question: Of a write: what is asked about; its arguments stand in braces.
+        question: For a write, the question to ask, with its arguments in braces.
         helps: The helps of options that mean something else in other commands.
     """
 

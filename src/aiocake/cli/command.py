@@ -35,7 +35,7 @@ class CommandSession:
     Attributes:
         connect: Gives the instance; asks for the key where nothing else gives it.
         output: Where records go.
-        confirmed: Whether writes are sent without asking.
+        confirmed: True to send writes without asking.
     """
 
     connect: Callable[[], Connection]
@@ -137,8 +137,8 @@ def with_session(
     Args:
         function: Gets a session first, and the values of its own options by name.
         own: The parameters of its own options.
-        writes: Whether to ask before it does anything.
-        v1: Whether it calls API version 1, so that its form can be chosen.
+        writes: True to ask before anything is sent.
+        v1: True if it calls API version 1, so that the binding can be chosen.
         check: Checks the values of its own options.
     """
     shared = [

@@ -1,4 +1,4 @@
-"""Which instance is called, with which key, by which way, and how fast."""
+"""The connection of a command: instance, key, proxy, limits."""
 
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -142,7 +142,7 @@ class Connection:
         return self.run(lambda client: self.writes.send(call(client)))
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Do something with a client.
+        """Run work with a client.
 
         Raises:
             CakeError: As the client does.
@@ -164,7 +164,7 @@ class Connection:
 
     @contextmanager
     def accounted(self) -> Generator[None]:
-        """Say what became of the writes, whatever keeps their result from being written.
+        """Report the outcome of the writes if their result cannot be written.
 
         Raises:
             OutputError: It cannot be written.
@@ -183,7 +183,7 @@ class Connection:
 
 
 class _Waits:
-    """Says which partners a run waits for, once for each."""
+    """Reports the partners that a run waits for, once for each."""
 
     def __init__(self) -> None:
         self._said: set[int] = set()

@@ -1,4 +1,4 @@
-"""``aiocake demo``: the whole way once, against a sandbox of its own."""
+"""``aiocake demo``: read, create, approve, pay and mark, against a sandbox of its own."""
 
 import sys
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ def demo() -> None:
 
 
 class _Show:
-    """What the demo says."""
+    """Prints what the demo shows."""
 
     def line(self, text: str) -> None:
         say_out(escaped(text))

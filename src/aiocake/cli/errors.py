@@ -53,7 +53,7 @@ class UsageErrors(Exception):
 
     Args:
         said: What is wrong with each.
-        context: Of which command.
+        context: The command's context.
     """
 
     def __init__(self, said: list[str], context: typer.Context) -> None:

@@ -47,7 +47,7 @@ class RecordLayout(Generic[T]):
         csv_columns: The names of CSV's columns.
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
-        one: Whether it is a single record: then JSON is an object, and a table has a line for each
+        one: True for a single record: then JSON is an object, and a table has a line for each
             field.
     """
 

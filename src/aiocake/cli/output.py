@@ -79,7 +79,7 @@ class Output:
     Attributes:
         form: The format.
         file: The file; None for the standard output.
-        bom: Whether CSV begins with a byte order mark.
+        bom: True if CSV begins with a byte order mark.
     """
 
     form: OutputFormat
@@ -105,7 +105,7 @@ class Output:
         """Refuse to write to a file that the command itself needs.
 
         Args:
-            files: Those, which need not be there.
+            files: The files, which need not exist.
 
         Raises:
             ArgumentError: The output is one of them, by whatever name.
@@ -130,7 +130,7 @@ class Output:
 
     @property
     def goes_to_a_file(self) -> bool:
-        """Return whether records go to a file: a bar would be in the way of who reads a pipe."""
+        """Return True if records go to a file; a bar would disturb the reader of a pipe."""
         if self.file is not None:
             return not self.file.exists() or self.file.is_file()
         return is_file(sys.stdout)
@@ -204,7 +204,7 @@ def _format_of(file: Path | None) -> OutputFormat:
 
 
 def is_file(stream: TextIO) -> bool:
-    """Return whether a stream is a file, and no pipe, terminal or device."""
+    """Return True if a stream is a file, not a pipe, terminal or device."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):  # there is no file behind it
@@ -212,7 +212,7 @@ def is_file(stream: TextIO) -> bool:
 
 
 def screen() -> Screen | None:
-    """Return the terminal that the standard output is; None if it is none."""
+    """Return the terminal of the standard output; None if it is not a terminal."""
     if not is_terminal(sys.stdout):
         return None
     return Screen(shutil.get_terminal_size().columns, sys.stdout.encoding)

@@ -32,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         number: The signal.
-        note: What became of the command's work, as the rest of a sentence.
+        note: The outcome of the command's work, as the rest of a sentence.
         code: The exit code, as shells have it.
     """
 
@@ -96,7 +96,7 @@ def reacting(react: Callable[[int, bool, React], object]) -> Generator[None]:
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Do something on an event loop. A signal cancels it; a second one breaks it off.
+    """Run work on an event loop. A signal cancels it; a second one ends it at once.
 
     Raises:
         Interrupted: A signal has ended it.

@@ -23,12 +23,12 @@ from aiocake.cli.text import escaped
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal; None was closed before this process began."""
+    """Return True if a stream is a terminal; None was closed before this process began."""
     return stream is not None and stream.isatty()
 
 
 def need_terminal(stream: TextIO | None) -> None:
-    """Check that somebody can be asked.
+    """Check that a person can be asked.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
@@ -43,16 +43,16 @@ def confirm(what: str) -> None:
     """Ask whether to do something.
 
     Raises:
-        ConfigurationError: Nobody can be asked: the standard input is not a terminal.
-        typer.Exit: The response was no.
+        ConfigurationError: The standard input is not a terminal.
+        typer.Exit: The reply was no.
     """
     need_terminal(sys.stdin)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
-        response = sys.stdin.readline()
-    if not response.endswith("\n"):  # the end of the input: the cursor is still behind the question
+        reply = sys.stdin.readline()
+    if not reply.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
-    if response.strip().lower() not in {"y", "yes"}:
+    if reply.strip().lower() not in {"y", "yes"}:
         typer.echo("aiocake: nothing was sent", err=True)
         raise typer.Exit(1)
 

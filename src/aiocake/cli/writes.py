@@ -1,4 +1,4 @@
-"""Say what became of each write of a run, by a ledger of the client."""
+"""Report the outcome of each write of a command, with a ledger of the client."""
 
 import asyncio
 import signal

@@ -190,7 +190,7 @@ class PayerBills(Endpoints, Generic[B]):
             bill_id: The bill; :meth:`export` shows its id.
             date_sent_invoice: When it was sent.
             invoice_number: Its number, of at most 50 UTF-16 units.
-            notes: Of at most 250 UTF-16 units.
+            notes: Notes, of at most 250 UTF-16 units.
 
         Returns:
             CAKE's message, and whether the bill was marked for the first time.

@@ -424,7 +424,7 @@ def in_period(
     """Return a function that decides if an invoice matches a period; None where the server does.
 
     Args:
-        period: The period, checked by nobody yet, as the next two are.
+        period: The period. It and the next two are not checked yet.
         match: How an invoice's own period has to match.
         longest: The longest period that an invoice can have.
 

@@ -87,7 +87,7 @@ class CreatedInvoice(Record):
 
     Attributes:
         invoice_id: The new invoice.
-        affiliate_id: Whom it pays.
+        affiliate_id: The affiliate to be paid.
         invoice_status: Its status.
         total_amount: The amount, exact, in ``currency``.
         currency: The currency's code; None where the instance sends none.

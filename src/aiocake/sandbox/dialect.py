@@ -1,4 +1,4 @@
-"""What CAKE's documents disagree on: one field for each disagreement."""
+"""Variants of the API: one field for each point on which CAKE's documents disagree."""
 
 from typing import Literal
 
@@ -24,16 +24,16 @@ class Dialect:
             ``counts`` as a row that nothing is in, so that a page from there is one row short;
             or it is ``refused``.
         row_cap: the most rows of one page, whatever ``row_limit`` says.
-        end_date: whether the last day of a period belongs to it.
+        end_date: inclusive if the last day of a period belongs to it.
         ignored_filters: names of parameters of the list that this server does not know.
-        total_rows: whether a list tells how many rows match.
+        total_rows: True if a list says how many rows match.
         error_status: no page shows an error of v2. ``ok`` responds with 200, ``typed`` with
             400, 401 or 404.
         error_field: the field of an error's text. ``errors`` holds a list of texts.
         error_request_status: the ``request_status`` of an error.
         v1_format: v1's accounting calls respond in XML, or as some newer pages show them, in
             JSON.
-        lookup_success: whether the responses of ``get.asmx`` have a ``success`` element.
+        lookup_success: True if the responses of ``get.asmx`` have a ``success`` element.
     """
 
     envelope: Literal["flat", "wrapped", "beside"] = "flat"

@@ -120,7 +120,7 @@ def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection
     Args:
         operation: The operation.
         sent: Names and values as sent. What the operation does not know is ignored; a name
-            that is there twice has both values, with a comma between them.
+            that occurs twice has both values, joined by a comma.
         collection: ``QueryString`` or ``Form``, for error texts.
 
     Returns:
@@ -169,8 +169,8 @@ class Version:
     """A version of SOAP.
 
     Attributes:
-        namespace: Of its envelope.
-        media_type: Of its messages.
+        namespace: The namespace of its envelope.
+        media_type: The content type of its messages.
         client: The code of a fault that is the caller's.
         server: The code of a fault that is the server's.
     """
