@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from enum import Enum, StrEnum
-from typing import Final, Literal, Self, cast, final
+from typing import Final, Literal, Self, final
 
 import attrs
 
@@ -110,19 +110,18 @@ class Period:
     @classmethod
     def year(cls, year: int) -> Self:
         """Return a calendar year."""
-        return cls(_day(year, 1, 1), _day(year, 12, 31))
+        return cls(*_calendar_days(_year, year))
 
     @classmethod
     def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
         """Return a quarter of a calendar year: 1 is January to March."""
-        last = 3 * _one_of("quarter", quarter, 1, 2, 3, 4)
-        return cls(_day(year, last - 2, 1), _last_day(_day(year, last, 1)))
+        exact = _one_of("quarter", quarter, 1, 2, 3, 4)
+        return cls(*_calendar_days(_quarter, year, exact))
 
     @classmethod
     def month(cls, year: int, month: int) -> Self:
         """Return a calendar month."""
-        first = _day(year, month, 1)
-        return cls(first, _last_day(first))
+        return cls(*_calendar_days(_month, year, month))
 
     @classmethod
     def half_month(cls, year: int, month: int, half: Literal[1, 2]) -> Self:
@@ -130,10 +129,8 @@ class Period:
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
         """
-        if _one_of("half", half, 1, 2) == 1:
-            return cls(_day(year, month, 1), _day(year, month, _FIRST_HALF_ENDS))
-        first = _day(year, month, _FIRST_HALF_ENDS + 1)
-        return cls(first, _last_day(first))
+        exact = _one_of("half", half, 1, 2)
+        return cls(*_calendar_days(_half_month, year, month, exact))
 
     @classmethod
     def week(cls, start: date) -> Self:
@@ -269,12 +266,13 @@ def _one_of(name: str, value: int, *choices: int) -> int:
     return exact
 
 
-def _day(year: int, month: int, day: int) -> date:
+def _calendar_days(days: Callable[..., _Days], *given: int) -> _Days:
+    """Return the first and the last day of a period of the calendar; refuse other numbers."""
     name = "year, month"
-    numbers = guarded(name, lambda: [normalized(value) for value in (year, month, day)])
+    numbers = guarded(name, lambda: [normalized(value) for value in given])
     with suppress(OverflowError, ValueError):
         if all(type(number) is int for number in numbers):
-            return date(*cast("list[int]", numbers))
+            return days(*numbers)
     raise ArgumentError(Problem(name, "must be whole numbers from 1 to 9999 and from 1 to 12"))
 
 
