@@ -19,7 +19,7 @@ from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command, with_output
-from aiocake.cli.errors import AllErrors, code_of, print_error, silence_output
+from aiocake.cli.errors import AllErrors, code_of, print_error, silence_output, text_of
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.output import Output, OutputError
 from aiocake.cli.signals import run
@@ -226,7 +226,7 @@ def _code(summary: Summary) -> int:
 def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     call = f"call {problem.index}, {problem.call.describe()}"
     if isinstance(problem, Failed):
-        return f"{call}: not done: {problem.error}"
+        return f"{call}: not done: {text_of(problem.error)}"
     if isinstance(problem, Unknown):
         among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
         return f"{call}: outcome unknown: {problem.reason}{among}"
