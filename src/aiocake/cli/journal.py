@@ -74,9 +74,9 @@ def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = 
     """Show the state of a run, who worked on it and when, and if it is running now."""
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    standing = run(partial(_standing, opening))
-    with output.record(_STANDING) as write:
-        write(standing)
+    status = run(partial(_read_status, opening))
+    with output.record(_STATUS) as write:
+        write(status)
 
 
 @app.command(cls=AllErrors)
@@ -126,9 +126,9 @@ def resume(
     output = session.output
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    standing = run(partial(_standing, opening))
-    if standing.running is not None:
-        raise JournalError(_in_use(file, standing.running))
+    status = run(partial(_read_status, opening))
+    if status.running is not None:
+        raise JournalError(_in_use(file, status.running))
     left = None if session.confirmed else run(partial(unfinished, opening))
     connection = session.connect()
     if left is not None:
@@ -167,7 +167,7 @@ def resume(
     raise typer.Exit(code)
 
 
-async def _standing(opening: Opening) -> _JournalStatus:
+async def _read_status(opening: Opening) -> _JournalStatus:
     async with await opening() as journal:
         return _JournalStatus(
             await journal.domain(),
@@ -249,29 +249,29 @@ def _in_use(file: Path, worked: Worked) -> str:
     return f"{file} is in use by another run: {who}"
 
 
-def _standing_fields(standing: _JournalStatus) -> Fields:
-    counts = {state.value: standing.counts.get(state, 0) for state in EntryState}
+def _status_fields(status: _JournalStatus) -> Fields:
+    counts = {state.value: status.counts.get(state, 0) for state in EntryState}
     return {
-        "domain": standing.domain,
+        "domain": status.domain,
         "calls": sum(counts.values()),
-        "plan_read": standing.plan_read,
+        "plan_read": status.plan_read,
         **counts,
-        "doubles": [attrs.asdict(each) for each in standing.doubles],
-        "running": standing.running is not None,
-        "unknown_filesystem": standing.unknown_filesystem,
-        "sessions": [attrs.asdict(each) for each in standing.sessions],
+        "doubles": [attrs.asdict(each) for each in status.doubles],
+        "running": status.running is not None,
+        "unknown_filesystem": status.unknown_filesystem,
+        "sessions": [attrs.asdict(each) for each in status.sessions],
     }
 
 
-def _standing_in_short(standing: _JournalStatus) -> Fields:
-    fields = dict(_standing_fields(standing))
+def _status_in_short(status: _JournalStatus) -> Fields:
+    fields = dict(_status_fields(status))
     del fields["sessions"]
-    fields["doubles"] = len(standing.doubles)
-    for double in standing.doubles:
+    fields["doubles"] = len(status.doubles)
+    for double in status.doubles:
         fields[f"double {double.index}"] = _double(double)
-    if standing.unknown_filesystem is None:
+    if status.unknown_filesystem is None:
         del fields["unknown_filesystem"]
-    for at, each in enumerate(standing.sessions, 1):
+    for at, each in enumerate(status.sessions, 1):
         unfinished = f", not finished ({'still running' if each.running else 'killed'})"
         end = f" to {each.ended_at}" if each.ended_at else unfinished
         why = f": {each.stopped}" if each.stopped else ""
@@ -291,11 +291,11 @@ _COUNTED: Final = (
     "unknown_filesystem",
     "sessions",
 )
-_STANDING: Final = RecordLayout(
-    json=_standing_fields,
-    csv=_standing_fields,
+_STATUS: Final = RecordLayout(
+    json=_status_fields,
+    csv=_status_fields,
     csv_columns=_COUNTED,
-    to_table=_standing_in_short,
+    to_table=_status_in_short,
     table_columns=_COUNTED,
 )
 

@@ -85,8 +85,8 @@ GET = Operation[Invoice](
 )
 
 
-async def _visit(
-    executor: Executor, affiliate_id: int | None, visitor: Callable[[ExistingRecord], None]
+async def _list_existing(
+    executor: Executor, affiliate_id: int | None, visit: Callable[[ExistingRecord], None]
 ) -> None:
     """Pass every payout invoice, of one affiliate or of all, to a function.
 
@@ -97,7 +97,7 @@ async def _visit(
         async for page in pages:
             for row in page.items:
                 if row.advertiser_id is None:
-                    visitor(_record(row, affiliate_id))
+                    visit(_record(row, affiliate_id))
 
 
 def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
@@ -109,11 +109,11 @@ def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
     return ExistingRecord(row.invoice_id, owner, row.start_date, row.end_date, void)
 
 
-async def _total(executor: Executor) -> int | None:
+async def _count(executor: Executor) -> int | None:
     return (await Invoices(executor).page(row_limit=1)).total_rows
 
 
-async def _standing(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
+async def _state_after(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
     """Return an invoice's state: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
@@ -150,8 +150,8 @@ CREATE = Operation[CreatedInvoice](
         start="start_date",
         end="end_date",
         id="invoice_id",
-        list_existing=_visit,
-        count=_total,
+        list_existing=_list_existing,
+        count=_count,
     ),
     documented_in=_PAGE,
 )
@@ -173,7 +173,7 @@ UPDATE = Operation[UpdatedInvoice](
     model=UpdatedInvoice,
     echoed=("invoice_id", "invoice_status"),
     rules=(_paid_at_with_paid, _sets_something),
-    state_after=_standing,
+    state_after=_state_after,
     documented_in=_PAGE,
 )
 

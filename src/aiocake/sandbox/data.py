@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from aiocake.sandbox.messages import Json
 from aiocake.sandbox.state import (
     BillingCycle,
     BillRecord,
@@ -28,6 +29,15 @@ class Currency:
     symbol: str
     name: str
     code: str
+
+    def fields(self) -> dict[str, Json]:
+        """Return the fields of a response; v2's pages show none, so they are v1's."""
+        return {
+            "currency_id": self.currency_id,
+            "currency_symbol": self.symbol,
+            "currency_name": self.name,
+            "currency_abbr": self.code,
+        }
 
 
 CURRENCIES = (

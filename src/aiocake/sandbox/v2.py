@@ -347,16 +347,7 @@ class V2:
     def currencies(self, sent: Arguments) -> dict[str, Json]:
         """Return the currencies. No page shows their shape; it is v1's here."""
         del sent
-        items: list[dict[str, Json]] = [
-            {
-                "currency_id": currency.currency_id,
-                "currency_symbol": currency.symbol,
-                "currency_name": currency.name,
-                "currency_abbr": currency.code,
-            }
-            for currency in CURRENCIES
-        ]
-        return {"currencies": items}
+        return {"currencies": [currency.fields() for currency in CURRENCIES]}
 
     def _last_day(self, sent: Arguments) -> date | None:
         end = optional_day(sent, "end_date")
