@@ -105,7 +105,7 @@ def test_a_journal_on_a_network_drive_needs_an_option(
     for command in ("show", "export", "resume"):
         ran = cake("journal", command, journal)
         assert ran.code == 2
-        assert f"{journal} is on nfs4, where locks and syncing may not hold" in ran.err
+        assert f"{journal} is on nfs4, where locks and fsync may not work" in ran.err
         assert "--allow-unknown-filesystem" in ran.err
         ran = cake("journal", command, journal, "--allow-unknown-filesystem")
         assert ran.code == (5 if command == "resume" else 0)
@@ -479,7 +479,7 @@ def test_a_wait_for_what_a_killed_run_may_have_created_is_said(cake, journal: Pa
     killed.leaves(67890)
     killed.close()
     ran = cake("journal", "resume", journal, "--settle", 0.01)
-    (line,) = [each for each in ran.err.splitlines() if "waits" in each]
+    (line,) = [each for each in ran.err.splitlines() if "waiting" in each]
     assert line.endswith(
         " s for what another run on this host may have created for affiliate 67890"
     )
@@ -491,4 +491,4 @@ def test_a_journal_that_cannot_be_opened_says_what_it_needs(cake, journal: Path)
     journal.with_name("run.db-wal").mkdir()
     ran = cake("journal", "show", journal)
     assert ran.code == 2
-    assert "its folder writable for the files beside it; or copy it" in ran.err
+    assert "the journal must be readable and its folder writable" in ran.err
