@@ -266,9 +266,9 @@ def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--notes", ""), "--erase-notes erases what is stored"),
-        (("--notes", "NULL"), "give --erase-notes for that"),
-        (("--invoice-number", ""), "--erase-invoice-number erases what is stored"),
+        (("--notes", ""), "--erase-notes erases the stored value"),
+        (("--notes", "NULL"), "--erase-notes does that"),
+        (("--invoice-number", ""), "--erase-invoice-number erases the stored value"),
         (("--notes", "a<b"), "send it by --binding soap12"),
         (("--notes", "日" * 250), "such as --binding soap12"),
     ],
