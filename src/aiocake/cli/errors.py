@@ -48,6 +48,9 @@ _PYTHON: Final = re.compile(
 )
 
 
+# Errors in the words of a command line.
+
+
 class UsageErrors(Exception):
     """Several words of a command line are wrong.
 
@@ -144,6 +147,8 @@ def _as_typed(found: re.Match[str]) -> str:
     values = " or ".join(re.findall(r"'(\w+)'", found["values"]))
     return f"{option_of(found['name'])} {values}".rstrip()
 
+
+# Reports and exit codes of all errors.
 
 USAGE: Final = 2
 _OTHER: Final = 1

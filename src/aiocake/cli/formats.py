@@ -164,6 +164,9 @@ def _cell(value: object) -> str:
             return spreadsheet_text(str(value))
 
 
+# The layouts of the records of the API.
+
+
 def plain(model: type[RecordT]) -> RecordLayout[RecordT]:
     """Return the layout of records whose fields are all shown."""
     names = columns(model)

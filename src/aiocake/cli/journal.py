@@ -365,6 +365,8 @@ _SUMMARY: Final = RecordLayout(
 )
 
 
+# What is left of a run, shown before it is resumed.
+
 _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
 _LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
 #: Calls that differ in one of these are counted apart: these say what becomes of money.

@@ -21,6 +21,8 @@ from aiocake.sandbox.v1.parameter_types import Value
 from aiocake.sandbox.v1.responses import PROLOGUE, Envelope
 from aiocake.sandbox.v1.schema import CAKE
 
+# XML of a caller is not trusted: no document type, a bounded depth.
+
 _DEPTH: Final = 64
 
 
@@ -105,6 +107,8 @@ def parse(body: bytes, charset: str | None = None) -> Element:
     return builder.document.children[0]
 
 
+# By GET and by form.
+
 # ASP.NET's request validation: the start of a tag, or of a character reference.
 _DANGEROUS = re.compile(r"<[a-zA-Z!/?]|&#")
 _SHOWN: Final = 20
@@ -159,6 +163,8 @@ def plain_failure(message: str) -> Response:
         f"{text}\r\n".encode("utf-8", "replace"), 500, media_type="text/plain; charset=utf-8"
     )
 
+
+# By SOAP 1.1 and 1.2.
 
 _SPACE: Final = "http://www.w3.org/XML/1998/namespace space"
 _PARAMETER = re.compile(r';\s*(charset|action)\s*=\s*(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
