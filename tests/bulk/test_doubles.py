@@ -355,5 +355,5 @@ async def test_a_journal_of_an_aiocake_that_did_not_look(ledgers, tmp_path: Path
         assert [each.theirs for each in summary.doubles] == [tuple(somebody.made)]
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE calls SET detail = '{}'")
-        with pytest.raises(JournalError, match="does not say what call 0 has created"):
+        with pytest.raises(JournalError, match="does not say what call 0 created"):
             await bulk.resume(path, cake)

@@ -325,7 +325,7 @@ def _cut(path: Path) -> None:
     [
         (lambda path: path.write_bytes(b"not a database, but long enough" * 100), "cannot be used"),
         (lambda path: (path.unlink(), _foreign(path)), "is not a journal of aiocake"),
-        (_newer, "is of schema 99"),
+        (_newer, "has schema 99"),
         (_damaged, "damaged|malformed|cannot be used"),
         (_cut, "damaged|malformed|cannot be used"),
         (lambda path: path.unlink(), "no such file"),

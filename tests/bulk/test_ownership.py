@@ -313,7 +313,9 @@ async def test_what_a_kill_left_of_a_lock_is_nobodys(ledgers, tmp_path: Path) ->
             assert process.stdout is not None
             child = int(await process.stdout.receive())
             try:
-                with pytest.raises(JournalError, match=f"alive: .* process {process.pid}, since"):
+                with pytest.raises(
+                    JournalError, match=f"another run: .* process {process.pid}, since"
+                ):
                     await bulk.resume(path, cake)
                 async with await Journal.open(path) as journal:
                     assert [each.running for each in await journal.sessions()] == [False, True]

@@ -170,7 +170,7 @@ async def test_what_cannot_be_told_stays_unknown(ledgers, january, case: str) ->
     assert isinstance(problem, Unknown)
     ids = tuple(books.state.invoices) if case != "no list" else ()
     assert problem.candidates == ids
-    assert f"look at invoices.create(affiliate_id={number}" in problem.reason
+    assert f"check invoices.create(affiliate_id={number}" in problem.reason
     assert len([each for each in books.writes if each.operation == "invoice"]) <= 2
 
 
@@ -382,7 +382,7 @@ async def test_a_credit_to_a_buyer_stays_unknown(ledgers, tmp_path: Path, status
             await bulk.resume(tmp_path / "run.db", cake),
         ):
             assert (summary.unknown, summary.complete) == (1, False)
-            assert f"look at buyer_bills.mark_received(bill_id={bill}" in summary.problems[0].reason
+            assert f"check buyer_bills.mark_received(bill_id={bill}" in summary.problems[0].reason
     assert len(books.writes) == 1
 
 

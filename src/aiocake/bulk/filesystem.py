@@ -63,7 +63,7 @@ def accept(path: Path, *, for_tests: bool, allowed: str | None, allow_unknown: b
     if allow_unknown or kind == allowed:
         return kind
     if kind in _MEMORY:
-        reason = f"on {kind}, which does not survive a crash of the machine. Use a local disk"
+        reason = f"on {kind}, which is in memory and lost in a crash. Use a local disk"
     elif kind == _BIND:
         reason = "mounted as a single file, without SQLite's files beside it. Mount its folder"
     else:
