@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from reference import filled
 from typer.main import get_command
 
 from aiocake.cli.app import app
@@ -103,15 +104,7 @@ def render(page: str) -> str:
         "output": shared(OUTPUT),
         "options": details(),
     }
-    for part, lines in parts.items():
-        text = "\n".join(lines).strip()
-        begin, end = f"<!-- begin: {part} -->\n", f"\n<!-- end: {part} -->"
-        before, found, rest = page.partition(begin)
-        _, closed, after = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"no marks of {part!r} in the page")
-        page = f"{before}{begin}{text}{end}{after}"
-    return page
+    return filled(page, parts)
 
 
 if __name__ == "__main__":

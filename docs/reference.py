@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
@@ -190,18 +190,23 @@ def details(every: dict[str, Method]) -> Iterator[str]:
         yield ""
 
 
-def render(page: str) -> str:
-    """Return the page with its generated parts as they should be."""
-    every = methods()
-    for part, lines in (("calls", overview(every)), ("parameters", details(every))):
+def filled(page: str, parts: Mapping[str, Iterator[str]]) -> str:
+    """Return a page with these lines between the markers of each of its generated parts."""
+    for part, lines in parts.items():
         text = "\n".join(lines).strip()
         begin, end = f"<!-- begin: {part} -->\n", f"\n<!-- end: {part} -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
-            raise ValueError(f"no marks of {part!r} in the page")
+            raise ValueError(f"no markers of {part!r} in the page")
         page = f"{before}{begin}{text}{end}{after}"
     return page
+
+
+def render(page: str) -> str:
+    """Return the page with its generated parts as they should be."""
+    every = methods()
+    return filled(page, {"calls": overview(every), "parameters": details(every)})
 
 
 if __name__ == "__main__":

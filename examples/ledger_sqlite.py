@@ -224,7 +224,7 @@ def sandbox(*, crash: bool) -> Sandbox:
             os._exit(3)
         return PlainTextResponse("the proxy lost the response", 502)
 
-    made.state.on_answer.append(lose)
+    made.state.on_response.append(lose)
     return made
 
 

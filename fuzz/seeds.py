@@ -73,7 +73,7 @@ async def collected() -> list[bytes]:
     bodies: list[bytes] = []
     for name, dialect in Dialect.all().items():
         sandbox = Sandbox(invoices=3, bills=3, dialect=dialect)
-        sandbox.state.on_answer.append(lambda _, answer: bodies.append(bytes(answer.body)))
+        sandbox.state.on_response.append(lambda _, answer: bodies.append(bytes(answer.body)))
         transport = httpx.ASGITransport(app=sandbox.app)
         for binding in Binding if name == "default" else (Binding.GET,):
             async with Client(

@@ -74,7 +74,7 @@ from aiocake.events import RetryScheduled
 from aiocake.testing import KEY
 
 pytestmark = pytest.mark.anyio
-REFUSED = r"this test must not connect to {}, .* @pytest.mark.cake_network lets it"
+REFUSED = r"this test must not connect to {}, .* @pytest.mark.cake_network allows it"
 TRANSPORTS = {
     "ours": dict,
     "httpx": lambda: {"transport": httpx.AsyncHTTPTransport()},

@@ -118,9 +118,9 @@ class KeyFile:
             else:
                 return check_key(Secret(content.decode()))
         except UnicodeDecodeError:
-            reason = "it is no text in UTF-8"
+            reason = "it is not UTF-8 text"
         except ValueError:  # a NUL in its path
-            reason = "it is no path"
+            reason = "it is not a valid path"
         except OSError as error:
             reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"{self._name} cannot be read: {reason}")

@@ -1,4 +1,4 @@
-"""Where events go: to ``on_event``, and the few that people should see to the log, too.
+"""Pass events to ``on_event``, and write the few that people should see to the log.
 
 The log is for what somebody may have to act on or will ask about; what every call does is for
 ``on_event``. docs/observability.md lists both.
@@ -59,9 +59,7 @@ class EventEmitter:
 
     def __init__(self, on_event: OnEvent | None) -> None:
         if not (on_event is None or is_plain_function(on_event)):
-            raise ConfigurationError(
-                "on_event: must be a plain function, which is called and not awaited"
-            )
+            raise ConfigurationError("on_event: must be a plain function, not a coroutine function")
         self._on_event = on_event
         self.enabled = on_event is not None
         self.next_call: Callable[[], int] = itertools.count(1).__next__
@@ -74,7 +72,7 @@ class EventEmitter:
         return self._clock()
 
     def emit(self, event: Event) -> None:
-        """Log an event if it is of a kind that is logged, and pass it on."""
+        """Log an event if its kind is logged, and pass it on."""
         if type(event) not in _UNLOGGED:
             _write(event)
         if self._on_event is None:
@@ -82,7 +80,7 @@ class EventEmitter:
         try:
             self._on_event(event)
         except Exception:  # noqa: BLE001 - it is the user's function
-            _log.exception("on_event raised an exception; the call goes on")
+            _log.exception("on_event raised an exception; the call continues")
 
 
 def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
@@ -111,14 +109,14 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
                 event.seconds,
             )
         case PauseEnded():
-            how = f"{event.operation} was let in" if event.operation else "by end_pause()"
+            how = f"{event.operation} was accepted" if event.operation else "by end_pause()"
             _log.info("the pause is over after %.3g s: %s", event.seconds, how)
         case Paused():
             _log.warning(
                 "%s: throttled; all calls pause for %.3g s", event.operation, event.seconds
             )
         case ListAnomaly():
-            _log.info("%s: the list is odd: %s (%s)", event.operation, event.what, event.detail)
+            _log.info("%s: list anomaly: %s (%s)", event.operation, event.what, event.detail)
         case ReferencesDropped():
             _log.info(
                 "%s: references to characters that XML cannot hold were left out: %d",
@@ -134,26 +132,26 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
             )
         case PartnerBusy(seconds=None):
             _log.info(
-                "%s: waits until another run on this host is done with partner %d",
+                "%s: waiting for another run on this host that creates for partner %d",
                 event.operation,
                 event.partner,
             )
         case PartnerBusy():
             _log.info(
-                "%s: waits %.3g s for what another run may have created for partner %d",
+                "%s: waiting %.3g s for what another run may have created for partner %d",
                 event.operation,
                 event.seconds,
                 event.partner,
             )
         case LocksUnavailable():
             _log.warning(
-                "%s: other runs on this host may create the same: %s",
+                "%s: without locks, other runs on this host may create the same: %s",
                 event.operation,
                 event.reason,
             )
         case DoubleFound():
             _log.warning(
-                "%s: call %d is there twice: record %d was created, and there is %s",
+                "%s: call %d was created twice: record %d was created, and there is %s",
                 event.operation,
                 event.index,
                 event.ours,

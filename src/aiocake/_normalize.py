@@ -1,4 +1,4 @@
-"""From whatever a caller gives to exact built-in values: the door that all arguments come through.
+"""Convert whatever a caller passes to exact built-in values: all arguments come through here.
 
 Data frames, template engines, clocks that a test stopped and enums give values of classes of their
 own: of a subclass of ``str``, ``int``, ``Decimal``, ``date`` or ``datetime``, or of a class with
@@ -149,7 +149,7 @@ def path_of(name: str, value: object) -> Path:
     except UnicodeEncodeError:
         raise ArgumentError(Problem(name, "must be a path that can be encoded")) from None
     if b"\0" in encoded:
-        raise ArgumentError(Problem(name, "must not hold a NUL"))
+        raise ArgumentError(Problem(name, "must not contain a NUL character"))
     return Path(text)
 
 
@@ -211,7 +211,7 @@ def guarded(name: str, work: Callable[[], T]) -> T:
         work: The function to call.
 
     Raises:
-        ArgumentError: ``work`` raised an exception. An ArgumentError of its own goes on.
+        ArgumentError: ``work`` raised an exception. An ArgumentError of its own passes through.
     """
     try:
         return work()

@@ -161,6 +161,6 @@ class Ledger(Protocol):
 
         Args:
             intent: The write that :meth:`before` recorded, with the same id.
-            outcome: Whether it was carried out.
+            outcome: Done, not done or unknown.
         """
         ...

@@ -66,7 +66,7 @@ _HIDDEN: Final = "<hidden>"
 
 
 class Outcome(StrEnum):
-    """Whether a write was carried out."""
+    """The outcome of a write: was it carried out?"""
 
     DONE = "done"
     NOT_DONE = "not_done"

@@ -179,7 +179,7 @@ class CallEnded:
 
 @attrs.frozen
 class ListAnomaly:
-    """A list behaved in a way that CAKE's documents do not promise, and was read all the same.
+    """A list behaved in a way that CAKE's documents do not promise, and was read anyway.
 
     An export emits it once, at its end, and only for copies of bills, which are left out.
 
@@ -187,7 +187,7 @@ class ListAnomaly:
         operation: The operation's name.
         what: One of ``"counts from 1"``, ``"fewer rows than asked"``, ``"total changed"``,
             ``"total of the page"``, ``"row repeated"``, ``"row_limit refused"``,
-            ``"walked again"``, ``"date outside the filter"``.
+            ``"read again"``, ``"date outside the filter"``.
         detail: Details, in words; may be empty.
         call: The number of the call of an export; None for a list of pages, each of them a call.
     """
@@ -215,7 +215,7 @@ class ReferencesDropped:
 
 @attrs.frozen
 class ValuesNormalized:
-    """Some values that only decorate a response were malformed, and were read all the same.
+    """Some values that only decorate a response were malformed, and were read anyway.
 
     An empty text in an optional field is absent (None). Half of a surrogate pair is U+FFFD; two
     halves that stand side by side as references in XML are one character. White space around a
@@ -295,11 +295,11 @@ class PartnerBusy:
 
 @attrs.frozen
 class LocksUnavailable:
-    """A run of creates goes on without the locks that keep other runs of this host apart.
+    """A run of creates continues without the locks that keep other runs on this host apart.
 
     Attributes:
         operation: The operation's name.
-        reason: What is wrong with the state folder.
+        reason: The problem with the state folder.
     """
 
     operation: str
@@ -361,7 +361,9 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         ConfigurationError: A listener is no plain function.
     """
     if not all(map(is_plain_function, listeners)):
-        raise ConfigurationError("fan_out: each listener must be a plain function, not a coroutine")
+        raise ConfigurationError(
+            "fan_out: each listener must be a plain function, not a coroutine function"
+        )
 
     def emit(event: Event) -> None:
         errors: list[Exception] = []

@@ -4,14 +4,14 @@ Name it in your ``conftest.py``, and each test may ask for the fixtures::
 
     pytest_plugins = ["aiocake.testing"]
 
-They are made by no plugin for asynchronous tests, so they work with each: pytest-asyncio, anyio's,
-pytest-trio. Needs pytest and the extra ``sandbox``.
+They are not asynchronous, so they work with each plugin for asynchronous tests: pytest-asyncio,
+anyio's, pytest-trio. They need pytest and the extra ``sandbox``.
 
-It also keeps tests from reaching a real instance: a connection is opened to a loopback address
-only, by aiocake's own transport and by each ``AsyncHTTPTransport`` of httpx and httpx2. What opens
-no connection (a mock, an ASGI application) is let through, and so is a Unix socket; of a proxy its
-own address counts. A call that is refused ends in :class:`aiocake.NotSent`, and is not tried
-again. A test with ``@pytest.mark.cake_network`` may connect to any address.
+It also keeps tests from reaching a real instance: aiocake's own transport, and each
+``AsyncHTTPTransport`` of httpx and httpx2, can connect to loopback addresses only. Mocks and ASGI
+applications open no connection, so they are allowed, as are Unix sockets. For a proxy, its own
+address counts. A refused call raises :class:`aiocake.NotSent`, and is not retried. A test marked
+``@pytest.mark.cake_network`` may connect to any address.
 """
 
 import ipaddress

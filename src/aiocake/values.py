@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from enum import Enum, StrEnum
-from typing import Final, Literal, Self, cast, final
+from typing import Final, Literal, Self, final
 
 import attrs
 
@@ -47,7 +47,7 @@ class _Mark(Enum):
 SKIP: Final = _Mark.SKIP
 #: Erase the stored value (texts and dates of v1).
 ERASE: Final = _Mark.ERASE
-#: Of a filter: any value will do.
+#: For a filter: any value.
 ANY: Final = _Mark.ANY
 
 Skip = Literal[_Mark.SKIP]
@@ -68,7 +68,7 @@ class Binding(StrEnum):
 
 
 class Idempotency(Enum):
-    """Whether a call may be repeated: a property of the operation, never of its HTTP verb."""
+    """The idempotency of a call: a property of its operation, never of its HTTP method."""
 
     SAFE = "read"
     """Changes nothing."""
@@ -110,19 +110,18 @@ class Period:
     @classmethod
     def year(cls, year: int) -> Self:
         """Return a calendar year."""
-        return cls(_day(year, 1, 1), _day(year, 12, 31))
+        return cls(*_calendar_days(_year, year))
 
     @classmethod
     def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
         """Return a quarter of a calendar year: 1 is January to March."""
-        last = 3 * _one_of("quarter", quarter, 1, 2, 3, 4)
-        return cls(_day(year, last - 2, 1), _last_day(_day(year, last, 1)))
+        exact = _one_of("quarter", quarter, 1, 2, 3, 4)
+        return cls(*_calendar_days(_quarter, year, exact))
 
     @classmethod
     def month(cls, year: int, month: int) -> Self:
         """Return a calendar month."""
-        first = _day(year, month, 1)
-        return cls(first, _last_day(first))
+        return cls(*_calendar_days(_month, year, month))
 
     @classmethod
     def half_month(cls, year: int, month: int, half: Literal[1, 2]) -> Self:
@@ -130,10 +129,8 @@ class Period:
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
         """
-        if _one_of("half", half, 1, 2) == 1:
-            return cls(_day(year, month, 1), _day(year, month, _FIRST_HALF_ENDS))
-        first = _day(year, month, _FIRST_HALF_ENDS + 1)
-        return cls(first, _last_day(first))
+        exact = _one_of("half", half, 1, 2)
+        return cls(*_calendar_days(_half_month, year, month, exact))
 
     @classmethod
     def week(cls, start: date) -> Self:
@@ -146,7 +143,9 @@ class Period:
         try:
             return cls(first, first + timedelta(days=6))
         except OverflowError:
-            raise ArgumentError(Problem("start", "is within the last week of all")) from None
+            raise ArgumentError(
+                Problem("start", "must be at least six days before 9999-12-31")
+            ) from None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -267,12 +266,13 @@ def _one_of(name: str, value: int, *choices: int) -> int:
     return exact
 
 
-def _day(year: int, month: int, day: int) -> date:
+def _calendar_days(days: Callable[..., _Days], *given: int) -> _Days:
+    """Return the first and the last day of a period of the calendar; refuse other numbers."""
     name = "year, month"
-    numbers = guarded(name, lambda: [normalized(value) for value in (year, month, day)])
+    numbers = guarded(name, lambda: [normalized(value) for value in given])
     with suppress(OverflowError, ValueError):
         if all(type(number) is int for number in numbers):
-            return date(*cast("list[int]", numbers))
+            return days(*numbers)
     raise ArgumentError(Problem(name, "must be whole numbers from 1 to 9999 and from 1 to 12"))
 
 
@@ -303,4 +303,4 @@ class Secret:
         return hash((Secret, self.__text))
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a Secret cannot be pickled")

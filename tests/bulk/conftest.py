@@ -144,7 +144,7 @@ class Ledgers:
         self.state = self.sandbox.state
         self._lost: list[tuple[Callable[[RecordedRequest], bool], bool, int]] = []
         self.state.on_request.append(self._before)
-        self.state.on_answer.append(self._after)
+        self.state.on_response.append(self._after)
 
     def client(self, **settings: object) -> Client:
         """A client that does not retry."""

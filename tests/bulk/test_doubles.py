@@ -35,7 +35,7 @@ class Somebody:
         self.left = 1
         self._books = books
         self._other = other
-        books.state.on_answer.append(self._follow)
+        books.state.on_response.append(self._follow)
 
     def create(self, partner: int, **period: object) -> int:
         invoices = self._books.state.invoices
@@ -77,7 +77,7 @@ async def test_a_double_is_told_kept_and_gone_when_it_is_voided(
         assert (summary.unlooked, summary.notes, summary.stopped) == (0, (), None)
         found = [each for each in reported if isinstance(each, DoubleFound)]
         assert found == [DoubleFound("invoices.create", 0, ours, (theirs,))]
-        assert f"call 0 is there twice: record {ours} was created, and there is {theirs}" in (
+        assert f"call 0 was created twice: record {ours} was created, and there is {theirs}" in (
             caplog.text
         )
         async with await Journal.open(path) as journal:
@@ -245,7 +245,7 @@ async def test_a_look_that_fails_is_said_and_made_up_for(
         summary = await bulk.each(calls, journal=path if journal else None, limit=1)
         assert (summary.done, summary.unlooked, summary.complete) == (2, 2, False)
         (note,) = summary.notes
-        assert note.startswith("2 of the creates were not looked at for doubles in the end: ")
+        assert note.startswith("2 of the creates were not checked for doubles: ")
         assert "ServerError" in note
         assert note in repr(summary)
         if journal:
@@ -355,5 +355,5 @@ async def test_a_journal_of_an_aiocake_that_did_not_look(ledgers, tmp_path: Path
         assert [each.theirs for each in summary.doubles] == [tuple(somebody.made)]
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE calls SET detail = '{}'")
-        with pytest.raises(JournalError, match="does not say what call 0 has created"):
+        with pytest.raises(JournalError, match="does not say what call 0 created"):
             await bulk.resume(path, cake)

@@ -103,7 +103,7 @@ async def test_as_many_as_the_limit_are_on_their_way(ledgers, limit: int | None)
         now -= 1
 
     sandbox.state.on_request.append(coming)
-    sandbox.state.on_answer.append(going)
+    sandbox.state.on_response.append(going)
     async with ledgers(sandbox).client() as cake:
         summary = await bulk.each(approvals(cake, sandbox, 40), journal=None, limit=limit)
     assert summary.done == 40
@@ -160,7 +160,7 @@ async def test_two_equal_calls_are_refused_unless_they_are_allowed(ledgers) -> N
     async with ledgers(sandbox).client() as cake:
         calls = approvals(cake, sandbox, 5)
         calls.append(calls[2])
-        with pytest.raises(ArgumentError, match=r"calls\[5\]: is there twice: invoices.update"):
+        with pytest.raises(ArgumentError, match=r"calls\[5\]: is repeated: invoices.update"):
             await bulk.each(calls, journal=None)
         assert sandbox.state.requests == []
         with pytest.raises(ArgumentError, match=r"calls\[5\]"):
@@ -183,7 +183,7 @@ async def test_two_marks_of_one_kind_for_one_bill_are_refused_unless_they_are_al
             bulk.call(marks.mark_received, 347, invoiced_amount=7),
             bulk.call(marks.mark_received, 345, invoiced_amount=amount),
         ]
-        why = "is there twice" if amount == 7 else "marks a bill that a call before it marks"
+        why = "is repeated" if amount == 7 else "marks a bill that an earlier call marks"
         with pytest.raises(ArgumentError, match=rf"calls\[3\]: {why}") as caught:
             await bulk.each(calls, journal=file)
         assert "bill_id=345" in str(caught.value)
@@ -252,7 +252,7 @@ async def test_it_stops_after_so_many_failures(ledgers) -> None:
         summary = await bulk.each(calls, journal=None, stop_after=Stop(failed=5))
         assert 5 <= summary.failed <= 8
         assert summary.failed + summary.unsent == 90
-        assert summary.stopped == "calls that failed: 5 (NotFound the last)"
+        assert summary.stopped == "calls that failed: 5 (last: NotFound)"
         assert not summary.complete
         for settings in ({"stop_after": None}, {"expected": (NotFound,)}):
             summary = await bulk.each(calls, journal=None, **settings)
@@ -285,7 +285,7 @@ async def test_it_stops_at_the_first_refused_key(ledgers) -> None:
         summary = await bulk.each(calls, journal=None, stop_after=None)
     assert 1 <= summary.failed <= 4
     assert summary.stopped is not None
-    assert summary.stopped.startswith("the key was refused")
+    assert summary.stopped.startswith("the key was rejected")
     assert all(isinstance(each.error, AuthenticationError) for each in summary.problems)
 
 
@@ -325,7 +325,7 @@ async def test_it_stops_after_so_many_unknowns(ledgers) -> None:
         calls = approvals(cake, books.sandbox, 50)
         summary = await bulk.each(calls, journal=None, on_outcome=ends.append)
     assert 3 <= summary.unknown <= 6
-    assert summary.stopped == "calls whose fate is unknown: 3"
+    assert summary.stopped == "calls whose outcome is unknown: 3"
     assert summary.unknown + summary.unsent == 50
     assert all(isinstance(each, Unknown) for each in ends)
 
@@ -399,7 +399,7 @@ async def test_a_run_that_pays_ends_whatever_is_said_of_when(ledgers, paid_at: o
         answer["invoice"]["paid_at"] = paid_at
         return JSONResponse(answer)
 
-    sandbox.state.on_answer.append(unpaid)
+    sandbox.state.on_response.append(unpaid)
     moment = datetime(2024, 2, 15, 10, tzinfo=UTC)
     async with ledgers(sandbox).client() as cake:
         calls = [

@@ -170,7 +170,7 @@ async def test_a_journal_elsewhere_is_refused_by_name_and_taken_when_that_is_all
         for plan in (calls, []):
             with pytest.raises(JournalError) as caught:
                 await bulk.each(plan, journal=path)
-            assert f"{path} is on nfs4, where locks and syncing may not hold" in str(caught.value)
+            assert f"{path} is on nfs4, where locks and fsync may not work" in str(caught.value)
             assert "allow_unknown_filesystem=True (--allow-unknown-" in str(caught.value)
         assert books.state.requests == []
         assert os.listdir(tmp_path) == []  # noqa: PTH208 - a list
@@ -250,7 +250,7 @@ async def test_where_memory_may_not_be_shared_a_run_keeps_all_others_out(
     refused: list[str] = []
 
     async def look(_: object) -> None:
-        with pytest.raises(JournalError, match=r"is in use by a run that is alive: .* process"):
+        with pytest.raises(JournalError, match=r"is in use by another run: .* process"):
             await Journal.open(path)
         assert not (tmp_path / "run.db-shm").exists()
         with (

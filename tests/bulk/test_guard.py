@@ -73,7 +73,7 @@ async def test_an_invoice_that_names_nobody_is_of_the_partner_asked_for(ledgers,
     one, other = books.affiliates(2)
     async with books.client() as cake:
         await january(cake, one).send()
-        books.state.on_answer.append(nobody)
+        books.state.on_response.append(nobody)
         calls = [january(cake, one), january(cake, other)]
         summary = await bulk.each(calls, journal=None)
     assert (summary.done, summary.skipped) == (1, 1)
@@ -141,7 +141,7 @@ async def test_an_invoice_behind_a_page_that_is_cut_off_is_found(
     ledgers, january, others: int
 ) -> None:
     books = ledgers(Sandbox(invoices=0, dialect=Dialect(row_cap=999)))
-    books.state.on_answer.append(counting_the_page)
+    books.state.on_response.append(counting_the_page)
     affiliate, *rest = books.affiliates(1 + others)
     days = [date(2020, 1, 1) + timedelta(days=n) for n in range(1200)]
     async with books.client() as cake:
@@ -183,7 +183,7 @@ async def test_overlapping_creates_go_one_after_the_other_and_others_side_by_sid
             now[int(request.arguments["affiliate_id"])] -= 1
 
     books.state.on_request.append(coming)
-    books.state.on_answer.append(going)
+    books.state.on_response.append(going)
     async with books.client() as cake:
         calls = [january(cake, one), january(cake, one), january(cake, other)]
         summary = await bulk.each(calls, journal=None, on_existing="create", allow_repeats=True)
@@ -242,7 +242,7 @@ async def test_nothing_overlapping_is_sent_while_the_fate_of_a_create_is_unknown
     (problem,) = summary.problems
     assert problem.index == 1
     assert isinstance(problem.error, NotSent)
-    assert "in doubt" in str(problem.error)
+    assert "outcome of an earlier create" in str(problem.error)
     assert len(books.periods()) == 3
 
 
@@ -255,7 +255,7 @@ async def test_a_list_that_does_not_hold_still_sends_nothing(ledgers, january) -
         if request.operation == "invoices" and theirs:
             del books.state.invoices[theirs.pop()]
 
-    books.state.on_answer.append(shrink)
+    books.state.on_response.append(shrink)
     async with books.client() as cake:
         summary = await bulk.each(iter([january(cake, affiliate)]), journal=None)
     assert summary.failed == 1

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("DELETE FROM meta", "damaged: it names no instance"),
+        ("DELETE FROM meta", "damaged: it does not name its instance"),
         (
             "UPDATE calls SET state = 'dine' WHERE place = 1",
-            "damaged: it has a call that is 'dine'",
+            "damaged: a call has the unknown state 'dine'",
         ),
         ("UPDATE calls SET call = replace(call, 'memo', 'mamo')", "damaged: call 0 is not the one"),
         ("UPDATE calls SET call = '{'", "damaged: call 0 is not the one"),
@@ -78,7 +78,7 @@ async def test_a_list_that_is_refused_leaves_no_journal_in_the_way(ledgers, tmp_
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
     async with books.client() as cake:
         calls = [bulk.call(cake.invoices.update, 4821, memo=memo) for memo in "abb"]
-        with pytest.raises(ArgumentError, match="is there twice"):
+        with pytest.raises(ArgumentError, match="is repeated"):
             await bulk.each(calls, journal=path)
         assert not path.exists()
         assert (await bulk.each(calls[:2], journal=path)).complete
@@ -86,7 +86,7 @@ async def test_a_list_that_is_refused_leaves_no_journal_in_the_way(ledgers, tmp_
 
 
 async def test_a_file_of_somebody_else_is_refused() -> None:
-    with pytest.raises(JournalError, match="cannot be kept from others"):
+    with pytest.raises(JournalError, match="cannot restrict access"):
         await bulk.each([], journal="/proc/self/environ")  # empty, and its mode is nobody's to set
 
 

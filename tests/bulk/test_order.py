@@ -51,7 +51,7 @@ async def test_a_bill_is_received_before_it_is_paid(ledgers) -> None:
     books = ledgers(Sandbox())
     ended: list[str] = []
     books.state.on_request.append(dawdle)
-    books.state.on_answer.append(lambda request, _: ended.append(request.operation))
+    books.state.on_response.append(lambda request, _: ended.append(request.operation))
     async with books.client() as cake:
         calls: list[Call[object]] = [
             bulk.call(cake.affiliate_bills.mark_received, 345, invoiced_amount=7),
@@ -109,9 +109,9 @@ async def test_a_cancelled_run_lets_all_turns_go(ledgers) -> None:
     (number, *_) = pending(books)
     async with books.client() as cake:
         with anyio.CancelScope() as scope:
-            books.state.on_answer.append(lambda *_: scope.cancel())
+            books.state.on_response.append(lambda *_: scope.cancel())
             await bulk.each(flow(cake, [number]), journal=None)
         assert scope.cancelled_caught
         assert len(books.writes) == 1
-        books.state.on_answer.pop()
+        books.state.on_response.pop()
         assert (await bulk.each(flow(cake, [number]), journal=None)).complete

@@ -110,8 +110,8 @@ async def test_in_use_names_who_holds_it(ledgers, tmp_path: Path) -> None:
         ((since,),) = connection.execute("SELECT started_at FROM runs").fetchall()
     who = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}, since {since}"
     assert refused == [
-        f"{path} is in use by a run that is alive: {who}",
-        f"{tmp_path / 'link.db'} is in use by a run that is alive: {who}",
+        f"{path} is in use by another run: {who}",
+        f"{tmp_path / 'link.db'} is in use by another run: {who}",
     ]
 
 
@@ -184,7 +184,7 @@ async def test_a_program_that_keeps_a_lock_is_named_as_the_cause(
     monkeypatch.setattr(journal_file, "_TO_OPEN", 0.0)
     monkeypatch.setattr(journal_file, "_TO_WRITE", 0.0)
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
-    cause = r"another program has locked it: one with changes that are not saved, such as a data"
+    cause = r"another program has locked it: a database browser with unsaved"
     async with books.client() as cake:
         calls = [bulk.call(cake.invoices.update, n, memo="x") for n in (4821, 4822, 4823)]
         with closing(
@@ -226,7 +226,7 @@ async def test_a_run_whose_lock_somebody_removed_sends_no_more_once_another_has_
             assert (await bulk.resume(path, cake)).complete
 
         books.state.on_request.append(meanwhile)
-        with pytest.raises(JournalError, match="another run has begun to go on with it"):
+        with pytest.raises(JournalError, match="another run has taken it over"):
             await bulk.each(calls, journal=path, limit=1)
     # The one that was on its way, which the other sent as well, since it can be repeated.
     assert len(books.writes) == len(calls) + 1
@@ -313,7 +313,9 @@ async def test_what_a_kill_left_of_a_lock_is_nobodys(ledgers, tmp_path: Path) ->
             assert process.stdout is not None
             child = int(await process.stdout.receive())
             try:
-                with pytest.raises(JournalError, match=f"alive: .* process {process.pid}, since"):
+                with pytest.raises(
+                    JournalError, match=f"another run: .* process {process.pid}, since"
+                ):
                     await bulk.resume(path, cake)
                 async with await Journal.open(path) as journal:
                     assert [each.running for each in await journal.sessions()] == [False, True]
@@ -390,7 +392,7 @@ async def test_who_has_no_name_yet_is_in_use_all_the_same(
         await bulk.each([bulk.call(cake.invoices.update, 999, memo="x")], journal=path)
         with lock_file(path).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            with pytest.raises(JournalError, match=r"is in use by a run that is alive$"):
+            with pytest.raises(JournalError, match=r"is in use by another run$"):
                 await bulk.resume(path, cake)
 
 
@@ -416,7 +418,7 @@ async def test_a_lock_that_cannot_be_had_is_told(
         monkeypatch.setattr(fcntl, "flock", no_locks)
         with pytest.raises(JournalError, match="cannot be locked: Function not implemented"):
             await bulk.resume(path, cake)
-        with pytest.raises(JournalError, match=r"nobody can tell whether .* is in use: Function"):
+        with pytest.raises(JournalError, match=r"cannot find out if .* is in use: Function"):
             await Journal.open(path)
 
 

@@ -114,7 +114,7 @@ def test_a_list_that_holds_still_is_read_once_in_order(
     rows, error = read(server, backend, options)
     assert error is None
     assert rows == server.rows
-    assert "walked again" not in server.reported()
+    assert "read again" not in server.reported()
     asked, limit = options["row_limit"] + 1, options["limit"]
     pages = size // max(min(asked, dialect["cap"] or asked) - 1, 1) + 1
     beyond = 0 if dialect["total"] == "right" else min(2 * limit, pages)
@@ -152,7 +152,7 @@ def test_short_pages_anywhere_are_no_end(  # noqa: PLR0913, PLR0917 - by hypothe
     rows, error = read(server, backend, options)
     assert error is None
     assert rows == server.rows
-    assert "walked again" not in server.reported()
+    assert "read again" not in server.reported()
 
 
 @BACKENDS

@@ -347,7 +347,7 @@ def breaks_late(folder: Path, patch: pytest.MonkeyPatch) -> None:
     [
         (no_folder, "Not a directory"),
         (not_writable, "there: Permission denied"),
-        (network, "is on nfs4, where locks may not hold"),
+        (network, "is on nfs4, where locks may not work"),
         (no_home, "there is no state folder"),
         (breaks_late, "No space left on device"),
     ],

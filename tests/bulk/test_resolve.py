@@ -100,7 +100,7 @@ async def test_a_create_that_shows_up_late_is_waited_for_by_a_minute(ledgers, ja
         await anyio.sleep(59)
         books.state.invoices[hidden[0].invoice_id] = hidden[0]
 
-    books.state.on_answer.append(hide)
+    books.state.on_response.append(hide)
     async with books.client() as cake, anyio.create_task_group() as tasks:
         tasks.start_soon(show)
         began = anyio.current_time()
@@ -133,7 +133,7 @@ async def test_a_list_that_is_another_a_minute_later_tells_nothing(
         if request.operation == "invoices" and books.writes and not books.state.invoices:
             await january(somebody, number).send()
 
-    books.state.on_answer.append(meanwhile)
+    books.state.on_response.append(meanwhile)
     if case == "late":
         books.state.on_request.append(before)
     async with books.client() as cake, books.client() as somebody:
@@ -156,21 +156,21 @@ async def test_what_cannot_be_told_stays_unknown(ledgers, january, case: str) ->
         if request.operation == "invoice" and more:
             await more.pop().send()
 
-    books.state.on_answer.append(meanwhile)
+    books.state.on_response.append(meanwhile)
     async with books.client() as cake, books.client() as somebody:
         if case == "two":
             more.append(january(somebody, number))
         if case == "other period":
-            books.state.on_answer.insert(0, lambda *_: shift(books))
+            books.state.on_response.insert(0, lambda *_: shift(books))
         if case == "no list":
-            books.state.on_answer.insert(0, lambda request, _: lock_out(books, request))
+            books.state.on_response.insert(0, lambda request, _: lock_out(books, request))
         summary = await bulk.each([january(cake, number)], journal=None, settle=0)
     assert (summary.unknown, summary.complete) == (1, False)
     (problem,) = summary.problems
     assert isinstance(problem, Unknown)
     ids = tuple(books.state.invoices) if case != "no list" else ()
     assert problem.candidates == ids
-    assert f"look at invoices.create(affiliate_id={number}" in problem.reason
+    assert f"check invoices.create(affiliate_id={number}" in problem.reason
     assert len([each for each in books.writes if each.operation == "invoice"]) <= 2
 
 
@@ -382,7 +382,7 @@ async def test_a_credit_to_a_buyer_stays_unknown(ledgers, tmp_path: Path, status
             await bulk.resume(tmp_path / "run.db", cake),
         ):
             assert (summary.unknown, summary.complete) == (1, False)
-            assert f"look at buyer_bills.mark_received(bill_id={bill}" in summary.problems[0].reason
+            assert f"check buyer_bills.mark_received(bill_id={bill}" in summary.problems[0].reason
     assert len(books.writes) == 1
 
 
@@ -398,7 +398,7 @@ async def test_a_stopped_run_looks_and_sends_nothing_again(ledgers, january) -> 
         summary = await bulk.each(
             calls, journal=None, limit=1, settle=0, stop_after=bulk.Stop(unknown=4)
         )
-    assert summary.stopped == "calls whose fate is unknown: 4"
+    assert summary.stopped == "calls whose outcome is unknown: 4"
     # The first create was carried out, the others were not; the update may have been.
     assert (summary.done, summary.unknown, summary.unsent) == (1, 1, 2)
     assert len(books.writes) == 4
@@ -412,17 +412,17 @@ async def test_an_update_of_what_cannot_be_read_stays_unknown(ledgers) -> None:
         call = bulk.call(cake.invoices.update, 4821, invoice_status="approved")
         summary = await bulk.each([call], journal=None)
     assert summary.unknown == 1
-    assert summary.problems[0].reason.startswith("could not be looked at (ServerError)")
+    assert summary.problems[0].reason.startswith("the record could not be read (ServerError)")
     assert len(books.writes) == 1
 
 
 async def test_a_key_that_is_refused_behind_a_lost_answer_stops_the_run(ledgers) -> None:
     books = ledgers(Sandbox())
     books.lose(lost("update_invoice"), done=True)
-    books.state.on_answer.insert(0, lambda *_: books.state.api_keys.clear())
+    books.state.on_response.insert(0, lambda *_: books.state.api_keys.clear())
     async with books.client(retry=RetryPolicy(attempts=2, base=1e-6)) as cake:
         numbers = list(books.state.invoices)[:20]
         calls = [bulk.call(cake.invoices.update, n, memo="x") for n in numbers]
         summary = await bulk.each(calls, journal=None, limit=1)
     assert (summary.unknown, summary.unsent) == (1, 19)
-    assert str(summary.stopped).startswith("the key was refused")
+    assert str(summary.stopped).startswith("the key was rejected")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake.paging.id_set import IdSet
+from aiocake.paging.list_pass import IdSet
 
 near = st.integers(0, 200) | st.integers(65_500, 65_600)
 anywhere = st.integers(-(2**33), 2**33)

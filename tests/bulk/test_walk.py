@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from aiocake.paging.id_set import IdSet
-from aiocake.paging.list_pass import ListPass
+from aiocake.paging.list_pass import IdSet, ListPass
 
 
 def walk(
@@ -34,7 +33,7 @@ def test_a_row_that_slipped_through_though_all_counts_are_right() -> None:
     taken, _ = walk(
         (0, range(1, 11), 28), (9, range(12, 22), 28), (18, [20, 21, *range(22, 30)], 28)
     )
-    assert taken.inconsistency == "a page did not go on where the one before had ended"
+    assert taken.inconsistency == "a page did not continue where the one before it ended"
 
 
 def test_a_total_that_changed_and_changed_back() -> None:
@@ -96,7 +95,7 @@ def test_a_page_of_no_rows_shows_that_the_total_counts_the_list() -> None:
 @pytest.mark.parametrize("ids", [[], [30]])
 def test_a_page_that_does_not_hold_the_row_it_was_asked_for(ids: Sequence[int]) -> None:
     taken, _ = walk((0, range(1, 11), None), (9, ids, None))
-    assert taken.inconsistency == "a page did not go on where the one before had ended"
+    assert taken.inconsistency == "a page did not continue where the one before it ended"
 
 
 def test_what_is_due_and_what_is_worth_asking_for_ahead() -> None:

@@ -266,7 +266,7 @@ class Held:
     def __init__(self, sandbox: Sandbox) -> None:
         self.carried_out = threading.Event()
         self.go_on = threading.Event()
-        sandbox.state.on_answer.append(self._hold)
+        sandbox.state.on_response.append(self._hold)
 
     async def _hold(self, request: RecordedRequest, response: Response) -> None:
         del request, response

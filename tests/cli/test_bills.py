@@ -217,7 +217,7 @@ def test_a_credit_is_applied_each_time_and_never_by_get(cake, sandbox) -> None:
     ran = cake(*credit, "--binding", "get")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "aiocake: --binding: get does not go together with --apply-credit-to-buyer, which moves "
+        "aiocake: --binding: get cannot be combined with --apply-credit-to-buyer, which moves "
         "money\n"
     )
     assert len(sandbox.state.requests) == 2
@@ -295,7 +295,7 @@ def test_calls_go_by_get_unless_something_else_is_said(cake, sandbox) -> None:
         ),
         pytest.param(
             ["mark-received", "345", "--invoiced-amount", "1", "--notes", "x", "--erase-notes"],
-            "--notes: does not go together with --erase-notes",
+            "--notes: cannot be combined with --erase-notes",
             id="set-and-erased",
         ),
         pytest.param(
@@ -303,7 +303,7 @@ def test_calls_go_by_get_unless_something_else_is_said(cake, sandbox) -> None:
                 *("buyer", "mark-sent", "1", "--date-sent-invoice", "2014-07-02"),
                 "--erase-date-sent-invoice",
             ],
-            "--date-sent-invoice: does not go together with --erase-date-sent-invoice",
+            "--date-sent-invoice: cannot be combined with --erase-date-sent-invoice",
             id="date-set-and-erased",
         ),
         pytest.param(

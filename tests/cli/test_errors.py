@@ -34,7 +34,7 @@ def test_3_is_the_key(cake, sandbox) -> None:
     for words in (("invoices", "list"), CREATE, ("bills", "mark-received", 345, *RECEIVED)):
         ran = cake(*words)
         assert ran.code == 3
-        assert one_line(ran).startswith("aiocake: the key was refused: Invalid API key")
+        assert one_line(ran).startswith("aiocake: key rejected: Invalid API key")
 
 
 def test_4_is_what_is_not_there(cake) -> None:
@@ -58,7 +58,7 @@ def test_5_is_what_is_refused(cake, sandbox) -> None:
 @pytest.mark.parametrize("status", [408, 499, 504])
 def test_a_gateway_that_gives_up_has_refused_nothing(cake, sandbox, status: int) -> None:
     gone = Response("stream timeout", status)
-    sandbox.state.on_answer.append(lambda *_: gone)
+    sandbox.state.on_response.append(lambda *_: gone)
     before = len(sandbox.state.invoices)
     ran = cake(*CREATE)
     assert ran.code == 7
@@ -117,7 +117,7 @@ def test_7_is_a_write_whose_answer_was_lost(
     ran = cake(*CREATE)
     assert ran.code == 7
     assert one_line(ran).startswith(
-        "aiocake: unknown whether this was done, look before you send it again: invoices.create "
+        "aiocake: outcome unknown, look before you send it again: invoices.create "
     )
     assert len(sandbox.state.invoices) == before + 1
     assert sum(request.operation == "invoice" for request in sandbox.state.requests) == 1
@@ -147,7 +147,7 @@ def test_8_is_an_answer_that_cannot_be_used(cake, sandbox, answer: Response) -> 
     sandbox.state.on_request.append(lambda _: answer)
     ran = cake("invoices", "get", 4821)
     assert ran.code == 8
-    assert one_line(ran).startswith("aiocake: an answer that cannot be used: ")
+    assert one_line(ran).startswith("aiocake: unusable response: ")
 
 
 def test_6_is_a_call_that_a_paused_client_does_not_send(
@@ -266,9 +266,9 @@ def test_a_missing_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--notes", ""), "--erase-notes erases what is stored"),
-        (("--notes", "NULL"), "give --erase-notes for that"),
-        (("--invoice-number", ""), "--erase-invoice-number erases what is stored"),
+        (("--notes", ""), "--erase-notes erases the stored value"),
+        (("--notes", "NULL"), "--erase-notes does that"),
+        (("--invoice-number", ""), "--erase-invoice-number erases the stored value"),
         (("--notes", "a<b"), "send it by --binding soap12"),
         (("--notes", "日" * 250), "such as --binding soap12"),
     ],
@@ -284,7 +284,7 @@ def test_what_to_do_is_told_in_options(cake, words: tuple[str, ...], said: str) 
 
 def test_what_a_payment_type_of_0_means_is_told_in_options(cake) -> None:
     ran = cake("bills", "mark-paid", 345, "--payment-date", "2014-07-31", "--payment-type-id", 0)
-    assert one_line(ran) == "aiocake: --payment-type-id: 0 is not taken: leave the option out\n"
+    assert one_line(ran) == "aiocake: --payment-type-id: 0 is not allowed: leave the option out\n"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_what_a_payment_type_of_0_means_is_told_in_options(cake) -> None:
             ),
             (
                 "--invoiced-amount",
-                "--invoice-number: does not go together with --erase-invoice-number",
+                "--invoice-number: cannot be combined with --erase-invoice-number",
                 "BILL_ID: must be",
                 "--notes: ",
             ),

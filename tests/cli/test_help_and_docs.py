@@ -1,7 +1,7 @@
 """Each command explains itself, and docs/cli.md names all of them; its examples run."""
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
-import importlib.util
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -81,15 +81,12 @@ def test_the_docs_list_each_command_once() -> None:
     assert sorted(listed) == sorted(map(" ".join, COMMANDS))
 
 
-def test_the_tables_of_the_docs_are_those_of_the_commands() -> None:
-    spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
-    assert spec is not None
-    assert spec.loader is not None
-    commands = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(commands)
+def test_the_tables_of_the_docs_are_those_of_the_commands(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    commands = importlib.import_module("commands")
     page = commands.PAGE.read_text(encoding="utf-8")
     assert page == commands.render(page), "stale: run python docs/commands.py"
-    with pytest.raises(ValueError, match="no marks of 'commands'"):
+    with pytest.raises(ValueError, match="no markers of 'commands'"):
         commands.render("")
 
 

@@ -17,7 +17,7 @@ CREATE = (
     *("invoices", "create", "--affiliate-id", 67890),
     *("--start-date", "2024-01-01", "--end-date", "2024-01-31"),
 )
-WAITING = "\naiocake: waiting up to 5 s for what becomes of {}; Ctrl-C again ends it at once\n"
+WAITING = "\naiocake: waiting up to 5 s for the result of {}; Ctrl-C again ends it at once\n"
 
 each_signal = pytest.mark.parametrize(
     "by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda by: by.name
@@ -62,7 +62,7 @@ def test_a_write_that_is_not_waited_for_is_unknown(interrupted, sandbox) -> None
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == (
         waiting("invoices.update", signal.SIGINT)
-        + "aiocake: interrupted; invoices.update: unknown whether it was done\n"
+        + "aiocake: interrupted; invoices.update: outcome unknown\n"
     )
     assert sandbox.state.invoices[4821].memo == "x"
 
@@ -122,7 +122,9 @@ def test_where_nobody_reads_the_output_a_create_says_what_it_made(process, sandb
     os.close(reader)
     ran = process(*CREATE, stdout=writer)
     os.close(writer)
-    reported = f"aiocake: nobody reads the output; invoices.create: done: {made_in(sandbox)}\n"
+    reported = (
+        f"aiocake: the reader of the output has gone; invoices.create: done: {made_in(sandbox)}\n"
+    )
     assert (ran.code, ran.err) == (0, reported)
 
 
@@ -161,8 +163,7 @@ def test_many_writes_are_counted() -> None:
         anyio.run(writes.after, intent, Outcome.DONE)
     anyio.run(writes.after, intents[3], Outcome.NOT_DONE)
     assert str(writes) == (
-        "; 3 invoices.update: done; invoices.update: not done"
-        "; invoices.update: unknown whether it was done"
+        "; 3 invoices.update: done; invoices.update: not done; invoices.update: outcome unknown"
     )
 
 

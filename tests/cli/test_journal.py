@@ -26,7 +26,7 @@ from aiocake.bulk.journal_file import open_existing
 from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.cli import connection as connection_module
 from aiocake.cli.errors import print_error
-from aiocake.cli.unfinished import unfinished
+from aiocake.cli.journal import unfinished
 
 KEY = "canary-K3Y"
 
@@ -63,10 +63,10 @@ def test_show_tells_how_a_run_stands_and_who_worked_on_it(cake, journal: Path, s
     assert (lines["calls"], lines["plan_read"]) == ("4", "yes")
     assert (lines["planned"], lines["done"], lines["failed"]) == ("2", "1", "1")
     assert ran.out.splitlines()[-1].startswith("session 1")
-    assert "calls that failed: 1 (NotFound the last)" in ran.out
+    assert "calls that failed: 1 (last: NotFound)" in ran.out
     shown = json.loads(cake("journal", "show", journal, "-f", "json").out)
     assert shown["planned"] == 2
-    assert shown["sessions"][0]["stopped"] == "calls that failed: 1 (NotFound the last)"
+    assert shown["sessions"][0]["stopped"] == "calls that failed: 1 (last: NotFound)"
 
 
 def test_a_run_that_is_alive_is_shown_with_who_runs_it_and_is_not_resumed(
@@ -86,7 +86,7 @@ def test_a_run_that_is_alive_is_shown_with_who_runs_it_and_is_not_resumed(
         ran = cake("journal", "resume", journal)
         assert (ran.code, ran.out) == (2, "")
         who = f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}, since "
-        assert f"{journal} is in use by a run that is alive: {who}" in ran.err
+        assert f"{journal} is in use by another run: {who}" in ran.err
         ran = terminal("journal", "resume", str(journal)).end()  # and nothing is asked
         assert ran.code == 2
         assert f"process {os.getpid()}" in ran.out
@@ -105,7 +105,7 @@ def test_a_journal_on_a_network_drive_needs_an_option(
     for command in ("show", "export", "resume"):
         ran = cake("journal", command, journal)
         assert ran.code == 2
-        assert f"{journal} is on nfs4, where locks and syncing may not hold" in ran.err
+        assert f"{journal} is on nfs4, where locks and fsync may not work" in ran.err
         assert "--allow-unknown-filesystem" in ran.err
         ran = cake("journal", command, journal, "--allow-unknown-filesystem")
         assert ran.code == (5 if command == "resume" else 0)
@@ -166,18 +166,18 @@ def test_resume_says_what_stays_unknown_and_what_was_skipped(cake, journal: Path
             return lost
         return None
 
-    sandbox.state.on_answer.append(lose)
+    sandbox.state.on_response.append(lose)
     ran = cake("journal", "resume", journal, "--settle", 0)
     assert ran.code == 7
     made = max(sandbox.state.invoices)
     assert "call 2, invoices.create(affiliate_id=67890" in ran.err
-    assert "any of these may be it, or none: look at invoices.create(" in ran.err
+    assert "one of the candidates may be it, or none: check invoices.create(" in ran.err
     assert f"(candidates: {made})" in ran.err
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("UPDATE calls SET state = 'planned' WHERE place = 2")
     ran = cake("journal", "resume", journal)
     assert ran.code == 5
-    assert f": skipped, since there is {made}" in ran.err
+    assert f": skipped, since there is already {made}" in ran.err
 
 
 def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
@@ -186,7 +186,7 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
     sandbox.state.api_keys.clear()
     ran = cake("journal", "resume", journal)
     assert ran.code == 5
-    assert "aiocake: stopped: the key was refused" in ran.err
+    assert "aiocake: stopped: the key was rejected" in ran.err
     sandbox.state.api_keys.add(KEY)
     with closing(sqlite3.connect(journal)) as connection, connection:
         connection.execute("DELETE FROM calls WHERE place = 1")
@@ -196,7 +196,7 @@ def test_a_run_that_is_done_ends_in_0_and_one_whose_key_is_refused_does_not(
         connection.execute("DELETE FROM meta WHERE name = 'whole'")
     ran = cake("journal", "resume", journal)
     assert ran.code == 1
-    assert "the plan was not taken to its end" in ran.err
+    assert "the plan was not read to its end" in ran.err
 
 
 def doubled(sandbox) -> None:
@@ -208,7 +208,7 @@ def doubled(sandbox) -> None:
             like = sandbox.state.invoices[number - 1]
             sandbox.state.invoices[number] = attrs.evolve(like, invoice_id=number)
 
-    sandbox.state.on_answer.append(follow)
+    sandbox.state.on_response.append(follow)
 
 
 def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandbox) -> None:
@@ -216,7 +216,7 @@ def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandb
     ran = cake("journal", "resume", journal)
     theirs = max(sandbox.state.invoices)
     assert ran.code == 9
-    text = f"call 2 is there twice: it has created {theirs - 1}, and there is {theirs}"
+    text = f"call 2 was created twice: it created {theirs - 1}, and there is {theirs}"
     assert f"aiocake: {text}; void one of them\n" in ran.err
     shown = cake("journal", "show", journal)
     assert text in shown.out
@@ -239,7 +239,7 @@ def test_a_look_that_failed_is_said(cake, journal: Path, sandbox) -> None:
         connection.execute("DELETE FROM calls WHERE place = 1")
     ran = cake("journal", "resume", journal)
     assert ran.code == 1
-    assert "aiocake: 1 of the creates were not looked at for doubles in the end: Server" in ran.err
+    assert "aiocake: 1 of the creates were not checked for doubles: Server" in ran.err
     sandbox.state.on_request.remove(fail)
     assert cake("journal", "resume", journal).code == 0
 
@@ -259,30 +259,30 @@ def test_many_problems_are_not_all_said(cake, journal: Path, stage) -> None:
     ran = cake("journal", "resume", journal)
     assert ran.code == 5
     assert ran.err.count("not done: Invoice not found") == 20
-    assert "and more; aiocake journal export has all of them" in ran.err
+    assert "and more: aiocake journal export lists all of them" in ran.err
 
 
 @pytest.mark.parametrize("command", ["show", "export", "resume"])
 def test_a_file_that_is_no_journal_is_one_clear_line(cake, tmp_path: Path, command: str) -> None:
     path = tmp_path / "run.db"
     for text, message in (
-        (None, "is no file"),
-        ("", "is empty: the run had not begun"),
-        ("nonsense" * 100, "cannot be used"),
+        (None, f"no such file: {path}"),
+        ("", f"{path} is empty: its run had not begun"),
+        ("nonsense" * 100, f"{path} cannot be used"),
     ):
         if text is not None:
             path.write_text(text)
         ran = cake("journal", command, path)
         assert ran.code == 2
         assert ran.out == ""
-        assert ran.err.startswith(f"aiocake: {path} {message}")
+        assert ran.err.startswith(f"aiocake: {message}")
         assert ran.err.count("\n") == 1
 
 
 def test_a_journal_of_another_instance_is_not_resumed(cake, journal: Path, sandbox) -> None:
     ran = cake("journal", "resume", journal, "--domain", "y.example")
     assert ran.code == 2
-    assert ran.err.startswith(f"aiocake: {journal} is of 127.0.0.1:")
+    assert ran.err.startswith(f"aiocake: {journal} belongs to instance 127.0.0.1:")
     assert sandbox.state.requests == []
 
 
@@ -309,7 +309,7 @@ def test_a_terminal_is_asked_first(terminal, journal: Path, sandbox, stage) -> N
             f"At {stage.url}: 1 × invoices.update (invoice_id 999, memo \\x7f[b]x), "  # noqa: RUF001 - as it is shown
             "1 × invoices.create (affiliate_id 67890, start_date 2030-06-01, "  # noqa: RUF001 - the same
             "end_date 2030-06-30), 1 × invoices.update (invoice_id 4822, invoice_status void), "  # noqa: RUF001 - the same
-            f"1 failed among them, begun 3 days ago {said}: go on? [y/N]"
+            f"1 failed among them, begun 3 days ago {said}: resume? [y/N]"
         ) in ran.out
         assert bool(sandbox.state.requests) is (answer == "y"), ran.out
 
@@ -419,7 +419,7 @@ def test_a_journal_that_is_open_to_append_is_not_written_to(process, journal: Pa
         for out, streams in (("-", {"stdout": log}), (f"/dev/fd/{number}", {"pass_fds": [number]})):
             ran = process("journal", "export", journal, "--out", out, **streams)
             assert ran.code == 2
-            assert f"is {journal}, which is needed here" in ran.err
+            assert f"is {journal}, which the command needs" in ran.err
     assert journal.read_bytes() == before
 
 
@@ -429,13 +429,13 @@ def test_what_a_run_ends_in_is_said_though_its_record_cannot_be_written(
     doubled(sandbox)
     ran = cake("journal", "resume", journal, "--out", "/dev/full")
     assert ran.code == 9
-    assert "call 2 is there twice" in ran.err
+    assert "call 2 was created twice" in ran.err
     assert "the output cannot be written: No space left on device" in ran.err
     reader, writer = os.pipe()
     os.close(reader)
     ran = process("journal", "resume", journal, stdout=writer)
     assert ran.code == 9
-    assert "call 2 is there twice" in ran.err
+    assert "call 2 was created twice" in ran.err
     ran = process("journal", "resume", journal, stdout=writer, stderr=writer)
     os.close(writer)
     assert ran.code == 9
@@ -468,7 +468,7 @@ def test_a_wait_for_another_run_is_said_once_for_each_partner(
     monkeypatch.setattr(connection_module, "print_error", let_go)
     ran = cake("journal", "resume", journal)
     locks.close()
-    line = "aiocake: waits for another run on this host that creates for affiliate 67890\n"
+    line = "aiocake: waiting for another run on this host that creates for affiliate 67890\n"
     assert ran.err.count(line) == 1
     assert ran.code == 5
 
@@ -479,7 +479,7 @@ def test_a_wait_for_what_a_killed_run_may_have_created_is_said(cake, journal: Pa
     killed.leaves(67890)
     killed.close()
     ran = cake("journal", "resume", journal, "--settle", 0.01)
-    (line,) = [each for each in ran.err.splitlines() if "waits" in each]
+    (line,) = [each for each in ran.err.splitlines() if "waiting" in each]
     assert line.endswith(
         " s for what another run on this host may have created for affiliate 67890"
     )
@@ -491,4 +491,4 @@ def test_a_journal_that_cannot_be_opened_says_what_it_needs(cake, journal: Path)
     journal.with_name("run.db-wal").mkdir()
     ran = cake("journal", "show", journal)
     assert ran.code == 2
-    assert "its folder writable for the files beside it; or copy it" in ran.err
+    assert "the journal must be readable and its folder writable" in ran.err

@@ -63,7 +63,7 @@ def test_the_key_as_an_option_works_with_a_warning(cake) -> None:
     [
         pytest.param("no-such-file", None, "No such file or directory", id="missing"),
         pytest.param("key", b"\xff\xfek\x003\x00y\x00", "save it as UTF-8", id="utf-16"),
-        pytest.param("key", b"\x89k3y", "it is no text in UTF-8", id="binary"),
+        pytest.param("key", b"\x89k3y", "it is not UTF-8 text", id="binary"),
         pytest.param("key", b"\n", "must not be empty", id="empty"),
         pytest.param("key", b"k3y" * 17, "at most 50", id="too-long"),
     ],
@@ -142,4 +142,4 @@ def test_nobody_is_asked_for_the_key_before_the_arguments_are_right(terminal) ->
     words = ("bills", "mark-received", 345, "--invoiced-amount", 1, "--notes", "x", "--erase-notes")
     ran = terminal(*words).end()
     assert ran.code == 2
-    assert ran.out.startswith("aiocake: --notes: does not go together")
+    assert ran.out.startswith("aiocake: --notes: cannot be combined")

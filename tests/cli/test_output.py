@@ -53,7 +53,9 @@ def test_the_format_is_what_the_files_name_ends_in(
 def test_a_name_that_ends_in_no_format_is_refused(cake, sandbox, tmp_path: Path, name: str) -> None:
     ran = cake(*LIST, "--out", tmp_path / name)
     assert ran.code == 2
-    assert f"--out: what is written to {name}? Give --format, or one of .csv, .json" in ran.err
+    assert (
+        f"--out: unknown extension of {name}: give --format, or use one of .csv, .json" in ran.err
+    )
     assert nothing_else_in(tmp_path)
     assert sandbox.state.requests == []
     assert cake("invoices", "get", 4821, "-o", tmp_path / name, "-f", "csv").code == 0
@@ -67,7 +69,7 @@ def test_a_name_of_something_else_is_refused_whatever_the_format(
 ) -> None:
     ran = cake(*LIST, "--out", tmp_path / name, *form)
     assert ran.code == 2
-    assert f"--out: {name} would be no .{name.rpartition('.')[2].lower()}: let its " in ran.err
+    assert f"--out: no format fits {name}: use one of" in ran.err
     assert "--format" not in ran.err
     assert nothing_else_in(tmp_path)
     assert sandbox.state.requests == []
@@ -102,7 +104,7 @@ def test_a_file_that_is_needed_to_connect_is_not_written_over(
         for command in (LIST, ("invoices", "update", 4821, "--memo", "x")):
             ran = cake(*command, *words, "--out", out)
             assert ran.code == 2
-            assert f"--out: {out} is {file}, which is needed here" in ran.err
+            assert f"--out: {out} is {file}, which the command needs" in ran.err
     assert (file.read_text(), sandbox.state.requests) == ("canary-K3Y", [])
 
 
@@ -160,7 +162,7 @@ def test_a_file_that_cannot_be_made_is_said_before_a_write_is_sent(
 def test_all_that_is_wrong_with_the_output_and_the_rest_is_said_at_once(cake, tmp_path) -> None:
     ran = cake(*LIST[:2], "--out", tmp_path / "a.xlsx", "--row-limit", 0, "--period", "x")
     assert ran.code == 2
-    for name in ("--out: a.xlsx would be no", "--row-limit: must be", "--period"):
+    for name in ("--out: no format fits a.xlsx", "--row-limit: must be", "--period"):
         assert name in ran.err
 
 
@@ -172,7 +174,7 @@ def test_csv_for_excel_begins_with_its_mark(cake, tmp_path: Path) -> None:
     for words in (("--out", tmp_path / "a.json"), ("-f", "table"), ()):
         ran = cake(*LIST, "--excel", *words)
         assert ran.code == 2
-        assert ran.err.startswith("aiocake: --excel: is for CSV, and this is ")
+        assert ran.err.startswith("aiocake: --excel: works with CSV only, not with ")
     assert nothing_else_in(tmp_path, "a.csv")
 
 
@@ -314,8 +316,8 @@ def test_where_the_folder_lets_nothing_be_replaced_the_file_is_written_over(
     ran = cake(*LIST, "--out", file)
     assert (ran.code, ran.out) == (0, "")
     assert ran.err == (
-        f"aiocake: {file} cannot be replaced ({os.strerror(number)}): it is written over once all "
-        "of it is there\n"
+        f"aiocake: {file} cannot be replaced ({os.strerror(number)}): it is overwritten once the "
+        "output is complete\n"
     )
     assert len(file.read_text("utf-8").splitlines()) == 40
     assert file.stat().st_ino == same

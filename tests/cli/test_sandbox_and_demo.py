@@ -40,7 +40,7 @@ def test_sandbox_prints_its_url_answers_the_command_and_logs_nothing(
             assert child.stderr is not None
             url = child.stdout.readline().strip()
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-            said = "".join(iter(child.stderr.readline, "Ctrl-C ends it.\n"))
+            said = "".join(iter(child.stderr.readline, "Press Ctrl-C to stop it.\n"))
             (domain, key) = re.findall(r"CAKE_\w+=(\S+)", said)
             assert domain == url
             monkeypatch.setenv("CAKE_DOMAIN", domain)
@@ -99,7 +99,7 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(process, words: str)
 
 def test_the_demo_can_be_interrupted(terminal) -> None:
     screen = terminal("demo")
-    screen.read_until("A CAKE is started on this machine, with 20,000 invoices.\n")
+    screen.read_until("A fake CAKE is started on this machine, with 20,000 invoices.\n")
     screen.interrupt()
     ran = screen.end()
     assert ran.code == 130

@@ -19,7 +19,7 @@ from aiocake.sandbox import RecordedRequest
 NOT_UTF_8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 JUNE = ("--period", "2014-06")
 PAID = ("--payment-date", "2014-07-31")
-UNSEEN = "(the bill was not looked at; --period looks it up)"
+UNSEEN = "(the bill was not looked up; --period looks it up)"
 UPDATE = ("invoices", "update", 4821, "--status", "approved", "--memo", "by \u202ehand")
 
 
@@ -110,8 +110,8 @@ def test_where_nobody_can_be_asked_nothing_is_sent(cake, process, sandbox, words
         ran = run_it(*words, yes=False)
         assert (ran.code, ran.out) == (2, "")
         assert ran.err == (
-            "aiocake: nothing was sent: a write needs --yes where nobody can be asked, since the "
-            "standard input is not a terminal\n"
+            "aiocake: nothing was sent: "
+            "a write needs --yes when the standard input is not a terminal\n"
         )
     assert sandbox.state.requests == []
     assert process(*words, "-y").code == 0
@@ -450,7 +450,7 @@ def test_a_bar_is_gone_before_an_error_or_an_interruption_is_said(
     assert on_screen(ran.out) == "aiocake: interrupted"
     held.go_on.set()
     sandbox.state.api_keys.clear()
-    assert on_screen(terminal(*words).end().out).startswith("aiocake: the key was refused")
+    assert on_screen(terminal(*words).end().out).startswith("aiocake: key rejected")
 
 
 def test_no_bar_shows_where_the_records_do(terminal) -> None:

@@ -122,7 +122,7 @@ def test_the_proxy_that_an_option_names_is_used(cake, stage, monkeypatch) -> Non
         ran = cake(*LIST, "--domain", stage.url, "--proxy", proxy)
     assert (ran.code, ran.err) == (
         2,
-        "aiocake: --proxy: only for https, or the proxy would see the key\n",
+        "aiocake: --proxy works with https only: the proxy would see the key\n",
     )
 
 

@@ -142,7 +142,7 @@ def test_what_is_missing(env: Env, tmp_path: Path) -> None:
         ("KE\u200bY".encode(), r"printable ASCII: character 3 is invisible \(U\+200B\)"),
         ("KEY\u200b".encode(), r"printable ASCII: character 4 is invisible \(U\+200B\)"),
         ("KE\u00e9Y".encode(), "printable ASCII: character 3 is not$"),
-        (b"\xe9", "cannot be read: it is no text in UTF-8"),
+        (b"\xe9", "cannot be read: it is not UTF-8 text"),
         (b"x" * 51, "at most 50"),
     ],
 )

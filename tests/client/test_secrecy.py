@@ -321,7 +321,7 @@ async def test_a_server_that_puts_what_it_was_sent_into_its_data() -> None:
         body = body.replace(b"<row_count>", MESSAGE + b"<row_count>")
         return Response(body, media_type=response.headers["content-type"])
 
-    sandbox.state.on_answer.append(echo)
+    sandbox.state.on_response.append(echo)
     with serve(sandbox) as url:
         async with Client(url, QUERY_KEY) as cake:
             with pytest.raises(ConsistencyError) as caught:

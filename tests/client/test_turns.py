@@ -65,7 +65,7 @@ async def test_the_next_page_is_asked_for_before_the_last_one_is_decoded(
     assert order == ["sent", "ended", "sent", "sent", "ended", "ended"]
 
 
-@pytest.mark.parametrize("change", [False, True], ids=["once", "walked again"])
+@pytest.mark.parametrize("change", [False, True], ids=["once", "read again"])
 async def test_a_list_that_has_begun_is_not_turned_away_from_a_full_queue(
     change: bool,  # noqa: FBT001 - by pytest
 ) -> None:

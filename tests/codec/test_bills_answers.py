@@ -254,7 +254,7 @@ async def test_json_beyond_the_cap_is_refused(
 async def test_what_the_sandbox_exports_is_what_it_stores(
     kind: str, answers: Literal["xml", "json"], stream: Stream
 ) -> None:
-    sandbox = Sandbox(bills=100, dialect=Dialect(v1_answers=answers))
+    sandbox = Sandbox(bills=100, dialect=Dialect(v1_format=answers))
     query = {
         "api_key": "SANDBOX-KEY",
         "billing_cycle": "all",

@@ -28,10 +28,8 @@ from aiocake._operations.parameters import (
 from aiocake.errors import ArgumentError
 from aiocake.models import BillingCycleName, InvoiceStatus, MarkResult, UpdatedInvoice
 from aiocake.sandbox.messages import pairs
+from aiocake.sandbox.v1.bindings import bind_element, bind_pairs, parse
 from aiocake.sandbox.v1.operations import OPERATIONS
-from aiocake.sandbox.v1.soap import bind_element
-from aiocake.sandbox.v1.url_binding import bind_pairs
-from aiocake.sandbox.xml_reader import parse
 from aiocake.values import ANY, ERASE, Binding, Idempotency
 
 from ..support.requests import encode

@@ -173,7 +173,7 @@ def test_a_rate_that_cannot_be_read_is_refused(before: str, after: str, path: st
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("element", MODELS)
-@pytest.mark.parametrize("dialect", [Dialect(), Dialect(v1_answers="json")])
+@pytest.mark.parametrize("dialect", [Dialect(), Dialect(v1_format="json")])
 async def test_what_the_sandbox_looks_up_is_typed(element: str, dialect: Dialect) -> None:
     sandbox = Sandbox(dialect=dialect)
     url = f"http://sandbox/api/1/get.asmx/{look_up(element).call}"

@@ -26,15 +26,15 @@ AFFILIATES = 2
 SOMEBODY = "somebody"
 
 
-class Fate(Enum):
+class Handling(Enum):
     """What becomes of a request."""
 
     FINE = "fine"
-    REFUSED = "refused"  # answered with no, and not carried out
-    FAILED = "failed"  # answered with 500, and not carried out
+    REFUSED = "refused"  # a response with no, and not carried out
+    FAILED = "failed"  # a response with 500, and not carried out
     UNSENT = "unsent"  # no connection
-    LOST = "lost"  # carried out, and the answer is lost
-    LATE = "late"  # the same; but it shows in no list before the next was answered
+    LOST = "lost"  # carried out, and the response is lost
+    LATE = "late"  # the same; but it shows in no list before the next has its response
 
 
 class Somebody(Enum):
@@ -49,8 +49,8 @@ class Somebody(Enum):
 class Luck:
     """What happens to the requests of one process, one after the other."""
 
-    writes: list[Fate]
-    reads: list[Fate]
+    writes: list[Handling]
+    reads: list[Handling]
     somebody: list[Somebody]
 
 
@@ -84,11 +84,11 @@ steps = st.lists(
     # An invoice is updated once: of two updates, one that is not done keeps the other back.
     unique_by=lambda each: each.invoice if isinstance(each, Update) else object(),
 )
-READS = [Fate.FINE] * 6 + [Fate.FAILED, Fate.UNSENT]
+READS = [Handling.FINE] * 6 + [Handling.FAILED, Handling.UNSENT]
 OTHERS = [Somebody.NOTHING] * 5 + [Somebody.VOIDS, Somebody.CREATES]
 lucks = st.builds(
     Luck,
-    writes=st.lists(st.sampled_from(Fate), min_size=4, max_size=10),
+    writes=st.lists(st.sampled_from(Handling), min_size=4, max_size=10),
     reads=st.lists(st.sampled_from(READS), min_size=4, max_size=10),
     somebody=st.lists(st.sampled_from(OTHERS), min_size=6, max_size=16),
 )
@@ -169,19 +169,19 @@ class Life:
         self.moment()
         reads, writes, others = self._luck
         self.books.meanwhile(next(others, Somebody.NOTHING), request)
-        fate = next(reads if request.method == "GET" else writes, Fate.FINE)
-        if self.dead or fate is Fate.UNSENT:
+        handling = next(reads if request.method == "GET" else writes, Handling.FINE)
+        if self.dead or handling is Handling.UNSENT:
             raise httpx.ConnectError("nobody is there")
-        if fate is Fate.REFUSED:
+        if handling is Handling.REFUSED:
             return httpx.Response(400, json={"request_status": "Error", "message": "No."})
-        if fate is Fate.FAILED:
+        if handling is Handling.FAILED:
             return httpx.Response(500, text="Timeout expired.")
-        if fate is Fate.LATE and request.url.path == "/api/2/invoice.json":
+        if handling is Handling.LATE and request.url.path == "/api/2/invoice.json":
             self.books.late.append(request)
         else:
             response = await carry_out(request)
         self.moment()
-        if self.dead or fate in {Fate.LOST, Fate.LATE}:
+        if self.dead or handling in {Handling.LOST, Handling.LATE}:
             raise httpx.ReadError("gone")
         return response
 
@@ -201,7 +201,7 @@ class Books(httpx.AsyncBaseTransport):
         #: The invoices that each call has made; how often each invoice was updated.
         self.made: dict[str, list[int]] = {}
         self.updates: Counter[int] = Counter()
-        self.state.on_answer.append(self._note)
+        self.state.on_response.append(self._note)
         self._app = httpx.ASGITransport(app=self.sandbox.app)
         self.life: Life | None = None
 

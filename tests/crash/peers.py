@@ -15,7 +15,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 #: What may become of a request, and of how many in a hundred.
-FATES = {
+FAULTS = {
     "lost before": 4,
     "lost after": 6,
     "cut": 6,
@@ -53,12 +53,12 @@ class Weather(socketserver.ThreadingTCPServer):
         self.met: Counter[str] = Counter()
         super().__init__(("127.0.0.1", 0), _Passing)
 
-    def fate(self) -> str:
-        fates = [*FATES, "fine"]
-        weights = [*FATES.values(), 100 - sum(FATES.values())]
-        fate = self.dice.choices(fates, weights)[0] if self.foul else "fine"
-        self.met[fate] += 1
-        return fate
+    def fault(self) -> str:
+        faults = [*FAULTS, "fine"]
+        weights = [*FAULTS.values(), 100 - sum(FAULTS.values())]
+        fault = self.dice.choices(faults, weights)[0] if self.foul else "fine"
+        self.met[fault] += 1
+        return fault
 
     @property
     def url(self) -> str:
@@ -81,20 +81,20 @@ class _Passing(socketserver.StreamRequestHandler):
             pass
 
     def _pass_on(self, request: bytes, behind: socket.socket, answers: BinaryIO) -> bool:
-        fate = self.server.fate()
-        if fate in {"throttled", "failed before"}:
-            self.wfile.write(THROTTLED if fate == "throttled" else FAILED)
+        fault = self.server.fault()
+        if fault in {"throttled", "failed before"}:
+            self.wfile.write(THROTTLED if fault == "throttled" else FAILED)
             return True
-        if fate == "lost before":
+        if fault == "lost before":
             return self._reset()
         behind.sendall(request)
         answer = message(answers)
-        if fate == "lost after":
+        if fault == "lost after":
             return self._reset()
-        if fate == "cut":
+        if fault == "cut":
             self.wfile.write(answer[: self.server.dice.randrange(1, len(answer))])
             return False
-        self.wfile.write(FAILED if fate == "failed after" else answer)
+        self.wfile.write(FAILED if fault == "failed after" else answer)
         return True
 
     def _reset(self) -> bool:

@@ -64,7 +64,7 @@ async def test_a_journal_that_was_not_made_to_its_end_is_of_a_run_that_had_not_b
     sandbox = Sandbox()
     async with client(sandbox) as cake:
         for _ in range(2):
-            with pytest.raises(JournalError, match="is empty: the run had not begun"):
+            with pytest.raises(JournalError, match="is empty: its run had not begun"):
                 await bulk.resume(half_made, cake)
     assert sandbox.state.requests == []
 
@@ -77,7 +77,7 @@ async def test_the_file_of_somebody_else_is_refused_whatever_lies_beside_it(tmp_
     for content in (path.read_bytes(), b"no database at all"):
         path.write_bytes(content)
         async with client(Sandbox()) as cake:
-            with pytest.raises(JournalError, match="is there already"):
+            with pytest.raises(JournalError, match="exists already"):
                 await bulk.each([update(cake)], journal=path)
         assert path.read_bytes() == content
 

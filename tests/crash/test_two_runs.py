@@ -25,8 +25,7 @@ PARTNERS = 40
 #: Where one of the two is killed, and the lines of the module that a run may take until then.
 MOMENTS = {
     "bulk/partner_locks.py": 1_500,
-    "bulk/creates.py": 1_500,
-    "bulk/duplicates.py": 900,
+    "bulk/duplicates.py": 2_400,
     "bulk/run.py": 2_000,
     "bulk/reconciliation.py": 200,
     "_transport/httpcore_transport.py": 3_000,

@@ -22,7 +22,7 @@ from aiocake import (
     Period,
 )
 from aiocake._operations.arguments import matched_days
-from aiocake.endpoints._filters import in_period
+from aiocake.endpoints.invoices import in_period
 from aiocake.events import Event, ListAnomaly
 from aiocake.sandbox import Dialect, Sandbox
 from aiocake.sandbox.state import RecordedRequest
@@ -112,7 +112,9 @@ async def test_a_server_that_ignores_the_dates_gives_no_other_invoice(
 async def test_an_invoice_that_is_longer_than_the_longest_is_an_error(connect: Connect) -> None:
     async with connect(Sandbox()) as cake:
         found = cake.invoices.find(period=FEBRUARY, match="overlaps", longest=timedelta(days=8))
-        with pytest.raises(ConsistencyError, match=r"longer than longest, 8 days: others may"):
+        with pytest.raises(
+            ConsistencyError, match=r"longer than longest \(8 days\): other invoices may"
+        ):
             await found.collect()
 
 

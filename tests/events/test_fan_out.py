@@ -76,5 +76,5 @@ async def test_a_client_logs_what_a_listener_raises_and_goes_on(stage, caplog) -
         await cake.invoices.page()
     assert isinstance(heard[-1], CallEnded)
     assert {record.message for record in caplog.records if record.name == "aiocake"} == {
-        "on_event raised an exception; the call goes on"
+        "on_event raised an exception; the call continues"
     }

@@ -95,7 +95,7 @@ async def test_what_was_odd_about_an_answer_is_an_info(stage, caplog) -> None:
     reported = lines(caplog)
     assert {level for level, _ in reported} == {"INFO"}
     assert reported[0][1].endswith("that XML cannot hold were left out: 1")
-    assert reported[1][1].startswith("invoices.find: the list is odd: ")
+    assert reported[1][1].startswith("invoices.find: list anomaly: ")
 
 
 async def test_values_that_were_normalized_are_an_info(stage, caplog) -> None:

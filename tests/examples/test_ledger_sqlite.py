@@ -132,7 +132,7 @@ async def test_a_refused_write_is_due_again_and_an_unknown_one_is_not(module, bo
     async with client(module, books, sandbox) as cake:
         with pytest.raises(Exception, match="Affiliate not found"):
             await create(cake, module, 1)
-        sandbox.state.on_answer.append(lambda *_: PlainTextResponse("lost", 502))
+        sandbox.state.on_response.append(lambda *_: PlainTextResponse("lost", 502))
         with pytest.raises(OutcomeUnknown):
             await create(cake, module, 67890)
     found = await rows(books, "SELECT affiliate_id, state FROM payouts ORDER BY affiliate_id")
@@ -151,7 +151,7 @@ async def test_a_cancelled_write_has_its_outcome_in_the_ledger(module, books, gr
         arrived.set()
         await go_on.wait()
 
-    sandbox.state.on_answer.append(hold)
+    sandbox.state.on_response.append(hold)
     await add_payout(books, 67890)
     async with client(module, books, sandbox, grace=grace) as cake:
         async with anyio.create_task_group() as group:

@@ -86,7 +86,7 @@ async def test_a_failure_reaches_the_browser(backend) -> None:
         number = backend.pending
         missing = await browser.post("/invoices/99999999/approve")
         assert missing.status_code == 404
-        backend.sandbox.state.on_answer.append(lambda *_: PlainTextResponse("lost", 502))
+        backend.sandbox.state.on_response.append(lambda *_: PlainTextResponse("lost", 502))
         unknown = await browser.post(f"/invoices/{number}/approve")
         assert unknown.status_code == 502
         reported = unknown.json()
@@ -141,7 +141,7 @@ async def test_a_browser_that_goes_cancels_its_handler(backend) -> None:
     number = backend.pending
     async with backend.running() as browser:
         for method, path in (("GET", "/invoices"), ("POST", f"/invoices/{number}/approve")):
-            backend.sandbox.state.on_answer[:] = [hold]
+            backend.sandbox.state.on_response[:] = [hold]
             messages = [{"type": "http.request", "body": b"", "more_body": False}]
 
             async def receive(messages=messages, gone=gone) -> dict[str, object]:
@@ -171,5 +171,5 @@ async def test_a_browser_that_goes_cancels_its_handler(backend) -> None:
         read, write = [event for event in backend.reported if isinstance(event, CallEnded)]
         assert (read.cancelled, read.outcome) == (True, None)
         assert (write.cancelled, write.outcome) == (True, Outcome.DONE)
-        backend.sandbox.state.on_answer.clear()
+        backend.sandbox.state.on_response.clear()
         assert (await browser.get("/invoices")).status_code == 200

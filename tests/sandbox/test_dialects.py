@@ -146,7 +146,7 @@ async def test_typed_errors_tell_what_is_not_there_from_what_is_wrong(
 
 
 async def test_v1_may_answer_in_json(connect: Connect) -> None:
-    sandbox = Sandbox(dialect=Dialect(v1_answers="json"))
+    sandbox = Sandbox(dialect=Dialect(v1_format="json"))
     query = {
         "billing_cycle": "all",
         "billing_period_start_date": "2014-01-01",

@@ -6,14 +6,13 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from aiocake.sandbox import Dialect, Partner, Sandbox, State
-from aiocake.sandbox.json_writer import Json, dump
+from aiocake.sandbox import Dialect, Partner, Sandbox, State, v2
+from aiocake.sandbox.messages import Json, dump
 from aiocake.sandbox.v1 import handlers
 from aiocake.sandbox.v1 import operations as v1
 from aiocake.sandbox.v1.parameter_types import INT
 from aiocake.sandbox.v1.schema import CAKE, Leaf, Struct
-from aiocake.sandbox.v2 import service as v2
-from aiocake.sandbox.v2.arguments import Arguments, integer
+from aiocake.sandbox.v2 import Arguments, integer
 
 pytestmark = pytest.mark.anyio
 

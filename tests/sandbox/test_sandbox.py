@@ -120,7 +120,7 @@ async def test_a_hook_can_be_async_and_can_lose_an_answer_after_the_work(
         return PlainTextResponse("", 502) if request.operation == "invoice" else None
 
     sandbox.state.on_request.append(wait)
-    sandbox.state.on_answer.append(lose)
+    sandbox.state.on_response.append(lose)
     body = {"affiliate_id": 67890, "start_date": "2024-01-01", "end_date": "2024-01-31"}
     async with connect(sandbox) as client:
         assert (await client.post("/api/2/invoice.json", json=body)).status_code == 502

@@ -103,10 +103,10 @@ def test_the_command_prints_its_url_first_and_ends_when_told(end: signal.Signals
     # Neither an access log nor a traceback, only what to do now.
     assert out == ""
     assert err == (
-        "A CAKE with 7 invoices. In another terminal:\n\n"
+        "A fake CAKE with 7 invoices. In another terminal:\n\n"
         f"  export CAKE_DOMAIN={url} CAKE_API_KEY=K-1\n"
         "  aiocake invoices list --status pending\n\n"
-        "Ctrl-C ends it.\n"
+        "Press Ctrl-C to stop it.\n"
     )
     assert process.returncode == 0
 

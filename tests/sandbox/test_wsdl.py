@@ -8,7 +8,7 @@ import pytest
 
 from aiocake.sandbox.v1.operations import OPERATIONS, Operation, Service
 from aiocake.sandbox.v1.schema import CAKE, STORE, Leaf, ListOf, Shape, Struct
-from aiocake.sandbox.v1.service_description import wsdl
+from aiocake.sandbox.v1.service import wsdl
 
 WSDL: Final = "{http://schemas.xmlsoap.org/wsdl/}"
 XSD: Final = "{http://www.w3.org/2001/XMLSchema}"

@@ -72,7 +72,7 @@ def sandbox(_served: tuple[Sandbox, str]) -> Sandbox:
     state = _served[0].state
     state.requests.clear()
     state.on_request.clear()
-    state.on_answer.clear()
+    state.on_response.clear()
     return _served[0]
 
 

@@ -47,7 +47,7 @@ WHOLE = [name for name, each in OPERATIONS.items() if each.shape is not Response
 STREAMED = [name for name, each in OPERATIONS.items() if each.shape is ResponseShape.STREAM]
 DIALECTS = [
     Dialect(),
-    Dialect(envelope="wrapped", invoice_fields="payout", money="number", v1_answers="json"),
+    Dialect(envelope="wrapped", invoice_fields="payout", money="number", v1_format="json"),
     Dialect(error_status="typed", lookup_success=False),
 ]
 STATUSES = st.sampled_from([200, 200, 200, 201, 204, 302, 400, 404, 415, 429, 500, 503, 599])
@@ -97,7 +97,7 @@ async def _answers() -> dict[str, list[bytes]]:
         def keep(_: RecordedRequest, answer: Answered, bodies: list[bytes] = bodies) -> None:
             bodies.append(bytes(answer.body))
 
-        sandbox.state.on_answer.append(keep)
+        sandbox.state.on_response.append(keep)
         transport = httpx.ASGITransport(app=sandbox.app)
         async with Client("x.example", "SANDBOX-KEY", transport=transport, binding=binding) as cake:
             for name, operation in OPERATIONS.items():

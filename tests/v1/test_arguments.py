@@ -27,8 +27,8 @@ from aiocake import (
     RequestRejected,
 )
 from aiocake.sandbox import RecordedRequest, Sandbox
+from aiocake.sandbox.v1.bindings import parse
 from aiocake.sandbox.v1.operations import OPERATIONS
-from aiocake.sandbox.xml_reader import parse
 
 pytestmark = pytest.mark.anyio
 

@@ -124,7 +124,7 @@ async def test_a_bill_is_given_as_soon_as_it_has_come(connect: Connect) -> None:
 async def test_a_refused_export_raises_before_any_bill(
     connect: Connect, answers: Literal["xml", "json"], binding: Binding
 ) -> None:
-    sandbox = Sandbox(dialect=Dialect(v1_answers=answers))
+    sandbox = Sandbox(dialect=Dialect(v1_format=answers))
     sandbox.state.api_keys.clear()
     async with connect(sandbox, binding=binding) as cake:
         with pytest.raises(AuthenticationError) as entered:
@@ -236,7 +236,7 @@ async def test_an_export_without_a_turn_is_not_sent(connect: Connect) -> None:
 
 
 async def test_an_answer_in_json_is_an_export_too(connect: Connect) -> None:
-    sandbox = Sandbox(dialect=Dialect(v1_answers="json"))
+    sandbox = Sandbox(dialect=Dialect(v1_format="json"))
     async with connect(sandbox) as cake, export(cake) as bills:
         assert (bills.success, bills.row_count) == (True, 50)
         assert [each.bill_id async for each in bills] == list(sandbox.state.affiliate_bills)
@@ -263,7 +263,7 @@ async def test_the_sandbox_loses_an_answer_and_the_export_is_asked_for_again(
         lost.append(request)
         return Response("bad gateway", 502) if len(lost) == 1 else None
 
-    sandbox.state.on_answer.append(lose)
+    sandbox.state.on_response.append(lose)
     async with connect(sandbox) as cake:
         assert len(await export(cake).collect()) == 50
     assert len(lost) == 2

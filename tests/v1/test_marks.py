@@ -114,7 +114,7 @@ async def test_after_a_retry_that_may_have_arrived_nobody_knows_whether_it_was_t
 ) -> None:
     bill, _, again, mark = MARKS[name]
     sandbox = Sandbox()
-    sandbox.state.on_answer.append(lost(1))
+    sandbox.state.on_response.append(lost(1))
     async with connect(sandbox, binding=binding) as cake:
         result = await mark(cake, bill)
     assert (result.bill_id, result.message, result.first) == (bill, again, None)
@@ -126,7 +126,7 @@ async def test_a_credit_to_a_buyer_is_sent_once_and_never_by_get(
     connect: Connect, binding: Binding
 ) -> None:
     sandbox = Sandbox()
-    sandbox.state.on_answer.append(lost(1))
+    sandbox.state.on_response.append(lost(1))
     async with connect(sandbox, binding=binding) as cake:
         with pytest.raises(OutcomeUnknown) as caught:
             await cake.buyer_bills.mark_received(

@@ -100,7 +100,7 @@ async def test_a_reference_is_dropped_from_any_other_answer_too(
     over_http: Connect, sandbox: Sandbox, binding: Binding
 ) -> None:
     events: list[Event] = []
-    sandbox.state.on_answer.append(
+    sandbox.state.on_response.append(
         changed((b"Wire", b"Wi&#xB;re"), (b"As Received", b"As Rec&#11;d"))
     )
     sandbox.state.affiliate_bills[BILL].marked = frozenset()
@@ -142,7 +142,7 @@ async def test_an_export_is_waited_for_longer_and_is_whole_or_an_error(
         whole = await cake.affiliate_bills.export(period=YEAR).collect()
         await cake.reference.payment_types()
         # Each bill as it comes, and in the end the news that they were not all.
-        sandbox.state.on_answer.append(changed(cut=500))
+        sandbox.state.on_response.append(changed(cut=500))
         read: list[AffiliateBill] = []
         with pytest.raises(DecodeError, match=r"\(after [0-9]+ bills\)") as caught:
             await read_into(read, cake.affiliate_bills.export(period=YEAR))
@@ -155,7 +155,7 @@ async def test_an_export_is_waited_for_longer_and_is_whole_or_an_error(
 async def test_a_byte_order_mark_is_fine_and_places_are_kept(
     over_http: Connect, sandbox: Sandbox, binding: Binding
 ) -> None:
-    sandbox.state.on_answer.append(changed((b"<?xml", b"\xef\xbb\xbf<?xml")))
+    sandbox.state.on_response.append(changed((b"<?xml", b"\xef\xbb\xbf<?xml")))
     stored = sandbox.state.affiliate_bills
     async with over_http(binding=binding) as cake:
         bills = await cake.affiliate_bills.export(period=YEAR).collect()
@@ -177,7 +177,7 @@ async def test_fewer_rows_than_row_count_says_are_an_error(
     async with over_http(binding=binding) as cake:
         async with cake.affiliate_bills.export(period=YEAR) as bills:
             assert bills.row_count == len(sandbox.state.affiliate_bills) == 50
-        sandbox.state.on_answer.append(
+        sandbox.state.on_response.append(
             changed((b"<row_count>50<", b"<row_count>51<"), (b"<row_count>6<", b"<row_count>7<"))
         )
         with pytest.raises(DecodeError, match="50 bills where row_count is 51") as caught:

@@ -39,7 +39,7 @@ from aiocake._operations.parameters import (
     Text,
 )
 from aiocake.sandbox import BillRecord, Sandbox
-from aiocake.sandbox.lookups import PAYMENT_TYPES
+from aiocake.sandbox.data import PAYMENT_TYPES
 
 from ..support.amounts import some
 

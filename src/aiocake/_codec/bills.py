@@ -13,7 +13,6 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from aiocake._codec.converter import read_date, read_decimal, read_id, read_optional_id
 from aiocake._codec.leniency import Leniency, members
 from aiocake._codec.snippet import snippet
-from aiocake._operations.parameters import MAX_INT
 from aiocake.errors import DecodeError
 from aiocake.models import (
     AccountManager,

@@ -1,4 +1,4 @@
-"""Long runs of writes: what takes many calls, and has to come out right all the same.
+"""Long runs of writes that survive a crash.
 
 A write is a value::
 
@@ -9,7 +9,7 @@ and after a crash::
 
     summary = await bulk.resume("run.db", cake)
 
-A dry run prints the calls in place of sending them.
+For a dry run, print the calls instead of sending them.
 """
 
 from aiocake.bulk.call import Call, Instance, call

@@ -65,32 +65,32 @@ class Call(Generic[T]):
 
     @property
     def executor(self) -> Executor:
-        """Return the executor that carries it out."""
+        """Return the executor that carries out the call."""
         return self._executor
 
     async def send(self, observer: WriteObserver[T] | None = None) -> T:
-        """Send it now, as the method itself does.
+        """Send the call now, as the method itself does.
 
         Args:
-            observer: Called before it is sent and after it ended.
+            observer: Called before the call is sent and after it has ended.
 
         Raises:
-            CakeError: As the method does.
+            CakeError: As the method itself does.
         """
         executor = self._executor if observer is None else self._executor.exempt_from_queue_limit
         return await executor.execute(self._table, self.arguments, observer=observer)
 
     def digest(self) -> bytes:
-        """Return 16 bytes that equal calls have in common."""
+        """Return 16 bytes that are the same for equal calls."""
         parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
         text = json.dumps([self.operation, parts])
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def mark_digest(self) -> bytes | None:
-        """Return 16 bytes that all calls which mark one bill in the same way have in common.
+        """Return 16 bytes that are the same for all calls that mark one bill in the same way.
 
         A Mark call sets all that its operation sets, the amount among it: of two for one bill the
-        second undoes the first, whichever is right. None of all other calls.
+        second undoes the first, whichever is right. Return None for all other calls.
         """
         table = self._table
         if table.shape is not ResponseShape.MARK:
@@ -108,14 +108,14 @@ class Call(Generic[T]):
         """Return the call that :meth:`to_json` wrote, to be sent by a client.
 
         Raises:
-            ArgumentError: It is no such text, or cannot be sent.
+            ArgumentError: The text is not a call, or the call cannot be sent.
         """
         try:
             kept = json.loads(text)
             operation: str = kept["operation"]
             arguments = {name: _from_json(value) for name, value in kept["arguments"].items()}
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
-            raise ArgumentError(Problem("text", "is no call that was kept as JSON")) from None
+            raise ArgumentError(Problem("text", "is not a call that to_json() wrote")) from None
         return rebuild(operation, arguments, cake)
 
     @classmethod
@@ -150,7 +150,7 @@ class Call(Generic[T]):
         return hash((self.operation, frozenset(self.arguments.items())))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Call is not pickled: keep it as JSON")
+        raise TypeError("a Call cannot be pickled: store it as JSON, by to_json()")
 
 
 def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
@@ -161,7 +161,7 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
         bulk.call(cake.invoices.update, 4821, invoice_status="approved")
 
     Args:
-        method: A method of a client's that writes, such as ``cake.invoices.update``.
+        method: A method of a client that writes, such as ``cake.invoices.update``.
         *args: As the method takes them.
         **kwargs: As the method takes them.
 
@@ -170,14 +170,14 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
 
     Raises:
         TypeError: The method takes no such arguments.
-        ArgumentError: It is no method of a client's, it writes nothing, or an argument cannot
-            be sent.
+        ArgumentError: ``method`` is not a method of a client, it writes nothing, or an argument
+            cannot be sent.
     """
     group, name = guarded("method", lambda: _owner(method))
     # The operation returns what its method does.
     table = cast("Operation[T] | None", operations_of(type(group)).get(name))
     if table is None or table.idempotency is Idempotency.SAFE:
-        raise ArgumentError(Problem("method", f"must write: {name} only reads"))
+        raise ArgumentError(Problem("method", f"must be a write: {name} only reads"))
     try:
         bound = _signature(getattr(type(group), name)).bind(*args, **kwargs)
     except TypeError as error:
@@ -220,7 +220,9 @@ def _owner(method: object) -> tuple[Endpoints, str]:
         or name.startswith("_")
         or getattr(type(group), name, None) is not getattr(method, "__func__", method)
     ):
-        raise ArgumentError(Problem("method", "must be one of a client's: cake.invoices.update"))
+        raise ArgumentError(
+            Problem("method", "must be a method of a client, such as cake.invoices.update")
+        )
     return group, name
 
 

@@ -1,5 +1,9 @@
 """The create guard: a create whose partner has a record of an overlapping period is not sent.
 
+:class:`PlannedCreate` is the record that a create is to make, :class:`KnownRecords` those that its
+partner has already. :class:`DuplicateGuard` compares the two before a create; recovery and the last
+look of a run (:mod:`aiocake.bulk.reconciliation`) compare them after it.
+
 CAKE has no idempotency keys, so the only protection against a second invoice for the same work is
 to look whether there is one. Records are listed without dates, since CAKE's filters find only
 those that lie wholly inside a period. Creates of one partner whose periods overlap go one after the
@@ -8,17 +12,182 @@ host wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`); a partne
 run has created since it was listed is listed again.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from datetime import date
+from typing import Any, Final, cast
 
 import anyio
 import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
-from aiocake.bulk.creates import NEVER, KnownRecords, PlannedCreate
+from aiocake.bulk.call import Call
 from aiocake.bulk.partner_locks import PartnerLocks
+from aiocake.errors import ConsistencyError, ListChanged
 from aiocake.events import LocksUnavailable, PartnerBusy
+
+#: For a list of all partners: rows per request, and the most rows that are read.
+_ROWS_AT_ONCE: Final = 1_000
+_MOST_ROWS: Final = 200_000
+#: A number that no partner has.
+NEVER: Final = -1
+
+
+@attrs.frozen
+class PlannedCreate:
+    """The record that a create is to make.
+
+    Attributes:
+        operation: The operation's name.
+        owner: The partner's id.
+        start: The first day of its period.
+        end: The last day, included.
+    """
+
+    operation: str
+    owner: int
+    start: date
+    end: date
+
+    def meets(self, record: ExistingRecord) -> bool:
+        """Return True if a record, not void, overlaps this period, or may."""
+        if record.void:
+            return False
+        if record.start is None or record.end is None:
+            return True
+        return record.start <= self.end and self.start <= record.end
+
+    def is_exactly(self, record: ExistingRecord) -> bool:
+        """Return True if a record has exactly this period."""
+        return (record.start, record.end) == (self.start, self.end)
+
+    def excludes(self, other: "PlannedCreate") -> bool:
+        """Return True if two creates must not be in flight together."""
+        return self.owner == other.owner and self.start <= other.end and other.start <= self.end
+
+
+def planned_create(call: Call[Any]) -> tuple[CreateLookup, PlannedCreate] | None:
+    """Return the record that a call is to create, and how to list such records; None for others."""
+    creates = call.table.create_lookup
+    if creates is None:
+        return None
+    provided = call.arguments  # checked when the call was made
+    return creates, PlannedCreate(
+        call.operation,
+        cast("int", provided[creates.owner]),
+        cast("date", provided[creates.start]),
+        cast("date", provided[creates.end]),
+    )
+
+
+class KnownRecords:
+    """The records of partners, as lists show them.
+
+    Args:
+        total: How many records all partners have, if that is known.
+        numbers: Gives each partner's number (:meth:`PartnerLocks.numbers`), for :meth:`of`.
+    """
+
+    def __init__(
+        self, total: int | None = None, numbers: Callable[[], dict[int, int]] | None = None
+    ) -> None:
+        #: How many records there are of all partners; None while that is not known.
+        self.total = total
+        self._numbers = numbers or dict[int, int]
+        #: The records of the partners that were expected, read at once.
+        self._expected = _Listed({}, {})
+        #: All records there are, of an instance that does not know the filter.
+        self._everything: _Listed | None = None
+        self._reading = anyio.Lock()
+
+    async def expect(
+        self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
+    ) -> None:
+        """Read the records of some partners at once, if that takes fewer requests.
+
+        Args:
+            creates: How to list the records.
+            executor: Lists them.
+            owners: The partners.
+
+        Raises:
+            CakeError: The records cannot be listed.
+        """
+        if self.total is None:
+            self.total = await creates.count(executor)
+        total = self.total
+        if total is None or total > _MOST_ROWS or len(owners) <= 1 + total // _ROWS_AT_ONCE:
+            return
+        found: dict[int, list[ExistingRecord]] = {owner: [] for owner in owners}
+
+        def keep(record: ExistingRecord) -> None:
+            if record.owner in owners:
+                found[record.owner].append(record)
+
+        numbers = self._numbers()  # before the list: what moves meanwhile is listed again
+        await creates.list_existing(executor, None, keep)
+        self._expected = _Listed(found, numbers)
+
+    async def of(
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int = 0
+    ) -> list[ExistingRecord]:
+        """Return the records of a partner; list them unless that was done at this number.
+
+        Raises:
+            CakeError: The records cannot be listed.
+        """
+        if owner in self._expected.records and self._expected.is_at(owner, number):
+            return self._expected.records[owner]
+        if self._everything is None:
+            found: list[ExistingRecord] = []
+            try:
+                await creates.list_existing(executor, owner, found.append)
+            except ListChanged:
+                raise
+            except ConsistencyError:  # an instance that does not know the filter gives all
+                pass
+            else:
+                return found
+        everything = await self._all(creates, executor, owner, number)
+        return everything.records.setdefault(owner, [])
+
+    def forget(self, owner: int) -> None:
+        """Forget the records of a partner, so that they are listed again."""
+        self._expected.records.pop(owner, None)
+        if self._everything is not None:
+            self._everything.numbers[owner] = NEVER
+
+    async def _all(
+        self, creates: CreateLookup, executor: Executor, owner: int, number: int
+    ) -> "_Listed":
+        async with self._reading:
+            if self._everything is None or not self._everything.is_at(owner, number):
+                found: dict[int, list[ExistingRecord]] = {}
+                numbers = self._numbers()
+                await creates.list_existing(
+                    executor, None, lambda record: found.setdefault(record.owner, []).append(record)
+                )
+                # Its place is locked by now, so what is listed is as new as can be.
+                self._everything = _Listed(found, numbers | {owner: number})
+            return self._everything
+
+
+@attrs.frozen
+class _Listed:
+    """The records that a list of all partners showed.
+
+    Attributes:
+        records: The records of each.
+        numbers: The number of each when it was read; 0 of others.
+    """
+
+    records: dict[int, list[ExistingRecord]]
+    numbers: dict[int, int]
+
+    def is_at(self, owner: int, number: int) -> bool:
+        """Return True if a partner's number is still the one of this list."""
+        return self.numbers.get(owner, 0) == number
+
 
 #: How many partners' records are remembered at once.
 _MOST_OWNERS: Final = 10_000
@@ -29,7 +198,7 @@ class Existing:
     """The records that a create's partner has already.
 
     Attributes:
-        existing: The ids of the records of an overlapping period, or of none that is shown.
+        existing: The ids of the records whose period overlaps, or is not shown.
         dateless: True if a record shows no period, so that nothing can be concluded from it.
         doubted: True if an overlapping create was sent whose outcome is unknown.
     """
@@ -58,7 +227,7 @@ class DuplicateGuard:
     """Keeps creates apart, and knows the records of each partner.
 
     Args:
-        locks: Keep the other runs of this host away.
+        locks: Keep other runs on this host away.
     """
 
     def __init__(self, locks: PartnerLocks) -> None:
@@ -70,7 +239,7 @@ class DuplicateGuard:
 
     @property
     def unlocked(self) -> str | None:
-        """Return why other runs of this host are not kept away; None if they are."""
+        """Return why other runs on this host are not kept away; None if they are."""
         return self._locks.trouble
 
     @property
@@ -88,12 +257,12 @@ class DuplicateGuard:
     async def reserve(
         self, creates: CreateLookup, executor: Executor, create: PlannedCreate
     ) -> AsyncGenerator[Existing]:
-        """Wait for a create's turn, and yield the records there are. It may go in the block.
+        """Wait for a create's turn, and yield the existing records; send the create in the block.
 
-        No other run of this host creates for the partner until then, or until :meth:`ended`.
+        No other run on this host creates for the partner until the block or the create ends.
 
         Raises:
-            CakeError: It cannot be read.
+            CakeError: The records cannot be listed.
         """
         owner = self._owners.setdefault(create.owner, _Owner())
         owner.users += 1
@@ -113,12 +282,12 @@ class DuplicateGuard:
             self._forget()
 
     def leaves(self, create: PlannedCreate) -> None:
-        """Take note that a create is about to be sent."""
+        """Record that a create is about to be sent."""
         owner = self._owners[create.owner]
         owner.number = self._locks.leaves(create.owner)
 
     def ended(self, create: PlannedCreate, *, known: bool) -> None:
-        """Take note that a create has ended, once that is written down.
+        """Record that a create has ended, once its outcome is in the journal.
 
         Args:
             create: The record that it was to make.
@@ -131,7 +300,7 @@ class DuplicateGuard:
             self._give(owner, create)
 
     def close(self) -> None:
-        """Release the locks that other runs of this host may wait for."""
+        """Release the locks that other runs on this host may wait for."""
         self._locks.close()
 
     def created(self, create: PlannedCreate, record: int) -> None:
@@ -143,13 +312,13 @@ class DuplicateGuard:
             )
 
     def mark_uncertain(self, create: PlannedCreate) -> None:
-        """Take note that a record may have been created."""
+        """Record that a create may have been carried out."""
         if create not in self._doubts:
             self._doubts.append(create)
 
-    def is_settled(self, create: PlannedCreate) -> None:
-        """Begin to wait until the record of a lost create would show up."""
-        self._locks.settles(create.owner)
+    def begin_settling(self, create: PlannedCreate) -> None:
+        """Start the time in which the record of a lost create may show up."""
+        self._locks.begin_settling(create.owner)
 
     def settle(self, create: PlannedCreate) -> None:
         """Clear the doubt about a create, and have its partner listed again."""

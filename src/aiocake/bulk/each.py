@@ -13,7 +13,7 @@ from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.creates import planned_create
+from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk.outcomes import Stop, Summary
@@ -38,7 +38,7 @@ T = TypeVar("T")
 _STOP: Final = Stop()
 #: How many calls of a list are written down at once.
 _AT_ONCE: Final = 64
-#: Seconds that the last look may take when a run is broken off.
+#: Seconds that the last check may take when a run is interrupted.
 _LAST_LOOK: Final = 5.0
 #: How often what was lost in a run is looked for and sent again.
 _ROUNDS: Final = 2
@@ -79,25 +79,25 @@ async def each(  # noqa: PLR0913 - all by name
         on_progress: Called with the run's progress after each end.
         stop_after: The number of unknown and of failed calls after which to stop sending. None to
             go on; a key that is refused, and a pause of the client (see
-            :class:`aiocake.RateLimited`), stop it all the same.
+            :class:`aiocake.RateLimited`), stop it nevertheless.
         expected: Errors that do not count as failures, such as ``TipaltiError``.
         on_existing: The treatment of a create whose partner has an invoice, not void, of an
-            overlapping period: skip it, raise :class:`AlreadyExists`, or create all the same; with
-            the last, no duplicates are looked for.
+            overlapping period: skip it, raise :class:`AlreadyExists`, or create it anyway; then
+            no duplicates are looked for.
         allow_repeats: Send calls that are equal to an earlier one, and Mark calls for a bill that
             an earlier call marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create is looked for whose response was
             lost: the time it gets to show up.
-        allow_unknown_filesystem: Take a journal on a filesystem whose locks and syncing are not
-            known to hold, such as a network drive, or on one in memory: a crash could lose what
-            was sent. The journal records this, and the type of the filesystem.
+        allow_unknown_filesystem: Accept a journal on a filesystem whose locks and fsync may not
+            work, such as a network drive, or on one in memory: a crash could lose what was sent.
+            The journal records this, and the type of the filesystem.
 
     Returns:
         How many calls ended how, the problems, the duplicates, and why it stopped if it did.
 
     Raises:
         ArgumentError: An argument is invalid. Or one of the calls was not made by :func:`call`, is
-            for another client, is there twice, or marks a bill that an earlier one marks. If
+            for another client, is repeated, or marks a bill that an earlier one marks. If
             ``calls`` is a list, nothing was sent and no journal made; otherwise the calls before
             it were sent.
         JournalError: The file is there already, cannot be written, or is on a filesystem that a
@@ -164,7 +164,7 @@ async def resume(  # noqa: PLR0913 - all by name
 ) -> Summary:
     """Continue a run that was stopped, cancelled or killed, from its journal.
 
-    It first finds out what became of the calls whose outcome is unknown, then it sends, in order,
+    It first finds out the outcome of the calls for which it is unknown. Then it sends, in order,
     those that were not carried out, the failed ones included.
 
     Args:
@@ -359,7 +359,7 @@ async def _ended(run: Run) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def _closed(run: Run) -> AsyncGenerator[None]:
     """End a run properly, whatever happens: last look, journal, locks."""
-    reason: str | None = "it was broken off"
+    reason: str | None = "interrupted"
     errors: list[JournalError] = []
     try:
         yield
@@ -376,7 +376,7 @@ async def _closed(run: Run) -> AsyncGenerator[None]:
 async def _end(run: Run, reason: str | None) -> list[JournalError]:
     book = run.journal
     try:
-        if run.doubles.due and run.doubles.trouble is None:  # not looked at: it was broken off
+        if run.doubles.due and run.doubles.trouble is None:  # not checked: it was interrupted
             with anyio.move_on_after(_LAST_LOOK):
                 await run.look_again()
         if book is not None:

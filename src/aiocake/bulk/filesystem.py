@@ -1,4 +1,4 @@
-"""Which filesystem a journal is on, and whether a journal is safe there.
+"""Find the filesystem that a journal is on, and refuse one where a journal is not safe.
 
 An intent has to be on the disk before its request leaves, and no second run may go on with the same
 plan: so ``fsync`` and locks have to hold (https://www.sqlite.org/faq.html#q5). They are known to
@@ -46,13 +46,13 @@ def accept(path: Path, *, for_tests: bool, allowed: str | None, allow_unknown: b
     """Refuse a path on a filesystem that a journal is not safe on.
 
     Args:
-        path: The journal, which need not be there.
-        for_tests: Take one in memory.
-        allowed: The type that was taken for this journal before.
-        allow_unknown: Take any.
+        path: The journal, which need not exist.
+        for_tests: Accept one in memory.
+        allowed: The type that was accepted for this journal before.
+        allow_unknown: Accept any.
 
     Returns:
-        The type that was taken although a journal is not safe on it; None for a safe one.
+        The type that was accepted although a journal is not safe on it; None for a safe one.
 
     Raises:
         JournalError: It is refused, with its type and the reason.
@@ -63,25 +63,22 @@ def accept(path: Path, *, for_tests: bool, allowed: str | None, allow_unknown: b
     if allow_unknown or kind == allowed:
         return kind
     if kind in _MEMORY:
-        reason = f"on {kind}, which is in memory and does not outlive a crash of the machine"
+        reason = f"on {kind}, which is in memory and lost in a crash. Use a local disk"
     elif kind == _BIND:
-        reason = (
-            "mounted as a single file: the last writes are in a file beside it, which would be "
-            "elsewhere. Mount its folder"
-        )
+        reason = "mounted as a single file, without SQLite's files beside it. Mount its folder"
     else:
         reason = (
-            f"on {kind}, where locks and syncing may not hold: a crash could lose what was sent. "
-            "Use a disk of this machine"
+            f"on {kind}, where locks and fsync may not work: a crash could lose what was sent. "
+            "Use a local disk"
         )
     raise JournalError(
-        f"{path} is {reason}; or take the risk with allow_unknown_filesystem=True "
+        f"{path} is {reason}, or accept the risk with allow_unknown_filesystem=True "
         "(--allow-unknown-filesystem)"
     )
 
 
 def has_shared_memory(path: Path) -> bool:
-    """Return whether the programs that have a file open can share memory by another beside it."""
+    """Return True if programs that have a file open can share memory through a file beside it."""
     kind = network_filesystem(path)
     return kind is None or kind in _MEMORY
 
@@ -109,9 +106,9 @@ def network_filesystem(path: Path, mounts: Path = _MOUNTS) -> str | None:
 
 
 def _by_mount_id(place: Path) -> tuple[str, bool] | None:
-    """Return the type of the mount that the kernel opens a path on, and if it is of the file alone.
+    """Return the type of the mount that the kernel uses for a path, and if it is of the file alone.
 
-    This is exact however mounts lie over each other. None where the kernel does not tell.
+    This is exact however mounts lie over each other. None if the kernel does not say.
     """
     try:
         table = _MOUNT_IDS.read_text(encoding="utf-8", errors="surrogateescape")

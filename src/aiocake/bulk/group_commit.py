@@ -37,7 +37,7 @@ class GroupCommit:
     """Hands statements to a journal's connection, in a thread.
 
     Args:
-        file: The journal, which nobody else may use.
+        file: The journal, for the sole use of this object.
     """
 
     def __init__(self, file: JournalFile) -> None:
@@ -133,16 +133,15 @@ class GroupCommit:
         # does not see what is written here.
         if not self._file.is_at_its_path:
             raise JournalError(
-                f"{self._file.path} was moved, renamed or removed while its run went on: give it "
-                f"its name again before you resume it, for {self._file.path.name}-wal has what was "
-                "written last"
+                f"{self._file.path} was moved, renamed or removed during its run. Restore its name "
+                f"before you resume it: {self._file.path.name}-wal contains what was written last"
             )
 
     def _refuse_outdated(self) -> None:
         # Whatever became of the lock: once another run has begun, this one writes, and so sends,
         # no more.
         if self._connection.execute("SELECT max(run) FROM runs").fetchone() != (self._file.run,):
-            raise JournalError("another run has begun to go on with it")
+            raise JournalError("another run has taken it over")
 
 
 def _unusable(error: Exception) -> JournalError:

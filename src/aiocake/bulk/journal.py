@@ -1,8 +1,8 @@
-"""The journal of a run: what is planned, what was going to be sent, and what became of it.
+"""The journal of a run: the plan, the intents of its calls, and their outcomes.
 
-A SQLite file, readable by its owner alone. It never holds the key; it does hold names, notes and
-amounts, or nobody could go on with the plan. Each call's intent is on the disk before its request
-leaves, so that after a crash every call is known to be planned, ended, or in doubt.
+A SQLite file that only its owner can read. It never holds the key. It does hold names, notes and
+amounts, without which nobody could continue the plan. Each call's intent is on the disk before its
+request leaves, so that after a crash every call is known to be planned, ended, or in doubt.
 """
 
 import json
@@ -20,7 +20,7 @@ import attrs
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
 from aiocake._normalize import path_of
 from aiocake.bulk.group_commit import GroupCommit, Value
-from aiocake.bulk.journal_file import JournalFile, create, format_time, now, open_existing, view
+from aiocake.bulk.journal_file import JournalFile, create, now, open_existing, storable, view
 from aiocake.bulk.outcomes import Double
 from aiocake.bulk.ownership import Owner
 from aiocake.errors import JournalError
@@ -47,8 +47,8 @@ class Entry:
         index: Its place in the plan, from 0.
         call: Operation and arguments, as JSON.
         state: Its state.
-        intent: The id of its last intent; None where it was never going to be sent.
-        before: Of a create: the ids of what was there before it was sent; None when unknown.
+        intent: The id of its last intent; None if it was never about to be sent.
+        before: For a create, the ids of the records before it was sent; None if unknown.
         detail: How it ended, as JSON; None before.
         digest: Shows that the call is still the one that was planned.
     """
@@ -68,12 +68,12 @@ class WorkSession:
 
     Attributes:
         started_at: When it began, in UTC.
-        ended_at: When it ended; None where it was killed, or is running.
-        stopped: Why it ended before its end; None where it did not.
-        user: Whose process it was.
-        host: On which machine.
+        ended_at: When it ended; None if it was killed, or is running.
+        stopped: Why it stopped early; None if it did not.
+        user: The user of the process.
+        host: The machine.
         pid: The process.
-        version: Of aiocake.
+        version: The version of aiocake.
         running: True if its process was alive, and at work on it, when the journal was opened.
     """
 
@@ -88,10 +88,10 @@ class WorkSession:
 
 
 class Journal:
-    """A journal that is open; ``async with`` closes it.
+    """An open journal; ``async with`` closes it.
 
-    Made by :meth:`create` and :meth:`open`. One that is open to go on with its run is owned:
-    nobody else can go on with it meanwhile, but anybody can look at it.
+    Made by :meth:`create` and :meth:`open`. While it is open to carry out its run, nobody else can
+    continue the run, but anybody can read the journal.
     """
 
     def __init__(self, file: JournalFile) -> None:
@@ -112,13 +112,13 @@ class Journal:
 
         Args:
             path: The path of a new file.
-            domain: The instance that the run is of; empty for an empty plan.
-            for_tests: Take a path in memory (tmpfs, ramfs).
-            allow_unknown_filesystem: Take a path on any filesystem.
+            domain: The instance that the run is for; empty for an empty plan.
+            for_tests: Accept a path in memory (tmpfs, ramfs).
+            allow_unknown_filesystem: Accept a path on any filesystem.
 
         Raises:
-            ArgumentError: ``path`` is no path.
-            JournalError: There is a file already, or it cannot be made.
+            ArgumentError: ``path`` is not a path.
+            JournalError: The file exists already, or cannot be created.
         """
         where, allow = path_of("path", path), allow_unknown_filesystem
         return await _opened(
@@ -136,19 +136,18 @@ class Journal:
     ) -> "Journal":
         """Open a journal to continue it or, without a domain, to read it.
 
-        One that is looked at is read as it is at this moment, whatever a run that is alive writes
-        meanwhile.
+        A reader sees the journal as it is at this moment, whatever a live run writes meanwhile.
 
         Args:
             path: The journal.
-            domain: The instance that the run must be of.
-            for_tests: Take a path in memory (tmpfs, ramfs).
-            allow_unknown_filesystem: Take a path on any filesystem, and not only on one of the type
-                that was taken for this journal before.
+            domain: The instance that the run must be for.
+            for_tests: Accept a path in memory (tmpfs, ramfs).
+            allow_unknown_filesystem: Accept a path on any filesystem, not only on one of the type
+                that was accepted for this journal before.
 
         Raises:
-            ArgumentError: ``path`` is no path.
-            JournalError: It cannot be used, and why. It is left as it is.
+            ArgumentError: ``path`` is not a path.
+            JournalError: The journal cannot be used. It is left as it is.
         """
         where, allow = path_of("path", path), allow_unknown_filesystem
         if domain is None:
@@ -158,17 +157,17 @@ class Journal:
         )
 
     def plan(self, index: int, digest: bytes, call: str) -> None:
-        """Write down a call of the plan."""
+        """Record a call of the plan."""
         self._writer.add(
             "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", index, digest, call
         )
 
     def mark_complete(self) -> None:
-        """Write down that the plan has no more calls."""
+        """Record that the plan has no more calls."""
         self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", now())
 
     def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
-        """Write down that a call is about to be sent; :meth:`flush` before it leaves."""
+        """Record that a call is about to be sent; :meth:`flush` before it leaves."""
         ids = None if before is None else json.dumps(list(before))
         self._writer.add(
             "UPDATE calls SET state = 'sending', intent = ?, before = ?, detail = NULL"
@@ -180,7 +179,7 @@ class Journal:
         self._log(index, EntryState.SENDING, intent, None)
 
     def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
-        """Write down how a call ended, or (``PLANNED``) that it was not sent after all."""
+        """Record how a call ended, or (``PLANNED``) that it was not sent after all."""
         text = None if detail is None else json.dumps(detail)
         self._writer.add(
             "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, index
@@ -188,18 +187,18 @@ class Journal:
         self._log(index, state, intent, text)
 
     def stopped(self, reason: str | None) -> None:
-        """Write down that the run has ended."""
-        text = None if reason is None else format_time(reason)
+        """Record that the run has ended."""
+        text = None if reason is None else storable(reason)
         self._writer.add(
             "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
         )
 
     def looked(self, index: int, ours: int, theirs: Sequence[int]) -> None:
-        """Write down the duplicates that were found of a created record, or that there are none.
+        """Record the duplicates that were found of a created record, or that there are none.
 
         Args:
-            index: Of the create.
-            ours: The id of what it made.
+            index: The place of the create.
+            ours: The id of the record that it made.
             theirs: The ids of its doubles.
         """
         self._writer.add(
@@ -347,7 +346,9 @@ def _state(value: Value) -> EntryState:
     try:
         return EntryState(str(value))
     except ValueError:
-        raise JournalError(f"the journal is damaged: it has a call that is {value!a}") from None
+        raise JournalError(
+            f"the journal is damaged: a call has the unknown state {value!a}"
+        ) from None
 
 
 def _bytes(value: Value) -> bytes:

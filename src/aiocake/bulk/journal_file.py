@@ -1,4 +1,4 @@
-"""The SQLite file of a journal: made, or opened with all that speaks against using it said.
+"""The SQLite file of a journal: created, or opened unless something speaks against using it.
 
 The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
 (https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
@@ -31,8 +31,8 @@ from aiocake.errors import JournalError
 _APPLICATION: Final = 0x43414B45
 _SCHEMA: Final = 1
 
-#: Which creates were looked at for doubles, and those that were found. An earlier aiocake knows
-#: nothing of it and can go on with the file all the same, so the schema keeps its number.
+#: The creates that were checked for doubles, and those that were found. An earlier aiocake ignores
+#: this table and can still continue the run, so the schema keeps its number.
 _LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
         place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
         run INTEGER NOT NULL, at TEXT NOT NULL
@@ -85,10 +85,10 @@ class JournalFile:
     """A journal's file that is open.
 
     Attributes:
-        connection: To it.
-        path: Where it is; symbolic links are followed.
-        run: The number of this run; 0 for one that only looks.
-        ownership: The lock of this run; None for one that only looks.
+        connection: The connection to it.
+        path: Its path; symbolic links are followed.
+        run: The number of this run; 0 for a reader.
+        ownership: The lock of this run; None for a reader.
         owners: Who worked on it when it was opened.
     """
 
@@ -120,7 +120,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def format_time(text: str) -> str:
+def storable(text: str) -> str:
     """Return a text as the file can hold it: half a surrogate pair is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -132,9 +132,9 @@ def create(
 
     Args:
         path: Where; a file of no bytes may be there.
-        domain: The instance that the run is of.
-        for_tests: Take a filesystem in memory.
-        allow_unknown: Take any filesystem.
+        domain: The instance that the run is for.
+        for_tests: Accept a filesystem in memory.
+        allow_unknown: Accept any filesystem.
 
     Returns:
         The file, with a run begun.
@@ -150,7 +150,7 @@ def create(
     except FileExistsError:
         _reuse(path)
     except OSError as error:
-        raise JournalError(f"{path} cannot be made: {error.strerror}") from None
+        raise JournalError(f"cannot create {path}: {error.strerror}") from None
     try:
         with ExitStack() as stack:
             ownership, connection = _owned(path, stack)
@@ -174,13 +174,13 @@ def create(
 def open_existing(
     path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
 ) -> JournalFile:
-    """Open a journal to go on with it.
+    """Open a journal to continue its run.
 
     Args:
         path: Where it is.
-        domain: The instance that it must be of.
-        for_tests: Take a filesystem in memory.
-        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+        domain: The instance that it must be for.
+        for_tests: Accept a filesystem in memory.
+        allow_unknown: Accept any filesystem; else only the type accepted for this journal before.
 
     Returns:
         The file, with a run begun.
@@ -208,11 +208,11 @@ def open_existing(
 
 
 def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
-    """Open a journal to look at it: all reads see it as it is now, whatever a run writes meanwhile.
+    """Open a journal to read it: all reads see its state of now, whatever a run writes meanwhile.
 
     Args:
         path: Where it is.
-        allow_unknown: Take any filesystem; else only what was taken for this journal before.
+        allow_unknown: Accept any filesystem; else only the type accepted for this journal before.
 
     Raises:
         JournalError: It is missing, damaged, no journal, of a newer version, or locked.
@@ -249,17 +249,16 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def reason(error: Exception) -> str:
-    """Return why SQLite cannot do something, with what may be done about it."""
+    """Return why SQLite failed, and what may be done about it."""
     if _is_busy(error):
         return (
-            "another program has locked it: one with changes that are not saved, such as a "
-            "database browser, a run of an older aiocake, or a run that is alive and began when "
-            "the file had another name"
+            "another program has locked it: a database browser with unsaved changes, a run of an "
+            "older aiocake, or a live run that began when the file had another name"
         )
     if _code(error) == sqlite3.SQLITE_CANTOPEN:
         return (
-            f"{error}: the journal must be readable, and its folder writable for the files "
-            "beside it; or copy it, with its -wal, to such a folder"
+            f"{error}: the journal must be readable and its folder writable; if that is not "
+            "possible, copy it, with its -wal file, to a folder that is"
         )
     return str(error)
 
@@ -278,17 +277,17 @@ def _code(error: Exception) -> int | None:
 
 
 def _reuse(path: Path) -> None:
-    """Refuse a file that is no beginning of a journal, and keep one that is from others."""
+    """Refuse a file that is not the beginning of a journal; make one that is private."""
     # A device or a pipe has no bytes either, and its mode is no business of ours.
     if not path.is_file():
-        raise JournalError(f"{path} is no file")
+        raise _irregular(path)
     # A kill while a journal was made leaves what SQLite takes back by its rollback journal.
     if path.stat().st_size and not _rollback(path).exists():
         raise _taken(path)
     try:
         path.chmod(0o600)
     except OSError as error:
-        raise JournalError(f"{path} cannot be kept from others: {error.strerror}") from None
+        raise JournalError(f"cannot restrict access to {path}: {error.strerror}") from None
 
 
 def _refuse_odd(path: Path) -> None:
@@ -298,25 +297,27 @@ def _refuse_odd(path: Path) -> None:
         status = None
     except OSError as error:
         raise JournalError(f"{path} cannot be used: {error.strerror}") from None
-    if status is None or not stat.S_ISREG(status.st_mode):
-        raise JournalError(f"{path} is no file")
+    if status is None:
+        raise JournalError(f"no such file: {path}")
+    if not stat.S_ISREG(status.st_mode):
+        raise _irregular(path)
     if not status.st_size:
         raise _empty(path)
     if status.st_nlink > 1:
         raise JournalError(
-            f"{path} is one of {status.st_nlink} names of a file (hard links), and what SQLite "
-            "keeps beside it goes by its name: remove the others, or copy it"
+            f"{path} is one of {status.st_nlink} names of a file (hard links), but SQLite's files "
+            "beside it depend on the name: remove the other names, or use a copy"
         )
 
 
 def _refuse_renamed(path: Path) -> None:
-    """Refuse a file that somebody has open who began when it had another name.
+    """Refuse a file that another process opened under another name.
 
     The lock of a run, and what SQLite keeps beside the file, go by its name: neither would see the
     other. SQLite's lock is the file's own. Whoever has it under this name has a -shm beside it.
 
     Raises:
-        sqlite3.OperationalError: Somebody has.
+        sqlite3.OperationalError: Another process has opened it.
     """
     real = _real(path)
     if not has_shared_memory(real) or real.with_name(f"{real.name}-shm").exists():
@@ -333,7 +334,7 @@ def _refuse_renamed(path: Path) -> None:
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
-    owner = Owner(format_time(_user()), format_time(platform.node()), os.getpid(), now())
+    owner = Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:
@@ -350,7 +351,7 @@ def _owner(path: Path) -> Owner | None:
     try:
         return owner_of(_beside(path))
     except OSError as error:
-        raise JournalError(f"nobody can tell whether {path} is in use: {error.strerror}") from None
+        raise JournalError(f"cannot find out if {path} is in use: {error.strerror}") from None
 
 
 def _beside(path: Path) -> Path:
@@ -382,10 +383,12 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
     if not _pragma(connection, "page_count"):
         raise _empty(path)
     if _pragma(connection, "application_id") != _APPLICATION:
-        raise JournalError(f"{path} is no journal of aiocake")
+        raise JournalError(f"{path} is not a journal of aiocake")
     schema = _pragma(connection, "user_version")
     if schema != _SCHEMA:
-        raise JournalError(f"{path} is of schema {schema}; this version of aiocake knows {_SCHEMA}")
+        raise JournalError(
+            f"{path} has schema {schema}, but this version of aiocake reads schema {_SCHEMA} only"
+        )
     found = str(_pragma(connection, "quick_check(1)"))
     if found != "ok":
         raise JournalError(f"{path} is damaged: {found}")
@@ -394,13 +397,13 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
 def _domain(connection: sqlite3.Connection, path: Path) -> str:
     rows = connection.execute("SELECT value FROM meta WHERE name = 'domain'").fetchall()
     if not rows:
-        raise JournalError(f"{path} is damaged: it names no instance")
+        raise JournalError(f"{path} is damaged: it does not name its instance")
     return str(rows[0][0])
 
 
 def _refuse_other(kept: str, path: Path, domain: str) -> None:
     if kept not in {domain, ""}:
-        raise JournalError(f"{path} is of {kept}, not of {domain}")
+        raise JournalError(f"{path} belongs to instance {kept}, but this client is for {domain}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -415,11 +418,11 @@ def _allowed(connection: sqlite3.Connection) -> str | None:
 
 
 def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> int:
-    """Write down who works on it from now on, and on which filesystem; ends the transaction.
+    """Record who works on it from now on, and on which filesystem; end the transaction.
 
     Args:
         connection: In a transaction.
-        owner: Who does.
+        owner: Who works on it.
         kind: The type of the filesystem if it is not a safe one.
 
     Returns:
@@ -451,12 +454,17 @@ def _rollback(path: Path) -> Path:
     return path.with_name(f"{path.name}-journal")
 
 
+def _irregular(path: Path) -> JournalError:
+    kind = "a directory" if path.is_dir() else "not a regular file"
+    return JournalError(f"{path} is {kind}")
+
+
 def _taken(path: Path) -> JournalError:
-    return JournalError(f"{path} is there already: resume it, or give another name")
+    return JournalError(f"{path} exists already: resume it, or choose another name")
 
 
 def _empty(path: Path) -> JournalError:
-    return JournalError(f"{path} is empty: the run had not begun")
+    return JournalError(f"{path} is empty: its run had not begun")
 
 
 def _is_foreign(error: sqlite3.DatabaseError) -> bool:
@@ -465,7 +473,7 @@ def _is_foreign(error: sqlite3.DatabaseError) -> bool:
 
 def _in_use(path: Path, owner: Owner | None) -> JournalError:
     who = "" if owner is None else f": {owner}"
-    return JournalError(f"{path} is in use by a run that is alive{who}")
+    return JournalError(f"{path} is in use by another run{who}")
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> JournalError:

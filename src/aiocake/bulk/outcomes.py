@@ -1,4 +1,4 @@
-"""How calls end, and what a run comes to."""
+"""How calls end, and the result of a run."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,9 +20,9 @@ class Done(Generic[T]):
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        result: The value its method returns; None where the response was lost and it was found out
-            otherwise that the call was carried out.
-        found: Of a create whose response was lost: the id of the record that was found.
+        result: The value that the method returns; None if the response was lost and the outcome was
+            found out in another way.
+        found: For a create whose response was lost, the id of the record that was found.
     """
 
     index: int
@@ -38,7 +38,7 @@ class Failed(Generic[T]):
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        error: Why not.
+        error: The reason.
     """
 
     index: int
@@ -48,7 +48,7 @@ class Failed(Generic[T]):
 
 @attrs.frozen
 class Unknown(Generic[T]):
-    """A call that may have been carried out: somebody has to look.
+    """A call that may have been carried out: a person has to check.
 
     Attributes:
         index: Its place in the plan, from 0.
@@ -150,16 +150,16 @@ class Summary:
         failed: Calls that were not; :func:`resume` sends them again.
         unknown: Calls whose outcome is unknown.
         skipped: Calls that were not sent, since what they create is there.
-        unsent: Calls that were taken from the plan and not sent.
-        whole: Whether the plan was taken to its end.
-        stopped: Why sending was stopped; None when it was not.
+        unsent: Calls that were read from the plan and not sent.
+        plan_read: True if the plan was read to its end.
+        stopped: Why sending was stopped; None if it was not.
         problems: The calls that failed, are unknown or were skipped in this run, and those that
             failed in an earlier one and were not sent again, in order: the first 1,000.
         doubles: The creates that somebody else has made, too, in order: one of each has to be
             voided. Empty where ``on_existing`` was ``"create"``.
-        unlooked: Creates that were carried out, and not looked at for doubles in the end.
-        notes: What else has to be known: why there was no such look, or that nothing kept other
-            runs on this host from creating the same at the same time.
+        unlooked: Creates that were carried out, and not checked for doubles at the end.
+        notes: Other remarks: why there was no such check, or that no lock kept other runs on this
+            host from creating the same at the same time.
     """
 
     done: int
@@ -180,8 +180,8 @@ class Summary:
     def complete(self) -> bool:
         """Return True if nothing is left to do, by :func:`resume` or by a person.
 
-        Each call of the plan was carried out, or skipped for what is there, and what was created
-        was seen to be there once.
+        Each call of the plan was carried out or skipped, and each record that was created exists
+        once.
         """
         left = self.failed or self.unknown or self.unsent or self.unlooked
         return self.plan_read and not left and not self.doubles

@@ -123,7 +123,7 @@ def take(path: Path, owner: Owner) -> Ownership | None:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Return who holds the lock of a file; None if nobody does, or who does has no name yet.
+    """Return who holds the lock of a file; None if nobody does, or the holder is not known yet.
 
     Raises:
         OSError: The file cannot be read, or the filesystem has no locks.
@@ -167,7 +167,7 @@ def _lock(descriptor: int, *, shared: bool) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Return whether an open file is still the one at a path."""
+    """Return True if an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One run of this host at a time creates for a partner: the others wait, and look again.
+"""One run on this host at a time creates for a partner; the others wait, and list again.
 
 A file in the user's state folder for each instance. Each partner has a place in it, which a run
 locks from its look at the partner's records until the end of its create is known, and a row:
@@ -23,7 +23,7 @@ those before it for the same partner before it asks for the lock, and lets go be
 is called. The rows are added under a lock of their own, which is let go without waiting. So no run
 that waits is waited for.
 
-The lock is asked for again and again, and not waited for in a thread: nobody can cancel that.
+The lock is polled. Waiting for it in a thread could not be cancelled.
 """
 
 import errno
@@ -49,7 +49,7 @@ _NUMBERS: Final = 1 << 64
 _ROWS: Final = (1 << 30) - 2
 #: Seconds between two questions for a lock: the first, and the most.
 _SHORTEST, _LONGEST = 0.002, 0.1
-#: Of a name of an instance, what may be part of a file's name everywhere, and how long that may be.
+#: Characters that a file's name may not have on some systems, and its greatest length.
 _ODD: Final = re.compile(r"[^A-Za-z0-9.-]")
 _LONGEST_NAME: Final = 200
 
@@ -59,10 +59,10 @@ class _Held:
     """A partner that is locked.
 
     Attributes:
-        place: Of its row.
-        number: As its row has it.
+        place: The place of its row.
+        number: The number in its row.
         until: The time in its row, regardless of creates in flight.
-        on_the_way: How many creates of this run are.
+        on_the_way: How many creates of this run are in flight.
     """
 
     place: int
@@ -80,7 +80,7 @@ class PartnerLocks:
     """
 
     def __init__(self, domain: str, settle: float) -> None:
-        #: Why there are no locks; None where there are, or nobody has asked for one.
+        #: Why there are no locks; None if there are, or none was needed yet.
         self.trouble: str | None = None
         self._domain = domain
         self._settle = settle
@@ -104,7 +104,7 @@ class PartnerLocks:
         return {}
 
     async def take(self, partner: int, busy: Callable[[float | None], None]) -> int:
-        """Wait until no other run of this host creates for a partner, and keep them from it.
+        """Wait until no other run on this host creates for a partner, and lock it.
 
         Args:
             partner: The partner.
@@ -128,7 +128,7 @@ class PartnerLocks:
         return 0
 
     def leaves(self, partner: int) -> int:
-        """Note that a create is about to be sent, and return the partner's new number."""
+        """Record that a create is about to be sent, and return the partner's new number."""
         held = self._held.get(partner)
         if held is None:
             return 0
@@ -143,7 +143,7 @@ class PartnerLocks:
         return 0
 
     def ended(self, partner: int, *, known: bool) -> None:
-        """Note that a create has ended, and whether it is known how."""
+        """Record that a create has ended, and if its outcome is known."""
         held = self._held.get(partner)
         if held is None:
             return
@@ -161,8 +161,8 @@ class PartnerLocks:
             with self._failing():
                 self._opened().unlock(held.place)
 
-    def settles(self, partner: int) -> None:
-        """Give what a killed run has sent for a partner the time to show up, from now on."""
+    def begin_settling(self, partner: int) -> None:
+        """Start the time in which a create that a killed run has sent for a partner may show up."""
         with self._failing():
             file = self._opened()
             self._learn(file)
@@ -278,7 +278,7 @@ def _path(domain: str) -> Path:
         folder.chmod(0o700)
     path = folder / f"{_ODD.sub('_', domain)[:_LONGEST_NAME]}.partners"
     if not has_shared_memory(path):
-        raise OSError(f"{folder} is on {network_filesystem(path)}, where locks may not hold")
+        raise OSError(f"{folder} is on {network_filesystem(path)}, where locks may not work")
     return path
 
 

@@ -41,7 +41,7 @@ class PlannedCall:
         index: Its place in the plan, from 0.
         call: The call.
         state: Its state.
-        before: Of a create: the ids of the records before it was sent; None when unknown.
+        before: For a create, the ids of the records before it was sent; None if unknown.
         maybe_applied: True if it may have been carried out already. It is sent again since it is
             idempotent, and a refusal then does not show that it was not carried out before.
         rejection: The error it was refused with when it was sent again.
@@ -83,7 +83,7 @@ class CallPlan:
 
     Args:
         calls: The calls.
-        repeats: Tells equal calls; None to allow them.
+        repeats: Recognizes equal calls; None to allow them.
     """
 
     def __init__(self, calls: Calls[Any], repeats: DuplicateFilter | None) -> None:
@@ -101,7 +101,7 @@ class CallPlan:
         self.domain = ""
         #: Where the calls are written down.
         self.journal: Journal | None = None
-        #: The digests of the calls, one behind the other; None where nobody wants them later.
+        #: The digests of the calls, joined; None if they are not needed later.
         self.digests: bytearray | None = None
 
     def _begin(self, calls: object) -> None:
@@ -110,13 +110,15 @@ class CallPlan:
         elif isinstance(calls, Iterable):
             self._sync = iter(cast("Iterable[Call[Any]]", calls))
         else:
-            raise ArgumentError(Problem("calls", f"must be calls, got {class_name(calls)}"))
+            raise ArgumentError(
+                Problem("calls", f"must be an iterable of calls, got {class_name(calls)}")
+            )
 
     async def peek(self) -> Call[Any] | None:
-        """Return the first call, which :meth:`batches` yields all the same; None of no calls.
+        """Return the first call, which :meth:`batches` yields as well; None if there is none.
 
         Raises:
-            ArgumentError: It is no call.
+            ArgumentError: It is not a call.
         """
         self._held = await self._take(1)
         return _call(0, self._held[0]) if self._held else None
@@ -164,14 +166,14 @@ class CallPlan:
                 calls = await self._take(1)
                 if not calls:
                     raise JournalError(
-                        f"the journal has more calls than the plan, which ends at {self.read}"
+                        f"the journal has more calls than the plan, which has {self.read}"
                     )
                 if self._checked(calls[0]) != digest:
                     raise JournalError(_difference(self.read, calls[0], kept))
                 self.read += 1
         if whole and await self._take(1):
             raise JournalError(
-                f"the plan has more calls than the journal, whose plan ends at {self.read}"
+                f"the plan has more calls than the journal, whose plan has {self.read}"
             )
         self.complete = whole
         self.journal = journal
@@ -208,9 +210,9 @@ class CallPlan:
         if self._repeats is not None:
             reason = ""
             if not self._repeats.add(digest):
-                reason = "is there twice"
+                reason = "is repeated"
             elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
-                reason = "marks a bill that a call before it marks otherwise"
+                reason = "marks a bill that an earlier call marks with other values"
             if reason:
                 raise ArgumentError(
                     Problem(name, f"{reason}: {call.describe()}; allow_repeats=True sends both")
@@ -261,7 +263,7 @@ async def one_batch(items: list[PlannedCall]) -> CallSource:
 
 
 async def chained(*sources: CallSource) -> CallSource:
-    """Yield the calls of one source behind those of the other."""
+    """Yield the calls of one source after those of another."""
     for source in sources:
         async with aclosing(source):
             async for items in source:
@@ -289,15 +291,15 @@ def planned_call_of(entry: Entry, cake: Instance) -> PlannedCall:
 
 def _difference(index: int, call: Call[Any], kept: str) -> str:
     theirs, ours = json.loads(kept), json.loads(call.to_json())
-    start = f"call {index} of the plan is not the one of the journal"
+    start = f"call {index} of the plan differs from the journal"
     if theirs["operation"] != ours["operation"]:
-        return f"{start}: {ours['operation']} in place of {theirs['operation']}"
+        return f"{start}: {ours['operation']} instead of {theirs['operation']}"
     names = theirs["arguments"].keys() | ours["arguments"].keys()
     hidden = call.table.sensitive
     parts = [
         name
         if name in hidden
-        else f"{name} {ours['arguments'].get(name)} in place of {theirs['arguments'].get(name)}"
+        else f"{name} {ours['arguments'].get(name)} instead of {theirs['arguments'].get(name)}"
         for name in sorted(names)
         if theirs["arguments"].get(name) != ours["arguments"].get(name)
     ]

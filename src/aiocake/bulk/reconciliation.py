@@ -1,4 +1,4 @@
-"""The last look of a run: whether what it created is there twice.
+"""The last check of a run: do the records that it created exist twice?
 
 Two runs on two hosts look, find nothing, and both create. Nothing prevents that, since CAKE has no
 idempotency keys; but whichever of them looks last, after both have created, sees it. So each run
@@ -17,7 +17,7 @@ import anyio
 import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor
-from aiocake.bulk.creates import KnownRecords, PlannedCreate
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.outcomes import Double, pause_end
 from aiocake.errors import CakeError, RateLimited
@@ -35,7 +35,7 @@ class CreatedRecord:
         index: The call's place in the plan.
         creates: How to list the records it makes.
         create: The record that it was to make.
-        before: The ids of what was there before.
+        before: The ids of the records that existed before.
         record: The id of the record it made.
     """
 
@@ -50,7 +50,7 @@ class Doubles:
     """Looks for the doubles of one run.
 
     Args:
-        journal: Where it is noted what was looked at; None for nowhere.
+        journal: The journal in which checks are recorded; None for none.
         off: True if nothing is to be checked.
     """
 
@@ -61,7 +61,7 @@ class Doubles:
         self._ours: set[int] = set()
         #: By partner.
         self._due: dict[int, list[CreatedRecord]] = {}
-        #: Why not all were looked at; None where they were, or the look is still to come.
+        #: Why not all were checked; None if they were, or the check is still to come.
         self.trouble: str | None = None
 
     @property
@@ -98,9 +98,9 @@ class Doubles:
         """Check what is due, if anything. It ends at the first list that cannot be read.
 
         Args:
-            executor: Carries that out.
+            executor: Lists the records.
             limit: How many partners to list at once.
-            total: How many records there are of all partners, where that is known.
+            total: How many records all partners have, if that is known.
         """
         if not self._due:
             return

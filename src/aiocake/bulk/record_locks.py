@@ -65,12 +65,12 @@ class RecordLocks:
             self._busy.remove(record)
 
     def mark_done(self, record: Record, index: int) -> None:
-        """Take note that the call at a place was carried out."""
+        """Record that the call at a place was carried out."""
         if self._undone.get(record) == index:
             del self._undone[record]
 
     def mark_undone(self, record: Record, index: int) -> None:
-        """Take note that the call at a place failed, or may have."""
+        """Record that the call at a place failed, or may have."""
         self._undone[record] = min(index, self._undone.get(record, index))
 
     def is_behind(self, record: Record, index: int) -> bool:

@@ -1,4 +1,4 @@
-"""Finding out what became of writes whose response was lost.
+"""Find out the outcome of writes whose response was lost.
 
 A call that sets values is simply sent again, unless somebody has set the record to something later
 meanwhile. If it is refused then, it stays unknown, unless the record is seen not to be set
@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from aiocake._operations.operation import CreateLookup, ExistingRecord, UpdateState
-from aiocake.bulk.creates import KnownRecords, PlannedCreate, planned_create
+from aiocake.bulk.duplicates import KnownRecords, PlannedCreate, planned_create
 from aiocake.bulk.outcomes import Done, Failed, Unknown
 from aiocake.bulk.plan import PlannedCall
 from aiocake.bulk.run import Run
@@ -24,7 +24,7 @@ from aiocake.values import Idempotency
 
 
 async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
-    """Find out what became of calls, and report it to the run.
+    """Find out the outcome of calls, and report it to the run.
 
     Args:
         run: Receives those that were done, and those that stay unknown. If it has stopped, calls
@@ -62,12 +62,12 @@ async def _may_go_again(run: Run, item: PlannedCall) -> bool:
             state = await read(run.executor, item.call.arguments)
         except CakeError as error:
             run.stops_for_pause(error)
-            await _stay(run, item, _unseen("looked at", error, item))
+            await _stay(run, item, _unseen("the record could not be read", error, item))
             return False
     if state is UpdateState.APPLIED:
         await run.end(item, Done(item.index, item.call, None))
     elif state is UpdateState.SUPERSEDED:
-        await _stay(run, item, f"was set to something else meanwhile: {_look(item)}")
+        await _stay(run, item, f"the record was set to something else meanwhile: {_look(item)}")
     elif state is UpdateState.NOT_APPLIED and item.rejection is not None:
         await run.end(item, Failed(item.index, item.call, item.rejection))
     else:
@@ -81,7 +81,7 @@ async def _created(
 ) -> list[PlannedCall]:
     """Return the creates that were not carried out."""
     for _, _, create in creates:
-        run.guard.is_settled(create)
+        run.guard.begin_settling(create)
     waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []
     for item, table, create in creates:
         new = await _new(run, item, table, create)
@@ -115,13 +115,13 @@ async def _new(
     """
     before = item.before
     if before is None:
-        await _stay(run, item, f"what was there before is not known: {_look(item)}")
+        await _stay(run, item, f"the records that existed before are not known: {_look(item)}")
         return None
     try:
         records = await KnownRecords().of(creates, run.executor, create.owner)
     except CakeError as error:
         run.stops_for_pause(error)
-        await _stay(run, item, _unseen("looked for", error, item))
+        await _stay(run, item, _unseen("the records could not be listed", error, item))
         return None
     new = tuple(each for each in records if create.meets(each) and each.id not in before)
     if len(new) > 1 or not all(map(create.is_exactly, new)):
@@ -132,7 +132,7 @@ async def _new(
 
 async def _stay_with(run: Run, item: PlannedCall, candidates: set[ExistingRecord]) -> None:
     ids = tuple(sorted(each.id for each in candidates))
-    await _stay(run, item, f"any of these may be it, or none: {_look(item)}", ids)
+    await _stay(run, item, f"one of the candidates may be it, or none: {_look(item)}", ids)
 
 
 async def _stay(run: Run, item: PlannedCall, reason: str, candidates: tuple[int, ...] = ()) -> None:
@@ -143,9 +143,9 @@ async def _stay(run: Run, item: PlannedCall, reason: str, candidates: tuple[int,
     await run.end(item, ended)
 
 
-def _unseen(how: str, error: CakeError, item: PlannedCall) -> str:
-    return f"could not be {how} ({type(error).__name__}): {_look(item)}"
+def _unseen(what: str, error: CakeError, item: PlannedCall) -> str:
+    return f"{what} ({type(error).__name__}): {_look(item)}"
 
 
 def _look(item: PlannedCall) -> str:
-    return f"look at {item.call.describe()} in CAKE's own interface"
+    return f"check {item.call.describe()} in CAKE's own interface"

@@ -1,4 +1,4 @@
-"""One run over a plan: sends calls side by side, and sees that each one's end is written down."""
+"""One run over a plan: send calls concurrently, and record the outcome of each."""
 
 import json
 from collections import deque
@@ -11,8 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocake._operations.operation import CreateLookup, Executor
-from aiocake.bulk.creates import PlannedCreate, planned_create
-from aiocake.bulk.duplicates import DuplicateGuard, Existing
+from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import RunOptions
 from aiocake.bulk.outcomes import (
@@ -173,7 +172,7 @@ class Run:
         if self.journal is not None and item.state is EntryState.SENDING:
             self.journal.ended(item.index, EntryState.UNKNOWN, None, None)
         self.move(item, EntryState.UNKNOWN)
-        self._keep(item, Unknown(item.index, item.call, "an earlier run has left it open"))
+        self._keep(item, Unknown(item.index, item.call, "an earlier run did not learn its outcome"))
 
     def failed_before(self, item: PlannedCall, reported: str | None) -> None:
         """Keep as a problem a call that failed in an earlier session and was not sent again.
@@ -234,7 +233,7 @@ class Run:
             record = int(ended.get("found") or ended["result"][creates.id])
         except (ValueError, LookupError, TypeError, AttributeError):
             raise JournalError(
-                f"the journal is damaged: it does not say what call {item.index} has created"
+                f"the journal is damaged: it does not say what call {item.index} created"
             ) from None
         self.doubles.recall(
             CreatedRecord(item.index, creates, create, item.before or (), record), theirs
@@ -275,12 +274,12 @@ class Run:
     def _notes(self) -> Iterator[str]:
         if self.guard.unlocked is not None:
             yield (
-                "nothing kept other runs on this host from creating the same at the same time: "
+                "without locks, other runs on this host may create the same at the same time: "
                 f"{self.guard.unlocked}"
             )
         if self.doubles.trouble is not None:
             yield (
-                f"{self.doubles.due} of the creates were not looked at for doubles in the end: "
+                f"{self.doubles.due} of the creates were not checked for doubles: "
                 f"{self.doubles.trouble}"
             )
 
@@ -334,7 +333,7 @@ class Run:
         await self._order.acquire(record)
         try:
             if self._order.is_behind(record, item.index):
-                text = "nothing was sent: a call before it for the same record is not done"
+                text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
             elif self.stopped is None:
                 await self._send(item, None)
@@ -345,19 +344,19 @@ class Run:
         """Return the end of a create that must not be sent; None if it may be."""
         index, call = item.index, item.call
         if found.doubted:
-            text = "nothing was sent: an earlier create for the same partner and time is in doubt"
+            text = "nothing was sent: the outcome of an earlier create for the partner is unknown"
             return Failed(index, call, NotSent(text))
         if not found.existing or self.rules.on_existing == "create":
             return None
         if found.dateless:
             text = (
-                "nothing was sent: the instance shows no periods, so nobody can tell whether there "
-                "is an invoice of this one; on_existing='create' goes on all the same"
+                "nothing was sent: the instance does not show the periods of its invoices, so an "
+                "existing one cannot be recognized; on_existing='create' creates another one"
             )
             return Failed(index, call, ConsistencyError(text))
         if self.rules.on_existing == "skip":
             return Skipped(index, call, found.existing)
-        text = f"nothing was sent: {call.describe()}: there is {_named(found.existing)}"
+        text = f"nothing was sent: {call.describe()}: there is already {_named(found.existing)}"
         error = AlreadyExists(text, existing=found.existing)
         self.fail(error)
         return Failed(index, call, error)
@@ -365,7 +364,7 @@ class Run:
     async def _send(
         self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
     ) -> None:
-        observer = _Witness(self, item, making)
+        observer = _CallRecorder(self, item, making)
         try:
             await item.call.send(observer)
         except CakeError as error:
@@ -423,23 +422,23 @@ class Run:
         """Count an error, and stop the run if a limit is reached."""
         limits = self.rules.stop_after
         if isinstance(error, AuthenticationError):
-            self.stop(f"the key was refused: {error}")
+            self.stop(f"the key was rejected: {error}")
         elif isinstance(error, ClosedError | WrongLoopError):
             self.stop(str(error))
         elif isinstance(error, OutcomeUnknown):
             if isinstance(error.cause, AuthenticationError):
-                self.stop(f"the key was refused: {error.cause}")
+                self.stop(f"the key was rejected: {error.cause}")
             self._lost.add(index)
             if limits is not None and len(self._lost) >= limits.unknown:
-                self.stop(f"calls whose fate is unknown: {len(self._lost)}")
+                self.stop(f"calls whose outcome is unknown: {len(self._lost)}")
         elif not isinstance(error, self.rules.expected):
             self._failed += 1
             if limits is not None and self._failed >= limits.failed:
-                self.stop(f"calls that failed: {self._failed} ({type(error).__name__} the last)")
+                self.stop(f"calls that failed: {self._failed} (last: {type(error).__name__})")
 
 
-class _Witness:
-    """Writes one call down before it is sent and when it has ended."""
+class _CallRecorder:
+    """Records one call before it is sent and when it has ended."""
 
     __slots__ = ("_intent", "_item", "_left", "_making", "_run", "reported")
 
@@ -454,7 +453,7 @@ class _Witness:
         self.reported = False
 
     async def before(self, intent: Intent) -> None:
-        """Write to the disk that the call is about to be sent."""
+        """Record on the disk that the call is about to be sent."""
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, EntryState.SENDING)
         self._intent = intent.id
@@ -479,7 +478,7 @@ class _Witness:
             raise
 
     def after(self, value: object, error: CakeError | None) -> Coroutine[object, None, None] | None:
-        """Record how the call ended, whatever became of its caller."""
+        """Record how the call ended, even if its caller is gone."""
         self.reported = True
         run, item, making = self._run, self._item, self._making
         index, call = item.index, item.call

@@ -17,9 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: The words after ``aiocake``; by default those of this process.
 
     Raises:
-        SystemExit: Always. 0: done. 2: bad arguments or configuration. 3: the key. 4: not found.
-            5: refused. 6: not sent. 7: unknown whether it was done. 8: an answer that cannot be
-            read or trusted. 130: Ctrl-C. 1: anything else.
+        SystemExit: Always, with the exit code that ``aiocake --help`` and docs/cli.md explain.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:

@@ -1,4 +1,4 @@
-"""The command's parts put together, and how each run ends."""
+"""Put the commands together, run one, and return its exit code."""
 
 import io
 import os
@@ -6,18 +6,25 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal, sandbox
-from aiocake.cli.errors import USAGE, print_error, report_error, silence_output
+from aiocake.cli import commands, demo, journal
+from aiocake.cli.errors import (
+    USAGE,
+    AllErrors,
+    UsageErrors,
+    print_error,
+    report_error,
+    silence_output,
+    usage_of,
+)
 from aiocake.cli.output import say_out
 from aiocake.cli.signals import Interrupted, raising
-from aiocake.cli.usage_errors import AllErrors, usage_of
 
 
 class _InOrder(TyperGroup):
@@ -29,6 +36,27 @@ class _InOrder(TyperGroup):
         return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
 
 
+#: Leaves every word to the sandbox, ``--help`` too.
+_UNREAD: Final[dict[str, Any]] = {
+    "add_help_option": False,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+}
+
+
+def sandbox(context: typer.Context) -> None:
+    """Serve a fake CAKE with generated data on this machine, until Ctrl-C."""
+    from aiocake.sandbox import command  # noqa: PLC0415 - no other command waits for it
+
+    try:
+        command.run(context.args, context.command_path)
+    except SystemExit:
+        return  # argparse has written its help
+    except command.UsageError as error:
+        raise UsageErrors([str(error)], context) from None
+    except Interrupted as ended:
+        raise typer.Exit(ended.code) from None
+
+
 app = typer.Typer(
     cls=_InOrder,
     add_completion=False,
@@ -36,7 +64,7 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(journal.app, name="journal")
-app.command(**sandbox.UNREAD)(sandbox.sandbox)
+app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 
 

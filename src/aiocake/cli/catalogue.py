@@ -35,7 +35,7 @@ class CommandText:
         path: What is typed after ``aiocake``.
         name: The operation's name.
         help: One sentence, or more.
-        question: Of a write: what is asked about; its arguments stand in braces.
+        question: For a write, the question to ask, with its arguments in braces.
         helps: The helps of options that mean something else in other commands.
     """
 
@@ -151,15 +151,15 @@ COMMANDS: Final = (
     *(
         CommandText(f"lookups {name.replace('_', '-')}", f"reference.{name}", text)
         for name, text in {
-            "billing_cycles": "List how often partners can be billed.",
-            "payment_methods": "List the ways in which partners can be paid.",
+            "billing_cycles": "List the billing cycles: how often partners can be billed.",
+            "payment_methods": "List the payment methods: how partners can be paid.",
             "currencies": "List the instance's currencies.",
             "exchange_rates": "List the exchange rates between the instance's currencies.",
-            "payment_types": "List how money is sent: what a payment type's id means.",
-            "payment_settings": "List the currencies in which affiliates can be paid.",
+            "payment_types": "List the payment types: how money is sent.",
+            "payment_settings": "List the payment settings: the currencies to pay affiliates in.",
             "account_statuses": "List the statuses that a partner's account can have.",
-            "v1_billing_cycles": "List how often partners can be billed, as version 1 has it.",
-            "v1_currencies": "List the instance's currencies, as version 1 has them.",
+            "v1_billing_cycles": "List the billing cycles of API version 1.",
+            "v1_currencies": "List the currencies of API version 1.",
         }.items()
     ),
 )

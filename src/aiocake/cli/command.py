@@ -1,19 +1,116 @@
-"""What makes a command of a function: the options that all commands share, and their checks."""
+"""Make a command of a function: the session that it gets, and the options that all commands share.
+
+A :class:`CommandSession` is one run of a command against an instance: it reads, writes and shows
+records.
+"""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from aiocake import ArgumentError
+import attrs
+
+from aiocake import ArgumentError, Client
+from aiocake._operations.operation import ExportedBills
+from aiocake.bulk import Call
 from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connection, files_of
+from aiocake.cli.errors import Check
+from aiocake.cli.formats import RecordLayout
 from aiocake.cli.options import Option
 from aiocake.cli.output import OUTPUT_OPTIONS, Output
-from aiocake.cli.session import CommandSession
-from aiocake.cli.usage_errors import Check
+from aiocake.cli.prompts import Prompt, prompt_of
+from aiocake.cli.terminal import Advance, bar, confirm, need_terminal
 from aiocake.errors import Problem
 
 P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@attrs.frozen
+class CommandSession:
+    """One run of a command against an instance.
+
+    Attributes:
+        connect: Gives the instance; asks for the key where nothing else gives it.
+        output: Where records go.
+        confirmed: True to send writes without asking.
+    """
+
+    connect: Callable[[], Connection]
+    output: Output
+    confirmed: bool
+
+    def read(
+        self,
+        kind: RecordLayout[T],
+        what: str,
+        work: Callable[[Client, Callable[[T], object], Advance], Awaitable[None]],
+    ) -> None:
+        """Write the records of a long list as they arrive, with a bar beside a file.
+
+        Args:
+            kind: The kind of record.
+            what: What the bar counts.
+            work: Is called with a client, a function that takes a record, and one that takes the
+                progress.
+        """
+        connection = self.connect()
+        with (
+            self.output.records(kind) as write,
+            bar(what, hidden=not self.output.goes_to_a_file) as advance,
+        ):
+            connection.run(lambda client: work(client, write, advance))
+
+    def stream(self, kind: RecordLayout[T], export: Callable[[Client], ExportedBills[T]]) -> None:
+        """Write bills as they arrive, with a bar beside a file."""
+
+        async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
+            async with export(client) as bills:
+                async for bill in bills:
+                    write(bill)
+                    advance(1, bills.row_count)
+
+        self.read(kind, "bills", work)
+
+    def show_all(
+        self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]
+    ) -> None:
+        """Write all records that a call returns."""
+        connection = self.connect()
+        with self.output.records(kind) as write:
+            for record in connection.run(call):
+                write(record)
+
+    def show(self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[T]]) -> None:
+        """Write the one record that a call returns."""
+        connection = self.connect()
+        with self.output.record(kind) as write:
+            write(connection.run(call))
+
+    def write(
+        self, kind: RecordLayout[T], prompt: Prompt, call: Callable[[Client], Call[T]]
+    ) -> None:
+        """Ask about a write, send it, and write the record that it returns.
+
+        Raises:
+            OutputError: The record could not be written; it says what became of the write.
+            Interrupted: A signal came; it says what became of the write.
+        """
+        connection = self.connect()
+
+        async def ask(client: Client) -> str:
+            write: Call[Any] = call(client)  # refuses what cannot be sent
+            need_terminal(sys.stdin)
+            return await prompt_of(prompt, client, write)
+
+        # A file that cannot be made is found out before anything is sent.
+        with connection.accounted(), self.output.record(kind) as put:
+            if not self.confirmed:
+                confirm(f"{connection.run(ask)}, at {connection.domain}")
+            put(connection.send(call))
+
 
 YES_OPTION: Final = Option(
     "yes",
@@ -40,8 +137,8 @@ def with_session(
     Args:
         function: Gets a session first, and the values of its own options by name.
         own: The parameters of its own options.
-        writes: Whether to ask before it does anything.
-        v1: Whether it calls API version 1, so that its form can be chosen.
+        writes: True to ask before anything is sent.
+        v1: True if it calls API version 1, so that the binding can be chosen.
         check: Checks the values of its own options.
     """
     shared = [

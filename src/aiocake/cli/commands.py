@@ -13,14 +13,12 @@ from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import InvalidArgument, Parameter
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
-from aiocake.cli.command import with_session
-from aiocake.cli.errors import USAGE
+from aiocake.cli.command import CommandSession, with_session
+from aiocake.cli.errors import USAGE, AllErrors, Check
+from aiocake.cli.formats import layout_of
 from aiocake.cli.options import Option
-from aiocake.cli.progress import Advance
 from aiocake.cli.prompts import Prompt
-from aiocake.cli.records import layout_of
-from aiocake.cli.session import CommandSession
-from aiocake.cli.usage_errors import AllErrors, Check
+from aiocake.cli.terminal import Advance
 from aiocake.errors import Problem
 from aiocake.values import Idempotency
 
@@ -176,7 +174,7 @@ def _arguments(
     for name, eraser in erasers.items():
         if values.get(eraser):
             if name in arguments:
-                problems.append(Problem(name, f"does not go together with {option_of(eraser)}"))
+                problems.append(Problem(name, f"cannot be combined with {option_of(eraser)}"))
             arguments[name] = ERASE
     return arguments, problems
 
@@ -211,7 +209,7 @@ def _refuse_get(
     if binding is not Binding.GET:
         return []
     return [
-        Problem("binding", f"get does not go together with {option_of(name)}, which moves money")
+        Problem("binding", f"get cannot be combined with {option_of(name)}, which moves money")
         for name, value in arguments.items()
         if value is True and operation.idempotency_of({name: value}) is not operation.idempotency
     ]
@@ -221,15 +219,15 @@ def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> s
     """Return why a value is refused, where the client would speak of Python's ways out."""
     name = parameter.name
     if isinstance(parameter, kinds.Byte) and value == 0:
-        return "0 is not taken: leave the option out"
+        return "0 is not allowed: leave the option out"
     if not isinstance(parameter, kinds.Text) or operation.api is not Api.V1:
         return None
     if value == "":
-        return f"an empty text is not taken: {option_of(f'erase_{name}')} erases what is stored"
+        return f"an empty text is not allowed: {option_of(f'erase_{name}')} erases the stored value"
     if value == "NULL":
         return (
-            "the text 'NULL' is not taken: CAKE erases by it; "
-            f"give {option_of(f'erase_{name}')} for that"
+            "the text 'NULL' is not allowed, since CAKE erases the stored value by it: "
+            f"{option_of(f'erase_{name}')} does that"
         )
     return None
 

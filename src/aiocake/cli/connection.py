@@ -1,4 +1,4 @@
-"""Which instance is called, with which key, by which way, and how fast."""
+"""The connection of a command: instance, key, proxy, limits."""
 
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -97,7 +97,7 @@ class Connection:
         domain: The instance.
         key: The API key, or what gives it.
         settings: The settings of the client that options give.
-        writes: The fate of each write.
+        writes: The outcome of each write.
     """
 
     domain: str
@@ -118,7 +118,9 @@ class Connection:
         settings = ClientSettings(binding=values.get("binding") or Binding.GET)
         if values["proxy"] is not None:
             if domain.lower().startswith("http:"):
-                raise ConfigurationError("--proxy: only for https, or the proxy would see the key")
+                raise ConfigurationError(
+                    "--proxy works with https only: the proxy would see the key"
+                )
             settings["proxy"] = values["proxy"]
         if values["ca_file"] is not None:
             settings["ssl_context"] = values["ca_file"].context
@@ -140,7 +142,7 @@ class Connection:
         return self.run(lambda client: self.writes.send(call(client)))
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Do something with a client.
+        """Run work with a client.
 
         Raises:
             CakeError: As the client does.
@@ -162,7 +164,7 @@ class Connection:
 
     @contextmanager
     def accounted(self) -> Generator[None]:
-        """Say what became of the writes, whatever keeps their result from being written.
+        """Report the outcome of the writes if their result cannot be written.
 
         Raises:
             OutputError: It cannot be written.
@@ -174,14 +176,14 @@ class Connection:
             raise OutputError(f"{error}{self.writes}") from None
         except BrokenPipeError:
             if str(self.writes):
-                print_error(f"nobody reads the output{self.writes}")
+                print_error(f"the reader of the output has gone{self.writes}")
             raise
         except Interrupted as error:
-            raise Interrupted(error.number, f"{error.fate}{self.writes}") from None
+            raise Interrupted(error.number, f"{error.note}{self.writes}") from None
 
 
 class _Waits:
-    """Says which partners a run waits for, once for each."""
+    """Reports the partners that a run waits for, once for each."""
 
     def __init__(self) -> None:
         self._said: set[int] = set()
@@ -192,10 +194,10 @@ class _Waits:
             self._said.add(event.partner)
             run = "another run on this host"
             if event.seconds is None:
-                print_error(f"waits for {run} that creates for affiliate {event.partner}")
+                print_error(f"waiting for {run} that creates for affiliate {event.partner}")
             else:
                 made = f"may have created for affiliate {event.partner}"
-                print_error(f"waits {event.seconds:.3g} s for what {run} {made}")
+                print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")
 
 
 def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:

@@ -1,4 +1,4 @@
-"""``aiocake demo``: the whole way once, against a sandbox of its own."""
+"""``aiocake demo``: read, create, approve, pay and mark, against a sandbox of its own."""
 
 import sys
 from collections import Counter, defaultdict
@@ -12,14 +12,13 @@ import attrs
 
 from aiocake import ERASE, Client, Invoice, Period, to_dict
 from aiocake.cli.output import is_file, say_out, screen
-from aiocake.cli.progress import bar
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table
-from aiocake.cli.terminal import is_terminal
+from aiocake.cli.terminal import bar, is_terminal
 from aiocake.cli.text import escaped
 
 _INVOICES: Final = 20_000
-#: Seconds that the sandbox takes for an answer: about what a near instance does.
+#: Seconds that the sandbox takes for a response, about as long as an instance nearby.
 _LATENCY: Final = 0.02
 _KEY: Final = "SANDBOX-KEY"
 _AFFILIATE: Final = 67_890
@@ -33,17 +32,17 @@ Group = tuple[str, str, str]
 
 
 def demo() -> None:
-    """Show it all: a sandbox, its 20,000 invoices, one paid, and a bill marked."""
+    """Run a demo: start a sandbox, read its 20,000 invoices, pay one, and mark a bill."""
     from aiocake.sandbox import Sandbox, serve  # noqa: PLC0415 - no other command waits for it
 
     show = _Show()
-    show.line(f"A CAKE is started on this machine, with {_INVOICES:,} invoices.")
+    show.line(f"A fake CAKE is started on this machine, with {_INVOICES:,} invoices.")
     with serve(Sandbox(invoices=_INVOICES, api_key=_KEY, latency=_LATENCY)) as url:
         run(partial(_walk, url, show))
 
 
 class _Show:
-    """What the demo says."""
+    """Prints what the demo shows."""
 
     def line(self, text: str) -> None:
         say_out(escaped(text))

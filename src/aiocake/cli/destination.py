@@ -1,4 +1,4 @@
-"""What ``--out`` names: looked at first, then replaced, or written to.
+"""Write to the file that ``--out`` names: replace it atomically where that is possible.
 
 A regular file is replaced as a whole once all of it is there, so that a run that fails leaves the
 old one. Where its folder does not allow that, all is collected elsewhere and copied into it at the
@@ -126,7 +126,7 @@ def destination(file: Path) -> Generator[Destination]:
 
 
 def goes_on(stream: TextIO) -> bool:
-    """Return whether a stream writes behind what is in a file already."""
+    """Return True if a stream appends to what is in a file already."""
     try:
         number = stream.fileno()
         found = os.fstat(number)
@@ -295,7 +295,7 @@ def _copy(written: TextIO, target: TextIO) -> None:
 
 
 def _in_place(error: OSError) -> str:
-    return f"cannot be replaced ({error.strerror}): it is written over once all of it is there"
+    return f"cannot be replaced ({error.strerror}): it is overwritten once the output is complete"
 
 
 def _text(descriptor: int) -> TextIO:

@@ -1,7 +1,10 @@
 """``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
 
 import json
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -11,20 +14,16 @@ import typer
 
 from aiocake import Client, JournalError, bulk
 from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
-from aiocake.bulk.journal import Entry, EntryState
+from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
-from aiocake.cli.command import command, with_output
-from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.command import CommandSession, command, with_output
+from aiocake.cli.errors import AllErrors, code_of, print_error, silence_output, text_of
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.output import Output, OutputError
-from aiocake.cli.progress import bar
-from aiocake.cli.session import CommandSession
 from aiocake.cli.signals import run
-from aiocake.cli.terminal import confirm
-from aiocake.cli.unfinished import bare, unfinished
-from aiocake.cli.usage_errors import AllErrors
+from aiocake.cli.terminal import bar, confirm
 
 T = TypeVar("T")
 
@@ -42,6 +41,8 @@ AllowOption = Annotated[
         rich_help_panel="Filesystem",
     ),
 ]
+
+_ONLY_IN_STATE: Final = f"Only calls in this state: {', '.join(EntryState)}."
 
 Opening = Callable[[], Awaitable[Journal]]
 
@@ -70,12 +71,12 @@ class _JournalStatus:
 @app.command(cls=AllErrors)
 @with_output
 def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
-    """Show how a run stands, who worked on it when, and whether somebody does now."""
+    """Show the state of a run, who worked on it and when, and if it is running now."""
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    standing = run(partial(_standing, opening))
-    with output.record(_STANDING) as write:
-        write(standing)
+    status = run(partial(_read_status, opening))
+    with output.record(_STATUS) as write:
+        write(status)
 
 
 @app.command(cls=AllErrors)
@@ -85,13 +86,14 @@ def export(
     file: File,
     *,
     state: Annotated[
-        EntryState | None, typer.Option(help="Only calls in this state.", show_default=False)
+        EntryState | None,
+        typer.Option(metavar="STATE", help=_ONLY_IN_STATE, show_default=False),
     ] = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Export each call of a run: what it was to do, and what became of it.
+    """Export every call of a run with its outcome.
 
-    Of a run that goes on, how it stands at this moment.
+    A live run is exported as it is at this moment.
     """
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     output.spare(*files_of(file))
@@ -116,21 +118,21 @@ def resume(
     ] = 60.0,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Resume a run: find out what became of its calls, and send what was not done.
+    """Resume a run: find out the outcome of its calls, and send those that were not carried out.
 
-    Ends in 0 when all is done, 9 when what was created is there twice, 7 when the fate of a call
-    stays unknown, 5 when calls were refused, 1 when calls are left.
+    Exit codes: 0 if all is done, 9 if something was created twice, 7 if the outcome of a call stays
+    unknown, 5 if calls were refused, 1 if calls are left.
     """
     output = session.output
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    standing = run(partial(_standing, opening))
-    if standing.running is not None:
-        raise JournalError(_in_use(file, standing.running))
+    status = run(partial(_read_status, opening))
+    if status.running is not None:
+        raise JournalError(_in_use(file, status.running))
     left = None if session.confirmed else run(partial(unfinished, opening))
     connection = session.connect()
     if left is not None:
-        confirm(f"At {connection.domain}: {left}: go on")
+        confirm(f"At {connection.domain}: {left}: resume")
     before = code = 0
 
     async def work(client: Client) -> Summary:
@@ -165,7 +167,7 @@ def resume(
     raise typer.Exit(code)
 
 
-async def _standing(opening: Opening) -> _JournalStatus:
+async def _read_status(opening: Opening) -> _JournalStatus:
     async with await opening() as journal:
         return _JournalStatus(
             await journal.domain(),
@@ -198,17 +200,17 @@ def _say(summary: Summary) -> None:
     for problem in summary.problems[:_MOST_SAID]:
         print_error(_problem(problem))
     if len(summary.problems) > _MOST_SAID:
-        print_error("and more; aiocake journal export has all of them")
+        print_error("and more: aiocake journal export lists all of them")
     for double in summary.doubles[:_MOST_SAID]:
         print_error(f"{_double(double)}; void one of them")
     if len(summary.doubles) > _MOST_SAID:
-        print_error("and more; aiocake journal show has all of them")
+        print_error("and more: aiocake journal show lists all of them")
     for note in summary.notes:
         print_error(note)
     if summary.stopped is not None:
         print_error(f"stopped: {summary.stopped}")
     if not summary.plan_read:
-        print_error("the plan was not taken to its end: only its program has it")
+        print_error("the plan was not read to its end: only the program that made it has the rest")
 
 
 def _code(summary: Summary) -> int:
@@ -224,16 +226,16 @@ def _code(summary: Summary) -> int:
 def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     call = f"call {problem.index}, {problem.call.describe()}"
     if isinstance(problem, Failed):
-        return f"{call}: not done: {problem.error}"
+        return f"{call}: not done: {text_of(problem.error)}"
     if isinstance(problem, Unknown):
         among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
-        return f"{call}: unknown whether it was done: {problem.reason}{among}"
-    return f"{call}: skipped, since there is {_ids(problem.existing)}"
+        return f"{call}: outcome unknown: {problem.reason}{among}"
+    return f"{call}: skipped, since there is already {_ids(problem.existing)}"
 
 
 def _double(double: Double) -> str:
     return (
-        f"call {double.index} is there twice: it has created {double.ours}, "
+        f"call {double.index} was created twice: it created {double.ours}, "
         f"and there is {_ids(double.theirs)}"
     )
 
@@ -244,32 +246,32 @@ def _ids(numbers: tuple[int, ...]) -> str:
 
 def _in_use(file: Path, worked: Worked) -> str:
     who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
-    return f"{file} is in use by a run that is alive: {who}"
+    return f"{file} is in use by another run: {who}"
 
 
-def _standing_fields(standing: _JournalStatus) -> Fields:
-    counts = {state.value: standing.counts.get(state, 0) for state in EntryState}
+def _status_fields(status: _JournalStatus) -> Fields:
+    counts = {state.value: status.counts.get(state, 0) for state in EntryState}
     return {
-        "domain": standing.domain,
+        "domain": status.domain,
         "calls": sum(counts.values()),
-        "plan_read": standing.plan_read,
+        "plan_read": status.plan_read,
         **counts,
-        "doubles": [attrs.asdict(each) for each in standing.doubles],
-        "running": standing.running is not None,
-        "unknown_filesystem": standing.unknown_filesystem,
-        "sessions": [attrs.asdict(each) for each in standing.sessions],
+        "doubles": [attrs.asdict(each) for each in status.doubles],
+        "running": status.running is not None,
+        "unknown_filesystem": status.unknown_filesystem,
+        "sessions": [attrs.asdict(each) for each in status.sessions],
     }
 
 
-def _standing_in_short(standing: _JournalStatus) -> Fields:
-    fields = dict(_standing_fields(standing))
+def _status_in_short(status: _JournalStatus) -> Fields:
+    fields = dict(_status_fields(status))
     del fields["sessions"]
-    fields["doubles"] = len(standing.doubles)
-    for double in standing.doubles:
+    fields["doubles"] = len(status.doubles)
+    for double in status.doubles:
         fields[f"double {double.index}"] = _double(double)
-    if standing.unknown_filesystem is None:
+    if status.unknown_filesystem is None:
         del fields["unknown_filesystem"]
-    for at, each in enumerate(standing.sessions, 1):
+    for at, each in enumerate(status.sessions, 1):
         unfinished = f", not finished ({'still running' if each.running else 'killed'})"
         end = f" to {each.ended_at}" if each.ended_at else unfinished
         why = f": {each.stopped}" if each.stopped else ""
@@ -289,11 +291,11 @@ _COUNTED: Final = (
     "unknown_filesystem",
     "sessions",
 )
-_STANDING: Final = RecordLayout(
-    json=_standing_fields,
-    csv=_standing_fields,
+_STATUS: Final = RecordLayout(
+    json=_status_fields,
+    csv=_status_fields,
     csv_columns=_COUNTED,
-    to_table=_standing_in_short,
+    to_table=_status_in_short,
     table_columns=_COUNTED,
 )
 
@@ -361,3 +363,112 @@ _SUMMARY: Final = RecordLayout(
     to_table=_summary_in_short,
     table_columns=_SUMMED,
 )
+
+
+# What is left of a run, shown before it is resumed.
+
+_ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
+_LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
+#: Calls that differ in one of these are counted apart: these say what becomes of money.
+_APART: Final = ("invoice_status", "apply_credit_to_buyer")
+#: So many kinds of calls are said; a plan of more is a strange one.
+_MOST_KINDS: Final = 10
+_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+_NOBODY: Final = "unknown"
+
+
+@attrs.define
+class _Alike:
+    """Calls of one operation that are counted together.
+
+    Attributes:
+        operation: The operation.
+        same: The arguments that all of them have.
+        count: How many there are.
+    """
+
+    operation: str
+    same: dict[str, object]
+    count: int = 0
+
+    def add(self, arguments: dict[str, object]) -> None:
+        self.count += 1
+        for name in [n for n, value in self.same.items() if arguments.get(n, ...) != value]:
+            del self.same[name]
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {_said(value)}" for name, value in self.same.items())
+        return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
+
+
+async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
+    """Return what is left of a run, and who began it when; None if nothing is left.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    alike: dict[tuple[object, ...], _Alike] = {}
+    states: Counter[EntryState] = Counter()
+    async with await opening() as journal:
+        place = -1
+        while entries := await journal.entries(*_LEFT, after=place):
+            place = entries[-1].index
+            for entry in entries:
+                states[entry.state] += 1
+                _count(entry, alike)
+        sessions = await journal.sessions()
+    if not alike:
+        return None
+    said = [str(each) for each in alike.values()]
+    if len(said) > _MOST_KINDS:
+        said[_MOST_KINDS:] = ["and others"]
+    among = [
+        f"{count} {state}" for state, count in states.items() if state is not EntryState.PLANNED
+    ]
+    if among:
+        said.append(f"{' and '.join(among)} among them")
+    return f"{', '.join(said)}, begun {_begun(sessions)}"
+
+
+def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:
+    call = cast("dict[str, Any]", json.loads(entry.call))
+    arguments = {name: bare(value) for name, value in call["arguments"].items()}
+    key = (call["operation"], *(arguments.get(name) for name in _APART))
+    alike.setdefault(key, _Alike(call["operation"], dict(arguments))).add(arguments)
+
+
+def bare(value: object) -> object:
+    """Return a value of a call without the tag of its type."""
+    tagged = isinstance(value, dict)
+    return next(iter(cast("dict[str, object]", value).values())) if tagged else value
+
+
+def _said(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f'"{text}"' if not text or " " in text else text
+
+
+def _begun(sessions: list[WorkSession]) -> str:
+    if not sessions:
+        return f"at an {_NOBODY} time by {_NOBODY}"
+    first = sessions[0]
+    when = datetime.fromisoformat(first.started_at).astimezone(UTC)
+    by = f"by {first.user or _NOBODY} on {first.host or _NOBODY}"
+    return f"{_ago(when)} ({when:%Y-%m-%d %H:%M} UTC) {by}"
+
+
+def _ago(when: datetime) -> str:
+    seconds = (datetime.now(UTC) - when).total_seconds()
+    for unit, size in _UNITS:
+        count = int(seconds // size)
+        if count > 0:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now" if seconds > -_UNITS[-1][1] else "by a clock that is ahead of this one"
+
+
+def _times() -> str:
+    try:
+        "×".encode(sys.stderr.encoding or "ascii")  # noqa: RUF001 - a sign of multiplication
+    except UnicodeEncodeError:
+        return "x"
+    return "×"  # noqa: RUF001 - the same

@@ -22,8 +22,8 @@ class Option:
         metavar: What stands for that text in the help.
         names: What is typed; by default ``--`` and the name.
         default: The text that counts where nothing is typed.
-        required: Whether it must be typed.
-        positional: Whether it is an argument.
+        required: True if it must be typed.
+        positional: True if it is an argument.
         panel: The part of the help that it stands in.
         variable: The environment variable that counts where nothing is typed.
     """

@@ -79,7 +79,7 @@ class Output:
     Attributes:
         form: The format.
         file: The file; None for the standard output.
-        bom: Whether CSV begins with a byte order mark.
+        bom: True if CSV begins with a byte order mark.
     """
 
     form: OutputFormat
@@ -96,14 +96,16 @@ class Output:
         _refuse_foreign(file)
         form = form or _format_of(file)
         if excel and form is not OutputFormat.CSV:
-            raise ArgumentError(Problem("excel", f"is for CSV, and this is {form}: --format csv"))
+            raise ArgumentError(
+                Problem("excel", f"works with CSV only, not with {form}: use --format csv")
+            )
         return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
 
     def spare(self, *files: Path) -> None:
         """Refuse to write to a file that the command itself needs.
 
         Args:
-            files: Those, which need not be there.
+            files: The files, which need not exist.
 
         Raises:
             ArgumentError: The output is one of them, by whatever name.
@@ -113,7 +115,7 @@ class Output:
                 raise ArgumentError(
                     Problem(
                         "out",
-                        f"{self.file or 'the standard output'} is {file}, which is needed here",
+                        f"{self.file or 'the standard output'} is {file}, which the command needs",
                     )
                 )
 
@@ -128,7 +130,7 @@ class Output:
 
     @property
     def goes_to_a_file(self) -> bool:
-        """Return whether records go to a file: a bar would be in the way of who reads a pipe."""
+        """Return True if records go to a file; a bar would disturb the reader of a pipe."""
         if self.file is not None:
             return not self.file.exists() or self.file.is_file()
         return is_file(sys.stdout)
@@ -181,9 +183,7 @@ def _refuse_foreign(file: Path | None) -> None:
     ending = _ending(file)
     if file is not None and ending in _FOREIGN:
         raise ArgumentError(
-            Problem(
-                "out", f"{file.name} would be no .{ending}: let its name end in one of {_KNOWN}"
-            )
+            Problem("out", f"no format fits {file.name}: use one of the extensions {_KNOWN}")
         )
 
 
@@ -196,13 +196,15 @@ def _format_of(file: Path | None) -> OutputFormat:
     ending = _ending(file)
     if file is not None and ending not in _ENDINGS:
         raise ArgumentError(
-            Problem("out", f"what is written to {file.name}? Give --format, or one of {_KNOWN}")
+            Problem(
+                "out", f"unknown extension of {file.name}: give --format, or use one of {_KNOWN}"
+            )
         )
     return _ENDINGS[ending]
 
 
 def is_file(stream: TextIO) -> bool:
-    """Return whether a stream is a file, and no pipe, terminal or device."""
+    """Return True if a stream is a file, not a pipe, terminal or device."""
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):  # there is no file behind it
@@ -210,7 +212,7 @@ def is_file(stream: TextIO) -> bool:
 
 
 def screen() -> Screen | None:
-    """Return the terminal that the standard output is; None if it is none."""
+    """Return the terminal of the standard output; None if it is not a terminal."""
     if not is_terminal(sys.stdout):
         return None
     return Screen(shutil.get_terminal_size().columns, sys.stdout.encoding)

@@ -1,7 +1,7 @@
-"""What the confirmation prompt of a write says: what is set, and on what.
+"""The confirmation prompt of a write: what is set, and on which record.
 
 One wrong digit in an id goes through unnoticed where the prompt shows the id alone. So the record
-is read first. A read that fails stops nobody: the prompt says so.
+is read first. If that fails, the prompt says so, and the write can still be confirmed.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +32,7 @@ class Prompt:
 
     Attributes:
         text: The words of its command.
-        period: Of a bill: the billing period in which to look it up.
+        period: For a bill, the billing period in which to look it up.
     """
 
     text: CommandText
@@ -114,7 +114,7 @@ LOOK_UPS: Final[Mapping[str, Callable[[Client, Mapping[str, Any]], Awaitable[_Fa
 
 async def _look_up_bill(prompt: Prompt, client: Client, arguments: Mapping[str, Any]) -> _Facts:
     if prompt.period is None:
-        return _Facts("the bill was not looked at; --period looks it up")
+        return _Facts("the bill was not looked up; --period looks it up")
     bill = await _find(prompt, client, arguments["bill_id"])
     if bill is None:
         return _Facts(f"there is no such bill in {_days(prompt.period)}")
@@ -140,7 +140,7 @@ async def _find(prompt: Prompt, client: Client, bill_id: int) -> Bill | None:
 
 
 def _is_far_off(amount: Decimal, of: Decimal) -> bool:
-    """Return whether an amount is above twice another or below half of it, signs considered."""
+    """Return True if an amount is above twice another or below half of it, signs considered."""
     low, high = sorted((of / 2, of * 2))
     return not low <= amount <= high
 

@@ -32,18 +32,18 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         number: The signal.
-        fate: What became of the command's work, as the rest of a sentence.
+        note: The outcome of the command's work, as the rest of a sentence.
         code: The exit code, as shells have it.
     """
 
-    def __init__(self, number: int = signal.SIGINT, fate: str = "") -> None:
-        super().__init__(number, fate)
+    def __init__(self, number: int = signal.SIGINT, note: str = "") -> None:
+        super().__init__(number, note)
         self.number = number
         self.code = 128 + number
-        self.fate = fate
+        self.note = note
 
     def __str__(self) -> str:
-        return f"interrupted{self.fate}"
+        return f"interrupted{self.note}"
 
 
 class _Reaction:
@@ -96,7 +96,7 @@ def reacting(react: Callable[[int, bool, React], object]) -> Generator[None]:
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Do something on an event loop. A signal cancels it; a second one breaks it off.
+    """Run work on an event loop. A signal cancels it; a second one ends it at once.
 
     Raises:
         Interrupted: A signal has ended it.

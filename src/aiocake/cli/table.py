@@ -50,7 +50,7 @@ class Table:
     Args:
         names: The columns' names.
         screen: The terminal; None if the table may have any width and any character.
-        paired: Whether each row is the name and the value of one field of a single record.
+        paired: True if each row is the name and the value of one field of a single record.
     """
 
     def __init__(

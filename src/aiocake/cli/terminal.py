@@ -1,12 +1,20 @@
-"""Ask on a terminal: whether to send a write, and for the key."""
+"""Talk to a person on a terminal: confirm a write, ask for the key, show a progress bar."""
 
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from getpass import getpass
-from typing import TextIO
+from typing import TextIO, cast
 
 import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from aiocake import ConfigurationError
 from aiocake.cli.errors import begin_line
@@ -15,20 +23,19 @@ from aiocake.cli.text import escaped
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal; None was closed before this process began."""
+    """Return True if a stream is a terminal; None was closed before this process began."""
     return stream is not None and stream.isatty()
 
 
 def need_terminal(stream: TextIO | None) -> None:
-    """Check that somebody can be asked.
+    """Check that a person can be asked.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
     """
     if not is_terminal(stream):
         raise ConfigurationError(
-            "nothing was sent: a write needs --yes where nobody can be asked, since the standard "
-            "input is not a terminal"
+            "nothing was sent: a write needs --yes when the standard input is not a terminal"
         )
 
 
@@ -36,16 +43,16 @@ def confirm(what: str) -> None:
     """Ask whether to do something.
 
     Raises:
-        ConfigurationError: Nobody can be asked: the standard input is not a terminal.
-        typer.Exit: The response was no.
+        ConfigurationError: The standard input is not a terminal.
+        typer.Exit: The reply was no.
     """
     need_terminal(sys.stdin)
     with _nothing_sent_on_interrupt():
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
-        response = sys.stdin.readline()
-    if not response.endswith("\n"):  # the end of the input: the cursor is still behind the question
+        reply = sys.stdin.readline()
+    if not reply.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
-    if response.strip().lower() not in {"y", "yes"}:
+    if reply.strip().lower() not in {"y", "yes"}:
         typer.echo("aiocake: nothing was sent", err=True)
         raise typer.Exit(1)
 
@@ -72,3 +79,54 @@ def _nothing_sent_on_interrupt() -> Generator[None]:
     except Interrupted as error:
         begin_line()
         raise Interrupted(error.number, "; nothing was sent") from None
+
+
+Advance = Callable[[int, int | None], None]
+
+
+class _Screen:
+    """A terminal to draw on. Once it has gone, as SIGHUP says, what is drawn is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
+    """Show how far a long work has come.
+
+    Args:
+        what: The plural that is counted, such as ``"invoices"``.
+        hidden: Show nothing: the records go to the terminal, or may, by the reader of a pipe.
+
+    Yields:
+        A function of how many there are more, and how many in all (None: unknown).
+    """
+    if hidden or not is_terminal(sys.stderr):
+        yield lambda _more, _total: None
+        return
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=cast("TextIO", _Screen(sys.stderr)), markup=False, highlight=False),
+        transient=True,
+        # Records may be written to the standard output meanwhile; they are not its business.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda more, total: progress.update(task, advance=more, total=total)

@@ -1,4 +1,4 @@
-"""Say what became of each write of a run, by a ledger of the client."""
+"""Report the outcome of each write of a command, with a ledger of the client."""
 
 import asyncio
 import signal
@@ -21,15 +21,15 @@ T = TypeVar("T")
 #: Seconds that a write which has left is given when it is interrupted.
 GRACE: Final = 5.0
 
-_FATES: Final = {
+_OUTCOME_TEXTS: Final = {
     Outcome.DONE: "done",
     Outcome.NOT_DONE: "not done",
-    Outcome.UNKNOWN: "unknown whether it was done",
+    Outcome.UNKNOWN: "outcome unknown",
 }
 
 
 class Writes:
-    """A ledger that holds the fate of each write."""
+    """A ledger that holds the outcome of each write."""
 
     def __init__(self) -> None:
         self._intents: dict[str, Intent] = {}
@@ -55,16 +55,16 @@ class Writes:
         return list(dict.fromkeys(begun))
 
     def __str__(self) -> str:
-        """Return the fates as the rest of a sentence; empty if nothing was written."""
-        fates = Counter(map(self._fate, self._intents.values()))
+        """Return the outcomes as the rest of a sentence; empty if nothing was written."""
+        outcomes = Counter(map(self._describe, self._intents.values()))
         return "".join(
-            f"; {f'{count} ' if count > 1 else ''}{fate}" for fate, count in fates.items()
+            f"; {f'{count} ' if count > 1 else ''}{text}" for text, count in outcomes.items()
         )
 
-    def _fate(self, intent: Intent) -> str:
+    def _describe(self, intent: Intent) -> str:
         outcome = self._outcomes.get(intent.id, Outcome.UNKNOWN)
         made = self._made.get(intent.id)
-        return f"{intent.operation}: {_FATES[outcome]}{f': {made}' if made else ''}"
+        return f"{intent.operation}: {_OUTCOME_TEXTS[outcome]}{f': {made}' if made else ''}"
 
     async def send(self, call: Call[T]) -> T:
         """Send a write, and keep its result, which a cancelled caller does not get."""
@@ -110,7 +110,7 @@ def _explain(number: int, operations: list[str]) -> None:
     again = "; Ctrl-C again ends it at once" if number == signal.SIGINT else ""
     if number == signal.SIGINT or is_terminal(sys.stderr):
         begin_line()  # behind ^C, or a bar
-    print_error(f"waiting up to {GRACE:g} s for what becomes of {', '.join(operations)}{again}")
+    print_error(f"waiting up to {GRACE:g} s for the result of {', '.join(operations)}{again}")
 
 
 class _Result(Generic[T]):

@@ -116,7 +116,7 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
             invoiced_amount: The amount on the affiliate's invoice; no value keeps the old one.
             date_invoice_received: When it came.
             invoice_number: Its number, of at most 50 UTF-16 units.
-            notes: Of at most 250 UTF-16 units.
+            notes: Notes, of at most 250 UTF-16 units.
 
         Returns:
             CAKE's message, and whether the bill was marked for the first time.
@@ -155,8 +155,8 @@ class AffiliateBills(Endpoints, operations=(EXPORT, MARK_RECEIVED, MARK_PAID)):
             payment_date: When it was paid.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the affiliate's invoice, of at most 50 UTF-16 units.
-            verification_code: Of at most 50 UTF-16 units.
-            notes: Of at most 250 UTF-16 units.
+            verification_code: The code of the payment, of at most 50 UTF-16 units.
+            notes: Notes, of at most 250 UTF-16 units.
 
         Returns:
             CAKE's message, and whether a payment was recorded for the first time.

@@ -8,8 +8,14 @@ from datetime import date
 from decimal import Decimal
 
 from aiocake._operations.parameters import Bool
-from aiocake.endpoints._bills import NOTES, export_operation, mark_operation
-from aiocake.endpoints._payer_bills import RECEIVED, SENT, PayerBills
+from aiocake.endpoints._bills import (
+    NOTES,
+    RECEIVED,
+    SENT,
+    PayerBills,
+    export_operation,
+    mark_operation,
+)
 from aiocake.models import BuyerBill, MarkResult
 from aiocake.values import SKIP, Erase, Skip
 
@@ -53,11 +59,11 @@ class BuyerBills(PayerBills[BuyerBill], operations=(EXPORT, MARK_SENT, MARK_RECE
             payment_amount: The amount that came; no value keeps the old one.
             payment_type_id: How it was paid, 1 to 255; ids differ between instances.
             invoice_number: The number of the invoice, of at most 50 UTF-16 units.
-            verification_code: Of at most 50 UTF-16 units.
+            verification_code: The code of the payment, of at most 50 UTF-16 units.
             date_payment_received: When it came.
             apply_credit_to_buyer: Credit the amount to the buyer's account. That moves money each
                 time: the call is then never repeated, and never goes by GET.
-            notes: Of at most 250 UTF-16 units.
+            notes: Notes, of at most 250 UTF-16 units.
 
         Returns:
             CAKE's message, whether the bill was marked for the first time, and the amounts of

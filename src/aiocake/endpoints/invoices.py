@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from typing import cast
 
 from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
 from aiocake._operations.operation import (
@@ -15,9 +16,8 @@ from aiocake._operations.operation import (
     UpdateState,
 )
 from aiocake._operations.parameters import Choice, Date, Id, Moment, Text
-from aiocake.endpoints._filters import date_mismatch, filter_mismatch, in_period
 from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
-from aiocake.errors import ConsistencyError, Problem
+from aiocake.errors import ConsistencyError, DecodeError, Problem
 from aiocake.models import (
     CreatedInvoice,
     Invoice,
@@ -39,13 +39,13 @@ _FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
 def _paid_at_with_paid(arguments: Mapping[str, object]) -> Problem | None:
     if "paid_at" in arguments and arguments.get("invoice_status") != InvoiceStatus.PAID:
-        return Problem("paid_at", "goes with invoice_status='paid' only")
+        return Problem("paid_at", "is allowed with invoice_status='paid' only")
     return None
 
 
 def _sets_something(arguments: Mapping[str, object]) -> Problem | None:
     if set(arguments) <= {"invoice_id"}:
-        return Problem("invoice_status, memo, paid_at", "an update has to set one of these")
+        return Problem("invoice_status, memo, paid_at", "an update must set one of these")
     return None
 
 
@@ -85,8 +85,8 @@ GET = Operation[Invoice](
 )
 
 
-async def _visit(
-    executor: Executor, affiliate_id: int | None, visitor: Callable[[ExistingRecord], None]
+async def _list_existing(
+    executor: Executor, affiliate_id: int | None, visit: Callable[[ExistingRecord], None]
 ) -> None:
     """Pass every payout invoice, of one affiliate or of all, to a function.
 
@@ -97,23 +97,23 @@ async def _visit(
         async for page in pages:
             for row in page.items:
                 if row.advertiser_id is None:
-                    visitor(_record(row, affiliate_id))
+                    visit(_record(row, affiliate_id))
 
 
 def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
     # A row without a partner belongs to the partner whose rows were requested.
     owner = row.affiliate_id or affiliate_id
     if owner is None:
-        raise ConsistencyError(f"invoice {row.invoice_id} does not say whose it is")
+        raise ConsistencyError(f"invoice {row.invoice_id} names no affiliate")
     void = row.invoice_status == InvoiceStatus.VOID
     return ExistingRecord(row.invoice_id, owner, row.start_date, row.end_date, void)
 
 
-async def _total(executor: Executor) -> int | None:
+async def _count(executor: Executor) -> int | None:
     return (await Invoices(executor).page(row_limit=1)).total_rows
 
 
-async def _standing(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
+async def _state_after(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
     """Return an invoice's state: approving must not undo that it was paid meanwhile."""
     wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
     if wanted is None or not isinstance(number, int):
@@ -150,8 +150,8 @@ CREATE = Operation[CreatedInvoice](
         start="start_date",
         end="end_date",
         id="invoice_id",
-        list_existing=_visit,
-        count=_total,
+        list_existing=_list_existing,
+        count=_count,
     ),
     documented_in=_PAGE,
 )
@@ -173,7 +173,7 @@ UPDATE = Operation[UpdatedInvoice](
     model=UpdatedInvoice,
     echoed=("invoice_id", "invoice_status"),
     rules=(_paid_at_with_paid, _sets_something),
-    state_after=_standing,
+    state_after=_state_after,
     documented_in=_PAGE,
 )
 
@@ -390,3 +390,76 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
         return await self._call(
             UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
         )
+
+
+def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
+    """Return what is wrong with a row: its partner, the kind of partner, or its status."""
+    for name, other in (("affiliate_id", "advertiser_id"), ("advertiser_id", "affiliate_id")):
+        if name not in filters:
+            continue
+        found = getattr(row, name)
+        if found is None and getattr(row, other) is not None:
+            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was asked for"
+        if found is not None and found != filters[name]:
+            return f"invoice {row.invoice_id} has {name} {found}, not {filters[name]}"
+    status = filters.get("invoice_status", row.invoice_status)
+    if row.invoice_status != status:
+        return f"invoice {row.invoice_id} is {row.invoice_status}, not {status}"
+    return None
+
+
+def date_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
+    """Return what is odd about a row's dates; no page says exactly how CAKE compares them."""
+    start, end = filters.get("start_date"), filters.get("end_date")
+    if isinstance(start, date) and row.start_date is not None and row.start_date < start:
+        return f"invoice {row.invoice_id} starts on {row.start_date}, before {start}"
+    if isinstance(end, date) and row.end_date is not None and row.end_date > end:
+        return f"invoice {row.invoice_id} ends on {row.end_date}, after {end}"
+    return None
+
+
+def in_period(
+    period: Period | Skip, match: PeriodMatch, longest: timedelta | Skip
+) -> Callable[[Invoice], bool] | None:
+    """Return a function that decides if an invoice matches a period; None where the server does.
+
+    Args:
+        period: The period. It and the next two are not checked yet.
+        match: How an invoice's own period has to match.
+        longest: The longest period that an invoice can have.
+
+    Returns:
+        A function that raises DecodeError where the date is missing that decides, and
+        ConsistencyError for an invoice that is longer than ``longest``: it shows that the server
+        was asked for too few.
+    """
+    # isinstance() and == would call methods of a value that is neither.
+    if type(match) is not str or match == "inside" or not issubclass(type(period), Period):
+        return None
+    first, last = cast("Period", period).start, cast("Period", period).end
+
+    def select(row: Invoice) -> bool:
+        start, end = row.start_date, row.end_date
+        if isinstance(longest, timedelta) and start and end and end - start > longest:
+            raise ConsistencyError(
+                f"invoice {row.invoice_id} runs from {start} to {end}, which is longer than "
+                f"longest ({longest.days} days): other invoices may have been left out"
+            )
+        if match == "ends_in":
+            return first <= _day(row, "end_date", end, match) <= last
+        if (start is not None and start > last) or (end is not None and end < first):
+            return False
+        _day(row, "start_date", start, match)
+        _day(row, "end_date", end, match)
+        return True
+
+    return select
+
+
+def _day(row: Invoice, name: str, value: date | None, match: PeriodMatch) -> date:
+    if value is None:
+        raise DecodeError(
+            f"invoice {row.invoice_id} has no {name}, which match={match!r} needs",
+            path=f"invoices.{name}",
+        )
+    return value

@@ -19,10 +19,16 @@ from aiocake.models.enums import (
     InvoiceStatus,
     InvoiceStatusText,
 )
-from aiocake.models.invoices import CreatedInvoice, Invoice, UpdatedInvoice
-from aiocake.models.lookups import AccountStatus, ExchangeRate, PaymentSetting, PaymentType
-from aiocake.models.page import Page
-from aiocake.models.reference import BillingCycle, Currency, PaymentMethod
+from aiocake.models.invoices import CreatedInvoice, Invoice, Page, UpdatedInvoice
+from aiocake.models.reference import (
+    AccountStatus,
+    BillingCycle,
+    Currency,
+    ExchangeRate,
+    PaymentMethod,
+    PaymentSetting,
+    PaymentType,
+)
 
 __all__ = [
     "AccountManager",

@@ -83,7 +83,7 @@ class Partner(Record):
         account_status_id: The instance's own id of its account's status.
         account_status_name: That status.
         account_managers: Who looks after it.
-        contacts: Whom bills go to.
+        contacts: The people to whom bills go.
         billing_cycle_id: The instance's own id of how often it is billed.
         billing_cycle_name: How often it is billed.
         extra: Other fields that the instance sends, and those above that are not as documented.

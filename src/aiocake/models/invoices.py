@@ -1,14 +1,38 @@
-"""Invoices of v2. Source: CAKE's page "How to Manage Invoices via the CAKE API"."""
+"""Invoices of v2, and the pages that they come in.
+
+Source: CAKE's page "How to Manage Invoices via the CAKE API".
+"""
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 import attrs
 
 from aiocake.models.enums import InvoiceKind, InvoiceStatus
 from aiocake.records import Record
 
-__all__ = ["CreatedInvoice", "Invoice", "UpdatedInvoice"]
+T_co = TypeVar("T_co", covariant=True)
+
+
+@attrs.frozen(kw_only=True)
+class Page(Record, Generic[T_co]):
+    """One page of a list, as the server gave it.
+
+    Attributes:
+        items: The rows.
+        total_rows: How many rows match in all, not on this page; None where the instance does
+            not say.
+        start_at_row: The offset that was asked for.
+    """
+
+    # All rows of a page would be megabytes in a log.
+    items: tuple[T_co, ...] = attrs.field(repr=lambda items: f"<{len(items)}>")
+    total_rows: int | None
+    start_at_row: int
+
+
+__all__ = ["CreatedInvoice", "Invoice", "Page", "UpdatedInvoice"]
 
 
 # Without a slot for weak references, which would cost each of many thousand rows eight bytes and
@@ -63,7 +87,7 @@ class CreatedInvoice(Record):
 
     Attributes:
         invoice_id: The new invoice.
-        affiliate_id: Whom it pays.
+        affiliate_id: The affiliate to be paid.
         invoice_status: Its status.
         total_amount: The amount, exact, in ``currency``.
         currency: The currency's code; None where the instance sends none.

@@ -1,14 +1,26 @@
-"""Reference data: what an instance calls its cycles, methods and currencies.
+"""Reference data: an instance's cycles, methods, currencies, payment types, statuses and rates.
 
-Ids differ between instances: never hard-code them. CAKE advises to keep these lists and to
-refresh them daily. Source: CAKE's page "How to Manage Invoices via the CAKE API".
+Ids differ between instances: never hard-code them. Those of v1 are unsigned bytes. CAKE advises to
+keep these lists and to refresh them daily. Source: CAKE's page "How to Manage Invoices via the CAKE
+API" (v2), its pages on ``get.asmx`` (v1), and responses of an instance.
 """
+
+from datetime import datetime
+from decimal import Decimal
 
 import attrs
 
 from aiocake.records import Record
 
-__all__ = ["BillingCycle", "Currency", "PaymentMethod"]
+__all__ = [
+    "AccountStatus",
+    "BillingCycle",
+    "Currency",
+    "ExchangeRate",
+    "PaymentMethod",
+    "PaymentSetting",
+    "PaymentType",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -51,3 +63,46 @@ class Currency(Record):
     currency_symbol: str | None = None
     currency_name: str | None = None
     currency_abbr: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PaymentType(Record):
+    """A way in which money is sent, such as a check or a wire."""
+
+    payment_type_id: int
+    payment_type_name: str
+
+
+@attrs.frozen(kw_only=True)
+class PaymentSetting(Record):
+    """The currency in which an affiliate is paid."""
+
+    payment_setting_id: int
+    payment_setting_name: str
+
+
+@attrs.frozen(kw_only=True)
+class AccountStatus(Record):
+    """The status of a partner's account, such as active."""
+
+    account_status_id: int
+    account_status_name: str
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeRate(Record):
+    """The worth of one currency in another, for a time.
+
+    Attributes:
+        base_currency: The currency that is changed.
+        quote_currency: The currency that it is changed into.
+        start_date: From when on, in the instance's own time: v1 sends no zone.
+        end_date: Until when, in the same.
+        rate: The rate, exact; v1 sends ten places.
+    """
+
+    base_currency: Currency
+    quote_currency: Currency
+    start_date: datetime
+    end_date: datetime
+    rate: Decimal

@@ -1,8 +1,7 @@
 """Lists that come in pages, read as one: in order and complete, or an error is raised."""
 
 from aiocake.paging.pager import PagedRows, Pager
-from aiocake.paging.pages import NewRows, PageLike, Pages
-from aiocake.paging.prefetch import PageRequest
+from aiocake.paging.pages import NewRows, PageLike, PageRequest, Pages
 
 __all__ = [
     "NewRows",

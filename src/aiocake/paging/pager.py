@@ -23,8 +23,7 @@ from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.errors import ArgumentError, Problem
-from aiocake.paging.pages import PagedList, PageLike, Pages, RowReader
-from aiocake.paging.prefetch import PageRequest
+from aiocake.paging.pages import PagedList, PageLike, PageRequest, Pages, RowReader
 
 T = TypeVar("T")
 

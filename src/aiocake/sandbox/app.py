@@ -16,7 +16,7 @@ from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import Call, Incoming, pairs
 from aiocake.sandbox.state import RecordedRequest, State
 from aiocake.sandbox.v1.service import Asmx
-from aiocake.sandbox.v2.service import V2
+from aiocake.sandbox.v2 import V2
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _MAX_QUERY = 2048
@@ -115,7 +115,7 @@ class Sandbox:
             if early is not None:
                 return early
         response = call.run() if self._admit(recorded.time) else call.restricted()
-        for after in self.state.on_answer:
+        for after in self.state.on_response:
             other = after(recorded, response)
             if inspect.isawaitable(other):
                 other = await other

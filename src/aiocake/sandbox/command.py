@@ -15,7 +15,7 @@ from aiocake.sandbox.app import Sandbox
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.server import serve
 
-_ABOUT: Final = "Serve a CAKE with made-up data on this machine, until Ctrl-C. Nothing is logged."
+_ABOUT: Final = "Serve a fake CAKE with generated data on this machine, until Ctrl-C."
 _MOST: Final = sys.float_info.max
 
 
@@ -52,10 +52,10 @@ def run(words: Sequence[str], prog: str) -> None:
             ) from None
         print(url, flush=True)  # noqa: T201 - this line is what the command is for
         print(  # noqa: T201 - for people; the URL alone is for programs
-            f"A CAKE with {chosen['invoices']} invoices. In another terminal:\n\n"
+            f"A fake CAKE with {chosen['invoices']} invoices. In another terminal:\n\n"
             f"  export CAKE_DOMAIN={url} CAKE_API_KEY={shlex.quote(key)}\n"
             "  aiocake invoices list --status pending\n\n"
-            "Ctrl-C ends it.",
+            "Press Ctrl-C to stop it.",
             file=sys.stderr,
             flush=True,
         )
@@ -91,16 +91,16 @@ def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     share = _within(float, 0, 1, "a share from 0 to 1")
     limit = _within(float, 0, _MOST, "a number of at least 0")
     option("--host", str, "the address to listen on", default="127.0.0.1")
-    option("--port", port, "0 for any that is free", default=0)
-    option("--invoices", count, "how many there are", default=200)
-    option("--bills", count, "how many affiliate bills there are", default=50)
-    option("--seed", seed, "chooses the data", default=1)
-    option("--key", str, "the API key that is valid", default="SANDBOX-KEY")
-    option("--latency", seconds, "how many seconds a response takes", default=0.0)
-    option("--jitter", share, "the share of the latency that varies, 0 to 1", default=0.0)
+    option("--port", port, "the port to listen on; 0 for any free port", default=0)
+    option("--invoices", count, "number of invoices", default=200)
+    option("--bills", count, "number of affiliate bills", default=50)
+    option("--seed", seed, "random seed for the generated data", default=1)
+    option("--key", str, "the valid API key", default="SANDBOX-KEY")
+    option("--latency", seconds, "seconds that a response takes", default=0.0)
+    option("--jitter", share, "the share of the latency that varies, from 0 to 1", default=0.0)
     limits = {"nargs": 2, "metavar": ("CALLS", "SECONDS")}
-    option("--rate-limit", limit, "refuse more calls than this in any such time", **limits)
-    option("--dialect", _dialect, "the reading of CAKE's documents", default="default")
+    option("--rate-limit", limit, "refuse calls above this number in any such time", **limits)
+    option("--dialect", _dialect, "the variant of CAKE's API to serve", default="default")
     chosen = vars(parser.parse_args(words))
     given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
     problems += [f"{name}: may be given once only" for name in given if given[name] > 1]

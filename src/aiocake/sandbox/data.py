@@ -7,7 +7,9 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from aiocake.sandbox.lookups import CURRENCY_BY_ID, PAYMENT_TYPES
+import attrs
+
+from aiocake.sandbox.messages import Json
 from aiocake.sandbox.state import (
     BillingCycle,
     BillRecord,
@@ -17,6 +19,49 @@ from aiocake.sandbox.state import (
     State,
     Table,
 )
+
+
+@attrs.frozen
+class Currency:
+    """A currency as both APIs show it."""
+
+    currency_id: int
+    symbol: str
+    name: str
+    code: str
+
+    def fields(self) -> dict[str, Json]:
+        """Return the fields of a response; v2's pages show none, so they are v1's."""
+        return {
+            "currency_id": self.currency_id,
+            "currency_symbol": self.symbol,
+            "currency_name": self.name,
+            "currency_abbr": self.code,
+        }
+
+
+CURRENCIES = (
+    Currency(1, "$", "US Dollar", "USD"),
+    Currency(2, "€", "Euro", "EUR"),
+    Currency(3, "£", "Pound Sterling", "GBP"),
+    Currency(4, "¥", "Japanese Yen", "JPY"),
+)
+CURRENCY_BY_ID = {currency.currency_id: currency for currency in CURRENCIES}
+
+V1_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Monthly", 3: "Monthly"}
+V2_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Weekly", 3: "Monthly"}
+CYCLE_IDS = {"weekly": 1, "bimonthly": 2, "monthly": 3}
+
+PAYMENT_TYPES = {1: "Check", 2: "Wire", 3: "ACH", 4: "PayPal", 5: "Credit Card", 7: "Payoneer"}
+V2_PAYMENT_METHODS = {1: "Check", 2: "Wire Transfer", 3: "PayPal"}
+
+PAYMENT_SETTINGS = {
+    1: "Pay affiliate in system default currency",
+    2: "Pay affiliate in offer's currency",
+    3: "Pay affiliate in affiliate's currency",
+}
+ACCOUNT_STATUSES = {1: "Active", 2: "Inactive", 3: "Pending"}
+
 
 FIRST_PARTNER: Final[Mapping[PartnerKind, int]] = {
     "affiliate": 67_890,

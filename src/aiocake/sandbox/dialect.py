@@ -1,4 +1,4 @@
-"""What CAKE's documents disagree on: one field for each disagreement."""
+"""Variants of the API: one field for each point on which CAKE's documents disagree."""
 
 from typing import Literal
 
@@ -24,16 +24,16 @@ class Dialect:
             ``counts`` as a row that nothing is in, so that a page from there is one row short;
             or it is ``refused``.
         row_cap: the most rows of one page, whatever ``row_limit`` says.
-        end_date: whether the last day of a period belongs to it.
+        end_date: inclusive if the last day of a period belongs to it.
         ignored_filters: names of parameters of the list that this server does not know.
-        total_rows: whether a list tells how many rows match.
+        total_rows: True if a list says how many rows match.
         error_status: no page shows an error of v2. ``ok`` responds with 200, ``typed`` with
             400, 401 or 404.
         error_field: the field of an error's text. ``errors`` holds a list of texts.
         error_request_status: the ``request_status`` of an error.
-        v1_answers: v1's accounting calls respond in XML, or as some newer pages show them, in
+        v1_format: v1's accounting calls respond in XML, or as some newer pages show them, in
             JSON.
-        lookup_success: whether the responses of ``get.asmx`` have a ``success`` element.
+        lookup_success: True if the responses of ``get.asmx`` have a ``success`` element.
     """
 
     envelope: Literal["flat", "wrapped", "beside"] = "flat"
@@ -50,7 +50,7 @@ class Dialect:
     error_status: Literal["ok", "typed"] = "ok"
     error_field: Literal["message", "error", "error_message", "errors"] = "message"
     error_request_status: str = "Error"
-    v1_answers: Literal["xml", "json"] = "xml"
+    v1_format: Literal["xml", "json"] = "xml"
     lookup_success: bool = True
 
     @staticmethod
@@ -86,7 +86,7 @@ class Dialect:
             "error-message": Dialect(error_field="error_message"),
             "errors-list": Dialect(error_field="errors"),
             "failure": Dialect(error_request_status="failure"),
-            "v1-json": Dialect(v1_answers="json"),
+            "v1-json": Dialect(v1_format="json"),
             "lookups-without-success": Dialect(lookup_success=False),
             "newer-pages": Dialect(
                 envelope="wrapped",
@@ -97,7 +97,7 @@ class Dialect:
                 first_row=1,
                 row_cap=10_000,
                 error_status="typed",
-                v1_answers="json",
+                v1_format="json",
             ),
             "first-row-1-cap-7": Dialect(first_row=1, row_cap=7),
             "cap-7-no-total-rows": Dialect(row_cap=7, total_rows=False),

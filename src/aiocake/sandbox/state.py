@@ -188,7 +188,7 @@ class RecordedRequest:
 
 
 OnRequest: TypeAlias = Callable[[RecordedRequest], Response | Awaitable[Response | None] | None]
-OnAnswer: TypeAlias = Callable[
+OnResponse: TypeAlias = Callable[
     [RecordedRequest, Response], Response | Awaitable[Response | None] | None
 ]
 
@@ -212,7 +212,7 @@ class State:
         keep_requests: How many requests are kept.
         on_request: Called in order with each request before it is carried out, and may change
             the state; the first response that is not None is sent instead.
-        on_answer: Called with each request that was carried out and its response; a response that
+        on_response: Called with each request that was carried out and its response; a response that
             is not None is sent instead.
     """
 
@@ -229,7 +229,7 @@ class State:
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
     keep_requests: int = 20_000
     on_request: list[OnRequest] = attrs.field(factory=list[OnRequest])
-    on_answer: list[OnAnswer] = attrs.field(factory=list[OnAnswer])
+    on_response: list[OnResponse] = attrs.field(factory=list[OnResponse])
 
     @classmethod
     def empty(cls, *, api_key: str) -> "State":

@@ -6,8 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final, TypeAlias
 
-from aiocake.sandbox.json_writer import Json
-from aiocake.sandbox.lookups import (
+from aiocake.sandbox.data import (
     ACCOUNT_STATUSES,
     CURRENCIES,
     CURRENCY_BY_ID,
@@ -15,8 +14,8 @@ from aiocake.sandbox.lookups import (
     PAYMENT_SETTINGS,
     PAYMENT_TYPES,
     V1_BILLING_CYCLES,
-    Currency,
 )
+from aiocake.sandbox.messages import Json
 from aiocake.sandbox.state import BillRecord, Partner, PartnerKind, State
 from aiocake.sandbox.v1.operations import Export, LookUp, Mark, Operation, Parameter
 from aiocake.sandbox.v1.parameter_types import BYTE, DATETIME, DECIMAL, TEXT, Value
@@ -232,17 +231,8 @@ def _pairs(name: str, names: Mapping[int, str]) -> Callable[[Arguments], list[di
     return lambda _: [_pair(name, number, names) for number in names]
 
 
-def _currency(currency: Currency) -> dict[str, Json]:
-    return {
-        "currency_id": currency.currency_id,
-        "currency_symbol": currency.symbol,
-        "currency_name": currency.name,
-        "currency_abbr": currency.code,
-    }
-
-
 def _currencies(_: Arguments) -> list[dict[str, Json]]:
-    return [_currency(currency) for currency in CURRENCIES]
+    return [currency.fields() for currency in CURRENCIES]
 
 
 def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
@@ -255,7 +245,7 @@ def _exchange_rates(arguments: Arguments) -> list[dict[str, Json]]:
                 "12/31/9999 11:59:59 PM."
             )
     first, end = _day(arguments["start_date"]), _day(arguments["end_date"])
-    by_code = {currency.code: _currency(currency) for currency in CURRENCIES}
+    by_code = {currency.code: currency.fields() for currency in CURRENCIES}
     rates: list[dict[str, Json]] = []
     month = min(max(first, _FIRST_RATE), _END_OF_RATES)
     month = month if month.day == 1 else _next_month(month)

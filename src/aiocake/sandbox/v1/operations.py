@@ -56,12 +56,12 @@ class Mark:
     """An operation that changes a bill.
 
     Attributes:
-        partner: Whose bill it is.
+        partner: The kind of partner whose bill it is.
         mark: What the bill is then.
         first: The message when the bill was not marked so before.
         again: The message when it was.
         unknown: The message when there is no such bill.
-        amounts: Whether payment_amount and bill_amount are in the response.
+        amounts: True if payment_amount and bill_amount are in the response.
     """
 
     partner: PartnerKind

@@ -6,7 +6,7 @@ import attrs
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from aiocake.sandbox.json_writer import Json, json_response
+from aiocake.sandbox.messages import Json, json_response
 from aiocake.sandbox.v1.handlers import Content
 from aiocake.sandbox.v1.operations import SUCCESS, Operation
 from aiocake.sandbox.v1.schema import CAKE, Struct

@@ -1,4 +1,4 @@
-"""What v1's responses look like, and how they are written as XML.
+"""The elements of v1's responses, and how they are written as XML.
 
 As .NET's XmlSerializer has it: a text that is null is left out, an empty one is ``<notes />``,
 a number or date that is null is ``xsi:nil="true"``, an empty list is ``<bills />``, and a
@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 import attrs
 
-from aiocake.sandbox.json_writer import Json, is_object
+from aiocake.sandbox.messages import Json, is_object
 
 CAKE: Final = "http://cakemarketing.com/api/1/"
 STORE: Final = "API:id_name_store"
@@ -38,7 +38,7 @@ class Leaf:
     Attributes:
         name: Its name.
         kind: What it holds; money has four places, a rate ten.
-        stored: Whether it stands in the namespace of CAKE's id and name pairs.
+        stored: True if it is in the namespace of CAKE's id and name pairs.
     """
 
     name: str

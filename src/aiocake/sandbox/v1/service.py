@@ -1,7 +1,17 @@
-"""v1: the pages accounting.asmx and get.asmx, in all their bindings."""
+"""v1: the pages accounting.asmx and get.asmx, in all their bindings.
+
+Each page also serves its WSDL, which is a file beside this module: document/literal by SOAP 1.1 and
+1.2, and texts by GET and form. Only the address is filled in here. ``tests/sandbox/test_wsdl.py``
+compares what the files say of each operation with the table in
+:mod:`~aiocake.sandbox.v1.operations`.
+"""
 
 import re
 from collections.abc import Callable
+from functools import cache
+from html import escape
+from importlib.resources import files
+from string import Template
 from typing import Final
 
 from starlette.responses import HTMLResponse, Response
@@ -9,19 +19,21 @@ from starlette.responses import HTMLResponse, Response
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import Call, Incoming, pairs
 from aiocake.sandbox.state import State
-from aiocake.sandbox.v1.handlers import Arguments, Content, Threw, carry_out, refusal
-from aiocake.sandbox.v1.operations import OPERATIONS, Export, Operation, Service
-from aiocake.sandbox.v1.responses import Envelope, as_json, as_xml, in_chunks, plain_envelope
-from aiocake.sandbox.v1.service_description import help_page, wsdl
-from aiocake.sandbox.v1.soap import (
+from aiocake.sandbox.v1.bindings import (
+    CannotBind,
+    NotXml,
     bind_element,
+    bind_pairs,
     called,
     content_type_parameters,
+    parse,
+    plain_failure,
     unrecognized,
     version_of,
 )
-from aiocake.sandbox.v1.url_binding import CannotBind, bind_pairs, plain_failure
-from aiocake.sandbox.xml_reader import NotXml, parse
+from aiocake.sandbox.v1.handlers import Arguments, Content, Threw, carry_out, refusal
+from aiocake.sandbox.v1.operations import OPERATIONS, Export, Operation, Service
+from aiocake.sandbox.v1.responses import Envelope, as_json, as_xml, in_chunks, plain_envelope
 
 _PAGE = re.compile(r"/api/1/(?P<service>accounting|get)\.asmx(?:/(?P<operation>[^/]*))?")
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -134,7 +146,7 @@ class Asmx:
     ) -> Response:
         if operation.service == "get" and content["success"] and not self._dialect.lookup_success:
             del content["success"]
-        elif operation.service == "accounting" and self._dialect.v1_answers == "json":
+        elif operation.service == "accounting" and self._dialect.v1_format == "json":
             return as_json(content)
         chunks = in_chunks(operation, content, envelope)
         if key is not None and isinstance(operation.job, Export):
@@ -168,4 +180,36 @@ def _unrecognized(operation: str) -> Response:
 def _fixed(response: Response, operation: str | None = None) -> Call:
     return Call(
         operation=operation, arguments={}, run=lambda: response, restricted=lambda: response
+    )
+
+
+def wsdl(service: Service, url: str) -> Response:
+    """Return the WSDL of the page at a URL."""
+    text = _template(service).substitute(url=escape(url))
+    return Response(text.encode(), media_type="text/xml; charset=utf-8")
+
+
+@cache
+def _template(service: Service) -> Template:
+    return Template((files("aiocake.sandbox.v1") / f"{service}.wsdl").read_text(encoding="utf-8"))
+
+
+def help_page(service: Service, name: str) -> Response:
+    """Return the HTML for a browser: the parameters of an operation, or all operations.
+
+    Args:
+        service: The page.
+        name: The operation that ``?op=`` names, or an empty text.
+    """
+    operation = OPERATIONS.get(name)
+    title = f"{service} Web Service"
+    if operation is not None and operation.service == service:
+        title = name
+        items = [f"{parameter.name}: {parameter.kind.net}" for parameter in operation.parameters]
+    else:
+        items = [each.name for each in OPERATIONS.values() if each.service == service]
+    listed = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return HTMLResponse(
+        f"<html><head><title>{escape(title)}</title></head><body><h1>{escape(title)}</h1>"
+        f"<ul>{listed}</ul></body></html>"
     )

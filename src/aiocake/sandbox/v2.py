@@ -1,35 +1,143 @@
 """v2: JSON, after CAKE's page "How to Manage Invoices via the CAKE API"."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import attrs
 from starlette.responses import Response
 
-from aiocake.sandbox.data import period_total
-from aiocake.sandbox.dialect import Dialect
-from aiocake.sandbox.json_writer import Json, RawJson, Scalar, dump, dump_plain, json_response
-from aiocake.sandbox.lookups import (
+from aiocake.sandbox.data import (
     CURRENCIES,
     CURRENCY_BY_ID,
     V2_BILLING_CYCLES,
     V2_PAYMENT_METHODS,
+    period_total,
 )
-from aiocake.sandbox.messages import Call, Incoming, pairs
+from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.messages import (
+    Call,
+    Incoming,
+    Json,
+    RawJson,
+    Scalar,
+    dump,
+    dump_plain,
+    json_response,
+    pairs,
+)
 from aiocake.sandbox.state import InvoiceRecord, RecordT, State
-from aiocake.sandbox.v2.arguments import (
-    Arguments,
-    Refused,
-    integer,
-    moment,
-    number,
-    optional_day,
-    optional_status,
-    optional_text,
-    read_object,
+
+STATUSES: Final = ("pending", "approved", "paid", "void")
+_INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
 )
+_MAX_INT: Final = 2**31 - 1
+
+Arguments: TypeAlias = Mapping[str, object]
+
+
+class Refused(Exception):
+    """The API refuses the call; the sandbox has not failed."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        """Store the status of a typed error, and the text."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def read_object(body: bytes) -> Arguments | None:
+    """Return the JSON object of a body, or None when it holds none."""
+    try:
+        read: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(read, dict):
+        return None
+    return cast("dict[str, object]", read)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _invalid(name: str) -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, f"Invalid {name}")
+
+
+def integer(
+    sent: Arguments, name: str, default: int | None = None, *, least: int = -_MAX_INT
+) -> int | None:
+    """Read an integer of a query, or return its default."""
+    value = sent.get(name)
+    if value is None or value == "":
+        return default
+    if not isinstance(value, str) or _INTEGER.fullmatch(value) is None:
+        raise _invalid(name)
+    if not least <= int(value) <= _MAX_INT:
+        raise _invalid(name)
+    return int(value)
+
+
+def number(sent: Arguments, name: str) -> int:
+    """Read an integer of a JSON object; a text is refused."""
+    value = sent[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INT:
+        raise _invalid(name)
+    return value
+
+
+def optional_text(sent: Arguments, name: str) -> str | None:
+    """Read a text, or return None."""
+    value = sent.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _invalid(name)
+
+
+def optional_status(sent: Arguments, name: str) -> str | None:
+    """Read a status in any case, and return it in lower case, or None."""
+    value = optional_text(sent, name)
+    if value is not None and value.lower() not in STATUSES:
+        raise _invalid(name)
+    return None if value is None else value.lower()
+
+
+def optional_day(sent: Arguments, name: str) -> date | None:
+    """Read a date as YYYY-MM-DD, or return None."""
+    value = optional_text(sent, name)
+    if value is None:
+        return None
+    if _DATE.fullmatch(value) is None:
+        raise _invalid(name)
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise _invalid(name) from None
+
+
+def moment(sent: Arguments, name: str) -> str | None:
+    """Check a time of ISO 8601, and return it as it was sent, or None."""
+    value = optional_text(sent, name)
+    if value is None:
+        return None
+    if _MOMENT.fullmatch(value) is None:
+        raise _invalid(name)
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise _invalid(name) from None
+    return value
+
 
 DEFAULT_ROWS: Final = 100
 _DAY: Final = timedelta(days=1)
@@ -239,16 +347,7 @@ class V2:
     def currencies(self, sent: Arguments) -> dict[str, Json]:
         """Return the currencies. No page shows their shape; it is v1's here."""
         del sent
-        items: list[dict[str, Json]] = [
-            {
-                "currency_id": currency.currency_id,
-                "currency_symbol": currency.symbol,
-                "currency_name": currency.name,
-                "currency_abbr": currency.code,
-            }
-            for currency in CURRENCIES
-        ]
-        return {"currencies": items}
+        return {"currencies": [currency.fields() for currency in CURRENCIES]}
 
     def _last_day(self, sent: Arguments) -> date | None:
         end = optional_day(sent, "end_date")

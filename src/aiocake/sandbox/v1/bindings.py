@@ -1,23 +1,170 @@
-"""v1 by SOAP 1.1 and 1.2: how XmlSerializer binds a call, and how a Fault says no.
+"""How v1 binds the parameters of a call, and how it refuses them: by GET, by form and by SOAP.
 
-What the serializer does not know it passes over, and what is not there gets its type's default:
-a misspelt amount is 0, a misspelt date 0001-01-01, and the call goes on.
+By GET and form, System.Web.Services needs each parameter and reads its text. By SOAP 1.1 and 1.2,
+XmlSerializer ignores what it does not know, and what is missing gets its type's default: a misspelt
+amount is 0, a misspelt date 0001-01-01, and the call goes on.
 """
 
+import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 import attrs
 from starlette.responses import Response
 
-from aiocake.sandbox.v1.operations import Operation
+from aiocake.sandbox.v1.handlers import Arguments
+from aiocake.sandbox.v1.operations import Operation, Parameter
 from aiocake.sandbox.v1.parameter_types import Value
 from aiocake.sandbox.v1.responses import PROLOGUE, Envelope
 from aiocake.sandbox.v1.schema import CAKE
-from aiocake.sandbox.v1.url_binding import CannotBind
-from aiocake.sandbox.xml_reader import Element
+
+# XML of a caller is not trusted: no document type, a bounded depth.
+
+_DEPTH: Final = 64
+
+
+class NotXml(Exception):
+    """The body is no XML, or XML that is refused."""
+
+
+@attrs.define(eq=False)
+class Element:
+    """An element: its namespace, its local name, and what is in it."""
+
+    namespace: str
+    name: str
+    attributes: dict[str, str]
+    line: int
+    column: int
+    children: "list[Element]" = attrs.field(factory=list["Element"])
+    texts: list[str] = attrs.field(factory=list[str])
+
+    @property
+    def text(self) -> str:
+        """Return the element's own text."""
+        return "".join(self.texts)
+
+    def child(self, namespace: str, name: str) -> "Element | None":
+        """Return the first child of a name, or None."""
+        for child in self.children:
+            if (child.namespace, child.name) == (namespace, name):
+                return child
+        return None
+
+
+class _Builder:
+    def __init__(self, charset: str | None) -> None:
+        self.parser = expat.ParserCreate(charset, namespace_separator=" ")
+        self.document = Element("", "", {}, 0, 0)
+        self.open = [self.document]
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self.doctype
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.text
+
+    def doctype(self, name: str, *_: object) -> None:
+        raise NotXml(f"a document type is not accepted: {name}")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self.open) > _DEPTH:
+            raise NotXml("too deep")
+        namespace, _, local = name.rpartition(" ")
+        line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
+        element = Element(namespace, local, attributes, line, column)
+        self.open[-1].children.append(element)
+        self.open.append(element)
+
+    def end(self, _: str) -> None:
+        self.open.pop()
+
+    def text(self, text: str) -> None:
+        self.open[-1].texts.append(text)
+
+
+def parse(body: bytes, charset: str | None = None) -> Element:
+    """Read a document.
+
+    Args:
+        body: The document.
+        charset: Its encoding, where the content type names one.
+
+    Returns:
+        The root.
+
+    Raises:
+        NotXml: It is not well formed, has a document type, is too deep, or its encoding is
+            unknown.
+    """
+    try:
+        builder = _Builder(charset)
+        builder.parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise NotXml(str(error)) from error
+    return builder.document.children[0]
+
+
+# By GET and by form.
+
+# ASP.NET's request validation: the start of a tag, or of a character reference.
+_DANGEROUS = re.compile(r"<[a-zA-Z!/?]|&#")
+_SHOWN: Final = 20
+
+
+class CannotBind(Exception):
+    """The request lacks a parameter of the method, or has one that cannot be read."""
+
+
+def bind_pairs(operation: Operation, sent: Sequence[tuple[str, str]], collection: str) -> Arguments:
+    """Read the parameters of an operation from a query or a form.
+
+    Args:
+        operation: The operation.
+        sent: Names and values as sent. What the operation does not know is ignored; a name
+            that occurs twice has both values, joined by a comma.
+        collection: ``QueryString`` or ``Form``, for error texts.
+
+    Returns:
+        A value for each parameter.
+
+    Raises:
+        CannotBind: A parameter is missing or cannot be read, or a value looks like markup.
+    """
+    texts: dict[str, str] = {}
+    for name, text in sent:
+        if _DANGEROUS.search(text):
+            raise CannotBind(
+                f"A potentially dangerous Request.{collection} value was detected from the "
+                f'client ({name}="{text[:_SHOWN]}").'
+            )
+        texts[name] = f"{texts[name]},{text}" if name in texts else text
+    return {parameter.name: _read(parameter, texts) for parameter in operation.parameters}
+
+
+def _read(parameter: Parameter, texts: dict[str, str]) -> Value:
+    text = texts.get(parameter.name)
+    if text is None:
+        raise CannotBind(f"Missing parameter: {parameter.name}.")
+    try:
+        return parameter.kind.from_url(text)
+    except ValueError as error:
+        raise CannotBind(
+            f"Cannot convert {text} to {parameter.kind.net}.\r\nParameter name: type ---> {error}"
+        ) from None
+
+
+def plain_failure(message: str) -> Response:
+    """Return a failure of ASP.NET itself: 500, and the text escaped for HTML in plain text."""
+    text = html.escape(message, quote=False).replace('"', "&quot;").replace("'", "&#39;")
+    return Response(
+        f"{text}\r\n".encode("utf-8", "replace"), 500, media_type="text/plain; charset=utf-8"
+    )
+
+
+# By SOAP 1.1 and 1.2.
 
 _SPACE: Final = "http://www.w3.org/XML/1998/namespace space"
 _PARAMETER = re.compile(r';\s*(charset|action)\s*=\s*(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
@@ -28,8 +175,8 @@ class Version:
     """A version of SOAP.
 
     Attributes:
-        namespace: Of its envelope.
-        media_type: Of its messages.
+        namespace: The namespace of its envelope.
+        media_type: The content type of its messages.
         client: The code of a fault that is the caller's.
         server: The code of a fault that is the server's.
     """

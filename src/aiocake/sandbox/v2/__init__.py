@@ -1,1 +1,0 @@
-"""The sandbox's version 2: JSON."""
