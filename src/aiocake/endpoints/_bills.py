@@ -17,6 +17,15 @@ from aiocake._operations.operation import (
     operations_of,
 )
 from aiocake._operations.parameters import (
+    Byte,
+    Choice,
+    Date,
+    Id,
+    ModifiedDate,
+    Money,
+    Parameter,
+    Text,
+)
     Choice,
     Date,
     Id,
