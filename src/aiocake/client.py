@@ -19,7 +19,7 @@ from aiocake._environment import key_of_environment, settings_of_environment
 from aiocake._listener import EventEmitter
 from aiocake._normalize import class_name, real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
-from aiocake._transport import AsyncBaseTransport, Transport, parse_address
+from aiocake._transport import AsyncBaseTransport, Transport, package_of, parse_address
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
@@ -170,8 +170,8 @@ class Client(ClientView):
         retry: When and how often a call is retried.
         throttle: How many calls are in flight at once, and how fast they are sent.
         binding: The form of v1 calls.
-        transport: An httpx transport in place of our own: a mock, an ASGI application, another
-            engine.
+        transport: A transport of httpx or httpx2 in place of our own: a mock, an ASGI application,
+            another engine.
         proxy: The URL of a proxy. Proxies of the environment are not used.
         ssl_context: A context in place of one with certifi's certificates.
         ledger: Records each write before it is sent and after it ended.
@@ -335,7 +335,10 @@ _MUST_BE: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "retry": (_is(RetryPolicy, NoneType), "a RetryPolicy"),
     "throttle": (_is(Throttle, NoneType), "a Throttle"),
     "binding": (_is(str), f"one of {', '.join(Binding)}"),
-    "transport": (_is(AsyncBaseTransport, NoneType), "an httpx.AsyncBaseTransport"),
+    "transport": (
+        lambda it: it is None or package_of(it) is not None,
+        "an AsyncBaseTransport of httpx or httpx2",
+    ),
     "proxy": (_is(str, NoneType), "the URL of a proxy"),
     "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
     "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),

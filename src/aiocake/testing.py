@@ -15,18 +15,18 @@ again. A test with ``@pytest.mark.cake_network`` may connect to any address.
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from functools import wraps
-from typing import Any, Final, Unpack, cast
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Final, Unpack
 
 import anyio
-import httpcore
-import httpcore2
-import httpx
 import pytest
 
 from aiocake import Client, RetryPolicy
-from aiocake._transport import ConnectionForbidden
+from aiocake._transport import ConnectionForbidden, dial
 from aiocake.client import ClientSettings
 from aiocake.sandbox import Sandbox, serve
 
@@ -79,7 +79,7 @@ class Clients:
             ConfigurationError: Settings are bad; the message names each of them.
         """
         given: ClientSettings = {
-            "transport": httpx.ASGITransport(app=self._sandbox.app),
+            "transport": next(_there("httpx", "httpx2")).ASGITransport(app=self._sandbox.app),
             "retry": NO_BACKOFF,
             **settings,
         }
@@ -117,17 +117,6 @@ def cake_env(cake_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Generato
 
 
 _MARKER: Final = "cake_network"
-#: What opens connections for httpx; for httpx2, and for our own transport.
-_BACKENDS: Final = cast(
-    "tuple[type[httpcore.AsyncNetworkBackend], ...]",
-    (
-        httpcore.AnyIOBackend,
-        httpcore.TrioBackend,
-        httpcore2.AnyIOBackend,
-        httpcore2.TrioBackend,
-    ),
-)
-
 Connect = Callable[..., Awaitable[object]]
 
 
@@ -142,8 +131,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{_MARKER}: let the test connect to other machines.")
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
-    for backend in _BACKENDS:
-        patch.setattr(backend, "connect_tcp", _watched(backend.connect_tcp))
+    patch.setattr(dial, "open_socket", _guarded(dial.open_socket))
+    # What opens connections for httpx, and for httpx2.
+    for package in _there("httpcore", "httpcore2"):
+        for backend in (package.AnyIOBackend, package.TrioBackend):
+            patch.setattr(backend, "connect_tcp", _watched(backend.connect_tcp))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -157,7 +149,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         _Network.allowed = before
 
 
+def _there(*packages: str) -> Iterator[ModuleType]:
+    """Import those of several packages that are installed."""
+    return (import_module(each) for each in packages if find_spec(each) is not None)
+
+
+def _guarded(connect: Connect) -> Connect:
+    """Guard what opens a socket of our own."""
+
+    @wraps(connect)
+    async def open_socket(host: str, *args: Any) -> object:  # noqa: ANN401 - handed on
+        await _check(host, None)
+        return await connect(host, *args)
+
+    return open_socket
+
+
 def _watched(connect: Connect) -> Connect:
+    """Guard a backend of httpcore or httpcore2."""
+
     @wraps(connect)
     async def connect_tcp(
         self: object,
@@ -167,14 +177,18 @@ def _watched(connect: Connect) -> Connect:
         *args: Any,  # noqa: ANN401 - handed on
         **kwargs: Any,  # noqa: ANN401 - the same
     ) -> object:
-        if not (_Network.allowed or await _is_loopback(host, timeout)):
-            raise ConnectionForbidden(
-                f"this test must not connect to {host}, which is not known to be this machine; "
-                f"@pytest.mark.{_MARKER} lets it"
-            )
+        await _check(host, timeout)
         return await connect(self, host, port, timeout, *args, **kwargs)
 
     return connect_tcp
+
+
+async def _check(host: str, seconds: float | None) -> None:
+    if not (_Network.allowed or await _is_loopback(host, seconds)):
+        raise ConnectionForbidden(
+            f"this test must not connect to {host}, which is not known to be this machine; "
+            f"@pytest.mark.{_MARKER} lets it"
+        )
 
 
 async def _is_loopback(host: str, seconds: float | None) -> bool:

@@ -6,19 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import anyio
-import attrs
-import h11
-import httpcore2
 import httpx
 import pytest
-import trustme
 
 from aiocake._messages import Response
 from aiocake._transport import clear_tracebacks
 from aiocake._transport.api_key import _never
 from aiocake._transport.failures import Route, connect_failure_reason
-from aiocake._transport.httpcore_transport import _as_httpx
-from aiocake._transport.trailing_data import has_trailing_data
 from aiocake.errors import CakeError, DecodeError, NotSent, RateLimited
 from aiocake.values import Idempotency
 
@@ -111,24 +105,6 @@ async def test_a_check_may_know_how_long_to_wait(lab) -> None:
     assert done.attempts == 1
 
 
-async def test_paths_are_not_kept_for_ever(lab) -> None:
-    server = lab.obedient()
-    async with aclosing(lab.transport(server)) as transport:
-        for number in range(130):
-            request = attrs.evolve(lab.get, path=f"/api/2/{number}.json")
-            assert (await transport.exchange(request, lab.fine, lab.plan())).error is None
-        kept = transport.transport.sender._http._urls
-    assert len(kept) == 2
-    assert len(server.requests) == 130
-
-
-def test_an_exception_that_httpx_has_no_name_for_stays_itself() -> None:
-    odd = httpcore2.ConnectionNotAvailable("x")
-    assert _as_httpx(odd) is odd
-    assert type(_as_httpx(httpcore2.ReadError("x"))) is httpx.ReadError
-    assert str(_as_httpx(httpcore2.ReadError("x"))) == "x"
-
-
 def test_how_tls_asks_for_the_network_is_no_error() -> None:
     refused = ConnectionRefusedError(111, "Connection refused")
     refused.__context__ = ssl.SSLWantReadError()
@@ -163,81 +139,3 @@ def test_what_led_to_an_error_keeps_its_frames() -> None:
 async def test_what_nobody_calls() -> None:
     with pytest.raises(NotImplementedError):
         await _never()
-
-
-class Layer:
-    """What lies around a parser or a stream."""
-
-    def __init__(self, **fields: object) -> None:
-        vars(self).update(fields)
-
-
-def nested(innermost: object, depth: int, name: str) -> object:
-    for _ in range(depth):
-        innermost = Layer(**{name: innermost})
-    return innermost
-
-
-class Tls:
-    """Both ends of a TLS connection, in memory."""
-
-    def __init__(self) -> None:
-        authority = trustme.CA()
-        theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("x.example").configure_cert(theirs)
-        ours = ssl.create_default_context()
-        authority.configure_trust(ours)
-        self.there, self.back = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = ours.wrap_bio(self.back, self.there, server_hostname="x.example")
-        self.server = theirs.wrap_bio(self.there, self.back, server_side=True)
-        ends, shaken = (self.client, self.server), set()
-        for _ in range(10):
-            for end in ends:
-                try:
-                    end.do_handshake()
-                    shaken.add(end)
-                except ssl.SSLWantReadError:
-                    pass
-        assert len(shaken) == 2
-
-        self._protocol = Layer(read_queue=[])
-
-    def get_extra_info(self, name: str) -> object:
-        return self.client if name == "ssl_object" else None
-
-
-def test_surplus_is_found_where_it_lies() -> None:
-    clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
-    stream = Layer(_protocol=Layer(read_queue=[]))
-    assert not has_trailing_data(clean, stream)
-    # No parser at all: better one connection too many than an answer that is not ours.
-    assert has_trailing_data(Layer(), stream)
-    assert has_trailing_data(nested(clean, 6, "_connection"), stream)
-    assert not has_trailing_data(nested(clean, 5, "_connection"), stream)
-
-    dirty = h11.Connection(h11.CLIENT)
-    dirty.receive_data(b"HTTP/1.1")
-    assert has_trailing_data(Layer(_h11_state=dirty), stream)
-
-    queued = Layer(_protocol=Layer(read_queue=[b"x"]))
-    assert has_trailing_data(clean, nested(queued, 2, "_stream"))
-    assert has_trailing_data(clean, nested(queued, 2, "transport_stream"))
-    assert not has_trailing_data(clean, Layer(_protocol=Layer(read_queue=[])))
-    # The same where a queue could be that is not found.
-    assert has_trailing_data(clean, nested(stream, 7, "_stream"))
-    assert not has_trailing_data(clean, nested(stream, 5, "_stream"))
-
-
-def test_surplus_within_tls() -> None:
-    clean = Layer(_h11_state=h11.Connection(h11.CLIENT))
-    tls = Tls()
-    assert not has_trailing_data(clean, tls)
-    tls.server.write(b"x")
-    assert has_trailing_data(clean, tls)
-    ended = Tls()
-    with pytest.raises(ssl.SSLWantReadError):
-        ended.server.unwrap()  # tells the client, and waits for its answer
-    assert has_trailing_data(clean, ended)
-    broken = Tls()
-    broken.back.write(b"no record of TLS at all")
-    assert has_trailing_data(clean, broken)

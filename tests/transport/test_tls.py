@@ -10,10 +10,8 @@ from contextlib import aclosing, suppress
 import anyio.to_thread
 import pytest
 import trustme
-from httpcore2._backends.auto import AutoBackend
 
-from aiocake._transport import httpcore_transport
-from aiocake._transport.trailing_data import has_trailing_data
+from aiocake._transport import tls as tls_contexts
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import DecodeError, NotSent
 from aiocake.values import Idempotency
@@ -95,13 +93,13 @@ def test_one_context_is_made_for_all_clients_in_all_threads(monkeypatch) -> None
         made.append(file)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-    monkeypatch.setattr(httpcore_transport, "context_of", make)
-    httpcore_transport._certifis.cache_clear()
+    monkeypatch.setattr(tls_contexts, "context_of", make)
+    tls_contexts._certifis.cache_clear()
     found: list[ssl.SSLContext] = []
 
     def ask() -> None:
         go_on.wait()
-        found.append(httpcore_transport._default_ssl_context())
+        found.append(tls_contexts.default_context())
 
     try:
         threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -110,7 +108,7 @@ def test_one_context_is_made_for_all_clients_in_all_threads(monkeypatch) -> None
         for thread in threads:
             thread.join()
     finally:
-        httpcore_transport._certifis.cache_clear()
+        tls_contexts._certifis.cache_clear()
     assert len(made) == 1
     assert len({id(each) for each in found}) == 1
 
@@ -218,35 +216,6 @@ async def test_a_surplus_record_is_not_taken_for_the_next_answer(lab, tls, trust
             # What comes only when the next request has left could be the answer to it.
             assert await anyio.to_thread.run_sync(sent.wait, 20)
     assert len(server.connections) == 2
-
-
-class Clean:
-    """A connection whose parser has nothing left."""
-
-    class _h11_state:  # noqa: N801 - the name that httpcore2 gives it
-        trailing_data = (b"", False)
-
-
-@pytest.mark.parametrize("over_tls", [False, True])
-async def test_what_was_read_ahead_is_seen(lab, tls, trusting, over_tls) -> None:
-    def script(connection) -> None:
-        connection.send(b"ten bytes.")
-        connection.until_closed()
-
-    server = lab.serve(script, tls if over_tls else None)
-    stream = await AutoBackend().connect_tcp("127.0.0.1", server.port)
-    if over_tls:
-        stream = await stream.start_tls(trusting, "127.0.0.1")
-    try:
-        assert await stream.read(4) == b"ten "
-        # On trio without TLS the rest waits in the socket, where httpcore2 looks for it itself.
-        assert has_trailing_data(Clean(), stream) or stream.get_extra_info("is_readable")
-        with suppress(TimeoutError, Exception):
-            await stream.read(6, timeout=0.05)
-        assert not has_trailing_data(Clean(), stream)
-        assert has_trailing_data(object(), stream)
-    finally:
-        await stream.aclose()
 
 
 # Proxies

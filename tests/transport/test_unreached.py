@@ -13,7 +13,7 @@ import trustme
 
 from aiocake import Client, NotSent, RetryPolicy, Timeouts
 from aiocake._transport.failures import FailureKind, Route, connect_failure_reason
-from aiocake._transport.httpcore_transport import failure_of
+from aiocake._transport.foreign import failure_of
 from aiocake.sandbox import Sandbox, serve
 
 pytestmark = pytest.mark.anyio
@@ -129,10 +129,7 @@ def test_a_reason_names_the_host_once(
         assert "('" not in reason
 
 
-def test_a_refusal_of_the_proxy_and_what_is_no_http() -> None:
-    refused = failure_of(httpx.ProxyError("407 Proxy Authentication Required"), PROXIED, sent=False)
-    text = "the proxy proxy.example refused (407 Proxy Authentication Required)"
-    assert (refused.kind, refused.text) == (FailureKind.TLS_OR_PROXY, f"nothing was sent: {text}")
+def test_what_is_no_http() -> None:
     ended = failure_of(httpx.RemoteProtocolError("Server disconnected"), ROUTE)
     text = f"no valid HTTP answer came from {ROUTE.host} (RemoteProtocolError)"
     assert (ended.kind, ended.text) == (FailureKind.CONNECTION_LOST, text)

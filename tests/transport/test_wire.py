@@ -4,7 +4,7 @@
 import gc
 import gzip
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -14,8 +14,8 @@ import attrs
 import pytest
 
 from aiocake._messages import Response
+from aiocake._transport import dial
 from aiocake._transport.body import LARGEST_BODY
-from aiocake._transport.sender import SendTrace
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import (
     ArgumentError,
@@ -256,7 +256,7 @@ def gone_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """See that a server has sent all that it sends, and reset the connection, before a request."""
 
     def see(server) -> None:
-        trace = SendTrace.record
+        connect = dial.open_socket
 
         def until_the_end() -> None:
             server.accepted.acquire()
@@ -264,12 +264,12 @@ def gone_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
             server.join(len(server.connections) - 1)
             server.go_on.clear()
 
-        async def after_the_end(self: SendTrace, name: str, info: Mapping[str, Any]) -> None:
-            await trace(self, name, info)
-            if name.endswith("connect_tcp.complete"):
-                await anyio.to_thread.run_sync(until_the_end)
+        async def after_the_end(*where: Any) -> object:  # noqa: ANN401 - handed on
+            opened = await connect(*where)
+            await anyio.to_thread.run_sync(until_the_end)
+            return opened
 
-        monkeypatch.setattr(SendTrace, "record", after_the_end)
+        monkeypatch.setattr(dial, "open_socket", after_the_end)
 
     return see
 
@@ -470,22 +470,3 @@ async def test_nothing_is_left_behind(lab) -> None:
     await transport.aclose()
     del transport
     gc.collect()  # a socket that was not closed would be an error here
-
-
-async def test_no_more_is_traced_than_tells_what_was_sent(lab, monkeypatch) -> None:
-    """Each step that httpcore2 traces costs CPU, and most of them come behind the request."""
-    steps: list[str] = []
-    trace = SendTrace.record
-
-    async def noted(self: SendTrace, name: str, info: Any) -> None:  # noqa: ANN401 - httpcore2's own
-        steps.append(name)
-        await trace(self, name, info)
-
-    monkeypatch.setattr(SendTrace, "record", noted)
-    async with aclosing(lab.transport(lab.obedient())) as transport:
-        for _ in range(2):
-            done = await transport.exchange(lab.get, lab.fine, lab.plan())
-            assert done.sent
-    sent = ["http11.send_request_headers.started", "http11.send_request_headers.complete"]
-    opened = ["connection.connect_tcp.started", "connection.connect_tcp.complete"]
-    assert steps == [*opened, *sent, *sent]

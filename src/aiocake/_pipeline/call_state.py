@@ -107,6 +107,8 @@ class CallState:
         applied_likely: Whether a response that could not be read looked like one to a write that
             was carried out. Once one attempt has met such a response, no later one makes it less
             likely.
+        uncounted: How many attempts, one at most, met a connection that had been closed while it
+            was idle. They cost none of those that the call has.
         renewed: Whether the key was asked for again.
         abandoned: Whether nobody waits for the call any more, so that no further attempt is begun.
         deadline: When the call must be over, on the event loop's clock.
@@ -138,6 +140,7 @@ class CallState:
         "reply",
         "request",
         "sent_before",
+        "uncounted",
         "writes",
     )
 
@@ -165,7 +168,7 @@ class CallState:
         self.writes = limits.idempotency is not Idempotency.SAFE
         self.now = anyio.current_time
         self.deadline = math.inf
-        self.attempts = 0
+        self.attempts = self.uncounted = 0
         self.attempt: AttemptState | None = None
         self.being_sent = False
         self.reply: Reply | None = None

@@ -333,7 +333,7 @@ class CallExecutor(ClientPipeline):
 
     async def _retry(self, call: CallState, read: ReadResponse, failed: AttemptOutcome) -> None:
         """Make further attempts, after one that failed."""
-        attempts = call.limits.attempts - call.attempts + 1
+        attempts = call.limits.attempts - call.attempts + call.uncounted + 1
         if attempts > 1:
             limits = RetryLimits(
                 attempts,
@@ -348,6 +348,12 @@ class CallExecutor(ClientPipeline):
         """Make an attempt; a second one at once, when the key was refused and there is another."""
         made = await self._attempt(call, read)
         attempt = call.attempt
+        if attempt is not None and attempt.trace.stale and not (call.writes or call.uncounted):
+            # The connection was idle, and closed before the request came: that is nobody's failure.
+            call.uncounted = 1
+            self._emit_retry(call, attrs.evolve(made, wait=0.0))
+            made = await self._attempt(call, read)
+            attempt = call.attempt
         if not isinstance(made.error, AuthenticationError) or call.renewed or attempt is None:
             return made
         call.renewed = True
@@ -463,24 +469,26 @@ class CallExecutor(ClientPipeline):
         if isinstance(outcome, TransportFailure) or response.status == HTTPStatus.REQUEST_TIMEOUT:
             # However well it was framed: a connection that brings this is not used again. A 408 may
             # be the end of the silence before the request; then the answer to that comes behind it.
-            await sender.drop(attempt.slot)
+            sender.drop(attempt.slot)
         return outcome
 
     async def _read(
         self, call: CallState, _: AttemptState, incoming: IncomingResponse
     ) -> CakeError | TransportFailure | None:
         """Read a whole response: return what is wrong with it, or keep it as that of the call."""
-        came = BytesIO()
-        fault: TransportFailure | None = None
-        try:
-            fault = await read_into(came, Body(incoming, LARGEST_BODY))
-        except BaseException:
-            call.broken_off(incoming.status, incoming.headers, came.getvalue())
-            raise
-        whole = came.getvalue()  # which copies nothing
-        if fault is not None:
-            call.broken_off(incoming.status, incoming.headers, whole)
-            return fault
+        whole = incoming.whole()
+        if whole is None:
+            came = BytesIO()
+            fault: TransportFailure | None = None
+            try:
+                fault = await read_into(came, Body(incoming, LARGEST_BODY))
+            except BaseException:
+                call.broken_off(incoming.status, incoming.headers, came.getvalue())
+                raise
+            whole = came.getvalue()  # which copies nothing
+            if fault is not None:
+                call.broken_off(incoming.status, incoming.headers, whole)
+                return fault
         reply = self._codec.reply(Response(incoming.status, incoming.headers, whole))
         error = self._codec.error_in(call, reply)
         if error is None:

@@ -14,7 +14,7 @@ from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
 
 class ConnectionForbidden(Exception):
-    """A guard does not let this connection be opened, and will not the next time."""
+    """A connection is refused for good: by a guard of tests, a proxy, or what TLS was told."""
 
 
 class FailureKind(Enum):
@@ -121,6 +121,8 @@ def connect_failure_reason(error: BaseException, route: Route) -> tuple[str, boo
             return _why_no_tls(each, route)
         if isinstance(each, OSError) and each.errno and not reason:
             reason = _why_not_reached(each, route)
+        elif isinstance(each, EOFError):
+            reason = reason or f"{host} ended the connection (port {port})"
         elif isinstance(each, TimeoutError) or "Timeout" in type(each).__name__:
             reason = reason or f"no connection to {host} within {route.timeout:g} s (port {port})"
     return reason or f"no connection to {host} (port {port}): {type(error).__name__}", False

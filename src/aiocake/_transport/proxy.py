@@ -1,6 +1,5 @@
 """The proxy that a client is told to use: never one from the environment."""
 
-import importlib.util
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +24,16 @@ class Proxy:
     url: str
     user: str | None
     password: Secret
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS5, and not HTTP."""
+        return self.url.startswith("socks")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken with it."""
+        return self.url.startswith("https:")
 
     @property
     def where(self) -> tuple[str, int]:
@@ -65,8 +74,6 @@ def parse_proxy(url: str) -> Proxy:
         raise ConfigurationError(_bad("it needs a host"))
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ConfigurationError(_bad("it must not have a path or query"))
-    if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(_bad("SOCKS needs the package socksio"))
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Proxy(
         f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}",

@@ -208,7 +208,7 @@ def _base64(secret: str) -> set[str]:
     return {piece for piece in found if len(piece) >= _SHORTEST_PIECE}
 
 
-#: What httpcore2 logs of an answer, from its reason phrase or the message of an exception on:
+#: What httpcore logs of an answer, from its reason phrase or the message of an exception on:
 #: a server that repeats a URL repeats names, notes and amounts, too.
 _ANSWER: Final = re.compile(
     r"^(receive_response_\w+\.\w+ (?:return_value=\(b'HTTP/[0-9.]+', [0-9]+, |exception=\w+\()).*",
@@ -217,7 +217,7 @@ _ANSWER: Final = re.compile(
 
 
 class _Filter(logging.Filter):
-    """Cleans what httpcore2 logs at DEBUG: of answers their status alone, no key, no password."""
+    """Cleans what is logged at DEBUG: of answers their status alone, no key."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,14 +239,20 @@ class _Filter(logging.Filter):
 
 
 _filter: Final = _Filter()
-_LOGGERS: Final = ("connection", "http11", "http2", "proxy", "socks")
+#: Of the transports of httpx and of httpx2.
+_LOGGERS: Final = tuple(
+    f"{package}.{name}"
+    for package in ("httpcore", "httpcore2")
+    for name in ("connection", "http11", "http2", "proxy", "socks")
+)
 
 
 def watch_logs(scrubber: Scrubber) -> None:
-    """Clean what httpcore2's loggers say of what this scrubber knows, as long as it lives.
+    """Clean what other transports log of what this scrubber knows, as long as it lives.
 
-    This is the one thing that a client changes outside of itself: a filter on five loggers.
+    This is the one thing that a client changes outside of itself, and only one with such a
+    transport: a filter on ten loggers.
     """
     _filter.add(scrubber)
     for name in _LOGGERS:
-        logging.getLogger(f"httpcore2.{name}").addFilter(_filter)
+        logging.getLogger(name).addFilter(_filter)

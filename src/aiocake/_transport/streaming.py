@@ -6,8 +6,8 @@ from typing import Self
 from aiocake._messages import StreamedResponse
 from aiocake._transport.body import LARGEST_STREAM, Body
 from aiocake._transport.failures import TransportFailure
+from aiocake._transport.incoming import IncomingResponse
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
-from aiocake._transport.sender import IncomingResponse
 from aiocake.errors import CakeError, ClosedError, DeadlineExceeded
 
 

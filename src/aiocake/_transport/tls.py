@@ -1,8 +1,12 @@
-"""TLS contexts, and how one is lent to a library that changes what it is given."""
+"""TLS contexts: that of all clients that give none, and those of files that users name."""
 
 import ssl
+import threading
+from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Final
+
+import certifi
 
 from aiocake.errors import ConfigurationError
 
@@ -35,24 +39,18 @@ def context_of_user(file: str, name: str) -> ssl.SSLContext:
     raise ConfigurationError(f"{name} cannot be used: {file}: {reason}")
 
 
-class _Lent:
-    """Stands for a context that others use, too: what would be set on it stays as it is."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.context = context
-
-    def set_alpn_protocols(self, protocols: list[str]) -> None:
-        """Set nothing. A server that is not asked for a protocol speaks HTTP/1.1."""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.context, name)
+_making_context: Final = threading.Lock()
 
 
-def lend(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Return what stands for a context, to be handed to httpcore2, which sets protocols on it."""
-    return cast("ssl.SSLContext", _Lent(context))
+def default_context() -> ssl.SSLContext:
+    """Return the one context of all clients of this process that give none.
+
+    Reading its certificates takes longer than many a call: once, and only where TLS is spoken.
+    """
+    with _making_context:
+        return _certifis()
 
 
-def owner_of(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Return the context that something stands for, or is."""
-    return context.context if isinstance(context, _Lent) else context
+@cache
+def _certifis() -> ssl.SSLContext:
+    return context_of(certifi.where())

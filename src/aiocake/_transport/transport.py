@@ -10,18 +10,21 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 import anyio
+import attrs
 
 from aiocake._messages import Request
 from aiocake._transport.address import Address
 from aiocake._transport.api_key import AuthorizedRequest, Keys, insert_api_key
+from aiocake._transport.dial import Dialer
 from aiocake._transport.failures import Route
-from aiocake._transport.httpcore_transport import AsyncBaseTransport, CakeTransport, HttpSender
+from aiocake._transport.foreign import AsyncBaseTransport, ForeignSender, package_of
+from aiocake._transport.incoming import IncomingResponse
 from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter
 from aiocake._transport.network_time import NetworkTimeBudget
 from aiocake._transport.proxy import parse_proxy
 from aiocake._transport.redaction import Scrubber, watch_logs
-from aiocake._transport.sender import IncomingResponse, RequestSender
+from aiocake._transport.sender import RequestSender, Sender
 from aiocake._transport.streaming import OpenStream
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import ConfigurationError
@@ -36,8 +39,8 @@ class Transport:
         key: The key, or an async function that gives it.
         timeouts: How long opening a connection may take.
         throttle: How much is sent at once, and how fast.
-        http: What carries the requests; our own over httpcore2 when it is None. It is closed
-            along with this.
+        http: What carries the requests in place of our own connections. It is closed along with
+            this.
         proxy: The URL of a proxy; only for our own.
         ssl_context: For https; only for our own.
         user_agent: The User-Agent header.
@@ -69,21 +72,15 @@ class Transport:
         self._scrubber = Scrubber()
         self.keys = Keys(key, self._scrubber.learn)
         self.limiter = RequestLimiter(throttle, draw)
-        if http is None:
-            http = self._own_transport(address, proxy, ssl_context)
-        elif proxy is not None or ssl_context is not None:
-            raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
         if not (user_agent.isascii() and user_agent.isprintable()):
             raise ConfigurationError("user_agent: must be printable ASCII")
-        route = Route(
-            address.host,
-            address.port,
-            timeouts.connect,
-            http.proxied_by if isinstance(http, CakeTransport) else None,
-        )
-        self.sender = RequestSender(
-            HttpSender(http, address.base, route), self._scrubber.scrub_headers
-        )
+        route = Route(address.host, address.port, timeouts.connect)
+        if http is None:
+            self.sender: Sender = self._own(address, route, proxy, ssl_context)
+        elif proxy is not None or ssl_context is not None:
+            raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
+        else:
+            self.sender = self._foreign(http, address, route)
         self._headers = [
             (b"Host", address.authority.encode("ascii")),
             (b"User-Agent", user_agent.encode("ascii")),
@@ -93,17 +90,27 @@ class Transport:
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
 
-    def _own_transport(
-        self, address: Address, proxy: str | None, ssl_context: ssl.SSLContext | None
-    ) -> AsyncBaseTransport:
+    def _own(
+        self, address: Address, route: Route, proxy: str | None, ssl_context: ssl.SSLContext | None
+    ) -> RequestSender:
         through = None if proxy is None else parse_proxy(proxy)
         if through is not None:
             if address.scheme != "https":
                 raise ConfigurationError("proxy: for https only, or it would see the key")
             for secret in through.secrets():
                 self._scrubber.learn(secret)
+            route = attrs.evolve(route, proxy=through.where)
+        dialer = Dialer(
+            route, secure=address.scheme == "https", proxy=through, ssl_context=ssl_context
+        )
+        return RequestSender(dialer, self.limiter.slots, self._scrubber.scrub_headers)
+
+    def _foreign(self, http: AsyncBaseTransport, address: Address, route: Route) -> ForeignSender:
+        package = package_of(http)
+        if package is None:
+            raise ConfigurationError("transport: must be an AsyncBaseTransport of httpx or httpx2")
         watch_logs(self._scrubber)
-        return CakeTransport(slots=self.limiter.slots, proxy=through, ssl_context=ssl_context)
+        return ForeignSender(http, package, address.base, route, self._scrubber.scrub_headers)
 
     def authorize(self, request: Request, key: Secret) -> AuthorizedRequest:
         """Put the key into a request.

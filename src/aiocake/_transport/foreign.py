@@ -1,0 +1,222 @@
+"""Other transports in place of our own: those of httpx, and those of httpx2.
+
+They do not tell what was sent, so their exceptions do, as far as those can. The two packages have
+the same names and different classes; none of them is loaded before a transport of it is given.
+"""
+
+import math
+import sys
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+from aiocake._transport.api_key import AuthorizedRequest
+from aiocake._transport.connection import SendTrace
+from aiocake._transport.failures import (
+    ConnectionForbidden,
+    FailureKind,
+    Route,
+    TransportFailure,
+    clear_tracebacks,
+    connect_failure_reason,
+)
+from aiocake._transport.incoming import Clean, IncomingResponse
+
+#: The packages whose transports are taken.
+_PACKAGES: Final = ("httpx", "httpx2")
+#: The exceptions of theirs which say that nothing was sent.
+_UNSENT: Final = (
+    "ConnectError",
+    "ConnectTimeout",
+    "LocalProtocolError",
+    "PoolTimeout",
+    "UnsupportedProtocol",
+)
+_ILLEGAL: Final = ("InvalidURL", "LocalProtocolError", "UnsupportedProtocol")
+
+
+class AsyncBaseTransport(Protocol):
+    """A transport of httpx or httpx2, such as their ``MockTransport`` or ``ASGITransport``."""
+
+    async def handle_async_request(self, request: Any, /) -> Any:  # noqa: ANN401 - of either package
+        """Answer a request of the same package."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what it has opened."""
+        ...
+
+
+def package_of(transport: object) -> ModuleType | None:
+    """Return the package whose transport something is; None if it is none."""
+    for package in _loaded():
+        if isinstance(transport, package.AsyncBaseTransport):
+            return package
+    return None
+
+
+def _loaded() -> Iterator[ModuleType]:
+    for name in _PACKAGES:
+        package = sys.modules.get(name)
+        if package is not None:
+            yield package
+
+
+class ForeignSender:
+    """Sends requests over a transport of httpx or httpx2.
+
+    Args:
+        transport: The transport.
+        package: Its package.
+        base: The URL without a path.
+        route: To whom connections are opened, and how long that may take.
+        clean: Takes the key out of the headers of a response.
+    """
+
+    def __init__(
+        self,
+        transport: AsyncBaseTransport,
+        package: ModuleType,
+        base: str,
+        route: Route,
+        clean: Clean,
+    ) -> None:
+        self._transport = transport
+        self._package: Any = package
+        self._base = base
+        self._route = route
+        self._clean = clean
+
+    async def send(  # noqa: PLR0913 - what an attempt is
+        self,
+        signed: AuthorizedRequest,
+        slot: int,
+        trace: SendTrace,
+        *,
+        read: float,
+        fresh: bool,
+        total: float = math.inf,
+    ) -> IncomingResponse | TransportFailure:
+        """Send a request, and wait for the head of its response."""
+        del slot, fresh, total  # it has connections of its own
+        # It does not tell: from here on the request may have left.
+        trace.sent = True
+        try:
+            request = self._request(signed, read)
+            response = await self._transport.handle_async_request(request)
+            return self._incoming(response)
+        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
+            trace.sent = not _is(error, *_UNSENT) and not isinstance(error, ConnectionForbidden)
+            return failure_of(error, self._route, sent=trace.sent)
+        except BaseException as error:
+            clear_tracebacks(error)
+            raise
+
+    def drop(self, slot: int) -> None:
+        """Do nothing: whatever is used again is its own."""
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+    def _request(self, signed: AuthorizedRequest, read: float) -> Any:  # noqa: ANN401 - of either
+        headers, length = signed.headers, len(signed.body)
+        if length or signed.method in {"POST", "PUT", "PATCH"}:
+            headers = [*headers, (b"Content-Length", b"%d" % length)]
+        timeout = {"connect": self._route.timeout, "read": read, "write": read, "pool": read}
+        request = self._package.Request(
+            signed.method,
+            # Not kept: the key may stand in its query.
+            self._package.URL(self._base + signed.target.decode("ascii")),
+            headers=headers,
+            stream=self._package.ByteStream(signed.body),
+            extensions={"timeout": timeout},
+        )
+        request.read()  # so that a transport finds its content
+        return request
+
+    def _incoming(self, response: Any) -> IncomingResponse:  # noqa: ANN401 - of either
+        if not isinstance(response.stream, self._package.AsyncByteStream):
+            raise TypeError("the transport gives a body that is not asynchronous")
+        raw: list[tuple[bytes, bytes]] = response.headers.raw
+        chunked, size = False, b""
+        for name, value in raw:
+            lower = name.lower()
+            if lower == b"content-length":
+                size = value
+            chunked = chunked or lower == b"transfer-encoding"
+        counts = not chunked and size.isdigit()
+        return IncomingResponse(
+            response.status_code,
+            raw,
+            int(size) if counts else None,
+            chunked or counts,
+            _ForeignBody(response.stream, self._route, response.status_code),
+            self._clean,
+        )
+
+
+class _ForeignBody:
+    """The body of a response, as its transport gives it."""
+
+    def __init__(self, stream: Any, route: Route, status: int) -> None:  # noqa: ANN401 - of either
+        self._stream = stream
+        self._pieces: AsyncIterator[bytes] = aiter(stream)
+        self._route = route
+        self._status = status
+
+    def whole(self) -> bytes | None:
+        """Return None: it is waited for."""
+        return None
+
+    async def next(self) -> bytes | TransportFailure | None:
+        """Return the next raw piece of the body; None at its end."""
+        try:
+            return await anext(self._pieces, None)
+        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
+            return failure_of(error, self._route, status=self._status)
+        except BaseException as error:
+            clear_tracebacks(error)
+            raise
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        try:
+            await self._stream.aclose()
+        except Exception:  # noqa: BLE001, S110 - the response was read, or given up
+            pass
+        except BaseException as error:
+            clear_tracebacks(error)
+            raise
+
+
+def failure_of(
+    error: Exception, route: Route, *, sent: bool = True, status: int | None = None
+) -> TransportFailure:
+    """Return what an exception of a transport means."""
+    name = type(error).__name__
+    if sent:
+        if _is(error, "TimeoutException") or isinstance(error, TimeoutError):
+            return TransportFailure(FailureKind.TIMEOUT, sent, "no bytes came for too long", status)
+        if _is(error, "RemoteProtocolError") and status is None:
+            return TransportFailure(
+                FailureKind.CONNECTION_LOST,
+                sent,
+                f"no valid HTTP answer came from {route.host} ({name})",
+                status,
+            )
+        text = f"the connection ended before the answer was whole ({name})"
+        return TransportFailure(FailureKind.CONNECTION_LOST, sent, text, status)
+    if _is(error, *_ILLEGAL):
+        return TransportFailure(FailureKind.INVALID_REQUEST, sent, f"nothing was sent: {name}")
+    reason, refused = connect_failure_reason(error, route)
+    return TransportFailure(
+        FailureKind.TLS_OR_PROXY if refused else FailureKind.CONNECT,
+        sent,
+        f"nothing was sent: {reason}",
+    )
+
+
+def _is(error: Exception, *names: str) -> bool:
+    """Whether an exception is one of these, in any of the packages."""
+    return any(isinstance(error, getattr(package, name)) for package in _loaded() for name in names)

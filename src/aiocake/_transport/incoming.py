@@ -1,0 +1,118 @@
+"""A response whose body is still on its way, whatever carries it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from aiocake._transport.failures import TransportFailure
+
+#: The headers of a response without the key.
+Clean = Callable[[dict[str, str]], dict[str, str]]
+
+
+class BodyPieces(Protocol):
+    """Where the body of a response comes from."""
+
+    def whole(self) -> bytes | None:
+        """Return the whole raw body if it is there; None where it is to be waited for."""
+        ...
+
+    async def next(self) -> bytes | TransportFailure | None:
+        """Return the next raw piece of the body; None at its end."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the response. If its body was not read to its end, so is the connection."""
+        ...
+
+
+class Headers(Mapping[str, str]):
+    """Headers by lower-case name, the last of several values, without the key.
+
+    Most calls need none or one of them, so they are made when they are asked for.
+    """
+
+    __slots__ = ("_clean", "_made", "_raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]], clean: Clean) -> None:
+        self._raw = raw
+        self._clean = clean
+        self._made: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (dict, (self._all(),))
+
+    def _all(self) -> dict[str, str]:
+        made = self._made
+        if made is None:
+            raw, self._raw = self._raw, []
+            made = self._made = self._clean(
+                {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+            )
+        return made
+
+
+class IncomingResponse:
+    """A response whose body is still on its way. Ended by :meth:`aclose`, always.
+
+    Args:
+        status: The status.
+        raw: The headers, as they came.
+        length: What Content-Length says; None where it does not count.
+        framed: Whether its end can be told from that of its connection.
+        pieces: Where its body comes from.
+        clean: Takes the key out of headers.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        length: As above.
+        framed: As above.
+        encoding: All values of Content-Encoding, in lower case, joined by commas.
+    """
+
+    __slots__ = ("_pieces", "encoding", "framed", "headers", "length", "status")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a response is
+        self,
+        status: int,
+        raw: list[tuple[bytes, bytes]],
+        length: int | None,
+        framed: bool,  # noqa: FBT001 - one of two senders says it
+        pieces: BodyPieces,
+        clean: Clean,
+    ) -> None:
+        self.status = status
+        self.length = length
+        self.framed = framed
+        self.headers = Headers(raw, clean)
+        self._pieces = pieces
+        encodings = [value for name, value in raw if name.lower() == b"content-encoding"]
+        self.encoding = (
+            ",".join(value.decode("latin-1").strip().lower() for value in encodings)
+            if encodings
+            else ""
+        )
+
+    def whole(self) -> bytes | None:
+        """Return the body if it is there as a whole, and not compressed: nothing to wait for."""
+        return self._pieces.whole() if self.encoding in {"", "identity"} else None
+
+    async def next(self) -> bytes | TransportFailure | None:
+        """Return the next raw piece of the body; None at its end."""
+        return await self._pieces.next()
+
+    async def aclose(self) -> None:
+        """End the response. If its body was not read to its end, so is the connection."""
+        await self._pieces.aclose()

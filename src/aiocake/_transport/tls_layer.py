@@ -1,0 +1,101 @@
+"""TLS as a layer between two texts: what goes out is sealed, what comes in is opened. No I/O."""
+
+import ssl
+from contextlib import suppress
+from typing import Final
+
+#: Bytes that are opened at once.
+_AT_ONCE: Final = 65_536
+
+
+class TlsLayer:
+    """One end of a TLS connection, in memory.
+
+    It raises nothing: what goes wrong stands in ``error``. Reading may have something to write (a
+    key update, an alert) and writing may have to wait for something to read, so whoever uses it
+    asks for what goes out after each :meth:`open`, and waits for more to come where
+    :attr:`blocked` says so.
+
+    Args:
+        context: The context. It is not changed.
+        host: The name, or the address, that the certificate must be for.
+
+    Attributes:
+        ready: Whether the handshake is done.
+        ended: Whether the peer has said that nothing more comes.
+        error: What went wrong.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_tls", "_unsealed", "ended", "error", "ready")
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._unsealed = b""
+        self.ready = self.ended = False
+        self.error: Exception | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether bytes that were to be sealed have to wait for something to come in."""
+        return bool(self._unsealed)
+
+    @property
+    def protocol(self) -> str | None:
+        """What ALPN has chosen, if it was asked to."""
+        return self._tls.selected_alpn_protocol()
+
+    def open(self, data: bytes) -> bytes:
+        """Return what these bytes say."""
+        opened: list[bytes] = []
+        try:
+            self._incoming.write(data)
+            if self.ready or self._shake():
+                while piece := self._tls.read(_AT_ONCE):
+                    opened.append(piece)
+                self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLError, OSError, ValueError) as error:
+            self._fail(error)
+        return opened[0] if len(opened) == 1 else b"".join(opened)
+
+    def end(self) -> None:
+        """Take note that nothing more comes in: an error, unless TLS itself has ended before."""
+        if not self.ended and self.error is None:
+            self._incoming.write_eof()
+            self.open(b"")
+
+    def seal(self, data: bytes | memoryview) -> bytes:
+        """Return what goes out for these bytes, and whatever else TLS has to say."""
+        if data:
+            self._unsealed = self._unsealed + data if self._unsealed else bytes(data)
+        try:
+            # Behind an error there may be an alert that goes out, and nothing else.
+            if self.error is None and (self.ready or self._shake()) and self._unsealed:
+                self._tls.write(self._unsealed)
+                self._unsealed = b""
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLError, OSError, ValueError) as error:
+            self._fail(error)
+        return self._outgoing.read()
+
+    def goodbye(self) -> bytes:
+        """Return what tells the peer that nothing more comes."""
+        if self.ready and self.error is None:
+            # It would wait for the peer's answer, as nobody else does.
+            with suppress(ssl.SSLError, OSError, ValueError):
+                self._tls.unwrap()
+        return self._outgoing.read()
+
+    def _fail(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error.with_traceback(None)
+            self._unsealed = b""
+
+    def _shake(self) -> bool:
+        self._tls.do_handshake()
+        self.ready = True
+        return True
