@@ -58,6 +58,8 @@ TOKENS: Final = (
     *(b"<?x ", b"?>", b"<!DOCTYPE ", b' xsi:nil="true"', b"<success>", b"</success>"),
     *(b"<row_count>", b"<affiliate_bills>", b"<affiliate_bill>", b"<Fault>", b"<faultcode>"),
     *(b"Cannot convert ", b" to a.\r\nParameter name: ", b"Missing parameter: ", b"<title>"),
+    *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"\r\n", b"\r\n\r\n", b"Content-Length: ", b"Connection: close"),
+    *(b"Transfer-Encoding: chunked", b"5\r\nhello\r\n", b"0\r\n\r\n", b"HTTP/1.1 100\r\n\r\n"),
     *(b" GMT", b"\xef\xbb\xbf", b"\x1f\x8b\x08", b"%25", b"&amp;amp;", b"\\\\"),
 )
 
@@ -122,6 +124,22 @@ def compressed() -> list[bytes]:
     ]
 
 
+def responses() -> list[bytes]:
+    """Responses behind the eight bytes that say how each is cut and how its connection ends."""
+    ok, chunked = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
+    made = (
+        ok + b"Content-Length: 5\r\n\r\nhello",
+        ok + b"Content-Length: 18446744073709551616\r\n\r\n",
+        ok + chunked + b'5;a="b"\r\nhello\r\n0\r\nA: b\r\n\r\n',
+        ok + chunked + b"000000000000000000001 \r\nx\r\n0\r\n\r\n",
+        b"HTTP/1.0 404 No\r\nServer: x\r\n\r\nhello",
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok + b"Connection: close\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n" + ok,
+    )
+    return [bytes((number, 7, 30, 1, 2, 3, 4, 5)) + one for one in made for number in range(4)]
+
+
 SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = {
     "v2": lambda: bodies(1),
     "page": lambda: bodies(0),
@@ -132,6 +150,7 @@ SEEDS: Final[Mapping[str, Callable[[], list[bytes]]]] = {
     "wait": lambda: list(WAITS),
     "scrub": lambda: [bytes((number, number)) + b"x?api_key=&y" for number in range(12)],
     "inflate": compressed,
+    "response": responses,
 }
 
 

@@ -8,12 +8,16 @@ a wait is a positive number, the key does not come out again.
 import html
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import accumulate, pairwise
 from typing import Any, Final, NoReturn, TypeVar
 from unittest import mock
 from urllib.parse import quote, quote_plus
+
+import h11
 
 from aiocake import _codec as codec
 from aiocake._codec import results
@@ -27,6 +31,7 @@ from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport.body import Body
 from aiocake._transport.failures import TransportFailure
 from aiocake._transport.redaction import Scrubber
+from aiocake._transport.response_reader import LARGEST_OVERHEAD, ResponseReader
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
 from aiocake.errors import CakeError, DecodeError
 from aiocake.values import Idempotency, Secret
@@ -276,6 +281,78 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     raise Found("it waits for something")
 
 
+def response(data: bytes) -> None:
+    """A response, in pieces: as in one piece, and never looser than h11 reads it."""
+    head, rest = first(data, 8)
+    clean, tunnel = bool(head[0] & 1), bool(head[0] & 2)
+    whole = heard([rest], clean=clean, tunnel=tunnel)
+    at = list(accumulate((0, *head[1:])))
+    pieces = [rest[one:other] for one, other in pairwise((*at, max(at[-1], len(rest))))]
+    for cut in (pieces, [rest[one : one + 1] for one in range(len(rest))]):
+        other = heard(cut, clean=clean, tunnel=tunnel)
+        if other != whole:
+            fail(f"in pieces {other}, whole {whole}")
+    status, body, done, surplus, wrong = whole
+    if surplus and not done and status is not None:
+        fail(f"surplus behind nothing: {whole}")
+    if done and wrong is None and not tunnel and clean and len(rest) < LARGEST_OVERHEAD:
+        known = by_h11(rest)
+        if known not in {(status, body), None} or (known is None and not looser(rest)):
+            fail(f"{whole}, and by h11 {known}")
+
+
+def heard(pieces: list[bytes], *, clean: bool, tunnel: bool) -> tuple[Any, ...]:
+    """What the reader makes of these pieces and the end of the connection."""
+    reader = ResponseReader()
+    reader.begin(tunnel=tunnel)
+    body = b""
+    for piece in pieces:
+        reader.feed(piece)
+        body += reader.take()
+    reader.eof(clean)
+    if reader.status is not None and reader.wrong is None:
+        if reader.length not in {None, len(body)} and reader.done:
+            fail(f"{len(body)} bytes of {reader.length}")
+        if not (reader.done or reader.framed):
+            fail("neither whole nor cut off")
+    return reader.status, body, reader.done, reader.surplus, reader.wrong
+
+
+def by_h11(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body as h11 reads them; None for what it refuses."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * LARGEST_OVERHEAD)
+    connection.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    connection.send(h11.EndOfMessage())
+    status, body = 0, b""
+    try:
+        connection.receive_data(data)
+        connection.receive_data(b"")
+        while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif not isinstance(event, h11.InformationalResponse):
+                return None
+    except h11.RemoteProtocolError:
+        return None
+    return status, body
+
+
+#: What is read that h11 refuses: control characters in the reason of a status, more than 20 digits
+#: of a chunk's size, and a Transfer-Encoding in a trailer that h11 does not know.
+LOOSER: Final = (
+    re.compile(rb"HTTP/1\.[01] [0-9]{3}[^\r\n]*[\x00-\x08\x0b-\x1f\x7f]"),
+    re.compile(rb"\r\n0{4}[0-9a-fA-F]{17,}"),
+    re.compile(rb"\r\n0[^\r\n]*\r\n.*transfer-encoding *:", re.IGNORECASE | re.DOTALL),
+)
+
+
+def looser(data: bytes) -> bool:
+    """Whether the bytes hold what is known to be read, and not by h11."""
+    return any(each.search(data) for each in LOOSER)
+
+
 def fail(text: str) -> NoReturn:
     """Report a finding."""
     raise Found(text)
@@ -283,5 +360,5 @@ def fail(text: str) -> NoReturn:
 
 TARGETS: Final[Mapping[str, Target]] = {
     each.__name__: each
-    for each in (v2, page, asmx, fault, export, references, wait, scrub, inflate)
+    for each in (v2, page, asmx, fault, export, references, wait, scrub, inflate, response)
 }

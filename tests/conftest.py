@@ -2,6 +2,7 @@
 what is printed in the end, from all workers.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -25,6 +26,26 @@ hypothesis.settings.register_profile(
     "few", hypothesis.settings.get_profile("aiocake"), max_examples=some(50)
 )
 hypothesis.settings.load_profile("few" if FEW else "aiocake")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--uvloop", action="store_true", help="run on uvloop what runs on asyncio")
+    parser.addoption(
+        "--pulling",
+        action="store_true",
+        help="read connections as on event loops that watch no sockets (that of Windows)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    if config.getoption("uvloop"):
+        import uvloop  # noqa: PLC0415 - not for all platforms
+
+        patch.setattr(asyncio.events, "new_event_loop", uvloop.new_event_loop)
+    if config.getoption("pulling"):
+        patch.setattr("aiocake._transport.dial.watches_sockets", lambda _: False)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -85,6 +85,7 @@ def test_the_contracts_are_kept(copy: Path) -> None:
         ),
         pytest.param("libraries", "_transport/planted", "import tenacity", id="tenacity"),
         pytest.param("libraries", "client", "from httpx import Request", id="httpx"),
+        pytest.param("libraries", "_pipeline/retry", "import httptools", id="httptools"),
         pytest.param("libraries", "_pipeline/retry", "import httpcore2", id="httpcore2"),
         pytest.param("extras", "_codec/planted", "from rich.table import Table", id="rich"),
         pytest.param("extras", "client", "import starlette", id="starlette"),

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-NAMES = ["v2", "page", "asmx", "fault", "export", "references", "wait", "scrub", "inflate"]
+NAMES = [
+    "v2",
+    "page",
+    "asmx",
+    "fault",
+    "export",
+    "references",
+    "wait",
+    "scrub",
+    "inflate",
+    "response",
+]
 #: A seed of a page with hundreds of rows shows no more than one with three.
 LONGEST = 20_000
 

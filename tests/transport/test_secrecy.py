@@ -238,23 +238,25 @@ async def test_no_log_of_another_transport_shows_it(lab, package, caplog) -> Non
 async def test_no_repr_of_a_connection_shows_it(lab) -> None:
     """Those who debug print what an event loop holds: callbacks, handles, tasks."""
     server = lab.slow()
-    async with aclosing(lab.transport(server, key=Secret(KEY))) as transport:
-        async with anyio.create_task_group() as group:
-            group.start_soon(transport.exchange, lab.get, lab.fine, lab.plan())
-            assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
-            sender = transport.transport.sender
-            (connection,) = [each for each in sender._connections if each is not None]
-            texts = [repr(connection), repr(sender), repr(vars(sender))]
-            for name in type(connection).__mro__[0].__slots__ + type(connection).__mro__[1].__slots__:
-                texts.append(repr(getattr(connection, name)))
-            assert_silent("\n".join(texts))
-            # And nothing that can be reached from it holds the request: that has left.
-            assert KEY.encode() in server.requests[0]
-            assert not any(
-                isinstance(each, bytes | bytearray | str) and shows(each)
-                for each in reachable(connection)
-            )
-            server.go_on.set()
+    async with (
+        aclosing(lab.transport(server, key=Secret(KEY))) as transport,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(transport.exchange, lab.get, lab.fine, lab.plan())
+        assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+        sender = transport.transport.sender
+        (connection,) = [each for each in sender._connections if each is not None]
+        texts = [repr(connection), repr(sender), repr(vars(sender))]
+        kinds = type(connection).__mro__[:2]
+        texts += [repr(getattr(connection, name)) for kind in kinds for name in kind.__slots__]
+        assert_silent("\n".join(texts))
+        # And nothing that can be reached from it holds the request: that has left.
+        assert KEY.encode() in server.requests[0]
+        assert not any(
+            isinstance(each, bytes | bytearray | str) and shows(each)
+            for each in reachable(connection)
+        )
+        server.go_on.set()
 
 
 def shows(text: bytes | bytearray | str) -> bool:

@@ -107,8 +107,8 @@ class CallState:
         applied_likely: Whether a response that could not be read looked like one to a write that
             was carried out. Once one attempt has met such a response, no later one makes it less
             likely.
-        uncounted: How many attempts, one at most, met a connection that had been closed while it was
-            idle. They cost none of those that the call has.
+        uncounted: How many attempts, one at most, met a connection that had been closed while it
+            was idle. They cost none of those that the call has.
         renewed: Whether the key was asked for again.
         abandoned: Whether nobody waits for the call any more, so that no further attempt is begun.
         deadline: When the call must be over, on the event loop's clock.

@@ -140,15 +140,16 @@ class Connection:
             if not layer.ready or self._out:
                 await self._wait(writing=bool(self._out))
 
-    async def tunnel(self, request: bytes) -> TransportFailure | int:
-        """Ask a proxy by CONNECT for a connection to another; return its status, or a fault."""
-        self.reader.begin(tunnel=True)
-        failure = await self.ask(request, SendTrace(), math.inf)
+    async def tunnel(self, request: bytes) -> int:
+        """Ask a proxy by CONNECT for a connection to another, and return its status.
+
+        Raises:
+            Exception: The proxy gave no answer.
+        """
         reader = self.reader
-        if failure is None and reader.wrong:
-            failure = self._failure()
-        if failure is not None:
-            return failure
+        reader.begin(tunnel=True)
+        if await self.ask(request, SendTrace(), math.inf) is not None or reader.wrong:
+            raise self._error or EOFError
         status = reader.status or 0
         reader.begin()
         self._answered = False
@@ -196,7 +197,7 @@ class Connection:
             self._idle = False
             reader.begin()
         # What came before anything was sent is an answer, too, if it is a refusal.
-        if self._goes_on():
+        if reader.status is None and self._goes_on():
             if trace.latest < math.inf and self._clock() > trace.latest:
                 self._rest()
                 return TransportFailure(FailureKind.TIMEOUT, sent=False, text=TOO_LATE)
@@ -328,7 +329,8 @@ class Connection:
                 data = layer.open(data)
             if said := self._sealed(b""):
                 self._out = bytes(self._out) + said
-                self._flush()
+                if self._whole:  # or whoever writes takes note of what leaves
+                    self._flush()
         if data:
             if self._idle:
                 self.close()
@@ -383,31 +385,18 @@ class Connection:
 
     async def _write(self, request: bytes, trace: SendTrace) -> bool:
         """Write a request, and read while that is not possible; False if not all of it left."""
-        if not self._layers and not self._out:
-            try:
-                count = self._socket.send(request)
-            except (BlockingIOError, InterruptedError):
-                count = 0
-            except OSError:
-                return False
-            trace.sent = count > 0
-            if count == len(request):
-                return True
-            left = memoryview(request)[count:]
-        else:
-            left = memoryview(request)
+        left = memoryview(request)
+        size = _SEALED if self._layers else len(left)
         begun = False
         while left or self._out or self._blocked():
-            if not self._out and left and not self._blocked():
-                piece = left[:_SEALED]
-                left = left[_SEALED:]
-                self._out = self._sealed(piece)
-                begun = True
+            if left and not self._out and not self._blocked():
+                self._out, left, begun = self._sealed(left[:size]), left[size:], True
             before = len(self._out)
-            if not self._flush():
+            taken = self._flush()
+            # A part of a record of TLS counts, too.
+            trace.sent = trace.sent or (begun and len(self._out) < before)
+            if not taken:
                 return False
-            if begun and len(self._out) < before:
-                trace.sent = True
             if self._out or self._blocked():
                 await self._wait(writing=bool(self._out))
             if not self._goes_on():
@@ -433,10 +422,12 @@ class Connection:
         layers = self._layers if within is None else self._layers[: self._layers.index(within)]
         for layer in reversed(layers):
             data = layer.seal(data)
+            if layer.error is not None:
+                self._lost(layer.error)
         return data
 
     def _blocked(self) -> bool:
-        return any(layer.blocked for layer in self._layers)
+        return bool(self._layers) and any(layer.blocked for layer in self._layers)
 
     # How it ends.
 

@@ -1,4 +1,4 @@
-"""Opening a connection: addresses, the race between them, a proxy, TLS. Nothing of a request leaves.
+"""Opening a connection: addresses, a race between them, a proxy, TLS. No request leaves here.
 
 Of several addresses the next is tried a quarter of a second after the one before, or as soon as
 that has failed; the first that stands is taken (Happy Eyeballs, RFC 8305).
@@ -122,14 +122,12 @@ class Dialer:
     async def _connect(self, connection: Connection, proxy: Proxy) -> None:
         """Have a proxy connect to the host: it sees that, and nothing of a request."""
         host, _ = self.route.dialled
-        answer = await connection.tunnel(_connect_request(self.route, proxy))
-        if isinstance(answer, TransportFailure):
-            raise EOFError
-        if not HTTPStatus.OK <= answer < HTTPStatus.MULTIPLE_CHOICES:
+        status = await connection.tunnel(_connect_request(self.route, proxy))
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             reason = ""
             with suppress(ValueError):
-                reason = f" {HTTPStatus(answer).phrase}"
-            raise ConnectionForbidden(f"{host} refused ({answer}{reason})")
+                reason = f" {HTTPStatus(status).phrase}"
+            raise ConnectionForbidden(f"{host} refused ({status}{reason})")
 
 
 def connection_over(connected: socket.socket, host: str) -> Connection:
@@ -215,8 +213,8 @@ async def _race(found: list[Found]) -> socket.socket:
                 with anyio.move_on_after(_HEAD_START):
                     await failed.wait()
     except BaseException:
-        for each in won:
-            each.close()
+        for connected in won:
+            connected.close()
         raise
     if won:
         return won[0]

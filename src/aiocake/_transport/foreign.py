@@ -106,8 +106,6 @@ class ForeignSender:
         try:
             request = self._request(signed, read)
             response = await self._transport.handle_async_request(request)
-            if not isinstance(response.stream, self._package.AsyncByteStream):
-                raise TypeError("the transport gives a body that is not asynchronous")
             return self._incoming(response)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             trace.sent = not _is(error, *_UNSENT) and not isinstance(error, ConnectionForbidden)
@@ -143,6 +141,8 @@ class ForeignSender:
         return request
 
     def _incoming(self, response: Any) -> IncomingResponse:  # noqa: ANN401 - of either
+        if not isinstance(response.stream, self._package.AsyncByteStream):
+            raise TypeError("the transport gives a body that is not asynchronous")
         raw: list[tuple[bytes, bytes]] = response.headers.raw
         chunked, size = False, b""
         for name, value in raw:

@@ -37,6 +37,7 @@ _BARE_CR: Final = "a bare carriage return"
 _BAD_LENGTH: Final = "a Content-Length that is no number"
 _TWO_FRAMINGS: Final = "both Content-Length and Transfer-Encoding"
 _SWITCHED: Final = "a switch to another protocol"
+_NOT_CHUNKED: Final = "a Transfer-Encoding other than chunked"
 _TOO_LONG: Final = "Content-Length overflow"
 #: What the parser's words mean, where they do not say it themselves. They quote nothing that came.
 _WORDS: Final[Mapping[str, str]] = {
@@ -52,7 +53,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "Expected LF after headers": _BARE_CR,
     "Unexpected whitespace after header value": "a folded header",
     "Unexpected space after start line": "a blank before the first header",
-    "Invalid header value char": "a control character in a header",
+    "Invalid header value char": "an invalid character in a header",
     "Invalid header token": "an invalid header name",
     "Duplicate Content-Length": "two values of Content-Length",
     "Invalid character in Content-Length": _BAD_LENGTH,
@@ -60,6 +61,7 @@ _WORDS: Final[Mapping[str, str]] = {
     _TOO_LONG: "a Content-Length beyond any body",
     "Transfer-Encoding can't be present with Content-Length": _TWO_FRAMINGS,
     "Content-Length can't be present with Transfer-Encoding": _TWO_FRAMINGS,
+    "Empty Transfer-Encoding": _NOT_CHUNKED,
     "Invalid status code": "an invalid status",
     "Invalid response status": "an invalid status",
     "Invalid HTTP version": "an invalid HTTP version",
@@ -86,7 +88,6 @@ class ResponseReader:
         done: Whether the response is whole. True before the first one.
         keep_alive: Whether the connection can carry another request; False until it is whole.
         surplus: Whether bytes came that belong to no response.
-        unread: Bytes of the body that wait for :meth:`take`.
         wrong: Why this is no response, in words that quote nothing of it; None while it is one.
     """
 
@@ -99,6 +100,7 @@ class ResponseReader:
         "_pieces",
         "_progressed",
         "_tail",
+        "_taken",
         "_tunnel",
         "done",
         "framed",
@@ -107,7 +109,6 @@ class ResponseReader:
         "length",
         "status",
         "surplus",
-        "unread",
         "wrong",
     )
 
@@ -126,14 +127,13 @@ class ResponseReader:
         self.headers: list[tuple[bytes, bytes]] = []
         self.length: int | None = None
         self.framed = self.done = self.keep_alive = self.surplus = False
-        self.unread = 0
         self.wrong: str | None = None
         self._tunnel = tunnel
         #: None once there is nothing to parse: it refers back to the reader.
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._pieces: list[bytes] = []
-        #: Bytes of the body.
-        self._came = 0
+        #: Bytes of the body, and how many of them were taken.
+        self._came = self._taken = 0
         #: Bytes of the head, then of the current window of a chunked body.
         self._overhead = 0
         #: The last bytes before those of the current feed, by which an end is found.
@@ -142,16 +142,17 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes that came."""
+        at = 0
         if self.status is None and self.wrong is None and not self.done:
-            data = self._read_head(data)
-        if not data or self.wrong is not None:
+            at = self._read_head(data)
+        if at == len(data) or self.wrong is not None:
             return
         if self.done:
             self._exceed()
         elif self._chunked:
-            self._read_chunks(data)
+            self._read_chunks(memoryview(data)[at:])
         else:
-            self._read_plain(data)
+            self._read_plain(data[at:])
 
     def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes what it was told
         """Take note that no byte will follow.
@@ -170,39 +171,44 @@ class ResponseReader:
         else:
             self._end(keep_alive=False)
 
+    @property
+    def unread(self) -> int:
+        """How many bytes of the body wait for :meth:`take`."""
+        return self._came - self._taken
+
     def take(self) -> bytes:
         """Return what came of the body since the last time, and forget it."""
         data = b"".join(self._pieces)
         self._pieces.clear()
-        self.unread = 0
+        self._taken = self._came
         return data
 
-    def _read_head(self, data: bytes) -> bytes:
-        """Parse the head, and those of interim responses before it; return what lies behind."""
-        begin, at = 0, len(self._tail)
-        data = self._tail + data
+    def _read_head(self, data: bytes) -> int:
+        """Parse the head, and those of interim responses before it; return how far they go."""
+        at = 0
         while at < len(data) and self.status is None and self.wrong is None:
             # No line of a head is empty but the last: the parser refuses whatever else might be.
-            end = data.find(_HEAD_END, begin)
-            stop = len(data) if end < 0 else end + len(_HEAD_END)
-            self._parse_head(data[at:stop])
-            if end >= 0 and self.wrong is None:
-                self._end_head()
-                begin = stop
+            tail = self._tail
+            end = (tail + data).find(_HEAD_END, at)
+            stop = len(data) if end < 0 else end + len(_HEAD_END) - len(tail)
+            piece = data[at:stop]
+            self._parse_head(piece)
             at = stop
-        self._tail = data[max(begin, len(data) - len(_HEAD_END) + 1) :]
-        if self.status is not None:
-            self._tail = b""
-        return data[at:]
+            if end < 0:
+                self._tail = (tail + piece)[1 - len(_HEAD_END) :]
+            elif self.wrong is None:
+                self._tail = b""
+                self._end_head()
+        return at
 
-    def _parse_head(self, data: bytes) -> None:
+    def _parse_head(self, piece: bytes) -> None:
         before = self._overhead
-        if before < len(_VERSION) and not data.startswith(_VERSION[before : before + len(data)]):
+        if before < len(_VERSION) and not piece.startswith(_VERSION[before : before + len(piece)]):
             # The parser takes blank lines, RTSP and other versions.
             self._refuse("no HTTP/1")
             return
-        self._overhead += len(data)
-        self._parse(data[: LARGEST_OVERHEAD - before])
+        self._overhead += len(piece)
+        self._parse(piece[: LARGEST_OVERHEAD - before])
         if self._overhead > LARGEST_OVERHEAD and self.wrong is None:
             self._refuse(f"a head of more than {LARGEST_OVERHEAD} bytes")
 
@@ -221,7 +227,7 @@ class ResponseReader:
         length, encodings = _framing(self.headers)
         # In HTTP/1.0 it may come from a server that does not know what it passes on.
         if encodings and (encodings != [b"chunked"] or parser.get_http_version() != "1.1"):
-            self._refuse("a Transfer-Encoding other than chunked")
+            self._refuse(_NOT_CHUNKED)
         elif status >= _OK:
             self._begin_body(status, length, chunked=bool(encodings))
         elif encodings or length:
@@ -248,14 +254,18 @@ class ResponseReader:
             self._end(keep_alive=self._persistent)
 
     def _read_plain(self, data: bytes) -> None:
-        rest = len(data) if self.length is None else self.length - self._came
-        self._add(data[:rest])
+        """Keep what is body; all of it is where the end of the connection is its end."""
+        surplus = 0 if self.length is None else self._came + len(data) - self.length
+        if surplus > 0:
+            data = data[:-surplus]
+        self._came += len(data)
+        self._pieces.append(data)
         if self._came == self.length:
             self._end(keep_alive=self._persistent)
-            if len(data) > rest:
+            if surplus > 0:
                 self._exceed()
 
-    def _read_chunks(self, data: bytes) -> None:
+    def _read_chunks(self, data: memoryview) -> None:
         # In windows that lie where they lie, however the bytes were cut: the parser does not tell
         # how much of what it was given is body.
         while data and self.wrong is None:
@@ -265,22 +275,21 @@ class ResponseReader:
             window = LARGEST_OVERHEAD - self._overhead
             piece, data = data[:window], data[window:]
             self._parse(piece)
+            self._tail = (self._tail + bytes(piece[-5:]))[-5:]
             if self.done:
-                self._look_behind(piece)
-            self._tail = (self._tail + piece[-5:])[-5:]
+                self._look_behind()
             self._overhead += len(piece)
             if self._overhead == LARGEST_OVERHEAD:
                 if not self._progressed and not self.done:
                     self._refuse(f"{LARGEST_OVERHEAD} bytes of a chunked body with nothing in them")
                 self._overhead, self._progressed = 0, False
 
-    def _look_behind(self, piece: bytes) -> None:
-        """See that a chunked body ends with its first empty line: the parser passes over others."""
-        last = (self._tail + piece[-5:])[-5:]
-        if not last.endswith(_HEAD_END) or last[:1] in {b"\r", b"\n"}:
+    def _look_behind(self) -> None:
+        """See that a chunked body ended with the first empty line: the parser takes more."""
+        if not self._tail.endswith(_HEAD_END) or self._tail[:1] in {b"\r", b"\n"}:
             self._exceed()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         parser = self._parser
         if parser is None:
             return
@@ -302,11 +311,6 @@ class ResponseReader:
             if said == _TOO_LONG and self.status is None and status >= _OK:
                 self.status, self.length, self.framed = status, BEYOND_ANY, True
             self._refuse(_WORDS.get(said, said))
-
-    def _add(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self._came += len(body)
-        self.unread += len(body)
 
     def _end(self, *, keep_alive: bool) -> None:
         self.done = True
@@ -345,7 +349,8 @@ class ResponseReader:
         """Keep a piece of a chunked body."""
         if self._chunked and not self.done:
             self._progressed = True
-            self._add(body)
+            self._came += len(body)
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """End a chunked body."""

@@ -1,6 +1,7 @@
 """TLS as a layer between two texts: what goes out is sealed, what comes in is opened. No I/O."""
 
 import ssl
+from contextlib import suppress
 from typing import Final
 
 #: Bytes that are opened at once.
@@ -84,10 +85,9 @@ class TlsLayer:
     def goodbye(self) -> bytes:
         """Return what tells the peer that nothing more comes."""
         if self.ready and self.error is None:
-            try:
+            # It would wait for the peer's answer, as nobody else does.
+            with suppress(ssl.SSLError, OSError, ValueError):
                 self._tls.unwrap()
-            except (ssl.SSLError, OSError, ValueError):
-                pass  # it waits for the peer's answer, as nobody else does
         return self._outgoing.read()
 
     def _fail(self, error: Exception) -> None:

@@ -26,12 +26,6 @@ from aiocake._operations.parameters import (
     Parameter,
     Text,
 )
-    Choice,
-    Date,
-    Id,
-    Parameter,
-    Text,
-)
 from aiocake.models import BillingCycleName, BillingCycleText, MarkResult
 from aiocake.values import SKIP, Erase, Idempotency, Period, Skip
 

@@ -1,0 +1,669 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""Connections: opening them, what a server says too early, and ends at each moment."""
+
+import asyncio
+import gc
+import os
+import socket
+import ssl
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import trustme
+
+from aiocake._transport import resolver as resolving
+from aiocake._transport.connection import TOO_LATE, Connection, SendTrace
+from aiocake._transport.dial import connection_over
+from aiocake.config import Throttle, Timeouts
+from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
+from aiocake.events import AttemptEnded, Event, RetryScheduled
+from aiocake.values import Idempotency, Secret
+
+from ..support.interrupted import interrupted
+
+pytestmark = pytest.mark.anyio
+
+ONE = Throttle(concurrency=1)
+ONCE = Idempotency.NON_IDEMPOTENT
+CA = trustme.CA()
+TRUSTING = ssl.create_default_context()
+CA.configure_trust(TRUSTING)
+
+
+def certified(*names: str, protocol: str | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA.issue_cert(*names).configure_cert(context)
+    if protocol is not None:
+        context.set_alpn_protocols([protocol])
+    return context
+
+
+TLS = certified("127.0.0.1")
+
+
+async def descriptors() -> int:
+    """How many are open, once what was closed is gone on the server's side, too."""
+    await anyio.lowlevel.checkpoint()
+    gc.collect()
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - no waiting
+
+
+async def given_back(before: int) -> None:
+    for _ in range(200):
+        if await descriptors() <= before:
+            return
+        await anyio.lowlevel.checkpoint()
+    assert await descriptors() <= before
+
+
+# Opening
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The addresses that names have."""
+    known: dict[str, list[str]] = {}
+    look_up = socket.getaddrinfo
+
+    def looked_up(host: Any, port: int, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as it is
+        if host not in known:
+            return look_up(host, port, *rest, **named)
+        return [each for address in known[host] for each in look_up(address, port, *rest, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    return known
+
+
+@pytest.fixture
+def black_hole() -> Any:  # noqa: ANN401 - a generator
+    """A port of 127.0.0.2 to which connecting takes for ever: its queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.2", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.settimeout(0)
+            each.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for each in waiting:
+            each.close()
+
+
+async def test_a_black_hole_is_passed_by(lab, names, black_hole) -> None:
+    names["two.localhost"] = ["127.0.0.2", "127.0.0.1"]
+    with socket.create_server(("127.0.0.1", black_hole)) as good:
+        before = await descriptors()
+        async with aclosing(lab.transport(f"http://two.localhost:{black_hole}")) as transport:
+            answering = threading.Thread(target=answer_once, args=(good, lab.ok))
+            answering.start()
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE))
+            await anyio.to_thread.run_sync(answering.join)
+        assert done.error is None
+        assert done.attempts == 1
+        await given_back(before)
+
+
+def answer_once(listener: socket.socket, answer: bytes) -> None:
+    connected, _ = listener.accept()
+    with connected:
+        connected.recv(65536)
+        connected.sendall(answer)
+
+
+async def test_a_refusal_is_passed_by_at_once(lab, names, monkeypatch) -> None:
+    # However long the next one would have to wait otherwise.
+    monkeypatch.setattr("aiocake._transport.dial._HEAD_START", 1000.0)
+    names["three.localhost"] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+    server = lab.obedient()
+    async with aclosing(lab.transport(f"http://three.localhost:{server.port}")) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE))
+    assert (done.error, done.attempts) == (None, 1)
+    assert len(server.connections) == 1
+
+
+async def test_all_addresses_refuse(lab, names) -> None:
+    names["two.localhost"] = ["127.0.0.2", "127.0.0.3"]
+    before = await descriptors()
+    server = lab.obedient()
+    async with aclosing(lab.transport(f"http://two.localhost:{server.port}")) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE, attempts=1))
+    assert isinstance(done.error, NotSent)
+    assert "two.localhost refused the connection" in str(done.error)
+    server.close()
+    await given_back(before)
+
+
+def test_addresses_of_both_families_take_turns() -> None:
+    four = [(socket.AF_INET, (f"127.0.0.{last}", 1)) for last in (1, 2, 3)]
+    six = [(socket.AF_INET6, ("::1", 1, 0, 0))]
+    assert resolving._interleaved(six + four + four) == [six[0], *four]
+    assert resolving._interleaved(four + six) == [four[0], six[0], *four[1:]]
+    assert resolving._interleaved([]) == []
+
+
+async def test_look_ups_that_hang_are_few(lab, monkeypatch) -> None:
+    go_on = threading.Event()
+    began: list[str] = []
+
+    def hang(host: str, *_: object, **__: object) -> list[object]:
+        began.append(host)
+        go_on.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    server = lab.obedient()
+    timeouts = Timeouts(connect=0.05)
+    transport = lab.transport(f"http://slow.localhost:{server.port}", timeouts=timeouts)
+    try:
+        async with aclosing(transport), anyio.create_task_group() as group:
+
+            async def call() -> None:
+                done = await transport.exchange(lab.get, lab.fine, lab.plan())
+                assert isinstance(done.error, NotSent)
+
+            for _ in range(20):
+                group.start_soon(call)
+        assert len(began) == 4
+    finally:
+        go_on.set()
+
+
+async def test_tls_within_tls(lab) -> None:
+    proxy, server = lab.serve(tunnel, TLS), lab.obedient(TLS)
+    url = f"https://127.0.0.1:{proxy.port}"
+    async with aclosing(lab.transport(server, ssl_context=TRUSTING, proxy=url)) as transport:
+        for _ in range(2):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
+            assert done.error is None
+            assert done.response.body == b"ok"
+    assert len(proxy.connections) == len(server.connections) == 1
+    assert len(server.requests) == 2
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+def tunnel(connection) -> None:
+    """Do what a proxy does after a CONNECT."""
+    connect = connection.request()
+    if not connect:
+        return
+    host, _, port = connect.split(b" ")[1].decode().rpartition(":")
+    with socket.create_connection((host, int(port))) as target:
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=pump, args=(target, connection.socket), daemon=True)
+        back.start()
+        pump(connection.socket, target)
+        back.join()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 200 OK\r\n\r\nsurplus", b"SSH-2.0-OpenSSH_9.9\r\n", b""]
+)
+async def test_a_proxy_that_says_something_else(lab, answer) -> None:
+    def script(connection) -> None:
+        connection.request()
+        connection.send(answer)
+
+    proxy, server = lab.serve(script), lab.obedient(TLS)
+    url = f"http://127.0.0.1:{proxy.port}"
+    async with aclosing(lab.transport(server, ssl_context=TRUSTING, proxy=url)) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE))
+    assert isinstance(done.error, NotSent)
+    assert "the proxy 127.0.0.1 ended the connection" in str(done.error)
+    assert done.attempts == 3
+    assert server.connections == []
+
+
+async def test_a_server_that_chooses_another_protocol(lab) -> None:
+    offering = ssl.create_default_context()
+    CA.configure_trust(offering)
+    offering.set_alpn_protocols(["h2", "http/1.1"])
+    for protocol, attempts in (("h2", 1), ("http/1.1", 1), (None, 1)):
+        server = lab.obedient(certified("127.0.0.1", protocol=protocol))
+        async with aclosing(lab.transport(server, ssl_context=offering)) as transport:
+            done = await transport.exchange(lab.get, lab.fine, lab.plan())
+            assert done.attempts == attempts
+            if protocol == "h2":
+                assert isinstance(done.error, NotSent)
+                assert "no HTTP/1.1 with 127.0.0.1" in str(done.error)
+                assert server.requests == []
+            else:
+                assert done.error is None
+
+
+# What comes too early, or too late
+
+
+async def test_an_answer_before_the_request_is_none_to_it(lab) -> None:
+    """It lies there before anything was written: then nothing is."""
+    for status, kind in (("408 Request Timeout", RequestRejected), ("200 OK", NotSent)):
+        server = lab.serve(lambda connection, status=status: early(connection, status))
+        async with aclosing(lab.transport(server)) as transport:
+            # The answer is there when the socket is handed over.
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("aiocake._transport.dial.open_socket", after_bytes(server))
+                done = await transport.exchange(
+                    lab.post,
+                    lambda response: RequestRejected("no", status=response.status),
+                    lab.plan(ONCE, attempts=1),
+                )
+        assert isinstance(done.error, kind)
+        assert not done.sent
+        assert server.requests == []
+
+
+def early(connection, status: str) -> None:
+    connection.answer(b"bye", status=status)
+    connection.until_closed()
+
+
+def after_bytes(server) -> Callable[..., Any]:
+    from aiocake._transport.dial import open_socket  # noqa: PLC0415 - as it is now
+
+    async def opened(*where: Any) -> socket.socket:  # noqa: ANN401 - handed on
+        made = await open_socket(*where)
+        with anyio.fail_after(20):
+            await anyio.wait_readable(made)
+        return made
+
+    del server
+    return opened
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_an_early_refusal_ends_a_long_request(lab, secure) -> None:
+    def script(connection) -> None:
+        connection.socket.recv(100)
+        connection.answer(b"too large", status="413 Too Large")
+        connection.server.go_on.wait(20)
+
+    server = lab.serve(script, TLS if secure else None)
+    request = lab.post.__class__(
+        "invoices.create", "POST", "/", "api_key=", body=bytes(20_000_000), key_offset=8
+    )
+    async with aclosing(lab.transport(server, ssl_context=TRUSTING if secure else None)) as it:
+        done = await it.exchange(
+            request,
+            lambda response: RequestRejected(response.body.decode(), status=response.status),
+            lab.plan(ONCE),
+        )
+        server.go_on.set()
+    assert isinstance(done.error, RequestRejected)
+    assert done.error.status == 413
+    assert done.sent
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_whole_answer_counts_although_the_server_ends(lab, secure) -> None:
+    ended = threading.Semaphore(0)
+
+    def script(connection) -> None:
+        connection.request()
+        connection.send(lab.ok)
+        if secure:
+            connection.socket.close()
+        else:
+            connection.socket.shutdown(socket.SHUT_WR)
+        ended.release()
+        if not secure:
+            connection.until_closed()
+
+    server = lab.serve(script, TLS if secure else None)
+    settings = {"throttle": ONE, "ssl_context": TRUSTING if secure else None}
+    async with aclosing(lab.transport(server, **settings)) as transport:
+        for _ in range(2):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
+            assert done.response.body == b"ok"
+            # The end is there before the next call.
+            assert await anyio.to_thread.run_sync(ended.acquire)
+        assert done.attempts == 1
+    assert len(server.connections) == 2
+
+
+@asynccontextmanager
+async def pair() -> AsyncGenerator[tuple[Connection, socket.socket]]:
+    """A connection, and the other end of it."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+    with theirs:
+        connection = connection_over(ours, "x.example")
+        try:
+            yield connection, theirs
+        finally:
+            connection.close()
+
+
+async def asked(connection: Connection, theirs: socket.socket, answer: bytes) -> None:
+    """Ask, answer, and let it rest."""
+    async with anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            assert await connection.ask(b"GET / HTTP/1.1\r\n\r\n", SendTrace(), 20.0) is None
+            assert connection.whole() == b"ok"
+            connection.release()
+
+        group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        assert theirs.recv(1000) == b"GET / HTTP/1.1\r\n\r\n"
+        theirs.sendall(answer)
+
+
+async def test_a_request_that_may_not_leave_any_more(lab) -> None:
+    async with pair() as (connection, theirs):
+        await asked(connection, theirs, lab.ok)
+        late = SendTrace()
+        late.latest = anyio.current_time() - 1
+        failure = await connection.ask(b"POST / HTTP/1.1\r\n\r\n", late, 20.0)
+        assert failure is not None
+        assert (failure.text, failure.sent, late.sent) == (TOO_LATE, False, False)
+        # Nothing has happened to the connection.
+        assert connection.usable()
+        await asked(connection, theirs, lab.ok)
+
+
+async def test_an_idle_connection_that_ends_is_seen(lab) -> None:
+    for said in (b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"):
+        async with pair() as (connection, theirs):
+            await asked(connection, theirs, lab.ok)
+            assert connection.usable()
+            if said:
+                theirs.sendall(said)
+            else:
+                theirs.shutdown(socket.SHUT_WR)
+            trace = SendTrace()
+            failure = await connection.ask(b"POST / HTTP/1.1\r\n\r\n", trace, 20.0)
+            assert failure is not None
+            assert not failure.sent
+            assert not trace.sent
+            assert connection.stale
+            assert connection.closed
+
+
+class Layer:
+    """A layer that answers, and that waits, when it is told to."""
+
+    ready = True
+    ended = False
+    error = None
+    protocol = None
+
+    def __init__(self) -> None:
+        self._said = b""
+        self._held = b""
+        self.blocked = False
+
+    def open(self, data: bytes) -> bytes:
+        """A U is what is to be answered; an R lets go on who waits."""
+        self._said += b"u" * data.count(b"U")
+        if b"R" in data:
+            self.blocked = False
+        return data.replace(b"U", b"").replace(b"R", b"")
+
+    def seal(self, data: bytes | memoryview) -> bytes:
+        self._held += bytes(data)
+        if self.blocked:
+            return b""
+        said, self._said, self._held = self._said + self._held, b"", b""
+        return said
+
+    def end(self) -> None:
+        self.ended = True
+
+    def goodbye(self) -> bytes:
+        return b"bye"
+
+
+async def test_reading_may_have_to_write(lab) -> None:
+    """So does TLS, for a key update that it is asked for."""
+    async with pair() as (connection, theirs):
+        await connection.secure(Layer())  # type: ignore[arg-type] # it is used alike
+        await asked(connection, theirs, lab.ok)
+        theirs.sendall(b"U")
+        await asked_behind(connection, theirs, b"u", lab.ok)
+        connection.goodbye()
+        assert theirs.recv(1000) == b"bye"
+
+
+async def asked_behind(
+    connection: Connection, theirs: socket.socket, before: bytes, answer: bytes
+) -> None:
+    async with anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            trace = SendTrace()
+            assert await connection.ask(b"GET / HTTP/1.1\r\n\r\n", trace, 20.0) is None
+            assert trace.sent
+            connection.whole()
+            connection.release()
+
+        group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        assert theirs.recv(1000) == before + b"GET / HTTP/1.1\r\n\r\n"
+        theirs.sendall(answer)
+
+
+async def test_writing_may_have_to_wait_for_reading(lab) -> None:
+    async with pair() as (connection, theirs):
+        layer = Layer()
+        await connection.secure(layer)  # type: ignore[arg-type] # the same
+        layer.blocked = True
+        trace = SendTrace()
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                assert await connection.ask(b"GET / HTTP/1.1\r\n\r\n", trace, 20.0) is None
+
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert not trace.sent
+            theirs.sendall(b"R")
+            with anyio.fail_after(20):
+                await anyio.wait_readable(theirs)
+            assert trace.sent
+            assert theirs.recv(1000) == b"GET / HTTP/1.1\r\n\r\n"
+            theirs.sendall(lab.ok)
+
+
+async def test_a_body_that_nobody_reads_is_not_read_ahead() -> None:
+    size = 30_000_000
+
+    def send(theirs: socket.socket) -> None:
+        with suppress(OSError):
+            theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+
+    async with pair() as (connection, theirs):
+        sending = threading.Thread(target=send, args=(theirs,))
+        sending.start()
+        assert await connection.ask(b"GET / HTTP/1.1\r\n\r\n", SendTrace(), 20.0) is None
+        for _ in range(100):
+            await anyio.lowlevel.checkpoint()
+        assert connection.reader.unread < 1_000_000
+        came = 0
+        while isinstance(piece := await connection.next(), bytes):
+            came += len(piece)
+            assert connection.reader.unread < 1_000_000
+        assert (came, piece) == (size, None)
+        await anyio.to_thread.run_sync(sending.join)
+
+
+# The race with a server that closes an idle connection
+
+
+def closing(connection) -> None:
+    """Answer once, and give up the connection when the next request comes."""
+    connection.request()
+    connection.answer(b"ok")
+    connection.head()
+
+
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_a_connection_that_was_closed_between_calls_costs_a_read_no_attempt(
+    lab, idempotency
+) -> None:
+    events: list[Event] = []
+    server = lab.serve(closing)
+    settings = {"throttle": ONE, "on_event": events.append}
+    async with aclosing(lab.transport(server, **settings)) as transport:
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+        events.clear()
+        plan = lab.plan(idempotency, attempts=1)
+        done = await transport.exchange(lab.post, lab.fine, plan)
+    ends = [
+        (each.number, each.error, each.sent) for each in events if isinstance(each, AttemptEnded)
+    ]
+    if idempotency is Idempotency.SAFE:
+        assert done.error is None
+        # It is told all the same.
+        assert ends == [(1, "DecodeError", True), (2, None, True)]
+        assert [each.wait for each in events if isinstance(each, RetryScheduled)] == [0.0]
+    elif idempotency is Idempotency.IDEMPOTENT:
+        assert isinstance(done.error, DecodeError)
+        assert ends == [(1, "DecodeError", True)]
+    else:
+        # It goes over a connection of its own.
+        assert ends == [(1, None, True)]
+
+
+async def test_it_does_so_once_a_call(lab) -> None:
+    """All connections end before they answer, but for the first answer of one of them."""
+
+    def script(connection) -> None:
+        connection.request()
+        if connection.number == 0:
+            connection.answer(b"ok")
+            connection.head()
+
+    server = lab.serve(script)
+    async with aclosing(lab.transport(server, throttle=ONE)) as transport:
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(attempts=2))
+    assert isinstance(done.error, DecodeError)
+    assert done.attempts == 3
+
+
+# Ends at each moment
+
+
+@pytest.mark.parametrize("natively", [False, True])
+@pytest.mark.parametrize("how", ["plain", "TLS", "proxy"])
+async def test_cancelled_at_each_await_nothing_is_left(
+    lab, names, how, natively, anyio_backend
+) -> None:
+    if natively and anyio_backend == "trio":
+        return
+    names["two.localhost"] = ["127.0.0.2", "127.0.0.1"]
+    secure = how != "plain"
+    server = lab.obedient(certified("two.localhost") if secure else None)
+    proxy = lab.serve(tunnel)
+    settings = {"ssl_context": TRUSTING} if secure else {}
+    if how == "proxy":
+        settings["proxy"] = f"http://127.0.0.1:{proxy.port}"
+        names["two.localhost"] = ["127.0.0.1"]
+    scheme = "https" if secure else "http"
+    transport = lab.transport(f"{scheme}://two.localhost:{server.port}", **settings)
+    at, came = 0, True
+    while came:
+        sender = transport.transport.sender
+        call = transport.exchange(lab.get, lab.fine, lab.plan())
+        came = await interrupted(call, range(at, at + 1), natively=natively)
+        if came:
+            assert not any(sender._connections)
+        at += 1
+    assert at >= 3
+    await transport.aclose()
+    assert transport.stats().in_flight == 0
+    for each in (*server.connections, *proxy.connections):
+        await anyio.to_thread.run_sync(each.server.join, each.number)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_an_answer_that_is_cut_at_each_byte(lab, secure) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+
+    def script(connection) -> None:
+        while connection.request():
+            connection.send(answer[: len(connection.server.connections) - 1])
+            if connection.number < len(answer):
+                return
+
+    server = lab.serve(script, TLS if secure else None)
+    settings = {"throttle": ONE, "ssl_context": TRUSTING if secure else None}
+    async with aclosing(lab.transport(server, **settings)) as transport:
+        for length in range(len(answer) + 1):
+            done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE))
+            assert len(server.requests) == length + 1
+            assert done.sent
+            if length < len(answer):
+                assert isinstance(done.error, DecodeError)
+            else:
+                assert done.response.body == b"ok"
+
+
+async def test_a_request_that_is_cut_at_each_byte(lab) -> None:
+    size = 0
+
+    def whole(connection) -> None:
+        nonlocal size
+        size = len(connection.request())
+        connection.send(lab.ok)
+
+    def script(connection) -> None:
+        for _ in range(connection.number):
+            connection.socket.recv(1)
+        if connection.number == size:
+            connection.send(lab.ok)
+            connection.until_closed()
+        connection.reset()
+
+    plan = lab.plan(ONCE, attempts=1)
+    async with aclosing(lab.transport(lab.serve(whole))) as transport:
+        assert (await transport.exchange(lab.form, lab.fine, plan)).error is None
+    server = lab.serve(script)
+    # The same length.
+    assert len(str(server.port)) == 5
+    async with aclosing(lab.transport(server, throttle=ONE)) as transport:
+        for length in range(size + 1):
+            done = await transport.exchange(lab.form, lab.fine, plan)
+            if length == size:
+                assert done.error is None
+            elif length:
+                assert isinstance(done.error, DecodeError)
+                assert done.sent
+            else:
+                assert isinstance(done.error, NotSent) == (not done.sent)
+                assert isinstance(done.error, CakeError)
+
+
+# On trio nothing is logged in debug mode.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_debug_mode_logs_no_request(lab, caplog, anyio_backend) -> None:
+    """It prints each callback and task that takes long, by its repr."""
+    del anyio_backend
+    caplog.set_level(1)
+    key = "canary0123456789CANARY"
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+    server = lab.obedient(TLS)
+    settings = {"ssl_context": TRUSTING, "key": Secret(key)}
+    async with aclosing(lab.transport(server, **settings)) as transport:
+        for idempotency in Idempotency:
+            done = await transport.exchange(lab.form, lab.fine, lab.plan(idempotency))
+            assert done.error is None
+    loop.set_debug(False)
+    assert key.encode() in server.requests[0]
+    logged = [record.getMessage() for record in caplog.records]
+    assert any("_on_readable" in each or "took" in each for each in logged)
+    assert not any(key in each for each in logged)
