@@ -67,18 +67,19 @@ class RawResponse:
         return f"<Answer {self.status}, {len(self.body)} bytes>"
 
     def json(self) -> object:
-        """The body as JSON, read exactly: numbers are int or Decimal.
+        """Return the body as JSON, read exactly: numbers are int or Decimal.
 
         Raises:
-            DecodeError: It is no JSON, has a key twice, ``NaN``, or a number of over 28 digits.
+            DecodeError: The body is no JSON, or has a key twice, ``NaN``, or a number of over 28
+                digits.
         """
         return self._read(strict_json.parse)
 
     def xml(self) -> XmlElement:
-        """The body as XML, by local names; no doctype, no entities.
+        """Return the body as XML, by local names; no doctype, no entities.
 
         Raises:
-            DecodeError: It is no XML, or of a kind that is refused.
+            DecodeError: The body is no XML, or of a kind that is refused.
         """
         return self._read(parse)
 
@@ -118,7 +119,7 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
     repeatable: object = True,
     writes: object = None,
 ) -> tuple[dict[str, object], Request]:
-    """Validate the parts of a request, and make it.
+    """Validate the parts of a request, and make the request.
 
     Args:
         method: The HTTP method, in capitals.
@@ -126,8 +127,8 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
         params: What stands in the query behind the key, in this order. SKIP is left out.
         json: The body, an object. SKIP is left out; amounts and dates become texts, as v2 has
             them.
-        repeatable: Whether sending it twice does no more than sending it once.
-        writes: Whether it changes anything.
+        repeatable: True if sending it twice does no more than sending it once.
+        writes: True if it changes anything.
 
     Returns:
         Method, path and what else was given, by name and as exact built-in values, and the

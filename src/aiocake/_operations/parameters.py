@@ -274,6 +274,10 @@ class Bool(Parameter):
         return None if type(value) is bool else _wrong("True or False", value)
 
 
+def _texts_of(choice: "Choice") -> tuple[str, ...]:
+    return tuple(member.value for member in choice.choices)
+
+
 @attrs.frozen
 class Choice(Parameter):
     """One of a closed set of texts, in their exact case.
@@ -285,11 +289,9 @@ class Choice(Parameter):
     """
 
     choices: type[StrEnum]
-    _known: tuple[str, ...] = attrs.field(init=False, repr=False)
-
-    @_known.default
-    def _texts(self) -> tuple[str, ...]:
-        return tuple(member.value for member in self.choices)
+    _known: tuple[str, ...] = attrs.field(
+        init=False, repr=False, default=attrs.Factory(_texts_of, takes_self=True)
+    )
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, str) and value in self._known:

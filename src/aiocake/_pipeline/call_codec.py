@@ -1,6 +1,6 @@
 """Both ends of a call: from its arguments to a request, and from a response to its value.
 
-A call has an operation, or it is one that has no method and is sent as it is told.
+A call has an operation, or it is one of ``client.request()``, which has none.
 """
 
 from collections.abc import Mapping
@@ -40,30 +40,23 @@ class CallCodec:
         self._scrub = transport.scrub
         self._emitter = emitter
 
-    def begin(
-        self,
-        operation: Operation[Any] | None,
-        arguments: Mapping[str, object],
-        idempotency: Idempotency,
-        binding: Binding,
-    ) -> tuple[dict[str, object], Request]:
-        """Prepare a call; one that is refused here has ended."""
-        try:
-            return self.prepare(operation, arguments, idempotency, binding)
-        except ArgumentError as error:
-            name, kind = error.operation or "", type(error).__name__
-            number = self._emitter.next_call()
-            self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind, call=number))
-            raise
-
     def prepare(
         self,
         operation: Operation[Any] | None,
         arguments: Mapping[str, object],
         idempotency: Idempotency,
         binding: Binding,
+        *,
+        only_check: bool = False,
     ) -> tuple[dict[str, object], Request]:
         """Validate the arguments of a call and encode them.
+
+        Args:
+            operation: The operation; None of a call of ``client.request()``.
+            arguments: By name.
+            idempotency: What sending the call again does.
+            binding: The form of a v1 call.
+            only_check: True if no call begins, which would have ended when it is refused here.
 
         Returns:
             The arguments that were given, as exact built-in values, and the request.
@@ -82,6 +75,9 @@ class CallCodec:
         except ArgumentError as error:
             error.operation = name
             error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE
+            if not only_check:
+                kind, number = type(error).__name__, self._emitter.next_call()
+                self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind, call=number))
             raise
 
     def hidden(self, operation: Operation[Any] | None) -> frozenset[str]:

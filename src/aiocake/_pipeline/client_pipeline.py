@@ -1,4 +1,4 @@
-"""What the calls of one client share, and the options of one of its views."""
+"""State that the calls of one client share, and the options of one of its views."""
 
 import copy
 from typing import Self
@@ -15,7 +15,7 @@ from aiocake.values import Idempotency
 
 
 class ClientPipeline:
-    """The base of the executor: all that is not the life of a call.
+    """Hold what is not the life of a call, as the base of the executor.
 
     Args:
         transport: Sends the attempts.
@@ -40,7 +40,7 @@ class ClientPipeline:
         self._exempt_view: Self | None = None
 
     def with_options(self, options: CallOptions) -> Self:
-        """Return the same client's pipeline under other options."""
+        """Return the pipeline of the same client, under other options."""
         view = copy.copy(self)
         view.options = options
         view.binding = options.binding or self.settings.binding
@@ -49,7 +49,7 @@ class ClientPipeline:
 
     @property
     def exempt_from_queue_limit(self) -> Self:
-        """The pipeline exempt from ``Throttle.max_waiting``, for follow-up calls of work begun."""
+        """Return a pipeline that ignores ``max_waiting``: for later calls of work in progress."""
         view = self._exempt_view
         if view is None:
             view = self._exempt_view = self.with_options(self.options)
@@ -58,21 +58,21 @@ class ClientPipeline:
 
     @property
     def concurrency(self) -> int:
-        """How many calls the throttle lets out at once."""
+        """Return how many calls the throttle allows at once."""
         return self.settings.throttle.concurrency
 
     @property
     def domain(self) -> str:
-        """The instance: host, and port where it is not usual."""
+        """Return the instance: its host, and its port where that is not the usual one."""
         return self.settings.domain
 
     @property
     def for_tests(self) -> bool:
-        """Whether it is taken for a test: a loopback address, or a transport of the caller's."""
+        """Return True for a test: a loopback address, or a transport of the caller's."""
         return self.settings.for_tests
 
     def scrub(self, text: str) -> str:
-        """Take the key out of a text, in whatever disguise."""
+        """Return a text without the API key, however that is encoded."""
         return self.transport.scrub(text)
 
     def emit(self, event: Event) -> None:
@@ -80,11 +80,11 @@ class ClientPipeline:
         self.emitter.emit(event)
 
     def anomaly(self, operation: str, what: str, detail: str = "") -> None:
-        """Emit that a list behaved in an unpromised way."""
+        """Report to ``on_event`` a list that behaved in an undocumented way."""
         self.emitter.emit(ListAnomaly(operation, what, detail))
 
     def stats(self) -> ClientStats:
-        """Return what the client is doing. Makes no call."""
+        """Return counts of what the client is doing. Makes no call."""
         limiter = self._limiter
         return ClientStats(
             in_flight=limiter.in_flight,
@@ -109,7 +109,7 @@ class ClientPipeline:
             self.emitter.emit(PauseEnded(None, self.emitter.now() - began))
 
     def limits_of(self, idempotency: Idempotency, *, export: bool = False) -> CallLimits:
-        """Return how a call is made, by the client's settings and the options of this view."""
+        """Return the limits of a call, from the client's settings and the options of this view."""
         limits = self._limits.get((idempotency, export))
         if limits is None:
             timeouts, options = self.settings.timeouts, self.options

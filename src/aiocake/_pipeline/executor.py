@@ -109,7 +109,10 @@ class CallExecutor(ClientPipeline):
         Raises:
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
-        return self._codec.prepare(operation, arguments, operation.idempotency, self.binding)[0]
+        checked, _ = self._codec.prepare(
+            operation, arguments, operation.idempotency, self.binding, only_check=True
+        )
+        return checked
 
     # A call: from its arguments to its value.
 
@@ -126,7 +129,7 @@ class CallExecutor(ClientPipeline):
         Raises:
             CakeError: The verdict of the whole call.
         """
-        checked, request = self._codec.begin(
+        checked, request = self._codec.prepare(
             operation, arguments, operation.idempotency, self.binding
         )
         idempotency = operation.idempotency_of(checked)
@@ -149,7 +152,7 @@ class CallExecutor(ClientPipeline):
             CakeError: The verdict of the whole call.
         """
         idempotency = idempotency_of_raw(**parts)
-        checked, request = self._codec.begin(None, parts, idempotency, Binding.GET)
+        checked, request = self._codec.prepare(None, parts, idempotency, Binding.GET)
         call = CallState(
             request,
             self.limits_of(idempotency),
@@ -162,7 +165,7 @@ class CallExecutor(ClientPipeline):
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
-        _, request = self._codec.begin(operation, arguments, Idempotency.SAFE, self.binding)
+        _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
         limits = self.limits_of(Idempotency.SAFE, export=True)
         call = CallState(
             request,

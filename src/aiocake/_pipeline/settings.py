@@ -1,4 +1,4 @@
-"""What a client was built with, as far as calls go, and what it is doing."""
+"""Settings of a client that its calls need, and counts of what it is doing."""
 
 import attrs
 
@@ -8,7 +8,7 @@ from aiocake.values import Binding
 
 @attrs.frozen(kw_only=True)
 class PipelineSettings:
-    """What a client was built with, as far as calls go.
+    """The settings of a client that its calls need.
 
     Attributes:
         grace: Seconds that a write which has left is given when its caller is cancelled.

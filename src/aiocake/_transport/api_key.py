@@ -64,7 +64,7 @@ def check_key(key: Secret) -> Secret:
     They come with files, variables and the clipboard, whichever way the key takes.
 
     Raises:
-        ConfigurationError: It is empty, longer than 50 characters, or not printable ASCII.
+        ConfigurationError: The key is empty, longer than 50 characters, or not printable ASCII.
     """
     text = cast("object", key.reveal())  # of whatever class a function gave
     reason = "must be a text"
@@ -181,7 +181,7 @@ def _too_long(length: int, limit: int) -> None:
 
 
 async def _never() -> str:
-    """Where the key is a text, nobody is asked for it."""
+    """Stand for the function where the key is a text: nothing calls this."""
     raise NotImplementedError
 
 
@@ -189,7 +189,7 @@ class Keys:
     """The key in use: a text, or what an async function gave when it was asked."""
 
     def __init__(self, source: Secret | KeySource, seen: Callable[[Secret], None]) -> None:
-        """``seen`` is told of each key before it is used, so that it can be scrubbed."""
+        """Use a source. ``seen`` is called with each key before its use, to redact it in texts."""
         self._seen = seen
         self._asked = 0
         self._lock = anyio.Lock()
@@ -201,11 +201,11 @@ class Keys:
 
     @property
     def asked(self) -> int:
-        """How often the function was asked: to be handed to :meth:`renew`."""
+        """Return how often the function was asked: :meth:`renew` takes it."""
         return self._asked
 
     async def get(self) -> Secret | CakeError:
-        """The key; the first time, the function is asked for it, once for all callers."""
+        """Return the key. The first time, ask the function for it, once for all callers."""
         async with self._lock:  # behind which another caller may have got it
             return self.current or await self._fetch()
 
@@ -218,7 +218,7 @@ class Keys:
                 asked since, its answer is good for this one, too.
 
         Returns:
-            Whether there is another key now; or why the function gave none.
+            True if there is another key now; or why the function gave none.
         """
         if self._ask is _never:
             return False

@@ -62,7 +62,8 @@ def run_options(**options: Any) -> RunOptions:  # noqa: ANN401 - checked here
     exact: dict[str, Any] = {
         name: normalized(value) for name, value in options.items() if not name.startswith("allow_")
     }
-    return RunOptions(**{**exact, "settle": real(options["settle"])})
+    exact["settle"] = real(exact["settle"])
+    return RunOptions(**exact)
 
 
 def _are_errors(value: object) -> bool:
