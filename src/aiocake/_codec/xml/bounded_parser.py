@@ -147,7 +147,7 @@ class XmlFeed:
 
     @property
     def dropped(self) -> int:
-        """How many illegal references were left out."""
+        """Return how many illegal references were left out."""
         return self._filter.dropped
 
     def feed(self, body: bytes) -> None:
