@@ -56,7 +56,7 @@ class ExportCall(Generic[T]):
 
     @property
     def model(self) -> type[T]:
-        """The class of a record."""
+        """Return the class of a record."""
         return cast("type[T]", self.operation.model)
 
     @property
@@ -66,7 +66,7 @@ class ExportCall(Generic[T]):
 
     @property
     def noun(self) -> str:
-        """The word for a record in messages."""
+        """Return the word for a record in messages."""
         return "bill" if self.of_bills else "row"
 
     def reply(self, body: bytes) -> Reply:

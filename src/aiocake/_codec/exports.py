@@ -59,7 +59,7 @@ class BillStream(Generic[T]):
 
     @property
     def ready(self) -> deque[T]:
-        """The records that were read and not given yet: whoever takes one gives it."""
+        """Return the records that were read and not yielded yet; taking one yields it."""
         return self._export.ready
 
     @property

@@ -56,7 +56,7 @@ class Leniency:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The paths of these fields, without the numbers of rows."""
+        """Return the paths of these fields, without the numbers of rows."""
         return tuple(self._fields)
 
     def note(self, path: str, count: int = 1) -> None:

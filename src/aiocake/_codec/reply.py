@@ -93,14 +93,14 @@ class Reply:
 
     @property
     def format(self) -> BodyFormat:
-        """The format of the body."""
+        """Return the format of the body."""
         if self._format is None:
             self._format = format_of(self.response.body)
         return self._format
 
     @property
     def record(self) -> Record:
-        """The record in the body: an object of JSON, or the XML element around its fields.
+        """Return the record in the body: an object of JSON, or the XML element around its fields.
 
         Raises:
             DecodeError: The body holds neither.

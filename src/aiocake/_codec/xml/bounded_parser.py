@@ -11,15 +11,12 @@ something in it. So what it is given is bounded here:
 - UTF-8 only; it would take UTF-16 whatever encoding it is told, so a NUL byte is refused.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Final, NoReturn, Protocol
 from xml.parsers import expat
 
 from aiocake._codec.xml.references import HALF, MARK, PAIR, ReferenceFilter
 from aiocake.errors import DecodeError
-
-C = TypeVar("C")
 
 MAX_DEPTH: Final = 64
 MAX_ATTRIBUTES: Final = 64
@@ -51,60 +48,18 @@ _TRUE: Final = frozenset({"true", "1"})
 _NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
 
 
-class Builder(ABC, Generic[C]):
-    """Base of the readers of XML: keeps the open elements, within the bounds.
+class Builder(Protocol):
+    """What elements become.
 
-    A reader says what holds the children of an element, and in :meth:`end` what becomes of it.
-    It is called for each tag and text of 200 MB, so it does no more for each than it must.
+    Attributes:
+        lossy: Whether there are marks in the body.
     """
 
-    __slots__ = ("_inner", "_make", "_open", "_text", "lossy")
+    lossy: bool
 
-    def __init__(self, make: Callable[[], C]) -> None:
-        self._make = make
-        #: What holds the children of each element around the open one.
-        self._open: list[C] = []
-        #: What holds the children of the open one; None as long as it has none.
-        self._inner: C | None = make()
-        #: The text of the open one so far; None when it is nil.
-        self._text: str | None = ""
-        #: Whether there are marks in the body.
-        self.lossy = False
-
-    def attach(self, parser: expat.XMLParserType) -> None:
-        """Take what the parser finds."""
-        parser.StartElementHandler = self.start
-        parser.EndElementHandler = self.end
-        parser.CharacterDataHandler = self.text
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - for readings
-        """Begin an element."""
-        inner = self._inner
-        opened = self._open
-        if inner is None:
-            # Its first child makes an element one more level of depth.
-            if len(opened) >= MAX_DEPTH or self._text is None:
-                refuse_child(nil=self._text is None)
-            inner = self._make()
-        opened.append(inner)
-        self._inner = None
-        self._text = ""
-        # Most that have any attribute have a namespace and nothing else.
-        if attributes and (len(attributes) > 1 or "xmlns" not in attributes):
-            self._text = None if is_nil(attributes) else ""
-
-    def text(self, text: str) -> None:
-        """Add a text, or a part of one."""
-        self._text = longer(self._text, text)
-
-    @abstractmethod
-    def end(self, name: str) -> None:
-        """End the open element."""
-
-    @property
-    def began(self) -> bool:
-        """Whether the root has begun."""
-        return bool(self._open or self._inner)
+    def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:
+        """Take what the parser finds; return a function that says whether the root has begun."""
+        ...
 
 
 _NIL_AND_NOT_EMPTY: Final = "an element that is nil and not empty"
@@ -170,7 +125,7 @@ class XmlFeed:
         builder: What the elements become.
     """
 
-    def __init__(self, builder: Builder[Any]) -> None:
+    def __init__(self, builder: Builder) -> None:
         self._builder = builder
         self._filter = ReferenceFilter()
         self._parser = expat.ParserCreate("utf-8")
@@ -181,7 +136,7 @@ class XmlFeed:
         put_off = getattr(self._parser, "SetReparseDeferralEnabled", None)
         if put_off is not None:
             put_off(False)  # noqa: FBT003 - expat takes it by position
-        builder.attach(self._parser)
+        self._began = builder.attach(self._parser)
         #: Waits to be fed.
         self._pending = bytearray()
         #: How many bytes were fed, and how many of them belong to what did not end yet.
@@ -192,7 +147,7 @@ class XmlFeed:
 
     @property
     def dropped(self) -> int:
-        """How many illegal references were left out."""
+        """Return how many illegal references were left out."""
         return self._filter.dropped
 
     def feed(self, body: bytes) -> None:
@@ -224,7 +179,7 @@ class XmlFeed:
     def _feed(self, piece: bytes) -> None:
         if self._filter.marked:
             self._builder.lossy = True
-        if not self._builder.began:
+        if not self._began():
             piece = self._feed_before_root(piece)
         if not self._pending and len(piece) >= self._unconsumed:
             self._parse(piece)
@@ -238,7 +193,7 @@ class XmlFeed:
         """Feed up to the end of the root's tag; what is behind it is left."""
         piece = bytes(self._pending) + piece
         self._pending.clear()
-        while not self._builder.began:
+        while not self._began():
             end = piece.find(b">") + 1
             if self._fed + (end or len(piece)) > MAX_BEFORE_ROOT:
                 raise DecodeError(f"no root element within {MAX_BEFORE_ROOT} bytes")

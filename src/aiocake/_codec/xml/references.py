@@ -84,7 +84,7 @@ class ReferenceFilter:
         self._closing: bytes | None = None
 
     def feed(self, piece: bytes) -> bytes:
-        """The piece, with what was held back before it, without what must wait for the next.
+        """Return the piece without illegal references; its last bytes may wait for the next one.
 
         Raises:
             DecodeError: Too many references were dropped.
@@ -97,7 +97,7 @@ class ReferenceFilter:
         return self._hold_back(piece)
 
     def close(self) -> bytes:
-        """What was held back to the end.
+        """Return what was held back to the end.
 
         Raises:
             DecodeError: Too many references were dropped.
@@ -141,7 +141,7 @@ class ReferenceFilter:
                     at = low.end()
 
     def _pair(self, high: int, low: int) -> bytes:
-        """The character that two halves are."""
+        """Return the character that two halves are, with its mark."""
         self.marked += 1
         self._pairs += 1
         # Section 3.9 of the Unicode standard: ten bits of each.
@@ -149,7 +149,7 @@ class ReferenceFilter:
         return f"{PAIR}{chr(number)}".encode()
 
     def _left_out(self, number: int) -> bytes:
-        """What stands in place of a reference."""
+        """Count a reference that is left out, and return the mark in its place."""
         self.marked += 1
         if self.marked - self._pairs > MAX_DROPPED:
             raise DecodeError(f"over {MAX_DROPPED} references to characters that XML cannot hold")
@@ -159,7 +159,7 @@ class ReferenceFilter:
         return _MARK_BYTES
 
     def _hold_back(self, piece: bytes) -> bytes:
-        """Of markup and text: hold back what may be the beginning of a stop."""
+        """Hold back what may be the beginning of a stop, in markup or text."""
         tail = _TAIL.search(piece, max(0, len(piece) - _LONGEST_TAIL))
         if tail is None or self._ended:
             return piece
@@ -167,7 +167,7 @@ class ReferenceFilter:
         return piece[: tail.start()]
 
     def _hold_back_closing(self, piece: bytes, at: int) -> bytes:
-        """Of a section, comment or instruction: hold back what may be the beginning of its end."""
+        """Hold back what may be the beginning of the end of a section, comment or instruction."""
         closing = b"" if self._ended else self._closing or b""
         for length in range(len(closing) - 1, 0, -1):
             if len(piece) - at >= length and piece.endswith(closing[:length]):
@@ -181,7 +181,7 @@ def _is_special(piece: bytes) -> bool:
 
 
 def _number(reference: bytes) -> int | None:
-    """The number of the character that a reference names; None where it has no digits."""
+    """Return the number of the character that a reference names; None if it has no digits."""
     digits = reference[2:-1]
     try:
         return int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
@@ -191,5 +191,5 @@ def _number(reference: bytes) -> int | None:
 
 
 def _is_legal(number: int) -> bool:
-    """Whether it is of a character that a document may hold."""
+    """Return whether a document may hold the character of this number."""
     return number <= sys.maxunicode and _CHARACTER.match(chr(number)) is not None

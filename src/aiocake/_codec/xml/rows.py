@@ -8,7 +8,6 @@ from xml.parsers import expat
 from aiocake._codec.leniency import Leniency
 from aiocake._codec.xml.bounded_parser import (
     MAX_DEPTH,
-    Builder,
     is_nil,
     local,
     longer,
@@ -22,7 +21,7 @@ T = TypeVar("T")
 _TWICE: Final = "the list is there twice"
 
 
-class Rows(Builder[dict[str, object]], Generic[T]):
+class Rows(Generic[T]):
     """Reads elements into fields: by local name, a text, None when nil, a dict or a list of these.
 
     Args:
@@ -33,28 +32,13 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         leniency: Notes characters that were spelt as halves of a surrogate pair.
 
     Attributes:
+        lossy: Whether there are marks in the body.
         ready: The rows that were read and not taken yet.
         count: How many were read, those that were left out among them.
         before: The fields before the list; None as long as it has not begun.
         around: The fields before and behind the list.
         ended: Whether the list has ended.
     """
-
-    _parser: expat.XMLParserType
-
-    __slots__ = (
-        "_element",
-        "_leniency",
-        "_list",
-        "_parser",
-        "_read",
-        "_row",
-        "around",
-        "before",
-        "count",
-        "ended",
-        "ready",
-    )
 
     def __init__(
         self,
@@ -63,58 +47,37 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         read: Callable[[object, int], T | None],
         leniency: Leniency | None = None,
     ) -> None:
-        super().__init__(dict)
-        self._leniency = Leniency() if leniency is None else leniency
         self._element = element
         self._row = row
         self._read = read
-        self._list: dict[str, object] | None = None
+        self._leniency = Leniency() if leniency is None else leniency
+        self.lossy = False
         self.ready: deque[T] = deque()
         self.count = 0
         self.before: dict[str, object] | None = None
         self.around: dict[str, object] = {}
         self.ended = False
 
-    def attach(self, parser: expat.XMLParserType) -> None:
-        super().attach(parser)
-        self._parser = parser
+    def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:  # noqa: C901, PLR0915 - they share variables
+        """Take what the parser finds; return a function that says whether the root has begun.
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        """Begin an element around the list, or the list."""
-        super().start(name, attributes)
-        if local(name) == self._element and self._text is not None:
-            if self._list is not None:
-                raise DecodeError(_TWICE, path=self._element)
-            self._list = self._inner = {}
-            self.around = self._open[-1]
-            self.before = dict(self.around)
-            self._hand_over(self._list)
-
-    def end(self, name: str) -> None:
-        value: object = self._inner
-        if value is None:
-            value = self._text
-            if self.lossy:
-                value = _without_marks(value, local(name), self._leniency)
-        self._text = ""
-        self._inner = outer = self._open.pop()
-        _put(outer, local(name), value)
-
-    def _hand_over(self, listed: dict[str, object]) -> None:  # noqa: C901 - three that share variables
-        """Inside of the list, do what :class:`Builder` does by functions of its own.
-
-        A variable of a closure costs a fraction of an attribute, and there are thirty elements in
-        each of 200,000 bills. A function shared by both would cost a call for each element.
+        The handlers are closures, since a variable of one costs a fraction of an attribute, and
+        there are thirty elements in each of 200,000 bills; inside of the list they do less.
         """
+        element = self._element
+        #: What holds the children of each element around the open one.
         opened: list[dict[str, object]] = []
-        inner: dict[str, object] | None = listed
+        #: What holds the children of the open one; None as long as it has none.
+        inner: dict[str, object] | None = {}
+        #: The text of the open one so far; None when it is nil.
         text: str | None = ""
-        room = MAX_DEPTH - len(self._open)
+        listed: dict[str, object] | None = None
 
         def start(_: str, attributes: dict[str, str]) -> None:
             nonlocal inner, text
             if inner is None:
-                if text is None or len(opened) >= room:
+                # Its first child makes an element one more level of depth.
+                if text is None or len(opened) >= MAX_DEPTH:
                     refuse_child(nil=text is None)
                 inner = {}
             opened.append(inner)
@@ -124,16 +87,31 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             if attributes and (len(attributes) > 1 or "xmlns" not in attributes):
                 text = None if is_nil(attributes) else ""
 
+        def start_around(name: str, attributes: dict[str, str]) -> None:
+            nonlocal inner, listed
+            start(name, attributes)
+            if text is not None and local(name) == element:
+                if listed is not None:
+                    raise DecodeError(_TWICE, path=element)
+                listed = inner = {}
+                self.around = opened[-1]
+                self.before = dict(self.around)
+                parser.StartElementHandler = start
+                parser.EndElementHandler = end
+
         def data(more: str) -> None:
             nonlocal text
             text = longer(text, more) if text or text is None else more
 
         def end(name: str) -> None:
             nonlocal inner, text
-            value: object = text if inner is None else inner
-            if not opened:
-                self._list_ended(name)
+            if inner is listed:
+                self.ended = True
+                parser.StartElementHandler = start_around
+                parser.EndElementHandler = end_around
+                end_around(name)
                 return
+            value: object = text if inner is None else inner
             text = ""
             inner = outer = opened.pop()
             if ":" in name:
@@ -145,12 +123,20 @@ class Rows(Builder[dict[str, object]], Generic[T]):
             else:
                 outer[name] = value
 
-        self._hand_to(start, data, end)
+        def end_around(name: str) -> None:
+            nonlocal inner, text
+            value: object = inner
+            if inner is None:
+                # In the list, they are taken out of a whole row.
+                value = _without_marks(text, local(name), self._leniency) if self.lossy else text
+            text = ""
+            inner = opened.pop()
+            _put(inner, local(name), value)
 
-    def _list_ended(self, name: str) -> None:
-        self.ended = True
-        self._hand_to(self.start, self.text, self.end)
-        self.end(name)
+        parser.StartElementHandler = start_around
+        parser.CharacterDataHandler = data
+        parser.EndElementHandler = end_around
+        return lambda: bool(opened or inner)
 
     def _end_row(self, name: str, value: object) -> None:
         if name != self._row:
@@ -163,16 +149,6 @@ class Rows(Builder[dict[str, object]], Generic[T]):
         if row is not None:
             self.ready.append(row)
         self.count += 1
-
-    def _hand_to(
-        self,
-        start: Callable[[str, dict[str, str]], None],
-        text: Callable[[str], None],
-        end: Callable[[str], None],
-    ) -> None:
-        self._parser.StartElementHandler = start
-        self._parser.CharacterDataHandler = text
-        self._parser.EndElementHandler = end
 
 
 def _put(fields: dict[str, object], name: str, value: object) -> None:

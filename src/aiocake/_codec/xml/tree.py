@@ -3,11 +3,21 @@
 CAKE's namespaces and the roots of its responses are irregular, so elements go by local names.
 """
 
+from collections.abc import Callable
 from typing import Final
+from xml.parsers import expat
 
 import attrs
 
-from aiocake._codec.xml.bounded_parser import Builder, XmlFeed, local, without_marks
+from aiocake._codec.xml.bounded_parser import (
+    MAX_DEPTH,
+    XmlFeed,
+    is_nil,
+    local,
+    longer,
+    refuse_child,
+    without_marks,
+)
 from aiocake.errors import DecodeError
 
 #: A year of exchange rates between twenty currencies has less.
@@ -37,32 +47,51 @@ class XmlElement:
         return next((child for child in self.children if child.name == name), None)
 
 
-class _Tree(Builder[list[XmlElement]]):
-    __slots__ = ("_count",)
+class _Tree:
+    """Reads elements into a tree: what is around the root holds it alone."""
 
     def __init__(self) -> None:
-        super().__init__(list)
+        self.lossy = False
         self._count = 0
+        #: What holds the children of each element around the open one.
+        self._open: list[list[XmlElement]] = []
+        self._inner: list[XmlElement] = []
+        #: The text of the open one so far; None when it is nil.
+        self._text: str | None = ""
 
-    def end(self, name: str) -> None:
-        children = self._inner
-        text, nil, repaired = self._text, False, 0
+    def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:
+        parser.StartElementHandler = self._start
+        parser.CharacterDataHandler = self._add
+        parser.EndElementHandler = self._end
+        return lambda: bool(self._open or self._inner)
+
+    def _start(self, _: str, attributes: dict[str, str]) -> None:
+        if not self._inner and self._open and (self._text is None or len(self._open) >= MAX_DEPTH):
+            refuse_child(nil=self._text is None)
+        self._open.append(self._inner)
+        self._inner = []
+        self._text = None if attributes and is_nil(attributes) else ""
+
+    def _add(self, text: str) -> None:
+        self._text = longer(self._text, text)
+
+    def _end(self, name: str) -> None:
+        children, text, repaired = tuple(self._inner), self._text, 0
+        nil = text is None and not children
         if children:
             text = None
-        elif text is None:
-            nil = True
-        else:
+        elif text is not None:
             text, repaired = without_marks(text)
         self._text = ""
-        self._inner = outer = self._open.pop()
-        outer.append(XmlElement(local(name), text, nil, tuple(children or ()), repaired))
+        self._inner = self._open.pop()
+        self._inner.append(XmlElement(local(name), text, nil, children, repaired))
         self._count += 1
         if self._count > _MAX_ELEMENTS:
             raise DecodeError(f"an answer of over {_MAX_ELEMENTS} elements")
 
     def root(self) -> XmlElement:
         """Return the root of a whole document."""
-        return (self._inner or [])[0]
+        return self._inner[0]
 
 
 def parse(body: bytes) -> XmlElement:
