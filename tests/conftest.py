@@ -2,6 +2,7 @@
 what is printed in the end, from all workers.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -67,6 +68,16 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str, int]
         record_property("count", (what, number))
 
     return count
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's sight.
+
+    It stays to the end anyway, and it is so much that looking through it again and again takes
+    longer than many a test: most of all where a test calls ``gc.collect()`` itself.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
