@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from .support.amounts import FEW, some
+from .support.amounts import some
 
 hypothesis.settings.register_profile(
     "aiocake",
@@ -20,12 +20,9 @@ hypothesis.settings.register_profile(
     database=None,
     # No test depends on how fast the machine is.
     deadline=None,
-    max_examples=50,
+    max_examples=some(50),
 )
-hypothesis.settings.register_profile(
-    "few", hypothesis.settings.get_profile("aiocake"), max_examples=some(50)
-)
-hypothesis.settings.load_profile("few" if FEW else "aiocake")
+hypothesis.settings.load_profile("aiocake")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -9,6 +9,8 @@ import respx
 from aiocake import Client, RetryPolicy
 from aiocake.sandbox import Sandbox
 
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+
 KEY = "SANDBOX-KEY"
 
 

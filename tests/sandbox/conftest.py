@@ -10,6 +10,8 @@ import pytest
 
 from aiocake.sandbox import Sandbox
 
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+
 KEY = "SANDBOX-KEY"
 CAKE = "http://cakemarketing.com/api/1/"
 ENVELOPES = {

@@ -8,6 +8,8 @@ import pytest
 from aiocake import Client, RetryPolicy
 from aiocake.sandbox import Sandbox, serve
 
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+
 KEY = "SANDBOX-KEY"
 #: Without waits between the attempts, which are as many as ever.
 AT_ONCE = RetryPolicy(base=1e-9, throttle_base=1e-9, cap=1e-9)

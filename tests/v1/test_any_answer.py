@@ -167,7 +167,7 @@ def bodies(data: st.DataObject, good: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 def test_a_whole_answer(answers: dict[str, list[bytes]], name: str, data: st.DataObject) -> None:
     operation, given = OPERATIONS[name], arguments_of(OPERATIONS[name])
@@ -194,7 +194,7 @@ def test_the_answers_are_good_before_they_are_damaged(
         decode(OPERATIONS[name], arguments_of(OPERATIONS[name]), reply)
 
 
-@settings(max_examples=some(200))
+@settings(max_examples=some(100))
 @given(data=st.data())
 def test_an_answer_to_a_call_without_a_method(
     answers: dict[str, list[bytes]], data: st.DataObject
@@ -246,7 +246,7 @@ def cut(data: st.DataObject, body: bytes) -> list[bytes]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", STREAMED)
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 async def test_an_export_in_any_pieces(
     answers: dict[str, list[bytes]], name: str, data: st.DataObject
@@ -274,7 +274,7 @@ async def test_the_exports_are_good_before_they_are_damaged(
 
 
 @pytest.mark.anyio
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 async def test_a_call_ends_in_its_value_or_in_an_error_with_an_outcome(
     connect: Connect, answers: dict[str, list[bytes]], data: st.DataObject

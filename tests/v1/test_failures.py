@@ -24,6 +24,8 @@ from aiocake import (
 )
 from aiocake.sandbox import Sandbox
 
+from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
+
 pytestmark = pytest.mark.anyio
 
 
