@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from ..support.lists import Server
+from ..support.lists import ListServer
 
 
 @pytest.fixture(scope="session")
-def make_server() -> Callable[..., Server]:
+def make_server() -> Callable[..., ListServer]:
     """Make a server of the rows given, or of so many."""
 
-    def make(rows: int | Iterable[int], **dialect: Any) -> Server:  # noqa: ANN401 - its fields
+    def make(rows: int | Iterable[int], **dialect: Any) -> ListServer:  # noqa: ANN401 - its fields
         ids = range(1, rows + 1) if isinstance(rows, int) else rows
-        return Server(rows=list(ids), **dialect)
+        return ListServer(rows=list(ids), **dialect)
 
     return make

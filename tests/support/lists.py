@@ -21,7 +21,7 @@ class Answer:
 
 
 @attrs.define(kw_only=True)
-class Server:
+class ListServer:
     """A list of row ids.
 
     ``total`` is "right", "missing", "page" (the count of the page itself) or by how many rows it
