@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from ..support.loops import one_loop  # noqa: F401 - it imports a copy of the package each time
+
 pytestmark = pytest.mark.anyio
 
 
