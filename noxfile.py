@@ -29,20 +29,34 @@ def runs(version: str) -> bool:
 
 #: The newest Python that is on the machine.
 NEWEST = next((each for each in reversed(PYTHONS) if runs(each)), HERE)
-#: What simulated time shows is the same on each Python, and is shown on the newest one.
+#: What runs for minutes or hours of simulated time: the session ``simulated``.
 SIMULATED = (
-    "--ignore=tests/simulated",
-    "--ignore=tests/transport/test_pace.py",
-    "--deselect=tests/transport/test_retry.py::test_an_outage_is_not_multiplied",
+    "tests/simulated",
+    "tests/transport/test_pace.py",
+    "tests/transport/test_retry.py::test_an_outage_is_not_multiplied",
+)
+#: What says the same on each Python, and is said once, on the newest one: random faults against a
+#: server that keeps books, responses of every kind, and the list of mutants.
+ONCE = (
+    "tests/campaign",
+    "tests/fuzz",
+    "tests/mutants",
+    *(f"tests/scorecard/test_{each}.py" for each in ("json", "lists", "throttled", "xml")),
 )
 #: Lines are counted at next to no cost, but 3.11 cannot; branches cost as much as the tests.
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
 WORKERS = ("--numprocesses=auto", "--maxprocesses=4")
 
+
+def without(*paths: str) -> list[str]:
+    """The arguments with which pytest leaves out files and folders, or single tests."""
+    return [f"--{'deselect' if '::' in each else 'ignore'}={each}" for each in paths]
+
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "package", "tests", "compatibility"]
+nox.options.sessions = ["lint", "types", "package", "tests", "simulated", "compatibility"]
 # The tests run on the supported Pythons that the machine has; none is fetched for them.
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
@@ -57,26 +71,34 @@ def group(name: str) -> tuple[str, ...]:
 def tests(session: nox.Session) -> None:
     """Run the tests against the built package; arguments go to pytest.
 
-    This runs on the newest Python that the machine has; ``compatibility`` runs on the others. The
-    lines that the tests cover are measured, if all of them run.
+    This runs on the newest Python that the machine has; ``compatibility`` runs on the others, and
+    ``simulated`` runs what takes long. The lines that the tests cover are measured, if all of them
+    run.
     """
     session.install(PACKAGE, *group("tests"))
     if session.posargs:
         session.run("pytest", *WORKERS, *session.posargs)
         return
-    session.run("pytest", *MEASURED, *WORKERS, env={"COVERAGE_FILE": ".coverage.tests", **QUICKLY})
+    env = {"COVERAGE_FILE": ".coverage.tests", **QUICKLY}
+    session.run("pytest", *MEASURED, *WORKERS, *without(*SIMULATED), env=env)
     session.notify("coverage")
+
+
+@nox.session(python=NEWEST)
+def simulated(session: nox.Session) -> None:
+    """Run outages, throttling and waits on a simulated clock."""
+    session.install(PACKAGE, *group("tests"))
+    session.run("pytest", *WORKERS, *SIMULATED, *session.posargs)
 
 
 @nox.session(python=[each for each in PYTHONS if each != NEWEST])
 def compatibility(session: nox.Session) -> None:
     """Run the tests on the other Pythons; arguments go to pytest.
 
-    Generated examples and random faults are fewer here, and what runs in simulated time alone is
-    left out: neither differs between Pythons.
+    Generated examples are fewer here, and what does not differ between Pythons is left out.
     """
     session.install(PACKAGE, *group("tests"))
-    what = session.posargs or SIMULATED
+    what = session.posargs or without(*SIMULATED, *ONCE)
     session.run("pytest", *WORKERS, *what, env={"AIOCAKE_EXAMPLES": "few"})
 
 
@@ -181,9 +203,13 @@ def package(session: nox.Session) -> None:
 # On Linux, where atheris has wheels: for each of the Pythons that are supported.
 @nox.session(python=NEWEST)
 def fuzz(session: nox.Session) -> None:
-    """Try attacks, then fuzz each reader for a minute; ``nox -s fuzz -- 10``: for ten seconds."""
+    """Try attacks, then fuzz each reader for a minute; ``nox -s fuzz -- 10``: for ten seconds.
+
+    Between the two, the tests with generated examples run with ten times as many.
+    """
     session.install("-e", PACKAGE, *group("tests"), *group("fuzz"))
     session.run("python", "fuzz/attacks.py")
+    session.run("pytest", *WORKERS, "-m", "hypothesis", env={"AIOCAKE_EXAMPLES": "many"})
     session.run("python", "fuzz/run.py", *(session.posargs or ["60"]))
 
 

@@ -3,6 +3,7 @@ what is printed in the end, from all workers.
 """
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -11,7 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from .support.amounts import FEW, some
+from .support.amounts import some
 
 hypothesis.settings.register_profile(
     "aiocake",
@@ -20,12 +21,9 @@ hypothesis.settings.register_profile(
     database=None,
     # No test depends on how fast the machine is.
     deadline=None,
-    max_examples=50,
+    max_examples=some(50),
 )
-hypothesis.settings.register_profile(
-    "few", hypothesis.settings.get_profile("aiocake"), max_examples=some(50)
-)
-hypothesis.settings.load_profile("few" if FEW else "aiocake")
+hypothesis.settings.load_profile("aiocake")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,6 +86,16 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str, int]
         record_property("count", (what, number))
 
     return count
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of the garbage collector's sight.
+
+    It stays to the end anyway, and it is so much that looking through it again and again takes
+    longer than many a test: most of all where a test calls ``gc.collect()`` itself.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -15,14 +15,15 @@ from typing import Any
 import anyio
 import pytest
 
-from aiocake import Client, OutcomeUnknown, RetryPolicy
+from aiocake import Client, OutcomeUnknown
 from aiocake.errors import ApiError, CakeError, NotSent, Outcome
 from aiocake.models import MarkResult
+
+from ..support.clients import NO_BACKOFF
 
 pytestmark = pytest.mark.anyio
 
 KEY = "CAMPAIGN-KEY"
-NO_WAIT = RetryPolicy(base=1e-6, throttle_base=1e-6, cap=1e-6)
 JANUARY = {"start_date": date(2024, 1, 1), "end_date": date(2024, 1, 31)}
 
 Call = Callable[[Client], Coroutine[Any, Any, object]]
@@ -87,7 +88,7 @@ async def one_seed(server, name: str, seed: int, count) -> str:
     domain, trusting = f"http://{server.host}", None
     if case.dice.tls:
         domain, trusting = server.host, server.trusting
-    async with Client(domain, KEY, retry=NO_WAIT, ssl_context=trusting) as cake:
+    async with Client(domain, KEY, retry=NO_BACKOFF, ssl_context=trusting) as cake:
         with anyio.fail_after(30):
             try:
                 value = await CALLS[name](cake)

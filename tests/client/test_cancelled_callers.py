@@ -16,13 +16,13 @@ class Book:
     """A ledger that awaits nothing."""
 
     def __init__(self) -> None:
-        self.reported: list[Outcome | None] = []
+        self.reported: list[tuple[str, Outcome | None]] = []
 
     async def before(self, intent: Intent) -> None:
-        self.reported.append(None)
+        self.reported.append((intent.operation, None))
 
     async def after(self, intent: Intent, outcome: Outcome) -> None:
-        self.reported.append(outcome)
+        self.reported.append((intent.operation, outcome))
 
 
 async def test_a_write_in_a_cancelled_scope_is_not_sent() -> None:
@@ -33,7 +33,7 @@ async def test_a_write_in_a_cancelled_scope_is_not_sent() -> None:
             await cake.invoices.update(1, memo="a note")
         assert scope.cancelled_caught
     assert peer.requests == []
-    assert book.reported == [None, Outcome.NOT_DONE]
+    assert book.reported == [("invoices.update", None), ("invoices.update", Outcome.NOT_DONE)]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -50,4 +50,4 @@ async def test_a_write_of_a_task_that_is_about_to_be_cancelled_is_not_sent() -> 
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(write())
     assert peer.requests == []
-    assert book.reported == [None, Outcome.NOT_DONE]
+    assert book.reported == [("invoices.update", None), ("invoices.update", Outcome.NOT_DONE)]

@@ -16,6 +16,7 @@ from aiocake import (
     Outcome,
 )
 
+from ..support.clock import SIMULATED
 from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 from ..support.peer import Held, Peer, done, lost, page, says
 
@@ -171,6 +172,7 @@ async def test_a_function_that_fails_after_a_refused_key_leaves_the_refusal() ->
     assert keys_of(peer) == ["old", "old", "new"]
 
 
+@SIMULATED
 async def test_asking_counts_against_the_deadline() -> None:
     async def never() -> str:
         await anyio.sleep_forever()
@@ -179,7 +181,7 @@ async def test_asking_counts_against_the_deadline() -> None:
     peer = Peer(page(1))
     async with peer.client(api_key=never) as cake:
         with pytest.raises(NotSent):
-            await cake.with_options(total=0.01).invoices.get(1)
+            await cake.with_options(total=20).invoices.get(1)
     assert peer.requests == []
 
 

@@ -10,6 +10,8 @@ from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import CakeError
 from aiocake.models import AdvertiserBill, AffiliateBill, BuyerBill
 
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+
 Collected = tuple[list[int], CakeError | None]
 
 KINDS: dict[str, type[Any]] = {

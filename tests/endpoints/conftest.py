@@ -6,10 +6,11 @@ import httpx
 import pytest
 import respx
 
-from aiocake import Client, RetryPolicy
+from aiocake import Client
 from aiocake.sandbox import Sandbox
 
-KEY = "SANDBOX-KEY"
+from ..support.clients import KEY, NO_BACKOFF
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def connect() -> Callable[..., Client]:
 
     def build(sandbox: Sandbox, **settings: object) -> Client:
         given = {
-            "retry": RetryPolicy(base=1e-6, throttle_base=1e-6, cap=1e-6),
+            "retry": NO_BACKOFF,
             "transport": httpx.ASGITransport(app=sandbox.app),
         }
         return Client("x.example", KEY, **(given | settings))  # type: ignore[arg-type] # the same

@@ -69,10 +69,16 @@ BAD: list[Case] = [
             True,
             None,
             "1.00",
+            "20,01",
             Decimal("NaN"),
-            Decimal("Infinity"),
+            Decimal("sNaN"),
+            Decimal("-Infinity"),
             Decimal("1E+999999999"),
             10**28,
+            # As many digits as would be written.
+            Decimal("1E+28"),
+            Decimal("1E-28"),
+            Decimal("9" * 25 + ".0000"),
             Decimal("12345678901234567890123456.789"),
         )
     ),
@@ -105,6 +111,15 @@ BAD: list[Case] = [
         (1,),
         {"payment_amount": 1, "apply_credit_to_buyer": 1},
         {"apply_credit_to_buyer"},
+    ),
+    *(
+        (
+            "affiliate_bills.export",
+            (),
+            {"period": Period.month(2014, 6), "paid_only": bad},
+            {"paid_only"},
+        )
+        for bad in (0, "True", None)
     ),
     # All of them at once
     (
@@ -227,7 +242,9 @@ async def test_a_refused_write_is_not_done_and_a_reason_shows_no_value(routed: C
     assert read.value.outcome is None
 
 
-@pytest.mark.parametrize("text", ["tab\tCR\rLF\n", "x" * 50, "🍰" * 25, "NULLABLE", " "])
+@pytest.mark.parametrize(
+    "text", ["tab\tCR\rLF\n", "x" * 50, "🍰" * 25, "NULLABLE", "null", "NULL ", "(NULL)", " "]
+)
 async def test_what_is_allowed_is_sent_as_it_is(connect: Connect, text: str) -> None:
     sandbox = Sandbox()
     async with connect(sandbox) as cake:

@@ -20,6 +20,8 @@ from aiocake.paging import Pager
 from aiocake.records import Record
 from aiocake.values import SKIP, Skip
 
+from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
+
 pytestmark = pytest.mark.anyio
 
 # ------------------------------------------------------------------------------------------------

@@ -345,7 +345,7 @@ def odd_values(draw: st.DrawFn) -> object:
     return type("Odd", (base,), body)(*BASES[base])
 
 
-@settings(max_examples=some(300))
+@settings(max_examples=some(100))
 @given(which=st.sampled_from(PERIODS), odd=odd_values())
 def test_nothing_but_an_argument_error_comes_of_an_odd_period(
     which: Callable[[object], Period], odd: object
@@ -422,7 +422,7 @@ async def test_how_a_period_matches_is_an_exact_text(match: str) -> None:
     assert peer.queries[0] == peer.queries[-1]
 
 
-@settings(max_examples=some(300))
+@settings(max_examples=some(100))
 @given(which=st.sampled_from(PARAMETERS), odd=odd_values(), run=st.booleans())
 async def test_nothing_but_an_argument_error_comes_of_an_odd_value(
     which: tuple[str, str],
@@ -605,7 +605,7 @@ class TestRuns:
         with pytest.raises(ArgumentError, match=name):
             bulk.Stop(**{name: made(odd)})
 
-    @settings(max_examples=some(300))
+    @settings(max_examples=some(100))
     @given(
         which=st.sampled_from(sorted({name for name, _ in ODD_RUNS} | {"cake"})), odd=odd_values()
     )

@@ -7,7 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from ..support.loops import one_loop  # noqa: F401 - it imports a copy of the package each time
+
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture

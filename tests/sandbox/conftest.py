@@ -10,7 +10,9 @@ import pytest
 
 from aiocake.sandbox import Sandbox
 
-KEY = "SANDBOX-KEY"
+from ..support.clients import KEY
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+
 CAKE = "http://cakemarketing.com/api/1/"
 ENVELOPES = {
     "soap11": ("http://schemas.xmlsoap.org/soap/envelope/", "text/xml; charset=utf-8"),

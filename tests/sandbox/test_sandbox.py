@@ -10,6 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
 
+from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
+
 pytestmark = pytest.mark.anyio
 
 Connect = Callable[[Sandbox], httpx.AsyncClient]

@@ -13,7 +13,8 @@ import zeep.exceptions
 
 from aiocake.sandbox import Sandbox, serve
 
-KEY = "SANDBOX-KEY"
+from ..support.clients import KEY
+
 PERIOD = ("all", datetime(2014, 1, 1), datetime(2015, 2, 1))
 CHANGED = (datetime(2014, 6, 30), "change")
 CALLS: dict[str, tuple[Any, ...]] = {

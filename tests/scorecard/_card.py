@@ -14,12 +14,13 @@ import anyio.to_thread
 import attrs
 import trio
 
-from aiocake import Client, RetryPolicy, Throttle, Timeouts
+from aiocake import Client, Throttle, Timeouts
 from aiocake.client import ClientView
 from aiocake.errors import ApiError, CakeError, NotSent, Outcome, OutcomeUnknown
 from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.models import MarkResult
 
+from ..support.clients import NO_BACKOFF
 from ..support.scripted import Script, Server
 from ._cake import EXPORT, GET, Call, obedient
 from ._canary import KEY, Everything, reported, shown
@@ -28,7 +29,6 @@ __all__ = ["Card", "Met", "census"]
 
 #: Seconds after which a test is taken to hang; nothing is timed by it.
 _WATCHDOG = 30
-_FAST = RetryPolicy(base=1e-6, throttle_base=1e-6, cap=1e-6)
 _TICKS = 100
 
 
@@ -150,7 +150,7 @@ class Card:
     def client(self, to: Server | str, **settings: Any) -> Client:  # noqa: ANN401 - the client's own
         """Make a client of one connection that does not wait between attempts."""
         given: dict[str, Any] = {
-            "retry": _FAST,
+            "retry": NO_BACKOFF,
             "throttle": Throttle(concurrency=1),
             "timeouts": Timeouts(total=20, connect=10, read=10),
         }

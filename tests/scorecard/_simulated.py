@@ -1,55 +1,14 @@
-"""Hours in milliseconds: both backends on a clock that jumps, and a server without a network."""
+"""A server without a network, which answers at a moment of simulated time."""
 
-import asyncio
-import selectors
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
 
 import anyio
 import httpx
-import pytest
-import trio.testing
 
+from ..support.clock import SIMULATED
 from ._cake import call_of
 
 __all__ = ["SIMULATED", "Answering", "good"]
-
-
-class _Jumping(selectors.DefaultSelector):
-    """A selector that does not wait for a time: it makes it so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        # Without a time, something else is waited for: another thread, at the end of the loop.
-        ready = super().select(timeout if timeout is None else 0)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class _JumpingLoop(asyncio.SelectorEventLoop):
-    """asyncio's loop on such a clock."""
-
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-
-#: Runs a test on either backend, in simulated time.
-SIMULATED: Final = pytest.mark.parametrize(
-    "anyio_backend",
-    [
-        ("asyncio", {"loop_factory": _JumpingLoop}),
-        ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}),
-    ],
-    ids=["asyncio", "trio"],
-)
 
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 

@@ -8,18 +8,32 @@ import logging
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
+import attrs
 import httpx
 import pytest
+from starlette.responses import Response
 
 from aiocake import Client
-from aiocake.errors import ApiError, CakeError, OutcomeUnknown
+from aiocake.client import ClientView
+from aiocake.errors import (
+    ApiError,
+    ArgumentError,
+    AuthenticationError,
+    CakeError,
+    ConsistencyError,
+    NotFound,
+    OutcomeUnknown,
+    TipaltiError,
+)
 from aiocake.models import MarkResult
-from aiocake.values import Binding
+from aiocake.sandbox import RecordedRequest, Sandbox, serve
+from aiocake.values import Binding, Period
 
 from ..support.scripted import Connection
 from ._cake import (
@@ -28,6 +42,7 @@ from ._cake import (
     CREDIT,
     EACH,
     EXPORT,
+    FIND,
     GET,
     LOOK_UP,
     MARK,
@@ -150,6 +165,106 @@ async def test_what_a_server_repeats(
 async def test_a_note_that_a_server_repeats(card: Card, call: Call, place: str) -> None:
     met = await card.play(call, cut(lambda request: PLACES[place](unquote(target(request)))))
     assert met.error is not None
+
+
+def _other(name: str, make: Callable[[ClientView], Awaitable[object]]) -> Call:
+    return attrs.evolve(MARK, name=name, make=make)
+
+
+#: The other ways in which a key leaves: in a form, in an envelope, and in a request of your own.
+DOORS: Final = (
+    FIND,
+    CREATE,
+    _other(
+        "form",
+        lambda cake: cake.with_options(binding=Binding.POST).affiliate_bills.mark_paid(
+            BILL, payment_date=date(2014, 6, 30)
+        ),
+    ),
+    _other(
+        "envelope",
+        lambda cake: cake.with_options(binding=Binding.SOAP11).advertiser_bills.mark_received(
+            BILL, payment_amount=1
+        ),
+    ),
+    _other("own read", lambda cake: cake.request("GET", "/api/2/x.json", repeatable=True)),
+    _other(
+        "own write",
+        lambda cake: cake.request("POST", "/api/2/x.json", json={}, repeatable=False),
+    ),
+)
+
+
+@pytest.mark.case("K06")
+@pytest.mark.parametrize("door", DOORS, ids=lambda each: each.name)
+async def test_what_a_server_repeats_of_a_request_of_any_form(card: Card, door: Call) -> None:
+    card.everything.show_sensitive = True
+    failed = 0
+    for place in PLACES:
+
+        def answer(request: bytes, place: str = place) -> bytes:
+            body = request.partition(b"\r\n\r\n")[2].decode()
+            # A header holds one line.
+            return PLACES[place](" ".join(f"{unquote(target(request))} {body}".split()))
+
+        met = await card.play(door, cut(answer), show_sensitive=True)
+        failed += met.error is not None
+    assert failed > 10
+
+
+@pytest.mark.case("K06")
+async def test_a_refusal_of_each_kind(everything: Everything) -> None:
+    """Of a sandbox: by its rules, by ASP.NET's, by the length of a query, and of the key."""
+    sandbox = Sandbox(api_key=KEY)
+    bill = next(each for each in sandbox.state.affiliate_bills.values() if each.partner.tipalti)
+    refused: list[tuple[type[CakeError], Callable[[ClientView], Awaitable[object]]]] = [
+        (NotFound, lambda cake: cake.invoices.get(1)),
+        (NotFound, lambda cake: cake.invoices.update(1, memo="x")),
+        (
+            TipaltiError,
+            lambda cake: cake.affiliate_bills.mark_received(bill.bill_id, invoiced_amount=1),
+        ),
+        (
+            ArgumentError,
+            lambda cake: cake.affiliate_bills.mark_received(
+                BILL, invoiced_amount=1, notes="日" * 250
+            ),
+        ),
+    ]
+    with serve(sandbox) as url:
+        async with Client(url, KEY) as cake:
+            assert await cake.invoices.get(4821)
+            for kind, call in refused:
+                with pytest.raises(kind) as caught:
+                    await call(cake)
+                everything.no_key_in(reported(caught.value))
+            sandbox.state.api_keys.clear()
+            for each in (GET, UPDATE, FIND, MARK, CREDIT):
+                with pytest.raises(AuthenticationError) as unknown:
+                    await each.make(cake)
+                everything.no_key_in(reported(unknown.value))
+    everything.look()
+
+
+@pytest.mark.case("K06")
+async def test_data_that_holds_the_key(everything: Everything) -> None:
+    sandbox = Sandbox(api_key=KEY)
+    message = f"<message>{html.escape(KEY)}</message>".encode()
+
+    def repeat(_: RecordedRequest, response: Response) -> Response:
+        body = bytes(response.body).replace(b'"pending"', json.dumps(KEY).encode())
+        body = body.replace(b"<row_count>", message + b"<row_count>")
+        return Response(body, media_type=response.headers["content-type"])
+
+    sandbox.state.on_answer.append(repeat)
+    with serve(sandbox) as url:
+        async with Client(url, KEY) as cake:
+            with pytest.raises(ConsistencyError) as caught:
+                await cake.invoices.find(invoice_status="pending").collect()
+            everything.no_key_in(reported(caught.value))
+            async with cake.affiliate_bills.export(period=Period.month(2014, 6)) as bills:
+                assert bills.message != ""
+                everything.no_key_in(bills.message)
 
 
 @pytest.mark.case("K06")

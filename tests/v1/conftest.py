@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from aiocake import Client, RetryPolicy
+from aiocake import Client
 from aiocake.sandbox import Sandbox, serve
 
-KEY = "SANDBOX-KEY"
-#: Without waits between the attempts, which are as many as ever.
-AT_ONCE = RetryPolicy(base=1e-9, throttle_base=1e-9, cap=1e-9)
+from ..support.clients import KEY, NO_BACKOFF
+from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
 
 
 class Tampered(httpx.AsyncBaseTransport):
@@ -46,7 +45,7 @@ def connect() -> Callable[..., Client]:
     """Makes clients of a sandbox, in process; or of another transport, for scripted answers."""
 
     def build(sandbox: Sandbox | None = None, **settings: object) -> Client:
-        given: dict[str, object] = {"domain": "x.example", "api_key": KEY, "retry": AT_ONCE}
+        given: dict[str, object] = {"domain": "x.example", "api_key": KEY, "retry": NO_BACKOFF}
         if sandbox is not None:
             given["transport"] = httpx.ASGITransport(app=sandbox.app)
         return Client(**(given | settings))  # type: ignore[arg-type] # they are what they are
@@ -81,7 +80,7 @@ def over_http(_served: tuple[Sandbox, str]) -> Callable[..., Client]:
     """Makes clients of that sandbox, by HTTP."""
 
     def build(**settings: object) -> Client:
-        given: dict[str, object] = {"api_key": KEY, "retry": AT_ONCE}
+        given: dict[str, object] = {"api_key": KEY, "retry": NO_BACKOFF}
         return Client(_served[1], **(given | settings))  # type: ignore[arg-type] # the same
 
     return build

@@ -32,7 +32,8 @@ from aiocake.events import (
 )
 from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 
-from ..scorecard._simulated import SIMULATED
+from ..support.clock import SIMULATED
+from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
 
 pytestmark = pytest.mark.anyio
 

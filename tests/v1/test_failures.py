@@ -151,25 +151,11 @@ async def test_a_refusal_with_an_empty_body_is_one(  # noqa: PLR0913, PLR0917 - 
     assert len(sandbox.state.requests) == 1
 
 
-@pytest.mark.parametrize("binding", URL)
-@pytest.mark.parametrize("status", [400, 415])
-async def test_by_get_and_form_an_empty_refusal_is_one_too(
-    over_http: Connect, sandbox: Sandbox, binding: Binding, status: int
-) -> None:
-    sandbox.state.on_request.append(lambda _: Response(status_code=status))
-    async with over_http(binding=binding) as cake:
-        with pytest.raises(RequestRejected) as caught:
-            await mark(cake)
-    assert (caught.value.status, caught.value.outcome) == (status, Outcome.NOT_DONE)
-    assert len(sandbox.state.requests) == 1
-
-
 @pytest.mark.parametrize("binding", Binding)
-@pytest.mark.parametrize("page", ["Log in", "MarkAffiliateBillAsReceived"])
 async def test_a_page_for_people_is_never_a_success(
-    over_http: Connect, sandbox: Sandbox, binding: Binding, page: str
+    over_http: Connect, sandbox: Sandbox, binding: Binding
 ) -> None:
-    html = f"<!DOCTYPE html>\r\n<html><head><title>{page}</title></head><body/></html>"
+    html = "<!DOCTYPE html>\r\n<html><head><title>Log in</title></head><body/></html>"
     sandbox.state.on_request.append(lambda _: HTMLResponse(html))
     async with over_http(binding=binding) as cake:
         with pytest.raises(OutcomeUnknown) as write:

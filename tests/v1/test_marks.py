@@ -178,11 +178,10 @@ ANSWERS: Mapping[str, Callable[[int], Mapping[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("binding", Binding)
 @pytest.mark.parametrize("form", ANSWERS)
 @pytest.mark.parametrize("name", MARKS)
 async def test_an_answer_that_names_another_bill_is_no_success(
-    connect: Connect, name: str, form: str, binding: Binding
+    connect: Connect, name: str, form: str
 ) -> None:
     _, _, _, mark = MARKS[name]
     asked: list[httpx.Request] = []
@@ -191,7 +190,7 @@ async def test_an_answer_that_names_another_bill_is_no_success(
         asked.append(request)
         return httpx.Response(200, **ANSWERS[form](7 if len(asked) == 1 else 8))
 
-    async with connect(transport=httpx.MockTransport(answer), binding=binding) as cake:
+    async with connect(transport=httpx.MockTransport(answer)) as cake:
         assert (await mark(cake, 7)).bill_id == 7
         with pytest.raises(OutcomeUnknown) as caught:
             await mark(cake, 7)

@@ -26,6 +26,7 @@ from aiocake import (
     TipaltiError,
 )
 
+from ..support.clock import SIMULATED
 from ..support.peer import Held, Peer, Step, done, lost, page, says, unreached
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +184,7 @@ async def test_a_mark_that_may_have_been_made_before_is_not_called_the_first() -
         assert result.first is first
 
 
+@SIMULATED
 async def test_a_call_whose_time_is_over() -> None:
     for call, kind in (
         (read, DeadlineExceeded),
@@ -192,7 +194,7 @@ async def test_a_call_whose_time_is_over() -> None:
         peer = Peer(Held(done()))
         async with peer.client() as cake:
             with pytest.raises(kind) as caught:
-                await call(cake.with_options(total=0.01))
+                await call(cake.with_options(total=20))
             assert (cake.stats().in_flight, cake.stats().waiting) == (0, 0)
         error = caught.value
         if isinstance(error, OutcomeUnknown):

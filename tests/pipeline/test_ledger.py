@@ -257,32 +257,6 @@ async def cancelled_while_sending(
         held.go_on.set()
 
 
-@pytest.mark.parametrize("call", [create, update])
-async def test_a_write_that_has_left_is_given_its_grace(call: Call) -> None:
-    held, scope = Held(done()), anyio.CancelScope()
-    peer = Peer(held)
-    book = Book(peer)
-    async with peer.client(ledger=book) as cake:
-        await cancelled_while_sending(cake, call, held, scope)
-        assert scope.cancelled_caught
-        stats = cake.stats()
-    assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
-    assert (stats.in_flight, stats.unknowns) == (0, 0)
-
-
-@pytest.mark.parametrize("call", [create, update])
-async def test_without_a_grace_a_cancelled_write_is_unknown(call: Call) -> None:
-    held, scope = Held(done()), anyio.CancelScope()
-    peer = Peer(held)
-    book = Book(peer)
-    async with peer.client(ledger=book, grace=0) as cake:
-        await cancelled_while_sending(cake, call, held, scope)
-        assert scope.cancelled_caught
-        stats = cake.stats()
-    assert book.lines == [("before", 0, None), ("after", 1, Outcome.UNKNOWN)]
-    assert (stats.in_flight, stats.unknowns) == (0, 1)
-
-
 async def test_a_failing_ledger_does_not_break_a_cancellation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

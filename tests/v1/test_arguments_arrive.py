@@ -228,7 +228,7 @@ async def sent(
 @pytest.mark.parametrize("binding", Binding)
 @pytest.mark.parametrize("name", OPERATIONS)
 # What is drawn is short enough as it is, and shrinking it would make calls for minutes.
-@settings(max_examples=some(20), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=some(10), phases=[Phase.explicit, Phase.generate])
 @given(data=st.data())
 async def test_what_is_given_is_what_is_read_and_stored(
     connect: Connect, name: str, binding: Binding, data: st.DataObject
@@ -268,7 +268,7 @@ async def test_what_is_given_is_what_is_read_and_stored(
 
 
 @pytest.mark.parametrize("binding", Binding)
-@settings(max_examples=some(30))
+@settings(max_examples=some(20))
 @example(notes=" ")
 @example(notes="\t\r\n ")
 @example(notes=" x ")
@@ -295,7 +295,7 @@ async def test_any_text_is_stored_as_it_was_given(
 
 
 @pytest.mark.parametrize("binding", Binding)
-@settings(max_examples=some(30))
+@settings(max_examples=some(15))
 @example(key="& <>\"'+%=#?/;")
 @example(key="]]>")
 @given(key=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=50))

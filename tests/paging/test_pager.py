@@ -20,6 +20,8 @@ from aiocake.errors import (
     ServerError,
 )
 
+from ..support.loops import ONE_LOOP
+
 pytestmark = pytest.mark.anyio
 
 MakeServer = Callable[..., Any]
@@ -400,9 +402,10 @@ def coming(rows: list[int]) -> None:
     rows.insert(0, 100_000 + len(rows))
 
 
+@ONE_LOOP
 async def test_each_new_walk_asks_for_four_times_as_many_rows(make_server: MakeServer) -> None:
     changes = dict.fromkeys(range(10_000), coming)
-    server = make_server(30_000, changes=changes)
+    server = make_server(12_000, changes=changes)
     _, error = await read(server.pager(row_limit=100, limit=1, adaptive=True))
     assert list(dict.fromkeys(limit for _, limit in server.requests)) == [
         *(101, 401, 1601, 6401),
@@ -410,7 +413,7 @@ async def test_each_new_walk_asks_for_four_times_as_many_rows(make_server: MakeS
     ]
     assert isinstance(error, ListChanged)
     assert str(error).endswith("; retry, or list fewer at once, by narrower filters")
-    server = make_server(30_000, changes=changes)
+    server = make_server(12_000, changes=changes)
     _, error = await read(server.pager(row_limit=1000, limit=1))
     assert {limit for _, limit in server.requests} == {1001}
     assert str(error).endswith("; retry, or use row_limit=10000 to read them in fewer requests")

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +13,7 @@ from aiocake.errors import ConsistencyError, ListChanged
 Change = Callable[[list[int]], None]
 MakeServer = Callable[..., Any]
 
-BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+BACKENDS = st.sampled_from(["asyncio", "trio"])
 
 sizes = st.integers(0, 60)
 options = st.fixed_dictionaries({"row_limit": st.integers(1, 12), "limit": st.integers(1, 4)})
@@ -97,8 +96,8 @@ def check(
         assert error.rows_read == len(rows)
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(cap=st.none() | caps, total=st.sampled_from(["right", "missing"])),
     options=options,
@@ -132,8 +131,8 @@ def of_lengths(lengths: list[int]) -> Callable[[int, int], int]:
     return lambda start_at_row, row_limit: min(row_limit, lengths[start_at_row % len(lengths)])
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     shorten=st.builds(in_blocks, st.integers(1, 12))
     | st.builds(of_lengths, st.lists(st.integers(2, 13), min_size=1, max_size=8)),
@@ -155,8 +154,8 @@ def test_short_pages_anywhere_are_no_end(  # noqa: PLR0913, PLR0917 - by hypothe
     assert "read again" not in server.reported()
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(
         cap=st.none() | caps_that_leave_a_seam,
@@ -176,8 +175,8 @@ def test_rows_that_come_and_go(
     check(server, *read(server, backend, options))
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(cap=st.none() | caps, changes=changes(moves, 40)),
     options=options,
@@ -193,8 +192,8 @@ def test_rows_that_trade_places(
     check(server, *read(server, backend, options))
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(
         cap=st.none() | caps_that_leave_a_seam, changes=changes(removals | insertions | moves, 2)
@@ -214,8 +213,8 @@ def test_any_two_changes_are_survived(
     assert not isinstance(error, ListChanged), "the third walk at the latest held still"
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(
         cap=st.none() | caps_that_leave_a_seam,
@@ -245,8 +244,8 @@ def test_a_server_that_is_wrong(
     assert len(server.requests) <= 5 * (2 * pages + 2 * options["limit"])
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=sizes,
     dialect=dialects(
         cap=st.none() | st.just(50),
@@ -272,8 +271,8 @@ def test_a_total_that_counts_the_page(
         assert rows == server.rows
 
 
-@BACKENDS
 @given(
+    backend=BACKENDS,
     size=st.integers(0, 300),
     dialect=dialects(
         cap=st.none() | st.integers(2, 100),

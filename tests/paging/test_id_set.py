@@ -48,7 +48,7 @@ def _size(numbers: Iterable[int]) -> int:
 
 
 def test_numbers_in_sequence_take_hardly_any_room() -> None:
-    assert _size(range(7_000_000, 7_200_000)) < 100_000
+    assert _size(range(7_000_000, 7_050_000)) < 25_000
 
 
 def test_scattered_numbers_take_little_room() -> None:

@@ -8,7 +8,7 @@ import importlib
 import itertools
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Any, Self
@@ -31,8 +31,7 @@ from aiocake.sandbox import Dialect, RecordedRequest, Sandbox
 from aiocake.values import Idempotency
 
 from ..support.amounts import some
-
-Connect = Callable[..., Client]
+from ..support.clients import KEY, NO_BACKOFF
 
 
 def operations() -> Iterator[Operation[Any]]:
@@ -99,7 +98,7 @@ async def _answers() -> dict[str, list[bytes]]:
 
         sandbox.state.on_response.append(keep)
         transport = httpx.ASGITransport(app=sandbox.app)
-        async with Client("x.example", "SANDBOX-KEY", transport=transport, binding=binding) as cake:
+        async with Client("x.example", KEY, transport=transport, binding=binding) as cake:
             for name, operation in OPERATIONS.items():
                 given = arguments_of(operation)
                 if operation.shape is ResponseShape.STREAM:
@@ -167,7 +166,7 @@ def bodies(data: st.DataObject, good: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 def test_a_whole_answer(answers: dict[str, list[bytes]], name: str, data: st.DataObject) -> None:
     operation, given = OPERATIONS[name], arguments_of(OPERATIONS[name])
@@ -194,7 +193,7 @@ def test_the_answers_are_good_before_they_are_damaged(
         decode(OPERATIONS[name], arguments_of(OPERATIONS[name]), reply)
 
 
-@settings(max_examples=some(200))
+@settings(max_examples=some(100))
 @given(data=st.data())
 def test_an_answer_to_a_call_without_a_method(
     answers: dict[str, list[bytes]], data: st.DataObject
@@ -246,7 +245,7 @@ def cut(data: st.DataObject, body: bytes) -> list[bytes]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", STREAMED)
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 async def test_an_export_in_any_pieces(
     answers: dict[str, list[bytes]], name: str, data: st.DataObject
@@ -274,16 +273,16 @@ async def test_the_exports_are_good_before_they_are_damaged(
 
 
 @pytest.mark.anyio
-@settings(max_examples=some(80))
+@settings(max_examples=some(40))
 @given(data=st.data())
 async def test_a_call_ends_in_its_value_or_in_an_error_with_an_outcome(
-    connect: Connect, answers: dict[str, list[bytes]], data: st.DataObject
+    answers: dict[str, list[bytes]], data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(WHOLE))
     operation, given = OPERATIONS[name], arguments_of(OPERATIONS[name])
     body, status = bodies(data, answers[name]), data.draw(STATUSES)
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-    async with connect(transport=transport) as cake:
+    async with Client("x.example", KEY, transport=transport, retry=NO_BACKOFF) as cake:
         try:
             # Waits after "Restricted" take seconds.
             await cake.with_options(attempts=1)._executor.execute(operation, given)
