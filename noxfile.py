@@ -157,6 +157,15 @@ def scorecard(session: nox.Session) -> None:
 
 
 @nox.session
+def loops(session: nox.Session) -> None:
+    """Try the transport and every fault on uvloop, and as on event loops that watch no sockets."""
+    session.install(PACKAGE, *group("tests"))
+    what = ["tests/transport", "tests/scorecard", "-k", "not trio", *session.posargs]
+    for option in ("--uvloop", "--pulling"):
+        session.run("pytest", option, *WORKERS, *what)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Combine what the tests and their processes covered, and refuse less than the minimum."""
     session.install("coverage")

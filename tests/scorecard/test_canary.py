@@ -256,7 +256,7 @@ async def test_data_that_holds_the_key(everything: Everything) -> None:
         body = body.replace(b"<row_count>", message + b"<row_count>")
         return Response(body, media_type=response.headers["content-type"])
 
-    sandbox.state.on_answer.append(repeat)
+    sandbox.state.on_response.append(repeat)
     with serve(sandbox) as url:
         async with Client(url, KEY) as cake:
             with pytest.raises(ConsistencyError) as caught:

@@ -480,6 +480,7 @@ async def test_a_body_that_nobody_reads_is_not_read_ahead() -> None:
     size = 30_000_000
 
     def send(theirs: socket.socket) -> None:
+        theirs.recv(100)
         with suppress(OSError):
             theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
 

@@ -454,9 +454,13 @@ async def test_an_illegal_request_is_not_sent(lab) -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_connection_that_cannot_be_made_in_time_is_not_sent(lab) -> None:
+async def test_a_connection_that_cannot_be_made_in_time_is_not_sent(lab, monkeypatch) -> None:
+    async def never(*_: object) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(dial, "open_socket", never)
     server = lab.obedient()
-    timeouts = Timeouts(connect=1e-9)
+    timeouts = Timeouts(connect=0.01)
     async with aclosing(lab.transport(server, timeouts=timeouts)) as transport:
         done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, NotSent)

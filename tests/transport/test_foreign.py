@@ -1,0 +1,131 @@
+# ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
+"""Transports of httpx and of httpx2: two packages of the same names and different classes."""
+
+import subprocess
+import sys
+from contextlib import aclosing
+
+import httpx
+import httpx2
+import pytest
+
+from aiocake import Client, ConfigurationError
+from aiocake._transport.failures import FailureKind, Route
+from aiocake._transport.foreign import failure_of
+from aiocake.errors import DeadlineExceeded, DecodeError, NotSent
+from aiocake.sandbox import Sandbox
+from aiocake.values import Idempotency
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("package", [httpx, httpx2])]
+
+ROUTE = Route("x.example", 443, 5.0)
+
+
+async def test_a_mock_answers(lab, package) -> None:
+    seen: list[object] = []
+
+    async def answer(request: object) -> object:
+        seen.append(request)
+        return package.Response(200, headers={"X-A": "b"}, content=b"ok")
+
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        for request in (lab.get, lab.form):
+            done = await transport.exchange(request, lab.fine, lab.plan(Idempotency.IDEMPOTENT))
+            assert done.error is None
+            assert done.sent
+            assert done.response.body == b"ok"
+            assert done.response.headers["x-a"] == "b"
+    assert all(isinstance(request, package.Request) for request in seen)
+    get, form = seen
+    assert get.url.params["row_limit"] == "1"
+    assert form.content.endswith(b"&bill_id=1")
+    assert form.headers["content-length"] == str(len(form.content))
+
+
+async def test_a_sandbox_answers(package) -> None:
+    transport = package.ASGITransport(app=Sandbox(api_key="KEY").app)
+    async with Client("x.example", "KEY", transport=transport) as cake:
+        assert (await cake.invoices.get(4821)).invoice_id == 4821
+        await cake.invoices.update(4821, memo="x")
+
+
+@pytest.mark.parametrize("idempotency", Idempotency)
+@pytest.mark.parametrize(
+    ("error", "attempts", "kind"),
+    [
+        ("ConnectError", 3, NotSent),
+        ("ConnectTimeout", 3, NotSent),
+        ("PoolTimeout", 3, NotSent),
+        ("LocalProtocolError", 1, NotSent),
+        ("UnsupportedProtocol", 1, NotSent),
+        ("ReadTimeout", None, DeadlineExceeded),
+        ("ReadError", None, DecodeError),
+        ("WriteError", None, DecodeError),
+        ("RemoteProtocolError", None, DecodeError),
+        ("ProxyError", None, DecodeError),
+    ],
+)
+async def test_what_its_errors_say(lab, package, error, attempts, kind, idempotency) -> None:  # noqa: PLR0913, PLR0917 - a table
+    async def answer(_: object) -> object:
+        raise getattr(package, error)("?api_key=canary")
+
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
+    once = 1 if idempotency is Idempotency.NON_IDEMPOTENT else 3
+    assert type(done.error) is kind
+    assert "canary" not in str(done.error)
+    assert done.sent is (kind is not NotSent)
+    assert done.attempts == (attempts or once)
+
+
+async def test_what_breaks_in_its_body(lab, package) -> None:
+    class Broken(package.AsyncByteStream):  # type: ignore[misc, name-defined] # of either
+        async def __aiter__(self):  # noqa: ANN204 - the same
+            yield b"o"
+            raise package.ReadError("?api_key=canary")
+
+        async def aclose(self) -> None:
+            pass
+
+    async def answer(_: object) -> object:
+        return package.Response(200, stream=Broken())
+
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert isinstance(done.error, DecodeError)
+    assert done.partial[0].body == b"o"
+
+
+def test_time_outs_of_both(package) -> None:
+    assert failure_of(package.WriteTimeout("x"), ROUTE).kind is FailureKind.TIMEOUT
+    assert failure_of(package.ConnectTimeout("x"), ROUTE, sent=False).text == (
+        "nothing was sent: no connection to x.example within 5 s (port 443)"
+    )
+
+
+def test_what_is_none_is_refused(package) -> None:
+    for none in (package.AsyncClient, package.HTTPTransport(), object()):
+        with pytest.raises(ConfigurationError, match="transport: must be an AsyncBaseTransport of"):
+            Client("x.example", "KEY", transport=none)
+
+
+def test_one_is_enough(package) -> None:
+    """The other one is not loaded."""
+    name = package.__name__
+    other = {"httpx": "httpx2", "httpx2": "httpx"}[name]
+    code = (
+        f"import sys, asyncio, aiocake, {name}\n"
+        "async def main():\n"
+        f"    answer = lambda _: {name}.Response(500, text='no')\n"
+        f"    transport = {name}.MockTransport(answer)\n"
+        "    once = aiocake.RetryPolicy(attempts=1)\n"
+        "    cake = aiocake.Client('x.example', 'KEY', transport=transport, retry=once)\n"
+        "    async with cake as it:\n"
+        "        try:\n"
+        "            await it.invoices.get(1)\n"
+        "        except aiocake.ServerError:\n"
+        f"            print({other!r} in sys.modules)\n"
+        "asyncio.run(main())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "False", ran.stderr
