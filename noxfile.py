@@ -34,6 +34,8 @@ SIMULATED = (
     "tests/simulated",
     "tests/transport/test_pace.py",
     "tests/transport/test_retry.py::test_an_outage_is_not_multiplied",
+    "tests/scorecard/test_throttled.py::test_a_full_outage",
+    "tests/scorecard/test_lists.py::test_a_month_end_beside_somebody_who_changes_an_invoice_each_second",
 )
 #: What says the same on each Python, and is said once, on the newest one: random faults against a
 #: server that keeps books, responses of every kind, and the list of mutants.
