@@ -145,7 +145,7 @@ __all__ = [
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 - only when it is asked for
+        from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
 
-        return version("aiocake")
+        return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,6 @@ import os
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from importlib import metadata
 from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
@@ -20,6 +19,7 @@ from aiocake._listener import EventEmitter
 from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit, real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
 from aiocake._transport import AsyncBaseTransport, Transport, package_of, parse_address
+from aiocake._version import version
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
 from aiocake.endpoints.affiliate_bills import AffiliateBills
@@ -245,7 +245,7 @@ class Client(ClientView):
             http=transport,
             proxy=None if proxy is None else _text(proxy),
             ssl_context=ssl_context,
-            user_agent=_text(user_agent or f"aiocake/{metadata.version('aiocake')}"),
+            user_agent=_text(user_agent or f"aiocake/{version()}"),
             draw=settings.retry.draw,
         )
         super().__init__(CallExecutor(carrier, settings, emitter))

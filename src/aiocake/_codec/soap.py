@@ -6,8 +6,8 @@ there becomes null, 0 or the year 1 without a word.
 """
 
 from collections.abc import Mapping
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
 
 import attrs
 
@@ -22,8 +22,6 @@ from aiocake.values import SKIP
 _ALL_SPACE: Final = ' xml:space="preserve"'
 #: The namespace of CAKE's services, as their WSDLs give it.
 _CAKE: Final = "http://cakemarketing.com/api/1/"
-#: A line break of the old kind is escaped: a parser would change it.
-_RETURN: Final = {"\r": "&#13;"}
 
 
 @attrs.frozen
@@ -65,9 +63,14 @@ def encoder(operation: Operation[object], version: SoapVersion) -> Encode:
                 # Not there is null here, which erases; an empty element keeps what is stored.
                 if text is not None:
                     space = _ALL_SPACE if text and not text.strip(" \t\r\n") else ""
-                    parts.append(f"<{element}{space}>{escape(text, _RETURN)}</{element}>")
+                    parts.append(f"<{element}{space}>{_escaped(text)}</{element}>")
         parts.append(end)
         body = "".join(parts).encode()
         return Request(name, "POST", path, "", pairs, body, KeyPlacement.ENVELOPE, len(begin))
 
     return encode
+
+
+def _escaped(text: str) -> str:
+    # A line break of the old kind is escaped as well: a parser would change it.
+    return escape(text, quote=False).replace("\r", "&#13;")

@@ -1,6 +1,5 @@
 """Check all arguments of a call before anything is sent, and report all that is wrong at once."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 
 from aiocake._operations.operation import Api, Operation
@@ -60,6 +59,8 @@ def _problems(
     problems: list[Problem] = []
     for name in provided:
         if name not in known:
+            import difflib  # noqa: PLC0415 - only where somebody mistypes
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             problems.append(Problem(name, f"there is no such argument{hint}"))

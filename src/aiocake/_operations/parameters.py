@@ -6,7 +6,6 @@ could be read in two ways is refused. A reason never holds the value, which may 
 an amount, but the name of its class.
 """
 
-import difflib
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -299,6 +298,8 @@ class Choice(Parameter):
         wanted = f"one of {', '.join(self._known)}"
         if not isinstance(value, str):
             return _wrong(wanted, value)
+        import difflib  # noqa: PLC0415 - only where somebody mistypes
+
         near = difflib.get_close_matches(value.casefold(), self._known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"must be {wanted}{hint}"

@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import certifi
-
 from aiocake.errors import ConfigurationError
 
 
@@ -53,4 +51,6 @@ def default_context() -> ssl.SSLContext:
 
 @cache
 def _certifis() -> ssl.SSLContext:
+    import certifi  # noqa: PLC0415 - only where TLS is spoken
+
     return context_of(certifi.where())

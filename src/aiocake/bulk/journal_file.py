@@ -10,19 +10,18 @@ An older aiocake locked the whole file in place of that. The two refuse each oth
 nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
 """
 
-import getpass
 import os
 import platform
 import sqlite3
 import stat
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
@@ -432,7 +431,7 @@ def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> in
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('unknown_filesystem', ?)", (kind,))
     cursor = connection.execute(
         "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)",
-        (owner.since, owner.user, owner.host, owner.pid, metadata.version("aiocake")),
+        (owner.since, owner.user, owner.host, owner.pid, version()),
     )
     connection.execute("COMMIT")
     # A run may have been killed when its journal was made, and this was not yet set.
@@ -444,6 +443,8 @@ def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> in
 
 def _user() -> str:
     try:
+        import getpass  # noqa: PLC0415 - a module of terminals
+
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as containers have it
         return str(os.getuid())
