@@ -115,7 +115,7 @@ def _plain(value: object) -> object:
     return _form(kind).write(value)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Form:
     """The form of a type of values in JSON.
 
@@ -175,7 +175,7 @@ def _form(kind: type) -> _Form:
 Path: TypeAlias = tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Layout:
     """The columns of the records of a class.
 

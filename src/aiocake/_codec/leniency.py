@@ -139,7 +139,7 @@ class Leniency:
         return self.value(value, path) if member.optional and not value else self.text(value, path)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class FieldInfo:
     """A field of a model, as far as leniency goes.
 

@@ -54,7 +54,7 @@ def format_of(body: bytes) -> BodyFormat:
     return BodyFormat.JSON if start[:1] in b'{["' or start[:4] == b"null" else BodyFormat.TEXT
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ReplyStatus:
     """The success, message and fault that a response reports.
 

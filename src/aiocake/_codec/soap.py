@@ -24,7 +24,7 @@ _ALL_SPACE: Final = ' xml:space="preserve"'
 _CAKE: Final = "http://cakemarketing.com/api/1/"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class SoapVersion:
     """A version of SOAP: the namespace of its envelope, its media type, and where its action is."""
 

@@ -41,14 +41,14 @@ _REFUSED_MARKS: Final = (
 V1Texts = tuple[tuple[str, str | None], ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class InvalidArgument:
     """Stands in place of a value that cannot be sent; the check of all arguments reports it."""
 
     problems: tuple[Problem, ...]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Parameter:
     """One argument of an operation.
 
@@ -114,7 +114,7 @@ class Parameter:
         return ((self.name, text + midnight if isinstance(value, date) else text),)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Integer(Parameter):
     at_least: int = attrs.field(default=0, kw_only=True)
     limit: int = attrs.field(default=MAX_INT, kw_only=True)
@@ -127,21 +127,21 @@ class _Integer(Parameter):
         return f"must be from {self.at_least} to {self.limit}"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Id(_Integer):
     """A positive 32-bit integer."""
 
     at_least: int = attrs.field(default=1, init=False)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Row(_Integer):
     """The number of a row, or of rows: a 32-bit integer from ``at_least`` to ``limit``."""
 
     kept = "0"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Byte(_Integer):
     """An unsigned byte from 1; v1 has 0 for SKIP and ANY.
 
@@ -162,7 +162,7 @@ class Byte(_Integer):
         return super()._reason(value)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Text(Parameter):
     """A text; v2 knows an empty one from an absent one, v1 does not.
 
@@ -198,7 +198,7 @@ class Text(Parameter):
         return value if isinstance(value, Enum) else normalized(value)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Money(Parameter):
     """An amount: exact, and of as many digits as .NET keeps."""
 
@@ -219,7 +219,7 @@ class Money(Parameter):
         return None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Date(Parameter):
     """A date; a datetime is none: its time, or its zone, would be lost or shift the day."""
 
@@ -234,7 +234,7 @@ class Date(Parameter):
         return None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ModifiedDate(Date):
     """v1's pair of a date and its ``…_modification_type``."""
 
@@ -247,7 +247,7 @@ class ModifiedDate(Date):
         return (self.name, day + midnight), (f"{self.name}_modification_type", how)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Moment(Parameter):
     """A point in time, written in UTC: without a zone it would be a guess."""
 
@@ -263,7 +263,7 @@ class Moment(Parameter):
         return None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Bool(Parameter):
     """A bool; 0 and 1 are none."""
 
@@ -277,7 +277,7 @@ def _texts_of(choice: "Choice") -> tuple[str, ...]:
     return tuple(member.value for member in choice.choices)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Choice(Parameter):
     """One of a closed set of texts, in their exact case.
 

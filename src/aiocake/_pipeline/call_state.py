@@ -24,7 +24,7 @@ from aiocake.values import Idempotency, Secret
 _BEGINNING: Final = 1024
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class CallLimits:
     """How a call is to be made.
 

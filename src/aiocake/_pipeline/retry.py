@@ -46,7 +46,7 @@ class RetryDecision(Enum):
     RESTRICTED = "restricted"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class AttemptOutcome:
     """The end of an attempt, and what follows from it.
 
@@ -67,7 +67,7 @@ class AttemptOutcome:
 SUCCEEDED: Final = AttemptOutcome(None)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class RetryLimits:
     """The limits that a call sets to its retries.
 

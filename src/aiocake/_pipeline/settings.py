@@ -6,7 +6,7 @@ from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.values import Binding
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class PipelineSettings:
     """The settings of a client that its calls need.
 

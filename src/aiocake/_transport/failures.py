@@ -34,7 +34,7 @@ class FailureKind(Enum):
     """A body that is refused: too long, or compressed in a way that is not known."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class TransportFailure:
     """An attempt that ended without a whole answer.
 
@@ -78,7 +78,7 @@ def clear_tracebacks(error: BaseException) -> None:
             pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Route:
     """To whom connections are opened, and with whom TLS is spoken.
 

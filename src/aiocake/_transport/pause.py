@@ -21,7 +21,7 @@ _NEVER: Final = -math.inf
 _UNAVAILABLE_IN_A_ROW: Final = 2
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Refusal:
     """Why a call is not sent.
 

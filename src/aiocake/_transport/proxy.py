@@ -11,7 +11,7 @@ from aiocake.values import Secret
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Proxy:
     """A proxy.
 

@@ -14,7 +14,7 @@ from aiocake._transport.connection import Connection
 Wait = Callable[[socket.socket], Awaitable[None]]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Waits:
     """How to wait on an event loop."""
 

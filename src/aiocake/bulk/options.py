@@ -27,7 +27,7 @@ OnExisting = Literal["skip", "raise", "create"]
 """The treatment of a create whose partner has an invoice, not void, of an overlapping period."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class RunOptions:
     """The options of a run.
 

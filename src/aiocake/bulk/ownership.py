@@ -31,7 +31,7 @@ _PAUSE: Final = 0.01
 _BYTE: Final = 1 << 30
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Owner:
     """Who works on a journal.
 

@@ -174,7 +174,7 @@ class PageLike(Protocol[T_co]):
         ...
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class NewRows(Generic[T_co]):
     """One page of a list, with only those of its rows that no page before it held.
 
@@ -192,7 +192,7 @@ class NewRows(Generic[T_co]):
     start_at_row: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class PagedList(Generic[T]):
     """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
 
