@@ -45,7 +45,9 @@ def sandbox() -> Iterator[str]:
     """Run a sandbox in a process of its own; yield its URL."""
     command = [sys.executable, "-m", "aiocake.sandbox", "--port", "0", "--key", KEY]
     command += ["--latency", "0.02", "--jitter", "0.3", "--rate-limit", str(RATE), "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:  # noqa: S603 - us
+    with subprocess.Popen(  # noqa: S603 - us
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    ) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()
