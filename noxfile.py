@@ -252,5 +252,7 @@ def bench_plots(session: nox.Session) -> None:
 @nox.session(name="bench-guard", python=NEWEST)
 def bench_guard(session: nox.Session) -> None:
     """Count instructions, and refuse 10 % more than are kept; ``-- --update`` keeps them."""
+    if NEWEST == "3.11":
+        session.skip("Python counts instructions since 3.12")
     session.install("-e", PACKAGE)
     session.run("python", "-m", "benchmarks", "guard", *session.posargs)

@@ -19,29 +19,10 @@ import importlib
 import sys
 import time
 
+from benchmarks import BENCHMARKS
 from benchmarks.harness import results
 from benchmarks.harness.processes import Failed
 from benchmarks.harness.verdict import ENOUGH
-
-BENCHMARKS = (
-    "page",
-    "page_tls",
-    "page_uvloop",
-    "page_trio",
-    "update",
-    "machinery",
-    "functions",
-    "decode",
-    "bills",
-    "paging",
-    "gathered",
-    "memory",
-    "imports",
-    "bulk",
-    "pace",
-    "events",
-    "where",
-)
 
 
 def run(names: list[str], rounds: int) -> bool:

@@ -12,7 +12,9 @@ from benchmarks.harness.verdict import ENOUGH, OURS, Target
 TITLE: Final = "from aiocake import Client, bulk"
 UNIT: Final = "ms of CPU"
 LIBRARIES: Final = "the libraries alone"
-LACKS: Final = {LIBRARIES: "import attrs, cattrs, tenacity, anyio, msgspec, httptools"}
+LACKS: Final = {
+    LIBRARIES: "An SDK: it is `import attrs, cattrs, tenacity, anyio, msgspec, httptools`."
+}
 CASE: Final = "a fresh process"
 TARGETS: Final = (Target(CASE, 2.0, LIBRARIES),)
 #: Rounds, at least, if it is not a look.

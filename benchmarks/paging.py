@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.harness.answers import KEY, ROWS
 from benchmarks.harness.processes import Worker, server
@@ -18,11 +18,9 @@ from benchmarks.harness.verdict import OURS, Target
 TITLE: Final = "A list of 1,000 pages, 20 ms each, over HTTP"
 UNIT: Final = "times the ideal duration"
 POOL: Final = "aiohttp + msgspec, a pool of workers"
-BATCHES: Final = "httpx, .json(), batches of pages"
 LACKS: Final = {
     POOL: "Holds all pages at once; does not notice a list that changes while it is read, which "
     "skips or repeats rows; no retries.",
-    BATCHES: "Waits for the slowest page of each batch; dicts; the same otherwise.",
 }
 PAGES: Final = 1_000
 LATENCY: Final = 0.02
@@ -33,7 +31,7 @@ TARGETS: Final = tuple(Target(f"{limit} at once", 1 / share) for limit, share in
 
 def duration(way: str, url: str, limit: int) -> float:
     """Return the seconds that the whole list takes."""
-    read = {OURS: ours, POOL: pool, BATCHES: batches}[way]
+    read = {OURS: ours, POOL: pool}[way]
     begin = time.perf_counter()
     count = asyncio.run(read(url, limit))
     taken = time.perf_counter() - begin
@@ -83,28 +81,6 @@ async def pool(url: str, limit: int) -> int:
     return sum(1 for start in sorted(pages) for _ in pages[start].invoices)
 
 
-async def batches(url: str, limit: int) -> int:
-    """Read a batch of pages, then the next batch."""
-    import httpx  # noqa: PLC0415 - only in the process of this one
-
-    limits = httpx.Limits(max_connections=limit, max_keepalive_connections=limit)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60, verify=False) as http:  # noqa: S501 - no TLS here
-
-        async def page(start: int) -> dict[str, Any]:
-            params = {"api_key": KEY, "start_at_row": start, "row_limit": ROWS}
-            response = await http.get("/api/2/invoices.json", params=params)
-            answer: dict[str, Any] = response.raise_for_status().json()
-            return answer
-
-        first = await page(0)
-        count = len(first["invoices"])
-        starts = range(ROWS, first["total_rows"], ROWS)
-        for at in range(0, len(starts), limit):
-            answers = await asyncio.gather(*(page(start) for start in starts[at : at + limit]))
-            count += sum(len(answer["invoices"]) for answer in answers)
-        return count
-
-
 def run(rounds: int) -> Cases:
     """Measure."""
     invoices = ("--invoices", str(PAGES * ROWS))
@@ -113,7 +89,7 @@ def run(rounds: int) -> Cases:
         instant = stack.enter_context(server(*invoices))
         workers = {
             way: stack.enter_context(Worker("benchmarks.paging:duration", way=way))
-            for way in (OURS, POOL, BATCHES)
+            for way in (OURS, POOL)
         }
         for worker in workers.values():  # what is loaded or written once is there before
             worker.ask(url=instant, limit=8)

@@ -127,7 +127,7 @@ def _sentences(found: Mapping[str, Stored]) -> Iterator[str]:
     if "bills" in found:
         lean, zeep = (_ratio(found["bills"], bills.CASE, way) for way in (bills.EXPAT, "zeep"))
         yield (
-            f"An export of 200,000 bills takes {figure(lean)} times the CPU of a lean handler for "
+            f"An export of bills takes {figure(lean)} times the CPU of a lean handler for "
             f"expat by hand, and {figure(1 / zeep)} times less than zeep."
         )
     if "memory" in found:

@@ -26,7 +26,7 @@ SECONDS: Final = 10
 
 
 def folded(raw: str) -> Counter[str]:
-    """Return the stacks of a call, from the executor's own task down, as ``module function``."""
+    """Return how often each stack was seen, from the call down, as ``module function;…``."""
     found: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
@@ -34,13 +34,15 @@ def folded(raw: str) -> Counter[str]:
         starts = [at for at, frame in enumerate(frames) if frame.endswith(" _work")]
         # What the event loop does between the calls belongs to them, too.
         kept = frames[starts[0] + 1 :] if starts else _of_loop(frames)
+        # The frame that makes the call is the benchmark's.
+        kept = [frame for frame in kept if not frame.startswith("benchmarks/")]
         if kept:
             found[";".join(kept)] += int(count)
     return found
 
 
 def _of_loop(frames: list[str]) -> list[str]:
-    loops = [at for at, frame in enumerate(frames) if frame.endswith(" _run_once")]
+    loops = [at for at, frame in enumerate(frames) if frame.endswith("_run_once")]
     return ["the event loop", *frames[loops[0] + 1 :]] if loops else []
 
 
@@ -72,5 +74,6 @@ def run(rounds: int) -> Cases:
             raise Failed(f"py-spy: {told.strip()}")
         stacks = folded(raw.read_text(encoding="utf-8"))
     lines = (f"{stack} {count}\n" for stack, count in sorted(stacks.items()))
+    FOLDER.mkdir(exist_ok=True)
     STACKS.write_text("".join(lines), encoding="utf-8")
     return {"8 at once": {OURS: [float(stacks.total())]}}

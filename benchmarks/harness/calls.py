@@ -44,7 +44,7 @@ def cpu(  # noqa: PLR0913 - what a round is
 
     async def measured() -> float:
         async with _opened(opens, url, at_once, authority) as call:
-            await _calls(call, at_once, 2 * at_once)
+            await _calls(call, at_once, max(at_once, 50))
             gc.collect()
             begin = time.process_time()
             await _calls(call, at_once, calls)

@@ -27,8 +27,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 .c3 { fill: #8250df; stroke: #8250df }
 .c4 { fill: #6e7781; stroke: #6e7781 }
 .line { fill: none; stroke-width: 2.5 }
-.bar { stroke: none }
-.name { stroke: none }
+.bar, .name { stroke: none !important }
 .flame { stroke: #fff; stroke-width: .6 }
 .flame + text { fill: #1f1f1f }
 @media (prefers-color-scheme: dark) {
@@ -40,7 +39,6 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
   .c2 { fill: #3fb950; stroke: #3fb950 }
   .c3 { fill: #b083f0; stroke: #b083f0 }
   .c4 { fill: #9198a1; stroke: #9198a1 }
-  .line, .name { stroke-opacity: 1 }
   .flame { stroke: #0d1117 }
 }
 """

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import BENCHMARKS
 from benchmarks.harness.rounds import Cases
 from benchmarks.harness.verdict import OURS, Target, judged, quartiles, ratios
 
@@ -88,9 +89,13 @@ def store(found: Stored) -> None:
 
 
 def stored() -> dict[str, Stored]:
-    """Return what was written down, by name."""
-    found = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json")))
-    return {each["name"]: each for each in found if "cases" in each}
+    """Return what was written down, by name, in the order of the benchmarks."""
+    paths = {name: FOLDER / f"{name}.json" for name in BENCHMARKS}
+    return {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if path.exists()
+    }
 
 
 def show(found: Stored) -> None:

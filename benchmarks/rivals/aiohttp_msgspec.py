@@ -10,8 +10,8 @@ from benchmarks.harness.answers import KEY, ROWS
 from benchmarks.rivals.typed_msgspec import decode
 
 LACKS = (
-    "Runs on asyncio only; accepts an amount such as 1e3; reads a body of any size; sends a GET a "
-    "second time by itself, CAKE's GETs that write too."
+    "Runs on asyncio only; accepts an amount such as 1e3 or 1_000; reads a body of any size; "
+    "sends a GET a second time by itself, CAKE's GETs that write too."
 )
 
 

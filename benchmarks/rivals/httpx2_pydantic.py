@@ -10,8 +10,8 @@ from benchmarks.harness.answers import KEY, ROWS
 from benchmarks.rivals.typed_pydantic import Page
 
 LACKS = (
-    "Exact amounts only where the server sends them as text; reads a body of any size; its log at "
-    "INFO and its exceptions hold the key."
+    "An amount that is sent as a number goes through a float; 1_000 is accepted as an amount; "
+    "reads a body of any size; its log at INFO and its exceptions hold the key."
 )
 
 

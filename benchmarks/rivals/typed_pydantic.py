@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+LACKS = "An amount that is sent as a number goes through a float."
+
 
 class Status(StrEnum):
     """The status of an invoice."""
