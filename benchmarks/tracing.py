@@ -9,9 +9,8 @@ hundred calls, against a transport that answers at once; a round is a turn of ea
 order, and what counts is the median of the ratios of the rounds. "Itself" is a third copy, with
 nothing cut out: how far two equal things lie apart.
 
-The last table is of our own transport over connections that answer at once, which is the least
-that a call of real life takes. Its last line is about httpcore2's trace, by which our transport
-knows what has left: how much less a call would take that did not ask for it.
+The last table is of our own connections, over sockets that answer at once, which is the least that
+a call of real life takes.
 """
 
 import argparse
@@ -61,10 +60,6 @@ CUTS: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
         ("self._emit(call, attempt, None if error is None else type(error).__name__)\n", "\n", 1),
     ),
 }
-UNTRACED: Final[Mapping[str, Sequence[tuple[str, str, int]]]] = {
-    "_transport/httpcore_transport.py": (('"trace": trace, ', "", 1),)
-}
-
 Call = Callable[[], Awaitable[object]]
 
 
@@ -107,25 +102,26 @@ class AtOnce(httpx.AsyncBaseTransport):
         return httpx.Response(200, content=PAGE if request.method == "GET" else UPDATED)
 
 
-class Network:
-    """A network of httpcore2's kind whose connections answer at once."""
+class AnsweringSocket:
+    """A socket that takes each request, and has the whole answer to it at once."""
 
-    async def connect_tcp(self, *_: object, **__: object) -> "Network":
-        """Connect."""
-        return self
+    def __init__(self) -> None:
+        self._asked = False
 
-    async def read(self, *_: object, **__: object) -> bytes:
+    def send(self, data: bytes | memoryview) -> int:
+        """Take a request."""
+        self._asked = True
+        return len(data)
+
+    def recv(self, _: int) -> bytes:
         """The whole answer."""
+        if not self._asked:
+            raise BlockingIOError
+        self._asked = False
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE)
 
-    async def write(self, *_: object, **__: object) -> None:
-        """Take a request."""
-
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close it."""
-
-    def get_extra_info(self, _: str) -> None:
-        """Nothing is known of it."""
 
 
 def client(module: ModuleType, **settings: object) -> Any:  # noqa: ANN401 - of one copy or another
@@ -134,16 +130,20 @@ def client(module: ModuleType, **settings: object) -> Any:  # noqa: ANN401 - of 
 
 
 def connects(get: Callable[[str], ModuleType]) -> Callable[[object], Any]:
-    """What makes a client of our own transport over such a network, with an ``on_event``."""
-    http = get("aiocake._transport.httpcore_transport")
-    make = http.CakeTransport._make_pool  # noqa: SLF001 - there is no other way in
+    """What makes a client of our own connections over such sockets, with an ``on_event``."""
+    dial = get("aiocake._transport.dial")
+    connection = get("aiocake._transport.connection").Connection
 
-    def over_network(self: object, scheme: str) -> object:
-        pool = make(self, scheme)
-        pool._network_backend = Network()  # noqa: SLF001 - the same
-        return pool
+    class AtOnceToo(connection):  # type: ignore[misc, valid-type] # of one copy or another
+        async def _wait(self, *, writing: bool = False) -> None:
+            del writing
+            self._receive()
 
-    http.CakeTransport._make_pool = over_network  # noqa: SLF001 - the same
+    async def open_socket(*_: object) -> AnsweringSocket:
+        return AnsweringSocket()
+
+    dial.open_socket = open_socket
+    dial.connection_over = lambda opened, host: AtOnceToo(opened, host, time.monotonic)
     whole = get("aiocake")
     return lambda on_event: whole.Client("http://127.0.0.1", KEY, on_event=on_event)
 
@@ -205,14 +205,11 @@ async def main(rounds: int, calls: int) -> None:
     await compare(reads, rounds, calls)
     print("a write (an update)")
     await compare(writes, rounds, calls)
-    with package(UNTRACED) as get:
-        connected_untraced = connects(get)
     connected = {
         "without the code of events": connected_cut(None),
         "on_event unused": connected_whole(None),
         "itself, once more": connected_same(None),
         "on_event does nothing": connected_whole(ignore),
-        "unused, without httpcore2's trace": connected_untraced(None),
     }
     print("a read over our own transport")
     await compare({n: cake.invoices.page for n, cake in connected.items()}, rounds, calls)
