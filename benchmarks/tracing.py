@@ -132,7 +132,7 @@ def client(module: ModuleType, **settings: object) -> Any:  # noqa: ANN401 - of 
 def connects(get: Callable[[str], ModuleType]) -> Callable[[object], Any]:
     """What makes a client of our own connections over such sockets, with an ``on_event``."""
     dial = get("aiocake._transport.dial")
-    connection = get("aiocake._transport.connection").Connection
+    connection = get("aiocake._transport.connection").HttpConnection
 
     class AtOnceToo(connection):  # type: ignore[misc, valid-type] # of one copy or another
         async def _wait(self, *, writing: bool = False) -> None:
