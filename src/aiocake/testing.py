@@ -187,7 +187,7 @@ async def _check(host: str, seconds: float | None) -> None:
     if not (_Network.allowed or await _is_loopback(host, seconds)):
         raise ConnectionForbidden(
             f"this test must not connect to {host}, which is not known to be this machine; "
-            f"@pytest.mark.{_MARKER} lets it"
+            f"@pytest.mark.{_MARKER} allows it"
         )
 
 

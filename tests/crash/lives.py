@@ -21,8 +21,7 @@ from typing import Any
 
 import anyio
 import attrs
-import httpcore2  # noqa: F401 - so that the processes need not
-import trio  # noqa: F401 - the same
+import trio  # noqa: F401 - so that the processes need not
 
 import aiocake
 from aiocake import CakeError, Client, Throttle, bulk

@@ -45,7 +45,8 @@ MOMENTS = {
     "bulk/journal.py": (20, 35),
     "_pipeline/executor.py": (150, 100),
     "_transport/transport.py": (100, 33),
-    "_transport/httpcore_transport.py": (200, 93),
+    "_transport/sender.py": (60, 30),
+    "_transport/connection.py": (120, 90),
 }
 #: What a kill may leave, and does leave when there are many.
 STAGES = {

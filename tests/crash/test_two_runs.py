@@ -28,7 +28,7 @@ MOMENTS = {
     "bulk/duplicates.py": 2_400,
     "bulk/run.py": 2_000,
     "bulk/reconciliation.py": 200,
-    "_transport/httpcore_transport.py": 3_000,
+    "_transport/connection.py": 3_000,
 }
 #: Lives of one run at most.
 MOST_LIVES = 4

@@ -1,7 +1,5 @@
 """Where an instance may be, and through what proxy."""
 
-import importlib.util
-
 import pytest
 
 from aiocake._transport import Address, parse_address
@@ -112,9 +110,8 @@ def test_what_is_no_proxy_is_refused_without_being_shown(url: str) -> None:
     assert "canary" not in str(caught.value)
 
 
-def test_socks_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
-    assert parse_proxy("socks5://proxy.example").url == "socks5://proxy.example:1080"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match="socksio"):
-        parse_proxy("socks5://proxy.example")
+def test_socks_has_a_port_of_its_own() -> None:
+    proxy = parse_proxy("socks5://proxy.example")
+    assert proxy.url == "socks5://proxy.example:1080"
+    assert proxy.is_socks
+    assert not parse_proxy("https://proxy.example").is_socks

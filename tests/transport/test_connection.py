@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from aiocake._transport import resolver as resolving
-from aiocake._transport.connection import TOO_LATE, Connection, SendTrace
+from aiocake._transport.connection import TOO_LATE, HttpConnection, SendTrace
 from aiocake._transport.dial import connection_over
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
@@ -333,7 +333,7 @@ async def test_a_whole_answer_counts_although_the_server_ends(lab, secure) -> No
 
 
 @asynccontextmanager
-async def pair() -> AsyncGenerator[tuple[Connection, socket.socket]]:
+async def pair() -> AsyncGenerator[tuple[HttpConnection, socket.socket]]:
     """A connection, and the other end of it."""
     ours, theirs = socket.socketpair()
     ours.settimeout(0)
@@ -345,7 +345,7 @@ async def pair() -> AsyncGenerator[tuple[Connection, socket.socket]]:
             connection.close()
 
 
-async def asked(connection: Connection, theirs: socket.socket, answer: bytes) -> None:
+async def asked(connection: HttpConnection, theirs: socket.socket, answer: bytes) -> None:
     """Ask, answer, and let it rest."""
     async with anyio.create_task_group() as group:
 
@@ -437,7 +437,7 @@ async def test_reading_may_have_to_write(lab) -> None:
 
 
 async def asked_behind(
-    connection: Connection, theirs: socket.socket, before: bytes, answer: bytes
+    connection: HttpConnection, theirs: socket.socket, before: bytes, answer: bytes
 ) -> None:
     async with anyio.create_task_group() as group:
 

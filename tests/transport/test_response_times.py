@@ -1,8 +1,8 @@
 # ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
 """A write with too little time left for a response is not begun: it is NotSent, never unknown."""
 
-from collections.abc import Mapping
 from contextlib import aclosing
+from typing import Any
 
 import anyio
 import httpx
@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocake._pipeline.response_times import ResponseTimes
-from aiocake._transport import lifecycle
-from aiocake._transport.sender import SendTrace
+from aiocake._transport import dial, lifecycle
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
 from aiocake.events import AttemptEnded, Event
@@ -283,16 +282,17 @@ async def test_so_do_the_first_calls_of_a_client(lab, takes, total) -> None:
 def ahead(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How many seconds each connection takes until it stands, without a wait for them."""
     takes, passed = [0.0], [0.0]
-    trace, now = SendTrace.record, anyio.current_time
+    connect, now = dial.open_socket, anyio.current_time
 
-    async def slow(self: SendTrace, name: str, info: Mapping[str, object]) -> None:
-        if name.endswith(".connect_tcp.complete"):
-            passed[0] += takes[0]
-        await trace(self, name, info)
+    async def slow(*where: Any) -> object:  # noqa: ANN401 - handed on
+        opened = await connect(*where)
+        passed[0] += takes[0]
+        return opened
 
-    monkeypatch.setattr(SendTrace, "record", slow)
+    monkeypatch.setattr(dial, "open_socket", slow)
     monkeypatch.setattr(anyio, "current_time", lambda: now() + passed[0])
-    monkeypatch.setattr(lifecycle, "clock", lambda: anyio.current_time)
+    for module in (dial, lifecycle):
+        monkeypatch.setattr(module, "clock", lambda: anyio.current_time)
     return takes
 
 

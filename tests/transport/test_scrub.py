@@ -182,15 +182,18 @@ def test_a_text_made_to_be_slow_is_not() -> None:
     assert scrubber.scrub("k" * 39 + "x") == "<key>x"
 
 
-def test_the_logs_of_the_http_library_are_cleaned(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("package", ["httpcore", "httpcore2"])
+def test_the_logs_of_other_transports_are_cleaned(
+    caplog: pytest.LogCaptureFixture, package: str
+) -> None:
     caplog.set_level(1)
     scrubber = Scrubber()
     scrubber.learn(Secret("abcdefgh"))
     watch_logs(scrubber)
     for name in ("connection", "http11", "http2", "proxy", "socks"):
-        logging.getLogger(f"httpcore2.{name}").debug("%s and %s", "key=abcdefgh", b"abc%64efgh")
+        logging.getLogger(f"{package}.{name}").debug("%s and %s", "key=abcdefgh", b"abc%64efgh")
     assert [record.getMessage() for record in caplog.records] == ["key=<key> and b'<key>'"] * 5
     del scrubber
     gc.collect()
-    logging.getLogger("httpcore2.http11").debug("key=abcdefgh")
+    logging.getLogger(f"{package}.http11").debug("key=abcdefgh")
     assert caplog.records[-1].getMessage() == "key=abcdefgh"

@@ -159,7 +159,11 @@ def test_a_text_that_nearly_holds_a_key_of_backslashes_is_read_once() -> None:
 
 
 def test_each_logger_is_watched_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [f"httpcore2.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")]
+    names = [
+        f"{package}.{name}"
+        for package in ("httpcore", "httpcore2")
+        for name in ("connection", "http11", "http2", "proxy", "socks")
+    ]
     for name in names:
         monkeypatch.setattr(logging.getLogger(name), "filters", [])
     root = list(logging.getLogger().filters)

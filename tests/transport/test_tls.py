@@ -154,10 +154,11 @@ async def test_a_peer_that_speaks_no_tls(lab, trusting) -> None:
     assert (done.attempts, done.sent) == (1, False)
 
 
-@pytest.mark.parametrize("how", ["stall", "reset", "end"])
+@pytest.mark.parametrize("how", ["stall", "reset", "end", "clean end"])
 async def test_a_handshake_that_breaks_is_tried_again(lab, trusting, how) -> None:
     def script(connection) -> None:
-        connection.socket.recv(100)
+        # What is left unread makes a reset of the end.
+        connection.socket.recv(65536 if how == "clean end" else 100)
         if how == "stall":
             connection.until_closed()
         elif how == "reset":
@@ -173,6 +174,8 @@ async def test_a_handshake_that_breaks_is_tried_again(lab, trusting, how) -> Non
         done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
     assert isinstance(done.error, NotSent)
     assert (done.attempts, done.sent) == (3, False)
+    if how == "clean end":
+        assert str(done.error).endswith("127.0.0.1 ended the connection within the TLS handshake")
 
 
 async def test_a_record_that_is_corrupted_after_sending(lab, tls, trusting) -> None:
@@ -188,6 +191,28 @@ async def test_a_record_that_is_corrupted_after_sending(lab, tls, trusting) -> N
             done = await transport.exchange(lab.post, lab.fine, lab.plan(idempotency))
             assert isinstance(done.error, DecodeError)
             assert (done.attempts, done.sent) == (attempts, True)
+
+
+@pytest.mark.parametrize("clean", [False, True])
+async def test_a_body_that_ends_with_the_connection(lab, tls, trusting, clean) -> None:
+    """TLS says where it ends (RFC 9112 section 9.8): without that, it may have been cut off."""
+
+    def script(connection) -> None:
+        connection.request()
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\nok")
+        raw = connection.socket
+        if clean:
+            with suppress(OSError):
+                raw = connection.socket.unwrap()
+        socket.socket(fileno=raw.detach()).close()
+
+    server = lab.serve(script, tls)
+    async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(attempts=1))
+    if clean:
+        assert done.response.body == b"ok"
+    else:
+        assert isinstance(done.error, DecodeError)
 
 
 async def test_a_surplus_record_is_not_taken_for_the_next_answer(lab, tls, trusting) -> None:

@@ -57,7 +57,7 @@ class SendTrace:
         self.latest = math.inf
 
 
-class Connection:
+class HttpConnection:
     """One connection, and the answer that is read over it.
 
     Args:
@@ -456,7 +456,7 @@ class Connection:
         return TransportFailure(FailureKind.CONNECTION_LOST, sent=True, text=text, status=status)
 
 
-class LoopConnection(Connection):
+class LoopConnection(HttpConnection):
     """A connection whose socket an event loop of asyncio watches.
 
     Whatever comes is read at once, so that what a server says is known as soon as it can be: that

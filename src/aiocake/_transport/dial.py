@@ -16,7 +16,7 @@ from typing import Final
 import anyio
 
 from aiocake._background import clock, on_trio
-from aiocake._transport.connection import Connection, LoopConnection
+from aiocake._transport.connection import HttpConnection, LoopConnection
 from aiocake._transport.failures import (
     ConnectionForbidden,
     FailureKind,
@@ -60,7 +60,7 @@ class Dialer:
         self._under_way: set[anyio.CancelScope] = set()
         self._resolver = Resolver(*(route.proxy or (route.host, route.port)))
 
-    async def dial(self, until: float = math.inf) -> Connection | TransportFailure:
+    async def dial(self, until: float = math.inf) -> HttpConnection | TransportFailure:
         """Open a connection.
 
         Args:
@@ -90,10 +90,10 @@ class Dialer:
         for scope in self._under_way:
             scope.cancel()
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> HttpConnection:
         host, port = self.route.proxy or (self.route.host, self.route.port)
         opened = await open_socket(host, port, self._resolver)
-        connection: Connection | None = None
+        connection: HttpConnection | None = None
         try:
             proxy = self._proxy
             if proxy is not None and proxy.is_socks:
@@ -113,13 +113,13 @@ class Dialer:
             raise
         return connection
 
-    async def _begin_tls(self, connection: Connection, host: str) -> None:
+    async def _begin_tls(self, connection: HttpConnection, host: str) -> None:
         layer = TlsLayer(self._ssl_context or default_context(), host)
         await connection.secure(layer)
         if layer.protocol not in {None, "http/1.1"}:
             raise ConnectionForbidden(f"no HTTP/1.1 with {host}: the ssl_context offers others")
 
-    async def _connect(self, connection: Connection, proxy: Proxy) -> None:
+    async def _connect(self, connection: HttpConnection, proxy: Proxy) -> None:
         """Have a proxy connect to the host: it sees that, and nothing of a request."""
         host, _ = self.route.dialled
         status = await connection.tunnel(_connect_request(self.route, proxy))
@@ -130,7 +130,7 @@ class Dialer:
             raise ConnectionForbidden(f"{host} refused ({status}{reason})")
 
 
-def connection_over(connected: socket.socket, host: str) -> Connection:
+def connection_over(connected: socket.socket, host: str) -> HttpConnection:
     """Return a connection over a socket, as the event loop that runs here can have one."""
     now = clock()
     if on_trio():

@@ -142,7 +142,7 @@ def _why_not_reached(error: OSError, route: Route) -> str:
 def _why_no_tls(error: ssl.SSLError, route: Route) -> tuple[str, bool]:
     # The peer ended the connection within the handshake: no word on certificates.
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLSyscallError | ssl.SSLZeroReturnError)
-    said = error.reason or ""
+    said: str = getattr(error, "reason", None) or ""  # which an error of a memory BIO has not
     if ended or "UNEXPECTED_EOF" in said:
         return f"{route.host} ended the connection within the TLS handshake", False
     if isinstance(error, ssl.SSLCertVerificationError):

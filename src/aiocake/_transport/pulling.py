@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._transport.connection import Connection
+from aiocake._transport.connection import HttpConnection
 
 Wait = Callable[[socket.socket], Awaitable[None]]
 
@@ -53,7 +53,7 @@ def waits_of_trio() -> Waits:
     )
 
 
-class PullingConnection(Connection):
+class PullingConnection(HttpConnection):
     """A connection whose socket is read while somebody waits for it."""
 
     __slots__ = ("_waits",)

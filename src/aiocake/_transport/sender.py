@@ -9,7 +9,7 @@ import re
 from typing import Final, Protocol
 
 from aiocake._transport.api_key import AuthorizedRequest
-from aiocake._transport.connection import Connection, SendTrace
+from aiocake._transport.connection import HttpConnection, SendTrace
 from aiocake._transport.dial import Dialer
 from aiocake._transport.failures import FailureKind, TransportFailure, clear_tracebacks
 from aiocake._transport.incoming import Clean, IncomingResponse
@@ -80,7 +80,7 @@ class RequestSender:
 
     def __init__(self, dialer: Dialer, slots: int, clean: Clean) -> None:
         self._dialer = dialer
-        self._connections: list[Connection | None] = [None] * slots
+        self._connections: list[HttpConnection | None] = [None] * slots
         self._clean = clean
 
     async def send(  # noqa: PLR0913 - what an attempt is

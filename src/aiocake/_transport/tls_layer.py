@@ -50,7 +50,8 @@ class TlsLayer:
         """Return what these bytes say."""
         opened: list[bytes] = []
         try:
-            self._incoming.write(data)
+            if data:
+                self._incoming.write(data)
             if self.ready or self._shake():
                 while piece := self._tls.read(_AT_ONCE):
                     opened.append(piece)
