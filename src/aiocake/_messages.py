@@ -22,7 +22,7 @@ class KeyPlacement(Enum):
     ENVELOPE = "envelope"
 
 
-@attrs.define(eq=False)  # not frozen: making one would take twice as long
+@attrs.define  # not frozen: making one would take twice as long
 class Request:
     """One HTTP request without its host and key. Nothing changes it.
 

@@ -166,8 +166,8 @@ def named(env: Env) -> Env:
     return env
 
 
-def own_transport(cake: Client) -> Any:  # noqa: ANN401 - of httpx
-    return cake._executor.transport.sender._http._transport
+def dialer_of(cake: Client) -> Any:  # noqa: ANN401 - what opens connections, white box
+    return cake._executor.transport.sender._dialer
 
 
 def test_every_setting_of_a_client_is_taken() -> None:
@@ -216,18 +216,18 @@ async def test_a_proxy_and_certificates_of_the_environment(
     named.setenv("CAKE_PROXY", "http://proxy.example:3128")
     named.setenv("CAKE_CA_FILE", str(authority[1]))
     async with Client.from_env() as cake:
-        own = own_transport(cake)
-        assert own._proxy.url == "http://proxy.example:3128"
-        (trusted,) = own._ssl_context.get_ca_certs()
+        dialer = dialer_of(cake)
+        assert dialer._proxy.where == ("proxy.example", 3128)
+        (trusted,) = dialer._ssl_context.get_ca_certs()
         assert "trustme" in str(trusted["subject"])
     mine = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     async with Client.from_env(proxy=None, ssl_context=mine) as cake:
-        assert (own_transport(cake)._proxy, own_transport(cake)._ssl_context) == (None, mine)
+        assert (dialer_of(cake)._proxy, dialer_of(cake)._ssl_context) == (None, mine)
     peer = Peer(page(1))
     async with Client.from_env(transport=peer) as cake:
         await cake.invoices.get(1)
     async with Client.from_env(transport=None) as cake:
-        assert own_transport(cake)._proxy is not None
+        assert dialer_of(cake)._proxy is not None
 
 
 async def test_no_proxy_leads_to_this_machine(named: Env, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ async def test_what_other_programs_read_is_not_read(named: Env, tmp_path: Path) 
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         named.setenv(name, str(tmp_path / "nothing"))
     async with Client.from_env() as cake:
-        assert (own_transport(cake)._proxy, own_transport(cake)._ssl_context) == (None, None)
+        assert (dialer_of(cake)._proxy, dialer_of(cake)._ssl_context) == (None, None)
 
 
 @pytest.mark.parametrize(
