@@ -181,7 +181,7 @@ class CallState:
 
     @property
     def sent(self) -> bool:
-        """Whether the last attempt may have left."""
+        """Return True if the last attempt may have left."""
         return self.attempt is not None and self.attempt.trace.sent
 
     def left(self) -> float:

@@ -164,27 +164,27 @@ class OpenExport(Generic[T]):
 
     @property
     def success(self) -> bool | None:
-        """Whether CAKE says that the export succeeded; None while it is not known, or not said."""
+        """Return CAKE's own flag of success; None until it is read, or where there is none."""
         return None if self._bills is None else self._bills.success
 
     @property
     def message(self) -> str:
-        """What CAKE says beside the bills; mostly nothing."""
+        """Return CAKE's message beside the bills; mostly an empty text."""
         return "" if self._bills is None else self._clean(self._bills.message)
 
     @property
     def row_count(self) -> int | None:
-        """How many bills CAKE says there are; None while it is not known, or not said."""
+        """Return CAKE's count of the bills; None until it is read, or where there is none."""
         return None if self._bills is None else self._bills.row_count
 
     @property
     def rows_read(self) -> int:
-        """How many bills were given so far."""
+        """Return the number of bills read so far."""
         return 0 if self._bills is None else self._bills.rows_read
 
     @property
     def dropped(self) -> int:
-        """How many references to characters that XML cannot hold were left out so far."""
+        """Return the number of references dropped so far: to characters that XML cannot hold."""
         return 0 if self._bills is None else self._bills.dropped
 
     async def __aenter__(self) -> Self:

@@ -148,17 +148,17 @@ class Retries:
 
     @property
     def budget(self) -> int:
-        """The tokens that are left."""
+        """Return the tokens that are left."""
         return self._tokens
 
     @property
     def longest_asked(self) -> float:
-        """The longest wait that a server may ask for, in seconds."""
+        """Return the longest wait that a server may ask for, in seconds."""
         return self._policy.retry_after_cap
 
     @property
     def longest_pause(self) -> float:
-        """The longest pause of the client, in seconds."""
+        """Return the longest pause of the client, in seconds."""
         return self._policy.longest_pause
 
     def wait(self, again: RetryDecision, retried: int, asked: float | None) -> float:

@@ -35,7 +35,7 @@ class ClientStats:
         waiting: Calls that wait for their turn.
         paused_until: Seconds until a pause ends; None when there is none.
         budget: Tokens that are left for retries.
-        unknowns: Writes so far whose fate is unknown.
+        unknowns: Writes so far whose outcome is unknown.
         limit: How many calls may be in flight at once now, exports apart: the throttle's
             concurrency, or fewer after throttled answers and time-outs.
         pace: To how many calls a second the server's refusals hold them; None when to none.

@@ -101,11 +101,11 @@ class AdaptiveRate:
 
     @property
     def known(self) -> bool:
-        """Whether calls are spaced."""
+        """Return True if calls are spaced."""
         return self._middle > 0
 
     def rate(self, now: float) -> float:
-        """Calls a second, at a time; infinite as long as nothing is known."""
+        """Return the calls a second at a time; infinite as long as nothing is known."""
         if not self._middle:
             return math.inf
         elapsed = max(now - self._began, 0.0)
@@ -115,11 +115,11 @@ class AdaptiveRate:
         return self._middle + (self._middle - self._low) * curve
 
     def earliest(self) -> float:
-        """When the next call may begin."""
+        """Return when the next call may begin."""
         return self._due - self._slack
 
     def begins(self, now: float) -> None:
-        """A call begins."""
+        """Count a call that begins."""
         if not self._middle:
             return
         rate = self.rate(now)
@@ -131,11 +131,11 @@ class AdaptiveRate:
             self._due = max(self._due, now - self._slack) + interval
 
     def go_on(self) -> None:
-        """A pause was ended before its time: calls may begin at once."""
+        """Let calls begin at once: a pause was ended before its time."""
         self._due = _NEVER
 
     def on_accepted(self, since: float) -> None:
-        """A call that began at a time was let in."""
+        """Learn from a call that the server let in, by when it began."""
         if not self._middle:
             if self._estimating and since >= self._refused_at:
                 self._estimate(since)
@@ -144,7 +144,7 @@ class AdaptiveRate:
         self._admitted += 1
 
     def on_refused(self, since: float, now: float, pause: float) -> None:
-        """A call that began at a time was refused, and all calls pause for so many seconds.
+        """Learn from a call that the server refused, and from the pause that follows, in seconds.
 
         What began before the last refusal was known is of the same congestion.
         """

@@ -32,18 +32,18 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """What stands in a URL and in the Host header: the port only where it is not usual."""
+        """Return host and port as in a URL and in the Host header; the usual port is left out."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, by its name or number."""
+        """Return True if it is on this machine, by its name or number."""
         return _is_loopback(self.host)
 
     @property
     def base(self) -> str:
-        """The URL without a path, such as ``"https://yourdomain.cake.com"``."""
+        """Return the URL without a path, such as ``"https://yourdomain.cake.com"``."""
         return f"{self.scheme}://{self.authority}"
 
 

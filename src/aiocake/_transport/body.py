@@ -31,21 +31,21 @@ class BodySource(Protocol):
 
     @property
     def status(self) -> int:
-        """The answer's status."""
+        """Return the HTTP status."""
         ...
 
     @property
     def encoding(self) -> str:
-        """All values of Content-Encoding, in lower case, joined by commas."""
+        """Return all values of Content-Encoding, in lower case, joined by commas."""
         ...
 
     @property
     def length(self) -> int | None:
-        """What Content-Length says, where it counts."""
+        """Return the Content-Length, where it counts."""
         ...
 
     async def next(self) -> bytes | TransportFailure | None:
-        """The next piece; None at the end."""
+        """Return the next piece; None at the end."""
         ...
 
 
@@ -62,7 +62,7 @@ class Body:
         self._fault = self._refused_at_once()
 
     async def next(self) -> bytes | TransportFailure | None:
-        """The next piece, never empty; None at the end; a fault each time once there was one."""
+        """Return the next piece, never empty; None at the end; once there was a failure, that."""
         as_it_comes = self._inflater is None
         while self._fault is None:
             if not as_it_comes and (piece := self._ready_piece()):
@@ -143,11 +143,11 @@ class _Inflater:
 
     @property
     def whole(self) -> bool:
-        """Whether the end of the compressed data was seen."""
+        """Return True if the end of the compressed data was seen."""
         return self._inflate.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes decompress to, a bounded piece at a time.
+        """Yield what these bytes decompress to, a bounded piece at a time.
 
         Raises:
             zlib.error: They are damaged, or go on behind the end.

@@ -163,12 +163,12 @@ class HttpConnection:
 
     @property
     def in_use(self) -> bool:
-        """Whether somebody waits for an answer over it."""
+        """Return True if somebody waits for a response over it."""
         return not (self.closed or self._idle)
 
     @property
     def stale(self) -> bool:
-        """Whether it was used before, and ended without a byte of another answer."""
+        """Return True if it was used before, and ended without a byte of another response."""
         return self.used and self._cut and not self._answered
 
     async def ask(
@@ -318,7 +318,7 @@ class HttpConnection:
         return False
 
     def _is_full(self) -> bool:
-        """Whether nothing more is to be read for now."""
+        """Return True if nothing more is to be read for now."""
         reader = self.reader
         return reader.unread > _MOST_HELD or reader.surplus or reader.wrong is not None
 
@@ -371,7 +371,7 @@ class HttpConnection:
             self._cut = not reader.done
 
     def _goes_on(self) -> bool:
-        """Whether there is any use in waiting for more."""
+        """Return True if there is any use in waiting for more."""
         reader = self.reader
         return not (
             self._over

@@ -52,11 +52,11 @@ class TransportFailure:
 
     @property
     def transient(self) -> bool:
-        """Whether it may be gone at the next attempt."""
+        """Return True if it may be gone at the next attempt."""
         return self.kind in {FailureKind.CONNECT, FailureKind.CONNECTION_LOST, FailureKind.TIMEOUT}
 
     def error(self) -> CakeError:
-        """The error that says it."""
+        """Return the error to raise for it."""
         if not self.sent:
             return NotSent(self.text)
         if self.kind is FailureKind.TIMEOUT:
@@ -96,13 +96,13 @@ class Route:
 
     @property
     def local(self) -> bool:
-        """Whether the instance is on this machine, as a sandbox is."""
+        """Return True if the instance is on this machine, as a sandbox is."""
         name = self.host == "localhost" or self.host.endswith(".localhost")
         return name or self.host == "::1" or self.host.startswith("127.")
 
     @property
     def dialled(self) -> tuple[str, int]:
-        """Who is dialled: a name, and the port."""
+        """Return name and port of who is dialled."""
         if self.proxy is None:
             return self.host, self.port
         return f"the proxy {self.proxy[0]}", self.proxy[1]

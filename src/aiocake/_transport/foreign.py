@@ -223,5 +223,5 @@ def failure_of(
 
 
 def _is(error: Exception, *names: str) -> bool:
-    """Whether an exception is one of these, in any of the packages."""
+    """Return True if an exception is one of these, in any of the packages."""
     return any(isinstance(error, getattr(package, name)) for package in _loaded() for name in names)

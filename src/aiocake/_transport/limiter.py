@@ -45,7 +45,7 @@ class _Waiter:
 
     @property
     def waits(self) -> bool:
-        """Whether it has neither a slot nor a refusal."""
+        """Return True if it has neither a slot nor a refusal."""
         return self.slot is None and self.refusal is None
 
 
@@ -75,7 +75,7 @@ class _Queue:
         self.free.append(slot)
 
     def widen(self, since: float) -> bool:
-        """A call that began at a time was let in; whether there is room for one more now."""
+        """Count an accepted call; return True if there is room for one more now."""
         if self.limit == self._most or since < self._changed:
             return False
         self._in_a_row += 1
@@ -86,7 +86,7 @@ class _Queue:
         return True
 
     def halve(self, since: float) -> None:
-        """A call that began at a time was too much, unless it began before the last of these."""
+        """Halve the limit, unless the call that was too much began before the last time."""
         if since >= self._changed:
             self._changed = anyio.current_time()
             self._in_a_row = 0
@@ -119,38 +119,38 @@ class RequestLimiter:
 
     @property
     def slots(self) -> int:
-        """How many slots there are, that of the exports (the last one) included."""
+        """Return the number of slots, that of the exports (the last one) included."""
         return self._export_slot + 1
 
     @property
     def in_flight(self) -> int:
-        """How many slots are in use."""
+        """Return the number of slots in use."""
         return self._calls.busy + self._exports.busy
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for their turn."""
+        """Return the number of calls that wait for their turn."""
         return len(self._calls.waiters) + len(self._exports.waiters)
 
     @property
     def queued(self) -> int:
-        """How many calls have had to wait for their turn so far."""
+        """Return the number of calls that have had to wait for their turn so far."""
         return self._tickets
 
     @property
     def limit(self) -> int:
-        """How many calls may be in flight at once now, exports apart."""
+        """Return the number of calls that may be in flight at once now, exports apart."""
         return self._calls.limit
 
     def paused_for(self) -> float | None:
-        """Seconds until a pause ends; None when there is none, or no event loop to ask."""
+        """Return the seconds until a pause ends; None without a pause, or an event loop to ask."""
         if self._pause.until == _NEVER or (now := _now()) is None:
             return None
         left = self._pause.until - now
         return left if left > 0 else None
 
     def pace(self) -> float | None:
-        """Calls a second that refusals hold calls to; None when to none, or as above."""
+        """Return the calls a second that refusals hold calls to; None when to none, or as above."""
         if self._pace is None or not self._pace.known or (now := _now()) is None:
             return None
         return self._pace.rate(now)
@@ -235,7 +235,7 @@ class RequestLimiter:
 
     @property
     def paused(self) -> bool:
-        """Whether calls are held back or refused, or were until now."""
+        """Return True if calls are held back or refused, or were until now."""
         return self._pause.is_long or self._pause.until > _NEVER
 
     def refusal(self) -> Refusal | None:
@@ -243,7 +243,7 @@ class RequestLimiter:
         return self._pause.refusal()
 
     def may_refuse(self, status: int) -> bool:
-        """Whether a response of a status, the last one that came, may begin a long pause."""
+        """Return True if the last response, of a status, may begin a long pause."""
         return self._pause.may_refuse(status)
 
     def refuse(self, seconds: float, longest: float, *, since: float, status: int) -> bool:
@@ -273,7 +273,7 @@ class RequestLimiter:
         return begins
 
     def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
-        """A response has come, as :meth:`Pause.answered` says; those that waited for it may go."""
+        """Note a response, as :meth:`Pause.on_response` does; let those go that waited for it."""
         took = self._pause.on_response(slot, status, throttled=throttled)
         if took is not None:
             self._grant()
@@ -299,7 +299,7 @@ class RequestLimiter:
         await self._pause.sleep(seconds)
 
     def on_accepted(self, since: float) -> None:
-        """A call that was sent at a time, no export, was neither refused nor timed out."""
+        """Note a call, no export, that was neither refused nor timed out, by when it was sent."""
         if self._pace is not None:
             self._pace.on_accepted(since)
             self._timed = self._timed or self._pace.known
@@ -307,7 +307,7 @@ class RequestLimiter:
                 self._grant()
 
     def on_timeout(self, since: float) -> None:
-        """A call that was sent at a time, no export, timed out."""
+        """Note a call, no export, that timed out, by when it was sent."""
         if self._pace is not None:
             self._calls.halve(since)
 
@@ -323,7 +323,7 @@ class RequestLimiter:
         return slot
 
     def _leave(self, lane: _Queue, waiter: _Waiter) -> None:
-        """Who waited has left: whoever is next may go, with its slot where it has got one."""
+        """Remove a waiter, and let the next one go, with its slot where it has got one."""
         if waiter.slot is not None:
             self.release(waiter.slot)
             return
@@ -363,7 +363,7 @@ class RequestLimiter:
             waiter.event.set()
 
     def _next_lane(self) -> _Queue | None:
-        """The lane whose first waiter came before that of the other, of those with room.
+        """Return the queue with room whose first waiter came before that of the other.
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
         """
@@ -383,7 +383,7 @@ class RequestLimiter:
         return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
 
     def _may_pass(self, lane: _Queue) -> bool:
-        """Whether a call may begin now; if so, it counts."""
+        """Return True if a call may begin now; then it counts."""
         if not self._timed:
             return True
         now = anyio.current_time()
@@ -406,7 +406,7 @@ class RequestLimiter:
 
 
 def _now() -> float | None:
-    """The event loop's time; None outside of any loop."""
+    """Return the event loop's time; None outside of any loop."""
     try:
         return anyio.current_time()
     except RuntimeError:

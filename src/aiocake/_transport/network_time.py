@@ -33,7 +33,7 @@ class NetworkTimeBudget:
 
     @property
     def left(self) -> float:
-        """The seconds that are left."""
+        """Return the seconds that are left."""
         return 0.0 if self._ended else max(0.0, self._left)
 
     async def wait_for(self, wait: Awaitable[T]) -> T | OutOfTime:

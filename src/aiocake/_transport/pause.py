@@ -71,7 +71,7 @@ class Pause:
 
     @property
     def is_long(self) -> bool:
-        """Whether there is a long pause, or one that still waits for the response of its probe."""
+        """Return True during a long pause, and while the response of its probe is waited for."""
         return self._status is not None
 
     def refusal(self) -> Refusal | None:
@@ -104,7 +104,7 @@ class Pause:
         return begins
 
     def may_refuse(self, status: int) -> bool:
-        """Whether a response of a status, the last one that came, may begin a long pause."""
+        """Return True if the last response, of a status, may begin a long pause."""
         return (
             status != HTTPStatus.SERVICE_UNAVAILABLE
             or self.is_long
@@ -139,17 +139,17 @@ class Pause:
         return begins
 
     def probes(self, slot: int) -> None:
-        """A call begins, with that slot."""
+        """Take note of a call that begins, by its slot."""
         if self._status is not None:
             self.probe = slot
 
     def released(self, slot: int) -> None:
-        """A slot is given back, whatever became of the call."""
+        """Take note of a slot that is given back, whatever became of the call."""
         if self.probe == slot:
             self.probe = None
 
     def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
-        """A response has come.
+        """Take note of a response.
 
         Args:
             slot: That of the call.

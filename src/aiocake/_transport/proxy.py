@@ -27,12 +27,12 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS5, and not HTTP."""
+        """Return True if it speaks SOCKS5, and not HTTP."""
         return self.url.startswith("socks")
 
     @property
     def is_secure(self) -> bool:
-        """Whether TLS is spoken with it."""
+        """Return True if TLS is spoken with it."""
         return self.url.startswith("https:")
 
     @property
@@ -48,7 +48,7 @@ class Proxy:
         return self.user.encode(), self.password.reveal().encode()
 
     def secrets(self) -> tuple[Secret, ...]:
-        """What must not be shown: the password, and before that how it is sent, with the name."""
+        """Return the secrets to redact: first name and password as sent, then the password."""
         password = self.password.reveal()
         return (Secret(f"{self.user}:{password}"), self.password) if password else ()
 

@@ -47,7 +47,7 @@ class Scrubber:
         self._pieces: frozenset[str] = frozenset()
 
     def learn(self, secret: Secret) -> None:
-        """From now on, take this out too. A key that was replaced stays a secret."""
+        """Take this out as well from now on. A key that was replaced stays a secret."""
         if secret in self._secrets or not secret.reveal():
             return
         self._secrets += (secret,)
@@ -55,7 +55,7 @@ class Scrubber:
         self._pieces |= _pieces(secret.reveal())
 
     def scrub(self, text: str) -> str:
-        """The text, with ``<key>`` in place of each secret, and of each long piece of one."""
+        """Return the text with ``<key>`` in place of each secret, and of each long piece of one."""
         text = self._without_whole(text)
         kept: list[str] = []
         end = 0
@@ -67,7 +67,7 @@ class Scrubber:
         return "".join((*kept, text[end:]))
 
     def scrub_headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """The headers of an answer: a redirect's Location echoes the URL, and so the key."""
+        """Redact the headers of a response: a Location echoes the URL, and so the key."""
         together = "\n".join(headers.values())
         if self._without_whole(together) == together:  # the one search that each answer pays for
             return headers
@@ -98,7 +98,7 @@ _BEHIND_NAME: Final = r"(?i:(?<=api_key=)|(?<=api_key%3D)|(?<=api_key%253D))"
 
 
 def _alone(form: str, secret: str) -> str:
-    """A form of a short secret, where it is no part of a longer word or number."""
+    """Return the pattern of a short secret that is no part of a longer word or number."""
     first, last = secret[0], secret[-1]
     before = r"(?<!\w)" if first.isalnum() or first == "_" else ""
     if first.isdecimal():
@@ -127,7 +127,7 @@ def _mixture(secret: str) -> str:
 
 
 def _as_wholes(secret: str) -> set[str]:
-    """The secret in the usual encodings, each of them from its beginning to its end."""
+    """Return the secret in the usual encodings, each from its beginning to its end."""
     found = {secret}
     encodings: tuple[Callable[[str], str], ...] = (
         lambda text: quote(text, safe=""),
@@ -160,7 +160,7 @@ def _pieces(secret: str) -> set[str]:
 
 
 def _character(character: str, *, behind: bool) -> str:
-    """A character in any form; ``behind`` backslashes, those before it are counted already."""
+    """Return the pattern of a character in any form; ``behind`` more backslashes."""
     forms = _coded(character)
     # Every repetition is bounded, or a long text could make the search quadratic. The character
     # itself comes last: "&" is also the beginning of "&amp;".

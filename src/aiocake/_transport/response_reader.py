@@ -173,7 +173,7 @@ class ResponseReader:
 
     @property
     def unread(self) -> int:
-        """How many bytes of the body wait for :meth:`take`."""
+        """Return how many bytes of the body wait for :meth:`take`."""
         return self._came - self._taken
 
     def take(self) -> bytes:

@@ -104,13 +104,10 @@ class RequestSender:
         try:
             while True:
                 if connection is None:
-                    opened = await self._dialer.dial(total)
+                    opened = await self._open(slot, total)
                     if isinstance(opened, TransportFailure):
                         return opened
-                    if self._dialer.aborted:
-                        opened.close()
-                        return TransportFailure(FailureKind.CONNECT, sent=False, text=_CLOSED)
-                    connection = self._connections[slot] = opened
+                    connection = opened
                 failure = await connection.ask(signed.head + signed.body, trace, read, total)
                 if failure is None:
                     reader = connection.reader
@@ -134,6 +131,17 @@ class RequestSender:
             clear_tracebacks(error)
             self.drop(slot)
             raise
+
+    async def _open(self, slot: int, total: float) -> HttpConnection | TransportFailure:
+        """Open the connection of a slot."""
+        opened = await self._dialer.dial(total)
+        if isinstance(opened, TransportFailure):
+            return opened
+        if self._dialer.aborted:
+            opened.close()
+            return TransportFailure(FailureKind.CONNECT, sent=False, text=_CLOSED)
+        self._connections[slot] = opened
+        return opened
 
     def drop(self, slot: int) -> None:
         """Close the connection of a slot, whatever state it is in; the next call opens another."""

@@ -38,12 +38,12 @@ class TlsLayer:
 
     @property
     def blocked(self) -> bool:
-        """Whether bytes that were to be sealed have to wait for something to come in."""
+        """Return True if bytes that were to be sealed have to wait for something to come in."""
         return bool(self._unsealed)
 
     @property
     def protocol(self) -> str | None:
-        """What ALPN has chosen, if it was asked to."""
+        """Return the protocol that ALPN has chosen, if it was asked to."""
         return self._tls.selected_alpn_protocol()
 
     def open(self, data: bytes) -> bytes:
