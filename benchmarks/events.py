@@ -38,8 +38,6 @@ CUTS: Final[Cuts] = {
         ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
         ("report.finish(failure)\n", "\n", 2),
-        ("self._codec.begin(", "self._codec.prepare(", 3),
-        ("await (self._watched(call, turn) if self.emitter.enabled else turn)", "await turn", 1),
     ),
     "_pipeline/call_codec.py": (
         ("        if leniency.count:\n", "        if False:\n", 1),

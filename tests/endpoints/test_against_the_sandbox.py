@@ -115,7 +115,7 @@ async def test_a_period_gives_the_invoices_inside_it(connect: Connect) -> None:
 async def test_a_server_that_ignores_the_row_asked_for_is_no_list(connect: Connect) -> None:
     dialect = Dialect(ignored_filters=frozenset({"start_at_row"}))
     async with connect(Sandbox(invoices=60, dialect=dialect)) as cake:
-        with pytest.raises(ConsistencyError, match="first page again"):
+        with pytest.raises(ConsistencyError, match="first page for row"):
             await cake.invoices.find(row_limit=10).collect()
 
 

@@ -51,7 +51,7 @@ class ResponseShape(Enum):
     """A :class:`aiocake.models.MarkResult`."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class ExistingRecord:
     """A record as a list shows it: enough to tell if a create would duplicate it.
 
@@ -70,7 +70,7 @@ class ExistingRecord:
     void: bool
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True)
 class CreateLookup:
     """How to find the record that a create makes: the only way to learn if it was carried out.
 

@@ -160,7 +160,7 @@ def _pieces(secret: str) -> set[str]:
 
 
 def _character(character: str, *, behind: bool) -> str:
-    """Return the pattern of a character in any form; ``behind`` more backslashes."""
+    """Return the pattern of a character in any form; ``behind``: its backslashes are counted."""
     forms = _coded(character)
     # Every repetition is bounded, or a long text could make the search quadratic. The character
     # itself comes last: "&" is also the beginning of "&amp;".

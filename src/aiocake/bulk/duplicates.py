@@ -172,7 +172,7 @@ class KnownRecords:
             return self._everything
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class _Listed:
     """The records that a list of all partners showed.
 
@@ -193,7 +193,7 @@ class _Listed:
 _MOST_OWNERS: Final = 10_000
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class Existing:
     """The records that a create's partner has already.
 

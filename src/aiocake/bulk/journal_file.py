@@ -79,7 +79,7 @@ def _inode_of(file: "JournalFile") -> tuple[int, int] | None:
     return _inode(file.path)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class JournalFile:
     """A journal's file that is open.
 

@@ -31,7 +31,7 @@ _PAUSE: Final = 0.01
 _BYTE: Final = 1 << 30
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class Owner:
     """Who works on a journal.
 
