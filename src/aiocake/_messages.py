@@ -10,8 +10,12 @@ repeats the key.
 
 from collections.abc import AsyncIterator, Mapping
 from enum import Enum
+from typing import Final
 
 import attrs
+
+#: The headers that say where a body ends.
+_FRAMES: Final = frozenset({"content-length", "transfer-encoding"})
 
 
 class KeyPlacement(Enum):
@@ -61,11 +65,18 @@ class Response:
         status: The HTTP status.
         headers: By lower-case name; of repeated headers the last value.
         body: The body.
+        framed: True if the end of the body can be told from that of the connection; by default as
+            the headers say.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
+    framed: bool = attrs.field()
+
+    @framed.default
+    def _framed(self) -> bool:
+        return not _FRAMES.isdisjoint(self.headers)
 
 
 @attrs.frozen(eq=False)

@@ -558,7 +558,8 @@ class CallExecutor(ClientPipeline):
             if fault is not None:
                 call.broken_off(incoming.status, incoming.headers, whole)
                 return fault
-        reply = self._codec.reply(Response(incoming.status, incoming.headers, whole))
+        response = Response(incoming.status, incoming.headers, whole, incoming.framed)
+        reply = self._codec.reply(response)
         error = self._codec.error_in(call, reply)
         if error is None:
             call.reply = reply

@@ -1,12 +1,15 @@
 """A response whose body is still on its way, whatever carries it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiocake._transport.failures import TransportFailure
 
 #: The headers of a response without the key.
 Clean = Callable[[dict[str, str]], dict[str, str]]
+
+
+_ENCODING: Final = b"content-encoding"
 
 
 class BodyPieces(Protocol):
@@ -98,7 +101,12 @@ class IncomingResponse:
         self.framed = framed
         self.headers = Headers(raw, clean)
         self._pieces = pieces
-        encodings = [value for name, value in raw if name.lower() == b"content-encoding"]
+        # Lengths are compared first: most headers are others.
+        encodings = [
+            value
+            for name, value in raw
+            if len(name) == len(_ENCODING) and name.lower() == _ENCODING
+        ]
         self.encoding = (
             ",".join(value.decode("latin-1").strip().lower() for value in encodings)
             if encodings

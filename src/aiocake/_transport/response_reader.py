@@ -8,12 +8,18 @@ cut on their way (RFC 9112 section 6.3).
 from collections.abc import Mapping
 from typing import Final
 
-from httptools import (
-    HttpParserCallbackError,
-    HttpParserError,
-    HttpParserUpgrade,
-    HttpResponseParser,
-)
+try:
+    from httptools import (
+        HttpParserCallbackError,
+        HttpParserError,
+        HttpParserUpgrade,
+        HttpResponseParser,
+    )
+except ImportError as missing:
+    raise ImportError(
+        "aiocake needs httptools, which cannot be loaded here. PyPI has no wheel of it for this "
+        "Python or platform, it seems: with a C compiler, 'pip install httptools' builds one"
+    ) from missing
 
 #: Bytes of a head, and bytes of a chunked body without any of the body itself among them: chunk
 #: extensions, zeros before a size, trailers. The parser has no bound of its own for any of them.
