@@ -7,11 +7,10 @@ from types import FrameType
 from typing import Final
 
 from benchmarks.harness.answers import KEY
-from benchmarks.harness.processes import Worker, source_at
+from benchmarks.harness.processes import BEFORE, COMMIT, Worker, source_at
 from benchmarks.harness.rounds import Cases
 from benchmarks.harness.verdict import OURS, Target
 from benchmarks.machinery import LIST, AtOnce
-from benchmarks.page_trio import BEFORE, COMMIT
 
 TITLE: Final = "Functions of the package that a call passes"
 UNIT: Final = "functions"

@@ -8,10 +8,9 @@ from typing import Final
 import httpx
 
 from benchmarks.harness.answers import KEY, UPDATED, page
-from benchmarks.harness.processes import Worker, source_at
+from benchmarks.harness.processes import BEFORE, COMMIT, Worker, source_at
 from benchmarks.harness.rounds import Cases, interleaved
 from benchmarks.harness.verdict import OURS, Target
-from benchmarks.page_trio import BEFORE, COMMIT
 
 TITLE: Final = "The client itself, without a network"
 UNIT: Final = "µs of CPU a call"

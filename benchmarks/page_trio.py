@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.harness.over_http import CALLS, compare
-from benchmarks.harness.processes import source_at
+from benchmarks.harness.processes import BEFORE, COMMIT, source_at
 from benchmarks.harness.rounds import Cases
 from benchmarks.harness.verdict import OURS, Target
 from benchmarks.page import UNIT, WAYS, expected
@@ -11,9 +11,6 @@ from benchmarks.page import UNIT, WAYS, expected
 __all__ = ["LACKS", "TARGETS", "TITLE", "UNIT", "run"]
 
 TITLE: Final = "A typed page of 100 invoices, trio"
-#: The last commit whose connections are httpcore2's.
-COMMIT: Final = "7fe1fef"
-BEFORE: Final = f"aiocake at {COMMIT}"
 LACKS: Final = {BEFORE: "The same promises, over httpcore2."}
 TARGETS: Final = tuple(Target(f"{at_once} at once", 0.45, BEFORE) for at_once in CALLS)
 

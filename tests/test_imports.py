@@ -85,9 +85,7 @@ def test_a_library_is_imported_in_one_place(library: str, places: list[str]) -> 
 
 def test_a_platform_without_httptools_is_told_what_to_do() -> None:
     code = "import sys; sys.modules['httptools'] = None; import aiocake"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "ImportError: aiocake needs httptools" in ran.stderr
     assert "with a C compiler" in ran.stderr

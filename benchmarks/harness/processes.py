@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+#: The last commit whose connections are httpcore2's.
+COMMIT: Final = "7fe1fef"
+BEFORE: Final = f"aiocake at {COMMIT}"
 ROOT: Final = Path(__file__).parents[2]
 
 

@@ -31,6 +31,9 @@ __all__ = ["Card", "Met", "census"]
 _WATCHDOG = 30
 _TICKS = 100
 
+#: How a further attempt is told that follows one over a connection which had been closed.
+_FREE = (0.0, "DecodeError")
+
 
 @attrs.define
 class Met:
@@ -49,12 +52,18 @@ class Met:
         return len(self._sent())
 
     def _sent(self) -> list[bool]:
-        """Of each attempt whether it may have left."""
-        return [
-            event.sent
-            for event in self.events
-            if isinstance(event, AttemptEnded) and event.operation == self.call.operation
-        ]
+        """Of each attempt whether it may have left.
+
+        One that met a connection which the server had closed without a word is none: it is made
+        again at once, and costs nothing. Whether it happens is a race.
+        """
+        sent: list[bool] = []
+        for event in self.events:
+            if isinstance(event, AttemptEnded) and event.operation == self.call.operation:
+                sent.append(event.sent)
+            elif isinstance(event, RetryScheduled) and (event.wait, event.error) == _FREE:
+                sent.pop()
+        return sent
 
     def succeeds(self, attempts: int | range = 1) -> None:
         """It ends in what the server gave, and in nothing that is not known."""
