@@ -57,6 +57,10 @@ class Request:
     own_path: bool = False
 
 
+def _is_framed(response: "Response") -> bool:
+    return not _FRAMES.isdisjoint(response.headers)
+
+
 @attrs.frozen(eq=False)
 class Response:
     """One whole HTTP response, decompressed.
@@ -72,11 +76,7 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
-    framed: bool = attrs.field()
-
-    @framed.default
-    def _framed(self) -> bool:
-        return not _FRAMES.isdisjoint(self.headers)
+    framed: bool = attrs.field(default=attrs.Factory(_is_framed, takes_self=True))
 
 
 @attrs.frozen(eq=False)
