@@ -45,6 +45,9 @@ ONCE = (
     "tests/mutants",
     *(f"tests/scorecard/test_{each}.py" for each in ("json", "lists", "throttled", "xml")),
 )
+#: What is about the network, and where it runs on uvloop.
+NETWORK = ("tests/transport", "tests/scorecard")
+ON_UVLOOP = "3.12"
 #: Lines are counted at next to no cost, but 3.11 cannot; branches cost as much as the tests.
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
@@ -97,11 +100,17 @@ def simulated(session: nox.Session) -> None:
 def compatibility(session: nox.Session) -> None:
     """Run the tests on the other Pythons; arguments go to pytest.
 
-    Generated examples are fewer here, and what does not differ between Pythons is left out.
+    Generated examples are fewer here, and what does not differ between Pythons is left out. On one
+    of them, what is about the network runs on uvloop instead.
     """
     session.install(PACKAGE, *group("tests"))
-    what = session.posargs or without(*SIMULATED, *ONCE)
-    session.run("pytest", *WORKERS, *what, env={"AIOCAKE_EXAMPLES": "few"})
+    env = {"AIOCAKE_EXAMPLES": "few"}
+    left_out = [*SIMULATED, *ONCE]
+    if session.python == ON_UVLOOP and not session.posargs:
+        what = ("--uvloop", "-k", "not trio", *NETWORK, *without(*left_out))
+        session.run("pytest", *WORKERS, *what, env=env)
+        left_out += NETWORK
+    session.run("pytest", *WORKERS, *(session.posargs or without(*left_out)), env=env)
 
 
 @nox.session(python=NEWEST)
@@ -162,7 +171,7 @@ def scorecard(session: nox.Session) -> None:
 def loops(session: nox.Session) -> None:
     """Try the transport and every fault on uvloop, and as on event loops that watch no sockets."""
     session.install(PACKAGE, *group("tests"))
-    what = ["tests/transport", "tests/scorecard", "-k", "not trio", *session.posargs]
+    what = [*NETWORK, "-k", "not trio", *session.posargs]
     for option in ("--uvloop", "--pulling"):
         session.run("pytest", option, *WORKERS, *what)
 
