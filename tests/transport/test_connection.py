@@ -413,6 +413,16 @@ async def test_an_idle_connection_that_ends_is_seen(lab) -> None:
             assert connection.closed
 
 
+async def test_what_is_left_of_a_refused_request_is_not_kept() -> None:
+    async with pair() as (connection, theirs):
+        async with anyio.create_task_group() as group:
+            group.start_soon(connection.ask, b"POST / " + bytes(10_000_000), SendTrace(), 20.0)
+            await anyio.wait_all_tasks_blocked()
+            theirs.sendall(b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\no")
+        assert connection.reader.status == 413
+        assert not connection._out
+
+
 async def test_an_answer_that_ended_as_its_time_was_up_does_not_end_the_next(lab) -> None:
     async with pair() as (connection, theirs):
         theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")

@@ -207,6 +207,8 @@ class HttpConnection:
             self._whole = await self._write(request, trace)
         else:
             self._whole = False
+        if not self._whole:  # what is left of it never leaves; and the key may stand in it
+            self._out = b""
         del request
         while reader.status is None and self._goes_on():
             await self._wait()
