@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from aiocake._transport import resolver as resolving
-from aiocake._transport.connection import TOO_LATE, HttpConnection, SendTrace
+from aiocake._transport.connection import TOO_LATE, HttpConnection, LoopConnection, SendTrace
 from aiocake._transport.dial import connection_over
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
@@ -264,6 +264,27 @@ async def test_an_answer_before_the_request_is_none_to_it(lab) -> None:
         assert server.requests == []
 
 
+@pytest.mark.parametrize("first", [b"HTTP/1.1 2", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2"])
+async def test_an_answer_that_began_before_the_request_is_none_to_it(first) -> None:
+    """Its end comes later: it would look like an answer to what was written meanwhile."""
+    async with pair() as (connection, theirs):
+        theirs.sendall(first)
+        trace, failures = SendTrace(), []
+
+        async def ask() -> None:
+            failures.append(await connection.ask(b"POST / HTTP/1.1\r\n\r\n", trace, 20.0))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            theirs.sendall(b"00 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert not trace.sent
+        assert not failures[0].sent
+        theirs.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+
+
 def early(connection, status: str) -> None:
     connection.answer(b"bye", status=status)
     connection.until_closed()
@@ -337,6 +358,7 @@ async def pair() -> AsyncGenerator[tuple[HttpConnection, socket.socket]]:
     """A connection, and the other end of it."""
     ours, theirs = socket.socketpair()
     ours.settimeout(0)
+    theirs.settimeout(20)
     with theirs:
         connection = connection_over(ours, "x.example")
         try:
@@ -389,6 +411,55 @@ async def test_an_idle_connection_that_ends_is_seen(lab) -> None:
             assert not trace.sent
             assert connection.stale
             assert connection.closed
+
+
+async def test_what_is_left_of_a_refused_request_is_not_kept() -> None:
+    async with pair() as (connection, theirs):
+        async with anyio.create_task_group() as group:
+            group.start_soon(connection.ask, b"POST / " + bytes(10_000_000), SendTrace(), 20.0)
+            await anyio.wait_all_tasks_blocked()
+            theirs.sendall(b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\no")
+        assert connection.reader.status == 413
+        assert not connection._out
+
+
+async def test_an_answer_that_ended_as_its_time_was_up_does_not_end_the_next(lab) -> None:
+    async with pair() as (connection, theirs):
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        connection.reader.begin()
+        while connection.reader.status is None:
+            await connection._wait()
+        # Between the end of the wait and the next look at it, the rest comes.
+        connection._read = 0.0
+        await connection._wait()
+        connection._read = 20.0
+        theirs.sendall(b"k")
+        while not connection.reader.done:
+            connection._receive()
+        assert connection.whole() == b"ok"
+        connection.release()
+        await asked(connection, theirs, lab.ok)
+
+
+async def test_more_than_one_turn_can_read_is_read_once_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = []
+
+    def receive(_: HttpConnection) -> bool:
+        reads.append(1)
+        return False
+
+    monkeypatch.setattr(HttpConnection, "_receive", receive)
+    async with pair() as (connection, theirs):
+        if not isinstance(connection, LoopConnection):
+            pytest.skip("it reads when it is asked")
+        theirs.sendall(b"x")
+        turns = 50
+        for _turn in range(turns):
+            await anyio.lowlevel.checkpoint()
+        assert reads
+        assert len(reads) <= 2 * turns
 
 
 class Layer:

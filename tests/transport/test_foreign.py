@@ -3,8 +3,10 @@
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import attrs
 import httpx
 import httpx2
 import pytest
@@ -76,6 +78,37 @@ async def test_what_its_errors_say(lab, package, error, attempts, kind, idempote
     assert "canary" not in str(done.error)
     assert done.sent is (kind is not NotSent)
     assert done.attempts == (attempts or once)
+
+
+@pytest.mark.parametrize("idempotency", Idempotency)
+async def test_a_request_that_it_cannot_make_was_not_sent(lab, package, idempotency) -> None:
+    async def answer(_: object) -> object:
+        pytest.fail("there is nothing to answer")
+
+    longest = attrs.evolve(lab.post, query=f"{lab.post.query}&memo={'x' * 70_000}")
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        done = await transport.exchange(longest, lab.fine, lab.plan(idempotency))
+    assert isinstance(done.error, NotSent)
+    assert (done.sent, done.attempts) == (False, 1)
+
+
+async def test_a_length_of_thousands_of_digits(lab, package) -> None:
+    closed = []
+
+    class Body(package.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"ok"
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async def answer(_: object) -> object:
+        return package.Response(200, headers={"Content-Length": "9" * 5000}, stream=Body())
+
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert "the body is longer than" in str(done.error)
+    assert closed == [True]
 
 
 async def test_what_breaks_in_its_body(lab, package) -> None:

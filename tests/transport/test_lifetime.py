@@ -14,8 +14,9 @@ import anyio.to_thread
 import httpx
 import pytest
 
+from aiocake._messages import Response
 from aiocake.config import Throttle
-from aiocake.errors import ClosedError, ConfigurationError, WrongLoopError
+from aiocake.errors import ClosedError, ConfigurationError, RateLimited, WrongLoopError
 from aiocake.values import Idempotency, Secret
 
 from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
@@ -71,6 +72,39 @@ async def test_closing_ends_what_is_on_its_way(lab, idempotency) -> None:
     assert isinstance(waiting.error, ClosedError)
     assert (waiting.attempts, waiting.sent, waiting.left_at) == (0, False, None)
     assert transport.stats().in_flight == 0
+
+
+async def test_closed_twice_at_once(lab) -> None:
+    server = lab.slow()
+    transport = lab.transport(server)
+    async with anyio.create_task_group() as group:
+        group.start_soon(
+            transport.exchange, lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT)
+        )
+        assert await anyio.to_thread.run_sync(server.arrived.wait, 20)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as closers:
+                closers.start_soon(transport.aclose)
+                closers.start_soon(transport.aclose)
+
+
+async def test_closed_as_an_answer_comes_that_is_worth_another_attempt(lab) -> None:
+    """No attempt is waited for that would not be made."""
+    closers = []
+
+    def check(_: Response) -> RateLimited:
+        # As if another task had closed the client in the turn in which the answer came.
+        transport.transport.lifecycle.closed = True
+        closers.append(transport.aclose)
+        return RateLimited("later", retry_after=30.0, status=503)
+
+    server = lab.obedient()
+    transport = lab.transport(server)
+    with anyio.fail_after(20):
+        done = await transport.exchange(lab.get, check, lab.plan(total=60.0))
+    assert isinstance(done.error, ClosedError)
+    assert done.attempts == 1
+    await closers[0]()
 
 
 async def test_closing_waits_for_the_outcome_of_a_cancelled_write_to_be_told(lab) -> None:

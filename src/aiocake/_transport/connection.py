@@ -187,6 +187,7 @@ class HttpConnection:
         """
         await self._checkpoint()
         self._read, self._total = read, total
+        self._late = False  # the end of the last answer may have come as its time was up
         reader = self.reader
         self._receive()
         if self._idle:
@@ -196,8 +197,9 @@ class HttpConnection:
                 return self._unsent()
             self._idle = False
             reader.begin()
-        # What came before anything was sent is an answer, too, if it is a refusal.
-        if reader.status is None and self._goes_on():
+        # What came before anything was sent is an answer, too, if it is a refusal: then nothing is
+        # sent, even if that is not whole yet, for its end would look like an answer to the request.
+        if not self._answered and self._goes_on():
             if trace.latest < math.inf and self._clock() > trace.latest:
                 self._rest()
                 return TransportFailure(FailureKind.TIMEOUT, sent=False, text=TOO_LATE)
@@ -205,6 +207,8 @@ class HttpConnection:
             self._whole = await self._write(request, trace)
         else:
             self._whole = False
+        if not self._whole:  # what is left of it never leaves; and the key may stand in it
+            self._out = b""
         del request
         while reader.status is None and self._goes_on():
             await self._wait()
@@ -463,7 +467,7 @@ class LoopConnection(HttpConnection):
     it has closed an idle connection, or refuses a request that is still being written.
     """
 
-    __slots__ = ("_loop", "_number", "_reading", "_timer", "_waiter")
+    __slots__ = ("_loop", "_number", "_reading", "_reads_on", "_timer", "_waiter")
 
     def __init__(
         self,
@@ -479,6 +483,8 @@ class LoopConnection(HttpConnection):
         #: One for all waits: it is not moved when a wait begins, but looks when it rings.
         self._timer: asyncio.TimerHandle | None = None
         self._reading = False
+        #: Whether it reads on in the next turn of the loop.
+        self._reads_on = False
         self._resume()
 
     async def _wait(self, *, writing: bool = False) -> None:
@@ -498,10 +504,16 @@ class LoopConnection(HttpConnection):
                 self._loop.remove_writer(self._number)
 
     def _on_readable(self) -> None:
+        if not self._reads_on:  # or each turn of the loop would read once more than the one before
+            self._read_on()
+
+    def _read_on(self) -> None:
+        self._reads_on = False
         try:
             if not self._receive():
                 # uvloop tells of a reset once only: nothing may be left when this returns.
-                self._loop.call_soon(self._on_readable)
+                self._reads_on = True
+                self._loop.call_soon(self._read_on)
         except Exception as error:  # noqa: BLE001 - whoever waits would wait for ever
             self._lost(error)
         self._wake()

@@ -21,6 +21,7 @@ from aiocake._transport.failures import (
     connect_failure_reason,
 )
 from aiocake._transport.incoming import Clean, IncomingResponse
+from aiocake._transport.response_reader import BEYOND_ANY
 
 #: The packages whose transports are taken.
 _PACKAGES: Final = ("httpx", "httpx2")
@@ -32,7 +33,9 @@ _UNSENT: Final = (
     "PoolTimeout",
     "UnsupportedProtocol",
 )
-_ILLEGAL: Final = ("InvalidURL", "LocalProtocolError", "UnsupportedProtocol")
+_ILLEGAL: Final = ("LocalProtocolError", "UnsupportedProtocol")
+#: Digits of the length of no body.
+_DIGITS: Final = 20
 
 
 class AsyncBaseTransport(Protocol):
@@ -101,10 +104,14 @@ class ForeignSender:
     ) -> IncomingResponse | TransportFailure:
         """Send a request, and wait for the head of its response."""
         del slot, fresh, total  # it has connections of its own
+        try:
+            request = self._request(signed, read)
+        except Exception as error:  # noqa: BLE001 - mapped, whatever it is
+            text = f"nothing was sent: {type(error).__name__}"
+            return TransportFailure(FailureKind.INVALID_REQUEST, sent=False, text=text)
         # It does not tell: from here on the request may have left.
         trace.sent = True
         try:
-            request = self._request(signed, read)
             response = await self._transport.handle_async_request(request)
             return self._incoming(response)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
@@ -154,7 +161,8 @@ class ForeignSender:
         return IncomingResponse(
             response.status_code,
             raw,
-            int(size) if counts else None,
+            # Python makes no number of more than 4,300 digits.
+            (int(size) if len(size) < _DIGITS else BEYOND_ANY) if counts else None,
             chunked or counts,
             _ForeignBody(response.stream, self._route, response.status_code),
             self._clean,

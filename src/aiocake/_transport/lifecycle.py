@@ -54,11 +54,13 @@ class Lifecycle:
             raise WrongLoopError("the client belongs to another event loop: make one for each loop")
 
     def open_scope(self, deadline: float = math.inf) -> anyio.CancelScope:
-        """Return a scope that is cancelled at a deadline, or by :meth:`end`.
+        """Return a scope that is cancelled at a deadline, or by :meth:`end`, before or later.
 
         Whoever has left the scope calls :meth:`close_scope`, in any case.
         """
         scope = anyio.CancelScope(deadline=deadline)
+        if self.closed:
+            scope.cancel()
         self._scopes.add(scope)
         return scope
 
@@ -91,7 +93,8 @@ class Lifecycle:
         for scope in tuple(self._scopes):
             scope.cancel()
         while self._scopes or self._holds:
-            self._idle = anyio.Event()
+            if self._idle is None or self._idle.is_set():
+                self._idle = anyio.Event()  # one for all who wait
             await self._idle.wait()
 
     def _look(self) -> None:
