@@ -438,6 +438,7 @@ class HttpConnection:
     def _rest(self) -> None:
         if self.used or self.reader.done:
             self._idle, self._answered = True, False
+            self.reader.headers = []  # a server may repeat the key in them
             self._idle_since = self._clock()
             self._resume()
 

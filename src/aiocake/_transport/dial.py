@@ -70,6 +70,8 @@ class Dialer:
         error: Exception = TimeoutError()
         scope = anyio.CancelScope(deadline=min(now + self.route.timeout, until))
         self._under_way.add(scope)
+        if self.aborted:
+            scope.cancel()
         try:
             with scope:
                 return await self._open()
