@@ -35,7 +35,7 @@ class Api(Enum):
 
 
 class ResponseShape(Enum):
-    """How the body of a response is laid out, and so how it is read."""
+    """Name the layout of a response's body, and so how it is read."""
 
     ONE = "one"
     """One record."""
@@ -72,7 +72,7 @@ class ExistingRecord:
 
 @attrs.frozen(kw_only=True)
 class CreateLookup:
-    """How to find the record that a create makes: the only way to learn if it was carried out.
+    """Find the record that a create makes: the only way to learn if it was carried out.
 
     Attributes:
         owner: The name of the argument that says whose the record will be.
@@ -98,7 +98,7 @@ class UpdateState(Enum):
     """The state of a record compared with a write that was to set it."""
 
     APPLIED = "there"
-    """It is as the write would leave it."""
+    """The record is as the write would leave it."""
     NOT_APPLIED = "before"
     """The write was not carried out, and can be sent (again)."""
     INDETERMINATE = "open"

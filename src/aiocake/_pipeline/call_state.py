@@ -26,7 +26,7 @@ _BEGINNING: Final = 1024
 
 @attrs.frozen(eq=False)
 class CallLimits:
-    """How a call is to be made.
+    """Hold the limits of a call, and what sending it again does.
 
     Attributes:
         idempotency: What sending it again does.

@@ -28,7 +28,7 @@ class PipelineSettings:
 
 @attrs.frozen
 class ClientStats:
-    """What a client is doing.
+    """Count what a client is doing.
 
     Attributes:
         in_flight: Calls that are being sent or answered.

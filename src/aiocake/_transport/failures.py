@@ -18,7 +18,7 @@ class ConnectionForbidden(Exception):
 
 
 class FailureKind(Enum):
-    """What went wrong, and so whether trying again can help."""
+    """Name what went wrong, and so if trying again can help."""
 
     CONNECT = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""

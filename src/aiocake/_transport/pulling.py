@@ -16,7 +16,7 @@ Wait = Callable[[socket.socket], Awaitable[None]]
 
 @attrs.frozen(eq=False)
 class Waits:
-    """How to wait on an event loop."""
+    """Hold the functions that wait on one kind of event loop."""
 
     readable: Wait
     writable: Wait

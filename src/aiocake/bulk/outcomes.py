@@ -124,7 +124,7 @@ class Stop:
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a run is. The numbers are of the whole plan, earlier runs of it included.
+    """Count how far a run is. The numbers are of the whole plan, earlier runs of it included.
 
     Attributes:
         done: Calls that were carried out.

@@ -29,7 +29,7 @@ Fields = Mapping[str, object]
 
 
 class OutputFormat(StrEnum):
-    """How records are written."""
+    """Name a format in which records are written."""
 
     TABLE = "table"
     JSON = "json"

@@ -49,7 +49,7 @@ _NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
 
 
 class Builder(Protocol):
-    """What elements become.
+    """Make something of the elements of a document.
 
     Attributes:
         lossy: Whether there are marks in the body.
