@@ -36,6 +36,7 @@ from aiocake.errors import (
     NotSent,
     Outcome,
     OutcomeUnknown,
+    PlanError,
     RateLimited,
     RequestRejected,
     Restricted,
@@ -123,6 +124,7 @@ __all__ = [
     "PaymentSetting",
     "PaymentType",
     "Period",
+    "PlanError",
     "RateLimited",
     "RawResponse",
     "RequestRejected",
@@ -133,6 +135,7 @@ __all__ = [
     "Throttle",
     "Timeouts",
     "TipaltiError",
+    "Total",
     "UpdatedInvoice",
     "WrongLoopError",
     "__version__",
@@ -140,6 +143,7 @@ __all__ = [
     "columns",
     "errors",
     "to_dict",
+    "totals",
 ]
 
 

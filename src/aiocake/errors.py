@@ -20,6 +20,7 @@
     │   ├── ListChanged                   a list kept changing while it was read
     │   └── AlreadyExists                 the partner has an invoice of that period
     ├── JournalError                      the journal of a run cannot be used
+    ├── PlanError                         a plan, approval or signature that must not be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
     ├── ClosedError                       the client is closed
     └── WrongLoopError                    the client belongs to another event loop
@@ -53,6 +54,7 @@ __all__ = [
     "NotSent",
     "Outcome",
     "OutcomeUnknown",
+    "PlanError",
     "Problem",
     "RateLimited",
     "RequestRejected",
@@ -63,6 +65,8 @@ __all__ = [
 ]
 
 _HIDDEN: Final = "<hidden>"
+#: So many problems of a plan stand in the text of an error; all are in ``problems``.
+_MOST_PROBLEMS: Final = 10
 
 
 class Outcome(StrEnum):
@@ -357,6 +361,26 @@ class JournalError(CakeError):
     run, is damaged, is no journal, was written by a newer version, or is on a full disk or a
     filesystem that is not safe for it.
     """
+
+
+class PlanError(CakeError):
+    """A plan, an approval or a signature that must not be used: nothing is sent.
+
+    Attributes:
+        problems: All that is wrong with it, as far as it can be told by places: each by its line
+            (``"line 12"``), or by the name of a setting. They may hold partners' ids, and hold no
+            names and no amounts.
+    """
+
+    def __init__(self, message: str, *problems: Problem) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        said = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            said.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
+        return ": ".join(filter(None, (super().__str__(), "; ".join(said))))
 
 
 class DeadlineExceeded(CakeError, TimeoutError):

@@ -270,5 +270,19 @@ def _from_json(value: object) -> object:
     return readers[tag](text)
 
 
+def tagged(value: object) -> object:
+    """Return an argument as JSON has it: what JSON has no type for is tagged with one."""
+    return _to_json(value)
+
+
+def untagged(value: object) -> object:
+    """Return the argument that :func:`tagged` wrote.
+
+    Raises:
+        ValueError, LookupError, TypeError, ArithmeticError: It did not write this.
+    """
+    return _from_json(value)
+
+
 def _format(value: object) -> str:
     return repr(value) if isinstance(value, str | Enum) else str(value)

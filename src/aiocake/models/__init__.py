@@ -29,6 +29,7 @@ from aiocake.models.reference import (
     PaymentSetting,
     PaymentType,
 )
+from aiocake.models.totals import Total, totals
 
 __all__ = [
     "AccountManager",
@@ -56,5 +57,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentSetting",
     "PaymentType",
+    "Total",
     "UpdatedInvoice",
+    "totals",
 ]

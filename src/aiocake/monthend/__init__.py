@@ -1,0 +1,23 @@
+"""Month end: plan what is to be written, have it approved, apply it, and audit what was done.
+
+A plan is a file. It holds every call, what was true of its record when the plan was made, and the
+totals that follow from it::
+
+    period = Period.month(2024, 1)
+    plan = await Plan.updates(
+        cake,
+        period=period,
+        invoice_status="pending",
+        match="ends_in",
+        set={"invoice_status": "approved"},
+    )
+    plan.write("january.plan")
+"""
+
+from aiocake.monthend.caps import Caps
+from aiocake.monthend.header import PlanHeader
+from aiocake.monthend.history import PartnerHistory
+from aiocake.monthend.plan import Plan
+from aiocake.monthend.rows import PlannedRecord, PlanRow
+
+__all__ = ["Caps", "PartnerHistory", "Plan", "PlanHeader", "PlanRow", "PlannedRecord"]
