@@ -150,11 +150,16 @@ async def _checked_as_it_comes(
     calls: AsyncIterator[Call[T]], domain: str
 ) -> AsyncIterator[Call[T]]:
     first = True
-    async for call in calls:
-        if first:
-            _refuse_first(call, domain)
-        first = False
-        yield call
+    try:
+        async for call in calls:
+            if first:
+                _refuse_first(call, domain)
+            first = False
+            yield call
+    finally:
+        close = getattr(calls, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _refuse_first(first: object, domain: str) -> None:

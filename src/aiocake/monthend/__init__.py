@@ -14,10 +14,25 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.audit import audit
+from aiocake.monthend.audited import Audit, AuditedCall, Difference
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import Plan
+from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 
-__all__ = ["Caps", "PartnerHistory", "Plan", "PlanHeader", "PlanRow", "PlannedRecord"]
+__all__ = [
+    "Audit",
+    "AuditedCall",
+    "Caps",
+    "Difference",
+    "PartnerHistory",
+    "Plan",
+    "PlanHeader",
+    "PlanRow",
+    "PlannedRecord",
+    "Receipt",
+    "audit",
+]
