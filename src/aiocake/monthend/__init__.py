@@ -17,7 +17,18 @@ totals that follow from it::
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
-from aiocake.monthend.plan import Plan
+from aiocake.monthend.plan import InvoiceSettings, Plan
+from aiocake.monthend.planning import LeftOut, PlanTerms
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 
-__all__ = ["Caps", "PartnerHistory", "Plan", "PlanHeader", "PlanRow", "PlannedRecord"]
+__all__ = [
+    "Caps",
+    "InvoiceSettings",
+    "LeftOut",
+    "PartnerHistory",
+    "Plan",
+    "PlanHeader",
+    "PlanRow",
+    "PlanTerms",
+    "PlannedRecord",
+]
