@@ -14,19 +14,26 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
+from aiocake.monthend.diff import PlanDiff
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
 from aiocake.monthend.planning import LeftOut, PlanTerms
 from aiocake.monthend.rows import PlannedRecord, PlanRow
+from aiocake.monthend.sources import CallFile
 
 __all__ = [
+    "BankFile",
+    "CallFile",
     "Caps",
     "InvoiceSettings",
     "LeftOut",
+    "Mismatch",
     "PartnerHistory",
     "Plan",
+    "PlanDiff",
     "PlanHeader",
     "PlanRow",
     "PlanTerms",
