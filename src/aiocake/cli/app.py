@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal
+from aiocake.cli import commands, demo, journal, plan
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -33,7 +33,7 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+        return ["invoices", "bills", "lookups", "plan", "journal", "sandbox", "demo"]
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -63,6 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
+app.add_typer(plan.app, name="plan")
 app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
