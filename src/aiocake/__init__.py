@@ -68,7 +68,9 @@ from aiocake.models import (
     PaymentMethod,
     PaymentSetting,
     PaymentType,
+    Total,
     UpdatedInvoice,
+    totals,
 )
 from aiocake.records import columns, to_dict
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip

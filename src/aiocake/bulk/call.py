@@ -332,7 +332,7 @@ def _from_json(value: object) -> object:
 
 def tagged(value: object) -> object:
     """Return an argument as JSON has it: what JSON has no type for is tagged with one."""
-    return _to_json(value)
+    return to_json(value)
 
 
 def untagged(value: object) -> object:

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, journal
+from aiocake.cli import audit, commands, demo, journal, plan
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -34,7 +34,7 @@ class _InOrder(TyperGroup):
         """Return the names of the commands, in order."""
         del ctx
         return [
-            "invoices", "bills", "lookups", "resume", "audit", "journal", "sandbox", "demo",
+            "invoices", "bills", "lookups", "plan", "resume", "audit", "journal", "sandbox", "demo",
         ]  # fmt: skip
 
 
@@ -65,6 +65,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
+app.add_typer(plan.app, name="plan")
 app.command(cls=AllErrors)(journal.resume)
 app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")

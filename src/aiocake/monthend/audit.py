@@ -227,7 +227,11 @@ class _Rows:
             self.integrity.append(f"the journal is of plan {kept}, not of {plan.hash}")
 
     def at(
-        self, index: int, operation: str, arguments: Mapping[str, object]
+        self,
+        index: int,
+        operation: str,
+        arguments: Mapping[str, object],
+        expected: Mapping[str, object],
     ) -> PlannedRecord | None:
         """Return what was true of the record of a call; calls are asked for in order."""
         row = self._peek()
@@ -235,7 +239,8 @@ class _Rows:
             self._next, row = None, self._peek()
         if row is None or row.index != index:
             return None
-        if (row.operation, dict(row.arguments)) != (operation, arguments):
+        stated = {} if row.expect is None else row.expect.stated()
+        if (row.operation, dict(row.arguments), stated) != (operation, arguments, expected):
             self.integrity.append(f"call {index} is not the one of line {row.line} of the plan")
             return None
         return row.record
@@ -261,7 +266,7 @@ def _audited(
     detail = _detail(entry.detail)
     made = detail.get("result") if isinstance(detail.get("result"), dict) else {}
     result = cast("Mapping[str, Any]", made)
-    record = rows.at(entry.index, operation, arguments)
+    record = rows.at(entry.index, operation, arguments, expected)
     known = _known(operation, arguments, expected, record)
     history = history or _History()
     number = history.session

@@ -50,7 +50,8 @@ def _exact_rows(given: object) -> int | None:
 class Caps:
     """What a plan must not go beyond.
 
-    Amounts count by their size: a bill of -100 counts as 100.
+    Amounts count by their size: a bill of -100 counts as 100. A row counts by the larger of what
+    its record has and what it sets, such as the ``payment_amount`` of a mark.
 
     Attributes:
         max_total: The largest total, by currency, of each kind. If it names any currency, amounts
@@ -83,9 +84,12 @@ class Caps:
             rows: The rows, with their records as they are to be checked.
         """
         checked = CapCheck(self)
+        found: list[Problem] = []
         for row in rows:
-            checked.add(row)
-        return checked.problems()
+            reason = checked.add(row)
+            if reason:
+                found.append(Problem(f"line {row.line}", reason))
+        return [*found, *checked.problems()]
 
 
 class CapCheck:
@@ -95,32 +99,29 @@ class CapCheck:
         self._caps = caps
         self._rows = 0
         self._totals: dict[tuple[str, str], Decimal] = {}
-        self._problems: list[Problem] = []
 
-    def add(self, row: PlanRow) -> None:
-        """Check a row."""
-        caps = self._caps
+    def add(self, row: PlanRow) -> str:
+        """Count a row; return why it is above the caps by itself, or an empty text."""
+        caps, record = self._caps, row.record
         self._rows += 1
         if not caps.on_amounts:
-            return
-        reason = ""
-        record = row.record
+            return ""
         if record is None or record.amount is None:
-            reason = "its amount is not known, so no cap on amounts can be kept"
-        elif record.currency is None and caps.max_total:
-            reason = "its currency is not known, so max_total cannot be kept"
-        else:
-            size = abs(record.amount)
-            if caps.max_row is not None and size > caps.max_row:
-                reason = "its amount is above max_row"
-            key = record.kind, record.currency or ""
-            self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
-        if reason:
-            self._problems.append(Problem(f"line {row.line}", reason))
+            return "its amount is not known, so no cap on amounts can be kept"
+        if record.currency is None and caps.max_total:
+            return "its currency is not known, so max_total cannot be kept"
+        # A mark may set an amount of its own, whatever that of the bill is.
+        given = [each for each in row.arguments.values() if isinstance(each, Decimal)]
+        size = max(map(abs, (record.amount, *given)))
+        key = record.kind, record.currency or ""
+        self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
+        if caps.max_row is not None and size > caps.max_row:
+            return "its amount is above max_row"
+        return ""
 
     def problems(self) -> list[Problem]:
-        """Return what is above the caps."""
-        caps, found = self._caps, list(self._problems)
+        """Return which caps all of the rows together are above."""
+        caps, found = self._caps, list[Problem]()
         if caps.max_rows is not None and self._rows > caps.max_rows:
             found.append(Problem("max_rows", f"there are {self._rows} rows"))
         if not caps.max_total:
