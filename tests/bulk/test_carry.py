@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 from starlette.responses import Response
@@ -267,6 +268,26 @@ async def test_what_was_skipped_is_done(ledgers, january, tmp_path: Path) -> Non
         second = await bulk.carry(path, cake, calls=never)
         assert (second.skipped, second.complete, second.problems) == (1, True, ())
     assert books.state.requests == []
+
+
+async def test_conflicts_are_told_again_and_nothing_is_sent(ledgers, tmp_path: Path) -> None:
+    books, path = ledgers(Sandbox()), tmp_path / "run.db"
+    first, second = list(books.state.invoices.values())[:2]
+    first.invoice_status, second.invoice_status = "paid", "pending"
+    async with books.client() as cake:
+
+        def make() -> list[Call[Any]]:
+            return [
+                bulk.call(cake.invoices.update, each.invoice_id, invoice_status="approved")
+                for each in (first, second)
+            ]
+
+        begun = await bulk.carry(path, cake, calls=make)
+        assert (begun.done, begun.conflicts, begun.complete) == (1, 1, False)
+        books.state.requests.clear()
+        again = await bulk.carry(path, cake, calls=never, on_conflict="overwrite")
+        assert books.state.requests == []
+        assert again == attrs.evolve(begun, oldest_look=None)
 
 
 async def test_a_run_that_is_alive_is_not_carried_on(ledgers, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def audit(  # noqa: PLR0913 - all by name
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A receipt of the run, kept elsewhere, to compare the journal with. Repeatable.",
+            help="A receipt of the run, kept elsewhere, to compare the journal with. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -73,13 +73,12 @@ def audit(  # noqa: PLR0913 - all by name
     Exit codes: 0 if nothing is wrong, 8 if the log or a receipt does not hold, 1 if something is
     missing, not finished, or different in CAKE.
     """
-    receipts = [Receipt.read(each) for each in receipt or ()]
     session.output.spare(*files_of(file), *(receipt or ()), *([plan] if plan is not None else ()))
     auditing = partial(
         monthend.audit,
         file,
         plan=None if plan is None else Plan.read(plan),
-        receipts=receipts,
+        receipts=[Receipt.read(each) for each in receipt or ()],
         verify=verify,
         period=period,
         allow_unknown_filesystem=allow_unknown_filesystem,
