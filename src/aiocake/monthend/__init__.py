@@ -14,10 +14,25 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.approvals import Approvals, read_signatures, require
 from aiocake.monthend.caps import Caps
+from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.rows import PlannedRecord, PlanRow
+from aiocake.monthend.signatures import Signature
 
-__all__ = ["Caps", "PartnerHistory", "Plan", "PlanHeader", "PlanRow", "PlannedRecord"]
+__all__ = [
+    "Approvals",
+    "Caps",
+    "Differences",
+    "PartnerHistory",
+    "Plan",
+    "PlanHeader",
+    "PlanRow",
+    "PlannedRecord",
+    "Signature",
+    "read_signatures",
+    "require",
+]
