@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from aiocake import ERASE, Client, Invoice, Period, to_dict
-from aiocake._escaping import escaped
+from aiocake._display import escaped
 from aiocake.cli.output import is_file, say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table

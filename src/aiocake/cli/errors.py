@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 import typer
 from typer.core import TyperCommand
 
-from aiocake._escaping import escaped
+from aiocake._display import escaped
 from aiocake.cli.catalogue import OPERATIONS, option_of
 from aiocake.errors import (
     AlreadyExists,

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from aiocake import ConfigurationError
-from aiocake._escaping import escaped
+from aiocake._display import escaped
 from aiocake.cli.errors import begin_line
 from aiocake.cli.signals import Interrupted
 

@@ -4,10 +4,9 @@ Names and notes are typed by CAKE's users. To a terminal an ESC in them is code,
 a cell that begins with ``=`` is.
 """
 
-from decimal import Decimal
 from typing import Final
 
-from aiocake._escaping import escaped, rewritten
+from aiocake._display import escaped, rewritten
 
 # OWASP's page "CSV Injection"; the wide forms are what spreadsheets in East Asia fold to these.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
@@ -25,11 +24,6 @@ def escaped_json(text: str) -> str:
 def spreadsheet_text(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: an apostrophe goes before one."""
     return f"'{escaped(text)}" if text.startswith(_FORMULA) else escaped(text)
-
-
-def money(amount: Decimal, currency: str | None) -> str:
-    """Return an amount for people, with its currency if that is known."""
-    return f"{amount:,f} {currency or ''}".rstrip()
 
 
 def _written_in_json(character: str) -> str:

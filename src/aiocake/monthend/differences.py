@@ -76,24 +76,33 @@ class TotalBeside:
 
 
 @attrs.frozen(kw_only=True)
-class FirstTimePayee:
-    """A partner that is not in the history in this currency.
+class PartnerFinding:
+    """Something about a partner.
 
     Attributes:
         kind: Payout or revenue.
         currency: The currency; None of creates, whose amount CAKE works out.
         partner_id: The partner.
         partner_name: Their name.
-        count: How many rows they have.
-        amount: The sum of these; None if it is not known yet.
-        line: The first of their lines in the plan's file.
-        known_in: The currencies in which they are in the history.
     """
 
     kind: InvoiceKind
     currency: str | None
     partner_id: int | None
     partner_name: str | None
+
+
+@attrs.frozen(kw_only=True)
+class FirstTimePayee(PartnerFinding):
+    """A partner that is not in the history in this currency.
+
+    Attributes:
+        count: How many rows they have.
+        amount: The sum of these; None if it is not known yet.
+        line: The first of their lines in the plan's file.
+        known_in: The currencies in which they are in the history.
+    """
+
     count: int
     amount: Decimal | None
     line: int
@@ -101,67 +110,43 @@ class FirstTimePayee:
 
 
 @attrs.frozen(kw_only=True)
-class RowAmount:
+class RowAmount(PartnerFinding):
     """The amount of one row.
 
     Attributes:
-        kind: Payout or revenue.
-        currency: The currency.
-        partner_id: The partner.
-        partner_name: Their name.
         line: The row's line in the plan's file.
         amount: The amount.
         beside: What it is shown beside: the partner's median, or the amount that a Mark call
             writes; None for a round sum.
     """
 
-    kind: InvoiceKind
-    currency: str | None
-    partner_id: int | None
-    partner_name: str | None
     line: int
     amount: Decimal
     beside: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
-class EqualAmounts:
+class EqualAmounts(PartnerFinding):
     """Rows of one partner that have the same amount.
 
     Attributes:
-        kind: Payout or revenue.
-        currency: The currency.
-        partner_id: The partner.
-        partner_name: Their name.
         amount: The amount of each row.
         lines: Their lines in the plan's file.
     """
 
-    kind: InvoiceKind
-    currency: str | None
-    partner_id: int | None
-    partner_name: str | None
     amount: Decimal
     lines: tuple[int, ...]
 
 
 @attrs.frozen(kw_only=True)
-class MissingPartner:
+class MissingPartner(PartnerFinding):
     """A partner of last month that has no row in the plan.
 
     Attributes:
-        kind: Payout or revenue.
-        currency: The currency.
-        partner_id: The partner.
-        partner_name: Their name.
         count: How many invoices, or bills, they had last month.
         amount: The sum of these.
     """
 
-    kind: InvoiceKind
-    currency: str | None
-    partner_id: int | None
-    partner_name: str | None
     count: int
     amount: Decimal
 

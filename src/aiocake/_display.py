@@ -1,4 +1,4 @@
-"""Show what is not seen: control characters and the like, escaped.
+"""Values as people read them: texts with nothing hidden in them, amounts with their currency.
 
 Names and notes are typed by CAKE's users. To a terminal an ESC in them is code, and everywhere a
 right-to-left override lets a text read as another one.
@@ -7,6 +7,7 @@ right-to-left override lets a text read as another one.
 import re
 import unicodedata
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 # Cc: ESC, BEL and the like. Cf: right-to-left overrides and what else is not seen. Zl, Zp: line
@@ -32,6 +33,11 @@ def rewritten(text: str, write: Callable[[str], str]) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _SUSPECT.sub(lambda match: write(match[0]) if _is_unsafe(match[0]) else match[0], text)
+
+
+def money(amount: Decimal, currency: str | None) -> str:
+    """Return an amount for people, with its currency if that is known."""
+    return f"{amount:,f} {currency or ''}".rstrip()
 
 
 def _is_unsafe(character: str) -> bool:
