@@ -89,7 +89,8 @@ def sections_of(found: Differences) -> tuple[Section, ...]:
 
 def not_found(found: Differences) -> str | None:
     """Return what was looked for and not found, as a sentence; None if nothing."""
-    titles = [section.title.partition(" (")[0] for section in _sections(found) if not section.rows]
+    _, *looked_for = _sections(found)
+    titles = [each.title.partition(" (")[0] for each in looked_for if not each.rows]
     return f"None of these: {', '.join(map(_small, titles))}." if titles else None
 
 
