@@ -7,7 +7,7 @@ from typing import Any
 
 from aiocake.models import InvoiceKind, InvoiceStatus
 from aiocake.monthend import PartnerHistory, Plan, PlanHeader, PlannedRecord, PlanRow
-from aiocake.monthend.plan import PlanDraft
+from aiocake.monthend.draft import PlanDraft
 
 FIRST_LINE = 3
 MONTHS = ("2023-10", "2023-11", "2023-12")

@@ -114,5 +114,10 @@ def exact_sum(total: Decimal, amount: Decimal) -> Decimal:
     return _EXACT.add(total, amount)
 
 
+def exact_half(amount: Decimal) -> Decimal:
+    """Return half of an amount."""
+    return _EXACT.divide(amount, Decimal(2))
+
+
 def _order(total: Total) -> tuple[str, str, str]:
     return total.kind or "", total.invoice_status or "", total.currency or ""

@@ -19,7 +19,8 @@ from aiocake.monthend.caps import Caps
 from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
-from aiocake.monthend.plan import Plan
+from aiocake.monthend.plan import InvoiceSettings, Plan
+from aiocake.monthend.planning import LeftOut, PlanTerms
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.signatures import Signature
 
@@ -27,10 +28,13 @@ __all__ = [
     "Approvals",
     "Caps",
     "Differences",
+    "InvoiceSettings",
+    "LeftOut",
     "PartnerHistory",
     "Plan",
     "PlanHeader",
     "PlanRow",
+    "PlanTerms",
     "PlannedRecord",
     "Signature",
     "read_signatures",

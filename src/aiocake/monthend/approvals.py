@@ -114,15 +114,43 @@ async def sign(
         SignerToolMissing: ssh-keygen is missing, or too old.
         ConfigurationError: The key cannot sign.
     """
-    refuse_expired(plan)
     file, key_file = path_of("plan_file", plan_file), path_of("key", key)
-    theirs = PublicKey.of_line(await public_key(key_file))
-    _refuse_signed(read_signatures(file), theirs)
+    theirs = await _signer(plan, file, key_file)
     text = await signatures.sign(plan.to_bytes(), key_file)
     if signers is not None:
         both = _joined(read_signatures(file), text)
         approvals_of(plan, await _verified(plan, both, signers, revoked))
     return await anyio.to_thread.run_sync(partial(_add, file, text, theirs))
+
+
+async def approver_of(plan: SignedPlan, plan_file: str | Path, key: str | Path) -> str:
+    """Return the fingerprint of a key that is going to approve a plan.
+
+    Args:
+        plan: The plan.
+        plan_file: Its file.
+        key: The file of the key.
+
+    Raises:
+        PlanError: The key is the maker's, or has signed already, or the plan has expired.
+        ConfigurationError: The file holds no key.
+    """
+    theirs = await _signer(plan, path_of("plan_file", plan_file), path_of("key", key))
+    if theirs.fingerprint == maker_fingerprint(plan):
+        raise PlanError(f"the key {theirs.fingerprint} is the maker's: somebody else must approve")
+    return theirs.fingerprint
+
+
+async def _signer(plan: SignedPlan, plan_file: Path, key: Path) -> PublicKey:
+    """Return a key that is going to sign a plan.
+
+    Raises:
+        PlanError: It has signed already, or the plan has expired.
+    """
+    refuse_expired(plan)
+    theirs = PublicKey.of_line(await public_key(key))
+    _refuse_signed(read_signatures(plan_file), theirs)
+    return theirs
 
 
 def approvals_of(plan: SignedPlan, verified: Sequence[Signature]) -> Approvals:

@@ -10,7 +10,7 @@ import attrs
 from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models.totals import exact_sum
-from aiocake.monthend.rows import PlanRow
+from aiocake.monthend.rows import PlannedRecord, PlanRow
 
 
 def _exact_totals(given: object) -> Mapping[str, Decimal]:
@@ -83,9 +83,12 @@ class Caps:
             rows: The rows, with their records as they are to be checked.
         """
         checked = CapCheck(self)
+        found: list[Problem] = []
         for row in rows:
-            checked.add(row)
-        return checked.problems()
+            reason = checked.add(row.record)
+            if reason:
+                found.append(Problem(f"line {row.line}", reason))
+        return [*found, *checked.problems()]
 
 
 class CapCheck:
@@ -95,32 +98,26 @@ class CapCheck:
         self._caps = caps
         self._rows = 0
         self._totals: dict[tuple[str, str], Decimal] = {}
-        self._problems: list[Problem] = []
 
-    def add(self, row: PlanRow) -> None:
-        """Check a row."""
+    def add(self, record: PlannedRecord | None) -> str:
+        """Count a row; return why its record is above the caps by itself, or an empty text."""
         caps = self._caps
         self._rows += 1
         if not caps.on_amounts:
-            return
-        reason = ""
-        record = row.record
+            return ""
         if record is None or record.amount is None:
-            reason = "its amount is not known, so no cap on amounts can be kept"
-        elif record.currency is None and caps.max_total:
-            reason = "its currency is not known, so max_total cannot be kept"
-        else:
-            size = abs(record.amount)
-            if caps.max_row is not None and size > caps.max_row:
-                reason = "its amount is above max_row"
-            key = record.kind, record.currency or ""
-            self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
-        if reason:
-            self._problems.append(Problem(f"line {row.line}", reason))
+            return "its amount is not known, so no cap on amounts can be kept"
+        if record.currency is None and caps.max_total:
+            return "its currency is not known, so max_total cannot be kept"
+        key, size = (record.kind, record.currency or ""), abs(record.amount)
+        self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
+        if caps.max_row is not None and size > caps.max_row:
+            return "its amount is above max_row"
+        return ""
 
     def problems(self) -> list[Problem]:
-        """Return what is above the caps."""
-        caps, found = self._caps, list(self._problems)
+        """Return which caps all of the rows together are above."""
+        caps, found = self._caps, list[Problem]()
         if caps.max_rows is not None and self._rows > caps.max_rows:
             found.append(Problem("max_rows", f"there are {self._rows} rows"))
         if not caps.max_total:

@@ -1,25 +1,43 @@
 """A plan: calls that are to be sent, each with what was true of its record, under one hash."""
 
-import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Self, final, overload
+from typing import Final, Self, TypedDict, Unpack, cast, final, overload
 
 from aiocake._normalize import class_name, path_of
+from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, PlanError, Problem
-from aiocake.models import Total
+from aiocake.models import InvoiceStatus, InvoiceStatusText, Total
 from aiocake.monthend import approvals, plan_file
 from aiocake.monthend.approvals import Approvals
 from aiocake.monthend.header import PlanHeader
-from aiocake.monthend.plan_file import A_PIECE, Control, PlanText
+from aiocake.monthend.plan_file import A_PIECE, PlanText
+from aiocake.monthend.planning import (
+    Calls,
+    LeftOut,
+    PlanTerms,
+    Terms,
+    plan_of_calls,
+    plan_of_updates,
+)
 from aiocake.monthend.rows import PlanRow
+from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _PRIVATE: Final = 0o600
+
+
+class InvoiceSettings(TypedDict, total=False):
+    """What :meth:`Plan.updates` sets: arguments of ``cake.invoices.update``."""
+
+    invoice_status: InvoiceStatus | InvoiceStatusText
+    memo: str
+    paid_at: datetime
 
 
 class _Rows(Sequence[PlanRow]):
@@ -58,10 +76,101 @@ class Plan:
     Two plans are equal if their hashes are, which is so if their files are equal to the byte.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_left_out", "_text")
 
-    def __init__(self, text: PlanText) -> None:
+    def __init__(self, text: PlanText, left_out: LeftOut | None = None) -> None:
         self._text = text
+        self._left_out = left_out
+
+    @classmethod
+    async def of(
+        cls,
+        calls: Calls,
+        cake: ClientView,
+        *,
+        period: Period | None = None,
+        **terms: Unpack[PlanTerms],
+    ) -> Self:
+        """Plan some calls: read what is true of each record now, and write both down.
+
+        Nothing is written to the instance. What is read is complete, or this raises.
+
+        Args:
+            calls: Updates and creates of invoices, and marks of bills, made by ``bulk.call``; or
+                the rows of a :class:`CallFile`. At most 250,000.
+            cake: The client to read by. Its instance is the plan's.
+            period: The billing period. Marks of bills need it, and so does the history.
+            **terms: The maker, caps and so on: see :class:`PlanTerms`.
+
+        Returns:
+            The plan.
+
+        Raises:
+            ArgumentError: An argument is not what it has to be.
+            PlanError: Some calls cannot be planned: there twice, of a record that is not there or
+                has the status already, or above the caps. ``problems`` has all of them.
+            CakeError: CAKE refused a call, or no readable response came.
+        """
+        return cls(await plan_of_calls(calls, cake, Terms.of(cake, period, **terms)))
+
+    @classmethod
+    async def updates(  # noqa: PLR0913 - by name
+        cls,
+        cake: ClientView,
+        *,
+        period: Period,
+        invoice_status: InvoiceStatus | InvoiceStatusText,
+        set: InvoiceSettings,  # noqa: A002 - as in UPDATE … SET
+        match: PeriodMatch = "ends_in",
+        longest: timedelta | Skip = SKIP,
+        **terms: Unpack[PlanTerms],
+    ) -> Self:
+        """Plan to set all invoices of a period and a status.
+
+        ::
+
+            plan = await Plan.updates(
+                cake,
+                period=Period.month(2024, 1),
+                invoice_status="pending",
+                set={"invoice_status": "approved"},
+            )
+
+        Args:
+            cake: As in :meth:`of`.
+            period: The billing period.
+            invoice_status: The status that the invoices have now.
+            set: What to set on each of them, as ``cake.invoices.update`` takes it.
+            match: How an invoice's period has to match. By ``"ends_in"`` each invoice is in
+                exactly one month.
+            longest: As in ``cake.invoices.find``.
+            **terms: As in :meth:`of`.
+
+        Returns:
+            The plan. Its :attr:`left_out` says what overlaps the period and is not in it.
+
+        Raises:
+            ArgumentError: An argument cannot be sent.
+            PlanError: No invoice matches, or some cannot be planned; with all of them.
+            CakeError: CAKE refused a call, or no readable response came.
+        """
+        text, left_out = await plan_of_updates(
+            cake,
+            Terms.of(cake, period, **terms),
+            invoice_status=invoice_status,
+            match=match,
+            longest=longest,
+            settings=cast("Mapping[str, object]", set),
+        )
+        return cls(text, left_out)
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        """Return what :meth:`updates` has read and left out; None of every other plan.
+
+        It is not in the file.
+        """
+        return self._left_out
 
     @property
     def header(self) -> PlanHeader:
@@ -199,45 +308,3 @@ def _write_new(file: Path, data: Iterable[bytes]) -> None:
             with suppress(OSError):
                 each.unlink(missing_ok=True)
         raise
-
-
-class PlanDraft:
-    """Collects the rows of a plan, as lines.
-
-    Args:
-        header: The header. What follows from the rows is put into it at the end.
-    """
-
-    def __init__(self, header: PlanHeader) -> None:
-        self._control = Control(header)
-        self._pieces: list[bytes] = []
-        self._piece: list[bytes] = []
-
-    def add(self, row: PlanRow) -> str:
-        """Add a row; return why it cannot be one of the plan, or an empty text."""
-        reason = self._control.add(row)
-        self._piece.append(plan_file.row_line(row.operation, row.arguments, row.record))
-        if len(self._piece) == A_PIECE:
-            self._close_piece()
-        return reason
-
-    def plan(self) -> Plan:
-        """Return the plan.
-
-        Raises:
-            PlanError: It is above its caps.
-        """
-        above = self._control.above()
-        if above:
-            raise PlanError("above the caps", *above)
-        self._close_piece()
-        header = self._control.header()
-        head, pieces = plan_file.head_of(header), tuple(self._pieces)
-        digest = hashlib.sha256(head)
-        for piece in pieces:
-            digest.update(piece)
-        return Plan(PlanText(header=header, head=head, pieces=pieces, hash=digest.hexdigest()))
-
-    def _close_piece(self) -> None:
-        self._pieces.append(b"".join(self._piece))
-        self._piece.clear()

@@ -31,7 +31,7 @@ from aiocake.errors import ArgumentError, PlanError, Problem
 from aiocake.models.totals import Tally
 from aiocake.monthend.caps import CapCheck, Caps
 from aiocake.monthend.header import PlanHeader
-from aiocake.monthend.rows import OPERATIONS, Action, PlannedRecord, PlanRow, identity_of
+from aiocake.monthend.rows import OPERATIONS, Action, PlannedRecord, PlanRow, Repeats
 from aiocake.values import Period
 
 #: What the first line says.
@@ -43,6 +43,8 @@ FIRST_LINE: Final = b'{"aiocake_plan":1}\n'
 A_PIECE: Final = 256
 #: No line is as long; what is, is no plan.
 _LONGEST: Final = 1 << 26
+#: More rows are for more than one plan, and for more than one approver.
+MOST_ROWS: Final = 250_000
 #: So many problems are looked for before a file is given up.
 _MOST_PROBLEMS: Final = 100
 _LAST: Final = b'{"sha256":"'
@@ -57,9 +59,27 @@ def row_line(
     operation: str, arguments: Mapping[str, object], record: PlannedRecord | None
 ) -> bytes:
     """Return the line of a row."""
+    return joined_line(call_text(operation, arguments), record_text(record))
+
+
+def call_text(operation: str, arguments: Mapping[str, object]) -> bytes:
+    """Return the part of a row's line that has the call.
+
+    Raises:
+        UnicodeEncodeError: A text cannot be written in UTF-8.
+    """
     written = {name: tagged(value) for name, value in arguments.items()}
-    found = None if record is None else _plain(record)
-    return _line({"arguments": written, "operation": operation, "record": found})
+    return _encode({"arguments": written, "operation": operation})
+
+
+def record_text(record: PlannedRecord | None) -> bytes:
+    """Return the part of a row's line that has the record."""
+    return _encode(None if record is None else _plain(record))
+
+
+def joined_line(call: bytes, record: bytes) -> bytes:
+    """Return the line of a row of its two parts: ``record`` sorts behind the names of a call."""
+    return b'%b,"record":%b}\n' % (call[:-1], record)
 
 
 def head_of(header: PlanHeader) -> bytes:
@@ -179,7 +199,7 @@ class Control:
         self._tally = Tally()
         self._action = Action()
         self._caps = CapCheck(header.caps)
-        self._known: dict[str, set[object]] = {}
+        self._repeats = Repeats()
         self._header = header
         self.rows = 0
 
@@ -188,19 +208,16 @@ class Control:
         self.rows += 1
         operation, record = OPERATIONS[row.operation], row.record
         self._action.add(operation, row.arguments)
-        self._caps.add(row)
         if record is not None and record.amount is not None:
             key = record.kind, record.invoice_status, record.currency
             self._tally.add_amount(key, record.amount)
-        known = self._known.setdefault(row.operation, set())
-        before = len(known)
-        known.add(identity_of(operation, row.arguments))
-        if len(known) == before:
+        above = self._caps.add(record)
+        if self._repeats.add(operation, row.arguments):
             return "repeats an earlier row"
-        return ""
+        return above
 
     def above(self) -> list[Problem]:
-        """Return what is above the caps."""
+        """Return which caps all of the rows together are above."""
         return self._caps.problems()
 
     def header(self) -> PlanHeader:
@@ -252,10 +269,12 @@ def read(stream: BinaryIO) -> PlanText:
             last = line
             break
         reason = _row_problem(line, control)
+        if control.rows > MOST_ROWS:
+            reason = too_many()
         if reason:
             problems.append(Problem(f"line {control.rows + HEAD}", reason))
-            if len(problems) >= _MOST_PROBLEMS:
-                break
+        if len(problems) >= _MOST_PROBLEMS or control.rows > MOST_ROWS:
+            break
         digest.update(line)
         piece.append(line)
         if len(piece) == A_PIECE:
@@ -382,6 +401,11 @@ def _changed(line: bytes) -> str:
     if not line.endswith(b"\n"):
         return "is cut off" if line else "is missing: the file was cut off"
     return "is not as aiocake writes it"
+
+
+def too_many() -> str:
+    """Return why a row is one too many."""
+    return f"a plan has at most {MOST_ROWS:,} rows: make several"
 
 
 def rows_of(piece: bytes) -> list[bytes]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import attrs
 
-from aiocake._operations.operation import Operation, ResponseShape
+from aiocake._operations.operation import Operation
 from aiocake._operations.parameters import format_value
 from aiocake.bulk.call import Call, Instance, rebuild
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices
 from aiocake.models import Bill, Invoice, InvoiceKind, InvoiceStatus
 from aiocake.models.totals import currency_of_bill, kind_of_bill
+from aiocake.paging.list_pass import IdSet
 
 if TYPE_CHECKING:
     from aiocake.models.expect import Expect
@@ -152,16 +153,36 @@ class PlanRow:
 
 
 def identity_of(operation: Operation[Any], arguments: Mapping[str, object]) -> object:
-    """Return what a call of a plan may be about once: its record, or what a create would make."""
+    """Return what a plan may hold one call of an operation for: a record, or what is created."""
     lookup = operation.create_lookup
     if lookup is None:
         return arguments.get(operation.record)
     return tuple(arguments.get(name) for name in (lookup.owner, lookup.start, lookup.end))
 
 
-def is_mark(operation: Operation[Any]) -> bool:
-    """Return True if an operation marks a bill."""
-    return operation.shape is ResponseShape.MARK
+class Repeats:
+    """Finds calls that a plan has already: of two, the second would meet what the first has set."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, IdSet] = {}
+        self._created: set[object] = set()
+
+    def add(self, operation: Operation[Any], arguments: Mapping[str, object]) -> bool:
+        """Add a call; return True if there is one of the same operation for the same record."""
+        identity = identity_of(operation, arguments)
+        if isinstance(identity, int):
+            return not self._records.setdefault(operation.name, IdSet()).add(identity)
+        before = len(self._created)
+        self._created.add(identity)
+        return len(self._created) == before
+
+
+def described(operation: Operation[Any], arguments: Mapping[str, object]) -> str:
+    """Return what a call is about: ``invoice 4821``, or ``affiliate 67890``."""
+    name = operation.record
+    if operation.create_lookup is not None:
+        name = operation.create_lookup.owner
+    return f"{name.removesuffix('_id')} {arguments.get(name)}"
 
 
 class Action:
