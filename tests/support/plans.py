@@ -1,5 +1,6 @@
 """Plans without a client: rows by what an approver sees of them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Any
 
 from aiocake.models import InvoiceKind, InvoiceStatus
 from aiocake.monthend import PartnerHistory, Plan, PlanHeader, PlannedRecord, PlanRow
-from aiocake.monthend.draft import PlanDraft
+from aiocake.monthend.plan_file import Control, head_of, last_line, row_line
 
 FIRST_LINE = 3
 MONTHS = ("2023-10", "2023-11", "2023-12")
@@ -72,19 +73,20 @@ def a_plan(
         "rows": 0,
         **header,
     }
-    draft = PlanDraft(PlanHeader(**fields))
+    control = Control(PlanHeader(**fields))
+    lines: list[bytes] = []
     for index, record in enumerate(records or [row("100.25")]):
         if isinstance(record, PlanRow):
-            draft.add(record)
-            continue
-        arguments = {"invoice_id": 4821 + index, "invoice_status": InvoiceStatus.APPROVED}
-        draft.add(
-            PlanRow(
+            each = record
+        else:
+            each = PlanRow(
                 index=index,
                 line=index + FIRST_LINE,
                 operation="invoices.update",
-                arguments=arguments,
+                arguments={"invoice_id": 4821 + index, "invoice_status": InvoiceStatus.APPROVED},
                 record=record,
             )
-        )
-    return draft.plan()
+        control.add(each)
+        lines.append(row_line(each.operation, each.arguments, each.record))
+    data = b"".join([head_of(control.header()), *lines])
+    return Plan.from_bytes(data + last_line(hashlib.sha256(data).hexdigest()))

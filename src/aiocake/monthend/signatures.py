@@ -29,7 +29,7 @@ import anyio
 import attrs
 
 from aiocake.errors import ConfigurationError, PlanError, Problem, SignerToolMissing
-from aiocake.monthend.signers_file import names_of
+from aiocake.monthend.signers_file import check_revoked, names_of
 from aiocake.monthend.ssh_keys import PublicKey, key_in_private, read_signature
 
 NAMESPACE: Final = "plan@aiocake"
@@ -197,7 +197,9 @@ async def examine(
         await anyio.Path(check.data).write_bytes(data)
         await anyio.Path(check.signers).write_text("\n".join(lines), "utf-8", newline="\n")
         if revoked is not None:
-            await anyio.Path(check.revoked).write_bytes(await _bytes_of(revoked, "revoked keys"))
+            keys = await _bytes_of(revoked, "revoked keys")
+            check_revoked(keys, revoked.name)
+            await anyio.Path(check.revoked).write_bytes(keys)
         return tuple(
             [
                 each

@@ -18,6 +18,8 @@ _LINE: Final = re.compile(
     r"(?P<key>[a-z][\w.@-]*[ \t]+[A-Za-z0-9+/]+=*)(?:[ \t].*)?",
     re.ASCII,
 )
+#: What a KRL begins with (PROTOCOL.krl of OpenSSH).
+_KRL: Final = b"SSHKRL\n\0"
 #: A name that has one of these is a pattern, which says of nobody who they are.
 _PATTERN: Final = frozenset("*?!")
 
@@ -54,6 +56,32 @@ def names_of(key: PublicKey, lines: Iterable[str], file: str) -> list[str]:
     if problems:
         raise PlanError(f"the signers in {file} cannot be read", *problems)
     return list(names)
+
+
+def check_revoked(data: bytes, file: str) -> None:
+    """Check that a file of revoked keys is one.
+
+    ``ssh-keygen`` skips what it cannot read of a list: a page that was saved in its place would
+    revoke nobody.
+
+    Args:
+        data: What stands in the file: a KRL, or a public key on each line.
+        file: What the file is called in errors.
+
+    Raises:
+        PlanError: It is neither.
+    """
+    if data.startswith(_KRL):
+        return
+    problems: list[Problem] = []
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if line.strip(" \t") and not line.lstrip(" \t").startswith("#"):
+            try:
+                PublicKey.of_line(line)
+            except ValueError as error:
+                problems.append(Problem(f"line {number}", f"is no public key: {error}"))
+    if problems:
+        raise PlanError(f"the revoked keys in {file} cannot be read", *problems)
 
 
 def _is_name(name: str) -> bool:

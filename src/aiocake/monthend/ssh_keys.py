@@ -23,6 +23,7 @@ _CERTIFICATE: Final = "-cert-v01@openssh.com"
 _PARTS: Final = {
     "ssh-ed25519": 1,
     "ssh-rsa": 2,
+    "ssh-dss": 4,  # of old; among revoked keys it may still stand
     "ecdsa-sha2-nistp256": 2,
     "ecdsa-sha2-nistp384": 2,
     "ecdsa-sha2-nistp521": 2,
