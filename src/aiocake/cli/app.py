@@ -14,6 +14,7 @@ from typer.main import get_command
 
 import aiocake
 from aiocake.cli import commands, demo, journal
+from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -33,7 +34,7 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+        return ["invoices", "bills", "lookups", "approve", "journal", "sandbox", "demo"]
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -64,6 +65,7 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(journal.app, name="journal")
+app.command(cls=AllErrors)(approve)
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 

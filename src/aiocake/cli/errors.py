@@ -15,8 +15,8 @@ from typing import Any, Final, TextIO
 import typer
 from typer.core import TyperCommand
 
+from aiocake._display import escaped
 from aiocake.cli.catalogue import OPERATIONS, option_of
-from aiocake.cli.text import escaped
 from aiocake.errors import (
     AlreadyExists,
     ApiError,
@@ -30,6 +30,7 @@ from aiocake.errors import (
     NotFound,
     NotSent,
     OutcomeUnknown,
+    PlanError,
     Problem,
     RateLimited,
     ServerError,
@@ -159,6 +160,7 @@ _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
     (ArgumentError, USAGE),
     (ConfigurationError, USAGE),
     (JournalError, USAGE),
+    (PlanError, USAGE),
     (AlreadyExists, 5),
     (AuthenticationError, 3),
     (NotFound, 4),

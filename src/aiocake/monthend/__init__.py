@@ -17,6 +17,8 @@ totals that follow from it::
 from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.diff import PlanDiff
+from aiocake.monthend.approvals import Approvals, read_signatures, require
+from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
@@ -27,7 +29,12 @@ from aiocake.monthend.sources import CallFile
 __all__ = [
     "BankFile",
     "CallFile",
+from aiocake.monthend.signatures import Signature
+
+__all__ = [
+    "Approvals",
     "Caps",
+    "Differences",
     "InvoiceSettings",
     "LeftOut",
     "Mismatch",
@@ -38,4 +45,7 @@ __all__ = [
     "PlanRow",
     "PlanTerms",
     "PlannedRecord",
+    "Signature",
+    "read_signatures",
+    "require",
 ]
