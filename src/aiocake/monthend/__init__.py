@@ -14,25 +14,23 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.approvals import Approvals, read_signatures, require
 from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.diff import PlanDiff
-from aiocake.monthend.approvals import Approvals, read_signatures, require
 from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
 from aiocake.monthend.planning import LeftOut, PlanTerms
 from aiocake.monthend.rows import PlannedRecord, PlanRow
+from aiocake.monthend.signatures import Signature
 from aiocake.monthend.sources import CallFile
 
 __all__ = [
+    "Approvals",
     "BankFile",
     "CallFile",
-from aiocake.monthend.signatures import Signature
-
-__all__ = [
-    "Approvals",
     "Caps",
     "Differences",
     "InvoiceSettings",
