@@ -8,6 +8,7 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
+    Mapping,
 )
 from inspect import isawaitable
 from os import PathLike
@@ -19,9 +20,17 @@ from aiocake.bulk.each import each, instance_of, resume
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.log_chain import PlanIdentity
-from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
-from aiocake.bulk.outcomes import Stop, Summary
-from aiocake.bulk.plan import Calls
+from aiocake.bulk.options import (
+    NO_CONFLICTS,
+    OnConflict,
+    OnExisting,
+    OnOutcome,
+    OnProgress,
+    run_options,
+)
+from aiocake.bulk.outcomes import Skipped, Stop, Summary, conflict_of
+from aiocake.bulk.plan import Calls, planned_call_of
+from aiocake.bulk.run import MOST_PROBLEMS
 from aiocake.errors import ArgumentError, CakeError, Problem
 
 T = TypeVar("T")
@@ -42,6 +51,8 @@ async def carry(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
+    known_conflicts: Mapping[int, str] = NO_CONFLICTS,
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -69,6 +80,8 @@ async def carry(  # noqa: PLR0913 - all by name
         stop_after: As in :func:`each`; earlier unknown and failed calls do not count.
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
+        on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
+        known_conflicts: Calls to skip as conflicts, as in :func:`each`.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`.
@@ -77,7 +90,7 @@ async def carry(  # noqa: PLR0913 - all by name
 
     Returns:
         The result of the whole plan, as in :func:`each`. If it was done before, its problems are
-        not repeated.
+        its conflicts alone.
 
     Raises:
         JournalError: The journal cannot be used, or is of another instance or plan; nothing was
@@ -94,6 +107,8 @@ async def carry(  # noqa: PLR0913 - all by name
         "stop_after": stop_after,
         "expected": expected,
         "on_existing": on_existing,
+        "on_conflict": on_conflict,
+        "known_conflicts": known_conflicts,
         "allow_repeats": allow_repeats,
         "settle": settle,
         "allow_unknown_filesystem": allow_unknown_filesystem,
@@ -110,7 +125,7 @@ async def carry(  # noqa: PLR0913 - all by name
         if identity is not None:
             refuse_other_plan(await book.plan_identity(), file, identity)
         whole = await book.is_complete()
-        done = await _done(book, check=on_existing != "create") if whole else None
+        done = await _done(book, cake, check=on_existing != "create") if whole else None
     if done is not None:
         return done
     given = None if whole else await _made(calls)
@@ -150,11 +165,16 @@ async def _checked_as_it_comes(
     calls: AsyncIterator[Call[T]], domain: str
 ) -> AsyncIterator[Call[T]]:
     first = True
-    async for call in calls:
-        if first:
-            _refuse_first(call, domain)
-        first = False
-        yield call
+    try:
+        async for call in calls:
+            if first:
+                _refuse_first(call, domain)
+            first = False
+            yield call
+    finally:
+        close = getattr(calls, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _refuse_first(first: object, domain: str) -> None:
@@ -164,11 +184,12 @@ def _refuse_first(first: object, domain: str) -> None:
             raise ArgumentError(Problem("calls[0]", f"is for {theirs}, not for {domain}"))
 
 
-async def _done(book: Journal, *, check: bool) -> Summary | None:
+async def _done(book: Journal, cake: Instance, *, check: bool) -> Summary | None:
     """Return the result of a run that has nothing left to do; None if something is left.
 
     Args:
         book: Its journal, which has the whole plan.
+        cake: A client of its instance.
         check: True if creates are checked for doubles.
     """
     counts = await book.counts()
@@ -176,6 +197,7 @@ async def _done(book: Journal, *, check: bool) -> Summary | None:
         return None
     if check and (await book.doubles() or await _unlooked(book)):
         return None
+    conflicts = [each async for each in _conflicts(book, cake)]
     return Summary(
         done=counts.get(EntryState.DONE, 0),
         failed=0,
@@ -184,8 +206,21 @@ async def _done(book: Journal, *, check: bool) -> Summary | None:
         unsent=0,
         plan_read=True,
         stopped=None,
-        problems=(),
+        problems=tuple(conflicts[:MOST_PROBLEMS]),
+        conflicts=len(conflicts),
     )
+
+
+async def _conflicts(book: Journal, cake: Instance) -> AsyncIterator[Skipped[Any]]:
+    """Yield the calls that were skipped since their record was not as expected."""
+    index = -1
+    while entries := await book.entries(EntryState.SKIPPED, after=index):
+        for entry in entries:
+            if (conflict := conflict_of(entry.detail)) is not None:
+                found, reason = conflict
+                call = planned_call_of(entry, cake).call
+                yield Skipped(entry.index, call, found=found, reason=reason)
+        index = entries[-1].index
 
 
 async def _unlooked(book: Journal) -> bool:

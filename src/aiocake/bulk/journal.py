@@ -345,15 +345,22 @@ class Journal:
         )
         return [_log_entry(row) for row in rows]
 
-    async def log_head(self) -> LogHead | None:
+    async def log_head(self, number: int | None = None) -> LogHead | None:
         """Return the end of the log, with all that was flushed; None if the log is no chain.
 
         It is no chain if an aiocake that knew none has begun it, and no later one has resumed the
         run.
+
+        Args:
+            number: The entry that the log ended with at some time; by default the last one.
         """
         if not self._file.is_chained:
             return None
-        rows = await self._writer.read("SELECT entry, hash FROM log ORDER BY entry DESC LIMIT 1")
+        rows = await self._writer.read(
+            "SELECT entry, hash FROM log WHERE coalesce(entry = ?, true)"
+            " ORDER BY entry DESC LIMIT 1",
+            number,
+        )
         return LogHead(int(str(rows[0][0])), _bytes(rows[0][1]).hex()) if rows else None
 
     async def verify_log(self) -> LogCheck:

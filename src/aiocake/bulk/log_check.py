@@ -53,12 +53,12 @@ def check_log(connection: sqlite3.Connection) -> LogCheck:
     calls = _Calls(entries.plans)
     calls.read(connection)
     integrity = (
+        *entries.missing,
         *entries.broken(),
         *calls.broken,
         *_about_the_run(connection, entries.events),
     )
     missing = (
-        *entries.missing,
         *calls.missing,
         *_states(connection, entries.unchained),
         *_looks(connection, entries.unchained),

@@ -15,6 +15,8 @@ totals that follow from it::
 """
 
 from aiocake.monthend.approvals import Approvals, read_signatures, require
+from aiocake.monthend.audit import audit
+from aiocake.monthend.audited import Audit, AuditedCall, Difference
 from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.diff import PlanDiff
@@ -23,15 +25,19 @@ from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
 from aiocake.monthend.planning import LeftOut, PlanTerms
+from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.signatures import Signature
 from aiocake.monthend.sources import CallFile
 
 __all__ = [
     "Approvals",
+    "Audit",
+    "AuditedCall",
     "BankFile",
     "CallFile",
     "Caps",
+    "Difference",
     "Differences",
     "InvoiceSettings",
     "LeftOut",
@@ -43,7 +49,9 @@ __all__ = [
     "PlanRow",
     "PlanTerms",
     "PlannedRecord",
+    "Receipt",
     "Signature",
+    "audit",
     "read_signatures",
     "require",
 ]

@@ -10,11 +10,10 @@ as planned.
 """
 
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -39,6 +38,9 @@ from aiocake.monthend.audit import audit
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.stale import StaleRow, stale_bills, stale_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _STOP: Final = Stop()
 
@@ -194,16 +196,16 @@ async def apply(  # noqa: PLR0913 - by name
             raise PlanError(
                 "nothing was sent: some records are not as planned", *map(_problem_of, stale)
             )
-    held_back: Mapping[int, str] = {}
+    known: Mapping[int, str] = {}
     if on_conflict != "overwrite":
-        held_back = {row.index: row.reason for row in await stale_bills(found, cake)}
+        known = {row.index: row.reason for row in await stale_bills(found, cake)}
     single_use.claim(found.hash, file)
     summary = await carry(
         file,
         cake,
         calls=lambda: [row.call(cake) for row in found.rows],
         identity=_identity(checked, plan_file, signers, revoked, approvals),
-        held_back=held_back,
+        known_conflicts=known,
         on_conflict=on_conflict,
         limit=limit,
         on_outcome=on_outcome,
