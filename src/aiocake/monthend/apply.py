@@ -20,7 +20,7 @@ import attrs
 from aiocake._normalize import class_name, path_of
 from aiocake._operations.operation import executor_of
 from aiocake.bulk import Approval, Journal, PlanIdentity, Stop, Summary, carry
-from aiocake.bulk.journal_file import NotBegun
+from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.options import OnConflict, OnOutcome, OnProgress
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -179,7 +179,6 @@ async def apply(  # noqa: PLR0913 - by name
     """
     domain, file = executor_of(cake.invoices).domain, path_of("journal", journal)
     plan_file = None if isinstance(plan, Plan) else path_of("plan", plan)
-    begun = await _has_begun(file, allow_unknown_filesystem=allow_unknown_filesystem)
     checked = await approved(
         plan,
         domain,
@@ -190,6 +189,8 @@ async def apply(  # noqa: PLR0913 - by name
         hash=hash,
     )
     found = checked.plan
+    identity = _identity(checked, plan_file, signers, revoked, approvals)
+    begun = await _has_begun(file, domain, identity, allow_unknown=allow_unknown_filesystem)
     if strict and not begun:
         stale = await stale_rows(found, cake)
         if stale:
@@ -204,7 +205,7 @@ async def apply(  # noqa: PLR0913 - by name
         file,
         cake,
         calls=lambda: [row.call(cake) for row in found.rows],
-        identity=_identity(checked, plan_file, signers, revoked, approvals),
+        identity=identity,
         known_conflicts=known,
         on_conflict=on_conflict,
         limit=limit,
@@ -284,10 +285,18 @@ def _read(plan: object, signatures: str | None) -> tuple[Plan, str]:
     return Plan.read(file), read_signatures(file) if signatures is None else signatures
 
 
-async def _has_begun(journal: Path, *, allow_unknown_filesystem: bool) -> bool:
+async def _has_begun(
+    journal: Path, domain: str, identity: PlanIdentity, *, allow_unknown: bool
+) -> bool:
+    """Return True if the plan was begun with a journal.
+
+    Raises:
+        JournalError: It is of another instance or plan, or cannot be used.
+    """
     with suppress(NotBegun):
-        opening = Journal.open(journal, allow_unknown_filesystem=allow_unknown_filesystem)
-        async with await opening:
+        async with await Journal.open(journal, allow_unknown_filesystem=allow_unknown) as book:
+            refuse_other(await book.domain(), journal, domain)
+            refuse_other_plan(await book.plan_identity(), journal, identity)
             return True
     return False
 
