@@ -13,7 +13,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, journal
+from aiocake.cli import audit, commands, demo, journal, plan
+from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
@@ -25,6 +26,7 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.output import say_out
+from aiocake.cli.resume import resume
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -67,10 +69,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
-app.command(cls=AllErrors)(journal.resume)
-app.command(cls=AllErrors)(audit.audit)
-app.add_typer(journal.app, name="journal")
+app.add_typer(plan.app, name="plan")
 app.command(cls=AllErrors)(approve)
+app.command(cls=AllErrors)(apply)
+app.command(cls=AllErrors)(resume)
+app.command(cls=AllErrors)(audit.audit)
+journal.app.command(cls=AllErrors)(resume)
+app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 

@@ -100,7 +100,7 @@ def _write(session: CommandSession, found: Audit) -> None:
         with session.output.record(_WHOLE) as write_one:
             write_one(found)
         return
-    with session.output.records(_CALL) as write:
+    with session.output.records(CALLS) as write:
         for call in found.entries:
             write(call)
 
@@ -192,7 +192,7 @@ def _call_in_short(call: AuditedCall) -> Fields:
     }
 
 
-_CALL: Final = RecordLayout(
+CALLS: Final = RecordLayout(
     json=_call_fields,
     csv=_call_in_columns,
     csv_columns=_COLUMNS,

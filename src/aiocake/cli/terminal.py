@@ -12,12 +12,18 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from aiocake import ConfigurationError
 from aiocake._display import escaped
+from aiocake.bulk import Progress as RunProgress
+from aiocake.bulk.options import OnProgress
 from aiocake.cli.errors import begin_line
 from aiocake.cli.signals import Interrupted
 
@@ -125,16 +131,53 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
     if hidden or not is_terminal(sys.stderr):
         yield lambda _more, _total: None
         return
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    text = TextColumn("{task.description}", markup=False)
+    with _progress(text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda more, total: progress.update(task, advance=more, total=total)
+
+
+@contextmanager
+def run_bar() -> Generator[OnProgress]:
+    """Show how far a run of writes is: how many ended how, the rate, and the time left.
+
+    Yields:
+        What takes its progress.
+    """
+    if not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    text = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with _progress(text, *columns) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(now: RunProgress) -> None:
+            ended = now.done + now.failed + now.skipped + now.unknown
+            counts = {"done": now.done, "failed": now.failed, "skipped": now.skipped}
+            counts["unknown"] = now.unknown
+            said = [f"{count:,} {name}" for name, count in counts.items() if count]
+            progress.update(
+                task, completed=ended, total=now.total, description=", ".join(said) or "0 done"
+            )
+
+        yield show
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    return Progress(
+        *columns,
         console=Console(file=cast("TextIO", _Screen(sys.stderr)), markup=False, highlight=False),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,
         redirect_stderr=False,
-    ) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda more, total: progress.update(task, advance=more, total=total)
+    )
+
+
+class _Rate(ProgressColumn):
+    """How many calls end in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        return Text("" if task.speed is None else f"{task.speed:,.1f}/s")

@@ -14,6 +14,7 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.apply import Applied, ApprovedPlan, apply, approved, resume_plan
 from aiocake.monthend.approvals import Approvals, read_signatures, require
 from aiocake.monthend.audit import audit
 from aiocake.monthend.audited import Audit, AuditedCall, Difference
@@ -29,9 +30,12 @@ from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.signatures import Signature
 from aiocake.monthend.sources import CallFile
+from aiocake.monthend.stale import StaleRow, stale_rows
 
 __all__ = [
+    "Applied",
     "Approvals",
+    "ApprovedPlan",
     "Audit",
     "AuditedCall",
     "BankFile",
@@ -51,7 +55,12 @@ __all__ = [
     "PlannedRecord",
     "Receipt",
     "Signature",
+    "StaleRow",
+    "apply",
+    "approved",
     "audit",
     "read_signatures",
     "require",
+    "resume_plan",
+    "stale_rows",
 ]

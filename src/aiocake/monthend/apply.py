@@ -35,6 +35,7 @@ from aiocake.monthend.approvals import (
     require,
 )
 from aiocake.monthend.audit import audit
+from aiocake.monthend.audited import Audit
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.stale import StaleRow, stale_bills, stale_rows
@@ -52,16 +53,22 @@ class Applied:
     Attributes:
         summary: How many of its calls ended how, and the problems.
         planned: The control totals of the plan.
-        done: The control totals of what was done, by kind, new status and currency.
-        unpriced: How many of the calls that were done have no known amount, and are in no total.
-        receipt: What to keep away from the journal, so that a log that is cut off later shows.
+        audit: The journal of the run, each row with its outcome.
     """
 
     summary: Summary
     planned: tuple[Total, ...]
-    done: tuple[Total, ...]
-    unpriced: int
-    receipt: Receipt
+    audit: Audit
+
+    @property
+    def done(self) -> tuple[Total, ...]:
+        """Return the control totals of what was done, by kind, new status and currency."""
+        return self.audit.totals
+
+    @property
+    def receipt(self) -> Receipt:
+        """Return what to keep away from the journal, so that a log that is cut off later shows."""
+        return self.audit.receipt()
 
 
 @attrs.frozen(kw_only=True)
@@ -219,9 +226,7 @@ async def apply(  # noqa: PLR0913 - by name
     return Applied(
         summary=summary,
         planned=found.totals,
-        done=kept.totals,
-        unpriced=kept.unpriced,
-        receipt=kept.receipt(),
+        audit=kept,
     )
 
 
