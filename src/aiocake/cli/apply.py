@@ -147,11 +147,12 @@ def apply(  # noqa: PLR0913 - one for each option
     needed = needed_approvals(approvals, hash)
     _spare(session.output, plan_file, journal, signers, revoked, report, receipt)
     connection = session.connect()
-    terms = {"signers": signers, "revoked": revoked, "hash": hash}
 
     async def check(client: Client) -> ApprovedPlan:
         domain = executor_of(client.invoices).domain
-        return await approved(plan_file, domain, approvals=needed, **terms)
+        return await approved(
+            plan_file, domain, approvals=needed, signers=signers, revoked=revoked, hash=hash
+        )
 
     checked = connection.run(check)
     _say_plan(checked, needed)
@@ -167,10 +168,12 @@ def apply(  # noqa: PLR0913 - one for each option
             client,
             journal=journal,
             approvals=needed,
+            signers=signers,
+            revoked=revoked,
+            hash=hash,
             strict=strict,
             settle=settle,
             on_progress=on_progress,
-            **terms,
         )
 
     carry_out(session.output, connection, work, journal, report, receipt)

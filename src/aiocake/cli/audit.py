@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from aiocake import Client, Period, monthend, to_dict
+from aiocake._display import money
 from aiocake.bulk.journal import WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
@@ -16,7 +17,6 @@ from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
 from aiocake.cli.journal import AllowOption, File, plan_text
 from aiocake.cli.signals import run
-from aiocake.cli.text import money
 from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
 

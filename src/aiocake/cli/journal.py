@@ -20,6 +20,7 @@ from aiocake.cli.command import with_output
 from aiocake.cli.errors import AllErrors
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.output import Output
+from aiocake.cli.run_outcome import double_text
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import bar
 
