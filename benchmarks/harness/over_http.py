@@ -10,7 +10,7 @@ from benchmarks.harness.processes import Failed, Worker, certificates, server
 from benchmarks.harness.rounds import Cases, interleaved
 
 #: Calls of a round, by how many go at once.
-CALLS: Final = {8: 400, 100: 500, 500: 750}
+CALLS: Final = {8: 200, 100: 200, 500: 500}
 
 
 def compare(  # noqa: PLR0913 - what differs between the benchmarks of calls

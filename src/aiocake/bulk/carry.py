@@ -8,6 +8,7 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
+    Mapping,
 )
 from inspect import isawaitable
 from os import PathLike
@@ -19,7 +20,14 @@ from aiocake.bulk.each import each, instance_of, resume
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.log_chain import PlanIdentity
-from aiocake.bulk.options import OnConflict, OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.options import (
+    NO_CONFLICTS,
+    OnConflict,
+    OnExisting,
+    OnOutcome,
+    OnProgress,
+    run_options,
+)
 from aiocake.bulk.outcomes import Skipped, Stop, Summary, conflict_of
 from aiocake.bulk.plan import Calls, planned_call_of
 from aiocake.bulk.run import MOST_PROBLEMS
@@ -44,6 +52,7 @@ async def carry(  # noqa: PLR0913 - all by name
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
+    known_conflicts: Mapping[int, str] = NO_CONFLICTS,
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -72,7 +81,7 @@ async def carry(  # noqa: PLR0913 - all by name
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
         on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
-            What an earlier session has skipped stays skipped.
+        known_conflicts: Calls to skip as conflicts, as in :func:`each`.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`.
@@ -80,14 +89,14 @@ async def carry(  # noqa: PLR0913 - all by name
             for any.
 
     Returns:
-        The result of the whole plan, as in :func:`each`.
+        The result of the whole plan, as in :func:`each`. If it was done before, its problems are
+        its conflicts alone.
 
     Raises:
         JournalError: The journal cannot be used, or is of another instance or plan; nothing was
             sent.
         ArgumentError: An argument is invalid, or a call, as in :func:`each`.
         AlreadyExists: As ``on_existing`` says.
-        Conflict: As ``on_conflict`` says.
     """
     if reason := misfit(calls, FUNCTION):
         raise ArgumentError(Problem("calls", reason))
@@ -99,6 +108,7 @@ async def carry(  # noqa: PLR0913 - all by name
         "expected": expected,
         "on_existing": on_existing,
         "on_conflict": on_conflict,
+        "known_conflicts": known_conflicts,
         "allow_repeats": allow_repeats,
         "settle": settle,
         "allow_unknown_filesystem": allow_unknown_filesystem,
@@ -179,7 +189,7 @@ async def _done(book: Journal, cake: Instance, *, check: bool) -> Summary | None
 
     Args:
         book: Its journal, which has the whole plan.
-        cake: The client.
+        cake: A client of its instance.
         check: True if creates are checked for doubles.
     """
     counts = await book.counts()
@@ -187,7 +197,7 @@ async def _done(book: Journal, cake: Instance, *, check: bool) -> Summary | None
         return None
     if check and (await book.doubles() or await _unlooked(book)):
         return None
-    conflicts, count = await _conflicts(book, cake)
+    conflicts = [each async for each in _conflicts(book, cake)]
     return Summary(
         done=counts.get(EntryState.DONE, 0),
         failed=0,
@@ -196,24 +206,21 @@ async def _done(book: Journal, cake: Instance, *, check: bool) -> Summary | None
         unsent=0,
         plan_read=True,
         stopped=None,
-        problems=conflicts,
-        conflicts=count,
+        problems=tuple(conflicts[:MOST_PROBLEMS]),
+        conflicts=len(conflicts),
     )
 
 
-async def _conflicts(book: Journal, cake: Instance) -> tuple[tuple[Skipped[Any], ...], int]:
-    """Return the calls that met a conflict, the first of them, and how many there are."""
-    found: list[Skipped[Any]] = []
-    index, count = -1, 0
+async def _conflicts(book: Journal, cake: Instance) -> AsyncIterator[Skipped[Any]]:
+    """Yield the calls that were skipped since their record was not as expected."""
+    index = -1
     while entries := await book.entries(EntryState.SKIPPED, after=index):
         for entry in entries:
-            conflict = conflict_of(entry.detail)
-            count += conflict is not None
-            if conflict is not None and count <= MOST_PROBLEMS:
+            if (conflict := conflict_of(entry.detail)) is not None:
+                found, reason = conflict
                 call = planned_call_of(entry, cake).call
-                found.append(Skipped(entry.index, call, (), *conflict))
+                yield Skipped(entry.index, call, found=found, reason=reason)
         index = entries[-1].index
-    return tuple(found), count
 
 
 async def _unlooked(book: Journal) -> bool:

@@ -1,6 +1,6 @@
 """``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,14 @@ from aiocake.bulk.call import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.log_chain import PlanIdentity
-from aiocake.bulk.options import OnConflict, OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.options import (
+    NO_CONFLICTS,
+    OnConflict,
+    OnExisting,
+    OnOutcome,
+    OnProgress,
+    run_options,
+)
 from aiocake.bulk.outcomes import Stop, Summary
 from aiocake.bulk.plan import (
     CallPlan,
@@ -56,6 +63,7 @@ async def each(  # noqa: PLR0913 - all by name
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
+    known_conflicts: Mapping[int, str] = NO_CONFLICTS,
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -94,6 +102,8 @@ async def each(  # noqa: PLR0913 - all by name
         on_conflict: The treatment of an update whose invoice is not as it expects, or, where it
             expects nothing, of a status that a run does not set by itself: skip it, raise
             :class:`Conflict`, or send it anyway; then no invoice is looked at.
+        known_conflicts: Calls to skip as conflicts, by their place in the plan, with the reason:
+            for records that the run cannot look at, such as bills, and that you have.
         allow_repeats: Send calls that set the same as an earlier one, and Mark calls for a bill
             that an earlier call marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create is looked for whose response was
@@ -121,6 +131,7 @@ async def each(  # noqa: PLR0913 - all by name
         limit=limit,
         on_existing=on_existing,
         on_conflict=on_conflict,
+        known_conflicts=known_conflicts,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -174,6 +185,7 @@ async def resume(  # noqa: PLR0913 - all by name
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
+    known_conflicts: Mapping[int, str] = NO_CONFLICTS,
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -198,6 +210,7 @@ async def resume(  # noqa: PLR0913 - all by name
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
         on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
             What an earlier session has skipped stays skipped.
+        known_conflicts: Calls to skip as conflicts, as in :func:`each`.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`; not needed again for a filesystem of the type
@@ -218,6 +231,7 @@ async def resume(  # noqa: PLR0913 - all by name
         limit=limit,
         on_existing=on_existing,
         on_conflict=on_conflict,
+        known_conflicts=known_conflicts,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,

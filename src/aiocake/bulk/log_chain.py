@@ -70,12 +70,20 @@ class PlanIdentity:
         maker: Who made the plan.
         maker_key: The public key by which the maker signed; None if the maker did not.
         approvals: Who approved it.
+        required: How many approvals were asked for.
+        file: The file of the plan; None if there is none.
+        signers: The file of those whose signatures count; None if no approvals were asked for.
+        revoked: The file of the keys that count no more; None if there is none.
     """
 
     hash: str
     maker: str | None = None
     maker_key: str | None = None
     approvals: tuple[Approval, ...] = ()
+    required: int = 0
+    file: str | None = None
+    signers: str | None = None
+    revoked: str | None = None
 
     def to_detail(self) -> dict[str, object]:
         """Return it as an entry of the log holds it."""

@@ -241,7 +241,7 @@ class Run:
         if self.journal is not None:
             self.journal.ended(item.index, state, intent, detail(ended, self.executor.scrub))
         self._keep(item, ended)
-        if isinstance(ended, Skipped) and ended.found is not None:
+        if isinstance(ended, Skipped) and ended.conflict:
             self.conflicts += 1
         making = planned_create(item.call) if isinstance(ended, Done) else None
         if isinstance(ended, Done) and making is not None:
@@ -372,6 +372,9 @@ class Run:
             if self._order.is_behind(record, item.index):
                 text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
+            elif item.index in self.rules.known_conflicts and not item.maybe_applied:
+                reason = self.rules.known_conflicts[item.index]
+                await self.end(item, Skipped(item.index, item.call, reason=reason))
             elif self.stopped is None:
                 await self._send(item, None)
         finally:

@@ -14,6 +14,8 @@ from typer.main import get_command
 
 import aiocake
 from aiocake.cli import audit, commands, demo, journal, plan
+from aiocake.cli.apply import apply
+from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -24,6 +26,7 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.output import say_out
+from aiocake.cli.resume import resume
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -34,7 +37,8 @@ class _InOrder(TyperGroup):
         """Return the names of the commands, in order."""
         del ctx
         return [
-            "invoices", "bills", "lookups", "plan", "resume", "audit", "journal", "sandbox", "demo",
+            "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
+            "journal", "doctor", "sandbox", "demo",
         ]  # fmt: skip
 
 
@@ -66,8 +70,11 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
-app.command(cls=AllErrors)(journal.resume)
+app.command(cls=AllErrors)(approve)
+app.command(cls=AllErrors)(apply)
+app.command(cls=AllErrors)(resume)
 app.command(cls=AllErrors)(audit.audit)
+journal.app.command(cls=AllErrors)(resume)
 app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from aiocake import Client, Period, monthend, to_dict
+from aiocake._display import money
 from aiocake.bulk.journal import WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
@@ -16,7 +17,6 @@ from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
 from aiocake.cli.journal import AllowOption, File, plan_text
 from aiocake.cli.signals import run
-from aiocake.cli.text import money
 from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
 
@@ -99,7 +99,7 @@ def _write(session: CommandSession, found: Audit) -> None:
         with session.output.record(_WHOLE) as write_one:
             write_one(found)
         return
-    with session.output.records(_CALL) as write:
+    with session.output.records(CALLS) as write:
         for call in found.entries:
             write(call)
 
@@ -191,7 +191,7 @@ def _call_in_short(call: AuditedCall) -> Fields:
     }
 
 
-_CALL: Final = RecordLayout(
+CALLS: Final = RecordLayout(
     json=_call_fields,
     csv=_call_in_columns,
     csv_columns=_COLUMNS,

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiocake import ArgumentError, Client, InvoiceKind, InvoiceStatus, PlanError
+from aiocake._display import escaped, money
 from aiocake.cli import parse
 from aiocake.cli.catalogue import LONGEST, MATCH, PERIOD_OF_BILLS
 from aiocake.cli.command import with_connection, with_output
@@ -21,7 +22,6 @@ from aiocake.cli.options import Option
 from aiocake.cli.output import Output, say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table
-from aiocake.cli.text import escaped, money
 from aiocake.errors import Problem
 from aiocake.models import Total
 from aiocake.monthend import (

@@ -46,6 +46,7 @@ class PlannedRecord:
         partner_id: Who is paid, or who pays.
         partner_name: Their name.
         invoice_status: The invoice's status; None of a bill.
+        sent_payment: True if a payment was noted on the bill; None of an invoice.
         amount: The amount, exact.
         currency: Its currency: the code; the symbol where the instance sends no code.
         start_date: The first day of the period.
@@ -56,6 +57,7 @@ class PlannedRecord:
     partner_id: int | None
     partner_name: str | None = None
     invoice_status: InvoiceStatus | None = None
+    sent_payment: bool | None = None
     amount: Decimal | None = None
     currency: str | None = None
     start_date: date | None = None
@@ -97,6 +99,7 @@ class PlannedRecord:
             kind=kind_of_bill(bill),
             partner_id=partner.id,
             partner_name=_storable(partner.name),
+            sent_payment=bill.sent_payment,
             amount=amount.amount,
             currency=_storable(code) or currency_of_bill(amount),
             start_date=bill.billing_period_start_date if period is None else period.start,
