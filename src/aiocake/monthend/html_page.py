@@ -86,7 +86,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str, **attributes: str) -> Markup:
+def element(name: str, /, *children: str, **attributes: str) -> Markup:
     """Return an element.
 
     Args:
