@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal
+from aiocake.cli import audit, commands, demo, journal
 from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
@@ -34,7 +34,10 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "approve", "journal", "sandbox", "demo"]
+        return [
+            "invoices", "bills", "lookups", "approve", "resume", "audit", "journal", "sandbox",
+            "demo",
+        ]  # fmt: skip
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -64,6 +67,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
+app.command(cls=AllErrors)(journal.resume)
+app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")
 app.command(cls=AllErrors)(approve)
 app.command(**_UNREAD)(sandbox)

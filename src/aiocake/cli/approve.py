@@ -115,7 +115,8 @@ def approve(  # noqa: PLR0913 - one for each option
         return
     fingerprint = run(partial(approver_of, plan, plan_file, key))
     if not yes:
-        confirm(f"Approve {_described(plan, plan_file, found)}, with {fingerprint}", _UNSIGNED)
+        _say_lines(["", f"To approve: {_described(plan, plan_file, found)}"], screen())
+        confirm(f"Approve with {fingerprint}", _UNSIGNED)
     run(partial(sign, plan, plan_file, key, signers=signers, revoked=revoked))
     count = len(blocks_of(read_signatures(plan_file)))
     say_out(escaped(f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."))

@@ -15,18 +15,24 @@ totals that follow from it::
 """
 
 from aiocake.monthend.approvals import Approvals, read_signatures, require
+from aiocake.monthend.audit import audit
+from aiocake.monthend.audited import Audit, AuditedCall, Difference
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
 from aiocake.monthend.planning import LeftOut, PlanTerms
+from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.signatures import Signature
 
 __all__ = [
     "Approvals",
+    "Audit",
+    "AuditedCall",
     "Caps",
+    "Difference",
     "Differences",
     "InvoiceSettings",
     "LeftOut",
@@ -36,7 +42,9 @@ __all__ = [
     "PlanRow",
     "PlanTerms",
     "PlannedRecord",
+    "Receipt",
     "Signature",
+    "audit",
     "read_signatures",
     "require",
 ]

@@ -16,6 +16,8 @@ from aiocake._display import escaped
 
 #: How wide the picture of a bar is, in its own units.
 _BAR: Final = 1000
+#: Texts of so many characters, such as a date with its time, stay on one line.
+_SHORT: Final = 22
 _ROUGH: Final = Context(prec=6)
 
 _STYLE: Final = """
@@ -35,7 +37,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .bad { color: var(--bad); font-weight: 600; }
 .good { color: var(--good); font-weight: 600; }
 .soft { color: var(--soft); }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem;
+  margin-top: 1rem; }
 figure { margin: 0; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: 6px;
   break-inside: avoid; }
 figcaption { margin-bottom: .4rem; font-weight: 600; }
@@ -50,17 +53,20 @@ th, td { padding: .35rem .6rem; text-align: left; vertical-align: top;
 th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .w { white-space: nowrap; }
+td small { display: block; font-size: .9em; color: var(--soft); }
 tr { break-inside: avoid; }
 @media screen and (max-width: 44rem) {
   body { padding: 1rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
   thead { display: none; }
-  table, tbody, tr, td { display: block; }
-  tr { padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td { display: flex; gap: 1rem; justify-content: space-between; padding: .1rem 0; border: 0;
-    text-align: right; white-space: normal; overflow-wrap: anywhere; }
-  td::before { content: attr(data-of); flex: none; color: var(--soft); text-align: left; }
+  table, tbody { display: block; }
+  tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .5rem 0;
+    border-bottom: 1px solid var(--line); }
+  td { padding: 0; border: 0; text-align: left; overflow-wrap: anywhere; }
+  td::before { content: attr(data-of) " "; color: var(--soft); }
+  td.name { flex-basis: 100%; order: -1; font-weight: 600; }
+  td.name::before { content: none; }
   td:empty { display: none; }
 }
 @page { size: A4; margin: 14mm 12mm; }
@@ -136,28 +142,26 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Return a table.
+    """Return a table. Columns without any value are left out.
 
     Args:
         columns: The names of its columns, with underscores.
         rows: A value for each column. Amounts stand to the right; None is an empty cell.
     """
-    names = [name.replace("_", " ") for name in columns]
-    body: list[Markup] = []
-    numbers: set[int] = set()
-    for row in rows:
-        numbers.update(at for at, value in enumerate(row) if isinstance(value, Decimal))
-        cells = [_cell(name, value) for name, value in zip(names, row, strict=True)]
-        body.append(element("tr", *cells))
+    values = list(rows)
+    used = [at for at in range(len(columns)) if any(row[at] not in {None, ""} for row in values)]
+    names = {at: columns[at].replace("_", " ") for at in used}
+    body = [
+        Markup(f"{element('tr', *(_cell(name, row[at]) for at, name in names.items()))}\n")
+        for row in values
+    ]
+    amounts = {at for row in values[:1] for at in used if isinstance(row[at], Decimal)}
     head = [
-        element("th", name, scope="col", **({"class_": "n"} if at in numbers else {}))
-        for at, name in enumerate(names)
+        element("th", name, scope="col", **({"class_": "n"} if at in amounts else {}))
+        for at, name in names.items()
     ]
     return element(
-        "table",
-        element("thead", element("tr", *head)),
-        Markup("\n"),
-        element("tbody", *(Markup(f"{row}\n") for row in body)),
+        "table", element("thead", element("tr", *head)), Markup("\n"), element("tbody", *body)
     )
 
 
@@ -199,7 +203,7 @@ def _bar(amount: Decimal, largest: Decimal, kind: str) -> Markup:
 
 def _cell(name: str, value: object) -> Markup:
     match value:
-        case None:
+        case None | "":
             return element("td")
         case Decimal():
             return element("td", format(value, ",f"), class_="n", data_of=name)
@@ -207,8 +211,8 @@ def _cell(name: str, value: object) -> Markup:
             return element("td", value, data_of=name)
         case _:
             text = str(value)
-            short = {} if " " in text or len(text) > 24 else {"class_": "w"}  # noqa: PLR2004 - fits
-            return element("td", text, **short, data_of=name)
+            kind = "name" if name.endswith("name") else "w" if len(text) <= _SHORT else ""
+            return element("td", text, **({"class_": kind} if kind else {}), data_of=name)
 
 
 def _text(text: str) -> str:

@@ -16,13 +16,14 @@ from aiocake.monthend.summary import (
     Section,
     facts_of,
     not_found,
-    row_changes,
+    row_settings,
     sections_of,
     signers_of,
 )
 
 _ROWS = (
-    "line", "operation", "id", "kind", "partner", "partner_name", "amount", "currency", "sets",
+    "line", "operation", "id", "kind", "partner", "partner_name", "amount", "currency", "status",
+    "sets",
 )  # fmt: skip
 
 
@@ -89,18 +90,24 @@ def _charts(found: Differences) -> Markup:
 
 
 def _rows(plan: Plan) -> Iterator[tuple[object, ...]]:
+    """Yield the cells of each row; the operation only where there are several."""
+    several = len({row.operation for row in plan.rows}) > 1
     for row in plan.rows:
         record = row.record
-        number = row.arguments.get(OPERATIONS[row.operation].record)
-        known = (
-            (None, row.arguments.get("affiliate_id"), None, None, None)
-            if record is None
-            else (
-                record.kind,
-                record.partner_id,
-                record.partner_name,
-                record.amount,
-                record.currency,
-            )
+        before = None if record is None else record.invoice_status
+        after = row.arguments.get("invoice_status")
+        yield (
+            row.line,
+            row.operation if several else None,
+            row.arguments.get(OPERATIONS[row.operation].record),
+            *(
+                (None, row.arguments.get("affiliate_id"), None, None, None)
+                if record is None
+                else (
+                    *(record.kind, record.partner_id, record.partner_name),
+                    *(record.amount, record.currency),
+                )
+            ),
+            None if after is None else f"{before or '?'} → {after}",
+            row_settings(row),
         )
-        yield (row.line, row.operation, number, *known, row_changes(row))
