@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from aiocake import ArgumentError, PlanError
-from aiocake._display import escaped, money
 from aiocake.cli.destination import destination
 from aiocake.cli.output import say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Screen, Table
 from aiocake.cli.terminal import confirm
+from aiocake.cli.text import escaped, money
 from aiocake.errors import Problem
 from aiocake.monthend import Approvals, Differences, Plan, read_signatures
 from aiocake.monthend.approvals import (

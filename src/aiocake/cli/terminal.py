@@ -17,9 +17,9 @@ from rich.progress import (
 )
 
 from aiocake import ConfigurationError
-from aiocake._display import escaped
 from aiocake.cli.errors import begin_line
 from aiocake.cli.signals import Interrupted
+from aiocake.cli.text import escaped
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Final
 
+import attrs
+
 from aiocake._display import escaped
 
 #: How wide the picture of a bar is, in its own units.
@@ -92,6 +94,22 @@ class Markup(str):
     __slots__ = ()
 
 
+@attrs.frozen
+class Lines:
+    """A cell of several lines, the first one large.
+
+    Attributes:
+        texts: The lines; empty ones are left out.
+        whole: True if no line may be broken.
+    """
+
+    texts: tuple[str, ...]
+    whole: bool = False
+
+    def __bool__(self) -> bool:
+        return any(self.texts)
+
+
 def element(name: str, /, *children: str, **attributes: str) -> Markup:
     """Return an element.
 
@@ -149,7 +167,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
         rows: A value for each column. Amounts stand to the right; None is an empty cell.
     """
     values = list(rows)
-    used = [at for at in range(len(columns)) if any(row[at] not in {None, ""} for row in values)]
+    used = [at for at in range(len(columns)) if any(map(_is_there, (row[at] for row in values)))]
     names = {at: columns[at].replace("_", " ") for at in used}
     body = [
         Markup(f"{element('tr', *(_cell(name, row[at]) for at, name in names.items()))}\n")
@@ -202,17 +220,20 @@ def _bar(amount: Decimal, largest: Decimal, kind: str) -> Markup:
 
 
 def _cell(name: str, value: object) -> Markup:
-    match value:
-        case None | "":
-            return element("td")
-        case Decimal():
-            return element("td", format(value, ",f"), class_="n", data_of=name)
-        case Markup():
-            return element("td", value, data_of=name)
-        case _:
-            text = str(value)
-            kind = "name" if name.endswith("name") else "w" if len(text) <= _SHORT else ""
-            return element("td", text, **({"class_": kind} if kind else {}), data_of=name)
+    if not _is_there(value):
+        return element("td")
+    if isinstance(value, Decimal):
+        return element("td", format(value, ",f"), class_="n", data_of=name)
+    lines = value if isinstance(value, Lines) else Lines((str(value),))
+    first, *others = filter(None, lines.texts)
+    whole = lines.whole or (not others and len(first) <= _SHORT)
+    kind = "name" if name.endswith("name") else "w" if whole else ""
+    small = [element("small", each) for each in others]
+    return element("td", first, *small, **({"class_": kind} if kind else {}), data_of=name)
+
+
+def _is_there(value: object) -> bool:
+    return value is not None and (bool(value) or isinstance(value, Decimal | int))
 
 
 def _text(text: str) -> str:

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import anyio
 import attrs
@@ -333,7 +333,7 @@ async def _use_key(command: Sequence[str], key: Path) -> bytes:
 async def _run(
     command: Sequence[str],
     *,
-    stdin: object = subprocess.DEVNULL,
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     stderr: int | None = subprocess.PIPE,
 ) -> "subprocess.CompletedProcess[bytes]":
     try:
