@@ -55,6 +55,7 @@ th, td { padding: .35rem .6rem; text-align: left; vertical-align: top;
 th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .w { white-space: nowrap; }
+td:last-child { min-width: 7rem; }
 td small { display: block; font-size: .9em; color: var(--soft); }
 tr { break-inside: avoid; }
 @media screen and (max-width: 44rem) {
@@ -70,6 +71,7 @@ tr { break-inside: avoid; }
   td.name { flex-basis: 100%; order: -1; font-weight: 600; }
   td.name::before { content: none; }
   td:empty { display: none; }
+  td small { display: inline; margin-left: .4rem; }
 }
 @page { size: A4; margin: 14mm 12mm; }
 @media print {
