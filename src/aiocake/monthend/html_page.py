@@ -10,6 +10,7 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -238,5 +239,6 @@ def _is_there(value: object) -> bool:
     return value is not None and (bool(value) or isinstance(value, Decimal | int))
 
 
+@lru_cache(1024)  # most texts of a long table stand in it many times
 def _text(text: str) -> str:
     return html.escape(escaped(text), quote=True)
