@@ -299,6 +299,15 @@ def _name(number: int) -> str:
     return f"signature {number}"
 
 
+async def names_in(signers: Path, key: PublicKey) -> list[str]:
+    """Return the names that a file of signers gives to a key; whether they count is not looked at.
+
+    Raises:
+        PlanError: The file cannot be read.
+    """
+    return names_of(key, (await _text_of(signers, "signers")).splitlines(), signers.name)
+
+
 async def _find_tool() -> str:
     """Return the path of ssh-keygen.
 
