@@ -9,8 +9,7 @@ from decimal import Decimal
 import pytest
 from starlette.responses import JSONResponse
 
-from aiocake._display import escaped
-from aiocake.cli.text import escaped_json, spreadsheet_text
+from aiocake.cli.text import escaped, escaped_json, spreadsheet_text
 from aiocake.sandbox import InvoiceRecord
 
 ROWS = ("invoices", "list", "--affiliate-id", 67890)

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from aiocake import ArgumentError, PlanError
-from aiocake._display import escaped, money
 from aiocake.cli.destination import destination
 from aiocake.cli.output import say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Screen, Table
 from aiocake.cli.terminal import confirm
+from aiocake.cli.text import escaped, money
 from aiocake.errors import Problem
 from aiocake.monthend import Approvals, Differences, Plan, read_signatures
 from aiocake.monthend.approvals import (
@@ -115,7 +115,8 @@ def approve(  # noqa: PLR0913 - one for each option
         return
     fingerprint = run(partial(approver_of, plan, plan_file, key))
     if not yes:
-        confirm(f"Approve {_described(plan, plan_file, found)}, with {fingerprint}", _UNSIGNED)
+        _say_lines(["", f"To approve: {_described(plan, plan_file, found)}"], screen())
+        confirm(f"Approve with {fingerprint}", _UNSIGNED)
     run(partial(sign, plan, plan_file, key, signers=signers, revoked=revoked))
     count = len(blocks_of(read_signatures(plan_file)))
     say_out(escaped(f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."))

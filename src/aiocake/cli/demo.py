@@ -11,11 +11,11 @@ from typing import Final
 import attrs
 
 from aiocake import ERASE, Client, Invoice, Period, to_dict
-from aiocake._display import escaped
 from aiocake.cli.output import is_file, say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table
 from aiocake.cli.terminal import bar, is_terminal
+from aiocake.cli.text import escaped
 
 _INVOICES: Final = 20_000
 #: Seconds that the sandbox takes for a response, about as long as an instance nearby.

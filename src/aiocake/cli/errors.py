@@ -15,8 +15,8 @@ from typing import Any, Final, TextIO
 import typer
 from typer.core import TyperCommand
 
-from aiocake._display import escaped
 from aiocake.cli.catalogue import OPERATIONS, option_of
+from aiocake.cli.text import escaped
 from aiocake.errors import (
     AlreadyExists,
     ApiError,

@@ -12,11 +12,11 @@ from typing import Any, Final
 import attrs
 
 from aiocake import CakeError, Client, Invoice, Period
-from aiocake._display import money
 from aiocake._operations.operation import ResponseShape
 from aiocake.bulk import Call
 from aiocake.cli.catalogue import WARNING, CommandText
 from aiocake.cli.errors import text_of
+from aiocake.cli.text import money
 from aiocake.models import Bill
 from aiocake.values import ERASE
 

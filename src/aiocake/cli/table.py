@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 from rich.cells import cell_len, set_cell_size
 
-from aiocake._display import escaped
+from aiocake.cli.text import escaped
 
 _SAMPLE: Final = 500
 _GAP: Final = "  "

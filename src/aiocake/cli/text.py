@@ -6,10 +6,14 @@ a cell that begins with ``=`` is.
 
 from typing import Final
 
-from aiocake._display import escaped, rewritten
+from aiocake import _display
 
 # OWASP's page "CSV Injection"; the wide forms are what spreadsheets in East Asia fold to these.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+escaped: Final = _display.escaped
+money: Final = _display.money
 
 
 def escaped_json(text: str) -> str:
@@ -18,7 +22,7 @@ def escaped_json(text: str) -> str:
     Args:
         text: JSON without line ends of its own.
     """
-    return rewritten(text, _written_in_json)
+    return _display.rewritten(text, _written_in_json)
 
 
 def spreadsheet_text(text: str) -> str:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 from aiocake import CakeError, CreatedInvoice
-from aiocake._display import money
 from aiocake.bulk import Call
 from aiocake.cli.errors import begin_line, print_error
 from aiocake.cli.signals import React, reacting
 from aiocake.cli.terminal import is_terminal
+from aiocake.cli.text import money
 from aiocake.errors import Intent, Outcome
 
 T = TypeVar("T")

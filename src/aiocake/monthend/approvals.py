@@ -26,7 +26,7 @@ from aiocake._normalize import class_name, guarded, normalized, path_of
 from aiocake.errors import ArgumentError, ConfigurationError, PlanError, Problem
 from aiocake.monthend import signatures
 from aiocake.monthend.header import PlanHeader
-from aiocake.monthend.signatures import Block, Signature, blocks_of, public_key, verify
+from aiocake.monthend.signatures import Block, Signature, blocks_of, names_in, public_key, verify
 from aiocake.monthend.ssh_keys import PublicKey
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -119,7 +119,8 @@ async def sign(
     text = await signatures.sign(plan.to_bytes(), key_file)
     if signers is not None:
         both = _joined(read_signatures(file), text)
-        approvals_of(plan, await _verified(plan, both, signers, revoked))
+        signed = approvals_of(plan, await _verified(plan, both, signers, revoked))
+        await _refuse_makers_name(plan, signed, path_of("signers", signers))
     return await anyio.to_thread.run_sync(partial(_add, file, text, theirs))
 
 
@@ -312,6 +313,24 @@ async def _verified(
         revoked=None if revoked is None else path_of("revoked", revoked),
         at=at,
     )
+
+
+async def _refuse_makers_name(plan: SignedPlan, signed: Approvals, signers: Path) -> None:
+    """Refuse approvers who go by the maker's name, also before the maker has signed.
+
+    Raises:
+        PlanError: One does.
+    """
+    line = plan.header.maker_key
+    names = [] if line is None else await names_in(signers, PublicKey.of_line(line))
+    makers = {name.casefold() for name in names}
+    problems = [
+        Problem(f"signature {each.block}", f"is by {each.principal}, who made the plan")
+        for each in signed.approvers
+        if each.principal.casefold() in makers
+    ]
+    if problems:
+        raise PlanError("approvals need different people", *problems)
 
 
 def _missing(plan: SignedPlan, signed: Approvals, needed: int) -> Iterator[Problem]:

@@ -10,12 +10,17 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Final
+
+import attrs
 
 from aiocake._display import escaped
 
 #: How wide the picture of a bar is, in its own units.
 _BAR: Final = 1000
+#: Texts of so many characters, such as a date with its time, stay on one line.
+_SHORT: Final = 22
 _ROUGH: Final = Context(prec=6)
 
 _STYLE: Final = """
@@ -35,7 +40,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .bad { color: var(--bad); font-weight: 600; }
 .good { color: var(--good); font-weight: 600; }
 .soft { color: var(--soft); }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem;
+  margin-top: 1rem; }
 figure { margin: 0; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: 6px;
   break-inside: avoid; }
 figcaption { margin-bottom: .4rem; font-weight: 600; }
@@ -50,18 +56,23 @@ th, td { padding: .35rem .6rem; text-align: left; vertical-align: top;
 th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .w { white-space: nowrap; }
+td:last-child { min-width: 7rem; }
+td small { display: block; font-size: .9em; color: var(--soft); }
 tr { break-inside: avoid; }
 @media screen and (max-width: 44rem) {
   body { padding: 1rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
   thead { display: none; }
-  table, tbody, tr, td { display: block; }
-  tr { padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  td { display: flex; gap: 1rem; justify-content: space-between; padding: .1rem 0; border: 0;
-    text-align: right; white-space: normal; overflow-wrap: anywhere; }
-  td::before { content: attr(data-of); flex: none; color: var(--soft); text-align: left; }
+  table, tbody { display: block; }
+  tr { display: flex; flex-wrap: wrap; gap: .1rem 1rem; padding: .5rem 0;
+    border-bottom: 1px solid var(--line); }
+  td { padding: 0; border: 0; text-align: left; overflow-wrap: anywhere; }
+  td::before { content: attr(data-of) " "; color: var(--soft); }
+  td.name { flex-basis: 100%; order: -1; font-weight: 600; }
+  td.name::before { content: none; }
   td:empty { display: none; }
+  td small { display: inline; margin-left: .4rem; }
 }
 @page { size: A4; margin: 14mm 12mm; }
 @media print {
@@ -86,7 +97,23 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str, **attributes: str) -> Markup:
+@attrs.frozen
+class Lines:
+    """A cell of several lines, the first one large.
+
+    Attributes:
+        texts: The lines; empty ones are left out.
+        whole: True if no line may be broken.
+    """
+
+    texts: tuple[str, ...]
+    whole: bool = False
+
+    def __bool__(self) -> bool:
+        return any(self.texts)
+
+
+def element(name: str, /, *children: str, **attributes: str) -> Markup:
     """Return an element.
 
     Args:
@@ -136,28 +163,26 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Return a table.
+    """Return a table. Columns without any value are left out.
 
     Args:
         columns: The names of its columns, with underscores.
         rows: A value for each column. Amounts stand to the right; None is an empty cell.
     """
-    names = [name.replace("_", " ") for name in columns]
-    body: list[Markup] = []
-    numbers: set[int] = set()
-    for row in rows:
-        numbers.update(at for at, value in enumerate(row) if isinstance(value, Decimal))
-        cells = [_cell(name, value) for name, value in zip(names, row, strict=True)]
-        body.append(element("tr", *cells))
+    values = list(rows)
+    used = [at for at in range(len(columns)) if any(map(_is_there, (row[at] for row in values)))]
+    names = {at: columns[at].replace("_", " ") for at in used}
+    body = [
+        Markup(f"{element('tr', *(_cell(name, row[at]) for at, name in names.items()))}\n")
+        for row in values
+    ]
+    amounts = {at for row in values[:1] for at in used if isinstance(row[at], Decimal)}
     head = [
-        element("th", name, scope="col", **({"class_": "n"} if at in numbers else {}))
-        for at, name in enumerate(names)
+        element("th", name, scope="col", **({"class_": "n"} if at in amounts else {}))
+        for at, name in names.items()
     ]
     return element(
-        "table",
-        element("thead", element("tr", *head)),
-        Markup("\n"),
-        element("tbody", *(Markup(f"{row}\n") for row in body)),
+        "table", element("thead", element("tr", *head)), Markup("\n"), element("tbody", *body)
     )
 
 
@@ -198,18 +223,22 @@ def _bar(amount: Decimal, largest: Decimal, kind: str) -> Markup:
 
 
 def _cell(name: str, value: object) -> Markup:
-    match value:
-        case None:
-            return element("td")
-        case Decimal():
-            return element("td", format(value, ",f"), class_="n", data_of=name)
-        case Markup():
-            return element("td", value, data_of=name)
-        case _:
-            text = str(value)
-            short = {} if " " in text or len(text) > 24 else {"class_": "w"}  # noqa: PLR2004 - fits
-            return element("td", text, **short, data_of=name)
+    if not _is_there(value):
+        return element("td")
+    if isinstance(value, Decimal):
+        return element("td", format(value, ",f"), class_="n", data_of=name)
+    lines = value if isinstance(value, Lines) else Lines((str(value),))
+    first, *others = filter(None, lines.texts)
+    whole = lines.whole or (not others and len(first) <= _SHORT)
+    kind = "name" if name.endswith("name") else "w" if whole else ""
+    small = [element("small", each) for each in others]
+    return element("td", first, *small, **({"class_": kind} if kind else {}), data_of=name)
 
 
+def _is_there(value: object) -> bool:
+    return value is not None and (bool(value) or isinstance(value, Decimal | int))
+
+
+@lru_cache(1024)  # most texts of a long table stand in it many times
 def _text(text: str) -> str:
     return html.escape(escaped(text), quote=True)

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import anyio
 import attrs
@@ -299,6 +299,15 @@ def _name(number: int) -> str:
     return f"signature {number}"
 
 
+async def names_in(signers: Path, key: PublicKey) -> list[str]:
+    """Return the names that a file of signers gives to a key; whether they count is not looked at.
+
+    Raises:
+        PlanError: The file cannot be read.
+    """
+    return names_of(key, (await _text_of(signers, "signers")).splitlines(), signers.name)
+
+
 async def _find_tool() -> str:
     """Return the path of ssh-keygen.
 
@@ -333,7 +342,7 @@ async def _use_key(command: Sequence[str], key: Path) -> bytes:
 async def _run(
     command: Sequence[str],
     *,
-    stdin: object = subprocess.DEVNULL,
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     stderr: int | None = subprocess.PIPE,
 ) -> "subprocess.CompletedProcess[bytes]":
     try:

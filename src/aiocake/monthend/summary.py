@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -99,18 +99,14 @@ def when(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def row_changes(row: PlanRow) -> str:
-    """Return what a row sets: ``invoice_status pending → approved``."""
-    table = OPERATIONS[row.operation]
-    before = None if row.record is None else row.record.invoice_status
-    said = [
-        f"{name} {before} → {value}"
-        if name == "invoice_status" and before is not None
-        else f"{name} {format_value(value)}"
+def row_settings(row: PlanRow) -> str:
+    """Return what a row sets, but for the status of an invoice."""
+    unsaid = {OPERATIONS[row.operation].record, "invoice_status"}
+    return ", ".join(
+        f"{name} {format_value(value)}"
         for name, value in row.arguments.items()
-        if name != table.record
-    ]
-    return ", ".join(said)
+        if name not in unsaid
+    )
 
 
 def change(total: TotalBeside) -> Decimal | None:
@@ -263,9 +259,13 @@ def _caps(caps: Caps) -> str:
 
 
 def _receipt(receipt: Mapping[str, object]) -> str:
-    """Return a receipt on one line: what of it is a text or a number."""
-    said = [f"{name} {each}" for name, each in receipt.items() if isinstance(each, str | int)]
-    return f"a receipt: {', '.join(said)}"
+    """Return a receipt on one line: when it was made, and of what."""
+    log = receipt.get("log")
+    head = cast("Mapping[str, object]", log) if isinstance(log, Mapping) else {}
+    return (
+        f"the receipt of {receipt.get('made_at', '?')}: plan {receipt.get('plan_hash') or 'none'}, "
+        f"log {head.get('count', '?')} {head.get('hash', '?')}"
+    )
 
 
 def _signature(signature: Signature) -> str:
