@@ -115,6 +115,19 @@ def test_its_rows_are_written_in_each_format_and_none_of_it_as_code(
     assert "\x1b" not in table + ran.out + out.read_text()
 
 
+def test_it_is_written_to_a_page_that_only_its_owner_can_read(
+    cake, journal: Path, plan: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "audit.html"
+    ran = cake("audit", journal, "--plan", plan, "--html", page)
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 6
+    text = page.read_text()
+    assert "bob" in text
+    assert "=HYPERLINK(1)" in text
+    assert page.stat().st_mode & 0o777 == 0o600
+
+
 def test_verify_lists_exactly_what_is_otherwise_in_cake(
     cake, journal: Path, plan: Path, sandbox
 ) -> None:
@@ -187,6 +200,8 @@ def test_what_cannot_be_audited_is_refused(cake, journal: Path, plan: Path, tmp_
         (("audit", journal, "-f", "json", "--out", journal), "which the command needs"),
         (("audit", journal, "--receipt", "x.json", "--out", "x.json"), "which the command needs"),
         (("audit", journal, "--period", "x"), "--period"),
+        (("audit", journal, "--html", journal), "is a file that the command needs"),
+        (("audit", journal, "--html", "x.csv", "--out", "x.csv"), "which the command needs"),
     ):
         ran = cake(*words)
         assert (ran.code, ran.out) == (2, "")
@@ -227,7 +242,7 @@ def test_resume_says_of_what_by_whom_and_under_which_approval(
     assert ran.code == 0
     assert json.loads(ran.out)["done"] == 4
     (line,) = ran.err.splitlines()
-    assert line.startswith(f"aiocake: {path}, for 127.0.0.1:")
+    assert line.startswith("aiocake: resuming at ")
     assert "invoices.update (invoice_status approved)" in line
     assert ", begun just now (" in line
     assert line.endswith(f", of plan {read.hash}, made by Anna, approved by bob (SHA256:b)")

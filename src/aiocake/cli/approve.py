@@ -108,7 +108,7 @@ def approve(  # noqa: PLR0913 - one for each option
     signed, problems, approvals = run(partial(_signed, plan, signatures, signers, revoked))
     _show(facts=(*facts_of(plan), *signed), found=found)
     if html is not None:
-        _write(html, approval_page(plan, found, approvals))
+        write_page(html, approval_page(plan, found, approvals))
     if problems:
         raise PlanError("the signatures do not count together", *problems)
     if key is None:
@@ -122,7 +122,7 @@ def approve(  # noqa: PLR0913 - one for each option
     say_out(escaped(f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."))
     if html is not None:
         _, _, approvals = run(partial(_signed, plan, read_signatures(plan_file), signers, revoked))
-        _write(html, approval_page(plan, found, approvals))
+        write_page(html, approval_page(plan, found, approvals))
 
 
 def _check(
@@ -226,7 +226,7 @@ def _wrapped(text: str, width: int | None, on: Screen | None) -> list[str]:
     return [line.plain.rstrip() for line in lines]
 
 
-def _write(file: Path, text: str) -> None:
+def write_page(file: Path, text: str) -> None:
     """Write a page; a new file can be read by its owner alone."""
     try:
         with suppress(FileExistsError):

@@ -1,5 +1,6 @@
 """``aiocake audit``: what a run did, by whom and when, and whether its journal can be trusted."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -7,18 +8,21 @@ from typing import Annotated, Final
 
 import typer
 
-from aiocake import Client, Period, monthend, to_dict
+from aiocake import ArgumentError, Client, Period, monthend, to_dict
 from aiocake._display import money
 from aiocake.bulk.journal import WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
+from aiocake.cli.approve import write_page
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
 from aiocake.cli.journal import AllowOption, File, plan_text
 from aiocake.cli.signals import run
+from aiocake.errors import Problem
 from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
+from aiocake.monthend.report_html import audit_page
 
 _DIFFERENT, _BROKEN = 1, 8
 
@@ -32,7 +36,8 @@ def audit(  # noqa: PLR0913 - all by name
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A receipt of the run, kept elsewhere, to compare the journal with. May be repeated.",
+            help="A receipt of the run, kept elsewhere, to compare the journal with. May be "
+            "repeated.",
             show_default=False,
         ),
     ] = None,
@@ -63,6 +68,14 @@ def audit(  # noqa: PLR0913 - all by name
             show_default=False,
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write all of it to a page of HTML as well. It has names and amounts.",
+            show_default=False,
+        ),
+    ] = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Show what a run did: who, when, on which host, from which plan, and with what outcome.
@@ -73,11 +86,15 @@ def audit(  # noqa: PLR0913 - all by name
     Exit codes: 0 if nothing is wrong, 8 if the log or a receipt does not hold, 1 if something is
     missing, not finished, or different in CAKE.
     """
-    session.output.spare(*files_of(file), *(receipt or ()), *([plan] if plan is not None else ()))
+    needed = [*files_of(file), *(receipt or ()), *([] if plan is None else [plan])]
+    session.output.spare(*needed, *([] if html is None else [html]))
+    if html is not None and os.path.realpath(html) in map(os.path.realpath, needed):
+        raise ArgumentError(Problem("html", f"{html} is a file that the command needs"))
+    planned = None if plan is None else Plan.read(plan)
     auditing = partial(
         monthend.audit,
         file,
-        plan=None if plan is None else Plan.read(plan),
+        plan=planned,
         receipts=[Receipt.read(each) for each in receipt or ()],
         verify=verify,
         period=period,
@@ -88,6 +105,8 @@ def audit(  # noqa: PLR0913 - all by name
         return await auditing(client)
 
     found = session.connect().run(with_client) if verify else run(auditing)
+    if html is not None:
+        write_page(html, audit_page(found, planned))
     _write(session, found)
     for line in _said(found):
         print_error(line)
