@@ -1,0 +1,551 @@
+"""Plan, sign, tamper, apply, kill, resume and change, in any order: only what was approved is sent.
+
+The sandbox is the model. Of each update that it carries out it knows which plan was applied then,
+whether that plan as it stood was approved by enough people other than its maker, and what was last
+read of the invoice. A kill is the disk and the server as they are at one moment, as in
+``tests/crash``; the keys and signatures are ssh-keygen's own.
+
+What somebody else changes, they change before the invoice is looked at. Between a look and its
+write nobody can see a change, which the docs say.
+"""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import anyio
+import attrs
+import pytest
+import trio
+from hypothesis import assume, register_random, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from aiocake import Client, RetryPolicy, Throttle, bulk
+from aiocake.bulk.group_commit import GroupCommit
+from aiocake.errors import CakeError, JournalError, PlanError
+from aiocake.monthend import Applied, Plan, apply, audit, resume_plan, signatures
+
+from ..crash.model import Life, Luck, copy, lasts
+from ..support.amounts import some
+from ..support.signing import People, keygen
+from .model import MAKER, PEOPLE, SIGNERS, Month, PlanFile, Sending, hashed_anew, lucks, rows_of
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own
+#: In the default run; the session ``crash`` takes more.
+ORDERS = some(10)
+MANY = 100
+AMOUNT = re.compile(rb'"amount":"[^"]*"')
+#: What is met when many orders are tried: how an apply ends, and why one is refused.
+ENDS = {
+    "applied",
+    "killed",
+    "rows skipped as not as planned",
+    "strict: nothing sent",
+    "refused: a revoked key",
+    "refused: a signature of something else",
+    "refused: a stranger's signature",
+    "refused: another hash was noted",
+    "refused: changed",
+    "refused: expired",
+    "refused: not signed by its maker",
+    "refused: signed twice by one",
+    "refused: the journal of another plan",
+    "refused: too few approvals",
+    "refused: used with another journal",
+}
+
+Work = Callable[[Client], Awaitable[Applied]]
+
+
+@attrs.frozen
+class Way:
+    """How a plan is carried out: calls at once, attempts of each, and turns that a commit takes."""
+
+    limit: int
+    attempts: int
+    pace: int
+
+
+@attrs.frozen
+class Asked:
+    """What is asked of one apply beside the plan; by default, what is right.
+
+    Attributes:
+        approvals: How many; None for the hash that was noted.
+        journal: That of the plan, a new one, or that of another plan.
+        late: Whether the plan has expired by then.
+        strict: Whether it is all or nothing.
+    """
+
+    approvals: int | None
+    journal: str = "own"
+    late: bool = False
+    strict: bool = False
+
+
+luck = {"luck": lucks, "last": lasts, "way": st.builds(
+    Way, limit=st.integers(1, 4), attempts=st.integers(1, 2), pace=st.sampled_from([1, 5, 50])
+)}  # fmt: skip
+places = st.integers(0, 5)
+UNDISTURBED = Luck([], [], [])
+PLAIN = Way(4, 1, 1)
+
+
+class AnyMonthEnd(RuleBasedStateMachine):
+    """Some plans for a few invoices, and all that may happen to them."""
+
+    backend = "asyncio"
+    people: People
+    signed: dict[tuple[str, bytes], str]
+    met: Counter[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Nothing here depends on the disk, which is slow.
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        self.month = Month()
+        self.month.renew()
+        self.plans: list[PlanFile] = []
+        #: Each journal, with the hash of the plan that has begun it.
+        self.journals: dict[Path, str] = {}
+        self.revoked: set[str] = set()
+        (self.folder / "revoked").touch()
+        self.signers = self.people.signers({name: who for who, name in SIGNERS.items()})
+        self.pace, self.late = 1, False
+        original = GroupCommit._write
+
+        def write(writer: GroupCommit, statements: object) -> None:
+            assert self.month.life is not None
+            self.month.life.write(original, writer, statements)
+
+        async def run_here(work: Callable[..., object], *arguments: object, **_: object) -> object:
+            """In place of a thread, whose pace would be another each time."""
+            for _ in range(self.pace):
+                await anyio.lowlevel.checkpoint()
+            return work(*arguments)
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: object = None) -> datetime:  # type: ignore[override] # of UTC alone
+                del tz
+                return datetime(2100, 1, 1, tzinfo=UTC) if self.late else datetime.now(UTC)
+
+        self._patches = ExitStack()
+        for patch in (
+            mock.patch.object(GroupCommit, "_write", write),
+            mock.patch("anyio.to_thread.run_sync", run_here),
+            mock.patch("aiocake.monthend.approvals.datetime", Clock),
+            mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(self.folder / "state")}),
+        ):
+            self._patches.enter_context(patch)
+
+    # What may happen
+
+    @initialize(sets=st.sampled_from(["approved", "paid"]), approvers=st.integers(0, 3))
+    def plan_and_approve(self, sets: str, approvers: int) -> None:
+        self.plan_some(sets, list(range(6)), at=sets == "paid")
+        for who in (MAKER, "ben", "kim")[: approvers and approvers + 1]:
+            self._sign(self.plans[-1], who)
+        self.plans[-1].noted = str(self.plans[-1].hash)
+
+    @precondition(lambda self: len(self.plans) < 3)
+    @rule(
+        sets=st.sampled_from(["approved", "paid"]),
+        chosen=st.lists(places, min_size=1, max_size=6, unique=True),
+        at=st.booleans(),
+    )
+    def plan_some(self, sets: str, chosen: list[int], *, at: bool) -> None:
+        before = {"pending"} if sets == "approved" else {"pending", "approved"}
+        numbers = [self.month.updated[each] for each in chosen]
+        numbers = [
+            each for each in numbers if self.month.state.invoices[each].invoice_status in before
+        ]
+        assume(numbers)
+        given = {"paid_at": datetime(2024, 2, 15, 10, tzinfo=UTC)} if at and sets == "paid" else {}
+
+        async def make() -> Plan:
+            async with self._client(self.month.sandbox_transport, PLAIN) as cake:
+                calls = [
+                    bulk.call(cake.invoices.update, each, invoice_status=sets, **given)  # type: ignore[arg-type] # they are what they are
+                    for each in numbers
+                ]
+                maker = f"maria, plan {len(self.plans)}"
+                return await Plan.of(
+                    calls, cake, history_months=0, maker=maker, maker_key=self.people.line(MAKER)
+                )
+
+        plan = anyio.run(make, backend=self.backend)
+        file = PlanFile(self.folder / f"{len(self.plans)}.plan", plan.to_bytes())
+        plan.write(file.path)
+        self.plans.append(file)
+
+    @rule(place=places, who=st.sampled_from(PEOPLE))
+    def sign(self, place: int, who: str) -> None:
+        self._sign(self._plan(place), who)
+
+    @rule(place=places)
+    def note_the_hash(self, place: int) -> None:
+        plan = self._plan(place)
+        plan.noted = plan.hash or plan.noted
+
+    @precondition(lambda self: len(self.plans) > 1)
+    @rule(place=places, other=places)
+    def take_signatures_of_another(self, place: int, other: int) -> None:
+        plan, theirs = self._plan(place), self._plan(other)
+        assume(plan is not theirs)
+        self._set_signatures(plan, [*plan.signed, *theirs.signed][:4])
+
+    @rule(place=places, who=st.sampled_from(PEOPLE))
+    def take_a_signature_away(self, place: int, who: str) -> None:
+        plan = self._plan(place)
+        self._set_signatures(plan, [each for each in plan.signed if each[0] != who])
+
+    @rule(place=places, how=st.sampled_from(["a digit", "amounts", "another", "as it was"]))
+    def tamper(self, place: int, how: str) -> None:
+        plan = self._plan(place)
+        data, lines = plan.data, plan.data.splitlines(keepends=True)
+        if how == "a digit":
+            data = data.replace(b'"amount":"10', b'"amount":"90')
+        elif how == "amounts" and len(lines) > 4:
+            # So that the totals agree.
+            one, other = (AMOUNT.findall(line)[0] for line in lines[2:4])
+            lines[2], lines[3] = lines[2].replace(one, other), lines[3].replace(other, one)
+            data = hashed_anew(b"".join(lines))
+        elif how == "another":
+            data = self._plan(place + 1).genuine
+        else:
+            data = plan.genuine
+        plan.path.write_bytes(data)
+
+    @rule(who=st.sampled_from(["kim", "kim", "ben", "maria"]))
+    def revoke(self, who: str) -> None:
+        self.revoked.add(who)
+        lines = [f"{self.people.line(each)}\n" for each in sorted(self.revoked)]
+        (self.folder / "revoked").write_text("".join(lines), "ascii")
+
+    @rule(
+        place=places, what=st.sampled_from(["void", "void", "dearer", "reopen", "approved", "paid"])
+    )
+    def somebody_changes(self, place: int, what: str) -> None:
+        number = self.month.updated[place]
+        invoice = self.month.state.invoices[number]
+        if what == "dearer":
+            invoice.total_amount += 1
+        elif what == "reopen":
+            # Of a call that may have left, nobody could tell from then on whether it had.
+            assume(not self._in_doubt(number))
+            invoice.invoice_status = "pending"
+        else:
+            invoice.invoice_status = what
+            self.month.set_by_others.add((number, what))
+
+    @rule(place=places, approvals=st.sampled_from([1, 1, 2, None]), **luck)
+    def apply_it(
+        self, place: int, approvals: int | None, luck: Luck, last: int | None, way: Way
+    ) -> None:
+        self._apply(self._plan(place), Asked(approvals), luck, last, way)
+
+    @rule(
+        place=places,
+        asked=st.builds(
+            Asked,
+            approvals=st.sampled_from([1, 2, None]),
+            journal=st.sampled_from(["own", "new", "another's"]),
+            late=st.sampled_from([False, False, False, True]),
+            strict=st.booleans(),
+        ),
+        **luck,
+    )
+    def apply_otherwise(
+        self, place: int, asked: Asked, luck: Luck, last: int | None, way: Way
+    ) -> None:
+        self._apply(self._plan(place), asked, luck, last, way)
+
+    @precondition(lambda self: self.journals)
+    @rule(place=places, **luck)
+    def resume(self, place: int, luck: Luck, last: int | None, way: Way) -> None:
+        journals = sorted(self.journals)
+        self._resume(journals[place % len(journals)], luck, last, way)
+
+    def teardown(self) -> None:
+        try:
+            for journal in sorted(self.journals):
+                self._resume(journal, UNDISTURBED, None, PLAIN)
+            for journal in sorted(self.journals):
+                anyio.run(self._check_audit, journal, backend=self.backend)
+        finally:
+            self._patches.close()
+            shutil.rmtree(self.folder)
+
+    # How it is done
+
+    def _plan(self, place: int) -> PlanFile:
+        return self.plans[place % len(self.plans)]
+
+    def _sign(self, plan: PlanFile, who: str) -> None:
+        """Whoever signs has read the plan: what is none is not signed."""
+        data = plan.data
+        if plan.hash is None:
+            with pytest.raises(PlanError):
+                Plan.from_bytes(data)
+            return
+        self._set_signatures(plan, [*plan.signed, (who, data)][:4])
+
+    def _set_signatures(self, plan: PlanFile, signed: list[tuple[str, bytes]]) -> None:
+        plan.signed = signed
+        blocks = [self._signature(*each) for each in signed]
+        plan.path.with_name(f"{plan.path.name}.sig").write_text("".join(blocks), "ascii")
+
+    def _signature(self, who: str, data: bytes) -> str:
+        """Somebody's signature of some bytes: by ed25519 it is the same each time."""
+        if (who, data) not in self.signed:
+            words = ("-Y", "sign", "-n", signatures.NAMESPACE, "-f", self.people.key(who))
+            self.signed[who, data] = keygen(*words, data=data).decode("ascii")
+        return self.signed[who, data]
+
+    def _apply(self, plan: PlanFile, asked: Asked, luck: Luck, last: int | None, way: Way) -> None:
+        journal = self._journal(plan, asked.journal)
+        doubt = "expired" if asked.late else self._doubt(plan, journal, asked.approvals)
+        hash_ = plan.noted if asked.approvals is None else None
+
+        async def work(cake: Client) -> Applied:
+            return await apply(
+                plan.path,
+                cake,
+                journal=journal,
+                approvals=asked.approvals or 0,
+                hash=hash_,
+                signers=self.signers,
+                revoked=self.folder / "revoked",
+                strict=asked.strict,
+                limit=way.limit,
+                settle=0,
+            )
+
+        self.late = asked.late
+        stale = self._is_stale(plan) and journal not in self.journals
+        must_refuse = asked.strict and stale and not doubt
+        self._live(plan, journal, doubt, work, luck, last, way, strict=asked.strict)
+        self.late = False
+        if must_refuse:
+            assert journal not in self.journals
+
+    def _resume(self, journal: Path, luck: Luck, last: int | None, way: Way) -> None:
+        detail = self._detail(journal)
+        plan = next(each for each in self.plans if str(each.path) == detail["file"])
+        needed = detail["required"] or None
+        doubt = self._doubt(plan, journal, needed, noted=detail["hash"])
+
+        async def work(cake: Client) -> Applied:
+            return await resume_plan(journal, cake, settle=0)
+
+        self._live(plan, journal, doubt, work, luck, last, way)
+
+    def _doubt(
+        self, plan: PlanFile, journal: Path, needed: int | None, noted: str | None = None
+    ) -> str:
+        """Why nothing of a plan must be sent; empty if it may be."""
+        hash_ = plan.hash
+        if hash_ is None:
+            return "changed"
+        if (noted or plan.noted) != hash_ and (needed is None or noted is not None):
+            return "another hash was noted"
+        if needed is not None and (doubt := plan.doubt(needed, self.revoked)):
+            return doubt
+        if self.journals.get(journal, hash_) != hash_:
+            return "the journal of another plan"
+        used = [each for each, begun in self.journals.items() if begun == hash_]
+        return "" if used in ([], [journal]) else "used with another journal"
+
+    def _journal(self, plan: PlanFile, which: str) -> Path:
+        if which == "new":
+            return self.folder / f"new{len(self.journals)}.db"
+        place = self.plans.index(plan) + (which == "another's")
+        return self._plan(place).path.with_suffix(".db")
+
+    def _is_stale(self, plan: PlanFile) -> bool:
+        """Whether a record is not as planned."""
+        if plan.hash is None:
+            return False
+        found = rows_of(plan.data).items()
+        return any(self.month.as_it_is(number) != row.planned for number, row in found)
+
+    def _live(  # noqa: PLR0913, PLR0917 - all that a life is
+        self,
+        plan: PlanFile,
+        journal: Path,
+        doubt: str,
+        work: Work,
+        luck: Luck,
+        last: int | None,
+        way: Way,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """One process: what it sends is right, and it is refused if and only if it has to be."""
+        month, there = self.month, journal.exists()
+        rows = {} if plan.hash is None else rows_of(plan.data)
+        month.begin(Sending(plan.hash, rows, doubt))
+        arrived = month.arrived.total()
+        life = month.life = Life(month, journal, luck, last)
+        self.pace = way.pace
+        error: CakeError | None = None
+        applied: Applied | None = None
+        try:
+            applied = anyio.run(partial(self._work, work, way), backend=self.backend)
+        except CakeError as caught:
+            error = caught
+        month.sending, month.life = None, None
+        assert not month.wrong, month.wrong
+        sent = month.arrived.total() - arrived
+        if doubt:
+            self.met[f"refused: {doubt}"] += 1
+            # Strict reads before it finds that the plan was used: what cannot be read ends it, too.
+            assert isinstance(error, PlanError | JournalError) or (error and strict), (doubt, error)
+            assert journal.exists() == there
+            assert not sent
+            return
+        if life.dead:
+            self.met["killed"] += 1
+            _bury(journal, life.remains)
+        if journal.exists():
+            self.journals[journal] = str(plan.hash)
+        if error is not None and not life.dead:
+            # Before the first write, strict reads all; what cannot be read ends it there.
+            assert strict, error
+            assert not there
+            assert not journal.exists()
+            assert not sent
+            self.met["strict: nothing sent"] += isinstance(error, PlanError)
+        if applied is not None and not life.dead:
+            self.met["applied"] += 1
+            self.met["rows skipped as not as planned"] += applied.summary.conflicts > 0
+            self._check_applied(journal, applied, rows)
+        self._check_rows(journal, rows)
+
+    async def _work(self, work: Work, way: Way) -> Applied:
+        async with self._client(self.month, way) as cake:
+            return await work(cake)
+
+    def _client(self, transport: object, way: Way) -> Client:
+        retry = RetryPolicy(attempts=way.attempts, draw=lambda: 0.0)
+        throttle = Throttle(concurrency=4)
+        return Client(
+            "x.example",
+            "SANDBOX-KEY",
+            transport=transport,
+            retry=retry,
+            throttle=throttle,  # type: ignore[arg-type] # it is one
+        )
+
+    # What is so, whatever has happened
+
+    def _check_applied(self, journal: Path, applied: Applied, rows: dict[int, object]) -> None:
+        """What was told is what was written down, and the totals are those of the rows done."""
+        found = self._states(journal)
+        counts = Counter(found.values())
+        for state in ("done", "failed", "unknown", "skipped"):
+            assert counts[state] == getattr(applied.summary, state)
+        assert applied.summary.unsent == counts["planned"]
+        done = [rows[number].amount for number, state in found.items() if state == "done"]  # type: ignore[attr-defined] # rows of a plan
+        assert sum((each.amount for each in applied.done), Decimal()) == sum(done, Decimal())
+
+    def _check_rows(self, journal: Path, rows: dict[int, object]) -> None:
+        """What a journal says of its rows is so."""
+        plan = self.journals.get(journal)
+        for number, state in self._states(journal).items():
+            changed = self.month.changed[plan, number]
+            if state in {"planned", "failed", "skipped"}:
+                assert not changed, (number, state)
+            if state == "done" and not changed:
+                sets = rows[number].sets  # type: ignore[attr-defined] # a row of a plan
+                assert (number, sets) in self.month.set_by_others, number
+
+    async def _check_audit(self, journal: Path) -> None:
+        found = await audit(journal)
+        assert found.integrity == ()
+
+    def _in_doubt(self, number: int) -> bool:
+        return any(
+            self._states(each).get(number) in {"sending", "unknown"} for each in self.journals
+        )
+
+    def _states(self, journal: Path) -> dict[int, str]:
+        """The state of each call of a journal as it is on the disk, by its invoice."""
+        found = self._read(journal, "SELECT call, state FROM calls ORDER BY place")
+        return {json.loads(call)["arguments"]["invoice_id"]: state for call, state in found}
+
+    def _detail(self, journal: Path) -> dict[str, object]:
+        """The plan of a journal, as it was approved last."""
+        ((text,),) = self._read(
+            journal, "SELECT detail FROM log WHERE what = 'plan' ORDER BY entry DESC LIMIT 1"
+        )
+        detail: dict[str, object] = json.loads(text)
+        return detail
+
+    def _read(self, journal: Path, query: str) -> list[tuple[str, ...]]:
+        if not journal.exists():
+            return []
+        looked_at = self.folder / "looked at.db"
+        copy(journal, looked_at)
+        with closing(sqlite3.connect(looked_at)) as connection:
+            return connection.execute(query).fetchall()
+
+
+def _bury(journal: Path, remains: Path) -> None:
+    """Put what a kill has left on the disk in the place of what came after it."""
+    journal.with_name(f"{journal.name}-shm").unlink(missing_ok=True)
+    copy(remains, journal)
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    return People(tmp_path_factory.mktemp("keys"), *PEOPLE)
+
+
+@pytest.fixture(autouse=True)
+def same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """trio runs the tasks of one turn in random order: in the same one for the same example."""
+    monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
+    register_random(trio._core._run._r)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_nothing_is_sent_that_was_not_approved_as_it_stood(
+    backend: str,
+    people: People,
+    request: pytest.FixtureRequest,
+    count: Callable[[str, int], None],
+) -> None:
+    # Where the folder of crashes is not among the first that pytest reads, it has no options.
+    orders = int(request.config.getoption("--orders", ORDERS))
+    chosen = int(request.config.getoption("--crash-seed", 1))
+    met: Counter[str] = Counter()
+    attributes = {"backend": backend, "people": people, "signed": {}, "met": met}
+    machine = seed(chosen)(type("Machine", (AnyMonthEnd,), attributes))
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=orders, stateful_step_count=10, derandomize=False),
+    )
+    for what in sorted(met):
+        count(f"applies: {what}", met[what])
+    if orders >= MANY:
+        assert set(met) >= ENDS
