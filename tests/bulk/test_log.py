@@ -177,6 +177,11 @@ async def test_the_plan_and_who_approved_it_are_in_the_log(path: Path) -> None:
             ["call 0 is planned, but by entry 6 of the log it is done"],
         ),
         (
+            ["UPDATE calls SET intent = 'x' WHERE place = 0"],
+            [],
+            ["call 0 is done in another way than entry 6 of the log says"],
+        ),
+        (
             ["UPDATE calls SET before = '[1]' WHERE place = 2"],
             [],
             ["call 2 is done in another way than entry 10 of the log says"],
@@ -413,6 +418,20 @@ async def test_what_was_there_before_the_chain_is_vouched_for_since_it_began(
         await bulk.resume(path, cake, settle=0)
     change(path, statement)
     assert (await check(path)).integrity[0].startswith(message)
+
+
+async def test_what_was_missing_before_the_chain_is_missing_in_it(ledgers, tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    shutil.copy(KEPT / "schema-1.db", path)
+    change(
+        path, "DELETE FROM log WHERE entry = 2", "INSERT INTO looks VALUES (1, 5021, '[]', 1, '')"
+    )
+    async with ledgers(Sandbox()).client() as cake:
+        await bulk.resume(path, cake, settle=0)
+    found = await check(path)
+    assert found.integrity == ("entry 2 of the log is missing",)
+    assert found.completeness == ("call 0 is done, but by entry 1 of the log it is sending",)
+    assert found.unchained == 7
 
 
 async def test_what_is_wrong_with_a_log_that_is_no_chain_is_found_as_far_as_it_can_be(
