@@ -143,13 +143,26 @@ def crash(session: nox.Session) -> None:
     """Kill 400 runs of creates, and try 600 orders of events; ``-- --crash-seed N`` repeats one.
 
     Before that, 50 times each, two runs of one plan at once: on one host, one of them killed, and
-    on two hosts.
+    on two hosts. After it, 600 orders of plan, approve, apply, kill, resume and change.
     """
     session.install(PACKAGE, *group("tests"))
     chosen = ("--crash-seed", str(randrange(1 << 16)))  # noqa: S311 - no secret
     amounts = ("--kills", "100", "--orders", "300", "--pairs", "50")
     workers = ("--numprocesses=auto", "--maxprocesses=4")
-    session.run("pytest", "tests/crash", "--quiet", *amounts, *workers, *chosen, *session.posargs)
+    what = ("tests/crash", "tests/monthend/test_any_order.py")
+    session.run("pytest", *what, "--quiet", *amounts, *workers, *chosen, *session.posargs)
+
+
+@nox.session
+def monthend(session: nox.Session) -> None:
+    """Carry 10,000 invoices through a month end by the commands; ``-- --month-end N``: fewer.
+
+    They are planned, approved and paid, by processes that are killed, while answers are lost and
+    somebody else voids some; then they are audited.
+    """
+    session.install(PACKAGE, *group("tests"))
+    what = ("tests/monthend/test_month_end.py", "--month-end", "10000")
+    session.run("pytest", "--quiet", *what, *session.posargs)
 
 
 @nox.session

@@ -169,7 +169,7 @@ class Month(Books):
             invoice.total_amount = Decimal(100 + number)
 
     @property
-    def sandbox_transport(self) -> httpx.ASGITransport:
+    def undisturbed(self) -> httpx.ASGITransport:
         """The way to the server on which nothing happens."""
         return self._app
 

@@ -16,8 +16,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,16 +26,17 @@ from typing import Any
 import attrs
 import pytest
 
+from aiocake.cli.app import run
 from aiocake.monthend import Plan
 
 from ..crash.model import copy
 from ..crash.peers import Weather, weather
 from ..support.signing import People
+from .conftest import FEW
 
 SERVER = Path(__file__).with_name("server.py")
 #: Of the answers to writes, so many in a hundred are lost, or cut off.
 LOSSES = {"lost after": 5, "cut": 5}
-FEW = 300
 #: So many are voided while a plan is applied: half of them after each kill.
 VOIDED = 50
 #: The most times that a run is resumed because too many answers were lost in a row.
@@ -313,15 +315,18 @@ class MonthEnd:
             with closing(sqlite3.connect(broken)) as connection, connection:
                 for statement in statements:
                     connection.execute(*statement)
-            words = ("audit", broken, "--receipt", self.receipt, "--out", os.devnull)
-            assert f"integrity: {named}" in self.desk.check(*words, code=8).err
+            words = ["audit", str(broken), "--receipt", str(self.receipt), "--out", os.devnull]
+            said = StringIO()
+            with redirect_stderr(said):
+                assert run(words) == 8
+            assert f"integrity: {named}" in said.getvalue()
             self.account.say(f"audit of a broken log: {named.rstrip(' (')}")
 
 
 def test_a_month_end_by_the_commands(
     request: pytest.FixtureRequest, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
-    # Where this folder is not among the first that pytest reads, it has no options.
+    # Where this folder is not among the first that pytest reads, there are no options.
     count = int(request.config.getoption("--month-end", FEW))
     stages = ("paid",) if count <= FEW else ("approved", "paid")
     people = People(tmp_path / "keys", "maria", "ben", "kim")
