@@ -78,7 +78,7 @@ class Skipped(Generic[T]):
         existing: Of a create, the ids of the records that are there.
         found: Of a conflict, the invoice as it was read, which is not as expected; None of a
             create.
-        reason: Why it was not sent, in words.
+        reason: Of a conflict, what is not as expected, in words.
     """
 
     index: int
