@@ -15,7 +15,7 @@ For a dry run, print the calls instead of sending them.
 from aiocake.bulk.call import Call, Instance, call
 from aiocake.bulk.each import each, resume
 from aiocake.bulk.journal import Journal
-from aiocake.bulk.options import OnExisting
+from aiocake.bulk.options import OnConflict, OnExisting
 from aiocake.bulk.outcomes import (
     Done,
     Double,
@@ -36,6 +36,7 @@ __all__ = [
     "Failed",
     "Instance",
     "Journal",
+    "OnConflict",
     "OnExisting",
     "Progress",
     "Skipped",

@@ -48,7 +48,7 @@ Opening = Callable[[], Awaitable[Journal]]
 
 #: How many of a run's problems are said one by one.
 _MOST_SAID: Final = 20
-_UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE = 1, 5, 7, 9
+_UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE, _CONFLICT = 1, 5, 7, 9, 10
 
 
 @attrs.frozen
@@ -121,7 +121,8 @@ def resume(
     """Resume a run: find out the outcome of its calls, and send those that were not carried out.
 
     Exit codes: 0 if all is done, 9 if something was created twice, 7 if the outcome of a call stays
-    unknown, 5 if calls were refused, 1 if calls are left.
+    unknown, 5 if calls were refused, 1 if calls are left, 10 if all is done but for calls that were
+    skipped, since their invoice was not as expected.
     """
     output = session.output
     output.spare(*files_of(file))
@@ -220,7 +221,10 @@ def _code(summary: Summary) -> int:
         return _DOUBLE
     if summary.unknown:
         return _UNKNOWN
-    return _REFUSED if summary.failed else _UNFINISHED
+    if summary.failed:
+        return _REFUSED
+    left = summary.unsent or summary.unlooked or not summary.plan_read
+    return _UNFINISHED if left else _CONFLICT
 
 
 def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
@@ -230,6 +234,8 @@ def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     if isinstance(problem, Unknown):
         among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
         return f"{call}: outcome unknown: {problem.reason}{among}"
+    if problem.found is not None:
+        return f"{call}: skipped: {problem.reason}"
     return f"{call}: skipped, since there is already {_ids(problem.existing)}"
 
 
