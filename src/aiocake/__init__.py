@@ -37,6 +37,7 @@ from aiocake.errors import (
     NotSent,
     Outcome,
     OutcomeUnknown,
+    PlanError,
     RateLimited,
     RequestRejected,
     Restricted,
@@ -67,7 +68,9 @@ from aiocake.models import (
     PaymentMethod,
     PaymentSetting,
     PaymentType,
+    Total,
     UpdatedInvoice,
+    totals,
 )
 from aiocake.records import columns, to_dict
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
@@ -127,6 +130,7 @@ __all__ = [
     "PaymentSetting",
     "PaymentType",
     "Period",
+    "PlanError",
     "RateLimited",
     "RawResponse",
     "RequestRejected",
@@ -137,6 +141,7 @@ __all__ = [
     "Throttle",
     "Timeouts",
     "TipaltiError",
+    "Total",
     "UpdatedInvoice",
     "WrongLoopError",
     "__version__",
@@ -144,6 +149,7 @@ __all__ = [
     "columns",
     "errors",
     "to_dict",
+    "totals",
 ]
 
 

@@ -4,6 +4,7 @@
 
     CakeError                             of a write: .outcome is not_done or unknown
     ├── ConfigurationError                a bad setting, option or environment variable
+    │   └── SignerToolMissing             ssh-keygen is missing, or too old
     ├── ArgumentError (ValueError)        refused before sending; names every bad argument
     ├── NotSent                           no byte of any attempt left: safe to send again
     ├── OutcomeUnknown                    a write may have been carried out, or not
@@ -21,6 +22,7 @@
     │   ├── AlreadyExists                 the partner has an invoice of that period
     │   └── Conflict                      the invoice is not as the write expects: .found
     ├── JournalError                      the journal of a run cannot be used
+    ├── PlanError                         a plan, approval or signature that must not be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
     ├── ClosedError                       the client is closed
     └── WrongLoopError                    the client belongs to another event loop
@@ -57,16 +59,20 @@ __all__ = [
     "NotSent",
     "Outcome",
     "OutcomeUnknown",
+    "PlanError",
     "Problem",
     "RateLimited",
     "RequestRejected",
     "Restricted",
     "ServerError",
+    "SignerToolMissing",
     "TipaltiError",
     "WrongLoopError",
 ]
 
 _HIDDEN: Final = "<hidden>"
+#: So many problems of a plan stand in the text of an error; all are in ``problems``.
+_MOST_PROBLEMS: Final = 10
 
 
 class Outcome(StrEnum):
@@ -184,6 +190,10 @@ def _rebuild(cls: type[CakeError], args: tuple[object, ...], state: dict[str, ob
 
 class ConfigurationError(CakeError):
     """A bad domain, key, setting, option or environment variable."""
+
+
+class SignerToolMissing(ConfigurationError):
+    """Plans cannot be signed or verified: ssh-keygen is missing, or older than OpenSSH 8.1."""
 
 
 class ArgumentError(CakeError, ValueError):
@@ -439,6 +449,26 @@ class JournalError(CakeError):
     run, is damaged, is no journal, was written by a newer version, or is on a full disk or a
     filesystem that is not safe for it.
     """
+
+
+class PlanError(CakeError):
+    """A plan, an approval or a signature that must not be used: nothing is sent.
+
+    Attributes:
+        problems: All that is wrong with it, as far as it can be told by places: each by its line
+            (``"line 12"``), or by the name of a setting. They may hold partners' ids, and hold no
+            names and no amounts.
+    """
+
+    def __init__(self, message: str, *problems: Problem) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        said = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            said.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
+        return ": ".join(filter(None, (super().__str__(), "; ".join(said))))
 
 
 class DeadlineExceeded(CakeError, TimeoutError):

@@ -39,7 +39,8 @@ class Job:
     Attributes:
         url: The server.
         journal: The path of the journal.
-        way: "begin" a run, "resume" it with nothing but the journal, or "give" the plan again.
+        way: "begin" a run, "resume" it with nothing but the journal, "give" the plan again, or
+            "carry" it, whatever there is of it.
         backend: The event loop.
         limit: Calls on their way at once.
         settle: As of ``bulk.each``.
@@ -82,7 +83,11 @@ async def carry_out(job: Job) -> dict[str, object]:
     async with Client(job.url, "SANDBOX-KEY", throttle=throttle) as cake:
         calls = plan(cake, job) if job.lazy else list(plan(cake, job))
         try:
-            if job.way == "begin":
+            if job.way == "carry":
+                summary = await bulk.carry(
+                    job.journal, cake, calls=lambda: calls, settle=job.settle
+                )
+            elif job.way == "begin":
                 summary = await bulk.each(calls, journal=job.journal, settle=job.settle)
             else:
                 given = calls if job.way == "give" else None

@@ -26,6 +26,7 @@ import attrs
 import pytest
 
 from aiocake import Client
+from aiocake.bulk.log_check import check_log
 from aiocake.sandbox import Sandbox
 
 from .lives import Job
@@ -43,6 +44,8 @@ MOMENTS = {
     "bulk/duplicates.py": (60, 71),
     "bulk/recovery.py": (40, 10),
     "bulk/journal.py": (20, 35),
+    "bulk/log_chain.py": (40, 30),
+    "bulk/carry.py": (40, 0),
     "_pipeline/executor.py": (150, 100),
     "_transport/transport.py": (100, 33),
     "_transport/sender.py": (60, 30),
@@ -104,11 +107,16 @@ class Run:
             self.seen["kills"] += 1
             self.seen[f"killed in {job.module}"] += 1
             self.seen[f"left {self._stage()}"] += 1
-            self.way = "resume"
+            self.check_chain()
+            self.way = self._again("resume")
             return False
         assert ended["code"] == 0, (job, ended)
         self.seen["lives that ended by themselves"] += 1
         return self._ended(ended)
+
+    def _again(self, way: str) -> str:
+        """How to go on; one way does whatever there is to do."""
+        return "carry" if self.way == "carry" else way
 
     def _ended(self, ended: dict[str, Any]) -> bool:
         error = str(ended.get("error", ""))
@@ -117,7 +125,7 @@ class Run:
             assert "no such file" in error or "is empty: its run had not begun" in error, ended
             self.way = "begin"
             return False
-        self.way = "resume" if ended["whole"] else "give"
+        self.way = self._again("resume" if ended["whole"] else "give")
         return bool(ended["complete"])
 
     def _stage(self) -> str:
@@ -128,7 +136,7 @@ class Run:
         for state, stage in (("sending", "on their way"), ("unknown", "in doubt")):
             if state in states:
                 return f"calls {stage}"
-        if not self.rows("1 FROM log LIMIT 1"):
+        if not self.rows("1 FROM log WHERE place IS NOT NULL LIMIT 1"):
             whole = states["planned"] == self.calls
             return "a plan of which nothing was sent" if whole else "a part of the plan"
         return "calls to send" if "planned" in states else "nothing to send"
@@ -145,6 +153,15 @@ class Run:
                 return []
             return connection.execute(f"SELECT {what}").fetchall()
 
+    def check_chain(self) -> None:
+        """The log is a chain, and all of the journal follows from it, wherever a kill fell."""
+        if not self.rows("1 FROM calls LIMIT 1"):
+            return
+        with closing(sqlite3.connect(self.path.with_name("copy.db"))) as connection:
+            found = check_log(connection)
+        assert (found.integrity, found.completeness) == ((), ())
+        self.seen["chains"] += 1
+
     def check(self) -> list[int]:
         """The journal is complete; the ids of what was made."""
         calls = self.calls
@@ -159,6 +176,7 @@ class Run:
         assert ended is not None
         # The last three may have been lost, which ends the sending, and found when looked for.
         assert stopped in {None, "calls whose outcome is unknown: 3"}
+        self.check_chain()
         done = self.rows("place, count(*) FROM log WHERE what = 'done' GROUP BY place")
         assert dict(done) == dict.fromkeys(range(calls), 1)
         return [int(each.get("found") or each["result"]["invoice_id"]) for each in details]
@@ -237,7 +255,7 @@ def test_each_invoice_is_there_once_however_often_its_run_is_killed(  # noqa: PL
             first = Job(
                 url=before.url if sky == "foul" else ground.url,
                 journal=str(tmp_path / f"{year}.db"),
-                way="begin",
+                way=dice.choice(["begin", "carry"]),
                 backend=backend,
                 limit=dice.randint(1, 8),
                 settle=0.1,
@@ -246,7 +264,7 @@ def test_each_invoice_is_there_once_however_often_its_run_is_killed(  # noqa: PL
                 year=year,
                 months=dice.randint(1, 12),
             )
-            run = Run(first, Path(first.journal), dice, seen, ground.lead)
+            run = Run(first, Path(first.journal), dice, seen, ground.lead, way=first.way)
             made += carried_to_its_end(run, before, kills)
         seen.update({f"responses {fault}": count for fault, count in before.met.items()})
     invoices = [each for each in anyio.run(listed, ground.url) if each.start.year in years]

@@ -119,11 +119,11 @@ class Call(Generic[T]):
 
     def to_json(self) -> str:
         """Return operation, arguments and what is expected as JSON, with notes and amounts."""
-        arguments = {name: to_json(value) for name, value in self.arguments.items()}
+        arguments = {name: tagged(value) for name, value in self.arguments.items()}
         kept: dict[str, object] = {"operation": self.operation, "arguments": arguments}
         if self.expect is not None:
             stated = self.expect.stated().items()
-            kept["expect"] = {name: to_json(value) for name, value in stated}
+            kept["expect"] = {name: tagged(value) for name, value in stated}
         return json.dumps(kept)
 
     @classmethod
@@ -136,8 +136,8 @@ class Call(Generic[T]):
         try:
             kept = json.loads(text)
             operation: str = kept["operation"]
-            arguments = {name: _from_json(value) for name, value in kept["arguments"].items()}
-            stated = {name: _from_json(value) for name, value in kept.get("expect", {}).items()}
+            arguments = {name: untagged(value) for name, value in kept["arguments"].items()}
+            stated = {name: untagged(value) for name, value in kept.get("expect", {}).items()}
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise ArgumentError(Problem("text", "is not a call that to_json() wrote")) from None
         return rebuild(operation, arguments, cake, stated)
@@ -301,10 +301,10 @@ def _canonical(value: object) -> object:
         text = format(Decimal(value), "f")
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text == "-0" else text
-    return to_json(value.astimezone(UTC) if isinstance(value, datetime) else value)
+    return tagged(value.astimezone(UTC) if isinstance(value, datetime) else value)
 
 
-def to_json(value: object) -> object:
+def tagged(value: object) -> object:
     """Return a value of a call as JSON, tagged with its type where JSON has none."""
     if value is ERASE or value is ANY:
         return {"mark": repr(value)}
@@ -317,7 +317,12 @@ def to_json(value: object) -> object:
     return value
 
 
-def _from_json(value: object) -> object:
+def untagged(value: object) -> object:
+    """Return the value that :func:`tagged` wrote.
+
+    Raises:
+        ValueError, LookupError, TypeError, ArithmeticError: It did not write this.
+    """
     if not isinstance(value, dict):
         return value
     ((tag, text),) = cast("dict[str, str]", value).items()

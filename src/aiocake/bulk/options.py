@@ -1,6 +1,7 @@
 """The options of a run, as ``each`` and ``resume`` take them."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import attrs
@@ -25,6 +26,7 @@ OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]
 OnProgress = Callable[[Progress], object]
 OnExisting = Literal["skip", "raise", "create"]
 """The treatment of a create whose partner has an invoice, not void, of an overlapping period."""
+NO_CONFLICTS: Final[Mapping[int, str]] = MappingProxyType({})
 OnConflict = Literal["skip", "raise", "overwrite"]
 """The treatment of a write whose record is not as expected."""
 
@@ -37,6 +39,8 @@ class RunOptions:
         limit: Calls in flight at once; None for as many as the throttle allows.
         on_existing: The treatment of a create whose partner has a record of that time.
         on_conflict: The treatment of a write whose record is not as expected.
+        known_conflicts: The calls that are not sent since their caller knows that their record is
+            not as expected, by place, with the reason.
         stop_after: The limits at which to stop sending; None to stop for a refused key only.
         expected: Errors that do not count as failures.
         on_outcome: Called with the end of each call.
@@ -47,6 +51,7 @@ class RunOptions:
     limit: int | None
     on_existing: str
     on_conflict: str
+    known_conflicts: Mapping[int, str]
     stop_after: Stop | None
     expected: tuple[type[CakeError], ...]
     on_outcome: OnOutcome[Any] | None
@@ -87,6 +92,7 @@ _MUST_BE: Final[Mapping[str, Wanted]] = {
         lambda value: type(text := normalized(value)) is str and text in get_args(OnConflict),
         "skip, raise or overwrite",
     ),
+    "known_conflicts": ((lambda value: isinstance(value, Mapping)), "a mapping"),
     # isinstance would ask a value for its class.
     "stop_after": or_none((lambda value: issubclass(type(value), Stop), "a Stop")),
     "expected": (_are_errors, "a tuple of errors of aiocake"),

@@ -77,8 +77,8 @@ class Skipped(Generic[T]):
         call: The call.
         existing: Of a create, the ids of the records that are there.
         found: Of a conflict, the invoice as it was read, which is not as expected; None of a
-            create.
-        reason: Of a conflict, what is not as expected, in words.
+            create and of a bill.
+        reason: Why it was not sent, in words.
     """
 
     index: int
@@ -86,6 +86,11 @@ class Skipped(Generic[T]):
     existing: tuple[int, ...] = ()
     found: Invoice | None = None
     reason: str = ""
+
+    @property
+    def conflict(self) -> bool:
+        """Return True if its record was not as expected."""
+        return not self.existing
 
 
 Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
@@ -227,23 +232,25 @@ def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
         return {"error": type(ended.error).__name__, "message": str(ended.error)}
     if isinstance(ended, Unknown):
         return {"reason": ended.reason, "candidates": ended.candidates}
-    if ended.found is None:
+    if not ended.conflict:
         return {"existing": ended.existing}
-    return {"found": _invoice_as_json(ended.found, clean), "reason": clean(ended.reason)}
+    found = None if ended.found is None else _invoice_as_json(ended.found, clean)
+    return {"found": found, "reason": clean(ended.reason)}
 
 
-def conflict_of(reported: str | None) -> tuple[Invoice, str] | None:
+def conflict_of(reported: str | None) -> tuple[Invoice | None, str] | None:
     """Return what was found in a conflict, and the reason; None of any other end.
 
     Args:
         reported: How a call ended: :func:`detail`'s JSON.
     """
     kept: object = json.loads(reported or "null")
-    found = cast("dict[str, Any]", kept).get("found") if isinstance(kept, dict) else None
-    if not isinstance(found, dict):
+    if not isinstance(kept, dict) or "reason" not in kept or "found" not in kept:
         return None
-    reason = str(cast("dict[str, object]", kept).get("reason", ""))
-    return _invoice_of_json(cast("dict[str, Any]", found)), reason
+    fields = cast("dict[str, Any]", kept)
+    found = fields["found"]
+    invoice = None if found is None else _invoice_of_json(cast("dict[str, Any]", found))
+    return invoice, str(fields["reason"])
 
 
 def _invoice_as_json(invoice: Invoice, clean: Callable[[str], str]) -> dict[str, object]:

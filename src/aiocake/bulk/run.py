@@ -50,7 +50,7 @@ from aiocake.errors import (
 from aiocake.events import RunBegan, RunEnded
 from aiocake.models import Invoice  # noqa: TC001 - imported like the others
 
-_MOST_PROBLEMS: Final = 1_000
+MOST_PROBLEMS: Final = 1_000
 
 _STATES: Final[dict[type[object], EntryState]] = {
     Done: EntryState.DONE,
@@ -225,7 +225,7 @@ class Run:
     @property
     def has_room(self) -> bool:
         """Return True if more problems can be kept."""
-        return len(self._problems) < _MOST_PROBLEMS
+        return len(self._problems) < MOST_PROBLEMS
 
     async def end(self, item: PlannedCall, ended: Ended[Any]) -> None:
         """Record how a call ended, and notify ``on_outcome``."""
@@ -241,7 +241,7 @@ class Run:
         if self.journal is not None:
             self.journal.ended(item.index, state, intent, detail(ended, self.executor.scrub))
         self._keep(item, ended)
-        if isinstance(ended, Skipped) and ended.found is not None:
+        if isinstance(ended, Skipped) and ended.conflict:
             self.conflicts += 1
         making = planned_create(item.call) if isinstance(ended, Done) else None
         if isinstance(ended, Done) and making is not None:
@@ -372,6 +372,9 @@ class Run:
             if self._order.is_behind(record, item.index):
                 text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
+            elif item.index in self.rules.known_conflicts and not item.maybe_applied:
+                reason = self.rules.known_conflicts[item.index]
+                await self.end(item, Skipped(item.index, item.call, reason=reason))
             elif self.stopped is None:
                 await self._send(item, None)
         finally:

@@ -13,7 +13,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal
+from aiocake.cli import audit, commands, demo, journal, plan
+from aiocake.cli.apply import apply
+from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -24,6 +26,7 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.output import say_out
+from aiocake.cli.resume import resume
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -33,7 +36,11 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+        names = (
+            "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
+            "journal", "doctor", "sandbox", "demo",
+        )  # fmt: skip
+        return [name for name in names if name in self.commands]
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -63,6 +70,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
+app.add_typer(plan.app, name="plan")
+app.command(cls=AllErrors)(approve)
+app.command(cls=AllErrors)(apply)
+app.command(cls=AllErrors)(resume)
+app.command(cls=AllErrors)(audit.audit)
+journal.app.command(cls=AllErrors)(resume)
 app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)

@@ -12,18 +12,17 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import attrs
 import typer
 
-from aiocake import Client, JournalError, bulk
-from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk import Double, Journal, PlanIdentity
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
-from aiocake.cli import parse
-from aiocake.cli.command import CommandSession, command, with_output
-from aiocake.cli.errors import AllErrors, code_of, print_error, silence_output, text_of
+from aiocake.cli.command import with_output
+from aiocake.cli.errors import AllErrors
 from aiocake.cli.formats import Fields, RecordLayout
-from aiocake.cli.output import Output, OutputError
+from aiocake.cli.output import Output
+from aiocake.cli.run_outcome import double_text
 from aiocake.cli.signals import run
-from aiocake.cli.terminal import bar, confirm
+from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
@@ -46,14 +45,10 @@ _ONLY_IN_STATE: Final = f"Only calls in this state: {', '.join(EntryState)}."
 
 Opening = Callable[[], Awaitable[Journal]]
 
-#: How many of a run's problems are said one by one.
-_MOST_SAID: Final = 20
-_UNFINISHED, _REFUSED, _UNKNOWN, _DOUBLE, _CONFLICT = 1, 5, 7, 9, 10
-
 
 @attrs.frozen
-class _JournalStatus:
-    """How a run stands."""
+class JournalStatus:
+    """How a run stands, and of what plan it is."""
 
     domain: str
     plan_read: bool
@@ -61,6 +56,7 @@ class _JournalStatus:
     doubles: tuple[Double, ...]
     unknown_filesystem: str | None
     sessions: tuple[Worked, ...]
+    plan: PlanIdentity | None
 
     @property
     def running(self) -> Worked | None:
@@ -74,7 +70,7 @@ def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = 
     """Show the state of a run, who worked on it and when, and if it is running now."""
     output.spare(*files_of(file))
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    status = run(partial(_read_status, opening))
+    status = run(partial(read_status, opening))
     with output.record(_STATUS) as write:
         write(status)
 
@@ -102,81 +98,17 @@ def export(
         run(partial(_export, opening, state, write, advance))
 
 
-@app.command(cls=AllErrors)
-@command(writes=True)
-def resume(
-    session: CommandSession,
-    file: File,
-    *,
-    settle: Annotated[
-        float,
-        typer.Option(
-            parser=parse.seconds,
-            metavar="SECONDS",
-            help="How long to wait for a create whose response was lost to appear before deciding.",
-        ),
-    ] = 60.0,
-    allow_unknown_filesystem: AllowOption = False,
-) -> None:
-    """Resume a run: find out the outcome of its calls, and send those that were not carried out.
-
-    Exit codes: 0 if all is done, 9 if something was created twice, 7 if the outcome of a call stays
-    unknown, 5 if calls were refused, 1 if calls are left, 10 if all is done but for calls that were
-    skipped, since their invoice was not as expected.
-    """
-    output = session.output
-    output.spare(*files_of(file))
-    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    status = run(partial(_read_status, opening))
-    if status.running is not None:
-        raise JournalError(_in_use(file, status.running))
-    left = None if session.confirmed else run(partial(unfinished, opening))
-    connection = session.connect()
-    if left is not None:
-        confirm(f"At {connection.domain}: {left}: resume")
-    before = code = 0
-
-    async def work(client: Client) -> Summary:
-        with bar("calls") as advance:
-
-            def progress(now: Progress) -> None:
-                nonlocal before
-                ended = now.done + now.failed + now.unknown + now.skipped
-                advance(ended - before, now.total)
-                before = ended
-
-            return await bulk.resume(
-                file,
-                client,
-                settle=settle,
-                on_progress=progress,
-                allow_unknown_filesystem=allow_unknown_filesystem,
-            )
-
-    try:
-        with connection.accounted(), output.record(_SUMMARY) as write:
-            summary = connection.run(work)
-            # What the run ends in is known before the record is written, which may fail.
-            code = _code(summary)
-            _say(summary)
-            write(summary)
-    except BrokenPipeError:
-        silence_output()
-    except OutputError as error:
-        print_error(str(error))
-        code = code or code_of(error)
-    raise typer.Exit(code)
-
-
-async def _read_status(opening: Opening) -> _JournalStatus:
+async def read_status(opening: Opening) -> JournalStatus:
+    """Return how a run stands."""
     async with await opening() as journal:
-        return _JournalStatus(
+        return JournalStatus(
             await journal.domain(),
             await journal.is_complete(),
             await journal.counts(),
             tuple(await journal.doubles()),
             await journal.unknown_filesystem(),
             tuple(await journal.sessions()),
+            await journal.plan_identity(),
         )
 
 
@@ -197,65 +129,13 @@ async def _export(
             advance(len(entries), total)
 
 
-def _say(summary: Summary) -> None:
-    for problem in summary.problems[:_MOST_SAID]:
-        print_error(_problem(problem))
-    if len(summary.problems) > _MOST_SAID:
-        print_error("and more: aiocake journal export lists all of them")
-    for double in summary.doubles[:_MOST_SAID]:
-        print_error(f"{_double(double)}; void one of them")
-    if len(summary.doubles) > _MOST_SAID:
-        print_error("and more: aiocake journal show lists all of them")
-    for note in summary.notes:
-        print_error(note)
-    if summary.stopped is not None:
-        print_error(f"stopped: {summary.stopped}")
-    if not summary.plan_read:
-        print_error("the plan was not read to its end: only the program that made it has the rest")
-
-
-def _code(summary: Summary) -> int:
-    if summary.complete:
-        return 0
-    if summary.doubles:
-        return _DOUBLE
-    if summary.unknown:
-        return _UNKNOWN
-    if summary.failed:
-        return _REFUSED
-    left = summary.unsent or summary.unlooked or not summary.plan_read
-    return _UNFINISHED if left else _CONFLICT
-
-
-def _problem(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
-    call = f"call {problem.index}, {problem.call.describe()}"
-    if isinstance(problem, Failed):
-        return f"{call}: not done: {text_of(problem.error)}"
-    if isinstance(problem, Unknown):
-        among = f" (candidates: {_ids(problem.candidates)})" if problem.candidates else ""
-        return f"{call}: outcome unknown: {problem.reason}{among}"
-    if problem.found is not None:
-        return f"{call}: skipped: {problem.reason}"
-    return f"{call}: skipped, since there is already {_ids(problem.existing)}"
-
-
-def _double(double: Double) -> str:
-    return (
-        f"call {double.index} was created twice: it created {double.ours}, "
-        f"and there is {_ids(double.theirs)}"
-    )
-
-
-def _ids(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _in_use(file: Path, worked: Worked) -> str:
+def in_use(file: Path, worked: Worked) -> str:
+    """Return which process is working on a run."""
     who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
     return f"{file} is in use by another run: {who}"
 
 
-def _status_fields(status: _JournalStatus) -> Fields:
+def _status_fields(status: JournalStatus) -> Fields:
     counts = {state.value: status.counts.get(state, 0) for state in EntryState}
     return {
         "domain": status.domain,
@@ -269,12 +149,12 @@ def _status_fields(status: _JournalStatus) -> Fields:
     }
 
 
-def _status_in_short(status: _JournalStatus) -> Fields:
+def _status_in_short(status: JournalStatus) -> Fields:
     fields = dict(_status_fields(status))
     del fields["sessions"]
     fields["doubles"] = len(status.doubles)
     for double in status.doubles:
-        fields[f"double {double.index}"] = _double(double)
+        fields[f"double {double.index}"] = double_text(double)
     if status.unknown_filesystem is None:
         del fields["unknown_filesystem"]
     for at, each in enumerate(status.sessions, 1):
@@ -346,31 +226,6 @@ _CALL: Final = RecordLayout(
 )
 
 
-def _summary_fields(summary: Summary) -> Fields:
-    fields = attrs.asdict(summary, recurse=False)
-    return {
-        **fields,
-        "problems": [_problem(each) for each in summary.problems],
-        "doubles": [attrs.asdict(each) for each in summary.doubles],
-        "notes": list(summary.notes),
-    }
-
-
-def _summary_in_short(summary: Summary) -> Fields:
-    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
-    return {**_summary_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
-
-
-_SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
-_SUMMARY: Final = RecordLayout(
-    json=_summary_fields,
-    csv=_summary_in_short,
-    csv_columns=_SUMMED,
-    to_table=_summary_in_short,
-    table_columns=_SUMMED,
-)
-
-
 # What is left of a run, shown before it is resumed.
 
 _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
@@ -408,7 +263,7 @@ class _Alike:
 
 
 async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
-    """Return what is left of a run, and who began it when; None if nothing is left.
+    """Return what is left of a run, who began it when, and of what plan; None if nothing is left.
 
     Raises:
         JournalError: It cannot be read.
@@ -423,6 +278,7 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
                 states[entry.state] += 1
                 _count(entry, alike)
         sessions = await journal.sessions()
+        plan = await journal.plan_identity()
     if not alike:
         return None
     said = [str(each) for each in alike.values()]
@@ -433,7 +289,15 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
     ]
     if among:
         said.append(f"{' and '.join(among)} among them")
-    return f"{', '.join(said)}, begun {_begun(sessions)}"
+    of = "" if plan is None else f", of {plan_text(plan)}"
+    return f"{', '.join(said)}, begun {_begun(sessions)}{of}"
+
+
+def plan_text(plan: PlanIdentity) -> str:
+    """Return which plan it is, who made it and who approved it."""
+    maker = f", made by {plan.maker}" if plan.maker else ""
+    approvers = ", ".join(f"{each.principal} ({each.key})" for each in plan.approvals)
+    return f"plan {plan.hash}{maker}, {f'approved by {approvers}' if approvers else 'not approved'}"
 
 
 def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from getpass import getpass
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -12,14 +12,20 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
+from rich.text import Text
 
 from aiocake import ConfigurationError
+from aiocake._display import escaped
+from aiocake.bulk import Progress as RunProgress
+from aiocake.bulk.options import OnProgress
 from aiocake.cli.errors import begin_line
 from aiocake.cli.signals import Interrupted
-from aiocake.cli.text import escaped
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -27,33 +33,41 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def need_terminal(stream: TextIO | None) -> None:
+_NOT_SENT: Final = "nothing was sent"
+
+
+def need_terminal(stream: TextIO | None, otherwise: str = _NOT_SENT) -> None:
     """Check that a person can be asked.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
     """
     if not is_terminal(stream):
+        act = "a write" if otherwise == _NOT_SENT else "this"
         raise ConfigurationError(
-            "nothing was sent: a write needs --yes when the standard input is not a terminal"
+            f"{otherwise}: {act} needs --yes when the standard input is not a terminal"
         )
 
 
-def confirm(what: str) -> None:
+def confirm(what: str, otherwise: str = _NOT_SENT) -> None:
     """Ask whether to do something.
+
+    Args:
+        what: What is asked, without the question mark.
+        otherwise: What is true after a no.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
         typer.Exit: The reply was no.
     """
-    need_terminal(sys.stdin)
-    with _nothing_sent_on_interrupt():
+    need_terminal(sys.stdin, otherwise)
+    with _nothing_done_on_interrupt(otherwise):
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
         reply = sys.stdin.readline()
     if not reply.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
     if reply.strip().lower() not in {"y", "yes"}:
-        typer.echo("aiocake: nothing was sent", err=True)
+        typer.echo(f"aiocake: {otherwise}", err=True)
         raise typer.Exit(1)
 
 
@@ -64,7 +78,7 @@ def asked_for_key() -> str:
         ConfigurationError: The input ended.
         Interrupted: It was interrupted.
     """
-    with _nothing_sent_on_interrupt():
+    with _nothing_done_on_interrupt():
         try:
             return getpass("CAKE API key: ", stream=sys.stderr).strip()
         except EOFError:
@@ -73,12 +87,12 @@ def asked_for_key() -> str:
 
 
 @contextmanager
-def _nothing_sent_on_interrupt() -> Generator[None]:
+def _nothing_done_on_interrupt(otherwise: str = _NOT_SENT) -> Generator[None]:
     try:
         yield
     except Interrupted as error:
         begin_line()
-        raise Interrupted(error.number, "; nothing was sent") from None
+        raise Interrupted(error.number, f"; {otherwise}") from None
 
 
 Advance = Callable[[int, int | None], None]
@@ -117,16 +131,53 @@ def bar(what: str, *, hidden: bool = False) -> Generator[Advance]:
     if hidden or not is_terminal(sys.stderr):
         yield lambda _more, _total: None
         return
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    text = TextColumn("{task.description}", markup=False)
+    with _progress(text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda more, total: progress.update(task, advance=more, total=total)
+
+
+@contextmanager
+def run_bar() -> Generator[OnProgress]:
+    """Show how far a run of writes is: how many ended how, the rate, and the time left.
+
+    Yields:
+        What takes its progress.
+    """
+    if not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    text = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with _progress(text, *columns) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(now: RunProgress) -> None:
+            ended = now.done + now.failed + now.skipped + now.unknown
+            counts = {"done": now.done, "failed": now.failed, "skipped": now.skipped}
+            counts["unknown"] = now.unknown
+            said = [f"{count:,} {name}" for name, count in counts.items() if count]
+            progress.update(
+                task, completed=ended, total=now.total, description=", ".join(said) or "0 done"
+            )
+
+        yield show
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    return Progress(
+        *columns,
         console=Console(file=cast("TextIO", _Screen(sys.stderr)), markup=False, highlight=False),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,
         redirect_stderr=False,
-    ) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda more, total: progress.update(task, advance=more, total=total)
+    )
+
+
+class _Rate(ProgressColumn):
+    """How many calls end in a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        return Text("" if task.speed is None else f"{task.speed:,.1f}/s")

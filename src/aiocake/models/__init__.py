@@ -30,6 +30,7 @@ from aiocake.models.reference import (
     PaymentSetting,
     PaymentType,
 )
+from aiocake.models.totals import Total, totals
 
 __all__ = [
     "AccountManager",
@@ -58,5 +59,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentSetting",
     "PaymentType",
+    "Total",
     "UpdatedInvoice",
+    "totals",
 ]

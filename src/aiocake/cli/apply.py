@@ -1,0 +1,364 @@
+"""``aiocake apply``: carry out a plan that was approved, row by row, as it stands."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import attrs
+import typer
+
+from aiocake import ArgumentError, Client
+from aiocake._display import money
+from aiocake._operations.operation import executor_of
+from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.options import OnProgress
+from aiocake.cli import parse
+from aiocake.cli.audit import CALLS
+from aiocake.cli.command import CommandSession, command
+from aiocake.cli.connection import Connection
+from aiocake.cli.destination import destination
+from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.output import Output, OutputError
+from aiocake.cli.run_outcome import exit_code, report_problems
+from aiocake.cli.terminal import confirm, run_bar
+from aiocake.errors import Problem
+from aiocake.models import Total
+from aiocake.monthend import Applied, ApprovedPlan, Plan, approved, stale_rows
+from aiocake.monthend import apply as apply_plan
+from aiocake.monthend.approvals import signature_file
+
+_CONFLICTS: Final = 10
+#: So many rows that would be skipped are said one by one.
+_MOST_SAID: Final = 20
+
+PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
+JournalOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="RUN.DB",
+        help="The journal of the run: a new file, or the one that the plan was begun with.",
+        show_default=False,
+    ),
+]
+ApprovalsOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=parse.number,
+        metavar="NUMBER",
+        help="How many people must have approved the plan, its maker not counted. 0: nobody.",
+        show_default=False,
+    ),
+]
+SignersOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The people whose signatures count, as allowed_signers of ssh-keygen.",
+        show_default=False,
+    ),
+]
+RevokedOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Keys that count no more, as a KRL or a list of public keys.",
+        show_default=False,
+    ),
+]
+HashOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HASH",
+        help="The hash that the plan must have: approval without keys, such as from a ticket.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        metavar="",
+        help="Check the plan and read what is true now; send nothing.",
+        show_default=False,
+    ),
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        metavar="",
+        help="Send nothing at all if any record is not as planned when the run begins.",
+        show_default=False,
+    ),
+]
+SettleOption = Annotated[
+    float,
+    typer.Option(
+        parser=parse.seconds,
+        metavar="SECONDS",
+        help="How long to wait for a create whose response was lost to appear before deciding.",
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the outcome of each row to FILE: .csv, .json or .jsonl.",
+        show_default=False,
+    ),
+]
+ReceiptOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the receipt to FILE, to be kept away from the journal.",
+        show_default=False,
+    ),
+]
+
+
+@command(writes=True)
+def apply(  # noqa: PLR0913 - one for each option
+    session: CommandSession,
+    plan_file: PlanArgument,
+    *,
+    journal: JournalOption,
+    approvals: ApprovalsOption = None,
+    signers: SignersOption = None,
+    revoked: RevokedOption = None,
+    hash: HashOption = None,  # noqa: A002 - what it is called everywhere
+    dry_run: DryRunOption = False,
+    strict: StrictOption = False,
+    settle: SettleOption = 60.0,
+    report: ReportOption = None,
+    receipt: ReceiptOption = None,
+) -> None:
+    """Carry out a plan. Rows whose record is not as planned are skipped, with the reason.
+
+    The same command begins it, goes on with it after a crash, and says when it is done.
+
+    Exit codes: 0 all is done, 10 all is done but rows that were not as planned, 9 something is
+    there twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls are left.
+    """
+    needed = needed_approvals(approvals, hash)
+    _spare(session.output, plan_file, journal, signers, revoked, report, receipt)
+    connection = session.connect()
+
+    async def check(client: Client) -> ApprovedPlan:
+        domain = executor_of(client.invoices).domain
+        return await approved(
+            plan_file, domain, approvals=needed, signers=signers, revoked=revoked, hash=hash
+        )
+
+    checked = connection.run(check)
+    _say_plan(checked, needed)
+    if dry_run:
+        _rehearse(connection, checked.plan)
+    if not session.confirmed:
+        rows = checked.plan.header.rows
+        confirm(f"At {connection.domain}: apply {rows:,} row{'' if rows == 1 else 's'}")
+
+    async def work(client: Client, on_progress: OnProgress) -> Applied:
+        return await apply_plan(
+            plan_file,
+            client,
+            journal=journal,
+            approvals=needed,
+            signers=signers,
+            revoked=revoked,
+            hash=hash,
+            strict=strict,
+            settle=settle,
+            on_progress=on_progress,
+        )
+
+    carry_out(session.output, connection, work, journal, report, receipt)
+
+
+def needed_approvals(approvals: int | None, plan_hash: str | None) -> int:
+    """Return how many approvals are needed.
+
+    Raises:
+        ArgumentError: Nothing says so.
+    """
+    if approvals is not None:
+        return approvals
+    if plan_hash is not None:
+        return 0
+    raise ArgumentError(
+        Problem(
+            "approvals",
+            "say how many people must have approved the plan, 0 for nobody; or give --hash",
+        )
+    )
+
+
+def carry_out(  # noqa: PLR0913, PLR0917 - each is needed
+    output: Output,
+    connection: Connection,
+    work: Callable[[Client, OnProgress], Awaitable[Applied]],
+    journal: Path,
+    report: Path | None,
+    receipt: Path | None,
+) -> NoReturn:
+    """Carry out a plan and show what became of it.
+
+    Args:
+        output: Where the control totals go.
+        connection: The instance.
+        work: Carries out the plan.
+        journal: The journal of the run.
+        report: The file for the outcome of each row.
+        receipt: The file for the receipt.
+
+    Raises:
+        typer.Exit: Always; with the exit code.
+    """
+    code = 0
+
+    async def with_bar(client: Client) -> Applied:
+        with run_bar() as progress:
+            return await work(client, progress)
+
+    try:
+        with connection.accounted(), output.records(_TOTALS) as write:
+            found = connection.run(with_bar)
+            # What the run ends in is known before anything is written, which may fail.
+            code = exit_code(found.summary)
+            for line in _compared(found):
+                write(line)
+        report_problems(found.summary)
+        if found.audit.unpriced:
+            print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not tell")
+        if code in {1, 5, 7}:
+            print_error(f"to go on: the same command, or aiocake resume {journal}")
+        if report is not None:
+            with Output.of(None, report, excel=False).records(CALLS) as put:
+                for call in found.audit.entries:
+                    put(call)
+        print_error(
+            f"receipt: log of {found.receipt.log.count} entries, {found.receipt.log.hash}, "
+            f"of plan {found.receipt.plan_hash}"
+        )
+        if receipt is not None:
+            _write(receipt, found.receipt.to_json() + "\n")
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        print_error(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
+
+
+def _spare(output: Output, plan_file: Path, journal: Path, *others: Path | None) -> None:
+    """Refuse to write over what the command needs, or twice to one file."""
+    signers, revoked, report, receipt = others
+    needed = [plan_file, signature_file(plan_file), *files_of(journal)]
+    needed += [each for each in (signers, revoked) if each is not None]
+    output.spare(*needed, *(each for each in (report, receipt) if each is not None))
+    for name, file in (("report", report), ("receipt", receipt)):
+        if file is None:
+            continue
+        for each in needed if name == "report" else [*needed, *filter(None, [report])]:
+            if os.path.realpath(file) == os.path.realpath(each):
+                raise ArgumentError(Problem(name, f"{file} is {each}, which the command needs"))
+    if report is not None:
+        Output.of(None, report, excel=False)
+
+
+def _say_plan(checked: ApprovedPlan, needed: int) -> None:
+    """Show which plan it is, and what stands behind it."""
+    plan, people = checked.plan, checked.approvals
+    header = plan.header
+    print_error(f"plan {plan.hash}")
+    print_error(
+        f"{header.action}, made by {header.maker} on {header.created_at:%Y-%m-%d %H:%M} UTC"
+    )
+    if people.maker is not None:
+        names = ", ".join(each.principal for each in people.approvers)
+        print_error(f"signed by {people.maker.principal}, approved by {names}")
+    elif not needed:
+        print_error("approved by nobody: no approvals were asked for")
+    for total in plan.totals:
+        print_error(f"planned: {_total_text(total)}")
+
+
+def _rehearse(connection: Connection, plan: Plan) -> NoReturn:
+    """Say which rows would be skipped now."""
+    stale = connection.run(partial(stale_rows, plan))
+    for row in stale[:_MOST_SAID]:
+        print_error(f"line {row.line} would be skipped: {row.reason}")
+    if len(stale) > _MOST_SAID:
+        print_error(f"and {len(stale) - _MOST_SAID} more")
+    left = plan.header.rows - len(stale)
+    print_error(f"{left:,} of {plan.header.rows:,} rows would be sent; nothing was sent")
+    raise typer.Exit(_CONFLICTS if stale else 0)
+
+
+def _total_text(total: Total) -> str:
+    words = " ".join(each for each in (total.kind, total.invoice_status) if each)
+    return f"{words or 'kind unknown'}: {total.count:,}, {money(total.amount, total.currency)}"
+
+
+@attrs.frozen(kw_only=True)
+class _Compared:
+    """The control totals of one kind and currency: as planned, and as done."""
+
+    kind: str | None
+    currency: str | None
+    planned: int = 0
+    planned_amount: object = None
+    done: int = 0
+    done_amount: object = None
+
+
+def _compared(found: Applied) -> Iterator[_Compared]:
+    """Yield what was planned beside what was done, by kind and currency."""
+    sums: dict[tuple[str | None, str | None], dict[str, int | object]] = {}
+    for name, totals in (("planned", found.planned), ("done", found.done)):
+        for total in totals:
+            line = sums.setdefault((total.kind, total.currency), {})
+            count, amount = line.get(name, 0), line.get(f"{name}_amount", 0)
+            line[name] = count + total.count  # type: ignore[operator]
+            line[f"{name}_amount"] = amount + total.amount  # type: ignore[operator]
+    for kind, currency in sorted(sums, key=lambda key: (key[0] or "", key[1] or "")):
+        yield _Compared(kind=kind, currency=currency, **sums[kind, currency])  # type: ignore[arg-type]
+
+
+def _fields(line: _Compared) -> Fields:
+    return attrs.asdict(line)
+
+
+def _plain_fields(line: _Compared) -> Fields:
+    fields = attrs.asdict(line)
+    amounts = ("planned_amount", "done_amount")
+    return {
+        name: format(value, "f") if name in amounts and value is not None else value
+        for name, value in fields.items()
+    }
+
+
+_COLUMNS: Final = tuple(field.name for field in attrs.fields(_Compared))
+_TOTALS: Final = RecordLayout(
+    json=_plain_fields,
+    csv=_fields,
+    csv_columns=_COLUMNS,
+    to_table=_fields,
+    table_columns=_COLUMNS,
+)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that its owner alone can read."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with destination(file) as place:
+            place.stream.write(text)
+            place.finish()
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from None

@@ -1,0 +1,122 @@
+"""``aiocake resume``: go on with a run that was stopped, cancelled or killed."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import attrs
+import typer
+
+from aiocake import Client, JournalError, bulk
+from aiocake.bulk import Journal, Summary
+from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.options import OnProgress
+from aiocake.cli import parse
+from aiocake.cli.apply import carry_out
+from aiocake.cli.command import CommandSession, command
+from aiocake.cli.connection import Connection
+from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.journal import AllowOption, File, in_use, read_status, unfinished
+from aiocake.cli.output import Output, OutputError
+from aiocake.cli.run_outcome import exit_code, problem_text, report_problems
+from aiocake.cli.signals import run
+from aiocake.cli.terminal import confirm, run_bar
+from aiocake.monthend import Applied, resume_plan
+
+
+@command(writes=True)
+def resume(
+    session: CommandSession,
+    file: File,
+    *,
+    settle: Annotated[
+        float,
+        typer.Option(
+            parser=parse.seconds,
+            metavar="SECONDS",
+            help="How long to wait for a create whose response was lost to appear before deciding.",
+        ),
+    ] = 60.0,
+    allow_unknown_filesystem: AllowOption = False,
+) -> None:
+    """Resume a run: find out the outcome of its calls, and send those that were not carried out.
+
+    The run of a plan goes on under the same approval: the plan's file and its signatures are
+    checked anew.
+
+    Exit codes: 0 all is done, 10 all is done but calls whose record was not as expected, 9
+    something was created twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls
+    are left.
+    """
+    output = session.output
+    output.spare(*files_of(file))
+    opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
+    status = run(partial(read_status, opening))
+    if status.running is not None:
+        raise JournalError(in_use(file, status.running))
+    left = run(partial(unfinished, opening))
+    connection = session.connect()
+    if left is not None and session.confirmed:
+        print_error(f"resuming at {connection.domain}: {left}")
+    elif left is not None:
+        confirm(f"At {connection.domain}: {left}: resume")
+    if status.plan is not None and status.plan.file is not None:
+        _resume_plan(session.output, connection, file, settle)
+    code = 0
+
+    async def work(client: Client) -> Summary:
+        with run_bar() as progress:
+            return await bulk.resume(
+                file,
+                client,
+                settle=settle,
+                on_progress=progress,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
+
+    try:
+        with connection.accounted(), output.record(_SUMMARY) as write:
+            summary = connection.run(work)
+            # What the run ends in is known before the record is written, which may fail.
+            code = exit_code(summary)
+            report_problems(summary)
+            write(summary)
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        print_error(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
+
+
+def _resume_plan(output: Output, connection: Connection, journal: Path, settle: float) -> NoReturn:
+    async def work(client: Client, on_progress: OnProgress) -> Applied:
+        return await resume_plan(journal, client, settle=settle, on_progress=on_progress)
+
+    carry_out(output, connection, work, journal, None, None)
+
+
+def _summary_fields(summary: Summary) -> Fields:
+    fields = attrs.asdict(summary, recurse=False)
+    return {
+        **fields,
+        "problems": [problem_text(each) for each in summary.problems],
+        "doubles": [attrs.asdict(each) for each in summary.doubles],
+        "notes": list(summary.notes),
+    }
+
+
+def _summary_in_short(summary: Summary) -> Fields:
+    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
+    return {**_summary_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
+
+
+_SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
+_SUMMARY: Final = RecordLayout(
+    json=_summary_fields,
+    csv=_summary_in_short,
+    csv_columns=_SUMMED,
+    to_table=_summary_in_short,
+    table_columns=_SUMMED,
+)

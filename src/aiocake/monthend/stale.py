@@ -1,0 +1,136 @@
+"""Rows of a plan whose record is no longer as it was planned."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from aiocake._operations.operation import executor_of
+from aiocake.client import ClientView
+from aiocake.errors import PlanError
+from aiocake.models import Bill, Invoice
+from aiocake.monthend.plan import Plan
+from aiocake.monthend.reading import (
+    BILLS,
+    currencies_of,
+    each_bill,
+    each_invoice,
+    some_invoices,
+)
+from aiocake.monthend.rows import PlannedRecord, PlanRow
+
+#: What decides whether a row may be sent, in the order in which it is said.
+_DECISIVE: Final = ("kind", "partner_id", "invoice_status", "sent_payment", "amount", "currency")
+_INVOICES: Final = "invoices"
+
+_Key = tuple[str, object]
+
+
+@attrs.frozen
+class StaleRow:
+    """A row of a plan that would be skipped now.
+
+    Attributes:
+        index: Its place among the rows, from 0.
+        line: Its line in the file, from 1.
+        reason: What is not as planned.
+    """
+
+    index: int
+    line: int
+    reason: str
+
+
+async def stale_rows(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
+    """Return the rows whose record is not as planned now. Sends nothing.
+
+    Creates are not among them: what they make is looked for right before each is sent.
+
+    Args:
+        plan: The plan.
+        cake: A client of its instance.
+
+    Raises:
+        CakeError: A record could not be read.
+    """
+    return (*await _stale_invoices(plan, cake), *await stale_bills(plan, cake))
+
+
+async def stale_bills(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
+    """Return the rows whose bill is not as planned now: one export for each kind of bill."""
+    groups = {group for row in plan.rows if (group := _group(row)) in BILLS}
+    if not groups:
+        return ()
+    period = plan.header.period
+    if period is None:
+        raise PlanError("the plan marks bills, and names no period to look them up in")
+    currencies = await currencies_of(cake)
+    now: dict[_Key, PlannedRecord] = {}
+    wanted = {_key(row) for row in plan.rows}
+    for group in sorted(groups):
+
+        def visit(bill: Bill, group: str = group) -> None:
+            if (group, bill.bill_id) in wanted:
+                now[group, bill.bill_id] = PlannedRecord.of_bill(bill, currencies)
+
+        await each_bill(cake, group, period, visit)
+    return tuple(_compared((row for row in plan.rows if _group(row) in BILLS), now))
+
+
+async def _stale_invoices(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
+    wanted = {row.arguments["invoice_id"] for row in _updates(plan)}
+    if not wanted:
+        return ()
+    now: dict[_Key, PlannedRecord] = {}
+
+    def visit(invoice: Invoice) -> None:
+        record = PlannedRecord.of_invoice(invoice)
+        if record is not None and invoice.invoice_id in wanted:
+            now[_INVOICES, invoice.invoice_id] = record
+
+    starts = [row.record.start_date for row in _updates(plan) if row.record is not None]
+    ends = [row.record.end_date for row in _updates(plan) if row.record is not None]
+    if len(wanted) > executor_of(cake.invoices).concurrency and all(starts) and all(ends):
+        days = {
+            "start_date": min(day for day in starts if day is not None),
+            "end_date": max(day for day in ends if day is not None),
+        }
+        await each_invoice(cake, visit, days)
+    missing = [int(str(number)) for number in wanted if (_INVOICES, number) not in now]
+    await some_invoices(cake, missing, visit)
+    return tuple(_compared(_updates(plan), now))
+
+
+def _updates(plan: Plan) -> Iterator[PlanRow]:
+    return (row for row in plan.rows if "invoice_id" in row.arguments)
+
+
+def _compared(rows: Iterable[PlanRow], now: dict[_Key, PlannedRecord]) -> Iterator[StaleRow]:
+    for row in rows:
+        record, found = row.record, now.get(_key(row))
+        if record is None:
+            continue
+        if found is None:
+            yield StaleRow(row.index, row.line, "it is not there any more")
+        elif reasons := list(_differences(record, found)):
+            yield StaleRow(row.index, row.line, ", ".join(reasons))
+
+
+def _differences(planned: PlannedRecord, found: PlannedRecord) -> Iterator[str]:
+    for name in _DECISIVE:
+        wanted, there = getattr(planned, name), getattr(found, name)
+        if wanted != there:
+            yield f"{name.replace('_', ' ')} is {_shown(there)}, planned was {_shown(wanted)}"
+
+
+def _shown(value: object) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _key(row: PlanRow) -> _Key:
+    return _group(row), row.arguments.get("invoice_id", row.arguments.get("bill_id"))
+
+
+def _group(row: PlanRow) -> str:
+    return row.operation.partition(".")[0]
