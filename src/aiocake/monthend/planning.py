@@ -326,17 +326,18 @@ def _refused(each: Call[Any], header: PlanHeader, repeats: Repeats) -> str:
     operation = OPERATIONS.get(each.operation)
     if operation is None:
         return f"no plan may hold {each.operation}"
+    reason = ""
     if each.executor.domain != header.domain:
-        return f"is for {each.executor.domain}, not for {header.domain}"
-    if operation.idempotency_of(each.arguments) is not operation.idempotency:
-        return "apply_credit_to_buyer moves money each time it is sent: not in a plan"
-    if _group(each.operation) in BILLS and header.period is None:
-        return "bills are looked up in their billing period: give period"
-    if getattr(each, "expect", None) is not None:
-        return "must not have an expect: the plan's own is what is true when it is made"
-    if repeats.add(operation, each.arguments):
-        return f"{described(operation, each.arguments)}: repeats an earlier row"
-    return ""
+        reason = f"is for {each.executor.domain}, not for {header.domain}"
+    elif operation.idempotency_of(each.arguments) is not operation.idempotency:
+        reason = "apply_credit_to_buyer moves money each time it is sent: not in a plan"
+    elif _group(each.operation) in BILLS and header.period is None:
+        reason = "bills are looked up in their billing period: give period"
+    elif each.expect is not None:
+        reason = "must not have an expect: the plan's own is what is true when it is made"
+    elif repeats.add(operation, each.arguments):
+        reason = f"{described(operation, each.arguments)}: repeats an earlier row"
+    return reason
 
 
 def _misfit(
