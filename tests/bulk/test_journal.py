@@ -57,8 +57,10 @@ async def test_it_holds_the_plan_each_intent_and_each_outcome_and_not_the_key(
     ]
     log = rows(path, "SELECT place, what, intent IS NOT NULL FROM log ORDER BY entry")
     assert log == [
+        (None, "created", 0), (None, "began", 0), (None, "whole", 0),
         (0, "sending", 1), (0, "done", 1), (1, "sending", 1), (1, "done", 1),
-        (2, "sending", 1), (2, "failed", 1),
+        (2, "sending", 1), (2, "failed", 1), (0, "looked", 0), (1, "looked", 0),
+        (None, "stopped", 0),
     ]  # fmt: skip
     details = [
         json.loads(str(row[0])) for row in rows(path, "SELECT detail FROM calls ORDER BY place")

@@ -9,13 +9,20 @@ and after a crash::
 
     summary = await bulk.resume("run.db", cake)
 
+Or, for a job that a scheduler starts again until it is done::
+
+    summary = await bulk.carry("run.db", cake, calls=make_plan)
+
 For a dry run, print the calls instead of sending them.
 """
 
 from aiocake.bulk.call import Call, Instance, call
+from aiocake.bulk.carry import carry
 from aiocake.bulk.each import each, resume
 from aiocake.bulk.journal import Journal
-from aiocake.bulk.options import OnExisting
+from aiocake.bulk.log_chain import Approval, LogHead, PlanIdentity
+from aiocake.bulk.log_check import LogCheck
+from aiocake.bulk.options import OnConflict, OnExisting
 from aiocake.bulk.outcomes import (
     Done,
     Double,
@@ -29,6 +36,7 @@ from aiocake.bulk.outcomes import (
 )
 
 __all__ = [
+    "Approval",
     "Call",
     "Done",
     "Double",
@@ -36,13 +44,18 @@ __all__ = [
     "Failed",
     "Instance",
     "Journal",
+    "LogCheck",
+    "LogHead",
+    "OnConflict",
     "OnExisting",
+    "PlanIdentity",
     "Progress",
     "Skipped",
     "Stop",
     "Summary",
     "Unknown",
     "call",
+    "carry",
     "each",
     "resume",
 ]

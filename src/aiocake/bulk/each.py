@@ -15,7 +15,8 @@ from aiocake._operations.operation import CreateLookup, Endpoints, Executor, exe
 from aiocake.bulk.call import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
-from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.log_chain import PlanIdentity
+from aiocake.bulk.options import OnConflict, OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk.outcomes import Stop, Summary
 from aiocake.bulk.plan import (
     CallPlan,
@@ -54,9 +55,11 @@ async def each(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
+    identity: PlanIdentity | None = None,
 ) -> Summary:
     """Carry out many writes concurrently, so that a crash loses nothing.
 
@@ -67,6 +70,10 @@ async def each(  # noqa: PLR0913 - all by name
 
     Creates wait for those of other runs on this host for the same partner. In the end the partners
     of all creates are listed once more, to find duplicates.
+
+    Before a call that sets the status of an invoice, the invoice is looked at. By itself, a run
+    moves a status from pending to approved to paid only, or to void if it is not paid. What the
+    ``expect`` of a call says counts in place of that.
 
     Args:
         calls: Calls made by :func:`call`: a list, or any iterable, also an asynchronous one. A list
@@ -84,13 +91,18 @@ async def each(  # noqa: PLR0913 - all by name
         on_existing: The treatment of a create whose partner has an invoice, not void, of an
             overlapping period: skip it, raise :class:`AlreadyExists`, or create it anyway; then
             no duplicates are looked for.
-        allow_repeats: Send calls that are equal to an earlier one, and Mark calls for a bill that
-            an earlier call marks in the same way, with whatever values.
+        on_conflict: The treatment of an update whose invoice is not as it expects, or, where it
+            expects nothing, of a status that a run does not set by itself: skip it, raise
+            :class:`Conflict`, or send it anyway; then no invoice is looked at.
+        allow_repeats: Send calls that set the same as an earlier one, and Mark calls for a bill
+            that an earlier call marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create is looked for whose response was
             lost: the time it gets to show up.
         allow_unknown_filesystem: Accept a journal on a filesystem whose locks and fsync may not
             work, such as a network drive, or on one in memory: a crash could lose what was sent.
             The journal records this, and the type of the filesystem.
+        identity: The hash of the plan and who approved it, for the journal to record; None for a
+            plan without a hash.
 
     Returns:
         How many calls ended how, the problems, the duplicates, and why it stopped if it did.
@@ -103,10 +115,12 @@ async def each(  # noqa: PLR0913 - all by name
         JournalError: The file is there already, cannot be written, or is on a filesystem that a
             journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
+        Conflict: As ``on_conflict`` says.
     """
     rules = run_options(
         limit=limit,
         on_existing=on_existing,
+        on_conflict=on_conflict,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -119,7 +133,7 @@ async def each(  # noqa: PLR0913 - all by name
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
-            return await _nothing(path, allow_unknown_filesystem=allow_unknown_filesystem)
+            return await _nothing(path, identity, allow_unknown=allow_unknown_filesystem)
         plan.domain = first.executor.domain
         listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
         creates = None if listed is None else await _look_through(plan)
@@ -128,6 +142,7 @@ async def each(  # noqa: PLR0913 - all by name
             book = await Journal.create(
                 path,
                 plan.domain,
+                plan=identity,
                 for_tests=first.executor.for_tests,
                 allow_unknown_filesystem=allow_unknown_filesystem,
             )
@@ -158,9 +173,11 @@ async def resume(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
+    identity: PlanIdentity | None = None,
 ) -> Summary:
     """Continue a run that was stopped, cancelled or killed, from its journal.
 
@@ -172,16 +189,21 @@ async def resume(  # noqa: PLR0913 - all by name
         cake: A client of the same instance, or a view of one.
         calls: The same plan once more, from its beginning, if it was not read to its end. It has
             to begin with the calls that the journal has; that is checked before anything is sent.
+            The rest of a list is written down as a whole, as in :func:`each`.
         limit: Calls in flight at once, as in :func:`each`.
         on_outcome: Called with the end of each call, as in :func:`each`.
         on_progress: Called with the run's progress, as in :func:`each`.
         stop_after: As in :func:`each`; earlier unknown and failed calls do not count.
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
+        on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
+            What an earlier session has skipped stays skipped.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`; not needed again for a filesystem of the type
             that it was set for.
+        identity: The hash of the plan that the journal must be of, and the approvals that hold
+            now; None for any plan.
 
     Returns:
         The result of the whole plan, as in :func:`each`.
@@ -190,10 +212,12 @@ async def resume(  # noqa: PLR0913 - all by name
         JournalError: The journal cannot be used, or the plan is another one; nothing was sent.
         ArgumentError: An argument is invalid, or a call, as in :func:`each`.
         AlreadyExists: As ``on_existing`` says.
+        Conflict: As ``on_conflict`` says.
     """
     rules = run_options(
         limit=limit,
         on_existing=on_existing,
+        on_conflict=on_conflict,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -202,10 +226,11 @@ async def resume(  # noqa: PLR0913 - all by name
         allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
-    executor = _executor_of(cake)
+    executor = instance_of(cake)
     book = await Journal.open(
         path,
         executor.domain,
+        plan=identity,
         for_tests=executor.for_tests,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
@@ -223,9 +248,12 @@ async def resume(  # noqa: PLR0913 - all by name
         else:
             plan.domain = executor.domain
             await plan.catch_up(book, whole=whole)
+            if not whole and guarded("calls", lambda: isinstance(calls, Collection)):
+                await _write_rest_down(plan, book)
         if plan.complete:
             run.total = plan.read
         await _recall(run, book, cake)
+        await _recall_conflicts(run, book, cake)
         lost = recorded_calls(book, cake, EntryState.SENDING, EntryState.UNKNOWN)
         doubts = [item async for items in lost for item in items]
         for item in doubts:
@@ -245,18 +273,25 @@ async def resume(  # noqa: PLR0913 - all by name
     return run.summary(taken=plan.read, whole=plan.complete)
 
 
-def _executor_of(cake: Instance) -> Executor:
+def instance_of(cake: Instance) -> Executor:
+    """Return the executor of a client.
+
+    Raises:
+        ArgumentError: It is not a client.
+    """
     group = guarded("cake", lambda: getattr(cake, "invoices", None))
     if not issubclass(type(group), Endpoints):
         raise ArgumentError(Problem("cake", f"must be a client, got {class_name(cake)}"))
     return executor_of(cast("Endpoints", group))
 
 
-async def _nothing(journal: Path | None, *, allow_unknown_filesystem: bool) -> Summary:
+async def _nothing(
+    journal: Path | None, identity: PlanIdentity | None, *, allow_unknown: bool
+) -> Summary:
     """Write the end of an empty plan down, and return its summary."""
     if journal is not None:
         creating = Journal.create(
-            journal, "", for_tests=True, allow_unknown_filesystem=allow_unknown_filesystem
+            journal, "", plan=identity, for_tests=True, allow_unknown_filesystem=allow_unknown
         )
         async with await creating as book:
             book.mark_complete()
@@ -292,6 +327,15 @@ async def _recall(run: Run, book: Journal, cake: Instance) -> None:
         index = found[-1][0].index
 
 
+async def _recall_conflicts(run: Run, book: Journal, cake: Instance) -> None:
+    """Load the calls that earlier sessions of a run skipped, since their record was another."""
+    index = -1
+    while entries := await book.entries(EntryState.SKIPPED, after=index):
+        for entry in entries:
+            run.recall_skipped(planned_call_of(entry, cake), entry.detail)
+        index = entries[-1].index
+
+
 async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:
     """Load the calls that failed in earlier sessions of a run and were not sent again."""
     await book.flush()
@@ -320,6 +364,14 @@ async def _look_through(plan: CallPlan) -> tuple[CreateLookup, frozenset[int]] |
                     owners.add(found[1].owner)
             await anyio.lowlevel.checkpoint()
     return None if lookup is None else (lookup, frozenset(owners))
+
+
+async def _write_rest_down(plan: CallPlan, book: Journal) -> None:
+    """Write the rest of a list to the disk before the first call of it is sent."""
+    async with aclosing(plan.batches()) as batches:
+        async for _ in batches:
+            await book.flush()
+    await book.flush()
 
 
 async def _write_down(book: Journal, calls: Collection[Call[Any]], digests: bytearray) -> None:

@@ -6,22 +6,24 @@ commit returns when the data has reached the disk.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from aiocake._background import BackgroundTask, spawn
-from aiocake.bulk.journal_file import JournalFile, reason
+from aiocake.bulk.journal_file import JournalFile, Value, reason
 from aiocake.errors import JournalError
 
 #: A thread's work costs more than these turns of the event loop, in which others join the group:
 #: where the disk is quick, groups were of one or two.
 _TURNS: Final = 4
 
-Value: TypeAlias = str | int | bytes | None
+T = TypeVar("T")
+
 Statement = tuple[str, Sequence[Value]]
 
 
@@ -79,13 +81,22 @@ class GroupCommit:
             JournalError: It cannot be read.
         """
 
-        def rows() -> list[tuple[Value, ...]]:
-            with closing(self._connection.execute(query, values)) as cursor:
+        def rows(connection: sqlite3.Connection) -> list[tuple[Value, ...]]:
+            with closing(connection.execute(query, values)) as cursor:
                 return cursor.fetchall()
 
+        return await self.run(rows)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a function that only reads finds, called in the thread of the connection.
+
+        Raises:
+            JournalError: It cannot be read.
+        """
+        job = partial(work, self._connection)
         try:
             # In a task of its own: cancelled or not, the connection is not closed meanwhile.
-            return await spawn(anyio.to_thread.run_sync(rows, limiter=self._one)).result()
+            return await spawn(anyio.to_thread.run_sync(job, limiter=self._one)).result()
         except sqlite3.Error as error:
             raise _unusable(error) from None
 

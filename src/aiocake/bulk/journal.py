@@ -3,6 +3,9 @@
 A SQLite file that only its owner can read. It never holds the key. It does hold names, notes and
 amounts, without which nobody could continue the plan. Each call's intent is on the disk before its
 request leaves, so that after a crash every call is known to be planned, ended, or in doubt.
+
+All that happens is an entry of the journal's log as well, which is a chain of hashes
+(:mod:`aiocake.bulk.log_chain`).
 """
 
 import json
@@ -19,13 +22,26 @@ import attrs
 
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
 from aiocake._normalize import path_of
-from aiocake.bulk.group_commit import GroupCommit, Value
-from aiocake.bulk.journal_file import JournalFile, create, now, open_existing, storable, view
+from aiocake.bulk.group_commit import GroupCommit
+from aiocake.bulk.journal_file import (
+    JournalFile,
+    Value,
+    append,
+    create,
+    now,
+    open_existing,
+    plan_of,
+    planned,
+    storable,
+    view,
+)
+from aiocake.bulk.log_chain import LogEvent, LogHead, PlanIdentity
+from aiocake.bulk.log_check import LogCheck, check_log
 from aiocake.bulk.outcomes import Double
 from aiocake.bulk.ownership import Owner
 from aiocake.errors import JournalError
 
-__all__ = ["Entry", "EntryState", "Journal", "WorkSession"]
+__all__ = ["Entry", "EntryState", "Journal", "LogEntry", "WorkSession"]
 
 
 class EntryState(StrEnum):
@@ -63,6 +79,29 @@ class Entry:
 
 
 @attrs.frozen
+class LogEntry:
+    """An entry of the log: one thing that happened.
+
+    Attributes:
+        number: Its number, from 1.
+        index: The place of the call in the plan, from 0; None if it is of the run itself.
+        session: In which session of the run it happened, from 1.
+        at: When, in UTC.
+        what: The state that the call is in since then, or what happened to the run.
+        intent: The id of the call's intent; None if there is none.
+        detail: More about it, as JSON; None if there is nothing more to say.
+    """
+
+    number: int
+    index: int | None
+    session: int
+    at: str
+    what: str
+    intent: str | None
+    detail: str | None
+
+
+@attrs.frozen
 class WorkSession:
     """A period in which one process worked on a plan.
 
@@ -96,8 +135,7 @@ class Journal:
 
     def __init__(self, file: JournalFile) -> None:
         self._writer = GroupCommit(file)
-        self._run = file.run
-        self._owners = file.owners
+        self._file = file
 
     @classmethod
     async def create(
@@ -105,6 +143,7 @@ class Journal:
         path: str | PathLike[str],
         domain: str,
         *,
+        plan: PlanIdentity | None = None,
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
@@ -113,6 +152,7 @@ class Journal:
         Args:
             path: The path of a new file.
             domain: The instance that the run is for; empty for an empty plan.
+            plan: Which plan it carries out, and who approved it; None for one without a hash.
             for_tests: Accept a path in memory (tmpfs, ramfs).
             allow_unknown_filesystem: Accept a path on any filesystem.
 
@@ -122,7 +162,7 @@ class Journal:
         """
         where, allow = path_of("path", path), allow_unknown_filesystem
         return await _opened(
-            lambda: create(where, domain, for_tests=for_tests, allow_unknown=allow)
+            lambda: create(where, domain, plan=plan, for_tests=for_tests, allow_unknown=allow)
         )
 
     @classmethod
@@ -131,6 +171,7 @@ class Journal:
         path: str | PathLike[str],
         domain: str | None = None,
         *,
+        plan: PlanIdentity | None = None,
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
@@ -141,6 +182,8 @@ class Journal:
         Args:
             path: The journal.
             domain: The instance that the run must be for.
+            plan: The plan that it must carry out, with the approvals that hold now, which are
+                recorded; None for any, under the approvals that are recorded already.
             for_tests: Accept a path in memory (tmpfs, ramfs).
             allow_unknown_filesystem: Accept a path on any filesystem, not only on one of the type
                 that was accepted for this journal before.
@@ -153,18 +196,25 @@ class Journal:
         if domain is None:
             return await _opened(lambda: view(where, allow_unknown=allow))
         return await _opened(
-            lambda: open_existing(where, domain, for_tests=for_tests, allow_unknown=allow)
+            lambda: open_existing(
+                where, domain, plan=plan, for_tests=for_tests, allow_unknown=allow
+            )
         )
 
     def plan(self, index: int, digest: bytes, call: str) -> None:
         """Record a call of the plan."""
         self._writer.add(
-            "INSERT INTO calls (place, digest, call) VALUES (?, ?, ?)", index, digest, call
+            "INSERT INTO calls (place, digest, call, hash) VALUES (?, ?, ?, ?)",
+            index,
+            digest,
+            call,
+            self._file.plan.add(*planned(index, digest, call)),
         )
 
     def mark_complete(self) -> None:
         """Record that the plan has no more calls."""
-        self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", now())
+        self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", at := now())
+        self._log(LogEvent.WHOLE, json.dumps(self._file.plan.head), at=at)
 
     def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
         """Record that a call is about to be sent; :meth:`flush` before it leaves."""
@@ -176,7 +226,7 @@ class Journal:
             ids,
             index,
         )
-        self._log(index, EntryState.SENDING, intent, None)
+        self._log(EntryState.SENDING, ids, index=index, intent=intent)
 
     def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
         """Record how a call ended, or (``PLANNED``) that it was not sent after all."""
@@ -184,14 +234,15 @@ class Journal:
         self._writer.add(
             "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, index
         )
-        self._log(index, state, intent, text)
+        self._log(state, text, index=index, intent=intent)
 
     def stopped(self, reason: str | None) -> None:
         """Record that the run has ended."""
         text = None if reason is None else storable(reason)
-        self._writer.add(
-            "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", now(), text, self._run
-        )
+        at, run = now(), self._file.run
+        self._writer.add("UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", at, text, run)
+        detail = json.dumps({"stopped": text, **self._file.plan.head})
+        self._log(LogEvent.STOPPED, detail, at=at)
 
     def looked(self, index: int, ours: int, theirs: Sequence[int]) -> None:
         """Record the duplicates that were found of a created record, or that there are none.
@@ -206,9 +257,11 @@ class Journal:
             index,
             ours,
             json.dumps(list(theirs)),
-            self._run,
-            now(),
+            self._file.run,
+            at := now(),
         )
+        detail = json.dumps({"ours": ours, "theirs": list(theirs)})
+        self._log(LogEvent.LOOKED, detail, index=index, at=at)
 
     async def flush(self) -> None:
         """Wait until all that was written down is on the disk.
@@ -283,6 +336,59 @@ class Journal:
         rows = await self._writer.read("SELECT value FROM meta WHERE name = 'unknown_filesystem'")
         return str(rows[0][0]) if rows else None
 
+    async def log(self, after: int = 0) -> list[LogEntry]:
+        """Return the next 500 entries of the log after one, by its number."""
+        rows = await self._writer.read(
+            "SELECT entry, place, run, at, what, intent, detail FROM log"
+            " WHERE entry > ? ORDER BY entry LIMIT 500",
+            after,
+        )
+        return [_log_entry(row) for row in rows]
+
+    async def log_head(self, number: int | None = None) -> LogHead | None:
+        """Return the end of the log, with all that was flushed; None if the log is no chain.
+
+        It is no chain if an aiocake that knew none has begun it, and no later one has resumed the
+        run.
+
+        Args:
+            number: The entry that the log ended with at some time; by default the last one.
+        """
+        if not self._file.is_chained:
+            return None
+        rows = await self._writer.read(
+            "SELECT entry, hash FROM log WHERE coalesce(entry = ?, true)"
+            " ORDER BY entry DESC LIMIT 1",
+            number,
+        )
+        return LogHead(int(str(rows[0][0])), _bytes(rows[0][1]).hex()) if rows else None
+
+    async def verify_log(self) -> LogCheck:
+        """Check the log's chain, and all else in the journal by it.
+
+        Returns:
+            What is wrong: nothing, if the journal is as it was written. Whether the end of the
+            log was cut off shows only by comparing :meth:`log_head` with one that was kept.
+        """
+        return await self._writer.run(check_log)
+
+    async def plan_identity(self) -> PlanIdentity | None:
+        """Return which plan is carried out, with the last approvals; None for one without a hash.
+
+        Raises:
+            JournalError: The log is damaged.
+        """
+        return await self._writer.run(plan_of) if self._file.is_chained else None
+
+    async def plan_hash(self) -> str | None:
+        """Return the hash of the plan that is carried out; None for one without a hash.
+
+        Raises:
+            JournalError: The log is damaged.
+        """
+        plan = await self.plan_identity()
+        return None if plan is None else plan.hash
+
     async def sessions(self) -> list[WorkSession]:
         """Return who worked on it, where and when, in order."""
         rows = await self._writer.read(
@@ -298,7 +404,7 @@ class Journal:
                 int(str(pid)),
                 str(version),
                 running=ended is None
-                and Owner(str(user), str(host), int(str(pid)), str(started)) in self._owners,
+                and Owner(str(user), str(host), int(str(pid)), str(started)) in self._file.owners,
             )
             for started, ended, stopped, user, host, pid, version in rows
         ]
@@ -318,16 +424,20 @@ class Journal:
         """Close the journal, and release its lock."""
         await self._writer.aclose()
 
-    def _log(self, index: int, what: EntryState, intent: str | None, detail: str | None) -> None:
-        self._writer.add(
-            "INSERT INTO log (place, run, at, what, intent, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            index,
-            self._run,
-            now(),
-            what.value,
-            intent,
-            detail,
+    def _log(
+        self,
+        what: EntryState | LogEvent,
+        detail: str | None,
+        *,
+        index: int | None = None,
+        intent: str | None = None,
+        at: str | None = None,
+    ) -> None:
+        file = self._file
+        statement, values = append(
+            file.log, file.run, what.value, detail, place=index, intent=intent, at=at
         )
+        self._writer.add(statement, *values)
 
 
 def _entry(row: Sequence[Value]) -> Entry:
@@ -336,6 +446,13 @@ def _entry(row: Sequence[Value]) -> Entry:
     text = None if detail is None else str(detail)
     known = None if intent is None else str(intent)
     return Entry(int(str(index)), str(call), _state(state), known, ids, text, _bytes(digest))
+
+
+def _log_entry(row: Sequence[Value]) -> LogEntry:
+    number, index, session, at, what, *rest = row
+    intent, detail = (None if each is None else str(each) for each in rest)
+    place = None if index is None else int(str(index))
+    return LogEntry(int(str(number)), place, int(str(session)), str(at), str(what), intent, detail)
 
 
 def _ids(value: Value) -> tuple[int, ...] | None:

@@ -6,32 +6,46 @@ The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA us
 shared memory, in which readers and the writer do not wait for each other
 (https://www.sqlite.org/wal.html).
 
+The log is a chain of hashes (:mod:`aiocake.bulk.log_chain`). A journal of schema 1 has none: it is
+read as it is, and becomes one of schema 2 when its run is resumed.
+
 An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
 nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
 """
 
+import json
 import os
 import platform
 import sqlite3
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
+from aiocake.bulk.log_chain import Chain, LogEvent, PlanIdentity
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
 
 #: "CAKE" in ASCII.
 _APPLICATION: Final = 0x43414B45
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
+#: The schema whose log is no chain.
+_UNCHAINED: Final = 1
 
-#: The creates that were checked for doubles, and those that were found. An earlier aiocake ignores
-#: this table and can still continue the run, so the schema keeps its number.
+Value: TypeAlias = str | int | bytes | None
+
+#: All that ever happened, in order: to each call, and (without a place) to the run.
+_LOG: Final = """CREATE TABLE log (
+        entry INTEGER PRIMARY KEY, place INTEGER, run INTEGER NOT NULL, at TEXT NOT NULL,
+        what TEXT NOT NULL, intent TEXT, detail TEXT, hash BLOB NOT NULL
+    )"""
+#: The creates that were checked for doubles, and those that were found.
 _LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
         place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
         run INTEGER NOT NULL, at TEXT NOT NULL
@@ -46,15 +60,11 @@ _TABLES: Final = (
     # The plan, and the state of each call.
     """CREATE TABLE calls (
         place INTEGER PRIMARY KEY, digest BLOB NOT NULL, call TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT
+        state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT, hash BLOB
     )""",
     """CREATE VIEW standing AS
         SELECT place, call, state, intent, before, detail FROM calls ORDER BY place""",
-    # All that ever happened to each call, in order.
-    """CREATE TABLE log (
-        entry INTEGER PRIMARY KEY, place INTEGER NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL,
-        what TEXT NOT NULL, intent TEXT, detail TEXT
-    )""",
+    _LOG,
     _LOOKS,
 )
 
@@ -89,6 +99,9 @@ class JournalFile:
         run: The number of this run; 0 for a reader.
         ownership: The lock of this run; None for a reader.
         owners: Who worked on it when it was opened.
+        schema: The number of its schema.
+        log: The chain of its log; empty for a reader.
+        plan: The chain of its calls; empty for a reader.
     """
 
     connection: sqlite3.Connection
@@ -96,9 +109,17 @@ class JournalFile:
     run: int
     ownership: Ownership | None
     owners: frozenset[Owner]
+    schema: int = _SCHEMA
+    log: Chain = attrs.field(factory=Chain)
+    plan: Chain = attrs.field(factory=Chain)
     _opened: tuple[int, int] | None = attrs.field(
         init=False, default=attrs.Factory(_inode_of, takes_self=True)
     )
+
+    @property
+    def is_chained(self) -> bool:
+        """Return True if its log is a chain."""
+        return self.schema > _UNCHAINED
 
     @property
     def is_at_its_path(self) -> bool:
@@ -124,14 +145,51 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class NotBegun(JournalError):
+    """There is no journal at a path, or one that was not made to its end: nothing was sent."""
+
+
+def append(  # noqa: PLR0913 - the columns, by name
+    log: Chain,
+    run: int,
+    what: str,
+    detail: str | None = None,
+    *,
+    place: int | None = None,
+    intent: str | None = None,
+    at: str | None = None,
+) -> tuple[str, Sequence[Value]]:
+    """Add an entry to the chain of a log; return the statement that writes it, and its values.
+
+    The entry has to be written before any that is added later.
+
+    Args:
+        log: The chain.
+        run: The number of the run.
+        what: The event, or the state that a call is in now.
+        detail: More about it, as JSON.
+        place: The call; None for the run itself.
+        intent: The intent of the call.
+        at: When it was; by default now.
+    """
+    entry = (log.count + 1, place, run, at or now(), what, intent, detail)
+    return "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, log.add(*entry))
+
+
 def create(
-    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+    path: Path,
+    domain: str,
+    *,
+    plan: PlanIdentity | None = None,
+    for_tests: bool = False,
+    allow_unknown: bool = False,
 ) -> JournalFile:
     """Make a new journal, readable by its owner alone.
 
     Args:
         path: Where; a file of no bytes may be there.
         domain: The instance that the run is for.
+        plan: The plan that the run carries out, if it has an identity.
         for_tests: Accept a filesystem in memory.
         allow_unknown: Accept any filesystem.
 
@@ -160,24 +218,31 @@ def create(
             connection.execute(f"PRAGMA user_version = {_SCHEMA}")
             for table in _TABLES:
                 connection.execute(table)
-            connection.execute(
-                "INSERT INTO meta VALUES ('domain', ?), ('created_at', ?)", (domain, now())
-            )
-            run = _begin(connection, ownership.owner, kind)
+            about = {"domain": domain, "created_at": now()}
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", about.items())
+            file = JournalFile(connection, path, 1, ownership, frozenset({ownership.owner}))
+            _write(file, LogEvent.CREATED, about)
+            _begin(file, ownership.owner, kind, plan)
             stack.pop_all()
     except sqlite3.DatabaseError as error:
         raise (_taken(path) if _is_foreign(error) else _unusable(path, error)) from None
-    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
+    return file
 
 
 def open_existing(
-    path: Path, domain: str, *, for_tests: bool = False, allow_unknown: bool = False
+    path: Path,
+    domain: str,
+    *,
+    plan: PlanIdentity | None = None,
+    for_tests: bool = False,
+    allow_unknown: bool = False,
 ) -> JournalFile:
     """Open a journal to continue its run.
 
     Args:
         path: Where it is.
         domain: The instance that it must be for.
+        plan: The plan that it must be of; None for any.
         for_tests: Accept a filesystem in memory.
         allow_unknown: Accept any filesystem; else only the type accepted for this journal before.
 
@@ -185,25 +250,39 @@ def open_existing(
         The file, with a run begun.
 
     Raises:
-        JournalError: It is missing, in use, damaged, no journal, of another instance or of a
-            newer version. It is left as it is.
+        JournalError: It is missing, in use, damaged, no journal, of another instance or plan, or
+            of a newer version. It is left as it is.
     """
     _refuse_odd(path)
     try:
         with ExitStack() as stack:
             _refuse_renamed(path)
             ownership, connection = _owned(path, stack)
-            _identify(connection, path)
-            _refuse_other(_domain(connection, path), path, domain)
+            schema = _identify(connection, path)
+            refuse_other(_domain(connection, path), path, domain)
+            if plan is not None:
+                kept = plan_of(connection) if schema > _UNCHAINED else None
+                refuse_other_plan(kept, path, plan)
             allowed = _allowed(connection)
             kind = accept(path, for_tests=for_tests, allowed=allowed, allow_unknown=allow_unknown)
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_LOOKS)
-            run = _begin(connection, ownership.owner, kind)
+            ((run,),) = connection.execute("SELECT coalesce(max(run), 0) + 1 FROM runs")
+            file = JournalFile(
+                connection,
+                path,
+                run,
+                ownership,
+                frozenset({ownership.owner}),
+                log=_end_of(connection, "log"),
+                plan=_end_of(connection, "calls"),
+            )
+            if schema == _UNCHAINED:
+                _chain(file)
+            _begin(file, ownership.owner, kind, plan)
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return JournalFile(connection, path, run, ownership, frozenset({ownership.owner}))
+    return file
 
 
 def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
@@ -228,16 +307,15 @@ def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
             connection.execute("BEGIN")
             _pragma(connection, "schema_version")  # all later reads see what this one sees
             owners.append(_owner(path))
-            _identify(connection, path)
+            schema = _identify(connection, path)
             _domain(connection, path)
             allowed = _allowed(connection)
             accept(path, for_tests=True, allowed=allowed, allow_unknown=allow_unknown)
             stack.pop_all()
     except sqlite3.Error as error:
         raise _unusable(path, error) from None
-    return JournalFile(
-        connection, path, 0, None, frozenset(each for each in owners if each is not None)
-    )
+    alive = frozenset(each for each in owners if each is not None)
+    return JournalFile(connection, path, 0, None, alive, schema)
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -297,7 +375,7 @@ def _refuse_odd(path: Path) -> None:
     except OSError as error:
         raise JournalError(f"{path} cannot be used: {error.strerror}") from None
     if status is None:
-        raise JournalError(f"no such file: {path}")
+        raise NotBegun(f"no such file: {path}")
     if not stat.S_ISREG(status.st_mode):
         raise _irregular(path)
     if not status.st_size:
@@ -378,19 +456,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _identify(connection: sqlite3.Connection, path: Path) -> None:
+def _identify(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema of a journal; refuse a file that is none."""
     if not _pragma(connection, "page_count"):
         raise _empty(path)
     if _pragma(connection, "application_id") != _APPLICATION:
         raise JournalError(f"{path} is not a journal of aiocake")
     schema = _pragma(connection, "user_version")
-    if schema != _SCHEMA:
+    if not isinstance(schema, int) or not _UNCHAINED <= schema <= _SCHEMA:
         raise JournalError(
-            f"{path} has schema {schema}, but this version of aiocake reads schema {_SCHEMA} only"
+            f"{path} has schema {schema}, but this version of aiocake reads schemas "
+            f"{_UNCHAINED} to {_SCHEMA} only"
         )
     found = str(_pragma(connection, "quick_check(1)"))
     if found != "ok":
         raise JournalError(f"{path} is damaged: {found}")
+    return schema
 
 
 def _domain(connection: sqlite3.Connection, path: Path) -> str:
@@ -400,9 +481,37 @@ def _domain(connection: sqlite3.Connection, path: Path) -> str:
     return str(rows[0][0])
 
 
-def _refuse_other(kept: str, path: Path, domain: str) -> None:
+def refuse_other(kept: str, path: Path, domain: str) -> None:
+    """Refuse a journal of another instance."""
     if kept not in {domain, ""}:
         raise JournalError(f"{path} belongs to instance {kept}, but this client is for {domain}")
+
+
+def plan_of(connection: sqlite3.Connection) -> PlanIdentity | None:
+    """Return the plan that a run carries out, as it was approved last; None if it has no identity.
+
+    Raises:
+        JournalError: The entry cannot be read.
+    """
+    row = connection.execute(
+        "SELECT entry, detail FROM log WHERE what = 'plan' ORDER BY entry DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    try:
+        return PlanIdentity.of_detail(json.loads(row[1]))
+    except (ValueError, LookupError, TypeError):
+        raise JournalError(
+            f"the journal is damaged: entry {row[0]} of its log does not name its plan"
+        ) from None
+
+
+def refuse_other_plan(kept: PlanIdentity | None, path: Path, plan: PlanIdentity) -> None:
+    """Refuse a journal of another plan."""
+    if kept is None:
+        raise JournalError(f"{path} is not of plan {plan.hash}: its run carries out no plan")
+    if kept.hash != plan.hash:
+        raise JournalError(f"{path} belongs to plan {kept.hash}, not to {plan.hash}")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -416,29 +525,78 @@ def _allowed(connection: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _begin(connection: sqlite3.Connection, owner: Owner, kind: str | None) -> int:
+def _begin(file: JournalFile, owner: Owner, kind: str | None, plan: PlanIdentity | None) -> None:
     """Record who works on it from now on, and on which filesystem; end the transaction.
 
     Args:
-        connection: In a transaction.
+        file: In a transaction.
         owner: Who works on it.
         kind: The type of the filesystem if it is not a safe one.
-
-    Returns:
-        The number of the run.
+        plan: The plan, as it is approved now.
     """
+    connection = file.connection
     if kind is not None:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('unknown_filesystem', ?)", (kind,))
-    cursor = connection.execute(
-        "INSERT INTO runs (started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?)",
-        (owner.since, owner.user, owner.host, owner.pid, version()),
+    who = {"user": owner.user, "host": owner.host, "pid": owner.pid, "aiocake": version()}
+    connection.execute(
+        "INSERT INTO runs (run, started_at, user, host, pid, aiocake) VALUES (?, ?, ?, ?, ?, ?)",
+        (file.run, owner.since, *who.values()),
     )
+    detail = {**who, "unknown_filesystem": kind, **file.plan.head}
+    _write(file, LogEvent.BEGAN, detail, at=owner.since)
+    if plan is not None:
+        _write(file, LogEvent.PLAN, plan.to_detail())
     connection.execute("COMMIT")
     # A run may have been killed when its journal was made, and this was not yet set.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("SELECT 1 FROM runs").fetchone()  # from here on nobody locks it as a whole
     connection.execute(f"PRAGMA busy_timeout = {round(_TO_WRITE * 1000)}")
-    return cursor.lastrowid or 0
+
+
+def _write(
+    file: JournalFile, what: LogEvent, detail: dict[str, Any], *, at: str | None = None
+) -> None:
+    file.connection.execute(*append(file.log, file.run, what.value, json.dumps(detail), at=at))
+
+
+def _end_of(connection: sqlite3.Connection, table: str) -> Chain:
+    """Return the end of a chain; an empty one where the table has none."""
+    if "hash" not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+        return Chain()
+    query = f"SELECT rowid, hash FROM {table} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - ours
+    row = connection.execute(query).fetchone()
+    if row is None:
+        return Chain()
+    # The first call has place 0, the first entry is number 1.
+    return Chain(row[0] + (table == "calls"), row[1] if isinstance(row[1], bytes) else b"")
+
+
+def _chain(file: JournalFile) -> None:
+    """Make the log of a journal of schema 1 a chain, and say in it that it was none before."""
+    connection = file.connection
+    connection.execute("ALTER TABLE calls ADD COLUMN hash BLOB")
+    rows = connection.execute("SELECT place, digest, call FROM calls ORDER BY place")
+    hashes = [(file.plan.add(*planned(*row)), row[0]) for row in rows]
+    connection.executemany("UPDATE calls SET hash = ? WHERE place = ?", hashes)
+    connection.execute("ALTER TABLE log RENAME TO unchained")
+    connection.execute(_LOG)
+    for row in connection.execute("SELECT * FROM unchained ORDER BY entry"):
+        file.log.count = row[0] - 1
+        connection.execute(
+            "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, file.log.add(*row))
+        )
+    connection.execute("DROP TABLE unchained")
+    connection.execute(_LOOKS)
+    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+    about = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    runs = connection.execute("SELECT * FROM runs ORDER BY run").fetchall()
+    detail = {"entries": file.log.count, "meta": about, "runs": runs, **file.plan.head}
+    _write(file, LogEvent.CHAINED, detail)
+
+
+def planned(place: int, digest: bytes, call: str) -> tuple[int, str, str]:
+    """Return the values of a call in the chain of the plan."""
+    return place, digest.hex(), call
 
 
 def _user() -> str:
@@ -465,7 +623,7 @@ def _taken(path: Path) -> JournalError:
 
 
 def _empty(path: Path) -> JournalError:
-    return JournalError(f"{path} is empty: its run had not begun")
+    return NotBegun(f"{path} is empty: its run had not begun")
 
 
 def _is_foreign(error: sqlite3.DatabaseError) -> bool:

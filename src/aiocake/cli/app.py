@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal, plan
+from aiocake.cli import audit, commands, demo, journal, plan
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -33,7 +33,9 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "plan", "journal", "sandbox", "demo"]
+        return [
+            "invoices", "bills", "lookups", "plan", "resume", "audit", "journal", "sandbox", "demo",
+        ]  # fmt: skip
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -64,6 +66,8 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
+app.command(cls=AllErrors)(journal.resume)
+app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)

@@ -13,7 +13,7 @@ import attrs
 import typer
 
 from aiocake import Client, JournalError, bulk
-from aiocake.bulk import Double, Failed, Journal, Progress, Skipped, Summary, Unknown
+from aiocake.bulk import Double, Failed, Journal, PlanIdentity, Progress, Skipped, Summary, Unknown
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
@@ -129,9 +129,11 @@ def resume(
     status = run(partial(_read_status, opening))
     if status.running is not None:
         raise JournalError(_in_use(file, status.running))
-    left = None if session.confirmed else run(partial(unfinished, opening))
+    left = run(partial(unfinished, opening))
     connection = session.connect()
-    if left is not None:
+    if left is not None and session.confirmed:
+        print_error(f"{file}, for {status.domain}: {left}")
+    elif left is not None:
         confirm(f"At {connection.domain}: {left}: resume")
     before = code = 0
 
@@ -402,7 +404,7 @@ class _Alike:
 
 
 async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
-    """Return what is left of a run, and who began it when; None if nothing is left.
+    """Return what is left of a run, who began it when, and of what plan; None if nothing is left.
 
     Raises:
         JournalError: It cannot be read.
@@ -417,6 +419,7 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
                 states[entry.state] += 1
                 _count(entry, alike)
         sessions = await journal.sessions()
+        plan = await journal.plan_identity()
     if not alike:
         return None
     said = [str(each) for each in alike.values()]
@@ -427,7 +430,15 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
     ]
     if among:
         said.append(f"{' and '.join(among)} among them")
-    return f"{', '.join(said)}, begun {_begun(sessions)}"
+    of = "" if plan is None else f", of {plan_text(plan)}"
+    return f"{', '.join(said)}, begun {_begun(sessions)}{of}"
+
+
+def plan_text(plan: PlanIdentity) -> str:
+    """Return which plan it is, who made it and who approved it."""
+    maker = f", made by {plan.maker}" if plan.maker else ""
+    approvers = ", ".join(f"{each.principal} ({each.key})" for each in plan.approvals)
+    return f"plan {plan.hash}{maker}, {f'approved by {approvers}' if approvers else 'not approved'}"
 
 
 def _count(entry: Entry, alike: dict[tuple[object, ...], _Alike]) -> None:

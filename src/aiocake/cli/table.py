@@ -16,8 +16,8 @@ from aiocake.cli.text import escaped
 
 _SAMPLE: Final = 500
 _GAP: Final = "  "
-#: Columns of text that people typed: only these are cut, and never below this width.
-_CUT: Final = "_name"
+#: Columns of texts of people and of errors: only these are cut, and never below this width.
+_CUT: Final = ("_name", "message")
 _LEAST: Final = 12
 _RULE: Final = "─"
 _MORE: Final = "…"

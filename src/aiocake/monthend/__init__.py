@@ -14,6 +14,8 @@ totals that follow from it::
     plan.write("january.plan")
 """
 
+from aiocake.monthend.audit import audit
+from aiocake.monthend.audited import Audit, AuditedCall, Difference
 from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
 from aiocake.monthend.diff import PlanDiff
@@ -21,13 +23,17 @@ from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
 from aiocake.monthend.plan import InvoiceSettings, Plan
 from aiocake.monthend.planning import LeftOut, PlanTerms
+from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.sources import CallFile
 
 __all__ = [
+    "Audit",
+    "AuditedCall",
     "BankFile",
     "CallFile",
     "Caps",
+    "Difference",
     "InvoiceSettings",
     "LeftOut",
     "Mismatch",
@@ -38,4 +44,6 @@ __all__ = [
     "PlanRow",
     "PlanTerms",
     "PlannedRecord",
+    "Receipt",
+    "audit",
 ]

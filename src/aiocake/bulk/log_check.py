@@ -1,0 +1,322 @@
+"""Check a journal against the chain of its log.
+
+Two questions, answered apart. Integrity: is everything as it was written? Completeness: is all of
+it there, and does the state of each call follow from what the log says of it?
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import combinations
+from typing import Any, Final, cast
+
+import attrs
+
+from aiocake.bulk.journal_file import planned
+from aiocake.bulk.log_chain import LogEvent, LogHead, link
+
+#: So many findings of a kind are named one by one.
+_MOST: Final = 100
+#: Among more entries than these that do not fit, none that changed places are looked for.
+_MOST_SWAPPED: Final = 50
+
+Row = tuple[Any, ...]
+
+
+@attrs.frozen(kw_only=True)
+class LogCheck:
+    """What is wrong with a journal.
+
+    Attributes:
+        head: The end of its log; None if the log is no chain.
+        unchained: How many entries an aiocake wrote that knew no chain: they are vouched for only
+            since a later one took them over.
+        integrity: What is not as it was written.
+        completeness: What is missing, and what does not follow from the log.
+    """
+
+    head: LogHead | None
+    unchained: int
+    integrity: tuple[str, ...]
+    completeness: tuple[str, ...]
+
+
+def check_log(connection: sqlite3.Connection) -> LogCheck:
+    """Check a journal against its log; see :meth:`aiocake.bulk.Journal.verify_log`."""
+    if not _is_chained(connection):
+        ((last,),) = connection.execute("SELECT coalesce(max(entry), 0) FROM log").fetchall()
+        missing = (*_missing_calls(connection), *_states(connection, last))
+        return LogCheck(head=None, unchained=last, integrity=(), completeness=_cut(missing))
+    entries = _Entries()
+    entries.read(connection)
+    calls = _Calls(entries.plans)
+    calls.read(connection)
+    integrity = (
+        *entries.missing,
+        *entries.broken(),
+        *calls.broken,
+        *_about_the_run(connection, entries.events),
+    )
+    missing = (
+        *calls.missing,
+        *_states(connection, entries.unchained),
+        *_looks(connection, entries.unchained),
+    )
+    return LogCheck(
+        head=entries.head,
+        unchained=entries.unchained,
+        integrity=_cut(integrity),
+        completeness=_cut(missing),
+    )
+
+
+class _Entries:
+    """The log, read once from its beginning."""
+
+    def __init__(self) -> None:
+        self.head: LogHead | None = None
+        self.missing: list[str] = []
+        self.unchained = 0
+        #: What it tells of the run: number, run, time, event and detail.
+        self.events: list[tuple[int, int, str, str, dict[str, Any]]] = []
+        #: The plan at some entries: its hash, by the number of its calls, and the entry.
+        self.plans: dict[int, tuple[str, int]] = {}
+        #: The entries whose hash is another one, each with the hash before it.
+        self._odd: dict[int, tuple[Row, bytes]] = {}
+
+    def read(self, connection: sqlite3.Connection) -> None:
+        """Recompute the chain."""
+        number, before = 0, b""
+        for row in connection.execute(
+            "SELECT entry, place, run, at, what, intent, detail, hash FROM log ORDER BY entry"
+        ):
+            found = row[7] if isinstance(row[7], bytes) else b""
+            if row[0] != number + 1:
+                self.missing.append(_absent("entry", "entries", number + 1, row[0] - 1))
+            elif link(before, row[:7]) != found:
+                self._odd[row[0]] = (row, before)
+            number, before = row[0], found
+            if row[1] is None:
+                self._take(row)
+        if number:
+            self.head = LogHead(number, before.hex())
+
+    def _take(self, row: Row) -> None:
+        number, _, run, at, what, _, text, _ = row
+        try:
+            detail = dict(json.loads(text))
+            if what == LogEvent.CHAINED:
+                self.unchained = int(detail["entries"])
+            if "calls_hash" in detail:
+                self.plans[int(detail["calls"])] = (str(detail["calls_hash"]), number)
+        except (ValueError, LookupError, TypeError):
+            return  # then its hash does not fit, either
+        self.events.append((number, run, at, what, detail))
+
+    def broken(self) -> Iterator[str]:
+        """Say which entries are not what was written, or not in their place."""
+        odd = self._odd
+        for one, other in list(combinations(odd, 2)) if len(odd) <= _MOST_SWAPPED else []:
+            if one in odd and other in odd and self._are_swapped(one, other):
+                yield f"entries {one} and {other} of the log have changed places"
+                (first, _), (second, _) = odd.pop(one), odd.pop(other)
+                # What comes behind them is in its place.
+                for number, before in ((one + 1, second[7]), (other + 1, first[7])):
+                    if number in odd and link(before, odd[number][0][:7]) == odd[number][0][7]:
+                        del odd[number]
+        for number, (row, _) in odd.items():
+            of = "the run" if row[1] is None else f"call {row[1]}"
+            yield f"entry {number} of the log ({row[4]} of {of}) is not what was written there"
+
+    def _are_swapped(self, one: int, other: int) -> bool:
+        (first, before), (second, before_other) = self._odd[one], self._odd[other]
+        if link(before, (one, *second[1:7])) == first[7]:
+            return True  # all but their hashes
+        if other == one + 1:
+            before_other = second[7]
+        return bool(link(before_other, (other, *first[1:7])) == first[7])
+
+
+class _Calls:
+    """The plan, read once from its beginning.
+
+    Args:
+        known: Its hash after so many calls, and the entry of the log that says so.
+    """
+
+    def __init__(self, known: Mapping[int, tuple[str, int]]) -> None:
+        self._known = known
+        self.broken: list[str] = []
+        self.missing: list[str] = []
+
+    def read(self, connection: sqlite3.Connection) -> None:
+        """Recompute the chain of the plan, and compare it with what the log says."""
+        place, before = -1, b""
+        for index, digest, call, kept in connection.execute(
+            "SELECT place, digest, call, hash FROM calls ORDER BY place"
+        ):
+            found = kept if isinstance(kept, bytes) else b""
+            if index != place + 1:
+                self.missing.append(_absent("call", "calls", place + 1, index - 1))
+            elif (
+                not isinstance(digest, bytes) or link(before, planned(index, digest, call)) != found
+            ):
+                self.broken.append(f"call {index} is not what was planned there")
+            place, before = index, found
+            known = self._known.get(index + 1)
+            if known is not None and known[0] != before.hex() and not self.broken:
+                self.broken.append(
+                    f"the first {index + 1} calls are not those of entry {known[1]} of the log"
+                )
+        most = max(self._known, default=0)
+        if most > place + 1:
+            self.missing.append(_absent("call", "calls", place + 1, most - 1))
+
+
+class _Known:
+    """What the log says of the journal itself, and of the sessions of its run."""
+
+    def __init__(self) -> None:
+        #: A value of the journal by its name, and the entry that says it.
+        self.meta: dict[str, tuple[object, int]] = {}
+        #: The columns of a session by its number, and the entry.
+        self.runs: dict[int, tuple[list[object], int]] = {}
+
+    def take(self, number: int, run: int, at: str, what: str, detail: dict[str, Any]) -> None:
+        """Take an entry of the log."""
+        if what == LogEvent.CREATED:
+            self.meta |= {name: (value, number) for name, value in detail.items()}
+        elif what == LogEvent.CHAINED:
+            self.meta |= {name: (value, number) for name, value in detail["meta"].items()}
+            self.runs |= {row[0]: (row[1:], number) for row in detail["runs"]}
+        elif what == LogEvent.BEGAN:
+            who = [detail[name] for name in ("user", "host", "pid", "aiocake")]
+            self.runs[run] = ([at, None, None, *who], number)
+            if detail["unknown_filesystem"] is not None:
+                self.meta["unknown_filesystem"] = (detail["unknown_filesystem"], number)
+        elif what == LogEvent.WHOLE:
+            self.meta.setdefault("whole", (at, number))
+        elif what == LogEvent.STOPPED:
+            ((began, _, _, *who), _) = self.runs[run]
+            self.runs[run] = ([began, at, detail["stopped"], *who], number)
+
+
+def _about_the_run(
+    connection: sqlite3.Connection, events: Iterable[tuple[int, int, str, str, dict[str, Any]]]
+) -> Iterator[str]:
+    """Compare what the journal says of itself and of its sessions with the log."""
+    known = _Known()
+    for event in events:
+        with suppress(ValueError, LookupError, TypeError, AttributeError):  # its hash does not fit
+            known.take(*event)
+    meta, runs = known.meta, known.runs
+    kept = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    for name in sorted(meta.keys() | kept.keys()):
+        value, number = meta.get(name, (None, None))
+        if kept.get(name) != value:
+            by = "nothing in the log" if number is None else f"entry {number} of the log"
+            yield f"{name} of the journal is not what {by} says"
+    names = ("began", "ended", "reason", "user", "host", "process", "version")
+    for run, *columns in connection.execute("SELECT * FROM runs ORDER BY run"):
+        expected, number = runs.pop(run, ([], 0))
+        pairs = zip(names, columns, expected, strict=False)
+        odd = [name for name, ours, theirs in pairs if ours != theirs]
+        if not number:
+            yield f"session {run} is not in the log"
+        elif odd:
+            yield f"{', '.join(odd)} of session {run}: not what entry {number} of the log says"
+    for run, (_, number) in runs.items():
+        yield f"session {run} is missing: entry {number} of the log tells of it"
+
+
+def _is_chained(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM pragma_table_info('log') WHERE name = 'hash'"
+    return connection.execute(query).fetchone() is not None
+
+
+def _missing_calls(connection: sqlite3.Connection) -> Iterator[str]:
+    place = -1
+    for (index,) in connection.execute("SELECT place FROM calls ORDER BY place"):
+        if index != place + 1:
+            yield _absent("call", "calls", place + 1, index - 1)
+        place = index
+
+
+#: The state of each call, beside the last entry of the log that is about it, and the last one that
+#: says that it was about to be sent.
+_LAST: Final = """
+    WITH ends AS (
+        SELECT place, max(entry) AS last, max(CASE what WHEN 'sending' THEN entry END) AS sent
+        FROM log WHERE place IS NOT NULL AND what != 'looked' GROUP BY place
+    )
+    SELECT calls.place, calls.state, ended.what, ended.entry FROM calls
+    LEFT JOIN ends USING (place)
+    LEFT JOIN log AS ended ON ended.entry = ends.last
+    LEFT JOIN log AS began ON began.entry = ends.sent
+    WHERE calls.state IS NOT coalesce(ended.what, 'planned')
+        OR calls.intent IS NOT began.intent
+        OR calls.detail IS NOT CASE ended.what WHEN 'sending' THEN NULL ELSE ended.detail END
+        OR (calls.before IS NOT began.detail AND coalesce(began.entry, :unchained + 1) > :unchained)
+    ORDER BY calls.place
+"""
+
+
+def _states(connection: sqlite3.Connection, unchained: int) -> Iterator[str]:
+    for place, state, what, entry in connection.execute(_LAST, {"unchained": unchained}):
+        if entry is None:
+            yield f"call {place} is {state}, but the log tells nothing of it"
+        elif state != what:
+            yield f"call {place} is {state}, but by entry {entry} of the log it is {what}"
+        else:
+            yield f"call {place} is {state} in another way than entry {entry} of the log says"
+    for place, entry in connection.execute(
+        "SELECT place, min(entry) FROM log WHERE place IS NOT NULL"
+        " AND place NOT IN (SELECT place FROM calls) GROUP BY place"
+    ):
+        yield f"call {place} is missing: entry {entry} of the log tells of it"
+
+
+def _looks(connection: sqlite3.Connection, unchained: int) -> Iterator[str]:
+    """Compare what was found of doubles with the log, since it is a chain."""
+    logged = {
+        place: (entry, detail)
+        for entry, place, detail in connection.execute(
+            "SELECT entry, place, detail FROM log WHERE what = 'looked' ORDER BY entry"
+        )
+    }
+    for place, ours, theirs, run in connection.execute(
+        "SELECT place, ours, theirs, run FROM looks ORDER BY place"
+    ):
+        entry, detail = logged.pop(place, (0, None))
+        if detail is None and _was_before(connection, run, unchained):
+            continue
+        if detail != json.dumps({"ours": ours, "theirs": _list(theirs)}):
+            yield f"the doubles of call {place} are not those of the log"
+    for place, (entry, _) in logged.items():
+        yield f"the doubles of call {place} are missing: entry {entry} of the log tells of them"
+
+
+def _was_before(connection: sqlite3.Connection, run: int, unchained: int) -> bool:
+    """Return True if a session was before the log was a chain."""
+    row = connection.execute("SELECT min(run) FROM log WHERE entry > ?", (unchained,)).fetchone()
+    return unchained > 0 and run < cast("int", row[0])
+
+
+def _list(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _absent(one: str, many: str, first: int, last: int) -> str:
+    of = " of the log" if one == "entry" else ""
+    if first == last:
+        return f"{one} {first}{of} is missing"
+    return f"{many} {first} to {last}{of} are missing"
+
+
+def _cut(findings: Iterable[str]) -> tuple[str, ...]:
+    found = tuple(findings)
+    return (*found[:_MOST], f"and {len(found) - _MOST} more") if len(found) > _MOST else found
