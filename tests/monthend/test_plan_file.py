@@ -19,7 +19,7 @@ from aiocake.monthend import Caps, PartnerHistory, Plan, PlannedRecord, PlanRow
 from aiocake.monthend.plan_file import A_PIECE
 from aiocake.values import ERASE
 
-from ..support.plans import HEADER, MADE, RECORD, approval, hashed, plan_of
+from ..support.plan_files import HEADER, MADE, RECORD, approval, hashed, plan_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

@@ -24,6 +24,7 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.output import say_out
+from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -34,7 +35,8 @@ class _InOrder(TyperGroup):
         """Return the names of the commands, in order."""
         del ctx
         return [
-            "invoices", "bills", "lookups", "plan", "resume", "audit", "journal", "sandbox", "demo",
+            "invoices", "bills", "lookups", "plan", "run", "resume", "audit", "journal", "sandbox",
+            "demo",
         ]  # fmt: skip
 
 
@@ -66,6 +68,7 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
+app.command("run", cls=AllErrors)(carry_out)
 app.command(cls=AllErrors)(journal.resume)
 app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")

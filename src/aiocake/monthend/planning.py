@@ -141,7 +141,7 @@ class Terms:
         Raises:
             ArgumentError: Some are not what they have to be; with all of them.
         """
-        checks = {
+        checks: dict[str, Callable[[], object]] = {
             "period": lambda: _checked(period, Period, or_none=True),
             "maker": lambda: _checked(default_maker() if maker is None else maker, str),
             "maker_key": lambda: _checked(maker_key, str, or_none=True),
@@ -155,7 +155,7 @@ class Terms:
         problems: list[Problem] = []
         for name, check in checks.items():
             try:
-                found[name] = guarded(name, cast("Callable[[], object]", check))
+                found[name] = guarded(name, check)
             except ArgumentError as error:
                 problems += [Problem(name, each.reason) for each in error.problems]
         now = datetime.now(UTC).replace(microsecond=0)

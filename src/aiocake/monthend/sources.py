@@ -386,10 +386,12 @@ class CallFile:
         """Return the line of a call that was already yielded."""
         return f"line {self._lines[index]}"
 
-    def _columns(self) -> frozenset[str]:
+    def _columns(self) -> set[str]:
         names = OPERATIONS if self._operation is None else (self._operation,)
         own = {each.name for name in names for each in OPERATIONS[name].parameters}
-        return own | self._ignored | ({OPERATION} if self._operation is None else set())
+        if self._operation is None:
+            own.add(OPERATION)
+        return own | self._ignored
 
     def _call(self, row: SourceRow) -> Call[Any]:
         if row.reason:
