@@ -4,6 +4,7 @@
 
     CakeError                             of a write: .outcome is not_done or unknown
     ├── ConfigurationError                a bad setting, option or environment variable
+    │   └── SignerToolMissing             ssh-keygen is missing, or too old
     ├── ArgumentError (ValueError)        refused before sending; names every bad argument
     ├── NotSent                           no byte of any attempt left: safe to send again
     ├── OutcomeUnknown                    a write may have been carried out, or not
@@ -64,6 +65,7 @@ __all__ = [
     "RequestRejected",
     "Restricted",
     "ServerError",
+    "SignerToolMissing",
     "TipaltiError",
     "WrongLoopError",
 ]
@@ -188,6 +190,10 @@ def _rebuild(cls: type[CakeError], args: tuple[object, ...], state: dict[str, ob
 
 class ConfigurationError(CakeError):
     """A bad domain, key, setting, option or environment variable."""
+
+
+class SignerToolMissing(ConfigurationError):
+    """Plans cannot be signed or verified: ssh-keygen is missing, or older than OpenSSH 8.1."""
 
 
 class ArgumentError(CakeError, ValueError):

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 import aiocake
 from aiocake.cli import audit, commands, demo, journal, plan
+from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -35,8 +36,8 @@ class _InOrder(TyperGroup):
         """Return the names of the commands, in order."""
         del ctx
         return [
-            "invoices", "bills", "lookups", "plan", "run", "resume", "audit", "journal", "sandbox",
-            "demo",
+            "invoices", "bills", "lookups", "plan", "approve", "run", "resume", "audit", "journal",
+            "sandbox", "demo",
         ]  # fmt: skip
 
 
@@ -72,6 +73,7 @@ app.command("run", cls=AllErrors)(carry_out)
 app.command(cls=AllErrors)(journal.resume)
 app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")
+app.command(cls=AllErrors)(approve)
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from getpass import getpass
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -27,33 +27,41 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def need_terminal(stream: TextIO | None) -> None:
+_NOT_SENT: Final = "nothing was sent"
+
+
+def need_terminal(stream: TextIO | None, otherwise: str = _NOT_SENT) -> None:
     """Check that a person can be asked.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
     """
     if not is_terminal(stream):
+        act = "a write" if otherwise == _NOT_SENT else "this"
         raise ConfigurationError(
-            "nothing was sent: a write needs --yes when the standard input is not a terminal"
+            f"{otherwise}: {act} needs --yes when the standard input is not a terminal"
         )
 
 
-def confirm(what: str) -> None:
+def confirm(what: str, otherwise: str = _NOT_SENT) -> None:
     """Ask whether to do something.
+
+    Args:
+        what: What is asked, without the question mark.
+        otherwise: What is true after a no.
 
     Raises:
         ConfigurationError: The standard input is not a terminal.
         typer.Exit: The reply was no.
     """
-    need_terminal(sys.stdin)
-    with _nothing_sent_on_interrupt():
+    need_terminal(sys.stdin, otherwise)
+    with _nothing_done_on_interrupt(otherwise):
         typer.echo(f"{escaped(what)}? [y/N] ", nl=False, err=True)
         reply = sys.stdin.readline()
     if not reply.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
     if reply.strip().lower() not in {"y", "yes"}:
-        typer.echo("aiocake: nothing was sent", err=True)
+        typer.echo(f"aiocake: {otherwise}", err=True)
         raise typer.Exit(1)
 
 
@@ -64,7 +72,7 @@ def asked_for_key() -> str:
         ConfigurationError: The input ended.
         Interrupted: It was interrupted.
     """
-    with _nothing_sent_on_interrupt():
+    with _nothing_done_on_interrupt():
         try:
             return getpass("CAKE API key: ", stream=sys.stderr).strip()
         except EOFError:
@@ -73,12 +81,12 @@ def asked_for_key() -> str:
 
 
 @contextmanager
-def _nothing_sent_on_interrupt() -> Generator[None]:
+def _nothing_done_on_interrupt(otherwise: str = _NOT_SENT) -> Generator[None]:
     try:
         yield
     except Interrupted as error:
         begin_line()
-        raise Interrupted(error.number, "; nothing was sent") from None
+        raise Interrupted(error.number, f"; {otherwise}") from None
 
 
 Advance = Callable[[int, int | None], None]

@@ -13,7 +13,8 @@ from aiocake._normalize import class_name, path_of
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, PlanError, Problem
 from aiocake.models import InvoiceStatus, InvoiceStatusText, Total
-from aiocake.monthend import plan_file
+from aiocake.monthend import approvals, plan_file
+from aiocake.monthend.approvals import Approvals
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.plan_file import A_PIECE, PlanText
 from aiocake.monthend.planning import (
@@ -243,6 +244,36 @@ class Plan:
             raise PlanError(f"{file} exists already: choose another name") from None
         except OSError as error:
             raise PlanError(f"{file} cannot be written: {error.strerror}") from None
+
+    async def sign(self, path: str | Path, key: str | Path) -> None:
+        """Sign the plan, as its maker or to approve it, beside its file: in ``PATH.sig``.
+
+        Args:
+            path: The plan's file.
+            key: The file of a private SSH key, or of a public one whose private half an agent
+                holds.
+
+        Raises:
+            PlanError: The plan has expired, or the key has signed it already.
+            ConfigurationError: The key cannot sign, or ssh-keygen is missing.
+        """
+        await approvals.sign(self, path, key)
+
+    async def approvals(
+        self, path: str | Path, *, signers: str | Path, revoked: str | Path | None = None
+    ) -> Approvals:
+        """Return who made the plan and who approved it, by the signatures beside its file.
+
+        Args:
+            path: The plan's file.
+            signers: The file of signers, in the form of ``allowed_signers`` of ssh-keygen(1).
+            revoked: A KRL, or a list of public keys: those that count no more.
+
+        Raises:
+            PlanError: A signature does not count, or a name or a key occurs twice.
+            SignerToolMissing: ssh-keygen is missing, or too old.
+        """
+        return await approvals.found(self, path, signers=signers, revoked=revoked)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.hash == other.hash

@@ -1,0 +1,48 @@
+"""Values as people read them: texts with nothing hidden in them, amounts with their currency.
+
+Names and notes are typed by CAKE's users. To a terminal an ESC in them is code, and everywhere a
+right-to-left override lets a text read as another one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+# Cc: ESC, BEL and the like. Cf: right-to-left overrides and what else is not seen. Zl, Zp: line
+# ends that are none to a shell. Cs: half of a pair, which no encoding takes.
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: What joins letters and emoji: part of how names are written.
+_JOINERS: Final = "\u200c\u200d"
+_SUSPECT: Final = re.compile(r"[^\x20-\x7e]")
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with everything that a terminal might obey escaped: ``\x1b``, ``\n``."""
+    return rewritten(text, _written)
+
+
+def rewritten(text: str, write: Callable[[str], str]) -> str:
+    """Return a text with everything that a terminal might obey written in another way.
+
+    Args:
+        text: The text.
+        write: Returns what to write for such a character.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _SUSPECT.sub(lambda match: write(match[0]) if _is_unsafe(match[0]) else match[0], text)
+
+
+def money(amount: Decimal, currency: str | None) -> str:
+    """Return an amount for people, with its currency if that is known."""
+    return f"{amount:,f} {currency or ''}".rstrip()
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE and character not in _JOINERS
+
+
+def _written(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
