@@ -497,8 +497,9 @@ def _lines(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> Ite
     yield f"made by {escaped(header.maker)}, expires {header.expires_at:%Y-%m-%d %H:%M} UTC"
     yield f"hash: {plan.hash}"
     name = escaped(str(file))
-    kept = f"{name} and {name}.sig" if signed else name
-    yield f"written to {kept}: it holds names and amounts, and only you can read it (0600)"
+    yield f"written to {name}: it holds names and amounts, and only you can read it (0600)"
+    if signed:
+        yield f"signed by its maker: {name}.sig"
     shown = shlex.quote(str(file))
     yield f"next, a second person: aiocake approve {escaped(shown)}"
     if not signed:

@@ -146,13 +146,16 @@ def _checked(file: CallFile) -> tuple[int, str]:
     action, repeats = Action(), Repeats()
     problems: list[Problem] = []
     count = 0
-    for call in file:
-        operation = OPERATIONS[call.operation]
-        action.add(operation, call.arguments)
-        if repeats.add(operation, call.arguments):
-            what = described(operation, call.arguments)
-            problems.append(Problem(file.place(count), f"{what}: repeats an earlier row"))
-        count += 1
+    try:
+        for call in file:
+            operation = OPERATIONS[call.operation]
+            action.add(operation, call.arguments)
+            if repeats.add(operation, call.arguments):
+                what = described(operation, call.arguments)
+                problems.append(Problem(file.place(count), f"{what}: repeats an earlier row"))
+            count += 1
+    except PlanError as error:
+        raise PlanError(error.args[0], *problems, *error.problems) from None
     if problems:
         raise PlanError("the file cannot be used", *problems)
     if not count:
