@@ -35,6 +35,7 @@ from aiocake.monthend import (
     PlanRow,
     PlanTerms,
 )
+from aiocake.monthend.bank import MATCHES
 from aiocake.monthend.rows import OPERATIONS
 from aiocake.monthend.sources import OPERATION, RowFile, arguments_of
 from aiocake.values import SKIP, Period
@@ -112,8 +113,11 @@ def _among(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
+def _matches(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= set(MATCHES):
+        raise typer.BadParameter(f"{text!r} is not a list of columns among {', '.join(MATCHES)}")
+    return names
 
 
 _OUT: Final = Option(
@@ -265,7 +269,7 @@ _PAID_OPTIONS: Final = (
         "match",
         "The columns by which each row is matched with a bill: bill_id, affiliate_id or "
         "invoice_number find it; amount and currency must be the bill's.",
-        _names,
+        _matches,
         "COLUMNS",
         default="bill_id,amount",
     ),
