@@ -166,7 +166,7 @@ def test_all_bad_rows_of_a_file_are_listed(cake, sandbox) -> None:
 )
 def test_what_does_not_go_together_is_refused(cake, sandbox, words, said: str) -> None:
     Path("there").touch()
-    ran = cake("plan", *words, yes=False)
+    ran = cake("plan", *words)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
     assert sandbox.state.requests == []
@@ -209,7 +209,7 @@ def test_invoices_to_be_created_are_planned(cake, sandbox) -> None:
 def test_bills_are_planned_from_a_file(cake, sandbox) -> None:
     Path("r.csv").write_text("bill_id,invoiced_amount\n345,5.10\n")
     words = ("--from", "r.csv", *JUNE, "--set", "date_invoice_received=2014-07-02")
-    ran = cake("plan", "mark-received", *words, "--out", "a", yes=False)
+    ran = cake("plan", "mark-received", *words, "--out", "a")
     assert (ran.code, ran.err) == (0, "")
     (row,) = Plan.read("a").rows
     assert dict(row.arguments) == {
@@ -219,7 +219,7 @@ def test_bills_are_planned_from_a_file(cake, sandbox) -> None:
     }
     Path("r.csv").write_text("bill_id,payment_amount\n1000000,5.10\n")
     words = ("--from", "r.csv", "--period", "2013-12..2015-01", "--partner", "advertiser")
-    assert cake("plan", "mark-received", *words, "--out", "b", yes=False).code == 0
+    assert cake("plan", "mark-received", *words, "--out", "b").code == 0
     assert Plan.read("b").rows[0].operation == "advertiser_bills.mark_received"
     assert writes(sandbox) == []
 
@@ -228,12 +228,12 @@ def test_what_a_bank_has_paid_is_compared_with_the_bills(cake, sandbox) -> None:
     bill = sandbox.state.affiliate_bills[345]
     words = ("plan", "mark-paid", "--from", "bank.csv", *JUNE, "--payment-date", "2014-07-15")
     Path("bank.csv").write_text(f"bill_id,amount\n345,{bill.amount}\n")
-    ran = cake(*words, "--out", "a.plan", yes=False)
+    ran = cake(*words, "--out", "a.plan")
     assert (ran.code, ran.err) == (0, "")
     assert "bank.csv has 1 row and the same totals" in ran.out
     assert Plan.read("a.plan").totals[0].amount == bill.amount
     Path("bank.csv").write_text("bill_id,amount\n345,1.00\n12,5\n")
-    ran = cake(*words, "--out", "b.plan", yes=False)
+    ran = cake(*words, "--out", "b.plan")
     assert (ran.code, ran.out) == (2, "")
     differs = f"1.00 in the file, {bill.amount:,.4f} USD in CAKE"
     assert ran.err.splitlines() == [
@@ -241,7 +241,7 @@ def test_what_a_bank_has_paid_is_compared_with_the_bills(cake, sandbox) -> None:
         "aiocake: line 3: matches no bill: 5 in the file",
         "aiocake: bank.csv does not agree with CAKE in 2 rows of 2: no plan was made",
     ]
-    ran = cake(*words, "--out", "b.plan", "--match", "iban", yes=False)
+    ran = cake(*words, "--out", "b.plan", "--match", "iban")
     assert (ran.code, "is not a list of columns among bill_id" in ran.err) == (2, True)
 
 

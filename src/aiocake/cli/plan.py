@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -37,6 +38,8 @@ from aiocake.monthend import (
 )
 from aiocake.monthend.bank import MATCHES
 from aiocake.monthend.rows import OPERATIONS
+from aiocake.monthend.signatures import public_key
+from aiocake.monthend.signatures import sign as signed
 from aiocake.monthend.sources import OPERATION, RowFile, arguments_of
 from aiocake.values import SKIP, Period
 
@@ -85,7 +88,7 @@ def _set(text: str) -> tuple[str, str]:
     return _CALLED.get(name, name), value
 
 
-def _total_cap(text: str) -> tuple[str, Any]:
+def _total_cap(text: str) -> tuple[str, Decimal]:
     currency, equals, most = text.partition("=")
     if not equals or not currency:
         raise typer.BadParameter(f"{text!r} is not a currency and an amount such as USD=50000")
@@ -413,15 +416,14 @@ def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
     sign: Path | None = values["sign"]
     terms = _terms(values)
     if sign is not None:
-        from aiocake.monthend import signatures  # noqa: PLC0415 - only where it is signed
-
-        terms["maker_key"] = run(partial(signatures.public_key, sign))
+        terms["maker_key"] = run(partial(public_key, sign))
     plan, notes = connect().run(lambda client: make(client, terms))
-    signature = "" if sign is None else run(partial(signatures.sign, plan.to_bytes(), sign))
+    # First the signature: a plan that was to be signed is not there without.
+    signature = None if sign is None else run(partial(signed, plan.to_bytes(), sign))
     plan.write(file)
-    if signature:
+    if signature is not None:
         _beside(file).write_text(signature, encoding="ascii")
-    for line in _lines(plan, file, notes, signed=bool(signature)):
+    for line in _lines(plan, file, notes, signed=signature is not None):
         say_out(line)
 
 
@@ -432,7 +434,7 @@ def _terms(values: Mapping[str, Any]) -> PlanTerms:
         "after": values["after"],
         "maker": values["maker"],
         "caps": Caps(
-            max_total=dict(values["max_total"] or ()),
+            max_total=cast("dict[str, Decimal]", dict(values["max_total"] or ())),
             max_row=values["max_row"],
             max_rows=values["max_rows"],
         ),

@@ -136,16 +136,16 @@ class BankFile:
         if not matcher.rows:
             raise PlanError(f"{file.path} has no rows")
         return cls(
-            rows=matcher.rows,
-            totals=matcher.tally.totals(),
-            mismatches=tuple(matcher.mismatches),
-            file=file,
-            cake=cake,
-            match=names,
-            ignored=ignored,
-            arguments=dict(arguments or {}),
-            bills=matcher.bills,
-            lines=matcher.lines,
+            matcher.rows,
+            matcher.tally.totals(),
+            tuple(matcher.mismatches),
+            file,
+            cake,
+            names,
+            ignored,
+            dict(arguments or {}),
+            matcher.bills,
+            matcher.lines,
         )
 
     def __iter__(self) -> Iterator[Call[Any]]:

@@ -281,9 +281,10 @@ async def _take(
     count = 0
     try:
         async with aclosing(_iterated(calls)) as given:
-            async for each in given:
-                if not issubclass(type(each), Call):  # isinstance would ask a value for its class
+            async for value in given:
+                if not issubclass(type(value), Call):  # isinstance would ask a value for its class
                     raise ArgumentError(Problem(f"calls[{count}]", "must be made by bulk.call"))
+                each = cast("Call[Any]", value)
                 reason = too_many() if count == MOST_ROWS else _refused(each, header, repeats)
                 if reason:
                     problems.add(place(count), reason)
@@ -303,17 +304,17 @@ async def _take(
         raise PlanError("there is nothing to plan: no call was given")
 
 
-async def _iterated(calls: object) -> AsyncGenerator[Call[Any]]:
+async def _iterated(calls: object) -> AsyncGenerator[object]:
     if isinstance(calls, AsyncIterable):
-        given = aiter(cast("AsyncIterable[Call[Any]]", calls))
+        given = aiter(cast("AsyncIterable[object]", calls))
         try:
             async for each in given:
                 yield each
         finally:
             if isinstance(given, AsyncGenerator):
-                await cast("AsyncGenerator[Call[Any]]", given).aclose()
+                await cast("AsyncGenerator[object]", given).aclose()
     elif isinstance(calls, Iterable):
-        for each in cast("Iterable[Call[Any]]", calls):
+        for each in cast("Iterable[object]", calls):
             yield each
     else:
         raise ArgumentError(
