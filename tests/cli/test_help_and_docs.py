@@ -172,7 +172,11 @@ def test_the_examples_run_one_after_the_other(
     assert state.affiliate_bills[345].marked == {"received", "paid"}
     assert state.advertiser_bills[1_000_000].marked == {"sent", "received"}
     assert list(state.credits.values()) == [state.buyer_bills[2_000_000].payment_amount]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["bills.json", "invoices.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "bills.json",
+        "invoices.csv",
+        "year.plan",
+    ]
 
 
 def test_the_readme_names_each_group_of_commands() -> None:
