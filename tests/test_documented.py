@@ -24,7 +24,7 @@ from aiocake import Client, bulk
 from aiocake.sandbox import Sandbox, serve
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/api.md", "docs/audit.md", "docs/bulk.md")
+PAGES = ("README.md", "docs/api.md", "docs/audit.md", "docs/bulk.md", "docs/monthend.md")
 LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 GUIDE = ROOT / "CONTRIBUTING.md"

@@ -27,6 +27,7 @@ from aiocake.cli.errors import (
 )
 from aiocake.cli.output import say_out
 from aiocake.cli.resume import resume
+from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -71,6 +72,7 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
+app.command("run", cls=AllErrors)(carry_out)
 app.command(cls=AllErrors)(approve)
 app.command(cls=AllErrors)(apply)
 app.command(cls=AllErrors)(resume)
