@@ -26,6 +26,7 @@ from aiocake.errors import (
     CakeError,
     ClosedError,
     ConfigurationError,
+    Conflict,
     ConsistencyError,
     DeadlineExceeded,
     DecodeError,
@@ -57,6 +58,7 @@ from aiocake.models import (
     CreatedInvoice,
     Currency,
     ExchangeRate,
+    Expect,
     Invoice,
     InvoiceKind,
     InvoiceStatus,
@@ -66,7 +68,9 @@ from aiocake.models import (
     PaymentMethod,
     PaymentSetting,
     PaymentType,
+    Total,
     UpdatedInvoice,
+    totals,
 )
 from aiocake.records import columns, to_dict
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
@@ -98,6 +102,7 @@ __all__ = [
     "ClientView",
     "ClosedError",
     "ConfigurationError",
+    "Conflict",
     "ConsistencyError",
     "Contact",
     "CreatedInvoice",
@@ -106,6 +111,7 @@ __all__ = [
     "DecodeError",
     "Erase",
     "ExchangeRate",
+    "Expect",
     "Intent",
     "Invoice",
     "InvoiceKind",

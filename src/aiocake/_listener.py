@@ -18,6 +18,7 @@ from aiocake.events import (
     Event,
     ListAnomaly,
     LocksUnavailable,
+    Looked,
     OnEvent,
     PartnerBusy,
     Paused,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("aiocake")
 #: Never logged: to look for those of each call among the others would take 2 % of it.
-_UNLOGGED: Final = frozenset({Waited, AttemptEnded, RunBegan, RunEnded})
+_UNLOGGED: Final = frozenset({Waited, Looked, AttemptEnded, RunBegan, RunEnded})
 # A library does not decide where its log goes: without this, warnings would end up on stderr.
 _log.addHandler(logging.NullHandler())
 

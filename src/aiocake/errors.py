@@ -19,7 +19,8 @@
     ├── DecodeError                       a response that cannot be read: .path, .snippet
     ├── ConsistencyError                  a response does not match the request
     │   ├── ListChanged                   a list kept changing while it was read
-    │   └── AlreadyExists                 the partner has an invoice of that period
+    │   ├── AlreadyExists                 the partner has an invoice of that period
+    │   └── Conflict                      the invoice is not as the write expects: .found
     ├── JournalError                      the journal of a run cannot be used
     ├── PlanError                         a plan, approval or signature that must not be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
@@ -32,8 +33,9 @@ a request or the key.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Protocol, Self, cast
 
 import attrs
 
@@ -45,9 +47,11 @@ __all__ = [
     "CakeError",
     "ClosedError",
     "ConfigurationError",
+    "Conflict",
     "ConsistencyError",
     "DeadlineExceeded",
     "DecodeError",
+    "FoundInvoice",
     "Intent",
     "JournalError",
     "ListChanged",
@@ -100,8 +104,10 @@ class Intent:
         arguments: The arguments of the call, as exact built-in values.
         at: When the call began, with its time zone.
         attempts: How many attempts were begun.
-        hidden: The names of the arguments that hold names, notes or amounts. They are left out
-            of ``repr`` and of pickles; empty with ``Client(show_sensitive=True)``.
+        hidden: The names of the arguments, and of what is expected, that hold names, notes or
+            amounts. They are left out of ``repr`` and of pickles; empty with
+            ``Client(show_sensitive=True)``.
+        expect: What the write expects of its record, by field; empty where it expects nothing.
     """
 
     id: str
@@ -111,20 +117,24 @@ class Intent:
     at: datetime | None = None
     attempts: int = 0
     hidden: frozenset[str] = frozenset()
+    expect: Mapping[str, object] = attrs.field(factory=dict[str, object], hash=False)
 
     def shown(self) -> dict[str, object]:
         """Return the arguments, the hidden ones replaced by ``"<hidden>"``."""
-        return {
-            name: _HIDDEN if name in self.hidden else value
-            for name, value in self.arguments.items()
-        }
+        return self._without_hidden(self.arguments)
+
+    def _without_hidden(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {name: _HIDDEN if name in self.hidden else value for name, value in values.items()}
+
+    def _listed(self, values: Mapping[str, object]) -> str:
+        return ", ".join(
+            f"{name}={_HIDDEN if name in self.hidden else repr(value)}"
+            for name, value in values.items()
+        )
 
     def __repr__(self) -> str:
-        arguments = ", ".join(
-            f"{name}={_HIDDEN if name in self.hidden else repr(value)}"
-            for name, value in self.arguments.items()
-        )
-        return f"<Intent {self.id} {self.operation}({arguments})>"
+        expected = f" if {self._listed(self.expect)}" if self.expect else ""
+        return f"<Intent {self.id} {self.operation}({self._listed(self.arguments)}){expected}>"
 
     def __copy__(self) -> Self:
         return self  # what a pickle hides is there in a copy
@@ -133,7 +143,15 @@ class Intent:
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        state = (self.id, self.operation, self.shown(), self.at, self.attempts, self.hidden)
+        state = (
+            self.id,
+            self.operation,
+            self.shown(),
+            self.at,
+            self.attempts,
+            self.hidden,
+            self._without_hidden(self.expect),
+        )
         return (type(self), state)
 
 
@@ -358,6 +376,70 @@ class AlreadyExists(ConsistencyError):
     def __init__(self, message: str, *, existing: tuple[int, ...]) -> None:
         super().__init__(message)
         self.existing = existing
+
+
+class FoundInvoice(Protocol):
+    """The invoice that a :class:`Conflict` found: it is an :class:`aiocake.Invoice`.
+
+    This module is below the models, and names of it what a write can expect.
+    """
+
+    @property
+    def invoice_id(self) -> int:
+        """Return the invoice."""
+        ...
+
+    @property
+    def invoice_status(self) -> str:
+        """Return its status."""
+        ...
+
+    @property
+    def total_amount(self) -> Decimal:
+        """Return its amount, in ``currency``."""
+        ...
+
+    @property
+    def currency(self) -> str | None:
+        """Return the currency's code."""
+        ...
+
+    @property
+    def affiliate_id(self) -> int | None:
+        """Return who is paid."""
+        ...
+
+    @property
+    def advertiser_id(self) -> int | None:
+        """Return who pays."""
+        ...
+
+
+class Conflict(ConsistencyError):
+    """A write was not sent, since its invoice is not as expected.
+
+    The message names what was expected and what was found, without amounts unless the client was
+    built with ``show_sensitive=True``.
+
+    Attributes:
+        found: The invoice as it was read, an :class:`aiocake.Invoice`.
+    """
+
+    def __init__(self, message: str, *, found: FoundInvoice) -> None:
+        super().__init__(message)
+        self.found = found
+        self.outcome = Outcome.NOT_DONE
+
+    def scrub(self, clean: Callable[[str], str]) -> None:
+        """Pass every text that this error and the invoice hold through ``clean``."""
+        super().scrub(clean)
+        found = cast("Any", self.found)
+        texts = {
+            field.name: type(value)(clean(value))
+            for field in attrs.fields(type(found))
+            if isinstance(value := getattr(found, field.name), str)
+        }
+        self.found = attrs.evolve(found, **texts)
 
 
 class JournalError(CakeError):

@@ -6,9 +6,10 @@ things happen; it must not wait. An exception that it raises is logged and break
 :func:`fan_out` makes one listener of several.
 
 The events of a call come in this order: for each attempt :class:`Waited` (where it had to wait for
-its turn), :class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and
-:class:`RetryScheduled` where they follow from it; in the end :class:`CallEnded`, once, however the
-call ended. All of them have the same ``call``: calls of a client are numbered from 1.
+its turn), :class:`Looked` (of a write with a condition), :class:`AttemptEnded`, and
+:class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled` where they follow from it; in the
+end :class:`CallEnded`, once, however the call ended. All of them have the same ``call``: calls of a
+client are numbered from 1. A look at the record of a write is a call of its own.
 
 A bulk run emits :class:`RunBegan` before its first write and :class:`RunEnded` in the end; one of
 creates emits :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` in between.
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "ListAnomaly",
     "LocksUnavailable",
+    "Looked",
     "OnEvent",
     "PartnerBusy",
     "PauseEnded",
@@ -57,6 +59,24 @@ class Waited:
     operation: str
     seconds: float
     got_turn: bool
+    call: int = 0
+
+
+@attrs.frozen
+class Looked:
+    """A write whose record was looked at, and is as expected, is sent now.
+
+    The look was a call of its own, with events of its own. One page of a list may serve many
+    writes.
+
+    Attributes:
+        operation: The operation's name.
+        seconds: How long ago the look was asked for: what changed meanwhile was not seen.
+        call: The number of the call.
+    """
+
+    operation: str
+    seconds: float
     call: int = 0
 
 
@@ -260,11 +280,13 @@ class RunEnded:
         done: Calls that were carried out.
         failed: Calls that were not.
         unknown: Calls that may have been carried out.
-        skipped: Calls that were not sent, since what they create exists.
+        skipped: Calls that were not sent, since what they create exists, or their record was not as
+            expected.
         stopped: True if it stopped before the end of the plan.
         error: The class of the error that ``each()`` or ``resume()`` raises; None when it returns
             a summary, or was cancelled.
         cancelled: True if it was cancelled.
+        conflicts: The skipped calls whose record was not as expected.
     """
 
     seconds: float
@@ -275,6 +297,7 @@ class RunEnded:
     stopped: bool
     error: str | None = None
     cancelled: bool = False
+    conflicts: int = 0
 
 
 @attrs.frozen
@@ -325,6 +348,7 @@ class DoubleFound:
 
 Event = (
     Waited
+    | Looked
     | AttemptEnded
     | RetryScheduled
     | Paused

@@ -4,7 +4,7 @@ An endpoint is one :class:`Operation` and one short method next to each other. T
 everything that codec and transport need to know of a call, so that neither knows any endpoint.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import date
 from enum import Enum
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import attrs
 
+from aiocake._operations.conditions import Comparison, WriteCondition
 from aiocake._operations.parameters import Id, Parameter
 from aiocake.errors import CakeError, Intent, Problem
 from aiocake.events import Event
@@ -94,17 +95,48 @@ class CreateLookup:
     count: Callable[["Executor"], Awaitable[int | None]]
 
 
-class UpdateState(Enum):
-    """The state of a record compared with a write that was to set it."""
+class Compare(Protocol):
+    """Compares a record with a write that is to set it."""
 
-    APPLIED = "there"
-    """The record is as the write would leave it."""
-    NOT_APPLIED = "before"
-    """The write was not carried out, and can be sent (again)."""
-    INDETERMINATE = "open"
-    """Nothing shows whether the write was carried out; it can be sent (again)."""
-    SUPERSEDED = "beyond"
-    """Somebody has set it to something that the write would undo."""
+    def __call__(
+        self,
+        record: Any,  # noqa: ANN401 - of the model that the operation of the look returns
+        arguments: Mapping[str, object],
+        condition: WriteCondition,
+        *,
+        show_sensitive: bool,
+    ) -> Comparison:
+        """Return what is not as expected, and whether the write was carried out."""
+        ...
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class RecordLook:
+    """Look at the record that a write sets, before it is sent.
+
+    Attributes:
+        read: The operation that reads the record, by the argument that the write names it by.
+        more: The other arguments of that.
+        pages: The operation that reads a page of such records.
+        expects: The class of what a caller can expect of a record.
+        sensitive: The names of its fields that errors and logs hide.
+        compare: Compares a record with a write.
+        result: Returns the result of a write that was found to have been carried out.
+        number: Returns the id of a record.
+        narrow: Returns the filters of ``pages`` by which records are found that are alike.
+        sets_status: Returns True for a write that a run looks at even if nothing is expected.
+    """
+
+    read: "Operation[Any]"
+    more: Mapping[str, object]
+    pages: "Operation[Any]"
+    expects: type[object]
+    sensitive: frozenset[str]
+    compare: Compare
+    result: Callable[[Any], object]
+    number: Callable[[Any], int]
+    narrow: Callable[[Sequence[Any]], Mapping[str, object] | None]
+    sets_status: Callable[[Mapping[str, object]], bool]
 
 
 def _record_argument(operation: "Operation[object]") -> str:
@@ -142,7 +174,7 @@ class Operation(Generic[T]):
             list, in each of its rows.
         rules: Checks over several arguments.
         create_lookup: Of a create: how to find the record that it makes.
-        state_after: Of a call that sets values: reads the record's state, where that is possible.
+        look: Of a call that sets values: how to look at the record before, where that is possible.
         documented_in: The title of CAKE's page.
         record: The name of the argument that says which record a write sets; empty of a create.
         sensitive: The names of the arguments that errors and logs hide.
@@ -163,7 +195,7 @@ class Operation(Generic[T]):
     echoed: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     create_lookup: CreateLookup | None = None
-    state_after: Callable[["Executor", Mapping[str, object]], Awaitable[UpdateState]] | None = None
+    look: RecordLook | None = None
     documented_in: str
     record: str = attrs.field(init=False, default=attrs.Factory(_record_argument, takes_self=True))
     sensitive: frozenset[str] = attrs.field(
@@ -279,7 +311,12 @@ class Executor(Protocol):
         """Return an executor that ignores ``max_waiting``: for later calls of work in progress."""
         ...
 
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
+    def check(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        condition: WriteCondition | None = None,
+    ) -> dict[str, object]:
         """Raise the ArgumentError that :meth:`execute` would raise. Sends nothing.
 
         Returns:
@@ -292,6 +329,7 @@ class Executor(Protocol):
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
+        condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
@@ -300,7 +338,10 @@ class Executor(Protocol):
         Args:
             operation: The call.
             arguments: Its arguments.
-            observer: Of a write: called before it is sent and after it ended.
+            condition: Of a write: what its record has to be. It is looked at before the first
+                attempt, and again before each further one after one that may have left.
+            observer: Of a write: called before it is sent and after it ended. Neither is called
+                where the look keeps it from being sent.
             on_response: Of a read: called when the response is here, before it is decoded, so that
                 requests which wait for it are sent first.
         """

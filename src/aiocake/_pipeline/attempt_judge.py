@@ -47,7 +47,7 @@ class AttemptJudge:
         """Return the seconds that an attempt needs to have left to be begun."""
         # Another attempt at what may be done already can only bring a better end: it is not kept
         # back because its own first one was waited for in vain.
-        if call.writes and not (call.sent_before or call.maybe_applied):
+        if call.writes and not call.maybe_done:
             call.needed = self._times.needed(call.limits.total)
         return call.needed
 

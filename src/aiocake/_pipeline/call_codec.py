@@ -3,7 +3,8 @@
 A call has an operation, or it is one of ``client.request()``, which has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -13,6 +14,8 @@ from aiocake._codec.raw import OPERATION as RAW
 from aiocake._codec.raw import RawResponse, error_of_raw, prepare_raw
 from aiocake._listener import EventEmitter
 from aiocake._messages import Request, Response
+from aiocake._normalize import class_name
+from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import Operation
 from aiocake._pipeline.call_state import CallState
 from aiocake._pipeline.settings import PipelineSettings
@@ -40,13 +43,14 @@ class CallCodec:
         self._scrub = transport.scrub
         self._emitter = emitter
 
-    def prepare(
+    def prepare(  # noqa: PLR0913 - all that a request is made of
         self,
         operation: Operation[Any] | None,
         arguments: Mapping[str, object],
         idempotency: Idempotency,
         binding: Binding,
         *,
+        condition: WriteCondition | None = None,
         only_check: bool = False,
     ) -> tuple[dict[str, object], Request]:
         """Validate the arguments of a call and encode them.
@@ -56,6 +60,7 @@ class CallCodec:
             arguments: By name.
             idempotency: What sending the call again does.
             binding: The form of a v1 call.
+            condition: Of a write, what its record has to be.
             only_check: True if no call begins, which would have ended when it is refused here.
 
         Returns:
@@ -71,7 +76,10 @@ class CallCodec:
                 raise ArgumentError(problem)  # noqa: TRY301 - like those of the codec
             if operation is None:
                 return prepare_raw(**arguments)
-            return codec.prepare(operation, arguments, binding)
+            if condition is None:
+                return codec.prepare(operation, arguments, binding)
+            with _also_refusing(operation, condition):
+                return codec.prepare(operation, arguments, binding)
         except ArgumentError as error:
             error.operation = name
             error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE
@@ -80,11 +88,17 @@ class CallCodec:
                 self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind, call=number))
             raise
 
-    def hidden(self, operation: Operation[Any] | None) -> frozenset[str]:
-        """Return the names of the arguments of a call that errors and logs hide."""
+    def hidden(
+        self, operation: Operation[Any] | None, condition: WriteCondition | None = None
+    ) -> frozenset[str]:
+        """Return the names of what errors and logs hide: of arguments, and of what is expected."""
         if self._show_sensitive:
             return _NOTHING
-        return _RAW_HIDDEN if operation is None else operation.sensitive
+        if operation is None:
+            return _RAW_HIDDEN
+        if condition is None or operation.look is None:
+            return operation.sensitive
+        return operation.sensitive | operation.look.sensitive
 
     def reply(self, response: Response) -> codec.Reply:
         """Return a response as what :meth:`error_in` and :meth:`decode` take: it is parsed once."""
@@ -133,6 +147,27 @@ class CallCodec:
 
 _NOTHING: frozenset[str] = frozenset()
 _RAW_HIDDEN = frozenset({"params", "json"})
+
+
+@contextmanager
+def _also_refusing(operation: Operation[Any], condition: WriteCondition) -> Generator[None]:
+    """Refuse a condition that is none, together with the arguments that are refused within.
+
+    Raises:
+        ArgumentError: Names all of them.
+    """
+    expected, look = condition.expect, operation.look
+    fits = look is not None and issubclass(type(expected), look.expects)
+    if fits or (expected is None and condition.flow):
+        yield
+        return
+    wanted = "cannot be given" if look is None else f"must be an {look.expects.__name__}"
+    problem = Problem("expect", f"{wanted}, got {class_name(expected)}")
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(*error.problems, problem) from None
+    raise ArgumentError(problem)
 
 
 def _note_likely(call: CallState, reply: codec.Reply, error: CakeError) -> None:

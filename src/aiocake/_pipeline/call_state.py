@@ -14,10 +14,19 @@ import attrs
 
 from aiocake._codec import Reply  # noqa: TC001 - imported like the others
 from aiocake._messages import Request, Response
-from aiocake._operations.operation import Operation
+from aiocake._operations.conditions import WriteCondition
+from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._pipeline.retry import may_have_been_applied
 from aiocake._transport import NetworkTimeBudget, SendTrace, TransportFailure
-from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, Intent, NotSent, RateLimited
+from aiocake.errors import (
+    CakeError,
+    ClosedError,
+    Conflict,
+    DeadlineExceeded,
+    Intent,
+    NotSent,
+    RateLimited,
+)
 from aiocake.values import Idempotency, Secret
 
 #: Bytes that tell what a body that did not come whole was going to be.
@@ -79,6 +88,30 @@ class AttemptState:
         self.kept = False
 
 
+class Turn:
+    """The slot that a write has got, which a look at its record may use before.
+
+    Attributes:
+        slot: The slot; None while a look has it, and where that has lost it.
+        key: The key to send, and how often the key's function had been asked by then.
+        spent: Whether a request was sent with it: then the next one needs a further turn.
+        asked_at: When that request was sent, on the event loop's clock.
+    """
+
+    __slots__ = ("asked_at", "key", "slot", "spent")
+
+    def __init__(self, slot: int, key: tuple[Secret, int]) -> None:
+        self.slot: int | None = slot
+        self.key = key
+        self.spent = False
+        self.asked_at = -math.inf
+
+    def took(self, attempt: AttemptState) -> None:
+        """Take the slot over from an attempt that has succeeded with it."""
+        self.slot, self.key = attempt.slot, attempt.key
+        self.spent, self.asked_at = True, attempt.began
+
+
 class CallState:
     """One call on its way. It is no attrs class: what reports errors does not look into it.
 
@@ -88,6 +121,8 @@ class CallState:
         operation: What is called; None of a call that has no method.
         arguments: What it is called with, as exact built-in values.
         intent: Of a write, what is going to be written; None of a read.
+        condition: Of a write, what its record has to be; None where that does not matter.
+        observer: Of a write, who is told before it is sent and after it ended.
         on_response: Is called when the call has its response, the slot given back.
         network_time: What may be spent waiting for the network; None where the deadline counts
             everything.
@@ -110,6 +145,11 @@ class CallState:
         uncounted: How many attempts, one at most, met a connection that had been closed while it
             was idle. They cost none of those that the call has.
         renewed: Whether the key was asked for again.
+        recorded: Of a write, whether ledger and observer were told that it is about to be sent.
+        keeps_slot: Of a look at a record, whether the slot is kept when it succeeds: the write is
+            sent with it.
+        looking: Whether the record is being looked at.
+        ended_by_look: Whether the call ended in what a look met or found, and not in an attempt.
         abandoned: Whether nobody waits for the call any more, so that no further attempt is begun.
         deadline: When the call must be over, on the event loop's clock.
         now: Tells that clock.
@@ -122,20 +162,26 @@ class CallState:
         "attempt",
         "attempts",
         "being_sent",
+        "condition",
         "deadline",
+        "ended_by_look",
         "error",
         "intent",
+        "keeps_slot",
         "left_at",
         "limits",
+        "looking",
         "maybe_applied",
         "name",
         "needed",
         "network_time",
         "now",
         "number",
+        "observer",
         "on_response",
         "operation",
         "partial",
+        "recorded",
         "renewed",
         "reply",
         "request",
@@ -152,6 +198,8 @@ class CallState:
         operation: Operation[Any] | None = None,
         arguments: Mapping[str, object] | None = None,
         intent: Intent | None = None,
+        condition: WriteCondition | None = None,
+        observer: WriteObserver[Any] | None = None,
         on_response: Callable[[], None] | None = None,
         network_time: NetworkTimeBudget | None = None,
         number: int = 0,
@@ -162,6 +210,8 @@ class CallState:
         self.operation = operation
         self.arguments: Mapping[str, object] = {} if arguments is None else arguments
         self.intent = intent
+        self.condition = condition
+        self.observer = observer
         self.on_response = on_response
         self.network_time = network_time
         self.name = request.operation
@@ -178,11 +228,17 @@ class CallState:
         self.needed = 0.0
         self.partial: tuple[Response, ...] = ()
         self.applied_likely = self.renewed = self.abandoned = False
+        self.recorded = self.keeps_slot = self.looking = self.ended_by_look = False
 
     @property
     def sent(self) -> bool:
         """Return True if the last attempt may have left."""
         return self.attempt is not None and self.attempt.trace.sent
+
+    @property
+    def maybe_done(self) -> bool:
+        """Return True if an attempt of this call may have been carried out."""
+        return self.sent_before or self.maybe_applied
 
     def left(self) -> float:
         """Return the seconds that are left for further attempts."""
@@ -201,6 +257,7 @@ class CallState:
         self.attempts += 1
         self.reply = self.error = None
         self.being_sent = True
+        self.looking = False
         began_at = datetime.now(UTC) if self.writes else None
         self.attempt = attempt = AttemptState(slot, key, self.now(), began_at)
         return attempt
@@ -231,12 +288,26 @@ class CallState:
             self.error = reason
         return self.error
 
+    def looked(self, reason: CakeError) -> CakeError:
+        """End the call by a look at its record: by what it met, or by what is there.
+
+        Of a write that may be done already, what an attempt before met has the last word over a
+        look that failed.
+        """
+        self.ended_by_look = True
+        if self.error is None or isinstance(reason, Conflict) or not self.maybe_done:
+            if isinstance(reason, DeadlineExceeded):
+                text = f"the record was not seen within {self.limits.total:g} s"
+                reason = NotSent(f"nothing was sent: {text}")
+            self.error = reason
+        return self.error
+
     def refused(self, reason: RateLimited) -> CakeError:
         """Note that no attempt could be begun, since the client is paused.
 
         Of a write that may be done already, what an attempt before met has the last word.
         """
-        if self.error is None or not (self.writes and (self.sent_before or self.maybe_applied)):
+        if self.error is None or not (self.writes and self.maybe_done):
             self.error = reason
         return self.error
 
@@ -252,7 +323,8 @@ class CallState:
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
         else:
-            self.queue_ended(NotSent(f"nothing was sent: no turn within {self.limits.total:g} s"))
+            what = "the record was not seen" if self.looking else "no turn"
+            self.queue_ended(NotSent(f"nothing was sent: {what} within {self.limits.total:g} s"))
 
     def abandon(self) -> None:
         """End the call whose caller was cancelled, where it has not come to an end by itself."""

@@ -31,16 +31,18 @@ from aiocake._background import (
 from aiocake._codec.raw import RawResponse, idempotency_of_raw
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response
-from aiocake._operations.operation import Operation, WriteObserver
+from aiocake._operations.conditions import Comparison, WriteCondition
+from aiocake._operations.operation import Operation, RecordLook, WriteObserver
+from aiocake._operations.recent_rows import Lead, RecentRows
 from aiocake._pipeline.attempt_judge import AttemptJudge
 from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_report import CallReport
-from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.call_state import AttemptState, CallState, Turn
 from aiocake._pipeline.client_pipeline import ClientPipeline
 from aiocake._pipeline.exports import OpenExport
 from aiocake._pipeline.ledger import intent_of
 from aiocake._pipeline.outcome import verdict
-from aiocake._pipeline.retry import AttemptOutcome, RetryDecision, RetryLimits
+from aiocake._pipeline.retry import SUCCEEDED, AttemptOutcome, RetryDecision, RetryLimits
 from aiocake._pipeline.settings import PipelineSettings
 from aiocake._transport import (
     LARGEST_BODY,
@@ -61,20 +63,22 @@ from aiocake.errors import (
     ArgumentError,
     AuthenticationError,
     CakeError,
+    Conflict,
+    FoundInvoice,
     Intent,
     NotSent,
     Outcome,
 )
-from aiocake.events import (
-    RetryScheduled,
-    Waited,
-)
+from aiocake.events import Looked, RetryScheduled, Waited
 from aiocake.values import Binding, Idempotency, Secret
 
 T = TypeVar("T")
 
 #: What an attempt may end in when the time of its call is over.
 _OVERDUE: Final = frozenset({FailureKind.TIMEOUT, FailureKind.CONNECT})
+
+#: Seconds that a write waits for the rate after a look, at most: a longer wait makes that old.
+_LONGEST_FOLLOW: Final = 4.0
 
 #: Reads the response of an attempt: the error that it is or breaks off in, None for a success.
 ReadResponse = Callable[
@@ -100,7 +104,12 @@ class CallExecutor(ClientPipeline):
         self._judge = AttemptJudge(transport.limiter, self._retries, emitter)
         self._codec = CallCodec(settings, transport, emitter)
 
-    def check(self, operation: Operation[T], arguments: Mapping[str, object]) -> dict[str, object]:
+    def check(
+        self,
+        operation: Operation[T],
+        arguments: Mapping[str, object],
+        condition: WriteCondition | None = None,
+    ) -> dict[str, object]:
         """Refuse what :meth:`execute` would not send. Sends nothing.
 
         Returns:
@@ -110,7 +119,12 @@ class CallExecutor(ClientPipeline):
             ArgumentError: An argument cannot be sent, or the client is read-only.
         """
         checked, _ = self._codec.prepare(
-            operation, arguments, operation.idempotency, self.binding, only_check=True
+            operation,
+            arguments,
+            operation.idempotency,
+            self.binding,
+            condition=condition,
+            only_check=True,
         )
         return checked
 
@@ -121,6 +135,7 @@ class CallExecutor(ClientPipeline):
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
+        condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
@@ -130,7 +145,7 @@ class CallExecutor(ClientPipeline):
             CakeError: The verdict of the whole call.
         """
         checked, request = self._codec.prepare(
-            operation, arguments, operation.idempotency, self.binding
+            operation, arguments, operation.idempotency, self.binding, condition=condition
         )
         idempotency = operation.idempotency_of(checked)
         call = CallState(
@@ -138,12 +153,14 @@ class CallExecutor(ClientPipeline):
             self.limits_of(idempotency),
             operation=operation,
             arguments=checked,
+            condition=condition,
+            observer=observer,
             on_response=on_response,
             number=self.emitter.next_call(),
         )
         if call.writes:
-            call.intent = intent_of(call, self._codec.hidden(operation))
-        return cast("T", await self._run(call, observer))
+            call.intent = intent_of(call, self._codec.hidden(operation, condition))
+        return cast("T", await self._run(call))
 
     async def raw(self, **parts: object) -> RawResponse:
         """Make a call that has no method, of what :func:`prepare_raw` takes.
@@ -161,7 +178,7 @@ class CallExecutor(ClientPipeline):
         )
         if call.writes:
             call.intent = intent_of(call, self._codec.hidden(None))
-        return cast("RawResponse", await self._run(call, None))
+        return cast("RawResponse", await self._run(call))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
         """Begin a streamed call: nothing is sent before the first record is asked for."""
@@ -182,7 +199,7 @@ class CallExecutor(ClientPipeline):
             show_sensitive=self.settings.show_sensitive,
         )
 
-    async def _run(self, call: CallState, observer: WriteObserver[Any] | None) -> object:
+    async def _run(self, call: CallState) -> object:
         """Make a call: return its value, or raise the error that it ends in."""
         intent = call.intent
         with CallReport(self.emitter, call) as report:
@@ -194,17 +211,31 @@ class CallExecutor(ClientPipeline):
             if intent is None:
                 await self.run_attempts(call, self._read)
             else:
-                await self._recorder.before(intent, observer)
+                if call.condition is None:  # else once its record was seen
+                    await self._record(call, intent)
                 report.outcome = Outcome.UNKNOWN
-                await self._attempts_of_write(call, intent, observer, report)
+                await self._attempts_of_write(call, report)
             value, failure = self._conclude(call)
             report.finish(failure)
-            if intent is not None:
-                await self._recorder.after(intent, value, failure, observer)
+            await self._record_end(call, value, failure)
             # Not where the response is among the locals: a report of the error would show it.
             if failure is not None:
                 raise failure
             return value
+
+    async def _record(self, call: CallState, intent: Intent) -> None:
+        """Tell ledger and observer that a write is about to be sent.
+
+        Raises:
+            NotSent: One of them does not take it.
+        """
+        await self._recorder.before(intent, call.observer)
+        call.recorded = True
+
+    async def _record_end(self, call: CallState, value: object, failure: CakeError | None) -> None:
+        """Tell ledger and observer how a write ended of which they know."""
+        if call.intent is not None and call.recorded:
+            await self._recorder.after(call.intent, value, failure, call.observer)
 
     def _check_usable(self, call: CallState) -> None:
         """Refuse a call that cannot be made here or any more."""
@@ -214,13 +245,7 @@ class CallExecutor(ClientPipeline):
             _refused(call, refused)
             raise
 
-    async def _attempts_of_write(
-        self,
-        call: CallState,
-        intent: Intent,
-        observer: WriteObserver[Any] | None,
-        report: CallReport,
-    ) -> None:
+    async def _attempts_of_write(self, call: CallState, report: CallReport) -> None:
         """Make the attempts of a write in a task that no cancellation of the caller cuts."""
         task: BackgroundTask[None] | None = None
         try:
@@ -234,21 +259,16 @@ class CallExecutor(ClientPipeline):
             except anyio.get_cancelled_exc_class():
                 call.abandoned = True
                 # In a task of its own, too: a second cancellation breaks through asyncio's shields.
-                last = spawn(self._outlive_caller(call, task, intent, observer, report))
+                last = spawn(self._outlive_caller(call, task, report))
                 with anyio.CancelScope(shield=True):
                     await last.result()
                 raise
         except CakeError as refused:  # before anything was sent
-            await self._recorder.after(intent, None, _refused(call, refused), observer)
+            await self._record_end(call, None, _refused(call, refused))
             raise
 
     async def _outlive_caller(
-        self,
-        call: CallState,
-        task: BackgroundTask[None] | None,
-        intent: Intent,
-        observer: WriteObserver[Any] | None,
-        report: CallReport,
+        self, call: CallState, task: BackgroundTask[None] | None, report: CallReport
     ) -> None:
         """Give a write that has left its grace, and record what became of it."""
         try:
@@ -261,7 +281,7 @@ class CallExecutor(ClientPipeline):
                 call.abandon()
                 value, failure = self._conclude(call)
                 report.finish(failure)
-                await self._recorder.after(intent, value, failure, observer)
+                await self._record_end(call, value, failure)
         except Exception:  # noqa: BLE001 - it is the ledger's
             _log.exception("telling the outcome of a cancelled write failed")
 
@@ -270,6 +290,8 @@ class CallExecutor(ClientPipeline):
         value, error = None, call.error
         if call.reply is not None:
             value, error = self._codec.decode(call, call.reply)
+        elif call.condition is not None and call.condition.applied:
+            return self._look_of(call).result(call.condition.record), None
         if error is None:
             return value, None
         clear_tracebacks(error)  # of frames that hold the response: it may repeat the key
@@ -304,7 +326,7 @@ class CallExecutor(ClientPipeline):
         made: AttemptOutcome | None = None
         if call.network_time is None:
             call.deadline = call.now() + call.limits.total
-            if broken is None and self.transport.sender.keeps_time:
+            if broken is None and self.transport.sender.keeps_time and call.condition is None:
                 made = await self._attempt_at_once(call, read)
         if made is None or made.error is not None:
             await self._attempts_in_scope(call, read, made, broken)
@@ -410,21 +432,33 @@ class CallExecutor(ClientPipeline):
         return await self._attempt(call, read)
 
     async def _attempt(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
-        """Make one attempt: wait for the key and for a slot, then send, read and judge."""
-        limiter, keys = self._limiter, self.transport.keys
+        """Make one attempt: wait for the key and for a slot, then send, read and judge.
+
+        Where a write has a condition, its record is looked at in between, with its slot.
+        """
+        limiter, keys, condition = self._limiter, self.transport.keys, call.condition
         if (refusal := limiter.refusal()) is not None:
             return await self._not_begun(call, refusal)
         key = keys.current or await keys.get()
         if not isinstance(key, Secret):
             return await self._not_begun(call, key)
         asked = keys.asked
+        if condition is not None and condition.rows is not None:
+            # Without a slot, which whoever looks may need.
+            await condition.rows.settled(self._record_of(call), call.now)
         slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             turn = await self._wait_for_turn(call)
             if not isinstance(turn, int):
                 return await self._not_begun(call, turn)
             slot = turn
-        return await self._exchange(call, read, slot, (key, asked))
+        if condition is None:
+            return await self._exchange(call, read, slot, (key, asked))
+        mine = Turn(slot, (key, asked))
+        ended = await self._see_record(call, condition, mine)
+        if ended is not None or mine.slot is None:
+            return ended or AttemptOutcome(call.error)
+        return await self._exchange(call, read, mine.slot, mine.key)
 
     async def _exchange(
         self, call: CallState, read: ReadResponse, slot: int, key: tuple[Secret, int]
@@ -442,6 +476,10 @@ class CallExecutor(ClientPipeline):
             limiter.release(slot)
             return await self._not_begun(call, NotSent(TOO_LATE))
         attempt = call.begin(slot, key)
+        if call.condition is not None:
+            waited = call.condition.waited = attempt.began - call.condition.asked_at
+            if self.emitter.enabled:
+                self.emitter.emit(Looked(call.name, waited, call.number))
         try:
             outcome = await self._send(call, attempt, authorized, read)
         except BaseException:
@@ -455,6 +493,7 @@ class CallExecutor(ClientPipeline):
             return AttemptOutcome(call.error)
         # Before the slot is given on: who gets it is held back by the pause that this may begin.
         made = self._judge.judge(call, attempt, outcome)
+        attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
         self._release(attempt)
         if call.on_response is not None and made.error is None:
             call.on_response()
@@ -564,6 +603,201 @@ class CallExecutor(ClientPipeline):
         if error is None:
             call.reply = reply
         return error
+
+    # A condition: the record of a write is looked at before an attempt, with the attempt's slot.
+
+    async def _see_record(
+        self, call: CallState, condition: WriteCondition, turn: Turn
+    ) -> AttemptOutcome | None:
+        """See that a record is as its write expects, by a look of the last seconds.
+
+        A look that is missing or too old is made with the slot that the write has got, so that
+        whoever waits for a slot never has to begin anew. Ledger and observer are told of the write
+        only when it is going to be sent.
+
+        Returns:
+            How the call ends without a further attempt, the slot given back; None where the write
+            is to be sent now.
+        """
+        call.looking = True
+        if call.maybe_done:
+            condition.forget()
+        ended: AttemptOutcome | None = None
+        ready = False
+        try:
+            while ended is None and not condition.is_fresh(call.now()):
+                failure = await self._look(call, condition, turn)
+                if failure is None:
+                    ended = self._compare(call, condition)
+                else:
+                    ended = AttemptOutcome(call.looked(failure))
+                if ended is None and (refusal := await self._turn_again(call, turn)) is not None:
+                    ended = await self._not_begun(call, refusal)
+                if ended is None and not call.recorded:
+                    ended = await self._record_in_time(call)
+            ready = ended is None
+        finally:
+            if not ready and turn.slot is not None:
+                self._limiter.release(turn.slot)
+        return ended
+
+    async def _look(
+        self, call: CallState, condition: WriteCondition, turn: Turn
+    ) -> CakeError | None:
+        """Look at the record of a write: on a page that shows many, or by itself.
+
+        Returns:
+            What kept it from being seen.
+        """
+        look, number = self._look_of(call), self._record_of(call)
+        # What an attempt may have changed is read by itself: no page is as new.
+        rows = None if call.attempts or condition.in_doubt else condition.rows
+        leads = None
+        if rows is not None:
+            await rows.settled(number, call.now)
+            if self._is_listed(call, condition, rows):
+                return None
+            asked, leads = rows.next_page(call.now()), rows.begin()
+            if asked is not None:
+                at = call.now()
+                page, failure = await self._read_with(call, look.pages, asked, turn, leads)
+                if failure is not None:
+                    rows.failed()
+                else:
+                    rows.add(asked, page.items, page.total_rows, at)
+                    if self._is_listed(call, condition, rows):
+                        return None
+                if (refusal := await self._turn_again(call, turn)) is not None:
+                    return refusal.error()
+        wanted = {**look.more, cast("Operation[Any]", call.operation).record: number}
+        record, failure = await self._read_with(call, look.read, wanted, turn, leads, again=True)
+        if failure is None:
+            condition.saw(record, turn.asked_at, call.now())
+            if rows is not None:
+                rows.got(record, call.now())
+        return failure
+
+    def _is_listed(self, call: CallState, condition: WriteCondition, rows: RecentRows) -> bool:
+        """Return True if a page has shown the record as it is expected."""
+        number = self._record_of(call)
+        found = rows.find(number, call.now())
+        if found is None or self._differences(call, condition, found[0]).differences:
+            return False
+        rows.use(number, call.arguments)
+        condition.saw(*found, found[1])
+        return True
+
+    async def _read_with(  # noqa: PLR0913 - a read within a write
+        self,
+        call: CallState,
+        operation: Operation[Any],
+        arguments: Mapping[str, object],
+        turn: Turn,
+        leads: Lead | None,
+        *,
+        again: bool = False,
+    ) -> tuple[Any, CakeError | None]:
+        """Make a read with the slot of a write, which has it back when that succeeds.
+
+        Args:
+            call: The write, in whose time it is made.
+            operation: What is read.
+            arguments: By name.
+            turn: The slot; without one, the read waits for one of its own.
+            leads: Held back others, who may hold slots: only while this read has its slot, too.
+            again: Whether it is tried again, as other reads are.
+        """
+        checked, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
+        look = CallState(
+            request,
+            self.limits_of(Idempotency.SAFE),
+            operation=operation,
+            arguments=checked,
+            number=self.emitter.next_call(),
+        )
+        look.now, look.deadline, look.keeps_slot = call.now, call.deadline, True
+        slot, turn.slot = turn.slot, None
+        with CallReport(self.emitter, look) as report:
+            made: AttemptOutcome | None = None
+            try:
+                if slot is not None:
+                    made = await self._exchange(look, self._read, slot, turn.key)
+            finally:
+                if leads is not None:
+                    leads.end()
+            if again or made is None:
+                made = await self._attempt_renewing_key(look, self._read, made)
+                if made.decision is not RetryDecision.NONE:
+                    await self._retry(look, self._read, made)
+            value, failure = self._conclude(look)
+            report.finish(failure)
+        if (attempt := look.attempt) is not None and attempt.kept:
+            turn.took(attempt)
+        return value, failure
+
+    def _differences(
+        self, call: CallState, condition: WriteCondition, record: object
+    ) -> Comparison:
+        return self._look_of(call).compare(
+            record, call.arguments, condition, show_sensitive=self.settings.show_sensitive
+        )
+
+    def _compare(self, call: CallState, condition: WriteCondition) -> AttemptOutcome | None:
+        """Return how a call ends by what its record is; None where it is to be sent."""
+        seen = self._differences(call, condition, condition.record)
+        maybe_done = call.maybe_done or condition.in_doubt
+        if maybe_done and seen.applied:
+            condition.applied, call.error = True, None
+            return SUCCEEDED
+        # Set again, what cannot be seen is certain: nothing that can be seen will change.
+        if not seen.differences or (maybe_done and seen.applied is None):
+            return None
+        name = cast("Operation[Any]", call.operation).record.removesuffix("_id")
+        what = f"{name} {self._record_of(call)} is not as expected: {'; '.join(seen.differences)}"
+        return AttemptOutcome(
+            call.looked(Conflict(what, found=cast("FoundInvoice", condition.record)))
+        )
+
+    async def _turn_again(self, call: CallState, turn: Turn) -> Refusal | None:
+        """Wait for a further turn with a slot with which a request was sent.
+
+        Returns:
+            Why there is none.
+        """
+        if turn.slot is None or not turn.spent:
+            return None
+        turn.spent = False
+        limiter, emitter = self._limiter, self.emitter
+        if limiter.follow_nowait(turn.slot):
+            return None
+        began = emitter.now() if emitter.enabled else 0.0
+        refusal: Refusal | None = None
+        try:
+            refusal = await limiter.follow(turn.slot, within=_LONGEST_FOLLOW)
+        finally:
+            if emitter.enabled:
+                got = refusal is None
+                emitter.emit(Waited(call.name, emitter.now() - began, got, call.number))
+        return refusal
+
+    async def _record_in_time(self, call: CallState) -> AttemptOutcome | None:
+        """Tell ledger and observer of a write whose record was seen; None if they take it."""
+        if call.intent is None:
+            return None
+        try:
+            await self._record(call, call.intent)
+        except NotSent as refused:
+            return await self._not_begun(call, refused)
+        return None
+
+    @staticmethod
+    def _look_of(call: CallState) -> RecordLook:
+        return cast("RecordLook", cast("Operation[Any]", call.operation).look)
+
+    @staticmethod
+    def _record_of(call: CallState) -> int:
+        """Return the id of the record that a call writes."""
+        return cast("int", call.arguments[cast("Operation[Any]", call.operation).record])
 
     def _release(self, attempt: AttemptState) -> None:
         if not attempt.kept:

@@ -121,7 +121,10 @@ def intent_of(call: CallState, hidden: frozenset[str]) -> Intent:
         call: The call.
         hidden: The names of the arguments that errors and logs hide.
     """
-    return Intent(_new_id(), call.name, dict(call.arguments), datetime.now(UTC), 0, hidden)
+    condition = call.condition
+    expect = None if condition is None else condition.expect
+    stated = {} if expect is None else expect.stated()
+    return Intent(_new_id(), call.name, dict(call.arguments), datetime.now(UTC), 0, hidden, stated)
 
 
 def _new_id() -> str:

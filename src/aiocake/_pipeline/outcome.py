@@ -24,7 +24,7 @@ def verdict(call: CallState, error: CakeError) -> CakeError:
     intent = call.intent
     if intent is None:
         return error
-    if not call.sent_before and (not call.sent or is_refusal(error)):
+    if not _may_be_done(call, error):
         error.outcome = Outcome.NOT_DONE
         return error
     unknown = OutcomeUnknown(
@@ -36,3 +36,13 @@ def verdict(call: CallState, error: CakeError) -> CakeError:
     error.outcome = Outcome.UNKNOWN
     unknown.operation = call.name
     return unknown
+
+
+def _may_be_done(call: CallState, error: CakeError) -> bool:
+    """Return whether a write that failed may have been carried out.
+
+    A look at the record changes nothing: what it meets says nothing of the attempts before it.
+    """
+    if call.ended_by_look:
+        return call.maybe_done or (call.condition is not None and call.condition.in_doubt)
+    return call.sent_before or (call.sent and not is_refusal(error))

@@ -32,10 +32,12 @@ _RAMP: Final = 1.0
 
 
 class _Waiter:
-    __slots__ = ("awake", "event", "refusal", "slot", "ticket")
+    __slots__ = ("awake", "event", "held", "refusal", "slot", "ticket")
 
-    def __init__(self, ticket: int) -> None:
+    def __init__(self, ticket: int, held: int | None = None) -> None:
         self.ticket = ticket
+        #: The slot that it has already, and waits with for a further turn.
+        self.held = held
         self.event = anyio.Event()
         self.slot: int | None = None
         #: Why it gets none, when a long pause has begun.
@@ -66,7 +68,9 @@ class _Queue:
     def has_room(self) -> bool:
         return self.busy < self.limit
 
-    def take(self) -> int:
+    def take(self, waiter: _Waiter) -> int:
+        if waiter.held is not None:
+            return waiter.held
         self.busy += 1
         return self.free.pop()
 
@@ -100,7 +104,10 @@ class RequestLimiter:
         count = settings.concurrency
         self._calls = _Queue(range(count))
         self._exports = _Queue(range(count, count + 1))
-        self._lanes = (self._calls, self._exports)
+        #: Calls that have a slot and wait for a further turn, ahead of all others.
+        self._again = _Queue(range(0))
+        self._again.limit = 1
+        self._lanes = (self._again, self._calls, self._exports)
         self._export_slot = count
         self._max_waiting = settings.max_waiting
         self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
@@ -161,7 +168,8 @@ class RequestLimiter:
         It does not look at a long pause: :meth:`refusal` does.
         """
         lane = self._exports if export else self._calls
-        if (self._calls.waiters or self._exports.waiters) and self._next_lane() is not None:
+        waits = self._calls.waiters or self._exports.waiters or self._again.waiters
+        if waits and self._next_lane() is not None:
             return None
         if lane.busy >= lane.limit or (self._timed and not self._may_pass(lane)):
             return None
@@ -207,6 +215,40 @@ class RequestLimiter:
             return refusal
         return waiter.slot
 
+    def follow_nowait(self, slot: int) -> bool:
+        """Return True if a further request may be sent at once with a slot that a call has."""
+        if self._timed and (self._again.waiters or not self._may_pass(self._again)):
+            return False
+        self._pause.probes(slot)
+        return True
+
+    async def follow(self, slot: int, *, within: float) -> Refusal | None:
+        """Wait for a further turn with a slot that a call has, ahead of all who wait for a slot.
+
+        Args:
+            slot: The slot. It stays with the call, whatever comes of this.
+            within: How many seconds to wait for the rate at most. What is sent earlier than the
+                rate lets it go is made up for: those behind it wait for so much longer. A pause is
+                waited for as long as it takes.
+
+        Returns:
+            Why nothing may be sent: a long pause; None where the turn has come.
+        """
+        waiter, queue = _Waiter(0, slot), self._again.waiters
+        queue.append(waiter)
+        try:
+            with anyio.move_on_after(within):
+                await self._wait(self._again, waiter)
+            if waiter.waits and self._holds_back:
+                await self._wait(self._again, waiter)
+        finally:
+            if waiter in queue:
+                queue.remove(waiter)
+                self._grant()
+        if waiter.waits:
+            self._count(anyio.current_time())
+        return waiter.refusal or self._pause.refusal()
+
     def release(self, slot: int) -> None:
         """Give a slot back, to the first who waits."""
         lane = self._exports if slot == self._export_slot else self._calls
@@ -237,6 +279,11 @@ class RequestLimiter:
     def paused(self) -> bool:
         """Return True if calls are held back or refused, or were until now."""
         return self._pause.is_long or self._pause.until > _NEVER
+
+    @property
+    def _holds_back(self) -> bool:
+        """Return True during a pause, and while the call that goes first after it is out."""
+        return self._pause.is_long or self._pause.until > anyio.current_time()
 
     def refusal(self) -> Refusal | None:
         """Return why no call is sent now, where a long pause goes on."""
@@ -317,8 +364,8 @@ class RequestLimiter:
         self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
         self._ramp_at = _NEVER
 
-    def _take(self, lane: _Queue) -> int:
-        slot = lane.take()
+    def _take(self, lane: _Queue, waiter: _Waiter) -> int:
+        slot = lane.take(waiter)
         self._pause.probes(slot)
         return slot
 
@@ -359,7 +406,7 @@ class RequestLimiter:
                     waiter.event.set()
                 return
             lane.waiters.popleft()
-            waiter.slot = self._take(lane)
+            waiter.slot = self._take(lane, waiter)
             waiter.event.set()
 
     def _next_lane(self) -> _Queue | None:
@@ -367,7 +414,7 @@ class RequestLimiter:
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
         """
-        if not (self._calls.waiters or self._exports.waiters):
+        if not (self._calls.waiters or self._exports.waiters or self._again.waiters):
             return None
         open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
         if self._pause.is_long:
@@ -389,10 +436,7 @@ class RequestLimiter:
         now = anyio.current_time()
         if now < self._earliest(lane):
             return False
-        if self._interval:
-            self._due = max(self._due, now) + self._interval
-        if self._pace is not None:
-            self._pace.begins(now)
+        self._count(now)
         if self._ramp_left:
             self._ramp_left -= 1
             self._ramp_at = now + self._draw() * self._ramp_step
@@ -403,6 +447,13 @@ class RequestLimiter:
                 or (self._pace is not None and self._pace.known)
             )
         return True
+
+    def _count(self, now: float) -> None:
+        """Note a call that begins, for the rate."""
+        if self._interval:
+            self._due = max(self._due, now) + self._interval
+        if self._pace is not None:
+            self._pace.begins(now)
 
 
 def _now() -> float | None:

@@ -22,7 +22,7 @@ from aiocake.bulk.each import each, resume
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.log_chain import Approval, LogHead, PlanIdentity
 from aiocake.bulk.log_check import LogCheck
-from aiocake.bulk.options import OnExisting
+from aiocake.bulk.options import OnConflict, OnExisting
 from aiocake.bulk.outcomes import (
     Done,
     Double,
@@ -46,6 +46,7 @@ __all__ = [
     "Journal",
     "LogCheck",
     "LogHead",
+    "OnConflict",
     "OnExisting",
     "PlanIdentity",
     "Progress",

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 import attrs
 
 from aiocake._normalize import guarded
+from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import (
     Endpoints,
     Executor,
@@ -24,7 +25,8 @@ from aiocake._operations.operation import (
     operations_of,
 )
 from aiocake.errors import ArgumentError, Intent, Problem
-from aiocake.values import ANY, ERASE, Idempotency
+from aiocake.models import Expect
+from aiocake.values import ANY, ERASE, SKIP, Idempotency, Skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,17 +48,20 @@ class Instance(Protocol):
 class Call(Generic[T]):
     """A write that can be compared, printed, kept as JSON and sent. Made by :func:`call`.
 
-    Two calls are equal when they would set the same: same operation, equal arguments.
+    Two calls are equal when they would set the same where the same is expected: same operation,
+    equal arguments, equal expectations.
 
     Attributes:
         operation: The operation's name, such as ``"invoices.update"``.
         arguments: Its arguments, by CAKE's names.
+        expect: What its record has to be for it to be sent; None where nothing was said.
     """
 
     operation: str
     arguments: Mapping[str, object]
     _table: Operation[T] = attrs.field(eq=False)
     _executor: Executor = attrs.field(eq=False)
+    expect: Expect | None = None
 
     @property
     def table(self) -> Operation[T]:
@@ -68,23 +73,38 @@ class Call(Generic[T]):
         """Return the executor that carries out the call."""
         return self._executor
 
-    async def send(self, observer: WriteObserver[T] | None = None) -> T:
+    async def send(
+        self,
+        observer: WriteObserver[T] | None = None,
+        *,
+        condition: WriteCondition | Skip | None = SKIP,
+    ) -> T:
         """Send the call now, as the method itself does.
 
         Args:
             observer: Called before the call is sent and after it has ended.
+            condition: What a run makes of ``expect``, and takes in its place.
 
         Raises:
             CakeError: As the method itself does.
         """
         executor = self._executor if observer is None else self._executor.exempt_from_queue_limit
-        return await executor.execute(self._table, self.arguments, observer=observer)
+        if condition is SKIP:
+            condition = None if self.expect is None else WriteCondition(self.expect)
+        return await executor.execute(
+            self._table, self.arguments, condition=condition, observer=observer
+        )
 
     def digest(self) -> bytes:
         """Return 16 bytes that are the same for equal calls."""
-        parts = sorted((name, _canonical(value)) for name, value in self.arguments.items())
-        text = json.dumps([self.operation, parts])
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+        parts: list[object] = [self.operation, _in_order(self.arguments)]
+        if self.expect is not None:
+            parts.append(_in_order(self.expect.stated()))
+        return _digest(parts)
+
+    def effect_digest(self) -> bytes:
+        """Return 16 bytes that are the same for calls that set the same, whatever they expect."""
+        return _digest([self.operation, _in_order(self.arguments)])
 
     def mark_digest(self) -> bytes | None:
         """Return 16 bytes that are the same for all calls that mark one bill in the same way.
@@ -95,13 +115,16 @@ class Call(Generic[T]):
         table = self._table
         if table.shape is not ResponseShape.MARK:
             return None
-        text = json.dumps([self.operation, table.record, self.arguments[table.record]])
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+        return _digest([self.operation, table.record, self.arguments[table.record]])
 
     def to_json(self) -> str:
-        """Return operation and arguments as JSON, with names, notes and amounts."""
-        arguments = {name: _to_json(value) for name, value in self.arguments.items()}
-        return json.dumps({"operation": self.operation, "arguments": arguments})
+        """Return operation, arguments and what is expected as JSON, with notes and amounts."""
+        arguments = {name: to_json(value) for name, value in self.arguments.items()}
+        kept: dict[str, object] = {"operation": self.operation, "arguments": arguments}
+        if self.expect is not None:
+            stated = self.expect.stated().items()
+            kept["expect"] = {name: to_json(value) for name, value in stated}
+        return json.dumps(kept)
 
     @classmethod
     def from_json(cls, text: str, cake: Instance) -> "Call[Any]":
@@ -114,9 +137,10 @@ class Call(Generic[T]):
             kept = json.loads(text)
             operation: str = kept["operation"]
             arguments = {name: _from_json(value) for name, value in kept["arguments"].items()}
+            stated = {name: _from_json(value) for name, value in kept.get("expect", {}).items()}
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             raise ArgumentError(Problem("text", "is not a call that to_json() wrote")) from None
-        return rebuild(operation, arguments, cake)
+        return rebuild(operation, arguments, cake, stated)
 
     @classmethod
     def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
@@ -125,23 +149,34 @@ class Call(Generic[T]):
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
         """
-        lost = [name for name in intent.hidden if intent.arguments.get(name) == _HIDDEN]
+        given = {**intent.expect, **intent.arguments}
+        lost = [name for name in intent.hidden if given.get(name) == _HIDDEN]
         if lost:
             raise ArgumentError(*(Problem(name, "is hidden in a pickled intent") for name in lost))
-        return rebuild(intent.operation, intent.arguments, cake)
+        return rebuild(intent.operation, intent.arguments, cake, intent.expect)
 
     def describe(self, *, show_sensitive: bool = False) -> str:
-        """Return operation and arguments as one line.
+        """Return operation, arguments and what is expected as one line.
 
         Args:
             show_sensitive: Show names, notes and amounts, too.
         """
-        hidden = frozenset[str]() if show_sensitive else self._table.sensitive
-        shown = (
-            f"{name}={_HIDDEN if name in hidden else _format(value)}"
-            for name, value in self.arguments.items()
-        )
-        return f"{self.operation}({', '.join(shown)})"
+        hidden = frozenset[str]() if show_sensitive else self.sensitive
+
+        def shown(values: Mapping[str, object]) -> str:
+            return ", ".join(
+                f"{name}={_HIDDEN if name in hidden else _format(value)}"
+                for name, value in values.items()
+            )
+
+        expected = "" if self.expect is None else f" if {shown(self.expect.stated())}"
+        return f"{self.operation}({shown(self.arguments)}){expected}"
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """Return the names of what errors and logs hide: of arguments, and of what is expected."""
+        look = self._table.look
+        return self._table.sensitive if look is None else self._table.sensitive | look.sensitive
 
     def __repr__(self) -> str:
         return f"<Call {self.describe()}>"
@@ -159,6 +194,11 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
     ::
 
         bulk.call(cake.invoices.update, 4821, invoice_status="approved")
+
+    With ``expect``, it is sent only if the record is as expected then::
+
+        expect = Expect(invoice_status="pending", total_amount=Decimal("1250.00"), currency="USD")
+        bulk.call(cake.invoices.update, 4821, invoice_status="approved", expect=expect)
 
     Args:
         method: A method of a client that writes, such as ``cake.invoices.update``.
@@ -183,18 +223,27 @@ def call(method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -
     except TypeError as error:
         raise TypeError(f"{table.name}() {error}") from None
     bound.apply_defaults()
-    executor = executor_of(group)
-    checked = executor.check(table, bound.arguments)
-    return Call(table.name, MappingProxyType(checked), table, executor)
+    executor, arguments = executor_of(group), dict(bound.arguments)
+    expected = arguments.pop("expect", SKIP)
+    condition = None if expected is SKIP else WriteCondition(expected)
+    checked = executor.check(table, arguments, condition)
+    expect = None if expected is SKIP else cast("Expect", expected)
+    return Call(table.name, MappingProxyType(checked), table, executor, expect)
 
 
-def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> Call[Any]:
+def rebuild(
+    operation: str,
+    arguments: Mapping[str, object],
+    cake: Instance,
+    expect: Mapping[str, object] = MappingProxyType({}),
+) -> Call[Any]:
     """Return the call of an operation by its name.
 
     Args:
         operation: The operation's name, such as ``"invoices.update"``.
         arguments: By CAKE's names.
         cake: The client that is to send it.
+        expect: What is expected of its record, by field.
 
     Raises:
         ArgumentError: The client has no such method, or the arguments cannot be sent.
@@ -205,6 +254,8 @@ def rebuild(operation: str, arguments: Mapping[str, object], cake: Instance) -> 
     if method is None:
         raise ArgumentError(Problem("operation", f"there is no {operation!a}"))
     try:
+        if expect:
+            arguments = {**arguments, "expect": Expect(**cast("dict[str, Any]", expect))}
         return call(method, **arguments)
     except TypeError as error:
         raise ArgumentError(Problem("arguments", f"do not fit {operation}: {error}")) from None
@@ -236,16 +287,25 @@ def _signature(method: Callable[..., object]) -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
+def _digest(parts: list[object]) -> bytes:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
+
+
+def _in_order(values: Mapping[str, object]) -> list[tuple[str, object]]:
+    return sorted((name, _canonical(value)) for name, value in values.items())
+
+
 def _canonical(value: object) -> object:
     """Return a value in the one form that all equal values have."""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         text = format(Decimal(value), "f")
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text == "-0" else text
-    return _to_json(value.astimezone(UTC) if isinstance(value, datetime) else value)
+    return to_json(value.astimezone(UTC) if isinstance(value, datetime) else value)
 
 
-def _to_json(value: object) -> object:
+def to_json(value: object) -> object:
+    """Return a value of a call as JSON, tagged with its type where JSON has none."""
     if value is ERASE or value is ANY:
         return {"mark": repr(value)}
     if isinstance(value, Decimal):
@@ -272,7 +332,7 @@ def _from_json(value: object) -> object:
 
 def tagged(value: object) -> object:
     """Return an argument as JSON has it: what JSON has no type for is tagged with one."""
-    return _to_json(value)
+    return to_json(value)
 
 
 def untagged(value: object) -> object:
@@ -285,4 +345,6 @@ def untagged(value: object) -> object:
 
 
 def _format(value: object) -> str:
-    return repr(value) if isinstance(value, str | Enum) else str(value)
+    if isinstance(value, str):
+        return repr(str.__str__(value))  # not as the member of an enum
+    return repr(value) if isinstance(value, Enum) else str(value)

@@ -19,9 +19,10 @@ from aiocake.bulk.each import each, instance_of, resume
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.log_chain import PlanIdentity
-from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
-from aiocake.bulk.outcomes import Stop, Summary
-from aiocake.bulk.plan import Calls
+from aiocake.bulk.options import OnConflict, OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.outcomes import Skipped, Stop, Summary, conflict_of
+from aiocake.bulk.plan import Calls, planned_call_of
+from aiocake.bulk.run import MOST_PROBLEMS
 from aiocake.errors import ArgumentError, CakeError, Problem
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ async def carry(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -69,6 +71,8 @@ async def carry(  # noqa: PLR0913 - all by name
         stop_after: As in :func:`each`; earlier unknown and failed calls do not count.
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
+        on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
+            What an earlier session has skipped stays skipped.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`.
@@ -76,14 +80,14 @@ async def carry(  # noqa: PLR0913 - all by name
             for any.
 
     Returns:
-        The result of the whole plan, as in :func:`each`. If it was done before, its problems are
-        not repeated.
+        The result of the whole plan, as in :func:`each`.
 
     Raises:
         JournalError: The journal cannot be used, or is of another instance or plan; nothing was
             sent.
         ArgumentError: An argument is invalid, or a call, as in :func:`each`.
         AlreadyExists: As ``on_existing`` says.
+        Conflict: As ``on_conflict`` says.
     """
     if reason := misfit(calls, FUNCTION):
         raise ArgumentError(Problem("calls", reason))
@@ -94,6 +98,7 @@ async def carry(  # noqa: PLR0913 - all by name
         "stop_after": stop_after,
         "expected": expected,
         "on_existing": on_existing,
+        "on_conflict": on_conflict,
         "allow_repeats": allow_repeats,
         "settle": settle,
         "allow_unknown_filesystem": allow_unknown_filesystem,
@@ -110,7 +115,7 @@ async def carry(  # noqa: PLR0913 - all by name
         if identity is not None:
             refuse_other_plan(await book.plan_identity(), file, identity)
         whole = await book.is_complete()
-        done = await _done(book, check=on_existing != "create") if whole else None
+        done = await _done(book, cake, check=on_existing != "create") if whole else None
     if done is not None:
         return done
     given = None if whole else await _made(calls)
@@ -169,11 +174,12 @@ def _refuse_first(first: object, domain: str) -> None:
             raise ArgumentError(Problem("calls[0]", f"is for {theirs}, not for {domain}"))
 
 
-async def _done(book: Journal, *, check: bool) -> Summary | None:
+async def _done(book: Journal, cake: Instance, *, check: bool) -> Summary | None:
     """Return the result of a run that has nothing left to do; None if something is left.
 
     Args:
         book: Its journal, which has the whole plan.
+        cake: The client.
         check: True if creates are checked for doubles.
     """
     counts = await book.counts()
@@ -181,6 +187,7 @@ async def _done(book: Journal, *, check: bool) -> Summary | None:
         return None
     if check and (await book.doubles() or await _unlooked(book)):
         return None
+    conflicts, count = await _conflicts(book, cake)
     return Summary(
         done=counts.get(EntryState.DONE, 0),
         failed=0,
@@ -189,8 +196,24 @@ async def _done(book: Journal, *, check: bool) -> Summary | None:
         unsent=0,
         plan_read=True,
         stopped=None,
-        problems=(),
+        problems=conflicts,
+        conflicts=count,
     )
+
+
+async def _conflicts(book: Journal, cake: Instance) -> tuple[tuple[Skipped[Any], ...], int]:
+    """Return the calls that met a conflict, the first of them, and how many there are."""
+    found: list[Skipped[Any]] = []
+    index, count = -1, 0
+    while entries := await book.entries(EntryState.SKIPPED, after=index):
+        for entry in entries:
+            conflict = conflict_of(entry.detail)
+            count += conflict is not None
+            if conflict is not None and count <= MOST_PROBLEMS:
+                call = planned_call_of(entry, cake).call
+                found.append(Skipped(entry.index, call, (), *conflict))
+        index = entries[-1].index
+    return tuple(found), count
 
 
 async def _unlooked(book: Journal) -> bool:

@@ -16,7 +16,7 @@ from aiocake.bulk.call import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.log_chain import PlanIdentity
-from aiocake.bulk.options import OnExisting, OnOutcome, OnProgress, run_options
+from aiocake.bulk.options import OnConflict, OnExisting, OnOutcome, OnProgress, run_options
 from aiocake.bulk.outcomes import Stop, Summary
 from aiocake.bulk.plan import (
     CallPlan,
@@ -55,6 +55,7 @@ async def each(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -69,6 +70,10 @@ async def each(  # noqa: PLR0913 - all by name
 
     Creates wait for those of other runs on this host for the same partner. In the end the partners
     of all creates are listed once more, to find duplicates.
+
+    Before a call that sets the status of an invoice, the invoice is looked at. By itself, a run
+    moves a status from pending to approved to paid only, or to void if it is not paid. What the
+    ``expect`` of a call says counts in place of that.
 
     Args:
         calls: Calls made by :func:`call`: a list, or any iterable, also an asynchronous one. A list
@@ -86,8 +91,11 @@ async def each(  # noqa: PLR0913 - all by name
         on_existing: The treatment of a create whose partner has an invoice, not void, of an
             overlapping period: skip it, raise :class:`AlreadyExists`, or create it anyway; then
             no duplicates are looked for.
-        allow_repeats: Send calls that are equal to an earlier one, and Mark calls for a bill that
-            an earlier call marks in the same way, with whatever values.
+        on_conflict: The treatment of an update whose invoice is not as it expects, or, where it
+            expects nothing, of a status that a run does not set by itself: skip it, raise
+            :class:`Conflict`, or send it anyway; then no invoice is looked at.
+        allow_repeats: Send calls that set the same as an earlier one, and Mark calls for a bill
+            that an earlier call marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create is looked for whose response was
             lost: the time it gets to show up.
         allow_unknown_filesystem: Accept a journal on a filesystem whose locks and fsync may not
@@ -107,10 +115,12 @@ async def each(  # noqa: PLR0913 - all by name
         JournalError: The file is there already, cannot be written, or is on a filesystem that a
             journal is not safe on; nothing more was sent.
         AlreadyExists: As ``on_existing`` says.
+        Conflict: As ``on_conflict`` says.
     """
     rules = run_options(
         limit=limit,
         on_existing=on_existing,
+        on_conflict=on_conflict,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -163,6 +173,7 @@ async def resume(  # noqa: PLR0913 - all by name
     stop_after: Stop | None = _STOP,
     expected: tuple[type[CakeError], ...] = (),
     on_existing: OnExisting = "skip",
+    on_conflict: OnConflict = "skip",
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -185,6 +196,8 @@ async def resume(  # noqa: PLR0913 - all by name
         stop_after: As in :func:`each`; earlier unknown and failed calls do not count.
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
+        on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
+            What an earlier session has skipped stays skipped.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`; not needed again for a filesystem of the type
@@ -199,10 +212,12 @@ async def resume(  # noqa: PLR0913 - all by name
         JournalError: The journal cannot be used, or the plan is another one; nothing was sent.
         ArgumentError: An argument is invalid, or a call, as in :func:`each`.
         AlreadyExists: As ``on_existing`` says.
+        Conflict: As ``on_conflict`` says.
     """
     rules = run_options(
         limit=limit,
         on_existing=on_existing,
+        on_conflict=on_conflict,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -238,6 +253,7 @@ async def resume(  # noqa: PLR0913 - all by name
         if plan.complete:
             run.total = plan.read
         await _recall(run, book, cake)
+        await _recall_conflicts(run, book, cake)
         lost = recorded_calls(book, cake, EntryState.SENDING, EntryState.UNKNOWN)
         doubts = [item async for items in lost for item in items]
         for item in doubts:
@@ -309,6 +325,15 @@ async def _recall(run: Run, book: Journal, cake: Instance) -> None:
         for entry, theirs in found:
             run.recall(planned_call_of(entry, cake), entry.detail, theirs)
         index = found[-1][0].index
+
+
+async def _recall_conflicts(run: Run, book: Journal, cake: Instance) -> None:
+    """Load the calls that earlier sessions of a run skipped, since their record was another."""
+    index = -1
+    while entries := await book.entries(EntryState.SKIPPED, after=index):
+        for entry in entries:
+            run.recall_skipped(planned_call_of(entry, cake), entry.detail)
+        index = entries[-1].index
 
 
 async def _recall_failed(run: Run, book: Journal, cake: Instance) -> None:

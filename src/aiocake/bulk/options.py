@@ -25,6 +25,8 @@ OnOutcome = Callable[[Ended[T]], Awaitable[None] | None]
 OnProgress = Callable[[Progress], object]
 OnExisting = Literal["skip", "raise", "create"]
 """The treatment of a create whose partner has an invoice, not void, of an overlapping period."""
+OnConflict = Literal["skip", "raise", "overwrite"]
+"""The treatment of a write whose record is not as expected."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -34,6 +36,7 @@ class RunOptions:
     Attributes:
         limit: Calls in flight at once; None for as many as the throttle allows.
         on_existing: The treatment of a create whose partner has a record of that time.
+        on_conflict: The treatment of a write whose record is not as expected.
         stop_after: The limits at which to stop sending; None to stop for a refused key only.
         expected: Errors that do not count as failures.
         on_outcome: Called with the end of each call.
@@ -43,6 +46,7 @@ class RunOptions:
 
     limit: int | None
     on_existing: str
+    on_conflict: str
     stop_after: Stop | None
     expected: tuple[type[CakeError], ...]
     on_outcome: OnOutcome[Any] | None
@@ -78,6 +82,10 @@ _MUST_BE: Final[Mapping[str, Wanted]] = {
     "on_existing": (
         lambda value: type(text := normalized(value)) is str and text in get_args(OnExisting),
         "skip, raise or create",
+    ),
+    "on_conflict": (
+        lambda value: type(text := normalized(value)) is str and text in get_args(OnConflict),
+        "skip, raise or overwrite",
     ),
     # isinstance would ask a value for its class.
     "stop_after": or_none((lambda value: issubclass(type(value), Stop), "a Stop")),

@@ -1,14 +1,17 @@
 """How calls end, and the result of a run."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
 from aiocake._normalize import guarded, normalized
 from aiocake.bulk.call import Call
 from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
+from aiocake.models import Invoice, InvoiceStatus
 
 T = TypeVar("T")
 
@@ -22,7 +25,7 @@ class Done(Generic[T]):
         call: The call.
         result: The value that the method returns; None if the response was lost and the outcome was
             found out in another way.
-        found: For a create whose response was lost, the id of the record that was found.
+        found: If the response was lost, the id of the record by which the outcome was found out.
     """
 
     index: int
@@ -67,17 +70,22 @@ class Unknown(Generic[T]):
 
 @attrs.frozen
 class Skipped(Generic[T]):
-    """A create that was not sent: its record exists already.
+    """A call that was not sent: a create whose record exists, or a write that met a conflict.
 
     Attributes:
         index: Its place in the plan, from 0.
         call: The call.
-        existing: The ids of the records that are there.
+        existing: Of a create, the ids of the records that are there.
+        found: Of a conflict, the invoice as it was read, which is not as expected; None of a
+            create.
+        reason: Why it was not sent, in words.
     """
 
     index: int
     call: Call[T]
-    existing: tuple[int, ...]
+    existing: tuple[int, ...] = ()
+    found: Invoice | None = None
+    reason: str = ""
 
 
 Ended = Done[T] | Failed[T] | Unknown[T] | Skipped[T]
@@ -130,8 +138,10 @@ class Progress:
         done: Calls that were carried out.
         failed: Calls that were not.
         unknown: Calls whose outcome is unknown.
-        skipped: Calls that were not sent, since what they create is there.
+        skipped: Calls that were not sent, since what they create is there, or their record was not
+            as expected.
         total: How many calls the plan has; None while that is not known.
+        conflicts: The skipped calls whose record was not as expected.
     """
 
     done: int
@@ -139,6 +149,7 @@ class Progress:
     unknown: int
     skipped: int
     total: int | None
+    conflicts: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -149,17 +160,22 @@ class Summary:
         done: Calls that were carried out.
         failed: Calls that were not; :func:`resume` sends them again.
         unknown: Calls whose outcome is unknown.
-        skipped: Calls that were not sent, since what they create is there.
+        skipped: Calls that were not sent, since what they create is there, or their record was not
+            as expected.
         unsent: Calls that were read from the plan and not sent.
         plan_read: True if the plan was read to its end.
         stopped: Why sending was stopped; None if it was not.
-        problems: The calls that failed, are unknown or were skipped in this run, and those that
-            failed in an earlier one and were not sent again, in order: the first 1,000.
+        problems: The calls that failed, are unknown or were skipped in this run, those that failed
+            in an earlier one and were not sent again, and its conflicts, in order: the first 1,000.
         doubles: The creates that somebody else has made, too, in order: one of each has to be
             voided. Empty where ``on_existing`` was ``"create"``.
         unlooked: Creates that were carried out, and not checked for doubles at the end.
         notes: Other remarks: why there was no such check, or that no lock kept other runs on this
             host from creating the same at the same time.
+        conflicts: The skipped calls whose record was not as expected.
+        oldest_look: The longest time, in seconds, from asking what a record is to sending a write
+            to it, in this session: what others did within it was not seen. None where no record
+            was looked at.
     """
 
     done: int
@@ -175,15 +191,17 @@ class Summary:
     doubles: tuple[Double, ...] = ()
     unlooked: int = 0
     notes: tuple[str, ...] = ()
+    conflicts: int = 0
+    oldest_look: float | None = None
 
     @property
     def complete(self) -> bool:
         """Return True if nothing is left to do, by :func:`resume` or by a person.
 
-        Each call of the plan was carried out or skipped, and each record that was created exists
-        once.
+        Each call of the plan was carried out, or is a create whose record was there before; and
+        each record that was created exists once.
         """
-        left = self.failed or self.unknown or self.unsent or self.unlooked
+        left = self.failed or self.unknown or self.unsent or self.unlooked or self.conflicts
         return self.plan_read and not left and not self.doubles
 
 
@@ -209,7 +227,51 @@ def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
         return {"error": type(ended.error).__name__, "message": str(ended.error)}
     if isinstance(ended, Unknown):
         return {"reason": ended.reason, "candidates": ended.candidates}
-    return {"existing": ended.existing}
+    if ended.found is None:
+        return {"existing": ended.existing}
+    return {"found": _invoice_as_json(ended.found, clean), "reason": clean(ended.reason)}
+
+
+def conflict_of(reported: str | None) -> tuple[Invoice, str] | None:
+    """Return what was found in a conflict, and the reason; None of any other end.
+
+    Args:
+        reported: How a call ended: :func:`detail`'s JSON.
+    """
+    kept: object = json.loads(reported or "null")
+    found = cast("dict[str, Any]", kept).get("found") if isinstance(kept, dict) else None
+    if not isinstance(found, dict):
+        return None
+    reason = str(cast("dict[str, object]", kept).get("reason", ""))
+    return _invoice_of_json(cast("dict[str, Any]", found)), reason
+
+
+def _invoice_as_json(invoice: Invoice, clean: Callable[[str], str]) -> dict[str, object]:
+    """Return what an instance shows of an invoice, with amounts and dates as texts."""
+    fields = attrs.asdict(invoice, recurse=False)
+    return {
+        name: value if isinstance(value, int) else clean(str(value))
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def _invoice_of_json(fields: Mapping[str, Any]) -> Invoice:
+    exact = {name: _READERS.get(name, _as_it_is)(value) for name, value in fields.items()}
+    return Invoice(**exact)
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - a text or a number of JSON
+    return value
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "invoice_status": InvoiceStatus,
+    "total_amount": Decimal,
+    "start_date": date.fromisoformat,
+    "end_date": date.fromisoformat,
+    "invoice_date": date.fromisoformat,
+}
 
 
 def _plain(result: object, clean: Callable[[str], str]) -> object:

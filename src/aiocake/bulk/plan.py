@@ -209,7 +209,8 @@ class CallPlan:
         digest = call.digest()
         if self._repeats is not None:
             reason = ""
-            if not self._repeats.add(digest):
+            effect = digest if call.expect is None else call.effect_digest()
+            if not self._repeats.add(effect):
                 reason = "is repeated"
             elif (mark := call.mark_digest()) is not None and not self._repeats.add(mark):
                 reason = "marks a bill that an earlier call marks with other values"
@@ -294,13 +295,17 @@ def _difference(index: int, call: Call[Any], kept: str) -> str:
     start = f"call {index} of the plan differs from the journal"
     if theirs["operation"] != ours["operation"]:
         return f"{start}: {ours['operation']} instead of {theirs['operation']}"
-    names = theirs["arguments"].keys() | ours["arguments"].keys()
-    hidden = call.table.sensitive
-    parts = [
-        name
-        if name in hidden
-        else f"{name} {ours['arguments'].get(name)} instead of {theirs['arguments'].get(name)}"
-        for name in sorted(names)
-        if theirs["arguments"].get(name) != ours["arguments"].get(name)
-    ]
+    parts = _different(theirs["arguments"], ours["arguments"], call.sensitive)
+    expected = _different(theirs.get("expect", {}), ours.get("expect", {}), call.sensitive)
+    parts += [f"expected {part}" for part in expected]
     return f"{start}: {ours['operation']} with {', '.join(parts)}"
+
+
+def _different(
+    theirs: dict[str, object], ours: dict[str, object], hidden: frozenset[str]
+) -> list[str]:
+    return [
+        name if name in hidden else f"{name} {ours.get(name)} instead of {theirs.get(name)}"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]

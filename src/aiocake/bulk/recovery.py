@@ -14,7 +14,8 @@ from typing import Any
 
 import anyio
 
-from aiocake._operations.operation import CreateLookup, ExistingRecord, UpdateState
+from aiocake._operations.conditions import WriteCondition
+from aiocake._operations.operation import CreateLookup, ExistingRecord
 from aiocake.bulk.duplicates import KnownRecords, PlannedCreate, planned_create
 from aiocake.bulk.outcomes import Done, Failed, Unknown
 from aiocake.bulk.plan import PlannedCall
@@ -36,9 +37,7 @@ async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
     """
     again: list[PlannedCall] = []
     creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]] = []
-    if run.stopped is None and any(
-        each.rejection and each.call.table.state_after for each in doubts
-    ):
+    if run.stopped is None and any(each.rejection and each.call.table.look for each in doubts):
         await anyio.sleep(run.rules.settle)
     for item in doubts:
         found = planned_create(item.call)
@@ -54,22 +53,32 @@ async def resolve(run: Run, doubts: list[PlannedCall]) -> list[PlannedCall]:
 
 
 async def _may_go_again(run: Run, item: PlannedCall) -> bool:
-    """Return True if a call that sets values is to be sent again."""
-    read = item.call.table.state_after
-    state = UpdateState.INDETERMINATE
-    if read is not None:
-        try:
-            state = await read(run.executor, item.call.arguments)
-        except CakeError as error:
-            run.stops_for_pause(error)
-            await _stay(run, item, _unseen("the record could not be read", error, item))
-            return False
-    if state is UpdateState.APPLIED:
-        await run.end(item, Done(item.index, item.call, None))
-    elif state is UpdateState.SUPERSEDED:
+    """Return True if a call that sets values is to be sent again.
+
+    Its record is looked at before that: by the client, where the run has conditions; here, where
+    it was refused when it was sent again, or the run overwrites.
+    """
+    call, look = item.call, item.call.table.look
+    condition = run.condition_of(item)
+    unseen = look is None or not (condition or look.sets_status(call.arguments))
+    if look is None or unseen or (condition is not None and item.rejection is None):
+        item.maybe_applied = True
+        return True
+    condition = condition or WriteCondition(None, flow=True)
+    wanted = {**look.more, call.table.record: call.arguments[call.table.record]}
+    try:
+        record = await run.executor.execute(look.read, wanted)
+    except CakeError as error:
+        run.stops_for_pause(error)
+        await _stay(run, item, _unseen("the record could not be read", error, item))
+        return False
+    seen = look.compare(record, call.arguments, condition, show_sensitive=False)
+    if seen.applied:
+        await run.end(item, Done(item.index, call, None, look.number(record)))
+    elif seen.differences and seen.applied is False:
         await _stay(run, item, f"the record was set to something else meanwhile: {_look(item)}")
-    elif state is UpdateState.NOT_APPLIED and item.rejection is not None:
-        await run.end(item, Failed(item.index, item.call, item.rejection))
+    elif item.rejection is not None and seen.applied is False:
+        await run.end(item, Failed(item.index, call, item.rejection))
     else:
         item.maybe_applied = True
         return True

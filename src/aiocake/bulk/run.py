@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import anyio.lowlevel
 
+from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import CreateLookup, Executor
+from aiocake._operations.recent_rows import RecentRows
 from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.options import RunOptions
@@ -22,6 +24,7 @@ from aiocake.bulk.outcomes import (
     Skipped,
     Summary,
     Unknown,
+    conflict_of,
     detail,
     pause_end,
 )
@@ -34,6 +37,7 @@ from aiocake.errors import (
     AuthenticationError,
     CakeError,
     ClosedError,
+    Conflict,
     ConsistencyError,
     Intent,
     JournalError,
@@ -44,8 +48,9 @@ from aiocake.errors import (
     WrongLoopError,
 )
 from aiocake.events import RunBegan, RunEnded
+from aiocake.models import Invoice  # noqa: TC001 - imported like the others
 
-_MOST_PROBLEMS: Final = 1_000
+MOST_PROBLEMS: Final = 1_000
 
 _STATES: Final[dict[type[object], EntryState]] = {
     Done: EntryState.DONE,
@@ -80,6 +85,12 @@ class Run:
         self.counts = dict.fromkeys(_STATES.values(), 0)
         #: How many calls the plan has; None while that is not known.
         self.total: int | None = None
+        #: How many calls were skipped since their record was not as expected.
+        self.conflicts = 0
+        #: How old, in seconds, a look at a record was at most when a write was sent after it.
+        self.oldest_look: float | None = None
+        #: What lists have shown lately, by the operation that writes such records.
+        self._rows: dict[str, RecentRows] = {}
         #: Why no more is sent; None while more is.
         self.stopped: str | None = None
         #: The calls of this run whose outcome is unknown.
@@ -132,7 +143,9 @@ class Run:
         done, failed, unknown, skipped = (self.counts[state] for state in _STATES.values())
         stopped = self.stopped is not None or error is not None or cancelled
         self.executor.emit(
-            RunEnded(took, done, failed, unknown, skipped, stopped, error, cancelled)
+            RunEnded(
+                took, done, failed, unknown, skipped, stopped, error, cancelled, self.conflicts
+            )
         )
 
     def stop(self, reason: str) -> None:
@@ -189,10 +202,30 @@ class Run:
             text += f": {ended['error']}: {ended['message']}"
         self._keep(item, Failed(item.index, item.call, NotSent(text)))
 
+    def recall_skipped(self, item: PlannedCall, reported: str | None) -> None:
+        """Take over a call that an earlier session skipped, if that was for a conflict.
+
+        Args:
+            item: The call.
+            reported: How it ended: :func:`detail`'s JSON.
+        """
+        try:
+            conflict = conflict_of(reported)
+        except (ValueError, TypeError, ArithmeticError):
+            raise JournalError(
+                f"the journal is damaged: it does not say what call {item.index} found"
+            ) from None
+        if conflict is None:
+            return
+        self.conflicts += 1
+        self._keep(item, Skipped(item.index, item.call, (), *conflict))
+        if (record := record_of(item.call)) is not None:
+            self._order.mark_undone(record, item.index)
+
     @property
     def has_room(self) -> bool:
         """Return True if more problems can be kept."""
-        return len(self._problems) < _MOST_PROBLEMS
+        return len(self._problems) < MOST_PROBLEMS
 
     async def end(self, item: PlannedCall, ended: Ended[Any]) -> None:
         """Record how a call ended, and notify ``on_outcome``."""
@@ -208,6 +241,8 @@ class Run:
         if self.journal is not None:
             self.journal.ended(item.index, state, intent, detail(ended, self.executor.scrub))
         self._keep(item, ended)
+        if isinstance(ended, Skipped) and ended.found is not None:
+            self.conflicts += 1
         making = planned_create(item.call) if isinstance(ended, Done) else None
         if isinstance(ended, Done) and making is not None:
             creates, create = making
@@ -269,6 +304,8 @@ class Run:
             doubles=self.doubles.found,
             unlooked=self.doubles.due,
             notes=tuple(self._notes()),
+            conflicts=self.conflicts,
+            oldest_look=self.oldest_look,
         )
 
     def _notes(self) -> Iterator[str]:
@@ -355,23 +392,58 @@ class Run:
             )
             return Failed(index, call, ConsistencyError(text))
         if self.rules.on_existing == "skip":
-            return Skipped(index, call, found.existing)
+            there = f"there is already {_named(found.existing)}"
+            return Skipped(index, call, found.existing, reason=there)
         text = f"nothing was sent: {call.describe()}: there is already {_named(found.existing)}"
         error = AlreadyExists(text, existing=found.existing)
         self.fail(error)
         return Failed(index, call, error)
 
+    def condition_of(self, item: PlannedCall) -> WriteCondition | None:
+        """Return what the record of a call has to be for it to be sent; None for anything."""
+        call, look = item.call, item.call.table.look
+        if look is None or self.rules.on_conflict == "overwrite":
+            return None
+        if call.expect is None and not look.sets_status(call.arguments):
+            return None
+        rows = self._rows.get(call.operation)
+        if rows is None:
+            rows = self._rows[call.operation] = RecentRows(look.number, look.narrow)
+        return WriteCondition(call.expect, flow=True, in_doubt=item.maybe_applied, rows=rows)
+
+    def conflict(self, item: PlannedCall, error: Conflict) -> Failed[Any] | Skipped[Any]:
+        """Return the end of a call whose record is not as expected."""
+        if self.rules.on_conflict == "raise":
+            self.fail(error)
+            return Failed(item.index, item.call, error)
+        return Skipped(item.index, item.call, (), cast("Invoice", error.found), str(error))
+
     async def _send(
         self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
     ) -> None:
-        observer = _CallRecorder(self, item, making)
+        condition = self.condition_of(item)
+        observer = _CallRecorder(self, item, making, condition)
         try:
-            await item.call.send(observer)
+            await item.call.send(observer, condition=condition)
         except CakeError as error:
             if not observer.reported:  # refused before it began
                 notifying = observer.after(None, error)
                 if notifying is not None:
                     await notifying
+        else:
+            if not observer.reported and condition is not None:  # found to be done: none was sent
+                await self.end(item, _found_done(item, condition))
+        finally:
+            if condition is not None:
+                self._looked(item, condition)
+
+    def _looked(self, item: PlannedCall, condition: WriteCondition) -> None:
+        """Note that the record of a call may have changed, and how old the look at it was."""
+        if condition.rows is not None:
+            number = int(str(item.call.arguments[item.call.table.record]))
+            condition.rows.wrote(number, anyio.current_time())
+        if condition.waited is not None:
+            self.oldest_look = max(self.oldest_look or 0.0, condition.waited)
 
     def notify(self, ended: Ended[Any]) -> Coroutine[object, None, None] | None:
         """Notify ``on_outcome`` that a call ended. Return a coroutine if that has to be awaited."""
@@ -402,6 +474,7 @@ class Run:
             unknown=self.counts[EntryState.UNKNOWN],
             skipped=self.counts[EntryState.SKIPPED],
             total=self.total,
+            conflicts=self.conflicts,
         )
         try:
             self.rules.on_progress(progress)
@@ -440,14 +513,19 @@ class Run:
 class _CallRecorder:
     """Records one call before it is sent and when it has ended."""
 
-    __slots__ = ("_intent", "_item", "_left", "_making", "_run", "reported")
+    __slots__ = ("_condition", "_intent", "_item", "_left", "_making", "_run", "reported")
 
     def __init__(
-        self, run: Run, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
+        self,
+        run: Run,
+        item: PlannedCall,
+        making: tuple[CreateLookup, PlannedCreate] | None,
+        condition: WriteCondition | None,
     ) -> None:
         self._run = run
         self._item = item
         self._making = making
+        self._condition = condition
         self._intent: str | None = None
         self._left = False
         self.reported = False
@@ -481,31 +559,18 @@ class _CallRecorder:
         """Record how the call ended, even if its caller is gone."""
         self.reported = True
         run, item, making = self._run, self._item, self._making
-        index, call = item.index, item.call
         ended: Ended[Any]
         if error is None:
-            ended = Done(index, call, value)
-            if making is not None:
-                run.guard.created(making[1], int(getattr(value, making[0].id)))
+            ended = self._done(value)
         elif run.stops_for_pause(error) and not item.maybe_applied:
             self._stays_planned()
             return None
-        elif error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
-            ended = Unknown(index, call, str(error), error)
-            run.unresolved.append(item)
-            if making is not None:
-                run.guard.mark_uncertain(making[1])
-        elif item.maybe_applied:
-            text = (
-                f"it was not carried out when it was sent again, but may have been before: {error}"
-            )
-            ended = Unknown(index, call, text, error)
-            item.rejection = error
-            run.unresolved.append(item)
         else:
-            ended = Failed(index, call, error)
-        if error is not None:
-            run.count(error, index)
+            ended = self._not_done(error)
+            # Of a call that was unknown before, what a look finds is no further trouble.
+            known = item.maybe_applied and _found_another(error)
+            if not isinstance(ended, Skipped) and not known:
+                run.count(error, item.index)
         run.note(item, ended, self._intent)
         if making is None or not self._left:
             return run.notify(ended)
@@ -513,6 +578,35 @@ class _CallRecorder:
             run.guard.ended(making[1], known=not isinstance(ended, Unknown))
             return run.notify(ended)
         return self._let_go(run.journal, making[1], ended)
+
+    def _done(self, value: object) -> Done[Any]:
+        run, item, making, condition = self._run, self._item, self._making, self._condition
+        if condition is not None and condition.applied:
+            return _found_done(item, condition)
+        if making is not None:
+            run.guard.created(making[1], int(getattr(value, making[0].id)))
+        return Done(item.index, item.call, value)
+
+    def _not_done(self, error: CakeError) -> Failed[Any] | Unknown[Any] | Skipped[Any]:
+        """Return the end of a call that was not carried out, or may not have been."""
+        run, item, making = self._run, self._item, self._making
+        if isinstance(error, Conflict):
+            return run.conflict(item, error)
+        if error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
+            # Another look would tell the same: a person has to check.
+            if not _found_another(error):
+                run.unresolved.append(item)
+            if making is not None:
+                run.guard.mark_uncertain(making[1])
+            return Unknown(item.index, item.call, str(error), error)
+        if item.maybe_applied:
+            text = (
+                f"it was not carried out when it was sent again, but may have been before: {error}"
+            )
+            item.rejection = error
+            run.unresolved.append(item)
+            return Unknown(item.index, item.call, text, error)
+        return Failed(item.index, item.call, error)
 
     async def _let_go(self, journal: Journal, create: PlannedCreate, ended: Ended[Any]) -> None:
         """Release the partner once the end is on the disk, and before ``on_outcome`` is called.
@@ -535,6 +629,18 @@ class _CallRecorder:
                 run.journal.ended(item.index, EntryState.PLANNED, self._intent, None)
         if self._making is not None and self._left:
             run.guard.ended(self._making[1], known=True)
+
+
+def _found_done(item: PlannedCall, condition: WriteCondition) -> Done[Any]:
+    """Return the end of a call whose record is as it leaves it, by an attempt before."""
+    look = item.call.table.look
+    number = None if look is None else look.number(condition.record)
+    return Done(item.index, item.call, None, number)
+
+
+def _found_another(error: CakeError) -> bool:
+    """Return True for a write that may have been carried out, and whose record is another."""
+    return isinstance(error, OutcomeUnknown) and isinstance(error.cause, Conflict)
 
 
 def _named(ids: tuple[int, ...]) -> str:

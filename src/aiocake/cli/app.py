@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, journal
+from aiocake.cli import audit, commands, demo, journal, plan
 from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
     USAGE,
@@ -25,6 +25,7 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.output import say_out
+from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -35,8 +36,8 @@ class _InOrder(TyperGroup):
         """Return the names of the commands, in order."""
         del ctx
         return [
-            "invoices", "bills", "lookups", "approve", "resume", "audit", "journal", "sandbox",
-            "demo",
+            "invoices", "bills", "lookups", "plan", "approve", "run", "resume", "audit", "journal",
+            "sandbox", "demo",
         ]  # fmt: skip
 
 
@@ -67,6 +68,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
+app.add_typer(plan.app, name="plan")
+app.command("run", cls=AllErrors)(carry_out)
 app.command(cls=AllErrors)(journal.resume)
 app.command(cls=AllErrors)(audit.audit)
 app.add_typer(journal.app, name="journal")

@@ -229,6 +229,10 @@ MATCH: Final = (
     "period). A week that crosses the end of a month is inside neither month; with ends_in each "
     "invoice is in exactly one."
 )
+TOTALS: Final = (
+    "Show totals by kind, status and currency in place of the rows. Amounts of two kinds or "
+    "currencies are never added up."
+)
 LONGEST: Final = (
     "The longest period that an invoice can have: with it, --match overlaps and ends_in read fewer "
     "invoices."

@@ -23,9 +23,14 @@ from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.prompts import Prompt, prompt_of
 from aiocake.cli.terminal import Advance, bar, confirm, need_terminal
 from aiocake.errors import Problem
+from aiocake.models import Total
+from aiocake.models.totals import Tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Reads records with a client, gives each to a function, and its progress to another.
+Read = Callable[[Client, Callable[[T], object], Advance], Awaitable[None]]
 
 
 @attrs.frozen
@@ -42,12 +47,7 @@ class CommandSession:
     output: Output
     confirmed: bool
 
-    def read(
-        self,
-        kind: RecordLayout[T],
-        what: str,
-        work: Callable[[Client, Callable[[T], object], Advance], Awaitable[None]],
-    ) -> None:
+    def read(self, kind: RecordLayout[T], what: str, work: Read[T]) -> None:
         """Write the records of a long list as they arrive, with a bar beside a file.
 
         Args:
@@ -62,17 +62,6 @@ class CommandSession:
             bar(what, hidden=not self.output.goes_to_a_file) as advance,
         ):
             connection.run(lambda client: work(client, write, advance))
-
-    def stream(self, kind: RecordLayout[T], export: Callable[[Client], ExportedBills[T]]) -> None:
-        """Write bills as they arrive, with a bar beside a file."""
-
-        async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
-            async with export(client) as bills:
-                async for bill in bills:
-                    write(bill)
-                    advance(1, bills.row_count)
-
-        self.read(kind, "bills", work)
 
     def show_all(
         self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]
@@ -110,6 +99,30 @@ class CommandSession:
             if not self.confirmed:
                 confirm(f"{connection.run(ask)}, at {connection.domain}")
             put(connection.send(call))
+
+
+def streamed(export: Callable[[Client], ExportedBills[T]]) -> Read[T]:
+    """Return what reads bills as they arrive."""
+
+    async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
+        async with export(client) as bills:
+            async for bill in bills:
+                write(bill)
+                advance(1, bills.row_count)
+
+    return work
+
+
+def summed(read: Read[Any]) -> Read[Total]:
+    """Return what reads the same records, and gives their totals in place of them."""
+
+    async def work(client: Client, write: Callable[[Total], object], advance: Advance) -> None:
+        tally = Tally()
+        await read(client, tally.add, advance)
+        for total in tally.totals():
+            write(total)
+
+    return work
 
 
 YES_OPTION: Final = Option(
@@ -158,6 +171,28 @@ def with_session(
         return [*_problems_of_output(values, unread), *check(values, unread)]
 
     return _shown(run, function, [*own, *(option.parameter() for option in shared)], problems)
+
+
+def with_connection(
+    function: Callable[..., None],
+    own: Iterable[inspect.Parameter],
+    *,
+    check: Check = _no_problems,
+) -> Callable[..., None]:
+    """Return a command that calls an instance and shows no records.
+
+    Args:
+        function: Gets a function that connects first, and the values of its own options by name.
+        own: The parameters of its own options.
+        check: Checks the values of its own options.
+    """
+    shared = [*CONNECTION_OPTIONS, BINDING_OPTION]
+
+    def run(**values: Any) -> None:  # noqa: ANN401 - of many types
+        ours = {option.name: values.pop(option.name) for option in shared}
+        function(partial(Connection.of, ours), **values)
+
+    return _shown(run, function, [*own, *(option.parameter() for option in shared)], check)
 
 
 def command(

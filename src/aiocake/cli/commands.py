@@ -13,13 +13,14 @@ from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import InvalidArgument, Parameter
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
-from aiocake.cli.command import CommandSession, with_session
+from aiocake.cli.command import CommandSession, streamed, summed, with_session
 from aiocake.cli.errors import USAGE, AllErrors, Check
 from aiocake.cli.formats import layout_of
 from aiocake.cli.options import Option
 from aiocake.cli.prompts import Prompt
 from aiocake.cli.terminal import Advance
 from aiocake.errors import Problem
+from aiocake.models import Total
 from aiocake.values import Idempotency
 
 #: How the text of an option is read, and what stands for it in the help; a flag has neither.
@@ -38,6 +39,9 @@ _ERASERS: Final = "Erase what is stored"
 _MATCH: Final = "match"
 _LONGEST: Final = "longest"
 _PERIOD: Final = "period"
+_TOTALS: Final = "totals"
+#: What is long enough to be added up.
+_LISTS: Final = frozenset({ResponseShape.PAGE, ResponseShape.STREAM})
 
 
 def add_to(app: typer.Typer) -> None:
@@ -90,6 +94,8 @@ def _options(text: CommandText) -> list[Option]:
     found = list(_of_parameters(text))
     if operation.shape is ResponseShape.MARK:
         found.append(_period(catalogue.PERIOD_OF_A_BILL))
+    if operation.shape in _LISTS:
+        found.append(Option(_TOTALS, catalogue.TOTALS))
     return sorted(found, key=lambda option: (option.panel == _ERASERS, not option.required))
 
 
@@ -184,7 +190,7 @@ def _check_of(text: CommandText) -> Check:
     known = {each.name: each for each in operation.parameters}
 
     def check(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
-        own = {option.name for option in _options(text)}
+        own = {option.name for option in _options(text)} - {_TOTALS}
         arguments, problems = _arguments(operation, {name: values.get(name) for name in own})
         binding = values.get("binding") or Binding.GET
         problems += _refuse_get(operation, arguments, values.get("binding"))
@@ -258,6 +264,7 @@ def _put_dates(
 def _carry_out(text: CommandText, session: CommandSession, values: dict[str, Any]) -> None:
     operation = text.operation
     period = values.pop(_PERIOD, None) if operation.shape is ResponseShape.MARK else None
+    added_up: bool = values.pop(_TOTALS, False)
     arguments, _ = _arguments(operation, values)
     layout = layout_of(operation.model)
     group, _, name = operation.name.partition(".")
@@ -282,10 +289,13 @@ def _carry_out(text: CommandText, session: CommandSession, values: dict[str, Any
         )
         return
     match operation.shape:
-        case ResponseShape.PAGE:
-            session.read(layout, operation.element, pages)
-        case ResponseShape.STREAM:
-            session.stream(layout, call)
+        case ResponseShape.PAGE | ResponseShape.STREAM:
+            read = pages if operation.shape is ResponseShape.PAGE else streamed(call)
+            what = operation.element.rpartition("_")[2]
+            if added_up:
+                session.read(layout_of(Total), what, summed(read))
+            else:
+                session.read(layout, what, read)
         case ResponseShape.ROWS:
             session.show_all(layout, call)
         case _:

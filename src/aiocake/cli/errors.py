@@ -194,6 +194,11 @@ def report_error(error: BaseException) -> int:
         The exit code.
     """
     code = code_of(error)
+    if isinstance(error, PlanError) and len(error.problems) > 1:
+        for problem in error.problems:
+            print_error(str(problem))
+        print_error(f"{error.args[0]}: {len(error.problems)} problems; nothing was sent")
+        return code
     meaning = "the server failed" if isinstance(error, ServerError) else _MEANINGS.get(code)
     said = text_of(error)
     text = f"{meaning}: {said}" if meaning else said or type(error).__name__

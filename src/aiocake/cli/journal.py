@@ -132,7 +132,7 @@ def resume(
     left = run(partial(unfinished, opening))
     connection = session.connect()
     if left is not None and session.confirmed:
-        print_error(f"resuming at {connection.domain}: {left}")
+        print_error(f"{file}, for {status.domain}: {left}")
     elif left is not None:
         confirm(f"At {connection.domain}: {left}: resume")
     before = code = 0

@@ -26,6 +26,7 @@ class Option:
         positional: True if it is an argument.
         panel: The part of the help that it stands in.
         variable: The environment variable that counts where nothing is typed.
+        repeated: True if it may be typed more than once; the value is a list.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Option:
     positional: bool = attrs.field(default=False, kw_only=True)
     panel: str | None = attrs.field(default=None, kw_only=True)
     variable: str | None = attrs.field(default=None, kw_only=True)
+    repeated: bool = attrs.field(default=False, kw_only=True)
 
     def parameter(self) -> inspect.Parameter:
         """Return the parameter of a function by which Typer offers the option."""
@@ -47,6 +49,8 @@ class Option:
         kind: object = bool if self.read is None else str | None
         if self.required:  # ids are arguments; the help says so
             kind = int if self.positional else str
+        if self.repeated:
+            kind = list[str] | None
         if self.read is not None:
             settings["parser"] = self.read
         if self.positional:

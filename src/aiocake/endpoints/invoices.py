@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import cast
 
 from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
+from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import (
     Api,
     CreateLookup,
@@ -12,14 +13,16 @@ from aiocake._operations.operation import (
     Executor,
     ExistingRecord,
     Operation,
+    RecordLook,
     ResponseShape,
-    UpdateState,
 )
 from aiocake._operations.parameters import Choice, Date, Id, Moment, Text
+from aiocake.endpoints._invoice_flow import compare, listed_with
 from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
 from aiocake.errors import ConsistencyError, DecodeError, Problem
 from aiocake.models import (
     CreatedInvoice,
+    Expect,
     Invoice,
     InvoiceStatus,
     InvoiceStatusText,
@@ -33,8 +36,6 @@ __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
 _STATUS = Choice("invoice_status", InvoiceStatus)
-#: CAKE's flow of statuses; void cancels.
-_FLOW = (InvoiceStatus.PENDING, InvoiceStatus.APPROVED, InvoiceStatus.PAID)
 
 
 def _paid_at_with_paid(arguments: Mapping[str, object]) -> Problem | None:
@@ -85,6 +86,11 @@ GET = Operation[Invoice](
 )
 
 
+#: One more than there can be: an instance that takes its first row for the one after row 0 would
+#: have no room for it. Where its rows begin it knows by itself.
+_ONE_ROW = {"row_limit": 2}
+
+
 async def _list_existing(
     executor: Executor, affiliate_id: int | None, visit: Callable[[ExistingRecord], None]
 ) -> None:
@@ -111,21 +117,6 @@ def _record(row: Invoice, affiliate_id: int | None) -> ExistingRecord:
 
 async def _count(executor: Executor) -> int | None:
     return (await Invoices(executor).page(row_limit=1)).total_rows
-
-
-async def _state_after(executor: Executor, arguments: Mapping[str, object]) -> UpdateState:
-    """Return an invoice's state: approving must not undo that it was paid meanwhile."""
-    wanted, number = arguments.get("invoice_status"), arguments["invoice_id"]
-    if wanted is None or not isinstance(number, int):
-        return UpdateState.INDETERMINATE  # no list shows a note
-    now = (await Invoices(executor).get(number)).invoice_status
-    if now == wanted:
-        alone = set(arguments) == {"invoice_id", "invoice_status"}
-        return UpdateState.APPLIED if alone else UpdateState.INDETERMINATE
-    if wanted == InvoiceStatus.VOID:
-        return UpdateState.NOT_APPLIED
-    later = now not in _FLOW or _FLOW.index(now) > _FLOW.index(InvoiceStatus(str(wanted)))
-    return UpdateState.SUPERSEDED if later else UpdateState.NOT_APPLIED
 
 
 CREATE = Operation[CreatedInvoice](
@@ -156,6 +147,11 @@ CREATE = Operation[CreatedInvoice](
     documented_in=_PAGE,
 )
 
+
+def _as_updated(found: Invoice) -> UpdatedInvoice:
+    return UpdatedInvoice(invoice_id=found.invoice_id, invoice_status=found.invoice_status)
+
+
 UPDATE = Operation[UpdatedInvoice](
     name="invoices.update",
     api=Api.V2,
@@ -173,7 +169,18 @@ UPDATE = Operation[UpdatedInvoice](
     model=UpdatedInvoice,
     echoed=("invoice_id", "invoice_status"),
     rules=(_paid_at_with_paid, _sets_something),
-    state_after=_state_after,
+    look=RecordLook(
+        read=GET,
+        more=_ONE_ROW,
+        pages=FIND,
+        expects=Expect,
+        sensitive=frozenset({"total_amount"}),
+        compare=compare,
+        result=_as_updated,
+        number=lambda invoice: invoice.invoice_id,
+        narrow=listed_with,
+        sets_status=lambda arguments: "invoice_status" in arguments,
+    ),
     documented_in=_PAGE,
 )
 
@@ -333,9 +340,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             ConsistencyError: The instance sent another one, or none and says that there is one.
             CakeError: CAKE refused the call, or no readable response came.
         """
-        # One more than there can be: an instance that takes its first row for the one after row 0
-        # would have no room for it. Where its rows begin it knows by itself.
-        return await self._call(GET, invoice_id=invoice_id, row_limit=2)
+        return await self._call(GET, invoice_id=invoice_id, **_ONE_ROW)
 
     async def create(
         self, *, affiliate_id: int, start_date: date, end_date: date, memo: str | Skip = SKIP
@@ -368,28 +373,41 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
         invoice_status: InvoiceStatus | InvoiceStatusText | Skip = SKIP,
         memo: str | Skip = SKIP,
         paid_at: datetime | Skip = SKIP,
+        expect: Expect | Skip = SKIP,
     ) -> UpdatedInvoice:
         """Set an invoice's status, note or time of payment. Approving and paying move money.
+
+        With ``expect``, the invoice is read right before, and again before a further attempt if
+        one before may have been carried out. CAKE itself has no conditional update: what somebody
+        does in the moment between that look and the update is not seen.
 
         Args:
             invoice_id: The invoice.
             invoice_status: Its new status.
             memo: Its new note; ``""`` is sent as it is.
             paid_at: When it was paid, with a time zone; only with status ``"paid"``.
+            expect: What the invoice has to be for the update to be sent.
 
         Returns:
-            The invoice's id, and what was set where the instance says so.
+            The invoice's id, and what was set where the instance says so. Where the answer to an
+            attempt was lost, and the invoice is found as the update leaves it, what was read.
 
         Raises:
             ArgumentError: An argument cannot be sent, or nothing is set.
+            Conflict: The invoice is not as expected; nothing was sent.
             NotFound: There is no such invoice.
             NotSent: Nothing was sent: safe to send again.
             OutcomeUnknown: The invoice may have been set.
             ApiError: CAKE refused the call.
         """
-        return await self._call(
-            UPDATE, invoice_id=invoice_id, invoice_status=invoice_status, memo=memo, paid_at=paid_at
-        )
+        arguments = {
+            "invoice_id": invoice_id,
+            "invoice_status": invoice_status,
+            "memo": memo,
+            "paid_at": paid_at,
+        }
+        condition = None if expect is SKIP else WriteCondition(expect)
+        return await self._executor.execute(UPDATE, arguments, condition=condition)
 
 
 def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:

@@ -19,6 +19,7 @@ from aiocake.models.enums import (
     InvoiceStatus,
     InvoiceStatusText,
 )
+from aiocake.models.expect import Expect
 from aiocake.models.invoices import CreatedInvoice, Invoice, Page, UpdatedInvoice
 from aiocake.models.reference import (
     AccountStatus,
@@ -46,6 +47,7 @@ __all__ = [
     "CreatedInvoice",
     "Currency",
     "ExchangeRate",
+    "Expect",
     "Extra",
     "Invoice",
     "InvoiceKind",

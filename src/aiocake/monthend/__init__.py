@@ -17,7 +17,9 @@ totals that follow from it::
 from aiocake.monthend.approvals import Approvals, read_signatures, require
 from aiocake.monthend.audit import audit
 from aiocake.monthend.audited import Audit, AuditedCall, Difference
+from aiocake.monthend.bank import BankFile, Mismatch
 from aiocake.monthend.caps import Caps
+from aiocake.monthend.diff import PlanDiff
 from aiocake.monthend.differences import Differences
 from aiocake.monthend.header import PlanHeader
 from aiocake.monthend.history import PartnerHistory
@@ -26,18 +28,23 @@ from aiocake.monthend.planning import LeftOut, PlanTerms
 from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 from aiocake.monthend.signatures import Signature
+from aiocake.monthend.sources import CallFile
 
 __all__ = [
     "Approvals",
     "Audit",
     "AuditedCall",
+    "BankFile",
+    "CallFile",
     "Caps",
     "Difference",
     "Differences",
     "InvoiceSettings",
     "LeftOut",
+    "Mismatch",
     "PartnerHistory",
     "Plan",
+    "PlanDiff",
     "PlanHeader",
     "PlanRow",
     "PlanTerms",

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from aiocake.bulk import Journal
+from aiocake.bulk import Journal, PlanIdentity
 from aiocake.bulk.call import untagged
 from aiocake.bulk.each import instance_of
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
@@ -100,7 +100,9 @@ def _check(cake: object, receipts: object, *, verify: object) -> None:
 
 async def _read(journal: Journal, plan: Plan | None, receipts: Sequence[Receipt]) -> Audit:
     checked = await journal.verify_log()
-    identity = await journal.plan_identity()
+    identity: PlanIdentity | None = None
+    with suppress(JournalError):  # the chain names the entry
+        identity = await journal.plan_identity()
     sessions = tuple(await journal.sessions())
     counts = await journal.counts()
     domain = await journal.domain()
@@ -227,15 +229,22 @@ class _Rows:
             self.integrity.append(f"the journal is of plan {kept}, not of {plan.hash}")
 
     def at(
-        self, index: int, operation: str, arguments: Mapping[str, object]
+        self,
+        index: int,
+        operation: str,
+        arguments: Mapping[str, object],
+        expected: Mapping[str, object],
     ) -> PlannedRecord | None:
         """Return what was true of the record of a call; calls are asked for in order."""
         row = self._peek()
         while row is not None and row.index < index:
-            self._next, row = None, self._peek()
+            self._next = None
+            row = self._peek()
         if row is None or row.index != index:
             return None
-        if (row.operation, dict(row.arguments)) != (operation, arguments):
+        self._next = None
+        stated = {} if row.expect is None else row.expect.stated()
+        if (row.operation, dict(row.arguments), stated) != (operation, arguments, expected):
             self.integrity.append(f"call {index} is not the one of line {row.line} of the plan")
             return None
         return row.record
@@ -261,7 +270,7 @@ def _audited(
     detail = _detail(entry.detail)
     made = detail.get("result") if isinstance(detail.get("result"), dict) else {}
     result = cast("Mapping[str, Any]", made)
-    record = rows.at(entry.index, operation, arguments)
+    record = rows.at(entry.index, operation, arguments, expected)
     known = _known(operation, arguments, expected, record)
     history = history or _History()
     number = history.session

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
@@ -10,7 +11,7 @@ import attrs
 from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models.totals import exact_sum
-from aiocake.monthend.rows import PlannedRecord, PlanRow
+from aiocake.monthend.rows import PlanRow
 
 
 def _exact_totals(given: object) -> Mapping[str, Decimal]:
@@ -18,7 +19,7 @@ def _exact_totals(given: object) -> Mapping[str, Decimal]:
     items = guarded(name, lambda: dict(cast("Mapping[str, Decimal]", given)).items())
     found: dict[str, Decimal] = {}
     for currency, amount in items:
-        exact = guarded(name, lambda each=currency: normalized(each))
+        exact = guarded(name, partial(normalized, currency))
         if type(exact) is not str or not exact:
             raise ArgumentError(Problem(name, "must name currencies, such as 'USD'"))
         found[exact] = _exact_amount(name, amount)
@@ -50,7 +51,8 @@ def _exact_rows(given: object) -> int | None:
 class Caps:
     """What a plan must not go beyond.
 
-    Amounts count by their size: a bill of -100 counts as 100.
+    Amounts count by their size: a bill of -100 counts as 100. A row counts by the larger of what
+    its record has and what it sets, such as the ``payment_amount`` of a mark.
 
     Attributes:
         max_total: The largest total, by currency, of each kind. If it names any currency, amounts
@@ -85,7 +87,7 @@ class Caps:
         checked = CapCheck(self)
         found: list[Problem] = []
         for row in rows:
-            reason = checked.add(row.record)
+            reason = checked.add(row)
             if reason:
                 found.append(Problem(f"line {row.line}", reason))
         return [*found, *checked.problems()]
@@ -99,9 +101,9 @@ class CapCheck:
         self._rows = 0
         self._totals: dict[tuple[str, str], Decimal] = {}
 
-    def add(self, record: PlannedRecord | None) -> str:
-        """Count a row; return why its record is above the caps by itself, or an empty text."""
-        caps = self._caps
+    def add(self, row: PlanRow) -> str:
+        """Count a row; return why it is above the caps by itself, or an empty text."""
+        caps, record = self._caps, row.record
         self._rows += 1
         if not caps.on_amounts:
             return ""
@@ -109,7 +111,10 @@ class CapCheck:
             return "its amount is not known, so no cap on amounts can be kept"
         if record.currency is None and caps.max_total:
             return "its currency is not known, so max_total cannot be kept"
-        key, size = (record.kind, record.currency or ""), abs(record.amount)
+        # A mark may set an amount of its own, whatever that of the bill is.
+        given = [each for each in row.arguments.values() if isinstance(each, Decimal)]
+        size = max(map(abs, (record.amount, *given)))
+        key = record.kind, record.currency or ""
         self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
         if caps.max_row is not None and size > caps.max_row:
             return "its amount is above max_row"

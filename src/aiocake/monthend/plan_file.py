@@ -211,7 +211,7 @@ class Control:
         if record is not None and record.amount is not None:
             key = record.kind, record.invoice_status, record.currency
             self._tally.add_amount(key, record.amount)
-        above = self._caps.add(record)
+        above = self._caps.add(row)
         if self._repeats.add(operation, row.arguments):
             return "repeats an earlier row"
         return above
