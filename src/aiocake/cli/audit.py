@@ -13,7 +13,7 @@ from aiocake._display import money
 from aiocake.bulk.journal import WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
-from aiocake.cli.approve import write_page
+from aiocake.cli.approving import write_page
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
