@@ -68,6 +68,7 @@ from aiocake.models import (
     UpdatedInvoice,
 )
 from aiocake.records import columns, to_dict
+from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ __all__ = [
     "DecodeError",
     "Erase",
     "ExchangeRate",
+    "InstanceTraits",
     "Intent",
     "Invoice",
     "InvoiceKind",

@@ -71,7 +71,8 @@ class CallCodec:
                 raise ArgumentError(problem)  # noqa: TRY301 - like those of the codec
             if operation is None:
                 return prepare_raw(**arguments)
-            return codec.prepare(operation, arguments, binding)
+            answered = self._settings.traits.bindings
+            return codec.prepare(operation, arguments, binding, answered)
         except ArgumentError as error:
             error.operation = name
             error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE

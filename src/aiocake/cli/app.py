@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import commands, demo, journal
+from aiocake.cli import commands, demo, doctor, journal
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -33,7 +33,7 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        return ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+        return ["invoices", "bills", "lookups", "journal", "doctor", "sandbox", "demo"]
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -64,6 +64,7 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(journal.app, name="journal")
+app.command(cls=AllErrors)(doctor.doctor)
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 
@@ -91,7 +92,8 @@ def root(
 ) -> None:
     """The billing and accounting API of CAKE, and a sandbox to try it on.
 
-    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
+    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from
+    a profile in config.toml: --profile NAME or CAKE_PROFILE.
 
     Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
     7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
