@@ -42,7 +42,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 #: A file of profiles is short; a longer one is none.
 _LONGEST: Final = 1 << 20
 _HEADER: Final = re.compile(r"\s*\[([^\[\]]*)\]\s*(?:#.*)?")
-_KEYS_OF_KEYS: Final = frozenset({"key", "apikey", "cakeapikey"})
+_NO_KEY: Final = (
+    "no key belongs into this file: name a file (api_key_file) or a command (key_command), or set "
+    "CAKE_API_KEY"
+)
 _TABLE: Final = "profiles"
 _TRAITS: Final = "traits"
 
@@ -212,8 +215,8 @@ def _tables(content: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str,
     others = [name for name in content if name != _TABLE]
     tables = content.get(_TABLE, {})
     if others:
-        hint = f"; a profile is a table [{_TABLE}.NAME]"
-        raise ConfigurationError(f"{file}: {others[0]!r} is not known{hint}")
+        reason = _NO_KEY if _is_key(others[0]) else "is not known; a profile is [profiles.NAME]"
+        raise ConfigurationError(f"{file}: {others[0]}: {reason}")
     if not isinstance(tables, dict):
         raise ConfigurationError(f"{file}: {_TABLE!r} is no table")
     named = cast("dict[str, Any]", tables)
@@ -278,12 +281,11 @@ class _Reader:
 
 
 def _unknown(key: str) -> str:
-    if re.sub(r"[\s_-]", "", key).casefold() in _KEYS_OF_KEYS:
-        return (
-            "no key belongs into this file: name a file (api_key_file) or a command (key_command), "
-            "or set CAKE_API_KEY"
-        )
-    return f"is not known; known are {', '.join(_SETTINGS)}"
+    return _NO_KEY if _is_key(key) else f"is not known; known are {', '.join(_SETTINGS)}"
+
+
+def _is_key(key: str) -> bool:
+    return re.sub(r"[\s_-]", "", key).casefold() in {"key", "apikey", "cakeapikey"}
 
 
 def _line_of(text: str, name: str, key: str) -> int | None:

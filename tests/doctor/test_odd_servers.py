@@ -267,7 +267,12 @@ async def test_a_key_that_version_1_refuses_is_found() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "topic", "requests"),
     [
-        (says({"request_status": "Error", "message": "Invalid API key"}), AuthenticationError, "key", 1),
+        (
+            says({"request_status": "Error", "message": "Invalid API key"}),
+            AuthenticationError,
+            "key",
+            1,
+        ),
         (says({"message": "Invalid API key"}, 401), AuthenticationError, "key", 1),
         (says({"success": False, "message": "Restricted"}), Restricted, "allow list", 1),
         (says("", 429, **{"Retry-After": "120"}), RateLimited, "throttling", 1),
@@ -399,5 +404,3 @@ async def test_no_write_can_be_sent_by_it() -> None:
         with pytest.raises(CakeError, match="read-only"):
             await Probe(cake).by(Binding.GET).invoices.update(4821, memo="x")
     assert sandbox.state.requests == []
-
-
