@@ -465,7 +465,6 @@ def test_traits_take_the_place_of_those_that_were_there(config: Write) -> None:
         "[profiles.p]\r\nrate = 3\r\n",
         "profiles.p.rate = 3\n",
         "[profiles.q]\n\n[profiles.p]\nrate = 3\n\n\n",
-        "[profiles]\np = { rate = 3 }\n",
         '[ profiles . "p" . traits ]\nfirst_row = 1',
     ],
 )
@@ -484,6 +483,7 @@ def test_traits_fit_into_a_file_of_any_layout(config: Write, text: str) -> None:
     [
         "[profiles.p]\ntraits = { first_row = 1 }\n",
         "[profiles.p]\ntraits.first_row = 1\n",
+        "[profiles]\np = { rate = 3 }\n",
         '[profiles.p]\ndomain = """x\n[profiles.p.traits]\n"""\n',
     ],
 )

@@ -20,6 +20,9 @@ from aiocake.traits import InstanceTraits
 _COLUMNS: Final = tuple(field.name for field in attrs.fields(Finding))
 _PROBLEMS: Final = 1
 _ARROW: Final = "→"
+_GAP: Final = "  "
+#: Columns below which a finding's text stands in lines of its own.
+_NARROW: Final = 60
 
 
 @command()
@@ -78,20 +81,23 @@ def _lines(diagnosis: Diagnosis, on: Screen | None) -> Iterator[str]:
     level = max(map(len, Level))
     topic = max((len(each.topic) for each in diagnosis.findings), default=0)
     arrow = _ARROW if on is None else on.mark(_ARROW, "->")
-    indent = " " * (level + topic + 4)
+    narrow = on is not None and on.width < _NARROW
+    indent = _GAP if narrow else " " * (level + topic + 2 * len(_GAP))
     for each in diagnosis.findings:
-        yield from _wrapped(f"{each.level:{level}}  {each.topic:{topic}}  ", each.text, indent, on)
+        before = f"{each.level:{level}}{_GAP}{each.topic:{topic}}{_GAP}"
+        if narrow:
+            yield before.rstrip()
+            before = indent
+        yield from _wrapped(before, each.text, indent, on)
         if each.advice:
-            yield from _wrapped(f"{indent}{arrow} ", each.advice, f"{indent}  ", on)
+            yield from _wrapped(f"{indent}{arrow} ", each.advice, f"{indent}{_GAP}", on)
 
 
 def _wrapped(before: str, text: str, indent: str, on: Screen | None) -> list[str]:
     line = before + escaped(text)
     if on is None:
         return [line]
-    width = max(on.width, len(indent) + 20)
-    shown = on.shown(line)
-    return textwrap.wrap(shown, width, subsequent_indent=indent, drop_whitespace=True) or [shown]
+    return textwrap.wrap(on.shown(line), on.width, subsequent_indent=indent)
 
 
 def _plain(traits: InstanceTraits) -> dict[str, object]:
