@@ -273,8 +273,10 @@ class InvoiceList:
         start, end, number = periods[-1]
         finds: bool | None = None
         if {"invoice_id", "start_date", "end_date"} <= findings.honoured:
-            by = {"start_date": str(start), "end_date": str(end), "invoice_id": number}
-            finds = bool((await self._probe.page(**by, row_limit=2)).rows)
+            found = await self._probe.page(
+                start_date=str(start), end_date=str(end), invoice_id=number, row_limit=2
+            )
+            finds = bool(found.rows)
         if shown == "inclusive" and finds is not False:
             findings.ok("end date", "inclusive: the last day of a period", end_date="inclusive")
         elif shown == "exclusive" or finds is False:

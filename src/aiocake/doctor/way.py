@@ -106,33 +106,33 @@ async def first_response(probe: Probe, findings: Findings) -> RawResponse | None
         findings.add("response", Level.PROBLEM, text, advice)
         raise CutShort(error) from None
     _look_at_clock(response.headers, findings)
-    error = probe.refusal_of(response)
-    if isinstance(error, AuthenticationError):
+    refused = probe.refusal_of(response)
+    if isinstance(refused, AuthenticationError):
         findings.add(
             "key",
             Level.PROBLEM,
-            f"refused: {error}",
+            f"refused: {refused}",
             "make a new one in CAKE under Setup: the key does not exist, or is expired",
         )
-        raise CutShort(error)
-    if isinstance(error, Restricted):
+        raise CutShort(refused)
+    if isinstance(refused, Restricted):
         findings.add(
             "allow list",
             Level.PROBLEM,
-            f"refused: {error}",
+            f"refused: {refused}",
             "CAKE does not say why: add this machine's address to the allow list, give the key the "
             "permission, or wait if there were too many calls",
         )
-        raise CutShort(error)
-    if isinstance(error, RateLimited):
+        raise CutShort(refused)
+    if isinstance(refused, RateLimited):
         seconds = response.headers.get("retry-after", "")
         wait = f" for {seconds} s" if seconds.isdecimal() else ""
         findings.add(
-            "throttling", Level.PROBLEM, f"refused: {error}", f"wait{wait}, then try again"
+            "throttling", Level.PROBLEM, f"refused: {refused}", f"wait{wait}, then try again"
         )
-        raise CutShort(error)
-    if error is not None:
-        findings.add("version 2", Level.PROBLEM, *_not_v2(error, response))
+        raise CutShort(refused)
+    if refused is not None:
+        findings.add("version 2", Level.PROBLEM, *_not_v2(refused, response))
         return None
     findings.ok("key", "accepted")
     findings.ok("allow list", "this machine is not refused")
