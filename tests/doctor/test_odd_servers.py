@@ -14,6 +14,7 @@ from aiocake import (
     AuthenticationError,
     Binding,
     CakeError,
+    Client,
     ClosedError,
     ConfigurationError,
     DecodeError,
@@ -318,6 +319,21 @@ async def test_a_function_that_gives_no_key_is_a_finding() -> None:
         found = await examine(cake)
     assert (of(found, "key").text, peer.requests) == ("the vault is closed", [])
     assert isinstance(found.error, ConfigurationError)
+
+
+async def test_a_key_that_was_replaced_meanwhile_is_asked_for() -> None:
+    sandbox = Sandbox()
+    keys = ["OLD-KEY", "SANDBOX-KEY"]
+
+    async def next_key() -> str:
+        return keys.pop(0)
+
+    async with Client(
+        "x.example", next_key, transport=httpx.ASGITransport(app=sandbox.app)
+    ) as cake:
+        found = await examine(cake)
+    assert (found.error, found.problems, keys) == (None, (), [])
+    assert found.requests == len(sandbox.state.requests)
 
 
 async def test_a_closed_client_cannot_be_examined() -> None:

@@ -1,6 +1,7 @@
 """A look at the way to an instance: its addresses, a connection, TLS. No request is sent."""
 
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,10 +46,13 @@ async def inspect(dialer: Dialer) -> Inspection | TransportFailure:
     connection.goodbye()
     certificate = (layer.certificate if layer else None) or {}
     until = certificate.get("notAfter")
+    addresses = 0
+    with suppress(OSError):  # it has just been looked up
+        addresses = len(await dialer.resolver.look_up())
     route = dialer.route
     return Inspection(
         host=(route.proxy or (route.host,))[0],
-        addresses=len(await dialer.resolver.look_up()),
+        addresses=addresses,
         proxy=None if route.proxy is None else "{}:{}".format(*route.proxy),
         seconds=seconds,
         tls=None if layer is None else layer.version,

@@ -107,6 +107,11 @@ class Probe:
             method="GET", path=path, params=params, repeatable=True, writes=False
         )
 
+    async def renew_key(self) -> bool:
+        """Ask for another key, as a call does that is refused; return True if there is one."""
+        keys = self.transport.keys
+        return keys.current is not None and await keys.renew(keys.current, keys.asked) is True
+
     def by(self, binding: Binding) -> ClientView:
         """Return the endpoints, by a binding.
 

@@ -97,6 +97,10 @@ async def first_response(probe: Probe, findings: Findings) -> RawResponse | None
     """
     try:
         response = await probe.get("/api/2/invoices.json", row_limit=3)
+        refused = probe.refusal_of(response)
+        if isinstance(refused, AuthenticationError) and await probe.renew_key():
+            response = await probe.get("/api/2/invoices.json", row_limit=3)
+            refused = probe.refusal_of(response)
     except ConfigurationError as error:  # of what gives the key
         findings.add("key", Level.PROBLEM, str(error), "")
         raise CutShort(error) from None
@@ -106,7 +110,6 @@ async def first_response(probe: Probe, findings: Findings) -> RawResponse | None
         findings.add("response", Level.PROBLEM, text, advice)
         raise CutShort(error) from None
     _look_at_clock(response.headers, findings)
-    refused = probe.refusal_of(response)
     if isinstance(refused, AuthenticationError):
         findings.add(
             "key",
