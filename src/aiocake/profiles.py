@@ -174,9 +174,9 @@ def _text_of(file: Path) -> str:
         reason = getattr(error, "strerror", None) or "it is no path"
     else:
         reason = _why_not_trusted(about) or _why_not_text(content)
-    if reason:
-        raise ConfigurationError(f"{file} cannot be used: {reason}")
-    return content.decode().removeprefix("\ufeff")
+        if not reason:
+            return content.decode().removeprefix("\ufeff")
+    raise ConfigurationError(f"{file} cannot be used: {reason}")
 
 
 def _why_not_trusted(about: os.stat_result) -> str:
@@ -399,12 +399,12 @@ _SETTINGS: Final[Mapping[str, Callable[[object], Any]]] = {
 
 def _plain(traits: InstanceTraits) -> dict[str, object]:
     """Return traits as a table of TOML: what is not known is left out."""
-    found: dict[str, object] = {}
-    for each in attrs.fields(InstanceTraits):
-        value = getattr(traits, each.name)
-        if value != each.default:
-            found[each.name] = sorted(map(str, value)) if isinstance(value, frozenset) else value
-    return found
+    plain = traits.plain()
+    return {
+        each.name: plain[each.name]
+        for each in attrs.fields(InstanceTraits)
+        if getattr(traits, each.name) != each.default
+    }
 
 
 def _with_traits(text: str, name: str, traits: InstanceTraits) -> str:

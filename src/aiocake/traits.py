@@ -24,6 +24,7 @@ from aiocake.values import Binding
 
 __all__ = ["InstanceTraits"]
 
+_NONE: Final[frozenset[str]] = frozenset()
 _Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
 #: Parameters of the list of invoices that an instance can ignore.
@@ -62,7 +63,7 @@ def _set(value: Iterable[str] | None) -> Any:  # noqa: ANN401 - or what the vali
     if isinstance(value, str) or not isinstance(value, Iterable):
         return value
     try:
-        return frozenset(value)
+        return frozenset[str](value)
     except TypeError:
         return value
 
@@ -76,7 +77,7 @@ def _set_of(known: Iterable[str]) -> _Validator:
 
 
 def _bindings(value: Iterable[str] | None) -> frozenset[Binding] | None:
-    found = _set(value)
+    found: frozenset[str] | None = _set(value)
     if isinstance(found, frozenset) and found <= frozenset(Binding):
         return frozenset(map(Binding, found))
     return cast("frozenset[Binding] | None", found)
@@ -146,10 +147,10 @@ class InstanceTraits:
     row_cap: int | None = attrs.field(default=None, validator=_rows)
     largest_page: int | None = attrs.field(default=None, validator=_rows)
     honoured_filters: frozenset[str] = attrs.field(
-        default=frozenset(), converter=_set, validator=_set_of(_PARAMETERS)
+        default=_NONE, converter=_set, validator=_set_of(_PARAMETERS)
     )
     ignored_filters: frozenset[str] = attrs.field(
-        default=frozenset(), converter=_set, validator=_set_of(_PARAMETERS)
+        default=_NONE, converter=_set, validator=_set_of(_PARAMETERS)
     )
     end_date: Literal["inclusive", "exclusive"] | None = attrs.field(
         default=None, validator=_one_of("inclusive", "exclusive")
@@ -170,3 +171,12 @@ class InstanceTraits:
         default=None, validator=_one_of("xml", "json")
     )
     lookup_success: bool | None = attrs.field(default=None, validator=_yes_or_no)
+
+    def plain(self) -> dict[str, object]:
+        """Return the traits by name, as JSON and TOML have them: sets as sorted lists of texts."""
+        return {
+            name: sorted(map(str, cast("frozenset[str]", value)))
+            if isinstance(value, frozenset)
+            else value
+            for name, value in attrs.asdict(self, recurse=False).items()
+        }

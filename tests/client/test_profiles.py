@@ -453,6 +453,9 @@ def test_traits_take_the_place_of_those_that_were_there(config: Write) -> None:
     assert file.stat().st_mode & 0o777 == 0o640
     Profile.read("p").save_traits(traits)
     assert file.read_text(encoding="utf-8") == text
+    none_answered = InstanceTraits(bindings=frozenset())
+    Profile.read("p").save_traits(none_answered)
+    assert Profile.read("p").traits == none_answered
     Profile.read("p").save_traits(InstanceTraits())
     assert Profile.read("p").traits == InstanceTraits()
     assert [each.name for each in file.parent.iterdir()] == ["config.toml"]

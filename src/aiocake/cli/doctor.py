@@ -15,7 +15,6 @@ from aiocake.cli.output import say_out, screen
 from aiocake.cli.table import Screen
 from aiocake.cli.text import escaped
 from aiocake.doctor import Diagnosis, Finding, Level, examine
-from aiocake.traits import InstanceTraits
 
 _COLUMNS: Final = tuple(field.name for field in attrs.fields(Finding))
 _PROBLEMS: Final = 1
@@ -100,14 +99,6 @@ def _wrapped(before: str, text: str, indent: str, on: Screen | None) -> list[str
     return textwrap.wrap(on.shown(line), on.width, subsequent_indent=indent)
 
 
-def _plain(traits: InstanceTraits) -> dict[str, object]:
-    """Return traits as JSON has them."""
-    return {
-        name: sorted(map(str, value)) if isinstance(value, frozenset) else value
-        for name, value in attrs.asdict(traits, recurse=False).items()
-    }
-
-
 def _fields(finding: Finding) -> Fields:
     return {name: str(value) for name, value in attrs.asdict(finding).items()}
 
@@ -119,7 +110,7 @@ def _whole(diagnosis: Diagnosis) -> Mapping[str, object]:
         "requests": diagnosis.requests,
         "seconds": round(diagnosis.seconds, 3),
         "findings": [_fields(each) for each in diagnosis.findings],
-        "traits": _plain(diagnosis.traits),
+        "traits": diagnosis.traits.plain(),
     }
 
 

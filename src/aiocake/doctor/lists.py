@@ -2,13 +2,14 @@
 
 from calendar import monthrange
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Final
 
 from aiocake._codec.raw import RawResponse
 from aiocake.doctor.diagnosis import Level
 from aiocake.doctor.findings import Findings
-from aiocake.doctor.probe import Probe, Row, page_in
+from aiocake.doctor.probe import Probe, Row, fields_of, item_in, page_in
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -305,15 +306,12 @@ async def look_at_errors(probe: Probe, findings: Findings) -> None:
         return
     status: Any = "ok" if response.status == 200 else "typed"  # noqa: PLR2004 - HTTP's OK
     findings.know(error_status=status)
-    try:
-        content = response.json()
-    except CakeError:
-        content = None
-    if not isinstance(content, dict):
+    fields: Row = {}
+    with suppress(CakeError):
+        fields = fields_of(response)
+    if not fields:
         findings.unknown("errors", f"HTTP {response.status}, and no JSON")
         return
-    inner = content.get("response")
-    fields: dict[str, Any] = {**(inner if isinstance(inner, dict) else {}), **content}
     field = next((name for name in _TEXTS if name in fields), None)
     reported = fields.get("request_status")
     reported = reported if isinstance(reported, str) else None
@@ -331,7 +329,7 @@ async def look_at_payment_methods(probe: Probe, findings: Findings) -> None:
     response = await probe.get("/api/2/payment_methods.json")
     if (error := probe.refusal_of(response)) is not None:
         raise error
-    found = _first_item(response.json(), "payment_methods")
+    found = item_in(response, "payment_methods")
     if found is None:
         findings.unknown("payment methods", "there are none")
     elif "payment_method_id" in found:
@@ -379,14 +377,6 @@ def _other(rows: Sequence[Row], name: str) -> Any:  # noqa: ANN401 - of a respon
 
 def _another_status(row: Row) -> str:
     return "void" if _normal(row.get("invoice_status")) != "void" else "paid"
-
-
-def _first_item(content: object, name: str) -> Row | None:
-    for holder in (content, content.get("response") if isinstance(content, dict) else None):
-        rows = holder.get(name) if isinstance(holder, dict) else None
-        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
-            return rows[0]
-    return None
 
 
 def _period(row: Row) -> tuple[date, date, Any] | None:

@@ -8,6 +8,7 @@ import attrs
 from aiocake._background import clock
 from aiocake._codec import Reply
 from aiocake._codec.raw import RawResponse, error_of_raw
+from aiocake._codec.reply import is_object
 from aiocake._messages import Response
 from aiocake._operations.operation import executor_of
 from aiocake._pipeline import CallExecutor, Examiner
@@ -159,25 +160,41 @@ def page_in(response: RawResponse) -> InvoicePage:
         DecodeError: There is none.
     """
     outer = response.json()
-    inner = outer.get("response") if isinstance(outer, dict) else None
-    for content in (outer, inner):
-        rows = content.get("invoices") if isinstance(content, dict) else None
-        if isinstance(content, dict) and isinstance(rows, list):
-            break
-    else:
+    layers = [each for each in (outer, _inner(outer)) if is_object(each)]
+    content = next((each for each in layers if isinstance(each.get("invoices"), list)), None)
+    if content is None:
         raise DecodeError("a response without a list of invoices", status=response.status)
-    around = cast("Row", outer)
-    envelope = "flat" if content is outer else "wrapped"
-    if content is not outer and "total_rows" in around:
-        envelope, total = "beside", around["total_rows"]
-    else:
-        total = cast("Row", content).get("total_rows")
-    every = cast("list[object]", rows)
-    if not all(isinstance(row, dict) for row in every):
+    rows = cast("list[object]", content["invoices"])
+    if not all(map(is_object, rows)):
         raise DecodeError("a list of invoices whose rows are no objects", status=response.status)
-    digits = isinstance(total, str) and total.isdecimal()
+    total = next((each["total_rows"] for each in layers if "total_rows" in each), None)
+    if isinstance(total, str) and total.isdecimal():
+        total = int(total)
+    envelope = "flat" if content is outer else "wrapped"
+    if content is not outer and "total_rows" in layers[0]:
+        envelope = "beside"
     return InvoicePage(
-        tuple(cast("list[Row]", every)),
-        int(total) if digits or type(total) is int else None,
-        envelope,
+        tuple(cast("list[Row]", rows)), total if type(total) is int else None, envelope
     )
+
+
+def item_in(response: RawResponse, name: str) -> Row | None:
+    """Return the first item of a list in a response; None if there is none."""
+    outer = response.json()
+    for layer in (outer, _inner(outer)):
+        items = layer.get(name) if is_object(layer) else None
+        first = next(iter(cast("list[object]", items)), None) if isinstance(items, list) else None
+        if is_object(first):
+            return first
+    return None
+
+
+def fields_of(response: RawResponse) -> Row:
+    """Return the fields of a response, with those in its ``response``; none if it is no object."""
+    outer = response.json()
+    inner = _inner(outer)
+    return {**(inner if is_object(inner) else {}), **(outer if is_object(outer) else {})}
+
+
+def _inner(content: object) -> object:
+    return content.get("response") if is_object(content) else None
