@@ -225,7 +225,8 @@ class InvoiceList:
                 await self._try(name, value, there=there)
         for name, day in (("start_date", "2999-01-01"), ("end_date", "1900-01-01")):
             with findings.looking_at("filters"):
-                found = (await self._probe.page(**{name: day, "row_limit": _SOME})).rows
+                by: dict[str, str | int] = {name: day, "row_limit": _SOME}
+                found = (await self._probe.page(**by)).rows
                 findings.filtered(name, honoured=not found)
         self._tell_filters()
 
@@ -274,10 +275,10 @@ class InvoiceList:
         start, end, number = periods[-1]
         finds: bool | None = None
         if {"invoice_id", "start_date", "end_date"} <= findings.honoured:
-            found = await self._probe.page(
+            there = await self._probe.page(
                 start_date=str(start), end_date=str(end), invoice_id=number, row_limit=2
             )
-            finds = bool(found.rows)
+            finds = bool(there.rows)
         if shown == "inclusive" and finds is not False:
             findings.ok("end date", "inclusive: the last day of a period", end_date="inclusive")
         elif shown == "exclusive" or finds is False:
