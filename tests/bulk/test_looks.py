@@ -16,6 +16,7 @@ import anyio
 import httpx
 import pytest
 from starlette.responses import Response
+from tests.support.clock import SIMULATED
 
 from aiocake import Client, Throttle, bulk
 from aiocake._operations.recent_rows import RecentRows
@@ -24,7 +25,6 @@ from aiocake.events import Event, Looked
 from aiocake.models import Invoice, InvoiceStatus
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import InvoiceRecord
-from tests.support.clock import SIMULATED
 
 pytestmark = pytest.mark.anyio
 

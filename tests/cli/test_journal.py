@@ -259,7 +259,9 @@ def test_a_call_whose_invoice_is_another_is_skipped_and_ends_in_10(
     for _ in range(2):
         ran = cake("journal", "resume", journal)
         assert ran.code == 10
-        assert "call 3, invoices.update(invoice_id=4822, invoice_status='void'): skipped:" in ran.err
+        assert (
+            "call 3, invoices.update(invoice_id=4822, invoice_status='void'): skipped:" in ran.err
+        )
         assert "invoice_status is paid, which a run does not set to void" in ran.err
     shown = json.loads(cake("journal", "export", journal, "--state", "skipped", "-f", "json").out)
     assert shown[0]["detail"]["found"]["invoice_status"] == "paid"

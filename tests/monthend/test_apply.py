@@ -173,7 +173,9 @@ def rehashed(data: bytes) -> Plan:
 
     lines = data.splitlines(keepends=True)[:-1]
     before = b"".join(lines)
-    return Plan.from_bytes(before + b'{"sha256":"%s"}\n' % hashlib.sha256(before).hexdigest().encode())
+    return Plan.from_bytes(
+        before + b'{"sha256":"%s"}\n' % hashlib.sha256(before).hexdigest().encode()
+    )
 
 
 def later(plan: Plan) -> type[datetime]:
