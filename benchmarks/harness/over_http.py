@@ -10,7 +10,7 @@ from benchmarks.harness.processes import Failed, Worker, certificates, server
 from benchmarks.harness.rounds import Cases, interleaved
 
 #: Calls of a round, by how many go at once.
-CALLS: Final = {8: 400, 100: 500, 500: 750}
+CALLS: Final = {8: 200, 100: 200, 500: 500}
 #: So many at once, a slow way makes no more calls in a round, the first of each connection among
 #: them. A pool of httpx looks at each idle connection for each call: at 500 at once that is 20 ms,
 #: so that warm calls would take half of the ten minutes. That it starts cold is in its favour.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import zeep
-from aiocake.sandbox.v1.service_description import wsdl
 
+from aiocake.sandbox.v1.service import wsdl
 from benchmarks.harness.answers import KEY
 
 LACKS = "Holds the whole body, its tree and all objects at once; is not async."

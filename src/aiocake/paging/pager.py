@@ -154,7 +154,11 @@ class PagedRows(RowReader[T]):
 
     async def collect(self) -> list[T]:
         """Read the remaining rows."""
-        return [row async for row in self]
+        rows = list(self._ready)
+        self._ready.clear()
+        async for page in self._pages:
+            rows.extend(page.items)
+        return rows
 
     async def aclose(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
