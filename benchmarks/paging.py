@@ -24,7 +24,7 @@ LACKS: Final = {
 }
 #: The most calls at once that read a list of 500 pages, which takes them long enough; more of them
 #: read one of 1,000.
-FEW: Final = 8
+FEW: Final = 32
 LATENCY: Final = 0.02
 #: The share of the ideal rate that is promised, by how many calls go at once.
 SHARES: Final = {8: 0.93, 32: 0.88, 100: 0.7}

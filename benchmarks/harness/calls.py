@@ -34,19 +34,17 @@ def cpu(  # noqa: PLR0913 - what a round is
     at_once: int,
     calls: int,
     *,
-    cold: bool = False,
     loop: str = "asyncio",
     authority: str | None = None,
 ) -> float:
     """Return the µs of CPU that this process spends on a call.
 
-    Everything is called a first time, and connections are opened, before the clock starts; of a
-    client that is ``cold``, just one.
+    Connections are opened, and everything is called a first time, before the clock starts.
     """
 
     async def measured() -> float:
         async with _opened(opens, url, at_once, authority) as call:
-            await (_calls(call, 1, 1) if cold else _calls(call, at_once, max(at_once, 50)))
+            await _calls(call, at_once, max(at_once, 50))
             gc.collect()
             begin = time.process_time()
             await _calls(call, at_once, calls)
