@@ -11,9 +11,9 @@ from benchmarks.harness.rounds import Cases, interleaved
 
 #: Calls of a round, by how many go at once.
 CALLS: Final = {8: 200, 100: 200, 500: 500}
-#: With so many at once, a slow way makes no more calls than that in a round, and as many before it: a
-#: pool of httpx looks at each idle connection for each call, which at 500 at once takes 20 ms.
-#: Without calls before the round it would take 5 ms, since there are no idle connections yet.
+#: With so many at once, a slow way makes no more calls than that in a round, and as many before it:
+#: a pool of httpx looks at each idle connection for each call, which at 500 at once takes 20 ms. A
+#: round without calls before it would find 5 ms, since it begins without idle connections.
 MANY: Final = 100
 
 
