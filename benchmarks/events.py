@@ -36,8 +36,9 @@ Cuts = Mapping[str, Sequence[tuple[str, str, int]]]
 CUTS: Final[Cuts] = {
     "_pipeline/executor.py": (
         ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
+        ("with CallReport(self.emitter, look) as report", "if report := None or True", 1),
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
-        ("report.finish(failure)\n", "\n", 2),
+        ("report.finish(failure)\n", "\n", 3),
     ),
     "_pipeline/call_codec.py": (
         ("        if leniency.count:\n", "        if False:\n", 1),

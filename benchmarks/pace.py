@@ -3,7 +3,7 @@
 Each way has a sandbox of its own that refuses by a 429 which does not say for how long. Calls are
 made as fast as each way lets them, by twice as many tasks as are in flight at once, and counted
 once each way had some seconds to find the rate out. All ways run at the same time: they wait for
-nearly all of it. One round takes a minute, so there is just one.
+nearly all of it. One round takes 35 s, so there is just one.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ LACKS: Final = {
 RATE: Final = 30
 CONCURRENCY: Final = 8
 WARM: Final = 10.0
-SECONDS: Final = 60.0
+SECONDS: Final = 35.0
 UNUSED: Final = "of the rate that was allowed, not used"
 REFUSED: Final = "of the calls, refused"
 TARGETS: Final = (Target(UNUSED, 0.1, rounds=1), Target(REFUSED, 0.02, rounds=1))

@@ -35,6 +35,7 @@ WAYS: Final = {
     "httpx2 + pydantic": "benchmarks.rivals.httpx2_pydantic:pages",
     "the floor": "benchmarks.rivals.floor:pages",
 }
+SLOW: Final = ("httpx + pydantic", "httpx2 + pydantic")
 
 
 def expected() -> list[dict[str, object]]:
@@ -45,4 +46,4 @@ def expected() -> list[dict[str, object]]:
 
 def run(rounds: int) -> Cases:
     """Measure."""
-    return compare(WAYS, rounds, expected())
+    return compare(WAYS, rounds, expected(), slow=SLOW)

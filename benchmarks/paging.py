@@ -1,4 +1,4 @@
-"""A list of 1,000 pages that take 20 ms each: how close to the ideal duration it is read.
+"""A list of 500 or 1,000 pages that take 20 ms each: how close to the ideal duration it is read.
 
 The ideal is ``pages x latency / limit``. It leaves out that nobody knows how many pages there are
 before the first one is there, and any work.
@@ -12,32 +12,34 @@ from typing import Final
 
 from benchmarks.harness.answers import KEY, ROWS
 from benchmarks.harness.processes import Worker, server
-from benchmarks.harness.rounds import Cases, interleaved
+from benchmarks.harness.rounds import Cases, Rounds, interleaved
 from benchmarks.harness.verdict import OURS, Target
 
-TITLE: Final = "A list of 1,000 pages, 20 ms each, over HTTP"
+TITLE: Final = "A list of pages, 20 ms each, over HTTP"
 UNIT: Final = "times the ideal duration"
 POOL: Final = "aiohttp + msgspec, a pool of workers"
 LACKS: Final = {
     POOL: "Holds all pages at once; does not notice a list that changes while it is read, which "
     "skips or repeats rows; no retries.",
 }
-PAGES: Final = 1_000
+#: The most calls at once that read a list of 500 pages, which takes them long enough; more of them
+#: read one of 1,000.
+FEW: Final = 32
 LATENCY: Final = 0.02
 #: The share of the ideal rate that is promised, by how many calls go at once.
 SHARES: Final = {8: 0.93, 32: 0.88, 100: 0.7}
 TARGETS: Final = tuple(Target(f"{limit} at once", 1 / share) for limit, share in SHARES.items())
 
 
-def duration(way: str, url: str, limit: int) -> float:
-    """Return the seconds that the whole list takes."""
+def duration(way: str, url: str, limit: int, pages: int) -> float:
+    """Return how many times the ideal duration the whole list takes."""
     read = {OURS: ours, POOL: pool}[way]
     begin = time.perf_counter()
     count = asyncio.run(read(url, limit))
     taken = time.perf_counter() - begin
-    if count != PAGES * ROWS:
+    if count != pages * ROWS:
         raise AssertionError(f"{count} rows")
-    return taken / (PAGES * LATENCY / limit)
+    return taken / (pages * LATENCY / limit)
 
 
 async def ours(url: str, limit: int) -> int:
@@ -83,21 +85,27 @@ async def pool(url: str, limit: int) -> int:
 
 def run(rounds: int) -> Cases:
     """Measure."""
-    invoices = ("--invoices", str(PAGES * ROWS))
+    late = ("--latency", str(LATENCY))
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(server(*invoices, "--latency", str(LATENCY)))
-        instant = stack.enter_context(server(*invoices))
+
+        def served(pages: int, *options: str) -> str:
+            return stack.enter_context(server("--invoices", str(pages * ROWS), *options))
+
+        urls = {pages: served(pages, *late) for pages in (500, 1_000)}
+        instant = served(500)
         workers = {
             way: stack.enter_context(Worker("benchmarks.paging:duration", way=way))
             for way in (OURS, POOL)
         }
         for worker in workers.values():  # what is loaded or written once is there before
-            worker.ask(url=instant, limit=8)
-            worker.ask(url=url, limit=100)
-        return {
-            f"{limit} at once": interleaved(
-                {way: partial(worker.ask, url=url, limit=limit) for way, worker in workers.items()},
-                rounds,
-            )
-            for limit in SHARES
-        }
+            worker.ask(url=instant, limit=8, pages=500)
+            for pages, url in urls.items():
+                worker.ask(url=url, limit=100, pages=pages)
+
+        def rounds_of(limit: int) -> Rounds:
+            pages = 500 if limit <= FEW else 1_000
+            asked = {"url": urls[pages], "limit": limit, "pages": pages}
+            ways = {way: partial(worker.ask, **asked) for way, worker in workers.items()}
+            return interleaved(ways, rounds)
+
+        return {f"{limit} at once": rounds_of(limit) for limit in SHARES}

@@ -24,7 +24,10 @@ from aiocake import Client, bulk
 from aiocake.sandbox import Sandbox, serve
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/api.md", "docs/audit.md", "docs/bulk.md")
+PAGES = (
+    "README.md",
+    *(f"docs/{page}.md" for page in ("api", "audit", "bulk", "doctor", "monthend")),
+)
 LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 GUIDE = ROOT / "CONTRIBUTING.md"
@@ -44,8 +47,8 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CAKE_API_KEY", KEY)
     shutil.copy(certifi.where(), tmp_path / "company-ca.pem")
-    for name in ("CAKE_API_KEY_FILE", "CAKE_CA_FILE", "CAKE_PROXY", "CAKE_READ_ONLY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("API_KEY_FILE", "CA_FILE", "PROFILE", "PROXY", "READ_ONLY"):
+        monkeypatch.delenv(f"CAKE_{name}", raising=False)
     with serve(made) as url:
         monkeypatch.setenv("CAKE_DOMAIN", url)
         yield made

@@ -73,6 +73,7 @@ from aiocake.models import (
     totals,
 )
 from aiocake.records import columns, to_dict
+from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ __all__ = [
     "Erase",
     "ExchangeRate",
     "Expect",
+    "InstanceTraits",
     "Intent",
     "Invoice",
     "InvoiceKind",

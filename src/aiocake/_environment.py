@@ -1,20 +1,26 @@
-"""Settings in environment variables: the address of an instance, its key, and the way to it.
+"""Settings in environment variables and in a profile: an instance, its key, and the way to it.
 
-The variables of other programs (``HTTPS_PROXY``, ``SSL_CERT_FILE``, …) are not read.
+What is passed comes before the environment, and the environment before the profile. The variables
+of other programs (``HTTPS_PROXY``, ``SSL_CERT_FILE``, …) are not read.
 """
 
 import os
 import ssl
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypedDict
 
 import anyio
 
-from aiocake._transport import check_key, context_of_user
+from aiocake._transport import check_key, context_of_user, parse_address
+from aiocake.config import Throttle
 from aiocake.errors import ConfigurationError
-from aiocake.values import Secret
+from aiocake.profiles import Profile
+from aiocake.traits import InstanceTraits
+from aiocake.values import Binding, Secret
 
 _OFF: Final = frozenset({"", "0", "false", "no"})
 _ON: Final = frozenset({"1", "true", "yes"})
@@ -22,62 +28,150 @@ _ON: Final = frozenset({"1", "true", "yes"})
 _LONGEST_FILE: Final = 65_536
 
 
+#: Seconds that a command is given to print a key: somebody may have to unlock a vault.
+_COMMAND_SECONDS: Final = 30.0
+
+
 class EnvironmentSettings(TypedDict, total=False):
-    """The settings of a client that the environment can give."""
+    """The settings of a client that the environment and a profile can give."""
 
     read_only: bool
     proxy: str
     ssl_context: ssl.SSLContext
+    binding: Binding
+    throttle: Throttle
+    traits: InstanceTraits
+
+
+def profile_of_environment(name: str | None = None) -> Profile | None:
+    """Return the profile of a name, else the one that ``CAKE_PROFILE`` names; None for none.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    name = name or os.environ.get("CAKE_PROFILE")
+    return Profile.read(name) if name else None
+
+
+def domain_of(domain: str | None, profile: Profile | None, name: str = "CAKE_DOMAIN") -> str | None:
+    """Return the instance: what is passed or in the environment, else that of the profile.
+
+    Args:
+        domain: The instance that is passed, or in the environment.
+        profile: The profile.
+        name: What names the instance, for an error.
+
+    Raises:
+        ConfigurationError: It is not that of the profile, whose key and approvals are for that one.
+    """
+    if profile is None or profile.domain is None:
+        return domain
+    if domain and parse_address(domain) != parse_address(profile.domain):
+        raise ConfigurationError(
+            f"profile {profile.name} is for {parse_address(profile.domain).authority}, and {name} "
+            f"is {parse_address(domain).authority}: leave one of them out"
+        )
+    return profile.domain
 
 
 def settings_of_environment(
-    domain: str, provided: Mapping[str, object] = MappingProxyType({})
+    domain: str,
+    provided: Mapping[str, object] = MappingProxyType({}),
+    profile: Profile | None = None,
 ) -> EnvironmentSettings:
-    """Return the settings in ``CAKE_READ_ONLY``, ``CAKE_PROXY`` and ``CAKE_CA_FILE``.
+    """Return the settings in ``CAKE_READ_ONLY``, ``CAKE_PROXY`` and ``CAKE_CA_FILE``, or a profile.
 
     Args:
         domain: The instance. No proxy leads to one at a plain http URL, on this machine.
-        provided: Settings that were passed: their variables are not read.
+        provided: Settings that were passed: they are not looked for.
+        profile: Gives what the environment does not.
 
     Raises:
-        ConfigurationError: ``CAKE_READ_ONLY`` is neither yes nor no, or ``CAKE_CA_FILE`` names no
-            file of certificates.
+        ConfigurationError: ``CAKE_READ_ONLY`` is neither yes nor no, or a file of certificates
+            cannot be used.
     """
     found = EnvironmentSettings()
     if "read_only" not in provided:
-        found["read_only"] = _read_only()
+        found["read_only"] = _read_only(profile)
+    if profile is not None:
+        _add_profile(found, profile, provided)
     if provided.get("transport") is not None or domain.lower().startswith("http:"):
         return found
-    if "proxy" not in provided and (proxy := os.environ.get("CAKE_PROXY")):
+    proxy = os.environ.get("CAKE_PROXY") or (profile and profile.proxy)
+    if "proxy" not in provided and proxy:
         found["proxy"] = proxy
-    if "ssl_context" not in provided and (file := os.environ.get("CAKE_CA_FILE")):
-        found["ssl_context"] = context_of_user(file, "CAKE_CA_FILE")
+    if "ssl_context" not in provided:
+        if file := os.environ.get("CAKE_CA_FILE"):
+            found["ssl_context"] = context_of_user(file, "CAKE_CA_FILE")
+        elif profile is not None and profile.ca_file is not None:
+            found["ssl_context"] = context_of_user(str(profile.ca_file), _named(profile, "ca_file"))
     return found
 
 
-def _read_only() -> bool:
+def _add_profile(
+    found: EnvironmentSettings, profile: Profile, provided: Mapping[str, object]
+) -> None:
+    """Add what only a profile can give."""
+    if "binding" not in provided and profile.binding is not None:
+        found["binding"] = profile.binding
+    if "throttle" not in provided:
+        found["throttle"] = throttle_of(profile)
+    if "traits" not in provided:
+        found["traits"] = profile.traits
+
+
+def throttle_of(
+    profile: Profile | None, *, concurrency: int | None = None, rate: float | None = None
+) -> Throttle:
+    """Return the throttle of a profile, with what is passed in place of the profile's."""
+    if profile is not None:
+        concurrency = profile.concurrency if concurrency is None else concurrency
+        rate = profile.rate if rate is None else rate
+    if concurrency is None:
+        concurrency = Throttle().concurrency
+    return Throttle(concurrency=concurrency, rate=rate)
+
+
+def _read_only(profile: Profile | None) -> bool:
     text = os.environ.get("CAKE_READ_ONLY", "").strip().lower()
     if text not in _OFF | _ON:
         raise ConfigurationError("CAKE_READ_ONLY must be 1 or 0")
+    if not text and profile is not None:
+        return profile.read_only or False
     return text in _ON
 
 
-def key_of_environment() -> "str | KeyFile | None":
-    """Return the key in ``CAKE_API_KEY``, or the file that ``CAKE_API_KEY_FILE`` names.
+def _named(profile: Profile, setting: str) -> str:
+    return f"{setting} of profile {profile.name}"
+
+
+def key_of_environment(profile: Profile | None = None) -> "str | KeyFile | KeyCommand | None":
+    """Return the key in ``CAKE_API_KEY``, or what gives it.
+
+    That is the file that ``CAKE_API_KEY_FILE`` names, or what the profile says; None for none.
 
     Raises:
-        ConfigurationError: The file cannot be read, or holds no key.
+        ConfigurationError: A file cannot be read, or holds no key.
     """
     if key := os.environ.get("CAKE_API_KEY"):
         return key
-    file = os.environ.get("CAKE_API_KEY_FILE")
-    return KeyFile(Path(file), "CAKE_API_KEY_FILE") if file else None
+    if file := os.environ.get("CAKE_API_KEY_FILE"):
+        return KeyFile(Path(file), "CAKE_API_KEY_FILE")
+    if profile is not None and profile.api_key_file is not None:
+        return KeyFile(profile.api_key_file, _named(profile, "api_key_file"))
+    if profile is not None and profile.key_command is not None:
+        return KeyCommand(profile.key_command, _named(profile, "key_command"))
+    return None
 
 
-def files_of_environment() -> list[Path]:
-    """Return the files that ``CAKE_API_KEY_FILE`` and ``CAKE_CA_FILE`` name."""
+def files_of_environment(profile: Profile | None = None) -> list[Path]:
+    """Return the files that ``CAKE_API_KEY_FILE``, ``CAKE_CA_FILE`` and a profile name."""
     provided = map(os.environ.get, ("CAKE_API_KEY_FILE", "CAKE_CA_FILE"))
-    return [Path(file) for file in provided if file]
+    found = [Path(file) for file in provided if file]
+    if profile is not None:
+        own = (profile.file, profile.api_key_file, profile.ca_file, profile.signers)
+        found += [file for file in (*own, profile.revoked) if file is not None]
+    return found
 
 
 class KeyFile:
@@ -110,20 +204,88 @@ class KeyFile:
     def _read(self) -> Secret:
         try:
             with self._file.open("rb") as file:
-                content = file.read(_LONGEST_FILE)
-            if _looks_like_utf_16(content):
-                reason = "it is UTF-16: save it as UTF-8"
-            elif b"\0" in content:
-                reason = "it holds a NUL byte"
-            else:
-                return check_key(Secret(content.decode()))
-        except UnicodeDecodeError:
-            reason = "it is not UTF-8 text"
+                found = _key_in(file.read(_LONGEST_FILE))
+            if isinstance(found, Secret):
+                return found
+            reason = found
         except ValueError:  # a NUL in its path
             reason = "it is not a valid path"
         except OSError as error:
             reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"{self._name} cannot be read: {reason}")
+
+
+class KeyCommand:
+    """A command that prints a key: run when the key is first needed, and with each later call.
+
+    A client asks again after "Invalid API key", and so finds a key that was replaced meanwhile.
+    What the command prints is the key, so none of it is shown, not even of an error: whoever runs
+    the command by hand sees that.
+
+    Args:
+        command: The program, and its arguments. No shell runs it.
+        name: The name of the command in errors.
+    """
+
+    def __init__(self, command: Sequence[str], name: str) -> None:
+        self._command = list(command)
+        self._name = name
+
+    async def __call__(self) -> str:
+        """Return the key.
+
+        Raises:
+            ConfigurationError: The command cannot be run, fails, takes too long, or prints no key.
+        """
+        try:
+            with anyio.fail_after(_COMMAND_SECONDS):
+                code, printed = await self._run()
+            found = _key_in(printed) if code == 0 else f"it ended with the exit code {code}"
+            if isinstance(found, Secret):
+                return found.reveal()
+            reason = found
+        except TimeoutError:
+            reason = f"it took longer than {_COMMAND_SECONDS:g} s"
+        except ConfigurationError as error:  # of what it has printed
+            reason = str(error)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no command that can be run"
+        raise ConfigurationError(f"{self._name} gives no key: {reason}; run it by hand to see why")
+
+    async def _run(self) -> tuple[int, bytes]:
+        printed = b""
+        process = await anyio.open_process(
+            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe by default
+            async for piece in process.stdout:
+                printed += piece
+                if len(printed) > _LONGEST_FILE:
+                    raise ConfigurationError("it prints more than a key")
+            return await process.wait(), printed
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            with anyio.CancelScope(shield=True):
+                await process.aclose()
+
+
+def _key_in(content: bytes) -> Secret | str:
+    """Return the key that bytes hold, or why they hold none.
+
+    Raises:
+        ConfigurationError: They are a text, and no key.
+    """
+    if _looks_like_utf_16(content):
+        return "it is UTF-16: save it as UTF-8"
+    if b"\0" in content:
+        return "it holds a NUL byte"
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8 text"
+    return check_key(Secret(text))
 
 
 def _looks_like_utf_16(content: bytes) -> bool:

@@ -14,7 +14,12 @@ from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
 from aiocake._codec.raw import Json, RawResponse, RawValue
-from aiocake._environment import key_of_environment, settings_of_environment
+from aiocake._environment import (
+    domain_of,
+    key_of_environment,
+    profile_of_environment,
+    settings_of_environment,
+)
 from aiocake._listener import EventEmitter
 from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit, real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
@@ -28,6 +33,7 @@ from aiocake.endpoints.invoices import Invoices
 from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent
+from aiocake.traits import InstanceTraits
 from aiocake.values import Binding, Secret
 
 __all__ = ["Client", "ClientSettings", "ClientView"]
@@ -154,6 +160,7 @@ class ClientSettings(TypedDict, total=False):
     show_sensitive: bool
     user_agent: str | None
     on_event: OnEvent | None
+    traits: InstanceTraits | None
 
 
 class Client(ClientView):
@@ -181,6 +188,7 @@ class Client(ClientView):
         show_sensitive: True to show names, notes and amounts in errors and logs.
         user_agent: The User-Agent header.
         on_event: A plain function that is called with each event: see :mod:`aiocake.events`.
+        traits: What is known of the instance: see :mod:`aiocake.traits`.
 
     Raises:
         ConfigurationError: Settings are bad; the message names each of them.
@@ -204,6 +212,7 @@ class Client(ClientView):
         show_sensitive: bool = False,
         user_agent: str | None = None,
         on_event: OnEvent | None = None,
+        traits: InstanceTraits | None = None,
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
         _refuse(
@@ -222,6 +231,7 @@ class Client(ClientView):
             show_sensitive=show_sensitive,
             user_agent=user_agent,
             on_event=on_event,
+            traits=traits,
         )
         address = parse_address(_text(domain))
         settings = PipelineSettings(
@@ -235,6 +245,7 @@ class Client(ClientView):
             ledger=ledger,
             grace=real(grace) or 0.0,
             for_tests=transport is not None or address.is_loopback,
+            traits=traits or InstanceTraits(),
         )
         emitter = EventEmitter(on_event)
         carrier = Transport(
@@ -253,16 +264,19 @@ class Client(ClientView):
         self._closed = False
 
     @classmethod
-    def from_env(cls, **settings: Unpack[ClientSettings]) -> Self:
-        """Make a client from environment variables.
+    def from_env(cls, *, profile: str | None = None, **settings: Unpack[ClientSettings]) -> Self:
+        """Make a client from environment variables, and from a profile if one is named.
 
-        They are ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path of a file
-        that holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1 or true)
-        to refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the path of
-        a PEM file, whose certificates are trusted in place of certifi's. The variables of other
-        programs, such as ``HTTPS_PROXY`` and ``SSL_CERT_FILE``, are not read.
+        The variables are ``CAKE_DOMAIN``; ``CAKE_API_KEY``, or ``CAKE_API_KEY_FILE`` with the path
+        of a file that holds it, which is read again after "Invalid API key"; ``CAKE_READ_ONLY`` (1
+        or true) to refuse writes; ``CAKE_PROXY`` with the URL of a proxy; ``CAKE_CA_FILE`` with the
+        path of a PEM file, whose certificates are trusted in place of certifi's; ``CAKE_PROFILE``
+        with the name of a profile. The variables of other programs, such as ``HTTPS_PROXY`` and
+        ``SSL_CERT_FILE``, are not read.
 
         Args:
+            profile: The name of a profile: see :mod:`aiocake.profiles`. It gives what neither
+                ``settings`` nor the environment do.
             **settings: Settings of :class:`Client`, by name. They take precedence over the
                 environment; with a ``transport``, proxy and certificates are not read from it.
 
@@ -270,15 +284,17 @@ class Client(ClientView):
             The client.
 
         Raises:
-            ConfigurationError: A variable is missing or cannot be used, or a file cannot be read.
+            ConfigurationError: A variable is missing or cannot be used, a file cannot be read, or
+                the environment names another instance than the profile.
         """
-        domain = os.environ.get("CAKE_DOMAIN")
+        chosen = profile_of_environment(profile)
+        domain = domain_of(os.environ.get("CAKE_DOMAIN"), chosen)
         if not domain:
             raise ConfigurationError("CAKE_DOMAIN is not set")
-        key = key_of_environment()
+        key = key_of_environment(chosen)
         if key is None:
             raise ConfigurationError("neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set")
-        found = settings_of_environment(domain, settings)
+        found = settings_of_environment(domain, settings, chosen)
         every: ClientSettings = {**found, **settings}
         return cls(domain, key, **every)
 
@@ -341,6 +357,7 @@ _MUST_BE: Final[Mapping[str, Wanted]] = {
     "show_sensitive": YES_OR_NO,
     "user_agent": (_is(str, NoneType), "a text"),
     "on_event": (lambda it: it is None or callable(it), "a function"),
+    "traits": (_is(InstanceTraits, NoneType), "an InstanceTraits"),
 }
 
 

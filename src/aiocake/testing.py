@@ -108,7 +108,7 @@ def cake_client(cake_sandbox: Sandbox) -> Clients:
 @pytest.fixture
 def cake_env(cake_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
     """Serve this test's sandbox over HTTP for ``Client.from_env()``, and yield its URL."""
-    for name in ("CAKE_API_KEY_FILE", "CAKE_READ_ONLY"):
+    for name in ("CAKE_API_KEY_FILE", "CAKE_PROFILE", "CAKE_READ_ONLY"):
         monkeypatch.delenv(name, raising=False)
     with serve(cake_sandbox) as url:
         monkeypatch.setenv("CAKE_DOMAIN", url)

@@ -40,7 +40,13 @@ WRITES = {"create", "update", "mark-sent", "mark-received", "mark-paid", "resume
 def confirmed(words: tuple[object, ...], *, yes: bool) -> list[str]:
     """The words of a command; one that writes needs ``--yes`` where there is no terminal."""
     said = list(map(str, words))
-    writes = yes and not WRITES.isdisjoint(said) and {"--yes", "-y"}.isdisjoint(said)
+    # A plan sends nothing.
+    writes = (
+        yes
+        and said[:1] != ["plan"]
+        and not WRITES.isdisjoint(said)
+        and {"--yes", "-y"}.isdisjoint(said)
+    )
     return [*said, "--yes"] if writes else said
 
 

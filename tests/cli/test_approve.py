@@ -266,3 +266,15 @@ def test_without_ssh_keygen_a_plan_can_be_looked_at(
     ran = cake("approve", case.file, "--signers", case.signers)
     assert ran.code == 2
     assert "ssh-keygen was not found: OpenSSH 8.1 or later is needed" in ran.err
+
+
+def test_a_passphrase_is_asked_for_on_the_terminal(terminal, case: Case, tmp_path: Path) -> None:
+    keygen("-q", "-t", "ed25519", "-N", "secret", "-f", tmp_path / "locked")
+    for typed, code in (("wrong\n", 2), ("secret\n", 0)):
+        one = terminal("approve", case.file, "--key", tmp_path / "locked")
+        one.read_until("? [y/N] ")
+        one.type("y\n")
+        one.read_until("Enter passphrase")
+        one.type(typed)
+        assert one.end().code == code
+        assert bool(read_signatures(case.file)) is (code == 0)

@@ -75,7 +75,7 @@ def test_it_shows_what_was_done_by_whom_and_says_whether_it_can_be_trusted(
     ran = cake("audit", journal, "--plan", plan)
     assert ran.code == 0
     lines = ran.out.splitlines()
-    assert lines[0].split()[:4] == ["index", "record", "kind", "partner_id"]
+    assert lines[0].split()[:4] == ["index", "record", "kind", "partner"]
     assert "pending to approved" in lines[2]
     assert "skipped" in lines[4]
     hash_ = Plan.read(plan).hash

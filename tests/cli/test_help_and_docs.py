@@ -41,7 +41,7 @@ COMMANDS = dict(walk(get_command(app)))
 
 
 def test_there_are_as_many_commands_as_are_promised() -> None:
-    assert len(COMMANDS) == 4 + 3 * 4 + 9 + 3 + 2
+    assert len(COMMANDS) == 4 + 3 * 4 + 9 + 6 + 4 + 3 + 4
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -73,7 +73,10 @@ def test_a_group_lists_its_commands_in_an_order_that_helps(cake, path: tuple[str
     assert all(places.values())
     if not path:
         in_order = sorted(shown, key=lambda name: places[name].start())
-        assert in_order == ["invoices", "bills", "lookups", "journal", "sandbox", "demo"]
+        assert in_order == [
+            "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
+            "journal", "doctor", "sandbox", "demo",
+        ]  # fmt: skip
 
 
 def test_the_docs_list_each_command_once() -> None:
@@ -136,6 +139,10 @@ def test_the_examples_use_each_group(cake) -> None:
     groups = {" ".join(path[:2]) if path[0] == "bills" else path[0] for path in COMMANDS}
     used = {example for example in groups if any(f"aiocake {example} " in e for e in EXAMPLES)}
     assert groups - used == {
+        "approve",
+        "run",
+        "resume",
+        "audit",
         "journal",
         "sandbox",
         "demo",
@@ -165,11 +172,15 @@ def test_the_examples_run_one_after_the_other(
     assert state.affiliate_bills[345].marked == {"received", "paid"}
     assert state.advertiser_bills[1_000_000].marked == {"sent", "received"}
     assert list(state.credits.values()) == [state.buyer_bills[2_000_000].payment_amount]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["bills.json", "invoices.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "bills.json",
+        "invoices.csv",
+        "year.plan",
+    ]
 
 
 def test_the_readme_names_each_group_of_commands() -> None:
     (row,) = re.findall(r"^\| `aiocake …` \|.*$", README, re.MULTILINE)
-    for group in ("invoices", "bills", "lookups", "journal", "sandbox", "demo"):
+    for group in ("invoices", "bills", "lookups", "journal", "doctor", "sandbox", "demo"):
         assert f"`{group}`" in row
     assert "docs/cli.md" in README

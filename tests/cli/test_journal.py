@@ -36,7 +36,7 @@ def journal(stage, sandbox, environment, tmp_path: Path) -> Path:
     """The journal of a run that stopped at its second call of four; the third is a create."""
     del environment
     path = tmp_path / "run.db"
-    sandbox.state.invoices[4822].invoice_status = "approved"  # a paid one is not voided by a run
+    sandbox.state.invoices[4822].invoice_status = "pending"
 
     def calls(cake: Client) -> list[Call[object]]:
         june = {"start_date": date(2030, 6, 1), "end_date": date(2030, 6, 30)}
@@ -237,7 +237,8 @@ def test_what_was_created_twice_is_told_and_ends_in_9(cake, journal: Path, sandb
 def test_a_look_that_failed_is_said(cake, journal: Path, sandbox) -> None:
     def fail(request) -> Response | None:
         created = any(each.operation == "invoice" for each in sandbox.state.requests)
-        return Response("down", 500) if created and request.operation == "invoices" else None
+        lists = request.operation == "invoices" and "invoice_id" not in request.arguments
+        return Response("down", 500) if created and lists else None
 
     sandbox.state.on_request.append(fail)
     with closing(sqlite3.connect(journal)) as connection, connection:
@@ -247,6 +248,24 @@ def test_a_look_that_failed_is_said(cake, journal: Path, sandbox) -> None:
     assert "aiocake: 1 of the creates were not checked for doubles: Server" in ran.err
     sandbox.state.on_request.remove(fail)
     assert cake("journal", "resume", journal).code == 0
+
+
+def test_a_call_whose_invoice_is_another_is_skipped_and_ends_in_10(
+    cake, journal: Path, sandbox
+) -> None:
+    sandbox.state.invoices[4822].invoice_status = "paid"
+    with closing(sqlite3.connect(journal)) as connection, connection:
+        connection.execute("DELETE FROM calls WHERE place = 1")
+    for _ in range(2):
+        ran = cake("journal", "resume", journal)
+        assert ran.code == 10
+        assert (
+            "call 3, invoices.update(invoice_id=4822, invoice_status='void'): skipped:" in ran.err
+        )
+        assert "invoice_status is paid, which a run does not set to void" in ran.err
+    shown = json.loads(cake("journal", "export", journal, "--state", "skipped", "-f", "json").out)
+    assert shown[0]["detail"]["found"]["invoice_status"] == "paid"
+    assert sandbox.state.invoices[4822].invoice_status == "paid"
 
 
 def test_many_problems_are_not_all_said(cake, journal: Path, stage) -> None:

@@ -32,6 +32,7 @@ VARIABLES = (
     "CAKE_API_KEY",
     "CAKE_API_KEY_FILE",
     "CAKE_CA_FILE",
+    "CAKE_PROFILE",
     "CAKE_PROXY",
     "CAKE_READ_ONLY",
 )

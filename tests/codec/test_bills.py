@@ -1,13 +1,16 @@
 """Bills from their fields: what is known is typed and exact, what is not is kept."""
 
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -505,3 +508,73 @@ def test_the_reading_of_plain_bills_gives_what_the_exact_one_does(
         assert sorted(plainly.fields) == sorted(noted.fields)
         assert plainly.count == noted.count
     assert repr(read) == repr(exact)
+
+
+def bill_of(amount: str, **other: object) -> AffiliateBill:
+    return AffiliateBill(
+        bill_id=1,
+        affiliate=Partner(id=2),
+        bill_amount=BillAmount(amount=Decimal(amount), currency_id=1),
+        sent_payment=False,
+        **other,  # type: ignore[arg-type] # of any field
+    )
+
+
+def test_a_fingerprint_is_of_all_that_a_payment_is_decided_by() -> None:
+    fingerprint = bills.fingerprint_of(AffiliateBill)
+    bill = bill_of("10.50")
+    others = (
+        bill_of("10.51"),
+        bill_of("-10.50"),
+        evolve(bill, affiliate=Partner(id=3)),
+        evolve(bill, affiliate=Partner()),
+        evolve(bill, sent_payment=True),
+        evolve(bill, sent_payment=None),
+        evolve(bill, bill_amount=BillAmount(amount=Decimal("10.50"), currency_id=2)),
+    )
+    assert fingerprint(bill) not in {fingerprint(other) for other in others}
+    # Written in another way, with another contact: a copy.
+    assert fingerprint(bill) == fingerprint(bill_of("10.5000", notes="x"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("-1", "-2"), ("-1.00", "-2.00"), ("1", "-1"), ("1234567.89", "1234567.88")],
+)
+def test_amounts_that_differ_have_other_fingerprints(one: str, other: str) -> None:
+    fingerprint = bills.fingerprint_of(AffiliateBill)
+    with localcontext(prec=3):  # of the user's own
+        assert fingerprint(bill_of(one)) != fingerprint(bill_of(other))
+
+
+@pytest.mark.parametrize("kind", [AffiliateBill, AdvertiserBill, BuyerBill])
+def test_a_plain_bill_is_one_of_its_frozen_class(kind: type[Any]) -> None:
+    partner = kind.__name__.removesuffix("Bill").lower()
+    given = {
+        "bill_id": "1",
+        partner: {
+            f"{partner}_id": "2",
+            f"{partner}_name": "x",
+            "account_status": {"account_status_id": "1", "account_status_name": "Active"},
+        },
+        "bill_amount": {"currency_id": "2", "amount": "3.5", "formatted_amount": "$3.50"},
+        "sent_payment": "no",
+    }
+    bill = bill_decoder(kind, f"{partner}_bills", Leniency())(given, 0)
+    for record in (bill, getattr(bill, partner), bill.bill_amount):
+        assert pickle.loads(pickle.dumps(record)) == record == deepcopy(record)  # noqa: S301 - ours
+        assert evolve(record) == record
+        assert hash(evolve(record)) == hash(record)
+        with pytest.raises(FrozenInstanceError):
+            record.extra = {}
+    assert (type(bill), type(bill.bill_amount)) == (kind, BillAmount)
+
+
+@pytest.mark.parametrize("extra", [{}, {"payment_type": {"payment_type_id": "3"}}])
+def test_ids_are_read_alike_from_texts_and_numbers(extra: dict[str, object]) -> None:
+    read = bill_decoder(AffiliateBill, "affiliate_bills", Leniency())
+    texts = fields(bill_amount__currency_id="0", **extra)
+    numbers = fields(
+        bill_id=345, affiliate__affiliate_id=67890, bill_amount__currency_id=0, **extra
+    )
+    assert read(numbers, 0) == read(texts, 0)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -169,11 +170,8 @@ async def test_what_must_not_be_applied(
 
 def rehashed(data: bytes) -> Plan:
     """Return a plan whose lines were changed, with the hash that they have now."""
-    import hashlib
-
-    lines = data.splitlines(keepends=True)[:-1]
-    before = b"".join(lines)
-    return Plan.from_bytes(before + b'{"sha256":"%s"}\n' % hashlib.sha256(before).hexdigest().encode())
+    before = b"".join(data.splitlines(keepends=True)[:-1])
+    return Plan.from_bytes(before + b'{"sha256":"%s"}\n' % sha256(before).hexdigest().encode())
 
 
 def later(plan: Plan) -> type[datetime]:
@@ -189,7 +187,7 @@ def later(plan: Plan) -> type[datetime]:
 async def test_caps_are_checked_again(january: Sandbox, cake: Client, tmp_path: Path) -> None:
     plan = await approving(cake, caps=Caps(max_rows=1_000))
     data = plan.to_bytes().replace(b'"max_rows":1000', b'"max_rows":1')
-    with pytest.raises(PlanError, match="caps|max_rows"):
+    with pytest.raises(PlanError, match="beyond its caps"):
         await applied(rehashed(data), cake, tmp_path / "run.db")
     assert {status_of(january, number) for number in numbers_of(plan)} == {"pending"}
 
@@ -198,7 +196,7 @@ async def test_a_bill_that_is_not_as_planned_is_skipped(
     sandbox: Sandbox, cake: Client, tmp_path: Path
 ) -> None:
     june = Period.month(2014, 6)
-    bills = [each for each in await cake.affiliate_bills.export(period=june).collect()][:6]
+    bills = (await cake.affiliate_bills.export(period=june).collect())[:6]
     when = june.end
     plan = await Plan.of(
         [bulk.call(cake.affiliate_bills.mark_paid, b.bill_id, payment_date=when) for b in bills],

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from aiocake.errors import ArgumentError, ConfigurationError, PlanError
-from aiocake.monthend import Approvals, Plan, approvals, read_signatures, require
+from aiocake.monthend import Approvals, Plan, approvals, read_signatures, require, signatures
 from aiocake.monthend.approvals import (
     refuse_expired,
     refuse_other_domain,
@@ -288,6 +288,23 @@ async def test_a_signature_that_comes_meanwhile_is_not_lost(
         "january.plan",
         "january.plan.sig",
     ]
+
+
+async def test_a_key_that_signs_twice_at_once_signs_once(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = signatures.sign
+
+    async def meanwhile(data: bytes, key: Path) -> str:
+        """While ssh-keygen asks for a touch, the same key signs on another terminal."""
+        monkeypatch.setattr(signatures, "sign", real)
+        await case.signed_by("ben")
+        return await real(data, key)
+
+    monkeypatch.setattr(signatures, "sign", meanwhile)
+    with pytest.raises(PlanError, match="has signed the plan already"):
+        await case.signed_by("ben")
+    assert len(blocks_of(read_signatures(case.file))) == 1
 
 
 async def test_a_full_disk_leaves_the_signatures_as_they_were(

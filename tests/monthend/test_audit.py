@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -478,7 +478,7 @@ async def test_a_journal_that_was_changed_is_audited_all_the_same(
 async def test_a_receipt_is_read_as_it_was_written(tmp_path: Path) -> None:
     audited = Audit(
         domain="x.example",
-        audited_at=Receipt.__attrs_attrs__[1].default.factory(),  # type: ignore[attr-defined]
+        audited_at=datetime.now(UTC),
         plan=PlanIdentity(hash="a" * 64, approvals=APPROVED),
         sessions=(),
         entries=(),

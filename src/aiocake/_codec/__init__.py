@@ -8,7 +8,7 @@ knows any endpoint, the key, or the network.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiocake._codec import requests_v1, requests_v2, soap
 from aiocake._codec.leniency import Leniency
@@ -19,6 +19,7 @@ from aiocake._codec.results import decode
 from aiocake._codec.validation import Validate, validator
 from aiocake._messages import Request, Response
 from aiocake._operations.operation import Api, Operation
+from aiocake.errors import ArgumentError, Problem
 from aiocake.values import Binding, Idempotency
 
 __all__ = [
@@ -48,8 +49,15 @@ def _compiled(operation: Operation[Any]) -> tuple[Validate, Mapping[Binding, Enc
     return validator(operation), encoders
 
 
+#: For a call that must not be repeated, the best first.
+_NOT_GET: Final = (Binding.SOAP12, Binding.SOAP11, Binding.POST)
+
+
 def prepare(
-    operation: Operation[T], arguments: Mapping[str, object], binding: Binding
+    operation: Operation[T],
+    arguments: Mapping[str, object],
+    binding: Binding,
+    answered: frozenset[Binding] | None = None,
 ) -> tuple[dict[str, object], Request]:
     """Validate the arguments of a call, and make its request.
 
@@ -58,6 +66,7 @@ def prepare(
         arguments: By name; one that is SKIP is left out.
         binding: The form of a v1 call. One that must not be repeated goes by SOAP 1.2 in place
             of GET, which proxies repeat and cache. v2 has one form only.
+        answered: The bindings that the instance is known to answer; None where nothing is known.
 
     Returns:
         The arguments without those that are SKIP, as exact built-in values, and the request, with
@@ -73,7 +82,12 @@ def prepare(
         and operation.api is Api.V1
         and operation.idempotency_of(provided) is Idempotency.NON_IDEMPOTENT
     ):
-        binding = Binding.SOAP12
+        best = (each for each in _NOT_GET if answered is None or each in answered)
+        binding = next(best, Binding.SOAP12)
+    if operation.api is Api.V1 and answered is not None and binding not in answered:
+        others = ", ".join(sorted(answered)) or "none"
+        reason = f"this instance does not answer {binding} (by its traits it answers: {others})"
+        raise ArgumentError(Problem("binding", reason))
     return provided, encoders[binding](provided)
 
 

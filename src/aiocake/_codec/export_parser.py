@@ -152,11 +152,12 @@ class ExportReader(ABC, Generic[T]):
         seen = Fingerprints()
 
         def read_new(fields: object, number: int) -> T | None:
-            bill = read(fields, number)
-            bill_id: int = cast("Any", bill).bill_id
+            bill: Any = read(fields, number)
+            bill_id: int = bill.bill_id
             same = seen.add(bill_id, fingerprint(bill))
             if same is None:
-                return bill
+                new: T = bill
+                return new
             if not same:
                 raise DecodeError(
                     f"bill {bill_id} is there twice, and its copies differ",

@@ -12,6 +12,8 @@ from typing import Final
 MAX_DIGITS: Final = 28
 #: What most amounts are: within all bounds, without a further look.
 _PLAIN: Final = re.compile(r"-?[0-9]{1,14}(?:\.[0-9]{1,14})?")
+#: True of a text of which ``Decimal`` makes just what :func:`parse_decimal` does.
+is_plain: Final = _PLAIN.fullmatch
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 #: Leading zeros are no digits of a number; that many are nonsense.
@@ -27,7 +29,7 @@ def parse_decimal(text: str) -> Decimal:
     Raises:
         ValueError: It is no number, or has over 28 digits or an exponent beyond 28.
     """
-    if _PLAIN.fullmatch(text) is not None:
+    if is_plain(text):
         return Decimal(text)
     if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
         raise ValueError("is not a number of at most 28 digits")

@@ -16,6 +16,7 @@ from aiocake._operations.conditions import Comparison, WriteCondition
 from aiocake._operations.parameters import Id, Parameter
 from aiocake.errors import CakeError, Intent, Problem
 from aiocake.events import Event
+from aiocake.traits import InstanceTraits
 from aiocake.values import Idempotency
 
 T = TypeVar("T")
@@ -299,6 +300,11 @@ class Executor(Protocol):
     @property
     def concurrency(self) -> int:
         """Return how many calls the throttle allows at once; paging prefetches twice as many."""
+        ...
+
+    @property
+    def traits(self) -> InstanceTraits:
+        """Return what is known of the instance; much of it may be unknown."""
         ...
 
     @property

@@ -76,10 +76,11 @@ class CallCodec:
                 raise ArgumentError(problem)  # noqa: TRY301 - like those of the codec
             if operation is None:
                 return prepare_raw(**arguments)
+            answered = self._settings.traits.bindings
             if condition is None:
-                return codec.prepare(operation, arguments, binding)
+                return codec.prepare(operation, arguments, binding, answered)
             with _also_refusing(operation, condition):
-                return codec.prepare(operation, arguments, binding)
+                return codec.prepare(operation, arguments, binding, answered)
         except ArgumentError as error:
             error.operation = name
             error.outcome = None if idempotency is Idempotency.SAFE else Outcome.NOT_DONE

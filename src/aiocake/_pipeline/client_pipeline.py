@@ -11,6 +11,7 @@ from aiocake._pipeline.settings import ClientStats, PipelineSettings
 from aiocake._transport import Transport
 from aiocake.config import CallOptions
 from aiocake.events import Event, ListAnomaly, PauseEnded
+from aiocake.traits import InstanceTraits
 from aiocake.values import Idempotency
 
 
@@ -65,6 +66,11 @@ class ClientPipeline:
     def domain(self) -> str:
         """Return the instance: its host, and its port where that is not the usual one."""
         return self.settings.domain
+
+    @property
+    def traits(self) -> InstanceTraits:
+        """Return what is known of the instance."""
+        return self.settings.traits
 
     @property
     def for_tests(self) -> bool:

@@ -3,6 +3,7 @@
 import attrs
 
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
+from aiocake.traits import InstanceTraits
 from aiocake.values import Binding
 
 
@@ -24,6 +25,7 @@ class PipelineSettings:
     ledger: Ledger | None
     grace: float
     for_tests: bool
+    traits: InstanceTraits = attrs.field(factory=InstanceTraits)
 
 
 @attrs.frozen

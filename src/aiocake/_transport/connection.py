@@ -121,6 +121,11 @@ class HttpConnection:
         state = "closed" if self.closed else "idle" if self._idle else "in use"
         return f"<{type(self).__name__} {state}>"
 
+    @property
+    def tls(self) -> TlsLayer | None:
+        """Return the innermost layer of TLS, with the instance; None where none is spoken."""
+        return self._layers[-1] if self._layers else None
+
     # For whoever opens it.
 
     async def secure(self, layer: TlsLayer) -> None:

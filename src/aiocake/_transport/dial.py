@@ -58,7 +58,7 @@ class Dialer:
         self.aborted = False
         #: Of those who are connecting.
         self._under_way: set[anyio.CancelScope] = set()
-        self._resolver = Resolver(*(route.proxy or (route.host, route.port)))
+        self.resolver = Resolver(*(route.proxy or (route.host, route.port)))
 
     async def dial(self, until: float = math.inf) -> HttpConnection | TransportFailure:
         """Open a connection.
@@ -94,7 +94,7 @@ class Dialer:
 
     async def _open(self) -> HttpConnection:
         host, port = self.route.proxy or (self.route.host, self.route.port)
-        opened = await open_socket(host, port, self._resolver)
+        opened = await open_socket(host, port, self.resolver)
         connection: HttpConnection | None = None
         try:
             proxy = self._proxy

@@ -1,8 +1,9 @@
 """TLS as a layer between two texts: what goes out is sealed, what comes in is opened. No I/O."""
 
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 #: Bytes that are opened at once.
 _AT_ONCE: Final = 65_536
@@ -45,6 +46,16 @@ class TlsLayer:
     def protocol(self) -> str | None:
         """Return the protocol that ALPN has chosen, if it was asked to."""
         return self._tls.selected_alpn_protocol()
+
+    @property
+    def version(self) -> str | None:
+        """Return the version of TLS, such as ``"TLSv1.3"``; None before the handshake."""
+        return self._tls.version()
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """Return the peer's certificate as ``ssl`` has it; None where it was not looked at."""
+        return self._tls.getpeercert()
 
     def open(self, data: bytes) -> bytes:
         """Return what these bytes say."""

@@ -54,6 +54,7 @@ class Transport:
         limiter: Gives each attempt its slot.
         lifecycle: From the first call to the closing.
         sender: Sends over the connection of a slot.
+        dialer: Opens our own connections; None where a transport of the user's carries requests.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the client
@@ -75,6 +76,7 @@ class Transport:
         if not (user_agent.isascii() and user_agent.isprintable()):
             raise ConfigurationError("user_agent: must be printable ASCII")
         route = Route(address.host, address.port, timeouts.connect)
+        self.dialer: Dialer | None = None
         if http is None:
             self.sender: Sender = self._own(address, route, proxy, ssl_context)
         elif proxy is not None or ssl_context is not None:
@@ -102,10 +104,10 @@ class Transport:
             for secret in through.secrets():
                 self._scrubber.learn(secret)
             route = attrs.evolve(route, proxy=through.where)
-        dialer = Dialer(
+        self.dialer = Dialer(
             route, secure=address.scheme == "https", proxy=through, ssl_context=ssl_context
         )
-        return RequestSender(dialer, self.limiter.slots, self._scrubber.scrub_headers)
+        return RequestSender(self.dialer, self.limiter.slots, self._scrubber.scrub_headers)
 
     def _foreign(self, http: AsyncBaseTransport, address: Address, route: Route) -> ForeignSender:
         package = package_of(http)

@@ -255,7 +255,7 @@ def rebuild(
         raise ArgumentError(Problem("operation", f"there is no {operation!a}"))
     try:
         if expect:
-            arguments = {**arguments, "expect": Expect(**cast("dict[str, Any]", expect))}
+            arguments = {**arguments, "expect": Expect.of(expect)}
         return call(method, **arguments)
     except TypeError as error:
         raise ArgumentError(Problem("arguments", f"do not fit {operation}: {error}")) from None

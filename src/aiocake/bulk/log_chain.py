@@ -92,9 +92,9 @@ class PlanIdentity:
     @classmethod
     def of_detail(cls, detail: Mapping[str, Any]) -> "PlanIdentity":
         """Return what an entry of the log holds."""
-        return cls(
-            **{**detail, "approvals": tuple(Approval(**each) for each in detail["approvals"])}
-        )
+        known: dict[str, Any] = dict(detail)
+        known["approvals"] = tuple(Approval(**each) for each in detail["approvals"])
+        return cls(**known)
 
 
 class Chain:

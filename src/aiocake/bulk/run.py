@@ -395,8 +395,7 @@ class Run:
             )
             return Failed(index, call, ConsistencyError(text))
         if self.rules.on_existing == "skip":
-            there = f"there is already {_named(found.existing)}"
-            return Skipped(index, call, found.existing, reason=there)
+            return Skipped(index, call, found.existing)
         text = f"nothing was sent: {call.describe()}: there is already {_named(found.existing)}"
         error = AlreadyExists(text, existing=found.existing)
         self.fail(error)
@@ -596,11 +595,14 @@ class _CallRecorder:
         if isinstance(error, Conflict):
             return run.conflict(item, error)
         if error.outcome is Outcome.UNKNOWN or isinstance(error, OutcomeUnknown):
-            # Another look would tell the same: a person has to check.
-            if not _found_another(error):
-                run.unresolved.append(item)
             if making is not None:
                 run.guard.mark_uncertain(making[1])
+            if isinstance(error, OutcomeUnknown) and isinstance(error.cause, Conflict):
+                # Another look would tell the same.
+                check = f"check {item.call.describe()} in CAKE's own interface"
+                reason = f"the record was set to something else meanwhile: {error.cause}: {check}"
+                return Unknown(item.index, item.call, reason, error)
+            run.unresolved.append(item)
             return Unknown(item.index, item.call, str(error), error)
         if item.maybe_applied:
             text = (

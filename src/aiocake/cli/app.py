@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, journal, plan
+from aiocake.cli import audit, commands, demo, doctor, journal, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
@@ -27,6 +27,7 @@ from aiocake.cli.errors import (
 )
 from aiocake.cli.output import say_out
 from aiocake.cli.resume import resume
+from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -36,11 +37,10 @@ class _InOrder(TyperGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
-        names = (
+        return [
             "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
             "journal", "doctor", "sandbox", "demo",
-        )  # fmt: skip
-        return [name for name in names if name in self.commands]
+        ]  # fmt: skip
 
 
 #: Leaves every word to the sandbox, ``--help`` too.
@@ -71,12 +71,14 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
+app.command("run", cls=AllErrors)(carry_out)
 app.command(cls=AllErrors)(approve)
 app.command(cls=AllErrors)(apply)
 app.command(cls=AllErrors)(resume)
 app.command(cls=AllErrors)(audit.audit)
 journal.app.command(cls=AllErrors)(resume)
 app.add_typer(journal.app, name="journal")
+app.command(cls=AllErrors)(doctor.doctor)
 app.command(**_UNREAD)(sandbox)
 app.command(cls=AllErrors)(demo.demo)
 
@@ -104,7 +106,8 @@ def root(
 ) -> None:
     """The billing and accounting API of CAKE, and a sandbox to try it on.
 
-    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE).
+    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from
+    a profile in config.toml: --profile NAME or CAKE_PROFILE.
 
     Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
     7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.

@@ -176,7 +176,7 @@ def apply(  # noqa: PLR0913 - one for each option
             on_progress=on_progress,
         )
 
-    carry_out(session.output, connection, work, journal, report, receipt)
+    apply_and_report(session.output, connection, work, journal, report, receipt)
 
 
 def needed_approvals(approvals: int | None, plan_hash: str | None) -> int:
@@ -197,7 +197,7 @@ def needed_approvals(approvals: int | None, plan_hash: str | None) -> int:
     )
 
 
-def carry_out(  # noqa: PLR0913, PLR0917 - each is needed
+def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
     output: Output,
     connection: Connection,
     work: Callable[[Client, OnProgress], Awaitable[Applied]],

@@ -13,7 +13,7 @@ from aiocake._display import money
 from aiocake.bulk.journal import WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
-from aiocake.cli.approve import write_page
+from aiocake.cli.approving import write_page
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
@@ -206,7 +206,8 @@ def _call_in_short(call: AuditedCall) -> Fields:
         **_call_in_columns(call),
         "record": call.record,
         "status": f"{old} to {new}" if old and new else new or old,
-        "at": None if at is None else f"{at:%Y-%m-%d %H:%M:%S}",
+        "partner": call.partner_id,
+        "at": None if at is None else f"{at:%Y-%m-%d %H:%M}",
     }
 
 
@@ -216,7 +217,7 @@ CALLS: Final = RecordLayout(
     csv_columns=_COLUMNS,
     to_table=_call_in_short,
     table_columns=(
-        "index", "record", "kind", "partner_id", "amount", "currency", "status", "state", "at",
+        "index", "record", "kind", "partner", "amount", "currency", "status", "state", "at",
         "message",
     ),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from aiocake._operations.parameters import InvalidArgument, Parameter
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
 from aiocake.cli.command import CommandSession, streamed, summed, with_session
+from aiocake.cli.connection import binding_of
 from aiocake.cli.errors import USAGE, AllErrors, Check
 from aiocake.cli.formats import layout_of
 from aiocake.cli.options import Option
@@ -192,7 +193,7 @@ def _check_of(text: CommandText) -> Check:
     def check(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
         own = {option.name for option in _options(text)} - {_TOTALS}
         arguments, problems = _arguments(operation, {name: values.get(name) for name in own})
-        binding = values.get("binding") or Binding.GET
+        binding = binding_of(values)
         problems += _refuse_get(operation, arguments, values.get("binding"))
         for name, value in arguments.items():
             if name in known and (reason := _reason(operation, known[name], value)):

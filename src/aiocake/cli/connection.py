@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -10,12 +10,15 @@ from typing import Any, Final, TypeVar
 import attrs
 import typer
 
-from aiocake import Binding, Client, ConfigurationError, Throttle, Timeouts
+from aiocake import Binding, Client, ConfigurationError, Timeouts
 from aiocake._environment import (
+    KeyCommand,
     KeyFile,
+    domain_of,
     files_of_environment,
     key_of_environment,
     settings_of_environment,
+    throttle_of,
 )
 from aiocake.bulk import Call
 from aiocake.cli import parse
@@ -27,12 +30,21 @@ from aiocake.cli.terminal import asked_for_key, is_terminal
 from aiocake.cli.writes import GRACE, Writes
 from aiocake.client import ClientSettings
 from aiocake.events import Event, PartnerBusy
+from aiocake.profiles import Profile
 
 T = TypeVar("T")
 
 _option = partial(Option, panel=CONNECTION)
 
 CONNECTION_OPTIONS: Final = (
+    _option(
+        "profile",
+        "The profile in config.toml to take settings from that neither options nor the environment "
+        "give.",
+        str,
+        "NAME",
+        variable="CAKE_PROFILE",
+    ),
     _option(
         "domain",
         "The instance, such as yourdomain.cake.com.",
@@ -43,7 +55,7 @@ CONNECTION_OPTIONS: Final = (
     _option(
         "key_file",
         "A file that holds the API key. Default: CAKE_API_KEY or CAKE_API_KEY_FILE from the "
-        "environment. If none is set, you are prompted.",
+        "environment, else the profile's. If none is set, you are prompted.",
         Path,
         "FILE",
     ),
@@ -56,13 +68,14 @@ CONNECTION_OPTIONS: Final = (
     _option(
         "ca_file",
         "A PEM file of the certificate authorities to trust. Default: CAKE_CA_FILE from the "
-        "environment, else certifi's.",
+        "environment, else the profile's, else certifi's.",
         parse.ca_file,
         "FILE",
     ),
     _option(
         "proxy",
-        "The proxy to connect through. Default: CAKE_PROXY from the environment.",
+        "The proxy to connect through. Default: CAKE_PROXY from the environment, else the "
+        "profile's.",
         parse.proxy,
         "URL",
     ),
@@ -72,12 +85,22 @@ CONNECTION_OPTIONS: Final = (
         parse.timeout,
         "SECONDS",
     ),
-    _option("rate", "Maximum calls per second. Default: no limit.", parse.rate, "NUMBER"),
-    _option("concurrency", "Maximum concurrent calls. Default: 8.", parse.count, "NUMBER"),
+    _option(
+        "rate",
+        "Maximum calls per second. Default: the profile's, else no limit.",
+        parse.rate,
+        "NUMBER",
+    ),
+    _option(
+        "concurrency",
+        "Maximum concurrent calls. Default: the profile's, else 8.",
+        parse.count,
+        "NUMBER",
+    ),
 )
 BINDING_OPTION: Final = _option(
     "binding",
-    "How calls of API version 1 are sent. Default: get.",
+    "How calls of API version 1 are sent. Default: the profile's, else get.",
     parse.one_of(Binding),
     "|".join(Binding),
 )
@@ -86,7 +109,31 @@ BINDING_OPTION: Final = _option(
 def files_of(values: Mapping[str, Any]) -> list[Path]:
     """Return the files that a connection needs, by the options and the environment."""
     own = [values["key_file"], values["ca_file"] and values["ca_file"].file]
-    return [*files_of_environment(), *(file for file in own if file is not None)]
+    profile = _readable_profile(values)
+    return [*files_of_environment(profile), *(file for file in own if file is not None)]
+
+
+def binding_of(values: Mapping[str, Any]) -> Binding:
+    """Return how calls of API version 1 are sent, by the options and the profile."""
+    profile = _readable_profile(values)
+    return values.get("binding") or (profile and profile.binding) or Binding.GET
+
+
+def _readable_profile(values: Mapping[str, Any]) -> Profile | None:
+    """Return the profile; None if there is none, or what is wrong with it is said later."""
+    with suppress(ConfigurationError):
+        return profile_of(values)
+    return None
+
+
+def profile_of(values: Mapping[str, Any]) -> Profile | None:
+    """Return the profile that the options or the environment name; None for none.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    name = values.get("profile")
+    return Profile.read(name) if name else None
 
 
 @attrs.frozen
@@ -97,12 +144,14 @@ class Connection:
         domain: The instance.
         key: The API key, or what gives it.
         settings: The settings of the client that options give.
+        profile: The profile, if one is named.
         writes: The outcome of each write.
     """
 
     domain: str
     key: str | Callable[[], Awaitable[str]] = attrs.field(repr=False)
     settings: ClientSettings = attrs.field(repr=False)
+    profile: Profile | None = None
     writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
@@ -112,10 +161,11 @@ class Connection:
         Raises:
             ConfigurationError: They give no domain or no key.
         """
-        domain: str | None = values["domain"]
+        profile = profile_of(values)
+        domain = domain_of(values["domain"], profile, "--domain or CAKE_DOMAIN")
         if not domain:
             raise ConfigurationError("no instance: give --domain or set CAKE_DOMAIN")
-        settings = ClientSettings(binding=values.get("binding") or Binding.GET)
+        settings = ClientSettings(binding=binding_of(values))
         if values["proxy"] is not None:
             if domain.lower().startswith("http:"):
                 raise ConfigurationError(
@@ -126,11 +176,11 @@ class Connection:
             settings["ssl_context"] = values["ca_file"].context
         if (seconds := values["timeout"]) is not None:
             settings["timeouts"] = Timeouts(total=seconds, export_total=seconds)
-        if (at_once := values["concurrency"]) is None:
-            at_once = Throttle().concurrency
-        settings["throttle"] = Throttle(rate=values["rate"], concurrency=at_once)
-        every: ClientSettings = {**settings_of_environment(domain, settings), **settings}
-        return cls(domain, _key(values["key_file"], values["api_key"]), every)
+        settings["throttle"] = throttle_of(
+            profile, concurrency=values["concurrency"], rate=values["rate"]
+        )
+        every: ClientSettings = {**settings_of_environment(domain, settings, profile), **settings}
+        return cls(domain, _key(values["key_file"], values["api_key"], profile), every, profile)
 
     def send(self, call: Callable[[Client], Call[T]]) -> T:
         """Send a write.
@@ -200,7 +250,9 @@ class _Waits:
                 print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")
 
 
-def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:
+def _key(
+    key_file: Path | None, api_key: str | None, profile: Profile | None
+) -> str | KeyFile | KeyCommand:
     if api_key is not None:
         typer.echo(
             "aiocake: warning: other users of this machine can read --api-key in the process "
@@ -210,7 +262,7 @@ def _key(key_file: Path | None, api_key: str | None) -> str | KeyFile:
         return api_key
     if key_file is not None:
         return KeyFile(key_file, "--key-file")
-    if (key := key_of_environment()) is not None:
+    if (key := key_of_environment(profile)) is not None:
         return key
     if is_terminal(sys.stdin):
         return asked_for_key()

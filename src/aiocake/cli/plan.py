@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -35,7 +36,10 @@ from aiocake.monthend import (
     PlanRow,
     PlanTerms,
 )
+from aiocake.monthend.bank import MATCHES
 from aiocake.monthend.rows import OPERATIONS
+from aiocake.monthend.signatures import public_key
+from aiocake.monthend.signatures import sign as signed
 from aiocake.monthend.sources import OPERATION, RowFile, arguments_of
 from aiocake.values import SKIP, Period
 
@@ -84,7 +88,7 @@ def _set(text: str) -> tuple[str, str]:
     return _CALLED.get(name, name), value
 
 
-def _total_cap(text: str) -> tuple[str, Any]:
+def _total_cap(text: str) -> tuple[str, Decimal]:
     currency, equals, most = text.partition("=")
     if not equals or not currency:
         raise typer.BadParameter(f"{text!r} is not a currency and an amount such as USD=50000")
@@ -112,8 +116,11 @@ def _among(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
+def _matches(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= set(MATCHES):
+        raise typer.BadParameter(f"{text!r} is not a list of columns among {', '.join(MATCHES)}")
+    return names
 
 
 _OUT: Final = Option(
@@ -265,7 +272,7 @@ _PAID_OPTIONS: Final = (
         "match",
         "The columns by which each row is matched with a bill: bill_id, affiliate_id or "
         "invoice_number find it; amount and currency must be the bill's.",
-        _names,
+        _matches,
         "COLUMNS",
         default="bill_id,amount",
     ),
@@ -409,15 +416,14 @@ def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
     sign: Path | None = values["sign"]
     terms = _terms(values)
     if sign is not None:
-        from aiocake.monthend import signatures  # noqa: PLC0415 - only where it is signed
-
-        terms["maker_key"] = run(partial(signatures.public_key, sign))
+        terms["maker_key"] = run(partial(public_key, sign))
     plan, notes = connect().run(lambda client: make(client, terms))
-    signature = "" if sign is None else run(partial(signatures.sign, plan.to_bytes(), sign))
+    # First the signature: a plan that was to be signed is not there without.
+    signature = None if sign is None else run(partial(signed, plan.to_bytes(), sign))
     plan.write(file)
-    if signature:
+    if signature is not None:
         _beside(file).write_text(signature, encoding="ascii")
-    for line in _lines(plan, file, notes, signed=bool(signature)):
+    for line in _lines(plan, file, notes, signed=signature is not None):
         say_out(line)
 
 
@@ -428,7 +434,7 @@ def _terms(values: Mapping[str, Any]) -> PlanTerms:
         "after": values["after"],
         "maker": values["maker"],
         "caps": Caps(
-            max_total=dict(values["max_total"] or ()),
+            max_total=cast("dict[str, Decimal]", dict(values["max_total"] or ())),
             max_row=values["max_row"],
             max_rows=values["max_rows"],
         ),
@@ -497,8 +503,9 @@ def _lines(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> Ite
     yield f"made by {escaped(header.maker)}, expires {header.expires_at:%Y-%m-%d %H:%M} UTC"
     yield f"hash: {plan.hash}"
     name = escaped(str(file))
-    kept = f"{name} and {name}.sig" if signed else name
-    yield f"written to {kept}: it holds names and amounts, and only you can read it (0600)"
+    yield f"written to {name}: it holds names and amounts, and only you can read it (0600)"
+    if signed:
+        yield f"signed by its maker: {name}.sig"
     shown = shlex.quote(str(file))
     yield f"next, a second person: aiocake approve {escaped(shown)}"
     if not signed:

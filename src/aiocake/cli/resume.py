@@ -12,7 +12,7 @@ from aiocake.bulk import Journal, Summary
 from aiocake.bulk.journal_file import files_of
 from aiocake.bulk.options import OnProgress
 from aiocake.cli import parse
-from aiocake.cli.apply import carry_out
+from aiocake.cli.apply import apply_and_report
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
 from aiocake.cli.errors import code_of, print_error, silence_output
@@ -94,7 +94,7 @@ def _resume_plan(output: Output, connection: Connection, journal: Path, settle: 
     async def work(client: Client, on_progress: OnProgress) -> Applied:
         return await resume_plan(journal, client, settle=settle, on_progress=on_progress)
 
-    carry_out(output, connection, work, journal, None, None)
+    apply_and_report(output, connection, work, journal, None, None)
 
 
 def _summary_fields(summary: Summary) -> Fields:

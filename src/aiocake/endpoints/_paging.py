@@ -38,6 +38,7 @@ def paged(  # noqa: PLR0913 - all by name but the call itself
     mismatch: Mismatch[T] | None = None,
     date_mismatch: Mismatch[T] | None = None,
     select: Callable[[T], bool] | None = None,
+    own_filter: Callable[[T, Mapping[str, object]], bool] | None = None,
     default_rows: int = DEFAULT_ROWS,
 ) -> Pager[T]:
     """Return the list that an operation gives in pages. Sends nothing.
@@ -52,8 +53,10 @@ def paged(  # noqa: PLR0913 - all by name but the call itself
             arguments are compared, where a row has them.
         date_mismatch: Compares a row with the filters that are dates; reported as an anomaly.
         select: Returns True for the rows to give, where the server's filters are not exact.
+        own_filter: Returns True for a row that matches filters, those that the instance is known
+            to ignore: they are sent all the same, for it may have learnt them.
         default_rows: Rows a page where the caller gives no ``row_limit``; more when the list
-            changes.
+            changes, or the instance is known to give large pages.
 
     Raises:
         ArgumentError: An argument cannot be sent.
@@ -62,6 +65,21 @@ def paged(  # noqa: PLR0913 - all by name but the call itself
     row_limit = cast("int | None", filters.pop(ROW_LIMIT.name, None))
     dates = {each.name for each in operation.parameters if isinstance(each, Date)}
     compare, compare_dates = mismatch or _echo_mismatch(operation), date_mismatch
+    traits = executor.traits
+    # Of a row that the server has chosen: it must match. Of the others, the client chooses.
+    ignored = {
+        name: value
+        for name, value in filters.items()
+        if name in traits.ignored_filters and own_filter is not None
+    }
+    honoured = {name: value for name, value in filters.items() if name not in ignored}
+    if ignored and own_filter is not None:
+        select = _both(lambda row: own_filter(row, ignored), select)
+    large = select is not None or (traits.largest_page or 0) >= LARGE_PAGE
+    rows = row_limit or (LARGE_PAGE if large else default_rows)
+    if traits.row_cap is not None:
+        # With the row that neighbours share, a page then has as many as it can: it may be cut off.
+        rows = min(rows, max(1, traits.row_cap - 1))
 
     async def fetch(request: PageRequest) -> Page[T]:
         page = {ROW_LIMIT.name: request.row_limit}
@@ -71,27 +89,31 @@ def paged(  # noqa: PLR0913 - all by name but the call itself
         return await reader.execute(operation, filters | page, on_response=request.on_response)
 
     def matches(row: T) -> str | None:
-        wrong = compare(row, filters)
+        wrong = compare(row, honoured)
         # A server may put anything into a row, the key included.
         return None if wrong is None else executor.scrub(wrong)
 
     return Pager(
         fetch,
         row_id=row_id,
-        matches=matches if filters.keys() - dates else None,
+        matches=matches if honoured.keys() - dates else None,
         wrong_date=(
-            (lambda row: compare_dates(row, filters))
-            if compare_dates is not None and filters.keys() & dates
+            (lambda row: compare_dates(row, honoured))
+            if compare_dates is not None and honoured.keys() & dates
             else None
         ),
         select=select,
-        row_limit=row_limit or default_rows,
+        row_limit=rows,
         adaptive=row_limit is None,
-        fallback=DEFAULT_ROWS if row_limit is None and select is not None else None,
+        fallback=DEFAULT_ROWS if row_limit is None and large else None,
         limit=executor.concurrency,
         operation=operation.name,
         anomaly=executor.anomaly,
     )
+
+
+def _both(first: Callable[[T], bool], second: Callable[[T], bool] | None) -> Callable[[T], bool]:
+    return first if second is None else lambda row: first(row) and second(row)
 
 
 def _echo_mismatch(operation: Operation[Page[T]]) -> Mismatch[T]:

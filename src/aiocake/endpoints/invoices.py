@@ -16,7 +16,7 @@ from aiocake._operations.operation import (
     RecordLook,
     ResponseShape,
 )
-from aiocake._operations.parameters import Choice, Date, Id, Moment, Text
+from aiocake._operations.parameters import Choice, Date, Id, InvalidArgument, Moment, Text
 from aiocake.endpoints._invoice_flow import compare, listed_with
 from aiocake.endpoints._paging import DEFAULT_ROWS, LARGE_PAGE, PAGING, ROW_LIMIT, paged
 from aiocake.errors import ConsistencyError, DecodeError, Problem
@@ -35,6 +35,7 @@ from aiocake.values import SKIP, Idempotency, Period, PeriodMatch, Skip
 __all__ = ["Invoices"]
 
 _PAGE = "How to Manage Invoices via the CAKE API"
+_Day = date | Skip | InvalidArgument
 _STATUS = Choice("invoice_status", InvoiceStatus)
 
 
@@ -200,6 +201,7 @@ def _paged(
         mismatch=filter_mismatch,
         date_mismatch=date_mismatch,
         select=select,
+        own_filter=matches_filters,
         default_rows=default_rows,
     )
 
@@ -266,7 +268,9 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             CakeError: While reading: CAKE refused a call, or no readable response came.
         """
         match, longest = matching(match, longest)
-        start, end = matched_days(period, start_date, end_date, match, longest)
+        start, end = self._readable(
+            period, *matched_days(period, start_date, end_date, match, longest)
+        )
         select = in_period(period, match, longest)
         return _paged(
             self._executor,
@@ -278,7 +282,6 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
                 "end_date": end,
                 "row_limit": row_limit,
             },
-            default_rows=DEFAULT_ROWS if select is None else LARGE_PAGE,
             select=select,
         )
 
@@ -314,7 +317,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             ArgumentError: An argument cannot be sent.
             CakeError: CAKE refused the call, or no readable response came.
         """
-        start, end = period_bounds(period, start_date, end_date)
+        start, end = self._readable(period, *period_bounds(period, start_date, end_date))
         return await self._call(
             FIND,
             affiliate_id=affiliate_id,
@@ -325,6 +328,17 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             start_at_row=start_at_row,
             row_limit=row_limit,
         )
+
+    def _readable(self, period: Period | Skip, start: _Day, end: _Day) -> tuple[_Day, _Day]:
+        """Return the dates of a filter; the problem of a period that the instance would misread."""
+        if period is SKIP or self._executor.traits.end_date != "exclusive":
+            return start, end
+        reason = (
+            "end dates are exclusive at this instance (by its traits), so that a period would miss "
+            "what ends on its last day: give start_date and end_date, the day after the last"
+        )
+        refused = InvalidArgument((Problem("period", reason),))
+        return refused, refused
 
     async def get(self, invoice_id: int) -> Invoice:
         """Fetch one invoice.
@@ -424,6 +438,35 @@ def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
     if row.invoice_status != status:
         return f"invoice {row.invoice_id} is {row.invoice_status}, not {status}"
     return None
+
+
+def matches_filters(row: Invoice, filters: Mapping[str, object]) -> bool:
+    """Return True if a row matches filters that the server does not know.
+
+    Raises:
+        DecodeError: The row lacks what decides it.
+    """
+    nameless = row.affiliate_id is None and row.advertiser_id is None
+    if nameless and not filters.keys().isdisjoint({"affiliate_id", "advertiser_id"}):
+        raise DecodeError(
+            f"invoice {row.invoice_id} names no partner, and this instance does not filter by it",
+            path="invoices",
+        )
+    start, end = filters.get("start_date"), filters.get("end_date")
+    if isinstance(start, date) and _filtered(row, "start_date", row.start_date) < start:
+        return False
+    if isinstance(end, date) and _filtered(row, "end_date", row.end_date) > end:
+        return False
+    return filter_mismatch(row, filters) is None
+
+
+def _filtered(row: Invoice, name: str, value: date | None) -> date:
+    if value is None:
+        raise DecodeError(
+            f"invoice {row.invoice_id} has no {name}, and this instance does not filter by it",
+            path=f"invoices.{name}",
+        )
+    return value
 
 
 def date_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:

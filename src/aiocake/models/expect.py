@@ -1,8 +1,9 @@
 """What a write expects of the invoice that it changes."""
 
 import difflib
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, Self, cast
 
 import attrs
 
@@ -48,23 +49,42 @@ class Expect:
 
     def __attrs_post_init__(self) -> None:
         problems: list[Problem] = []
-        for name, value in self.stated().items():
+        given = {name: getattr(self, name) for name in _REASONS}
+        given = {name: value for name, value in given.items() if value is not SKIP}
+        for name, value in given.items():
             exact = guarded(name, lambda value=value: _exact(value))  # type: ignore[misc] # of this turn
             reason = _REASONS[name](exact)
             if reason:
                 problems.append(Problem(name, reason))
             else:
                 object.__setattr__(self, name, exact)
-        if not self.stated():
+        if not given:
             problems.append(Problem(", ".join(_REASONS), "give at least one of these"))
         if problems:
             raise ArgumentError(*problems)
         if self.invoice_status is not SKIP:
             object.__setattr__(self, "invoice_status", InvoiceStatus(self.invoice_status))
 
+    @classmethod
+    def of(cls, stated: Mapping[str, object]) -> Self:
+        """Return what :meth:`stated` returned as an Expect again.
+
+        Raises:
+            ArgumentError: It is no such thing.
+            TypeError: It has other fields.
+        """
+        values = dict(cast("Mapping[str, Any]", stated))
+        if type(values.get("invoice_status")) is str:  # whatever it is: it was read
+            values["invoice_status"] = InvoiceStatus(values["invoice_status"])
+        return cls(**values)
+
     def stated(self) -> dict[str, object]:
-        """Return what is expected, by field, without what may be anything."""
-        return {name: value for name in _REASONS if (value := getattr(self, name)) is not SKIP}
+        """Return what is expected, by field, as built-in values, without what may be anything."""
+        found = {name: value for name in _REASONS if (value := getattr(self, name)) is not SKIP}
+        status = found.get("invoice_status")
+        if isinstance(status, InvoiceStatus):
+            found["invoice_status"] = status.value
+        return found
 
 
 def _exact(value: object) -> object:

@@ -268,8 +268,8 @@ def _audited(
 ) -> AuditedCall:
     operation, arguments, expected = _call(entry.call)
     detail = _detail(entry.detail)
-    made = detail.get("result") if isinstance(detail.get("result"), dict) else {}
-    result = cast("Mapping[str, Any]", made)
+    made: object = detail.get("result")
+    result = cast("Mapping[str, Any]", made if isinstance(made, dict) else {})
     record = rows.at(entry.index, operation, arguments, expected)
     known = _known(operation, arguments, expected, record)
     history = history or _History()
@@ -303,14 +303,15 @@ def _audited(
 def _call(text: str) -> tuple[str, dict[str, object], dict[str, object]]:
     """Return operation, arguments, and what an update expects, of a call's JSON."""
     try:
-        found = json.loads(text)
-        arguments, expected = (
-            {name: untagged(value) for name, value in (found.get(part) or {}).items()}
-            for part in ("arguments", "expect")
-        )
-        return str(found["operation"]), arguments, expected
+        found: dict[str, Any] = json.loads(text)
+        operation = str(found["operation"])
+        return operation, _untagged(found["arguments"]), _untagged(found.get("expect") or {})
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return "?", {}, {}
+
+
+def _untagged(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: untagged(value) for name, value in values.items()}
 
 
 def _detail(text: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import attrs
 
 from aiocake._normalize import guarded, normalized
-from aiocake.bulk.call import Call, rebuild
+from aiocake.bulk.call import Call
 from aiocake.client import ClientView
 from aiocake.endpoints.affiliate_bills import MARK_PAID
 from aiocake.errors import ArgumentError, PlanError, Problem
@@ -23,7 +23,7 @@ from aiocake.monthend.sources import (
     RowFile,
     SourceRow,
     amount,
-    arguments_of,
+    call_of,
     checked_columns,
     number,
 )
@@ -136,16 +136,16 @@ class BankFile:
         if not matcher.rows:
             raise PlanError(f"{file.path} has no rows")
         return cls(
-            rows=matcher.rows,
-            totals=matcher.tally.totals(),
-            mismatches=tuple(matcher.mismatches),
-            file=file,
-            cake=cake,
-            match=names,
-            ignored=ignored,
-            arguments=dict(arguments or {}),
-            bills=matcher.bills,
-            lines=matcher.lines,
+            matcher.rows,
+            matcher.tally.totals(),
+            tuple(matcher.mismatches),
+            file,
+            cake,
+            names,
+            ignored,
+            dict(arguments or {}),
+            matcher.bills,
+            matcher.lines,
         )
 
     def __iter__(self) -> Iterator[Call[Any]]:
@@ -176,12 +176,8 @@ class BankFile:
     def _call(self, index: int, row: SourceRow) -> Call[Any]:
         unread = {*self._match, *self._ignored}
         cells = {name: each for name, each in row.cells.items() if name not in unread}
-        own = arguments_of(MARK_PAID.name, cells)
-        twice = sorted(own.keys() & {*self._arguments, MARK_PAID.record})
-        if twice:
-            raise ValueError(f"{', '.join(twice)}: is given otherwise as well")
-        found = {**own, **self._arguments, MARK_PAID.record: self._bills[index]}
-        return rebuild(MARK_PAID.name, found, self._cake)
+        more = {**self._arguments, MARK_PAID.record: self._bills[index]}
+        return call_of(MARK_PAID.name, cells, more, self._cake)
 
 
 class _Matcher:

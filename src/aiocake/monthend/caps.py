@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
@@ -18,7 +19,7 @@ def _exact_totals(given: object) -> Mapping[str, Decimal]:
     items = guarded(name, lambda: dict(cast("Mapping[str, Decimal]", given)).items())
     found: dict[str, Decimal] = {}
     for currency, amount in items:
-        exact = guarded(name, lambda each=currency: normalized(each))
+        exact = guarded(name, partial(normalized, currency))
         if type(exact) is not str or not exact:
             raise ArgumentError(Problem(name, "must name currencies, such as 'USD'"))
         found[exact] = _exact_amount(name, amount)

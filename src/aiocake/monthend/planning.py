@@ -10,15 +10,15 @@ import os
 import platform
 import sqlite3
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Collection,
     Iterable,
     Iterator,
     Mapping,
 )
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import Any, Final, Literal, Protocol, TypedDict, cast, get_args, runtime_checkable
@@ -141,7 +141,7 @@ class Terms:
         Raises:
             ArgumentError: Some are not what they have to be; with all of them.
         """
-        checks = {
+        checks: dict[str, Callable[[], object]] = {
             "period": lambda: _checked(period, Period, or_none=True),
             "maker": lambda: _checked(default_maker() if maker is None else maker, str),
             "maker_key": lambda: _checked(maker_key, str, or_none=True),
@@ -155,7 +155,7 @@ class Terms:
         problems: list[Problem] = []
         for name, check in checks.items():
             try:
-                found[name] = guarded(name, cast("Callable[[], object]", check))
+                found[name] = guarded(name, check)
             except ArgumentError as error:
                 problems += [Problem(name, each.reason) for each in error.problems]
         now = datetime.now(UTC).replace(microsecond=0)
@@ -280,38 +280,41 @@ async def _take(
     repeats = Repeats()
     count = 0
     try:
-        async for each in _iterated(calls):
-            if not issubclass(type(each), Call):  # isinstance would ask a value for its class
-                raise ArgumentError(Problem(f"calls[{count}]", "must be made by bulk.call"))
-            operation = OPERATIONS.get(each.operation)
-            reason = too_many() if count == MOST_ROWS else _refused(each, header)
-            if not reason and operation and repeats.add(operation, each.arguments):
-                reason = f"{described(operation, each.arguments)}: repeats an earlier row"
-            if reason:
-                problems.add(place(count), reason)
-            else:
-                kept.add(count, each)
-            count += 1
-            if count > MOST_ROWS:
-                break
+        async with aclosing(_iterated(calls)) as given:
+            async for value in given:
+                if not issubclass(type(value), Call):  # isinstance would ask a value for its class
+                    raise ArgumentError(Problem(f"calls[{count}]", "must be made by bulk.call"))
+                each = cast("Call[Any]", value)
+                reason = too_many() if count == MOST_ROWS else _refused(each, header, repeats)
+                if reason:
+                    problems.add(place(count), reason)
+                else:
+                    kept.add(count, each)
+                count += 1
+                if count > MOST_ROWS:
+                    break
     except PlanError as error:
-        if not isinstance(calls, PlacedCalls):
-            raise
-        for problem in error.problems:
-            problems.add(problem.name, problem.reason)
-        problems.refuse()
+        if isinstance(calls, PlacedCalls):
+            for problem in error.problems:
+                problems.add(problem.name, problem.reason)
+            problems.refuse()
         raise
     problems.refuse()
     if not count:
         raise PlanError("there is nothing to plan: no call was given")
 
 
-async def _iterated(calls: object) -> AsyncIterator[Call[Any]]:
+async def _iterated(calls: object) -> AsyncGenerator[object]:
     if isinstance(calls, AsyncIterable):
-        async for each in cast("AsyncIterable[Call[Any]]", calls):
-            yield each
+        given = aiter(cast("AsyncIterable[object]", calls))
+        try:
+            async for each in given:
+                yield each
+        finally:
+            if isinstance(given, AsyncGenerator):
+                await cast("AsyncGenerator[object]", given).aclose()
     elif isinstance(calls, Iterable):
-        for each in cast("Iterable[Call[Any]]", calls):
+        for each in cast("Iterable[object]", calls):
             yield each
     else:
         raise ArgumentError(
@@ -319,20 +322,23 @@ async def _iterated(calls: object) -> AsyncIterator[Call[Any]]:
         )
 
 
-def _refused(each: Call[Any], header: PlanHeader) -> str:
+def _refused(each: Call[Any], header: PlanHeader, repeats: Repeats) -> str:
     """Return why a call cannot be in a plan, whatever its record is like; empty if it can."""
     operation = OPERATIONS.get(each.operation)
     if operation is None:
         return f"no plan may hold {each.operation}"
+    reason = ""
     if each.executor.domain != header.domain:
-        return f"is for {each.executor.domain}, not for {header.domain}"
-    if operation.idempotency_of(each.arguments) is not operation.idempotency:
-        return "apply_credit_to_buyer moves money each time it is sent: not in a plan"
-    if _group(each.operation) in BILLS and header.period is None:
-        return "bills are looked up in their billing period: give period"
-    if getattr(each, "expect", None) is not None:
-        return "must not have an expect: the plan's own is what is true when it is made"
-    return ""
+        reason = f"is for {each.executor.domain}, not for {header.domain}"
+    elif operation.idempotency_of(each.arguments) is not operation.idempotency:
+        reason = "apply_credit_to_buyer moves money each time it is sent: not in a plan"
+    elif _group(each.operation) in BILLS and header.period is None:
+        reason = "bills are looked up in their billing period: give period"
+    elif each.expect is not None:
+        reason = "must not have an expect: the plan's own is what is true when it is made"
+    elif repeats.add(operation, each.arguments):
+        reason = f"{described(operation, each.arguments)}: repeats an earlier row"
+    return reason
 
 
 def _misfit(
@@ -379,7 +385,7 @@ async def _read_invoices(cake: ClientView, kept: "_CallsAndRecords", period: Per
     """
 
     def visit(invoice: Invoice) -> None:
-        kept.put(_INVOICES, invoice.invoice_id, PlannedRecord.of_invoice(invoice))
+        kept.put(_INVOICES, invoice.invoice_id, lambda: PlannedRecord.of_invoice(invoice))
 
     missing = kept.missing(_INVOICES)
     if not missing:
@@ -405,7 +411,7 @@ async def _read_bills(
     currencies: Mapping[int, str],
 ) -> None:
     def visit(bill: Bill) -> None:
-        kept.put(group, bill.bill_id, PlannedRecord.of_bill(bill, currencies))
+        kept.put(group, bill.bill_id, lambda: PlannedRecord.of_bill(bill, currencies))
 
     await each_bill(cake, group, period, visit)
 
@@ -445,18 +451,14 @@ class _CallsAndRecords:
         )
         self._groups.add(group)
 
-    def put(self, group: str, number: int, record: PlannedRecord | None) -> None:
+    def put(self, group: str, number: int, record: Callable[[], PlannedRecord | None]) -> None:
         """Put a record to its calls, if there are some."""
-        if record is None:
-            return
-        found = self._database.execute(
-            "SELECT 1 FROM kept WHERE owner = ? AND number = ?", (group, number)
-        ).fetchone()
-        if found is not None:
-            self._database.execute(
-                "UPDATE kept SET record = ? WHERE owner = ? AND number = ?",
-                (plan_file.record_text(record), group, number),
-            )
+        of_record = (group, number)
+        where = "WHERE owner = ? AND number = ?"
+        found = self._database.execute(f"SELECT 1 FROM kept {where}", of_record)  # noqa: S608 - of our own texts
+        if found.fetchone() is not None and (made := record()) is not None:
+            text = plan_file.record_text(made)
+            self._database.execute(f"UPDATE kept SET record = ? {where}", (text, *of_record))  # noqa: S608 - as above
 
     def groups(self) -> set[str]:
         """Return the groups of endpoints that the calls are of."""

@@ -386,10 +386,12 @@ class CallFile:
         """Return the line of a call that was already yielded."""
         return f"line {self._lines[index]}"
 
-    def _columns(self) -> frozenset[str]:
+    def _columns(self) -> set[str]:
         names = OPERATIONS if self._operation is None else (self._operation,)
         own = {each.name for name in names for each in OPERATIONS[name].parameters}
-        return own | self._ignored | ({OPERATION} if self._operation is None else set())
+        if self._operation is None:
+            own.add(OPERATION)
+        return own | self._ignored
 
     def _call(self, row: SourceRow) -> Call[Any]:
         if row.reason:
@@ -401,11 +403,7 @@ class CallFile:
             if name not in OPERATIONS:
                 reason = "names no operation that a plan may hold" if name else "has no operation"
                 raise ValueError(f"{reason}: one of {', '.join(OPERATIONS)}")
-        arguments = arguments_of(name, cells)
-        twice = sorted(arguments.keys() & self._arguments.keys())
-        if twice:
-            raise ValueError(f"{', '.join(twice)}: is given for all rows as well")
-        return rebuild(name, {**arguments, **self._arguments}, self._cake)
+        return call_of(name, cells, self._arguments, self._cake)
 
 
 def checked_columns(
@@ -422,6 +420,36 @@ def checked_columns(
             known = {*known, *names}  # once is enough
         checked = True
         yield row
+
+
+def call_of(
+    operation: str, cells: Mapping[str, object], more: Mapping[str, object], cake: Instance
+) -> Call[Any]:
+    """Return the call of a row.
+
+    Args:
+        operation: The operation.
+        cells: The row's own arguments.
+        more: Other arguments.
+        cake: The client that is to send it.
+
+    Raises:
+        ValueError: It cannot be sent, or an argument is given twice.
+    """
+    arguments = arguments_of(operation, cells)
+    twice = sorted(arguments.keys() & more.keys())
+    if twice:
+        raise ValueError(f"{', '.join(twice)}: is given for all rows as well")
+    arguments |= more
+    missing = [
+        Problem(each.name, "is required")
+        for each in OPERATIONS[operation].parameters
+        # What is not done unless it is asked for, the method itself knows.
+        if each.required and each.name not in arguments and not isinstance(each, kinds.Bool)
+    ]
+    if missing:
+        raise ArgumentError(*missing)
+    return rebuild(operation, arguments, cake)
 
 
 def arguments_of(operation: str, cells: Mapping[str, object]) -> dict[str, object]:

@@ -261,7 +261,9 @@ def _caps(caps: Caps) -> str:
 def _receipt(receipt: Mapping[str, object]) -> str:
     """Return a receipt on one line: when it was made, and of what."""
     log = receipt.get("log")
-    head = cast("Mapping[str, object]", log) if isinstance(log, Mapping) else {}
+    head: Mapping[str, object] = {}
+    if isinstance(log, Mapping):
+        head = cast("Mapping[str, object]", log)
     return (
         f"the receipt of {receipt.get('made_at', '?')}: plan {receipt.get('plan_hash') or 'none'}, "
         f"log {head.get('count', '?')} {head.get('hash', '?')}"

@@ -105,13 +105,17 @@ class Rows(Generic[T]):
 
         def end(name: str) -> None:
             nonlocal inner, text
-            if inner is listed:
+            value: object
+            if inner is None:
+                value = text
+            elif inner is not listed:
+                value = inner
+            else:
                 self.ended = True
                 parser.StartElementHandler = start_around
                 parser.EndElementHandler = end_around
                 end_around(name)
                 return
-            value: object = text if inner is None else inner
             text = ""
             inner = outer = opened.pop()
             if ":" in name:

@@ -1,0 +1,204 @@
+"""Show what a second person has to see of a plan, and sign it."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from aiocake import ArgumentError, PlanError
+from aiocake.cli.destination import destination
+from aiocake.cli.output import say_out, screen
+from aiocake.cli.signals import run
+from aiocake.cli.table import Screen, Table
+from aiocake.cli.terminal import confirm
+from aiocake.cli.text import escaped, money
+from aiocake.errors import Problem
+from aiocake.monthend import Approvals, Differences, Plan, read_signatures
+from aiocake.monthend.approvals import (
+    approvals_of,
+    approver_of,
+    maker_fingerprint,
+    sign,
+    signature_file,
+)
+from aiocake.monthend.report_html import approval_page
+from aiocake.monthend.signatures import Signature, blocks_of, examine
+from aiocake.monthend.summary import (
+    Facts,
+    Section,
+    facts_of,
+    not_found,
+    sections_of,
+    signers_of,
+)
+
+_GAP: Final = "  "
+_UNSIGNED: Final = "nothing was signed"
+
+
+def run_approve(  # noqa: PLR0913 - one for each option
+    plan_file: Path,
+    *,
+    key: Path | None,
+    signers: Path | None,
+    revoked: Path | None,
+    html: Path | None,
+    confirmed: bool,
+) -> None:
+    """Show what there is to see of a plan; with a key, ask about it and sign it.
+
+    Args:
+        plan_file: The plan's file.
+        key: The file of the approver's key; None to show the plan only.
+        signers: The file of signers.
+        revoked: The keys that count no more.
+        html: Where to write the page.
+        confirmed: True to sign without asking.
+
+    Raises:
+        PlanError: The plan, or a signature, must not be used.
+        ArgumentError: The options do not fit together.
+    """
+    _check(plan_file, key, signers, revoked, html)
+    plan = Plan.read(plan_file)
+    found = Differences.of(plan)
+    signatures = read_signatures(plan_file)
+    signed, problems, approvals = run(partial(_signed, plan, signatures, signers, revoked))
+    _show(facts=(*facts_of(plan), *signed), found=found)
+    if html is not None:
+        write_page(html, approval_page(plan, found, approvals))
+    if problems:
+        raise PlanError("the signatures do not count together", *problems)
+    if key is None:
+        return
+    fingerprint = run(partial(approver_of, plan, plan_file, key))
+    if not confirmed:
+        _say_lines(["", f"To approve: {_described(plan, plan_file, found)}"], screen())
+        confirm(f"Approve with {fingerprint}", _UNSIGNED)
+    run(partial(sign, plan, plan_file, key, signers=signers, revoked=revoked))
+    count = len(blocks_of(read_signatures(plan_file)))
+    say_out(escaped(f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."))
+    if html is not None:
+        _, _, approvals = run(partial(_signed, plan, read_signatures(plan_file), signers, revoked))
+        write_page(html, approval_page(plan, found, approvals))
+
+
+def _check(
+    plan_file: Path, key: Path | None, signers: Path | None, revoked: Path | None, html: Path | None
+) -> None:
+    """Refuse options that do not fit together.
+
+    Raises:
+        ArgumentError: They do not.
+    """
+    if revoked is not None and signers is None:
+        raise ArgumentError(Problem("revoked", "needs --signers"))
+    if html is None:
+        return
+    for needed in (plan_file, signature_file(plan_file), key, signers, revoked):
+        if needed is not None and os.path.realpath(html) == os.path.realpath(needed):
+            raise ArgumentError(Problem("html", f"{html} is {needed}, which the command needs"))
+
+
+async def _signed(
+    plan: Plan, text: str, signers: Path | None, revoked: Path | None
+) -> tuple[Facts, list[Problem], Approvals | None]:
+    """Return who has signed, in words; what is wrong with it; and the approvals, if checked."""
+    if signers is None:
+        return _unchecked(plan, text), [], None
+    checked = await examine(plan.to_bytes(), text, signers=signers, revoked=revoked)
+    problems = [each for each in checked if isinstance(each, Problem)]
+    good = [each for each in checked if isinstance(each, Signature)]
+    approvals = None
+    try:
+        approvals = approvals_of(plan, good)
+    except PlanError as error:
+        problems += error.problems
+    said = () if approvals is None else signers_of(approvals)
+    bad = tuple((each.name, each.reason) for each in problems)
+    return (*said, *bad), problems, None if problems else approvals
+
+
+def _unchecked(plan: Plan, text: str) -> Facts:
+    """Return whose signatures are said to be there."""
+    maker = maker_fingerprint(plan)
+    said = [
+        f"{each.name} {each.reason}"
+        if isinstance(each, Problem)
+        else f"{each.key.fingerprint}{' (the maker)' if each.key.fingerprint == maker else ''}"
+        for each in blocks_of(text)
+    ]
+    return (("signatures", f"not checked (--signers): {', '.join(said) or 'none'}"),)
+
+
+def _described(plan: Plan, plan_file: Path, found: Differences) -> str:
+    """Return what is going to be approved, on one line."""
+    sums = [
+        f"{each.kind} {money(each.amount, each.currency)}" for each in found.totals if each.count
+    ]
+    rows = plan.header.rows
+    return f"{plan_file.name}: {', '.join([f'{rows:,} row{_s(rows)}', *sums])}"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _show(facts: Facts, found: Differences) -> None:
+    on = screen()
+    label = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        first, *others = _wrapped(text, None if on is None else on.width - label - len(_GAP), on)
+        say_out(f"{name:{label}}{_GAP}{first}")
+        for line in others:
+            say_out(f"{'':{label}}{_GAP}{line}")
+    for section in sections_of(found):
+        _show_section(section, on)
+    none = not_found(found)
+    if none is not None:
+        _say_lines(["", none], on)
+
+
+def _show_section(section: Section, on: Screen | None) -> None:
+    _say_lines(["", f"{section.title}:"], on)
+    if section.rows:
+        table = Table(section.columns, on)
+        lines = "".join([*map(table.row, section.rows), table.end()])
+        for line in lines.splitlines():
+            say_out(line)
+    _say_lines(section.notes, on)
+
+
+def _say_lines(lines: Iterable[str], on: Screen | None) -> None:
+    for text in lines:
+        for line in _wrapped(text, None if on is None else on.width, on):
+            say_out(line)
+
+
+def _wrapped(text: str, width: int | None, on: Screen | None) -> list[str]:
+    """Return a text as lines of a terminal; as one line for anything else."""
+    safe = escaped(text)
+    if width is None or on is None or not safe:
+        return [safe]
+    lines = Text(on.shown(safe)).wrap(Console(width=width), width)
+    return [line.plain.rstrip() for line in lines]
+
+
+def write_page(file: Path, text: str) -> None:
+    """Write a page; a new file can be read by its owner alone."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with destination(file) as place:
+            place.stream.write(text)
+            place.finish()
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{file} cannot be written: {error.strerror}", param_hint="--html"
+        ) from None

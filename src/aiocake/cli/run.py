@@ -1,0 +1,194 @@
+"""``aiocake run``: carry out the rows of a file, without a plan and its approval."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import attrs
+import typer
+
+from aiocake import Client, bulk
+from aiocake.bulk import Call, Journal, Summary
+from aiocake.bulk.journal_file import NotBegun, files_of
+from aiocake.bulk.plan import CallPlan
+from aiocake.cli import parse
+from aiocake.cli.command import CommandSession, command
+from aiocake.cli.errors import code_of, print_error, silence_output
+from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.journal import AllowOption
+from aiocake.cli.output import OutputError
+from aiocake.cli.run_outcome import exit_code, report_problems
+from aiocake.cli.terminal import confirm, run_bar
+from aiocake.errors import PlanError, Problem
+from aiocake.monthend import CallFile
+from aiocake.monthend.rows import OPERATIONS, Action, Repeats, described
+
+#: So many calls are written down as a whole before the first is sent; more of them while they are
+#: read, so that they are not all in memory.
+_AS_A_WHOLE: Final = 20_000
+_OPERATIONS: Final = ", ".join(OPERATIONS)
+
+
+@command(writes=True)
+def carry_out(  # noqa: PLR0913 - by name
+    session: CommandSession,
+    calls: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CALLS",
+            help="A CSV or JSONL file: parameters as columns, and the operation, if --operation "
+            "does not say it.",
+            show_default=False,
+        ),
+    ],
+    *,
+    journal: Annotated[
+        Path,
+        typer.Option(
+            metavar="RUN.DB",
+            help="The journal: a new file, or that of the same run, which then goes on.",
+            show_default=False,
+        ),
+    ],
+    operation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"The operation of all rows: {_OPERATIONS}.",
+            show_default=False,
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of the file that is not read. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    settle: Annotated[
+        float,
+        typer.Option(
+            parser=parse.seconds,
+            metavar="SECONDS",
+            help="How long to wait for a create whose response was lost to appear before deciding.",
+        ),
+    ] = 60.0,
+    allow_unknown_filesystem: AllowOption = False,
+) -> None:
+    """Carry out the rows of a file, without approval: begin a run, or go on with it.
+
+    All rows are checked before the first is sent. The same line begins the run, goes on with it
+    after a crash, and finds that it is done. For a second person's approval, make a plan.
+
+    Exit codes: 0 all is done, 10 all is done but calls whose record was not as expected, 9
+    something was created twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls
+    are left.
+    """
+    output = session.output
+    output.spare(calls, *files_of(journal))
+    connection = session.connect()
+
+    def file_of(client: Client) -> CallFile:
+        return CallFile(calls, client, operation=operation, ignore=ignore or ())
+
+    async def check(client: Client) -> tuple[int, str]:
+        checked = _checked(file_of(client))
+        await _compare(file_of(client), journal, allow=allow_unknown_filesystem)
+        return checked
+
+    count, what = connection.run(check)
+    if not session.confirmed:
+        confirm(f"At {connection.domain}: {what}, {count:,} calls: send")
+
+    async def work(client: Client) -> Summary:
+        file = file_of(client)
+        with run_bar() as progress:
+            return await bulk.carry(
+                journal,
+                client,
+                calls=lambda: list(file) if count <= _AS_A_WHOLE else _one_by_one(file),
+                settle=settle,
+                on_progress=progress,
+                allow_unknown_filesystem=allow_unknown_filesystem,
+            )
+
+    code = 0
+    try:
+        with connection.accounted(), output.record(_SUMMARY) as write:
+            summary = connection.run(work)
+            # What the run ends in is known before the record is written, which may fail.
+            code = exit_code(summary)
+            report_problems(summary)
+            write(summary)
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        print_error(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
+
+
+def _checked(file: CallFile) -> tuple[int, str]:
+    """Return how many calls a file has, and what they do.
+
+    Raises:
+        PlanError: Some rows are no calls, or repeat an earlier one; with all of them.
+    """
+    action, repeats = Action(), Repeats()
+    problems: list[Problem] = []
+    count = 0
+    try:
+        for call in file:
+            operation = OPERATIONS[call.operation]
+            action.add(operation, call.arguments)
+            if repeats.add(operation, call.arguments):
+                what = described(operation, call.arguments)
+                problems.append(Problem(file.place(count), f"{what}: repeats an earlier row"))
+            count += 1
+    except PlanError as error:
+        raise PlanError(error.args[0], *problems, *error.problems) from None
+    if problems:
+        raise PlanError("the file cannot be used", *problems)
+    if not count:
+        raise PlanError("there is nothing to do: the file has no rows")
+    return count, str(action)
+
+
+async def _compare(file: CallFile, path: Path, *, allow: bool) -> None:
+    """Compare the file with the journal, which may have another plan by the same name.
+
+    Raises:
+        JournalError: They differ; the first difference is shown.
+    """
+    try:
+        journal = await Journal.open(path, allow_unknown_filesystem=allow)
+    except NotBegun:
+        return
+    async with journal:
+        if not await journal.is_complete():
+            return  # the run itself compares what is there
+        plan = CallPlan(file, None)
+        plan.domain = await journal.domain()
+        await plan.catch_up(journal, whole=True)
+
+
+async def _one_by_one(file: CallFile) -> AsyncGenerator[Call[Any]]:
+    for call in file:
+        yield call
+
+
+def _fields(summary: Summary) -> Fields:
+    counts = attrs.asdict(summary, recurse=False)
+    of_many = {name: len(counts[name]) for name in ("problems", "doubles")}
+    return {**counts, **of_many, "notes": "; ".join(summary.notes) or None}
+
+
+_NAMES: Final = tuple(field.name for field in attrs.fields(Summary))
+_SUMMARY: Final = RecordLayout(
+    json=_fields,
+    csv=_fields,
+    csv_columns=_NAMES,
+    to_table=_fields,
+    table_columns=_NAMES,
+)
