@@ -30,6 +30,7 @@ from aiocake.models import Total
 from aiocake.monthend import Applied, ApprovedPlan, Plan, approved, stale_rows
 from aiocake.monthend import apply as apply_plan
 from aiocake.monthend.approvals import signature_file
+from aiocake.profiles import Profile
 
 _CONFLICTS: Final = 10
 #: So many rows that would be skipped are said one by one.
@@ -49,7 +50,8 @@ ApprovalsOption = Annotated[
     typer.Option(
         parser=parse.number,
         metavar="NUMBER",
-        help="How many people must have approved the plan, its maker not counted. 0: nobody.",
+        help="How many people must have approved the plan, its maker not counted. 0: nobody. The "
+        "number of a profile can only be raised.",
         show_default=False,
     ),
 ]
@@ -144,9 +146,12 @@ def apply(  # noqa: PLR0913 - one for each option
     Exit codes: 0 all is done, 10 all is done but rows that were not as planned, 9 something is
     there twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls are left.
     """
-    needed = needed_approvals(approvals, hash)
-    _spare(session.output, plan_file, journal, signers, revoked, report, receipt)
     connection = session.connect()
+    profile = connection.profile
+    needed = needed_approvals(approvals, hash, profile)
+    if profile is not None:
+        signers, revoked = signers or profile.signers, revoked or profile.revoked
+    _spare(session.output, plan_file, journal, signers, revoked, report, receipt)
 
     async def check(client: Client) -> ApprovedPlan:
         domain = executor_of(client.invoices).domain
@@ -179,14 +184,15 @@ def apply(  # noqa: PLR0913 - one for each option
     apply_and_report(session.output, connection, work, journal, report, receipt)
 
 
-def needed_approvals(approvals: int | None, plan_hash: str | None) -> int:
-    """Return how many approvals are needed.
+def needed_approvals(approvals: int | None, plan_hash: str | None, profile: Profile | None) -> int:
+    """Return how many approvals are needed: never fewer than the profile asks for.
 
     Raises:
         ArgumentError: Nothing says so.
     """
-    if approvals is not None:
-        return approvals
+    least = None if profile is None else profile.approvals
+    if approvals is not None or least is not None:
+        return max(approvals or 0, least or 0)
     if plan_hash is not None:
         return 0
     raise ArgumentError(

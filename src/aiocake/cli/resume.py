@@ -92,7 +92,10 @@ def resume(
 
 def _resume_plan(output: Output, connection: Connection, journal: Path, settle: float) -> NoReturn:
     async def work(client: Client, on_progress: OnProgress) -> Applied:
-        return await resume_plan(journal, client, settle=settle, on_progress=on_progress)
+        least = 0 if connection.profile is None else connection.profile.approvals or 0
+        return await resume_plan(
+            journal, client, approvals=least, settle=settle, on_progress=on_progress
+        )
 
     apply_and_report(output, connection, work, journal, None, None)
 
