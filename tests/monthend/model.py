@@ -36,7 +36,7 @@ lucks = st.builds(
     # Most are carried out: else a run ends after three of which nothing is known.
     writes=st.lists(st.sampled_from([Handling.FINE] * 3 + list(Handling)), max_size=6),
     reads=st.lists(st.sampled_from(READS), max_size=6),
-    somebody=st.lists(st.sampled_from([Somebody.NOTHING] * 3 + [Somebody.VOIDS]), max_size=8),
+    somebody=st.lists(st.sampled_from([Somebody.NOTHING] * 3 + list(Somebody)), max_size=8),
 )
 
 
@@ -178,11 +178,16 @@ class Month(Books):
         self.sending, self.seen = sending, {}
 
     def meanwhile(self, somebody: Somebody, request: httpx.Request) -> None:
-        """Somebody voids an invoice: one that was not looked at, or it were too late."""
+        """Somebody voids an invoice, or adds to it: one that nobody has looked at yet."""
         del request
         unseen = [number for number in self.updated if number not in self.seen]
-        if somebody is Somebody.VOIDS and unseen:
-            self.state.invoices[unseen[-1]].invoice_status = "void"
+        if not unseen:
+            return
+        invoice = self.state.invoices[unseen[-1]]
+        if somebody is Somebody.VOIDS:
+            invoice.invoice_status = "void"
+        elif somebody is Somebody.CREATES:
+            invoice.total_amount += 1
 
     def as_it_is(self, number: int) -> tuple[object, ...]:
         """What a plan says of an invoice."""
