@@ -214,6 +214,8 @@ class Month(Books):
             self.changed[row] += self._status != request.arguments["invoice_status"]
             if self.changed[row] > 1:
                 self.wrong.append(f"invoice {number}: a row of a plan was carried out twice")
+            # Before it is written again, if the answer is lost, it has to be looked at again.
+            self.seen.pop(number, None)
 
     def _faults(self, number: int, request: RecordedRequest) -> Iterable[str]:
         """What is wrong with an update that was carried out."""
