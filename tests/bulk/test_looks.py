@@ -15,7 +15,6 @@ import anyio
 import httpx
 import pytest
 from starlette.responses import Response
-from tests.support.clock import SIMULATED
 
 from aiocake import Client, Throttle, bulk
 from aiocake._operations.recent_rows import RecentRows
