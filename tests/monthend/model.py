@@ -230,9 +230,10 @@ class Month(Books):
             return
         if self._status == "void":
             yield "was void"
-        seen = self.seen.get(number)
-        again = (row.sets, *row.planned[1:]), self.arrived[sending.hash, number] > 0
-        if seen != row.planned and (seen, True) != again:
+        seen, as_set = self.seen.get(number), (row.sets, *row.planned[1:])
+        # What no list shows, such as when it was paid, is set again where an answer was lost.
+        again = self.arrived[sending.hash, number] > 0 and row.paid_at is not None
+        if seen != row.planned and not (again and seen == as_set):
             yield f"was seen as {seen}, planned was {row.planned}"
 
 

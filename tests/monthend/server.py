@@ -8,7 +8,6 @@ request to somebody who sees all, as JSON, and is answered by a line.
 import json
 import sys
 import threading
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -96,11 +95,7 @@ class Books:
 def main() -> None:
     sandbox = january(int(sys.argv[1]), sys.argv[2])
     books = Books(sandbox)
-    asked: dict[str, Callable[..., object]] = {
-        "wait": books.wait,
-        "void": books.void,
-        "show": books.show,
-    }
+    asked = {"wait": books.wait, "void": books.void, "show": books.show}
     with serve(sandbox) as url:
         print(url, flush=True)  # noqa: T201 - to whoever asks
         for line in sys.stdin:

@@ -27,6 +27,7 @@ from unittest import mock
 
 import anyio
 import attrs
+import httpx
 import pytest
 import trio
 from hypothesis import register_random, seed, settings
@@ -64,7 +65,7 @@ from .model import (
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own
 #: In the default run; the session ``crash`` takes more.
 ORDERS = some(10)
-MANY = 100
+MANY = 300
 AMOUNT = re.compile(rb'"amount":"[^"]*"')
 #: What is met when many orders are tried: how an apply ends, and why one is refused.
 ENDS = {
@@ -498,7 +499,7 @@ class AnyMonthEnd(RuleBasedStateMachine):
         async with self._client(self.month, way) as cake:
             return await work(cake)
 
-    def _client(self, transport: object, way: Way) -> Client:
+    def _client(self, transport: httpx.AsyncBaseTransport, way: Way) -> Client:
         retry = RetryPolicy(attempts=way.attempts, draw=lambda: 0.0)
         throttle = Throttle(concurrency=4)
         return Client(
@@ -506,7 +507,7 @@ class AnyMonthEnd(RuleBasedStateMachine):
             "SANDBOX-KEY",
             transport=transport,
             retry=retry,
-            throttle=throttle,  # type: ignore[arg-type] # it is one
+            throttle=throttle,
         )
 
     # What is so, whatever has happened
@@ -546,12 +547,12 @@ class AnyMonthEnd(RuleBasedStateMachine):
         found = self._read(journal, "SELECT call, state FROM calls ORDER BY place")
         return {json.loads(call)["arguments"]["invoice_id"]: state for call, state in found}
 
-    def _detail(self, journal: Path) -> dict[str, object]:
+    def _detail(self, journal: Path) -> dict[str, Any]:
         """The plan of a journal, as it was approved last."""
         ((text,),) = self._read(
             journal, "SELECT detail FROM log WHERE what = 'plan' ORDER BY entry DESC LIMIT 1"
         )
-        detail: dict[str, object] = json.loads(text)
+        detail: dict[str, Any] = json.loads(text)
         return detail
 
     def _read(self, journal: Path, query: str) -> list[tuple[str, ...]]:
