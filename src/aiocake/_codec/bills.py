@@ -257,13 +257,15 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     if managers := _listed(fields, "account_managers", "account_manager", AccountManager):
         taken["account_managers"] = managers
-    billing: Any = fields.get(billing_name)
-    if not isinstance(billing, dict):
+    within = fields.get(billing_name)
+    if not isinstance(within, dict):
         return taken
+    billing = cast("Fields", within)
     if contacts := _listed(billing, "contacts", "contact", Contact):
         taken["contacts"] = contacts
-    cycle = billing.get("billing_cycle")
-    if isinstance(cycle, dict):
+    found = billing.get("billing_cycle")
+    if isinstance(found, dict):
+        cycle = cast("Fields", found)
         try:
             taken |= _record_of(dict, tuple(cycle), *cycle.values())
             del billing["billing_cycle"]
@@ -276,12 +278,12 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
 
 def _listed(fields: Fields, outer: str, inner: str, make: Callable[..., V]) -> tuple[V, ...]:
     """Take the records of a list out of the fields; return none if it is not as documented."""
-    rows: Any = fields.get(outer)
+    rows = fields.get(outer)
     if not rows:
         return ()
-    if isinstance(rows, dict) and len(rows) == 1:
-        rows = rows.get(inner)
-    each = rows if isinstance(rows, list) else (rows,)
+    if isinstance(rows, dict) and len(cast("Fields", rows)) == 1:
+        rows = cast("Fields", rows).get(inner)
+    each = cast("list[Fields]", rows if isinstance(rows, list) else [rows])
     try:
         read = tuple([_record_of(make, tuple(row), *row.values()) for row in each])
     except _UNLIKE:

@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, cast
 
 import attrs
 
@@ -39,9 +39,6 @@ from aiocake.monthend.audited import Audit
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.stale import StaleRow, stale_bills, stale_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _STOP: Final = Stop()
 
@@ -204,7 +201,7 @@ async def apply(  # noqa: PLR0913 - by name
             raise PlanError(
                 "nothing was sent: some records are not as planned", *map(_problem_of, stale)
             )
-    known: Mapping[int, str] = {}
+    known: dict[int, str] = {}
     if on_conflict != "overwrite":
         known = {row.index: row.reason for row in await stale_bills(found, cake)}
     single_use.claim(found.hash, file)
@@ -286,7 +283,7 @@ def _read(plan: object, signatures: str | None) -> tuple[Plan, str]:
         return plan, signatures or ""
     if not isinstance(plan, str | os.PathLike):
         raise ArgumentError(Problem("plan", f"must be a plan or its file, got {class_name(plan)}"))
-    file = path_of("plan", plan)
+    file = path_of("plan", cast("str | PathLike[str]", plan))
     return Plan.read(file), read_signatures(file) if signatures is None else signatures
 
 
