@@ -129,16 +129,6 @@ class Desk:
 
 
 @attrs.define
-class Account:
-    """What a month end comes to, in lines."""
-
-    lines: list[str] = attrs.field(factory=list)
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-
-@attrs.define
 class MonthEnd:
     """One plan, from its making to its audit.
 
@@ -149,7 +139,8 @@ class MonthEnd:
         people: Those who sign.
         sets: The status that the invoices get.
         dice: Draw whom somebody voids.
-        account: What it comes to.
+        print: Takes what it comes to, in lines.
+        voided: Whom somebody has voided.
     """
 
     desk: Desk
@@ -158,8 +149,11 @@ class MonthEnd:
     people: People
     sets: str
     dice: Random
-    account: Account
+    print: Callable[[str], None]
     voided: list[int] = attrs.field(factory=list)
+
+    def say(self, line: str) -> None:
+        self.print(f"{self.sets}: {line}")
 
     @property
     def file(self) -> Path:
@@ -188,17 +182,17 @@ class MonthEnd:
             ran = self.desk.run(*apply, *ends)
         assert ran.code == 10, ran
         after = self.cake.ask("show")
+        self.say(
+            f"{rows:,} rows, killed twice, "
+            f"{self.sky.met.total() - self.sky.met['fine'] - lost:,} answers lost, "
+            f"{after['requests'] - before['requests']:,} requests, "
+            f"{after['repeats'] - before['repeats']:,} set again to the same"
+        )
         self._check_books(before, after)
         self._check_totals(json.loads(ran.out), after)
         self._check_report()
         self._check_audit()
         self._check_breaks()
-        self.account.say(
-            f"{rows:,} {self.sets}: killed twice, "
-            f"{self.sky.met.total() - self.sky.met['fine'] - lost:,} answers lost, "
-            f"{after['requests'] - before['requests']:,} requests, "
-            f"{after['repeats'] - before['repeats']:,} set again to the same"
-        )
 
     def _plan_and_approve(
         self, more: Iterable[object]
@@ -276,7 +270,7 @@ class MonthEnd:
             assert (currency, planned) == (total.currency, total.amount)
             assert planned == done + skipped[currency]
             assert (in_cake[currency], void[currency]) == (done, skipped[currency])
-            self.account.say(
+            self.say(
                 f"{currency}: planned {planned:,}, done and in CAKE {done:,}, "
                 f"skipped and void in CAKE {skipped[currency]:,}"
             )
@@ -308,7 +302,7 @@ class MonthEnd:
             (f"invoice {number}", "skipped", "invoice_status", self.sets, "void")
             for number in self.voided
         }
-        self.account.say(f"audit --verify lists {len(listed)} differences, the voided ones")
+        self.say(f"audit --verify lists {len(listed)} differences, the voided ones")
 
     def _check_breaks(self) -> None:
         """A log that was cut off, changed or put in another order is found, and the place named."""
@@ -339,7 +333,7 @@ class MonthEnd:
             with redirect_stderr(said):
                 assert run(words) == 8
             assert f"integrity: {named}" in said.getvalue()
-            self.account.say(f"audit of a broken log: {named.rstrip(' (')}")
+            self.say(f"audit of a broken log: {named.rstrip(' (')}")
 
 
 def test_a_month_end_by_the_commands(
@@ -350,7 +344,6 @@ def test_a_month_end_by_the_commands(
     stages = ("paid",) if count <= FEW else ("approved", "paid")
     people = People(tmp_path / "keys", "maria", "ben", "kim")
     people.signers()
-    account = Account()
     status = "approved" if len(stages) == 1 else "pending"
     with server(count, status) as cake, weather(cake.url, 1, LOSSES, only=b"POST ") as sky:
         given = {"CAKE_DOMAIN": sky.url, "CAKE_API_KEY": "SANDBOX-KEY"}
@@ -359,8 +352,6 @@ def test_a_month_end_by_the_commands(
         for sets in stages:
             paid_at = ("--paid-at", "2024-02-15T10:00:00Z") if sets == "paid" else ()
             after = () if receipt is None else ("--after", receipt)
-            one = MonthEnd(desk, cake, sky, people, sets, Random(sets), account)  # noqa: S311 - no secret
+            one = MonthEnd(desk, cake, sky, people, sets, Random(sets), say)  # noqa: S311 - no secret
             one.carry_through(*paid_at, *after)
             receipt = one.receipt
-    for line in account.lines:
-        say(line)
