@@ -67,24 +67,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own
 ORDERS = some(10)
 MANY = 300
 AMOUNT = re.compile(rb'"amount":"[^"]*"')
-#: What is met when many orders are tried: how an apply ends, and why one is refused.
-ENDS = {
-    "applied",
-    "killed",
-    "rows skipped as not as planned",
-    "strict: nothing sent",
-    "refused: a revoked key",
-    "refused: a signature of something else",
-    "refused: a stranger's signature",
-    "refused: another hash was noted",
-    "refused: changed",
-    "refused: expired",
-    "refused: not signed by its maker",
-    "refused: signed twice by one",
-    "refused: the journal of another plan",
-    "refused: too few approvals",
-    "refused: used with another journal",
-}
+#: What is met when many orders are tried, and how many reasons to refuse a plan at least.
+ENDS = {"applied", "killed", "rows skipped as not as planned", "strict: nothing sent"}
+REASONS = 8
 
 Work = Callable[[Client], Awaitable[Applied]]
 
@@ -123,12 +108,13 @@ SIGNED = st.sampled_from([3, 2, 3, 1, 0])
 ways = st.builds(
     Way, limit=st.integers(1, 4), attempts=st.integers(1, 2), pace=st.sampled_from([1, 5, 50])
 )
-askeds = st.builds(
-    Asked,
-    approvals=st.sampled_from([1, 2, None]),
-    journal=st.sampled_from(["own", "own", "new", "another's"]),
-    late=st.sampled_from([False, False, False, True]),
-    strict=st.booleans(),
+approvals = st.sampled_from([1, 2, None])
+#: One thing is not as it should be.
+askeds = st.one_of(
+    st.builds(Asked, approvals, journal=st.just("new")),
+    st.builds(Asked, approvals, journal=st.just("another's")),
+    st.builds(Asked, approvals, late=st.just(True)),  # noqa: FBT003 - of a strategy
+    st.builds(Asked, approvals, strict=st.just(True)),  # noqa: FBT003 - the same
 )
 #: What people do: the name of a method, and what it gets.
 Deed = tuple[Any, ...]
@@ -219,7 +205,7 @@ class AnyMonthEnd(RuleBasedStateMachine):
     @rule(
         before=deeds,
         place=places,
-        approvals=st.sampled_from([1, 2, None]),
+        approvals=approvals,
         luck=lucks,
         last=lasts,
         way=ways,
@@ -603,3 +589,4 @@ def test_nothing_is_sent_that_was_not_approved_as_it_stood(
         count(f"applies: {what}", met[what])
     if orders >= MANY:
         assert set(met) >= ENDS
+        assert sum(what.startswith("refused: ") for what in met) >= REASONS
