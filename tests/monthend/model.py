@@ -152,8 +152,8 @@ class Month(Books):
         #: How often a row of a plan changed its invoice, and how often it was sent at all.
         self.changed: Counter[tuple[str | None, int]] = Counter()
         self.arrived: Counter[tuple[str | None, int]] = Counter()
-        #: The statuses that somebody else has set.
-        self.set_by_others: set[tuple[int, str]] = set()
+        #: Which plan has set an invoice to which status; None for somebody without a plan.
+        self.set_by: set[tuple[str | None, int, str]] = set()
         self.wrong: list[str] = []
         self._status = ""
         self.state.on_request.append(self._before)
@@ -194,6 +194,10 @@ class Month(Books):
         found = self.state.invoices[number]
         return found.invoice_status, found.total_amount, found.currency, found.affiliate_id
 
+    def is_set_otherwise(self, plan: str, number: int, status: str) -> bool:
+        """Whether somebody has set an invoice to a status, or another plan has."""
+        return any((*rest,) == (number, status) and by != plan for by, *rest in self.set_by)
+
     def _before(self, request: RecordedRequest) -> None:
         if request.operation == "update_invoice":
             self._status = self.state.invoices[_number(request)].invoice_status
@@ -211,7 +215,9 @@ class Month(Books):
             assert self.sending is not None
             row = self.sending.hash, number
             self.arrived[row] += 1
-            self.changed[row] += self._status != request.arguments["invoice_status"]
+            status = str(request.arguments["invoice_status"])
+            self.changed[row] += self._status != status
+            self.set_by.add((*row, status))
             if self.changed[row] > 1:
                 self.wrong.append(f"invoice {number}: a row of a plan was carried out twice")
             # Before it is written again, if the answer is lost, it has to be looked at again.

@@ -323,7 +323,7 @@ class AnyMonthEnd(RuleBasedStateMachine):
         elif what != "pending" or not self._in_doubt(number):
             # Of a call that may have left nobody could tell any more whether it had.
             invoice.invoice_status = what
-            self.month.set_by_others.add((number, what))
+            self.month.set_by.add((None, number, what))
 
     def teardown(self) -> None:
         try:
@@ -510,14 +510,14 @@ class AnyMonthEnd(RuleBasedStateMachine):
 
     def _check_rows(self, journal: Path, rows: dict[int, Row]) -> None:
         """What a journal says of its rows is so."""
-        plan = self.journals.get(journal)
+        plan = self.journals.get(journal, "")
         for number, state in self._states(journal).items():
             changed = self.month.changed[plan, number]
             if state in {"planned", "failed", "skipped"}:
                 assert not changed, (number, state)
             if state == "done" and not changed:
-                sets = rows[number].sets
-                assert (number, sets) in self.month.set_by_others, number
+                # Of a call that may have left, this cannot be told from its own.
+                assert self.month.is_set_otherwise(plan, number, rows[number].sets), number
 
     async def _check_audit(self, journal: Path) -> None:
         found = await audit(journal)
