@@ -82,6 +82,7 @@ async def test_a_plan_of_calls_has_what_is_true_of_each_record() -> None:
         "partner_id": 7,
         "partner_name": "Acme",
         "invoice_status": "pending",
+        "sent_payment": None,
         "amount": Decimal("10.10"),
         "currency": "USD",
         "start_date": date(2024, 1, 1),
