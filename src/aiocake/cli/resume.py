@@ -61,8 +61,8 @@ def resume(
         print_error(f"resuming at {connection.domain}: {left}")
     elif left is not None:
         confirm(f"At {connection.domain}: {left}: resume")
-    if status.plan is not None and status.plan.file is not None:
-        _resume_plan(session.output, connection, file, settle)
+    if status.plan is not None:
+        _resume_plan(session.output, connection, file, settle, allow_unknown_filesystem)
     code = 0
 
     async def work(client: Client) -> Summary:
@@ -76,7 +76,7 @@ def resume(
             )
 
     try:
-        with connection.accounted(), output.record(_SUMMARY) as write:
+        with connection.accounted(file), output.record(_SUMMARY) as write:
             summary = connection.run(work)
             # What the run ends in is known before the record is written, which may fail.
             code = exit_code(summary)
@@ -90,11 +90,22 @@ def resume(
     raise typer.Exit(code)
 
 
-def _resume_plan(output: Output, connection: Connection, journal: Path, settle: float) -> NoReturn:
+def _resume_plan(
+    output: Output,
+    connection: Connection,
+    journal: Path,
+    settle: float,
+    allow_unknown: bool,  # noqa: FBT001 - of one call
+) -> NoReturn:
     async def work(client: Client, on_progress: OnProgress) -> Applied:
         least = 0 if connection.profile is None else connection.profile.approvals or 0
         return await resume_plan(
-            journal, client, approvals=least, settle=settle, on_progress=on_progress
+            journal,
+            client,
+            approvals=least,
+            settle=settle,
+            on_progress=on_progress,
+            allow_unknown_filesystem=allow_unknown,
         )
 
     apply_and_report(output, connection, work, journal, None, None)
