@@ -126,6 +126,16 @@ async def test_a_plan_is_single_use(january: Sandbox, cake: Client, tmp_path: Pa
     assert {status_of(january, number) for number in numbers_of(plan)} == {"pending"}
 
 
+async def test_a_journal_that_cannot_be_made_does_not_use_up_the_plan(
+    january: Sandbox, cake: Client, tmp_path: Path
+) -> None:
+    plan = await approving(cake)
+    with pytest.raises(JournalError, match="there is no folder"):
+        await applied(plan, cake, tmp_path / "mistyped" / "run.db")
+    assert {status_of(january, number) for number in numbers_of(plan)} == {"pending"}
+    assert (await applied(plan, cake, tmp_path / "run.db")).summary.complete
+
+
 async def test_a_journal_of_another_plan_is_refused(
     january: Sandbox, cake: Client, tmp_path: Path
 ) -> None:

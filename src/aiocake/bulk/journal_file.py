@@ -176,6 +176,24 @@ def append(  # noqa: PLR0913 - the columns, by name
     return "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, log.add(*entry))
 
 
+def refuse_place(path: Path, *, allow_unknown: bool = False) -> None:
+    """Refuse a path at which no journal can be made. Makes nothing.
+
+    Args:
+        path: Where.
+        allow_unknown: Accept any filesystem.
+
+    Raises:
+        JournalError: It is on a filesystem that a journal is not safe on, or there is no folder
+            that can be written to.
+    """
+    accept(path, for_tests=False, allowed=None, allow_unknown=allow_unknown)
+    if not path.parent.is_dir():
+        raise JournalError(f"cannot create {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise JournalError(f"cannot create {path}: {path.parent} cannot be written to")
+
+
 def create(
     path: Path,
     domain: str,

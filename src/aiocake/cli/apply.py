@@ -175,7 +175,8 @@ def apply(  # noqa: PLR0913 - one for each option
             approvals=needed,
             signers=signers,
             revoked=revoked,
-            hash=hash,
+            # The file may have become another while the question was open.
+            hash=checked.plan.hash,
             strict=strict,
             settle=settle,
             on_progress=on_progress,
@@ -188,9 +189,11 @@ def needed_approvals(approvals: int | None, plan_hash: str | None, profile: Prof
     """Return how many approvals are needed: never fewer than the profile asks for.
 
     Raises:
-        ArgumentError: Nothing says so.
+        ArgumentError: Nothing says so, or the number is below 0.
     """
     least = None if profile is None else profile.approvals
+    if approvals is not None and approvals < 0:
+        raise ArgumentError(Problem("approvals", "must be at least 0"))
     if approvals is not None or least is not None:
         return max(approvals or 0, least or 0)
     if plan_hash is not None:
@@ -231,7 +234,7 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
             return await work(client, progress)
 
     try:
-        with connection.accounted(), output.records(_TOTALS) as write:
+        with connection.accounted(journal), output.records(_TOTALS) as write:
             found = connection.run(with_bar)
             # What the run ends in is known before anything is written, which may fail.
             code = exit_code(found.summary)

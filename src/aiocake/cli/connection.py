@@ -213,8 +213,11 @@ class Connection:
         return run(with_client)
 
     @contextmanager
-    def accounted(self) -> Generator[None]:
+    def accounted(self, journal: Path | None = None) -> Generator[None]:
         """Report the outcome of the writes if their result cannot be written.
+
+        Args:
+            journal: The journal of their run, by which it goes on after a signal.
 
         Raises:
             OutputError: It cannot be written.
@@ -229,7 +232,10 @@ class Connection:
                 print_error(f"the reader of the output has gone{self.writes}")
             raise
         except Interrupted as error:
-            raise Interrupted(error.number, f"{error.note}{self.writes}") from None
+            note = f"{error.note}{self.writes}"
+            if journal is not None and journal.exists():
+                note += f"; to go on: aiocake resume {journal}"
+            raise Interrupted(error.number, note) from None
 
 
 class _Waits:

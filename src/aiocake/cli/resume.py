@@ -64,8 +64,10 @@ def resume(  # noqa: PLR0913 - one for each option
         print_error(f"resuming at {connection.domain}: {left}")
     elif left is not None:
         confirm(f"At {connection.domain}: {left}: resume")
-    if status.plan is not None and status.plan.file is not None:
-        _resume_plan(session.output, connection, file, settle, report, receipt)
+    if status.plan is not None:
+        _resume_plan(
+            session.output, connection, file, settle, report, receipt, allow_unknown_filesystem
+        )
     for name, given in (("report", report), ("receipt", receipt)):
         if given is not None:
             raise ArgumentError(Problem(name, "is for the run of a plan; use aiocake audit"))
@@ -82,7 +84,7 @@ def resume(  # noqa: PLR0913 - one for each option
             )
 
     try:
-        with connection.accounted(), output.record(_SUMMARY) as write:
+        with connection.accounted(file), output.record(_SUMMARY) as write:
             summary = connection.run(work)
             # What the run ends in is known before the record is written, which may fail.
             code = exit_code(summary)
@@ -103,11 +105,17 @@ def _resume_plan(  # noqa: PLR0913, PLR0917 - each is needed
     settle: float,
     report: Path | None,
     receipt: Path | None,
+    allow_unknown: bool,  # noqa: FBT001 - of one call
 ) -> NoReturn:
     async def work(client: Client, on_progress: OnProgress) -> Applied:
         least = 0 if connection.profile is None else connection.profile.approvals or 0
         return await resume_plan(
-            journal, client, approvals=least, settle=settle, on_progress=on_progress
+            journal,
+            client,
+            approvals=least,
+            settle=settle,
+            on_progress=on_progress,
+            allow_unknown_filesystem=allow_unknown,
         )
 
     apply_and_report(output, connection, work, journal, report, receipt)

@@ -20,7 +20,7 @@ import attrs
 from aiocake._normalize import class_name, path_of
 from aiocake._operations.operation import executor_of
 from aiocake.bulk import Approval, Journal, PlanIdentity, Stop, Summary, carry
-from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
+from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan, refuse_place
 from aiocake.bulk.options import OnConflict, OnOutcome, OnProgress
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -207,6 +207,9 @@ async def apply(  # noqa: PLR0913 - by name
     known: dict[int, str] = {}
     if on_conflict != "overwrite":
         known = {row.index: row.reason for row in await stale_bills(found, cake)}
+    if not begun:
+        # Else the plan would be bound to a journal that cannot be.
+        refuse_place(file, allow_unknown=allow_unknown_filesystem)
     single_use.claim(found.hash, file)
     summary = await carry(
         file,
