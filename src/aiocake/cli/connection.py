@@ -1,5 +1,6 @@
 """The connection of a command: instance, key, proxy, limits."""
 
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -213,8 +214,11 @@ class Connection:
         return run(with_client)
 
     @contextmanager
-    def accounted(self) -> Generator[None]:
+    def accounted(self, journal: Path | None = None) -> Generator[None]:
         """Report the outcome of the writes if their result cannot be written.
+
+        Args:
+            journal: The journal with which they can go on after an interruption.
 
         Raises:
             OutputError: It cannot be written.
@@ -229,7 +233,10 @@ class Connection:
                 print_error(f"the reader of the output has gone{self.writes}")
             raise
         except Interrupted as error:
-            raise Interrupted(error.number, f"{error.note}{self.writes}") from None
+            on = (
+                "" if journal is None else f"; to go on: aiocake resume {shlex.quote(str(journal))}"
+            )
+            raise Interrupted(error.number, f"{error.note}{self.writes}{on}") from None
 
 
 class _Waits:

@@ -76,7 +76,7 @@ def resume(
             )
 
     try:
-        with connection.accounted(), output.record(_SUMMARY) as write:
+        with connection.accounted(file), output.record(_SUMMARY) as write:
             summary = connection.run(work)
             # What the run ends in is known before the record is written, which may fail.
             code = exit_code(summary)

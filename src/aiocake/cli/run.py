@@ -115,7 +115,7 @@ def carry_out(  # noqa: PLR0913 - by name
 
     code = 0
     try:
-        with connection.accounted(), output.record(_SUMMARY) as write:
+        with connection.accounted(journal), output.record(_SUMMARY) as write:
             summary = connection.run(work)
             # What the run ends in is known before the record is written, which may fail.
             code = exit_code(summary)
