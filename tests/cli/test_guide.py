@@ -108,12 +108,12 @@ def test_the_guide_runs_from_its_start_to_its_end(
             for line, shown in commands(block["text"]):
                 if line.startswith("aiocake"):
                     status, said = on_terminal(terminal, sandbox, line, shown, folder)
+                    refused = any(each.startswith(("^C", "aiocake: ")) for each in shown)
+                    assert refused or status == 0, said
                 else:
                     where = folder if folder.exists() else home
                     said = in_shell(line.replace("$?", str(status)), where)
                 assert_shown(shown, plain(said, url))
-                refused = any(each.startswith(("^C", "aiocake: ")) for each in shown)
-                assert refused or status == 0, said
     states = {number: each.invoice_status for number, each in sandbox.state.invoices.items()}
     assert states[4821] == "paid"
     assert states[4918] == "void"

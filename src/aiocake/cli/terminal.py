@@ -149,7 +149,7 @@ def run_bar() -> Generator[OnProgress]:
     text = TextColumn("{task.description}", markup=False)
     columns = (BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(), _Left())
     with _progress(text, *columns) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("0 done", total=None)
 
         def show(now: RunProgress) -> None:
             ended = now.done + now.failed + now.skipped + now.unknown
