@@ -45,9 +45,11 @@ ONCE = (
     "tests/mutants",
     *(f"tests/scorecard/test_{each}.py" for each in ("json", "lists", "throttled", "xml")),
 )
-#: What is about the network, and where it runs on uvloop.
+#: What is about the network, and where it runs on uvloop. What lies between the oldest Python and
+#: the newest one seldom differs from both: there, what else runs is what moves money.
 NETWORK = ("tests/transport", "tests/scorecard")
 ON_UVLOOP = "3.12"
+MONEY = ("tests/bulk", "tests/client", "tests/monthend", "tests/pipeline")
 #: Lines are counted at next to no cost, but 3.11 cannot; branches cost as much as the tests.
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
@@ -109,7 +111,8 @@ def compatibility(session: nox.Session) -> None:
     if session.python == ON_UVLOOP and not session.posargs:
         what = ("--uvloop", "-k", "not trio", *NETWORK, *without(*left_out))
         session.run("pytest", *WORKERS, *what, env=env)
-        left_out += NETWORK
+        session.run("pytest", *WORKERS, *MONEY, env=env)
+        return
     session.run("pytest", *WORKERS, *(session.posargs or without(*left_out)), env=env)
 
 
@@ -143,13 +146,26 @@ def crash(session: nox.Session) -> None:
     """Kill 400 runs of creates, and try 600 orders of events; ``-- --crash-seed N`` repeats one.
 
     Before that, 50 times each, two runs of one plan at once: on one host, one of them killed, and
-    on two hosts.
+    on two hosts. After it, 600 orders of plan, approve, apply, kill, resume and change.
     """
     session.install(PACKAGE, *group("tests"))
     chosen = ("--crash-seed", str(randrange(1 << 16)))  # noqa: S311 - no secret
     amounts = ("--kills", "100", "--orders", "300", "--pairs", "50")
     workers = ("--numprocesses=auto", "--maxprocesses=4")
-    session.run("pytest", "tests/crash", "--quiet", *amounts, *workers, *chosen, *session.posargs)
+    what = ("tests/crash", "tests/monthend/test_any_order.py")
+    session.run("pytest", *what, "--quiet", *amounts, *workers, *chosen, *session.posargs)
+
+
+@nox.session
+def monthend(session: nox.Session) -> None:
+    """Carry 10,000 invoices through a month end by the commands; ``-- --month-end N``: fewer.
+
+    They are planned, approved and paid, by processes that are killed, while answers are lost and
+    somebody else voids some; then they are audited.
+    """
+    session.install(PACKAGE, *group("tests"))
+    what = ("tests/monthend/test_month_end.py", "--month-end", "10000")
+    session.run("pytest", "--quiet", *what, *session.posargs)
 
 
 @nox.session

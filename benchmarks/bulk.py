@@ -69,7 +69,8 @@ async def run_of(cake: Any, limit: int, journal: Path | None = None) -> None:  #
         for number in range(1, CALLS + 1):
             yield bulk.call(cake.invoices.update, number, invoice_status="approved")
 
-    summary = await bulk.each(plan(), journal=journal, limit=limit)
+    # Without a look at each invoice, as the loop has none.
+    summary = await bulk.each(plan(), journal=journal, limit=limit, on_conflict="overwrite")
     assert summary.done == CALLS
 
 

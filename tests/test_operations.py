@@ -111,13 +111,8 @@ def test_a_group_names_the_operations_of_its_methods() -> None:
 def test_an_operation_has_the_method_it_is_named_after(name: str) -> None:
     operation, method = OPERATIONS[name], METHODS[name]
     wire = {parameter.name for parameter in operation.parameters}
-    taken = set(inspect.signature(method).parameters) - {
-        "self",
-        "period",
-        "match",
-        "longest",
-        "expect",
-    }
+    made_of_others = {"self", "period", "match", "longest", "expect"}
+    taken = set(inspect.signature(method).parameters) - made_of_others
     unsent = taken - wire
     assert not unsent, "an argument that goes nowhere"
     # find() asks for rows by itself, and by id there is a method of its own.

@@ -51,7 +51,12 @@ MARKED = (
     *("invoice_number", "payment_type_id", "payment_type_name", "verification_code", "notes"),
     *("invoiced_amount", "date_invoice_received", "payment_date"),
 )
-MODELS = [each for each in vars(models).values() if isinstance(each, type) and attrs.has(each)]
+MODELS = [
+    each
+    for each in vars(models).values()
+    # What is expected of a record is none.
+    if isinstance(each, type) and attrs.has(each) and each is not models.Expect
+]
 
 
 class Strange(str):

@@ -434,9 +434,10 @@ class Conflict(ConsistencyError):
         """Pass every text that this error and the invoice hold through ``clean``."""
         super().scrub(clean)
         found = cast("Any", self.found)
+        model = cast("type[attrs.AttrsInstance]", type(found))
         texts = {
             field.name: type(value)(clean(value))
-            for field in attrs.fields(type(found))
+            for field in attrs.fields(model)
             if isinstance(value := getattr(found, field.name), str)
         }
         self.found = attrs.evolve(found, **texts)

@@ -2,7 +2,6 @@
 """Calls of a run whose invoice is not as expected: skipped, raised or overwritten; and the flow."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ from aiocake.bulk import Call, Done, Failed, Journal, Progress, Skipped, Unknown
 from aiocake.bulk.journal import EntryState
 from aiocake.events import Event, RunEnded
 from aiocake.sandbox import Sandbox
+from aiocake.sandbox.state import InvoiceRecord
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +202,7 @@ async def test_what_is_behind_a_conflict_is_not_sent(ledgers, tmp_path: Path) ->
         (False, "approved", "done"),  # as it would have left it
     ],
 )
-async def test_a_call_in_doubt_is_looked_at(
+async def test_a_call_in_doubt_is_looked_at(  # noqa: PLR0913 - by pytest
     ledgers, tmp_path: Path, life: str, now: str | None, end: str, *, done: bool
 ) -> None:
     books, path = ledgers(Sandbox()), tmp_path / "run.db"
@@ -414,17 +414,16 @@ async def test_what_others_void_meanwhile_stays_void(ledgers, tmp_path: Path) ->
     assert summary.conflicts == statuses.count("void")
 
 
-def fill(sandbox: Sandbox, count: int, *, status: str = "pending") -> list[int]:
-    """Fill a sandbox with invoices of one month that lie together."""
-    make: Callable[..., Any] = type(next(iter(Sandbox(invoices=1).state.invoices.values())))
+def fill(sandbox: Sandbox, count: int) -> list[int]:
+    """Fill a sandbox with pending invoices of one month that lie together."""
     numbers = list(range(10_000, 10_000 + count))
     for number in numbers:
-        sandbox.state.invoices[number] = make(
+        sandbox.state.invoices[number] = InvoiceRecord(
             invoice_id=number,
             affiliate_id=1 + number % 17,
             advertiser_id=None,
             partner_name="Somebody",
-            invoice_status=status,
+            invoice_status="pending",
             start_date=date(2024, 1, 1),
             end_date=date(2024, 1, 31),
             total_amount=Decimal(number),

@@ -14,8 +14,8 @@ from aiocake._operations.operation import ResponseShape
 from aiocake.cli import catalogue
 from aiocake.cli.app import app
 from aiocake.cli.errors import _CODES
-from aiocake.cli.journal import _DOUBLE
 from aiocake.cli.prompts import LOOK_UPS
+from aiocake.cli.run_outcome import CONFLICTS, DOUBLE
 from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency
@@ -131,7 +131,7 @@ def test_the_docs_name_each_option_that_commands_share() -> None:
 def test_the_docs_explain_each_exit_code() -> None:
     explained = set(map(int, re.findall(r"^\| (\d+) \|", DOCS, re.MULTILINE)))
     signals = {128 + number for number in SIGNALS}
-    assert explained == {0, 1, _DOUBLE} | signals | {code for _, code in _CODES}
+    assert explained == {0, 1, DOUBLE, CONFLICTS} | signals | {code for _, code in _CODES}
 
 
 def test_the_examples_use_each_group(cake) -> None:
@@ -140,6 +140,7 @@ def test_the_examples_use_each_group(cake) -> None:
     used = {example for example in groups if any(f"aiocake {example} " in e for e in EXAMPLES)}
     assert groups - used == {
         "approve",
+        "apply",
         "run",
         "resume",
         "audit",

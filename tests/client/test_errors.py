@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from aiocake import errors
+from aiocake import Invoice, InvoiceStatus, errors
 from aiocake.errors import (
     AlreadyExists,
     ApiError,
     ArgumentError,
     CakeError,
+    Conflict,
     ConsistencyError,
     DeadlineExceeded,
     DecodeError,
@@ -27,6 +28,7 @@ from aiocake.errors import (
     RateLimited,
 )
 
+INVOICE = Invoice(invoice_id=4821, invoice_status=InvoiceStatus.VOID, total_amount=Decimal("20.01"))
 AT = datetime(2024, 2, 15, 10, tzinfo=UTC)
 
 
@@ -53,6 +55,7 @@ def every_error() -> dict[str, CakeError]:
         "DecodeError": DecodeError("bad", path="a[0].b", snippet='{"a": …}', status=200),
         "ListChanged": ListChanged("moved", rows_read=5, total_rows=None),
         "AlreadyExists": AlreadyExists("there", existing=(4821, 4822)),
+        "Conflict": Conflict("is void", found=INVOICE),
     }
     for name in errors.__all__:
         kind = getattr(errors, name)
@@ -92,7 +95,7 @@ def test_what_users_catch_it_by(name: str) -> None:
     assert isinstance(error, ValueError) is (name == "ArgumentError")
     assert isinstance(error, TimeoutError) is (name == "DeadlineExceeded")
     assert isinstance(error, ConsistencyError) is (
-        name in {"ConsistencyError", "ListChanged", "AlreadyExists"}
+        name in {"AlreadyExists", "Conflict", "ConsistencyError", "ListChanged"}
     )
 
 
@@ -205,7 +208,8 @@ def test_scrubbing_reaches_every_text() -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_it_holds_plain_values(name: str) -> None:
-    plain = (str, int, float, bool, type(None), tuple, Intent, CakeError)
+    # An invoice holds such values and no more.
+    plain = (str, int, float, bool, type(None), tuple, Intent, Invoice, CakeError)
     assert all(isinstance(value, plain) for value in vars(ERRORS[name]).values())
 
 

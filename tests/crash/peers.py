@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -40,23 +40,34 @@ def sandbox() -> Iterator[str]:
 
 
 class Weather(socketserver.ThreadingTCPServer):
-    """Passes requests on to a server, and loses, cuts and throttles by dice while it is foul."""
+    """Passes requests on to a server, and loses, cuts and throttles by dice while it is foul.
+
+    Args:
+        behind: The URL of the server.
+        seed: What throws the dice.
+        faults: What may become of a request, and of how many in a hundred.
+        only: What requests begin with that meet faults; the others are passed on.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, behind: str, seed: int) -> None:
+    def __init__(
+        self, behind: str, seed: int, faults: Mapping[str, int] = FAULTS, only: bytes = b""
+    ) -> None:
         parts = urlsplit(behind)
         self.behind = (str(parts.hostname), int(parts.port or 0))
         self.dice = random.Random(seed)  # noqa: S311 - no secret
         self.foul = True
+        self.faults, self.only = faults, only
         self.met: Counter[str] = Counter()
         super().__init__(("127.0.0.1", 0), _Passing)
 
-    def fault(self) -> str:
-        faults = [*FAULTS, "fine"]
-        weights = [*FAULTS.values(), 100 - sum(FAULTS.values())]
-        fault = self.dice.choices(faults, weights)[0] if self.foul else "fine"
+    def fault(self, request: bytes) -> str:
+        faults = [*self.faults, "fine"]
+        weights = [*self.faults.values(), 100 - sum(self.faults.values())]
+        foul = self.foul and request.startswith(self.only)
+        fault = self.dice.choices(faults, weights)[0] if foul else "fine"
         self.met[fault] += 1
         return fault
 
@@ -81,7 +92,7 @@ class _Passing(socketserver.StreamRequestHandler):
             pass
 
     def _pass_on(self, request: bytes, behind: socket.socket, answers: BinaryIO) -> bool:
-        fault = self.server.fault()
+        fault = self.server.fault(request)
         if fault in {"throttled", "failed before"}:
             self.wfile.write(THROTTLED if fault == "throttled" else FAILED)
             return True
@@ -115,9 +126,11 @@ def message(stream: BinaryIO) -> bytes:
 
 
 @contextmanager
-def weather(behind: str, seed: int) -> Iterator[Weather]:
+def weather(
+    behind: str, seed: int, faults: Mapping[str, int] = FAULTS, *, only: bytes = b""
+) -> Iterator[Weather]:
     """Foul weather before a server."""
-    with Weather(behind, seed) as passing:
+    with Weather(behind, seed, faults, only) as passing:
         thread = threading.Thread(target=passing.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

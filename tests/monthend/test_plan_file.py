@@ -172,7 +172,7 @@ ROW_LINE = (
     '{"arguments":{"invoice_id":4821,"invoice_status":"approved"},'
     '"operation":"invoices.update","record":{"amount":"10.10","currency":"USD",'
     '"end_date":"2024-01-31","invoice_status":"pending","kind":"payout","partner_id":7,'
-    '"partner_name":"Acme","start_date":"2024-01-01"}}\n'
+    '"partner_name":"Acme","sent_payment":null,"start_date":"2024-01-01"}}\n'
 )
 
 

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
@@ -19,7 +21,7 @@ from aiocake import (
     bulk,
 )
 from aiocake.bulk import Call
-from aiocake.monthend import Caps, LeftOut, Plan, PlanDiff, planning
+from aiocake.monthend import CallFile, Caps, LeftOut, Plan, PlanDiff, planning
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import InvoiceRecord
 
@@ -80,6 +82,7 @@ async def test_a_plan_of_calls_has_what_is_true_of_each_record() -> None:
         "partner_id": 7,
         "partner_name": "Acme",
         "invoice_status": "pending",
+        "sent_payment": None,
         "amount": Decimal("10.10"),
         "currency": "USD",
         "start_date": date(2024, 1, 1),
@@ -185,6 +188,22 @@ async def test_the_same_create_twice_is_refused_and_has_no_record() -> None:
             await Plan.of([create(7)], cake, caps=Caps(max_row=1))
     assert [row.record for row in plan.rows] == [None, None]
     assert plan.totals == ()
+
+
+@pytest.mark.parametrize("row", ["1\n", '{"invoice_id":1}\n'], ids=["csv", "jsonl"])
+async def test_a_file_of_too_many_rows_is_refused_by_counting_its_lines(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MOST_ROWS", 4)
+    file = anyio.Path(tmp_path / "rows")
+    async with in_process(sandbox()) as cake:
+        calls = CallFile(str(file), cake, operation="invoices.update", arguments={"memo": "x"})
+        await file.write_text(("invoice_id\n" if row == "1\n" else row) + row * 5)
+        with pytest.raises(PlanError, match="the last lines: a plan has at most"):
+            await Plan.of(calls, cake)
+        assert not calls.longer_than(5)
+        await file.write_text('invoice_id,memo\n1,"a\nb\nc\nd\ne\nf"\n')
+        assert not calls.longer_than(4)
 
 
 async def test_a_plan_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,13 +38,13 @@ def by_hand(people: People, *key: str, namespace: str = "plan@aiocake", data: by
 
 async def refusal(text: str, signers: Path, **more: Path | datetime) -> str:
     with pytest.raises(PlanError) as raised:
-        await verify(DATA, text, signers=signers, **more)  # type: ignore[arg-type]
+        await verify([DATA], text, signers=signers, **more)  # type: ignore[arg-type]
     return str(raised.value)
 
 
 async def test_who_signed_is_known_by_name_and_key(people: People) -> None:
-    both = await sign(DATA, people.key("maria")) + await sign(DATA, people.key("ben"))
-    found = await verify(DATA, both, signers=people.signers())
+    both = await sign([DATA], people.key("maria")) + await sign([DATA], people.key("ben"))
+    found = await verify([DATA], both, signers=people.signers())
     fingerprints = [
         keygen("-l", "-f", people.key(name)).split()[1].decode() for name in ("maria", "ben")
     ]
@@ -56,12 +56,12 @@ async def test_who_signed_is_known_by_name_and_key(people: People) -> None:
 
 
 async def test_nothing_was_signed_by_nobody(people: People) -> None:
-    assert await verify(DATA, "", signers=people.signers()) == ()
+    assert await verify([DATA], "", signers=people.signers()) == ()
 
 
 async def test_a_plan_that_was_changed_after_it_was_signed(people: People, signed: str) -> None:
     with pytest.raises(PlanError) as raised:
-        await verify(DATA + b" ", signed, signers=people.signers())
+        await verify([DATA + b" "], signed, signers=people.signers())
     assert str(raised.value) == (
         "not all signatures of the plan count: "
         "signature 1: is of another plan, or the plan was changed after it was signed"
@@ -93,7 +93,7 @@ async def test_a_revoked_key_counts_no_more(
     said = await refusal(signed, people.signers(), revoked=revoked)
     fingerprint = PublicKey.of_line(people.line("maria")).fingerprint
     assert f"signature 1: its key {fingerprint} is revoked by gone" in said
-    found = await verify(DATA, by_hand(people, "ben"), signers=people.signers(), revoked=revoked)
+    found = await verify([DATA], by_hand(people, "ben"), signers=people.signers(), revoked=revoked)
     assert [each.principal for each in found] == ["ben@example.com"]
 
 
@@ -119,7 +119,7 @@ async def test_revoked_keys_that_cannot_be_read_revoke_all(
             "not all signatures" if of_krl else "the revoked keys in gone cannot be read: line 1: "
         )
     revoked.write_bytes(b"# nobody yet\n\n")
-    assert len(await verify(DATA, signed, signers=people.signers(), revoked=revoked)) == 1
+    assert len(await verify([DATA], signed, signers=people.signers(), revoked=revoked)) == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_the_file_of_signers_says_when_and_for_what_a_key_counts(
 ) -> None:
     signers = people.signers({"maria@example.com": "maria"}, options=options, file="with_options")
     if said is None:
-        found = await verify(DATA, signed, signers=signers, at=at)
+        found = await verify([DATA], signed, signers=signers, at=at)
         assert [each.principal for each in found] == ["maria@example.com"]
         return
     text = await refusal(signed, signers, **({} if at is None else {"at": at}))
@@ -165,7 +165,7 @@ async def test_of_two_names_one_may_have_ended(people: People, signed: str) -> N
     text = old.read_text("utf-8")
     new = people.signers({"new@example.com": "maria"}, file="renamed")
     new.write_text(text + new.read_text("utf-8"), "utf-8")
-    found = await verify(DATA, signed, signers=new)
+    found = await verify([DATA], signed, signers=new)
     assert [each.principal for each in found] == ["new@example.com"]
 
 
@@ -178,8 +178,8 @@ async def test_a_certificate_names_its_owner(people: People) -> None:
     certificate = people.certify("ben", "authority", "ben@example.com")
     signers = people.folder / "authorities"
     signers.write_text(f"*@example.com cert-authority {people.line('authority')}\n", "utf-8")
-    text = await sign(DATA, certificate)
-    found = await verify(DATA, text, signers=signers)
+    text = await sign([DATA], certificate)
+    found = await verify([DATA], text, signers=signers)
     plain = PublicKey.of_line(people.line("ben"))
     # It is the key inside that people are told apart by.
     assert found == (Signature("ben@example.com", plain.fingerprint, 1),)
@@ -193,12 +193,12 @@ async def test_a_certificate_of_two_names_is_nobodys(people: People) -> None:
     certificate = people.certify("ben", "authority", "ben@example.com", "boss@example.com")
     signers = people.folder / "authorities"
     signers.write_text(f"*@example.com cert-authority {people.line('authority')}\n", "utf-8")
-    text = await sign(DATA, certificate)
+    text = await sign([DATA], certificate)
     assert "(ben@example.com, boss@example.com): one key is one person" in (
         await refusal(text, signers)
     )
     signers.write_text(f"ben@* cert-authority {people.line('authority')}\n", "utf-8")
-    assert (await verify(DATA, text, signers=signers))[0].principal == "ben@example.com"
+    assert (await verify([DATA], text, signers=signers))[0].principal == "ben@example.com"
     certificate.unlink()
 
 
@@ -237,7 +237,7 @@ async def test_line_ends_of_windows_and_a_bom(people: People, signed: str) -> No
     signers = people.signers(file="of_windows")
     text = signers.read_bytes().replace(b"\n", b"\r\n")
     signers.write_bytes(b"\xef\xbb\xbf# ours\r\n\r\n" + text)
-    found = await verify(DATA, signed.replace("\n", "\r\n"), signers=signers)
+    found = await verify([DATA], signed.replace("\n", "\r\n"), signers=signers)
     assert [each.principal for each in found] == ["maria@example.com"]
 
 
@@ -272,7 +272,10 @@ async def test_without_ssh_keygen(
     people: People, signed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    for work in (sign(DATA, people.key("maria")), verify(DATA, signed, signers=people.signers())):
+    for work in (
+        sign([DATA], people.key("maria")),
+        verify([DATA], signed, signers=people.signers()),
+    ):
         with pytest.raises(SignerToolMissing, match=r"ssh-keygen was not found: OpenSSH 8.1"):
             await work
 
@@ -286,7 +289,7 @@ async def test_an_ssh_keygen_that_is_too_old(
     old.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SignerToolMissing, match=r"is too old: OpenSSH 8.1 or later is needed"):
-        await sign(DATA, people.key("maria"))
+        await sign([DATA], people.key("maria"))
 
 
 async def test_an_ssh_keygen_that_says_good_of_anything_else(
@@ -309,7 +312,7 @@ async def test_a_key_that_is_none(tmp_path: Path, people: People) -> None:
     with pytest.raises(ConfigurationError, match=r"the key .*none cannot be read: No such file"):
         await public_key(missing)
     with pytest.raises(ConfigurationError, match=r"the key .*none cannot sign: .*No such file"):
-        await sign(DATA, missing)
+        await sign([DATA], missing)
     missing.write_text("no key", "ascii")
     with pytest.raises(ConfigurationError, match="none holds no key that can sign"):
         await public_key(missing)
@@ -324,8 +327,8 @@ async def test_a_key_that_is_none(tmp_path: Path, people: People) -> None:
 async def test_keys_of_other_types(tmp_path: Path, kind: tuple[str, ...]) -> None:
     people = People(tmp_path)
     keygen("-q", "-N", "", "-t", *kind, "-f", people.key("kim"))
-    text = await sign(DATA, people.key("kim"))
-    assert [each.principal for each in await verify(DATA, text, signers=people.signers())] == [
+    text = await sign([DATA], people.key("kim"))
+    assert [each.principal for each in await verify([DATA], text, signers=people.signers())] == [
         "kim@example.com"
     ]
     line = people.line("kim")
@@ -368,8 +371,8 @@ async def test_what_is_written_meanwhile_is_private_and_goes(
         return await real(*words, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(signatures, "_run", looking)
-    text = await sign(DATA, people.key("maria"))
-    await verify(DATA, text, signers=people.signers())
+    text = await sign([DATA], people.key("maria"))
+    await verify([DATA], text, signers=people.signers())
     assert set(modes) == {0o700}
     assert list(made("*")) == []
 

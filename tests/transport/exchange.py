@@ -163,9 +163,9 @@ class Exchanges:
             await executor.run_attempts(call, executor._read)
             return result(call)
         call.intent = Intent("id", request.operation, {}, datetime.now(UTC), 0, frozenset())
-        observer = None if settled is None else _Settled(call, settled)
-        report = CallReport(self.emitter, call)
-        await executor._attempts_of_write(call, call.intent, observer, report)
+        call.observer = None if settled is None else _Settled(call, settled)
+        call.recorded = True
+        await executor._attempts_of_write(call, CallReport(self.emitter, call))
         return result(call)
 
     async def open(self, request: Request, head: ReadHead, limits: CallLimits) -> Opened:

@@ -108,11 +108,11 @@ async def test_it_is_begun_again_until_its_head_was_read(lab) -> None:
     def script(connection) -> None:
         connection.request()
         if connection.number == 0:
-            connection.answer(b"no", status="500 Error")
+            connection.answer(b"no", "Connection: close", status="500 Error")
         elif connection.number == 1:
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         elif connection.number == 2:
-            connection.answer(b"no", "Retry-After: 1", status="429 Slow")
+            connection.answer(b"no", "Retry-After: 1", "Connection: close", status="429 Slow")
         else:
             connection.answer(b"good")
 

@@ -127,13 +127,14 @@ def _optional(model: type[Any], partner: str) -> Optional:
 
 
 @cache
-def _buffer(model: type[Any]) -> Any:  # noqa: ANN401 - a class made here
+def _buffer(model: Any) -> Any:  # noqa: ANN401 - of a class, one made here
     """Return a class that is laid out as a model and not frozen.
 
     A record that is made by it takes half the time, and is one of the model once its class is set.
     """
     fields = {each.name: attrs.field(default=each.default) for each in attrs.fields(model)}
-    plain = attrs.make_class(f"_{model.__name__}", fields, kw_only=True)
+    plain: Any = attrs.make_class(f"_{model.__name__}", fields, kw_only=True)
+    # Both of them, or CPython looks the method up for each field that is set.
     body = {name: getattr(object, name) for name in ("__setattr__", "__delattr__")}
     body |= {"__slots__": model.__slots__, "__init__": plain.__init__}
     return type(plain.__name__, model.__bases__, body)
@@ -150,7 +151,8 @@ def _plain_reader(  # noqa: C901 - each function less costs each bill something
     id_name, name_name = f"{partner}_id", f"{partner}_name"
     billing = f"{partner}_billing"
     readers = dict(optional)
-    a_bill, a_partner, an_amount = _buffer(model), _buffer(Partner), _buffer(BillAmount)
+    kind: Any = model
+    a_bill, a_partner, an_amount = _buffer(kind), _buffer(Partner), _buffer(BillAmount)
     required = frozenset({"bill_id", partner, "bill_amount", "sent_payment"})
 
     def read(fields: Any) -> T | None:  # noqa: ANN401 - a TypeError says that it is something else
@@ -255,13 +257,15 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     if managers := _listed(fields, "account_managers", "account_manager", AccountManager):
         taken["account_managers"] = managers
-    billing: Any = fields.get(billing_name)
-    if not isinstance(billing, dict):
+    within = fields.get(billing_name)
+    if not isinstance(within, dict):
         return taken
+    billing = cast("Fields", within)
     if contacts := _listed(billing, "contacts", "contact", Contact):
         taken["contacts"] = contacts
-    cycle = billing.get("billing_cycle")
-    if isinstance(cycle, dict):
+    found = billing.get("billing_cycle")
+    if isinstance(found, dict):
+        cycle = cast("Fields", found)
         try:
             taken |= _record_of(dict, tuple(cycle), *cycle.values())
             del billing["billing_cycle"]
@@ -274,12 +278,12 @@ def _take_nested(fields: Fields, billing_name: str) -> dict[str, Any]:
 
 def _listed(fields: Fields, outer: str, inner: str, make: Callable[..., V]) -> tuple[V, ...]:
     """Take the records of a list out of the fields; return none if it is not as documented."""
-    rows: Any = fields.get(outer)
+    rows = fields.get(outer)
     if not rows:
         return ()
-    if isinstance(rows, dict) and len(rows) == 1:
-        rows = rows.get(inner)
-    each = rows if isinstance(rows, list) else (rows,)
+    if isinstance(rows, dict) and len(cast("Fields", rows)) == 1:
+        rows = cast("Fields", rows).get(inner)
+    each = cast("list[Fields]", rows if isinstance(rows, list) else [rows])
     try:
         read = tuple([_record_of(make, tuple(row), *row.values()) for row in each])
     except _UNLIKE:

@@ -28,6 +28,8 @@ _FRESH: Final = 5.0
 _ROWS: Final = 1_000
 #: A page that has shown fewer records than this was not worth it.
 _WORTH: Final = 2
+#: How many pages may fail in a run.
+_MOST_FAILURES: Final = 3
 #: How many records have to be alike for a list to be tried: at first, and later.
 _ALIKE_AT_FIRST: Final = 2
 _ALIKE: Final = 3
@@ -101,7 +103,8 @@ class RecentRows:
         self._credit = 0
         #: Whether a record that should be on the last page was not there.
         self._missed = False
-        #: Whether lists are of no use here.
+        #: How many pages could not be read, and whether lists are of no use here therefore.
+        self._failures = 0
         self._off = False
         #: When a record was last written, where a page may have been asked for before.
         self._written: dict[int, float] = {}
@@ -208,8 +211,9 @@ class RecentRows:
         self._missed = False
 
     def failed(self) -> None:
-        """Note that a page could not be read: records are read by themselves from now on."""
-        self._off = True
+        """Note that a page could not be read; after some, no more are asked for."""
+        self._failures += 1
+        self._off = self._failures >= _MOST_FAILURES
         self._page = None
 
     def got(self, record: object, now: float) -> None:

@@ -725,10 +725,9 @@ class CallExecutor(ClientPipeline):
             finally:
                 if leads is not None:
                     leads.end()
-            if again or made is None:
-                made = await self._attempt_renewing_key(look, self._read, made)
-                if made.decision is not RetryDecision.NONE:
-                    await self._retry(look, self._read, made)
+            made = await self._attempt_renewing_key(look, self._read, made)
+            if again and made.decision is not RetryDecision.NONE:
+                await self._retry(look, self._read, made)
             value, failure = self._conclude(look)
             report.finish(failure)
         if (attempt := look.attempt) is not None and attempt.kept:

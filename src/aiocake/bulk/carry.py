@@ -148,7 +148,7 @@ async def _of_instance(calls: Calls[T], domain: str) -> Calls[T]:
         return calls
     if isinstance(calls, AsyncIterable):
         return _checked_as_it_comes(aiter(calls), domain)
-    if isinstance(calls, Iterable):
+    if isinstance(calls, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         return _checked(iter(calls), domain)
     return calls  # which each() refuses
 

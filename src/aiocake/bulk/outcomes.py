@@ -245,12 +245,12 @@ def conflict_of(reported: str | None) -> tuple[Invoice | None, str] | None:
         reported: How a call ended: :func:`detail`'s JSON.
     """
     kept: object = json.loads(reported or "null")
-    if not isinstance(kept, dict) or "reason" not in kept or "found" not in kept:
+    if not isinstance(kept, dict) or "found" not in kept:
         return None
     fields = cast("dict[str, Any]", kept)
     found = fields["found"]
     invoice = None if found is None else _invoice_of_json(cast("dict[str, Any]", found))
-    return invoice, str(fields["reason"])
+    return invoice, str(fields.get("reason", ""))
 
 
 def _invoice_as_json(invoice: Invoice, clean: Callable[[str], str]) -> dict[str, object]:

@@ -109,7 +109,7 @@ async def _signed(
     """Return who has signed, in words; what is wrong with it; and the approvals, if checked."""
     if signers is None:
         return _unchecked(plan, text), [], None
-    checked = await examine(plan.to_bytes(), text, signers=signers, revoked=revoked)
+    checked = await examine(plan.pieces(), text, signers=signers, revoked=revoked)
     problems = [each for each in checked if isinstance(each, Problem)]
     good = [each for each in checked if isinstance(each, Signature)]
     approvals = None

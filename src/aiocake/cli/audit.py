@@ -13,7 +13,6 @@ from aiocake._display import money
 from aiocake.bulk.journal import EntryState, WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
-from aiocake.cli.approving import write_page
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
@@ -22,7 +21,6 @@ from aiocake.cli.signals import run
 from aiocake.errors import Problem
 from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
-from aiocake.monthend.report_html import audit_page
 
 _DIFFERENT, _BROKEN = 1, 8
 #: So many calls that are not done are said one by one.
@@ -108,6 +106,9 @@ def audit(  # noqa: PLR0913 - all by name
 
     found = session.connect().run(with_client) if verify else run(auditing)
     if html is not None:
+        from aiocake.cli.approving import write_page  # noqa: PLC0415 - no other command waits for it
+        from aiocake.monthend.report_html import audit_page  # noqa: PLC0415 - the same
+
         write_page(html, audit_page(found, planned))
     _write(session, found)
     for line in _said(found):

@@ -419,7 +419,7 @@ def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
         terms["maker_key"] = run(partial(public_key, sign))
     plan, notes = connect().run(lambda client: make(client, terms))
     # First the signature: a plan that was to be signed is not there without.
-    signature = None if sign is None else run(partial(signed, plan.to_bytes(), sign))
+    signature = None if sign is None else run(partial(signed, plan.pieces(), sign))
     plan.write(file)
     if signature is not None:
         _beside(file).write_text(signature, encoding="ascii")

@@ -7,12 +7,12 @@ from typing import Annotated, Final, NoReturn
 import attrs
 import typer
 
-from aiocake import Client, JournalError, bulk
+from aiocake import ArgumentError, Client, JournalError, bulk
 from aiocake.bulk import Journal, Summary
 from aiocake.bulk.journal_file import files_of
 from aiocake.bulk.options import OnProgress
 from aiocake.cli import parse
-from aiocake.cli.apply import apply_and_report
+from aiocake.cli.apply import ReceiptOption, ReportOption, apply_and_report
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
 from aiocake.cli.errors import code_of, print_error, silence_output
@@ -22,11 +22,12 @@ from aiocake.cli.output import Output, OutputError
 from aiocake.cli.run_outcome import exit_code, problem_text, report_problems
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm, run_bar
+from aiocake.errors import Problem
 from aiocake.monthend import Applied, resume_plan
 
 
 @command(writes=True)
-def resume(
+def resume(  # noqa: PLR0913 - one for each option
     session: CommandSession,
     file: File,
     *,
@@ -38,6 +39,8 @@ def resume(
             help="How long to wait for a create whose response was lost to appear before deciding.",
         ),
     ] = 60.0,
+    report: ReportOption = None,
+    receipt: ReceiptOption = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Resume a run: find out the outcome of its calls, and send those that were not carried out.
@@ -62,7 +65,10 @@ def resume(
     elif left is not None:
         confirm(f"At {connection.domain}: {left}: resume")
     if status.plan is not None and status.plan.file is not None:
-        _resume_plan(session.output, connection, file, settle)
+        _resume_plan(session.output, connection, file, settle, report, receipt)
+    for name, given in (("report", report), ("receipt", receipt)):
+        if given is not None:
+            raise ArgumentError(Problem(name, "is for the run of a plan; use aiocake audit"))
     code = 0
 
     async def work(client: Client) -> Summary:
@@ -90,14 +96,21 @@ def resume(
     raise typer.Exit(code)
 
 
-def _resume_plan(output: Output, connection: Connection, journal: Path, settle: float) -> NoReturn:
+def _resume_plan(  # noqa: PLR0913, PLR0917 - each is needed
+    output: Output,
+    connection: Connection,
+    journal: Path,
+    settle: float,
+    report: Path | None,
+    receipt: Path | None,
+) -> NoReturn:
     async def work(client: Client, on_progress: OnProgress) -> Applied:
         least = 0 if connection.profile is None else connection.profile.approvals or 0
         return await resume_plan(
             journal, client, approvals=least, settle=settle, on_progress=on_progress
         )
 
-    apply_and_report(output, connection, work, journal, None, None)
+    apply_and_report(output, connection, work, journal, report, receipt)
 
 
 def _summary_fields(summary: Summary) -> Fields:

@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, cast
 
 import attrs
 
@@ -39,9 +39,6 @@ from aiocake.monthend.audited import Audit
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.receipt import Receipt
 from aiocake.monthend.stale import StaleRow, stale_bills, stale_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _STOP: Final = Stop()
 
@@ -158,7 +155,7 @@ async def apply(  # noqa: PLR0913 - by name
         cake: A client of the instance, or a view of one.
         journal: The journal of the run: a new file, or the one that it was begun with.
         approvals: How many people must have approved the plan, beside its maker, who has to sign it
-            then, too. 0 asks for none.
+            then, too. 0 asks for none. What a run was begun with can only be raised.
         signatures: The signatures of the plan, as text; by default those of the file beside it.
         signers: The file of signers, in the form of ``allowed_signers`` of ssh-keygen(1).
         revoked: A KRL, or a list of public keys: those that count no more.
@@ -186,25 +183,28 @@ async def apply(  # noqa: PLR0913 - by name
     """
     domain, file = executor_of(cake.invoices).domain, path_of("journal", journal)
     plan_file = None if isinstance(plan, Plan) else path_of("plan", plan)
+    kept = await _kept(file, allow_unknown=allow_unknown_filesystem)
+    needed = approvals if kept is None else max(approvals, kept.required)
     checked = await approved(
         plan,
         domain,
-        approvals=approvals,
+        approvals=needed,
         signatures=signatures,
         signers=signers,
         revoked=revoked,
         hash=hash,
     )
     found = checked.plan
-    identity = _identity(checked, plan_file, signers, revoked, approvals)
+    identity = _identity(checked, plan_file, signers, revoked, needed)
     begun = await _has_begun(file, domain, identity, allow_unknown=allow_unknown_filesystem)
+    single_use.refuse_other_journal(found.hash, file)
     if strict and not begun:
         stale = await stale_rows(found, cake)
         if stale:
             raise PlanError(
                 "nothing was sent: some records are not as planned", *map(_problem_of, stale)
             )
-    known: Mapping[int, str] = {}
+    known: dict[int, str] = {}
     if on_conflict != "overwrite":
         known = {row.index: row.reason for row in await stale_bills(found, cake)}
     single_use.claim(found.hash, file)
@@ -222,11 +222,11 @@ async def apply(  # noqa: PLR0913 - by name
         settle=settle,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
-    kept = await audit(file, plan=found, allow_unknown_filesystem=allow_unknown_filesystem)
+    audited = await audit(file, plan=found, allow_unknown_filesystem=allow_unknown_filesystem)
     return Applied(
         summary=summary,
         planned=found.totals,
-        audit=kept,
+        audit=audited,
     )
 
 
@@ -286,8 +286,16 @@ def _read(plan: object, signatures: str | None) -> tuple[Plan, str]:
         return plan, signatures or ""
     if not isinstance(plan, str | os.PathLike):
         raise ArgumentError(Problem("plan", f"must be a plan or its file, got {class_name(plan)}"))
-    file = path_of("plan", plan)
+    file = path_of("plan", cast("str | PathLike[str]", plan))
     return Plan.read(file), read_signatures(file) if signatures is None else signatures
+
+
+async def _kept(journal: Path, *, allow_unknown: bool) -> PlanIdentity | None:
+    """Return the plan that a journal is of; None if there is no journal, or it is of none."""
+    with suppress(NotBegun):
+        async with await Journal.open(journal, allow_unknown_filesystem=allow_unknown) as book:
+            return await book.plan_identity()
+    return None
 
 
 async def _has_begun(

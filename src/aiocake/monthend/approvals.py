@@ -46,8 +46,8 @@ class SignedPlan(Protocol):
         """Return the hash."""
         ...
 
-    def to_bytes(self) -> bytes:
-        """Return what is signed."""
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what is signed."""
         ...
 
 
@@ -116,7 +116,7 @@ async def sign(
     """
     file, key_file = path_of("plan_file", plan_file), path_of("key", key)
     theirs = await _signer(plan, file, key_file)
-    text = await signatures.sign(plan.to_bytes(), key_file)
+    text = await signatures.sign(plan.pieces(), key_file)
     if signers is not None:
         both = _joined(read_signatures(file), text)
         signed = approvals_of(plan, await _verified(plan, both, signers, revoked))
@@ -307,7 +307,7 @@ async def _verified(
     at: datetime | None = None,
 ) -> tuple[Signature, ...]:
     return await verify(
-        plan.to_bytes(),
+        plan.pieces(),
         text,
         signers=path_of("signers", signers),
         revoked=None if revoked is None else path_of("revoked", revoked),

@@ -32,7 +32,7 @@ _LEAST_ROUND: Final = Decimal(100)
 _ROUND_DIGITS: Final = 2
 
 
-class Finding(Protocol):
+class Observation(Protocol):
     """What all that is found in a plan has, so that it can be put in order and cut."""
 
     @property
@@ -51,7 +51,7 @@ class Finding(Protocol):
         ...
 
 
-F = TypeVar("F", bound=Finding)
+F = TypeVar("F", bound=Observation)
 
 
 @attrs.frozen(kw_only=True)
@@ -473,5 +473,5 @@ def _in_order(found: Iterable[F]) -> tuple[F, ...]:
     return tuple(sorted(by_money, key=lambda each: _group((each.kind, each.currency))))
 
 
-def _size(found: Finding) -> Decimal:
+def _size(found: Observation) -> Decimal:
     return Decimal(-1) if found.amount is None else found.amount.copy_abs()

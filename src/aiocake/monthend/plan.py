@@ -194,7 +194,11 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """Return the whole file: what is signed."""
-        return b"".join(plan_file.bytes_of(self._text))
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole file, piece by piece: a long plan is not held twice."""
+        return plan_file.bytes_of(self._text)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -49,6 +49,7 @@ from aiocake.monthend.reading import (
     some_invoices,
 )
 from aiocake.monthend.rows import OPERATIONS, PlannedRecord, Repeats, described
+from aiocake.monthend.sources import CallFile
 from aiocake.values import SKIP, Period, PeriodMatch, Skip
 
 _INVOICES: Final = "invoices"
@@ -279,6 +280,8 @@ async def _take(
     problems = Problems("some rows cannot be planned")
     repeats = Repeats()
     count = 0
+    if isinstance(calls, CallFile) and calls.longer_than(MOST_ROWS):
+        raise PlanError("the file cannot be planned", Problem("the last lines", too_many()))
     try:
         async with aclosing(_iterated(calls)) as given:
             async for value in given:

@@ -20,12 +20,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import IO, Final
 
 import anyio
+import anyio.to_thread
 import attrs
 
 from aiocake.errors import ConfigurationError, PlanError, Problem, SignerToolMissing
@@ -92,13 +94,13 @@ def blocks_of(signatures: str) -> tuple[Block | Problem, ...]:
     return tuple(found)
 
 
-async def sign(data: bytes, key: Path) -> str:
+async def sign(data: Iterable[bytes], key: Path) -> str:
     """Return the signature of a plan as an armored block.
 
     ``ssh-keygen`` asks for a passphrase, or for a touch of a FIDO token, on the terminal.
 
     Args:
-        data: The bytes of the plan.
+        data: The bytes of the plan, in pieces.
         key: The file of a private key, or of a public one whose private half an agent holds.
 
     Raises:
@@ -108,7 +110,7 @@ async def sign(data: bytes, key: Path) -> str:
     tool = await _find_tool()
     async with anyio.TemporaryDirectory(prefix="aiocake-") as folder:
         file = anyio.Path(folder, "plan")
-        await file.write_bytes(data)
+        await anyio.to_thread.run_sync(_write, file, data)
         # From its standard input it would read the plan, and could not ask for a passphrase.
         await _use_key([tool, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(key), str(file)], key)
         return await anyio.Path(folder, "plan.sig").read_text("ascii")
@@ -139,7 +141,7 @@ async def public_key(key: Path) -> str:
 
 
 async def verify(
-    data: bytes,
+    data: Iterable[bytes],
     signatures: str,
     *,
     signers: Path,
@@ -149,7 +151,7 @@ async def verify(
     """Return who signed a plan, in the order of the blocks.
 
     Args:
-        data: The bytes of the plan.
+        data: The bytes of the plan, in pieces.
         signatures: What the file of signatures holds.
         signers: The file of signers, in the form of ``allowed_signers``.
         revoked: A KRL, or a list of public keys: those that count no more.
@@ -169,7 +171,7 @@ async def verify(
 
 
 async def examine(
-    data: bytes,
+    data: Iterable[bytes],
     signatures: str,
     *,
     signers: Path,
@@ -194,7 +196,7 @@ async def examine(
         # Copies: what is read here and what ssh-keygen reads are the same, whoever writes to them.
         lines = (await _text_of(signers, "signers")).splitlines()
         check = _Check(tool, Path(folder), signers.name, lines, at)
-        await anyio.Path(check.data).write_bytes(data)
+        await anyio.to_thread.run_sync(_write, check.data, data)
         await anyio.Path(check.signers).write_text("\n".join(lines), "utf-8", newline="\n")
         if revoked is not None:
             keys = await _bytes_of(revoked, "revoked keys")
@@ -293,6 +295,11 @@ class _Check:
         if _OTHER_DATA in said:
             return "is of another plan, or the plan was changed after it was signed"
         return f"does not count: {said or f'{_TOOL} refuses it'}"
+
+
+def _write(file: PathLike[str], data: Iterable[bytes]) -> None:
+    with Path(file).open("wb") as stream:
+        stream.writelines(data)
 
 
 def _name(number: int) -> str:

@@ -41,6 +41,23 @@ def claim(plan_hash: str, journal: Path) -> None:
         raise PlanError(
             f"nothing was sent: no note can be kept that this plan is applied: {_reason(error)}"
         ) from None
+    _refuse(theirs, ours)
+
+
+def refuse_other_journal(plan_hash: str, journal: Path) -> None:
+    """Refuse a plan that was applied with another journal. Notes nothing.
+
+    Raises:
+        PlanError: It was.
+    """
+    try:
+        theirs = Path(os.fsdecode((_folder() / plan_hash).read_bytes()))
+    except OSError:
+        return  # claim() says what is wrong with the folder
+    _refuse(theirs, Path(os.path.realpath(journal)))
+
+
+def _refuse(theirs: Path, ours: Path) -> None:
     if theirs != ours:
         raise PlanError(
             f"nothing was sent: this plan was applied before, with the journal {theirs}: go on with"
