@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 import anyio
@@ -157,6 +157,7 @@ class Terminal:
         environment: Its environment.
         stdout: Where its standard output goes in place of the terminal.
         columns: How wide the terminal is.
+        program: What is run with the words.
     """
 
     def __init__(
@@ -165,11 +166,12 @@ class Terminal:
         environment: Mapping[str, str],
         stdout: int | None = None,
         columns: int = 200,
+        program: Sequence[str] = (sys.executable, "-c", ON_TERMINAL),
     ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", ON_TERMINAL, *map(str, words)],
+            [*program, *map(str, words)],
             env=dict(environment),
             stdin=slave,
             stdout=slave if stdout is None else stdout,

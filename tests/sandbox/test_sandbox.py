@@ -1,6 +1,8 @@
 """The sandbox itself: its data, its record of requests, its hooks, its pace."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
 
 import anyio
 import httpx
@@ -45,6 +47,59 @@ def test_the_data_has_the_size_that_was_asked_for(invoices: int, bills: int) -> 
     assert len(state.affiliate_bills) == bills
     assert len(state.advertiser_bills) == len(state.buyer_bills) == -(-bills // 5)
     assert state.invoices.next_id() == (4821 + invoices if invoices else 1)
+
+
+@pytest.mark.parametrize("invoices", [0, 1, 3, 399, 2_000])
+def test_a_month_end_has_the_size_that_was_asked_for(invoices: int) -> None:
+    state = Sandbox(invoices=invoices, bills=40, period="2024-01").state
+    assert len(state.invoices) == invoices
+    of_month = [each for each in state.invoices.values() if each.end_date.month == 1]
+    assert len(of_month) == -(-invoices // 4)
+    assert {(each.end_date.year, each.end_date.month) for each in state.invoices.values()} <= {
+        (2023, 10), (2023, 11), (2023, 12), (2024, 1)
+    }  # fmt: skip
+    assert {each.end_date - timedelta(days=1) for each in state.affiliate_bills.values()} <= {
+        date(2024, 1, day) for day in range(1, 32)
+    }
+
+
+def test_what_is_unusual_in_a_month_end_shows() -> None:
+    invoices = list(Sandbox(invoices=400, period="2024-01").state.invoices.values())
+    month = [each for each in invoices if each.end_date.year == 2024]
+    before = [each for each in invoices if each.end_date.year == 2023]
+    assert {each.invoice_status for each in before} == {"paid"}
+    assert {each.invoice_status for each in month} == {"pending", "approved"}
+    assert month[0] is invoices[0]
+    assert (month[0].invoice_id, month[0].total_amount) == (4821, 1250)
+
+    known = {(each.affiliate_id, each.advertiser_id) for each in before}
+    new = [each for each in month if (each.affiliate_id, each.advertiser_id) not in known]
+    assert 0 < len(new) < 10
+    payees = [(each.affiliate_id, each.total_amount) for each in month if each.affiliate_id]
+    assert 0 < len(payees) - len(set(payees)) < 5
+    assert all(each.total_amount % 100 == 0 for each in invoices if each.currency == "JPY")
+    largest = max(each.total_amount / usual(each, before) for each in month if each not in new)
+    assert 3 < largest < 8
+
+
+def usual(invoice: InvoiceRecord, before: list[InvoiceRecord]) -> Decimal:
+    """What a partner had the last time."""
+    partner = invoice.affiliate_id, invoice.advertiser_id
+    return next(
+        each.total_amount for each in before if (each.affiliate_id, each.advertiser_id) == partner
+    )
+
+
+def test_a_month_end_is_the_same_for_the_same_seed() -> None:
+    first = shown(Sandbox(seed=7, period="2024-01"))
+    assert first == shown(Sandbox(seed=7, period="2024-01"))
+    assert first != shown(Sandbox(seed=8, period="2024-01"))
+
+
+@pytest.mark.parametrize("period", ["2024", "2024-00", "2024-1", "0001-01", "9999-12", "2024-01 "])
+def test_a_month_end_is_of_a_month(period: str) -> None:
+    with pytest.raises(ValueError, match=f"{period!r} is not a month such as 2024-01"):
+        Sandbox(period=period)
 
 
 def test_the_bills_have_what_is_awkward() -> None:

@@ -150,11 +150,12 @@ def test_a_latency_that_is_no_time_is_refused(
     ("words", "said"),
     [
         pytest.param(
-            "--port=65536 --invoices=-1 --jitter=1.5 --seed=x --rate-limit 1 nan",
+            "--port=65536 --invoices=-1 --jitter=1.5 --seed=x --period=2024-13 --rate-limit 1 nan",
             "Invalid value for '--port': '65536' is not a whole number from 0 to 65535; "
             "Invalid value for '--invoices': '-1' is not a whole number of at least 0; "
             "Invalid value for '--jitter': '1.5' is not a share from 0 to 1; "
             "Invalid value for '--seed': 'x' is not a whole number; "
+            "Invalid value for '--period': '2024-13' is not a month such as 2024-01; "
             "Invalid value for '--rate-limit': 'nan' is not a number of at least 0",
             id="values",
         ),
@@ -212,7 +213,7 @@ def test_both_commands_make_the_same_sandbox(
     monkeypatch.setattr(command, "serve", contextmanager(serve))
     monkeypatch.setattr(command.threading.Event, "wait", lambda _: interrupted())
     words = "--host ::1 --port 8 --key K --invoices 1 --bills 2 --seed 3 --latency 4 --jitter 0.5"
-    more = "--rate-limit 6 7 --dialect cap-7"
+    more = "--period 2024-02 --rate-limit 6 7 --dialect cap-7"
     said: list[tuple[str, str]] = []
     for chosen in ([], f"{words} {more}".split()):
         main(chosen)
@@ -227,6 +228,7 @@ def test_both_commands_make_the_same_sandbox(
             "invoices": 200,
             "bills": 50,
             "seed": 1,
+            "period": None,
             "api_key": "SANDBOX-KEY",
             "latency": 0.0,
             "jitter": 0.0,
@@ -241,6 +243,7 @@ def test_both_commands_make_the_same_sandbox(
             "invoices": 1,
             "bills": 2,
             "seed": 3,
+            "period": "2024-02",
             "api_key": "K",
             "latency": 4.0,
             "jitter": 0.5,

@@ -1,6 +1,7 @@
 """``aiocake apply``: carry out a plan that was approved, row by row, as it stands."""
 
 import os
+import shlex
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -10,9 +11,10 @@ from typing import Annotated, Final, NoReturn
 import attrs
 import typer
 
-from aiocake import ArgumentError, Client
+from aiocake import ArgumentError, Client, JournalError
 from aiocake._display import money
 from aiocake._operations.operation import executor_of
+from aiocake.bulk import Journal
 from aiocake.bulk.journal_file import files_of
 from aiocake.bulk.options import OnProgress
 from aiocake.cli import parse
@@ -22,8 +24,10 @@ from aiocake.cli.connection import Connection
 from aiocake.cli.destination import destination
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.journal import unfinished
 from aiocake.cli.output import Output, OutputError
 from aiocake.cli.run_outcome import exit_code, report_problems
+from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm, run_bar
 from aiocake.errors import Problem
 from aiocake.models import Total
@@ -163,6 +167,7 @@ def apply(  # noqa: PLR0913 - one for each option
     _say_plan(checked, needed)
     if dry_run:
         _rehearse(connection, checked.plan)
+    _say_progress(journal)
     if not session.confirmed:
         rows = checked.plan.header.rows
         confirm(f"At {connection.domain}: apply {rows:,} row{'' if rows == 1 else 's'}")
@@ -244,15 +249,16 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
         if found.audit.unpriced:
             print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not tell")
         if code in {1, 5, 7}:
-            print_error(f"to go on: the same command, or aiocake resume {journal}")
+            print_error(
+                f"to go on: the same command, or aiocake resume {shlex.quote(str(journal))}"
+            )
         if report is not None:
             with Output.of(None, report, excel=False).records(CALLS) as put:
                 for call in found.audit.entries:
                     put(call)
-        print_error(
-            f"receipt: log of {found.receipt.log.count} entries, {found.receipt.log.hash}, "
-            f"of plan {found.receipt.plan_hash}"
-        )
+        print_error(f"receipt of a log of {found.receipt.log.count:,} entries:")
+        print_error(f"plan {found.receipt.plan_hash}")
+        print_error(f"log {found.receipt.log.hash}")
         if receipt is not None:
             _write(receipt, found.receipt.to_json() + "\n")
     except BrokenPipeError:
@@ -294,6 +300,15 @@ def _say_plan(checked: ApprovedPlan, needed: int) -> None:
         print_error("approved by nobody: no approvals were asked for")
     for total in plan.totals:
         print_error(f"planned: {_total_text(total)}")
+
+
+def _say_progress(journal: Path) -> None:
+    """Show what is left of a run that was begun. What is wrong with its journal is said later."""
+    if not journal.exists():
+        return
+    with suppress(JournalError):
+        left = run(partial(unfinished, partial(Journal.open, journal), with_plan=False))
+        print_error(f"left: {left}" if left else "all of it was sent before: nothing is left")
 
 
 def _rehearse(connection: Connection, plan: Plan) -> NoReturn:

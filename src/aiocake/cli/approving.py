@@ -1,19 +1,16 @@
 """Show what a second person has to see of a plan, and sign it."""
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from aiocake import ArgumentError, PlanError
 from aiocake.cli.destination import destination
-from aiocake.cli.output import say_out, screen
+from aiocake.cli.output import say_lines, say_out, screen, wrapped
 from aiocake.cli.signals import run
 from aiocake.cli.table import Screen, Table
 from aiocake.cli.terminal import confirm
@@ -79,7 +76,7 @@ def run_approve(  # noqa: PLR0913 - one for each option
         return
     fingerprint = run(partial(approver_of, plan, plan_file, key))
     if not confirmed:
-        _say_lines(["", f"To approve: {_described(plan, plan_file, found)}"], screen())
+        say_lines(["", f"To approve: {_described(plan, plan_file, found)}"], screen())
         confirm(f"Approve with {fingerprint}", _UNSIGNED)
     run(partial(sign, plan, plan_file, key, signers=signers, revoked=revoked))
     count = len(blocks_of(read_signatures(plan_file)))
@@ -154,7 +151,7 @@ def _show(facts: Facts, found: Differences) -> None:
     on = screen()
     label = max(len(name) for name, _ in facts)
     for name, text in facts:
-        first, *others = _wrapped(text, None if on is None else on.width - label - len(_GAP), on)
+        first, *others = wrapped(text, None if on is None else on.width - label - len(_GAP), on)
         say_out(f"{name:{label}}{_GAP}{first}")
         for line in others:
             say_out(f"{'':{label}}{_GAP}{line}")
@@ -162,32 +159,17 @@ def _show(facts: Facts, found: Differences) -> None:
         _show_section(section, on)
     none = not_found(found)
     if none is not None:
-        _say_lines(["", none], on)
+        say_lines(["", none], on)
 
 
 def _show_section(section: Section, on: Screen | None) -> None:
-    _say_lines(["", f"{section.title}:"], on)
+    say_lines(["", f"{section.title}:"], on)
     if section.rows:
         table = Table(section.columns, on)
         lines = "".join([*map(table.row, section.rows), table.end()])
         for line in lines.splitlines():
             say_out(line)
-    _say_lines(section.notes, on)
-
-
-def _say_lines(lines: Iterable[str], on: Screen | None) -> None:
-    for text in lines:
-        for line in _wrapped(text, None if on is None else on.width, on):
-            say_out(line)
-
-
-def _wrapped(text: str, width: int | None, on: Screen | None) -> list[str]:
-    """Return a text as lines of a terminal; as one line for anything else."""
-    safe = escaped(text)
-    if width is None or on is None or not safe:
-        return [safe]
-    lines = Text(on.shown(safe)).wrap(Console(width=width), width)
-    return [line.plain.rstrip() for line in lines]
+    say_lines(section.notes, on)
 
 
 def write_page(file: Path, text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from aiocake import ArgumentError, Client, Period, monthend, to_dict
 from aiocake._display import money
-from aiocake.bulk.journal import WorkSession
+from aiocake.bulk.journal import EntryState, WorkSession
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
@@ -23,6 +23,8 @@ from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
 
 _DIFFERENT, _BROKEN = 1, 8
+#: So many calls that are not done are said one by one.
+_MOST_SAID: Final = 20
 
 
 @command()
@@ -136,6 +138,7 @@ def _said(found: Audit) -> Iterator[str]:
         yield f"done: {_total(total)}"
     if found.unpriced:
         yield f"done: {found.unpriced} more, whose amount the journal does not tell"
+    yield from _not_done(found)
     yield from _integrity(found)
     yield from (f"completeness: {each}" for each in found.completeness)
     if not found.completeness:
@@ -144,6 +147,16 @@ def _said(found: Audit) -> Iterator[str]:
     if found.verified and not found.differences:
         yield "in CAKE, all that could be compared is as planned"
     yield from (f"not compared with CAKE: {each}" for each in found.unchecked)
+
+
+def _not_done(found: Audit) -> Iterator[str]:
+    """Yield the calls that are not done, which a long table has somewhere."""
+    left = [each for each in found.entries if each.state is not EntryState.DONE]
+    for each in left[:_MOST_SAID]:
+        why = "" if each.message == each.state.value else f": {each.message}"
+        yield f"{each.state}: call {each.index}, {each.record}{why}"
+    if len(left) > _MOST_SAID:
+        yield f"and {len(left) - _MOST_SAID} more that are not done"
 
 
 def _integrity(found: Audit) -> Iterator[str]:
@@ -221,6 +234,7 @@ CALLS: Final = RecordLayout(
         "index", "record", "kind", "partner", "amount", "currency", "status", "state", "at",
         "message",
     ),
+    table_spare=("at", "index", "message", "partner"),
 )  # fmt: skip
 
 

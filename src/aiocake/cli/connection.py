@@ -1,5 +1,6 @@
 """The connection of a command: instance, key, proxy, limits."""
 
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -217,7 +218,7 @@ class Connection:
         """Report the outcome of the writes if their result cannot be written.
 
         Args:
-            journal: The journal of their run, by which it goes on after a signal.
+            journal: The journal with which they can go on after an interruption.
 
         Raises:
             OutputError: It cannot be written.
@@ -234,7 +235,7 @@ class Connection:
         except Interrupted as error:
             note = f"{error.note}{self.writes}"
             if journal is not None and journal.exists():
-                note += f"; to go on: aiocake resume {journal}"
+                note += f"; to go on: aiocake resume {shlex.quote(str(journal))}"
             raise Interrupted(error.number, note) from None
 
 

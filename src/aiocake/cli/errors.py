@@ -7,7 +7,9 @@ at once.
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
@@ -47,6 +49,10 @@ _PYTHON: Final = re.compile(
     rf"\b(?P<name>{'|'.join(_NAMES)}|match(?==))\b(?P<values>(?:(?:=| or )'\w+')*)"
     r"|\bBinding\.(?P<binding>\w+)"
 )
+
+
+#: On terminals below this width lines are left to the terminal.
+_NARROWEST: Final = 40
 
 
 # Errors in the words of a command line.
@@ -220,8 +226,25 @@ def text_of(error: BaseException) -> str:
 
 
 def print_error(text: str) -> None:
-    """Write a line on the standard error."""
-    _echo(f"aiocake: {escaped(text)}")
+    """Write a line on the standard error; a terminal shows it wrapped at words."""
+    line = f"aiocake: {escaped(text)}"
+    width = _width()
+    if width is None or len(line) <= width:
+        _echo(line)
+        return
+    indent = " " * len("aiocake: ")
+    for part in textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ):
+        _echo(part)
+
+
+def _width() -> int | None:
+    """Return how wide the terminal of the standard error is; None if it is none, or too narrow."""
+    if not sys.stderr.isatty():
+        return None
+    width = shutil.get_terminal_size().columns
+    return width if width >= _NARROWEST else None
 
 
 def begin_line() -> None:

@@ -47,6 +47,7 @@ class RecordLayout(Generic[T]):
         csv_columns: The names of CSV's columns.
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
+        table_spare: The columns of a table that a narrow terminal goes without, the first first.
         one: True for a single record: then JSON is an object, and a table has a line for each
             field.
     """
@@ -56,6 +57,7 @@ class RecordLayout(Generic[T]):
     csv_columns: tuple[str, ...]
     to_table: Callable[[T], Fields]
     table_columns: tuple[str, ...]
+    table_spare: tuple[str, ...] = ()
     one: bool = False
 
 
@@ -84,7 +86,7 @@ class _Table(Generic[T]):
     def __init__(self, kind: RecordLayout[T], screen: Screen | None) -> None:
         self._kind = kind
         names = ("field", "value") if kind.one else kind.table_columns
-        self._table = Table(names, screen, paired=kind.one)
+        self._table = Table(names, screen, paired=kind.one, spare=kind.table_spare)
 
     def row(self, record: T) -> str:
         fields = self._kind.to_table(record)

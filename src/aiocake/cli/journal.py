@@ -262,8 +262,14 @@ class _Alike:
         return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
 
 
-async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
+async def unfinished(
+    opening: Callable[[], Awaitable[Journal]], *, with_plan: bool = True
+) -> str | None:
     """Return what is left of a run, who began it when, and of what plan; None if nothing is left.
+
+    Args:
+        opening: Opens the journal.
+        with_plan: False to leave out the plan.
 
     Raises:
         JournalError: It cannot be read.
@@ -289,7 +295,7 @@ async def unfinished(opening: Callable[[], Awaitable[Journal]]) -> str | None:
     ]
     if among:
         said.append(f"{' and '.join(among)} among them")
-    of = "" if plan is None else f", of {plan_text(plan)}"
+    of = "" if plan is None or not with_plan else f", of {plan_text(plan)}"
     return f"{', '.join(said)}, begun {_begun(sessions)}{of}"
 
 

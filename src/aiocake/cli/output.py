@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from aiocake.cli.formats import OutputFormat, RecordLayout, writer
 from aiocake.cli.options import OUTPUT, Option
 from aiocake.cli.table import Screen
 from aiocake.cli.terminal import is_terminal
+from aiocake.cli.text import escaped
 from aiocake.errors import Problem
 
 T = TypeVar("T")
@@ -223,6 +224,26 @@ def say_out(line: str) -> None:
     with _refused():
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+
+def say_lines(lines: Iterable[str], on: Screen | None) -> None:
+    """Write texts to the standard output, each wrapped at words on a terminal."""
+    for text in lines:
+        for line in wrapped(text, None if on is None else on.width, on):
+            say_out(line)
+
+
+def wrapped(text: str, width: int | None, on: Screen | None) -> list[str]:
+    """Return a text as lines of a terminal; as one line for anything else."""
+    safe = escaped(text)
+    if width is None or on is None or not safe:
+        return [safe]
+    # They take a while to load.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    lines = Text(on.shown(safe)).wrap(Console(width=width), width)
+    return [line.plain.rstrip() for line in lines]
 
 
 def _write(stream: TextIO, text: str) -> None:

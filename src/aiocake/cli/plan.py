@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from aiocake import ArgumentError, Client, InvoiceKind, InvoiceStatus, PlanError
-from aiocake._display import escaped, money
+from aiocake._display import money
 from aiocake.cli import parse
 from aiocake.cli.catalogue import LONGEST, MATCH, PERIOD_OF_BILLS
 from aiocake.cli.command import with_connection, with_output
@@ -20,7 +20,7 @@ from aiocake.cli.connection import Connection
 from aiocake.cli.errors import AllErrors, Check, print_error
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.options import Option
-from aiocake.cli.output import Output, say_out, screen
+from aiocake.cli.output import Output, say_lines, say_out, screen
 from aiocake.cli.signals import run
 from aiocake.cli.table import Table
 from aiocake.errors import Problem
@@ -423,8 +423,7 @@ def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
     plan.write(file)
     if signature is not None:
         _beside(file).write_text(signature, encoding="ascii")
-    for line in _lines(plan, file, notes, signed=signature is not None):
-        say_out(line)
+    _show(plan, file, notes, signed=signature is not None)
 
 
 def _terms(values: Mapping[str, Any]) -> PlanTerms:
@@ -490,24 +489,26 @@ def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, obj
     return found
 
 
-def _lines(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> Iterator[str]:
-    header = plan.header
-    yield f"{_count(header.rows, 'row')} for {header.domain}: {escaped(header.action)}"
+def _show(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> None:
+    header, on = plan.header, screen()
+    say_lines([f"{_count(header.rows, 'row')} for {header.domain}: {header.action}"], on)
     if plan.totals:
-        yield _table(plan.totals)
-    yield from notes
+        say_out(_table(plan.totals))
+    say_lines([*notes, *_lines(plan, file, signed=signed)], on)
+
+
+def _lines(plan: Plan, file: Path, *, signed: bool) -> Iterator[str]:
+    header = plan.header
     if header.history_months:
         months = ", ".join(header.history_months)
         yield f"history: {months}, {_count(len(header.history), 'partner')}"
     yield f"caps: {_caps(header)}"
-    yield f"made by {escaped(header.maker)}, expires {header.expires_at:%Y-%m-%d %H:%M} UTC"
+    yield f"made by {header.maker}, expires {header.expires_at:%Y-%m-%d %H:%M} UTC"
     yield f"hash: {plan.hash}"
-    name = escaped(str(file))
-    yield f"written to {name}: it holds names and amounts, and only you can read it (0600)"
+    yield f"written to {file}: it holds names and amounts, and only you can read it (0600)"
     if signed:
-        yield f"signed by its maker: {name}.sig"
-    shown = shlex.quote(str(file))
-    yield f"next, a second person: aiocake approve {escaped(shown)}"
+        yield f"signed by its maker: {file}.sig"
+    yield f"next, a second person: aiocake approve {shlex.quote(str(file))}"
     if not signed:
         yield "or without keys: aiocake apply PLAN --journal RUN.DB --hash HASH"
 

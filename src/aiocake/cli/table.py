@@ -1,10 +1,11 @@
 """A table for people, lined up by its first rows, so that a long one needs no memory.
 
-On a terminal that is too narrow for it, names are cut first. Where that is not enough, each record
-is a block with a line for each field: amounts, dates and ids are never cut, nor wrapped.
+On a terminal that is too narrow for it, names are cut first, then columns are left out that a list
+can spare. Where that is not enough, each record is a block with a line for each field: amounts,
+dates and ids are never cut, nor wrapped.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -51,12 +52,21 @@ class Table:
         names: The columns' names.
         screen: The terminal; None if the table may have any width and any character.
         paired: True if each row is the name and the value of one field of a single record.
+        spare: The columns that a narrow terminal goes without, the first of them first.
     """
 
     def __init__(
-        self, names: Sequence[str], screen: Screen | None, *, paired: bool = False
+        self,
+        names: Sequence[str],
+        screen: Screen | None,
+        *,
+        paired: bool = False,
+        spare: Sequence[str] = (),
     ) -> None:
         self._names = names
+        self._spare = spare
+        #: The columns that are shown.
+        self._kept = list(range(len(names)))
         self._screen = screen
         self._paired = paired
         self._rule = screen.mark(_RULE, "-") if screen else _RULE
@@ -83,19 +93,28 @@ class Table:
         self._waiting = []
         self._measured = True
         self._widths = self._fitting(rows)
+        for count in range(1, len(self._spare) + 1):
+            if self._widths is not None:
+                break
+            left_out = self._spare[:count]
+            self._kept = [at for at, name in enumerate(self._names) if name not in left_out]
+            self._widths = self._fitting(rows)
         if self._widths is None:
             return "".join(map(self._block, rows)) or "(none)\n"
         rule = [self._rule * width for width in self._widths]
-        return "".join(map(self._line, [self._names, rule, *rows]))
+        head = "".join(
+            _GAP.join(cells).rstrip() + "\n" for cells in (self._heads(self._widths), rule)
+        )
+        return head + "".join(map(self._line, rows))
 
     def _fitting(self, rows: Sequence[Sequence[object]]) -> list[int] | None:
-        columns: Iterable[tuple[object, ...]] = zip(self._names, *rows, strict=True)
+        columns = [(self._names[at], *(row[at] for row in rows)) for at in self._kept]
         widths = [max(cell_len(self._text(value)) for value in column) for column in columns]
         if self._screen is None:
             return widths
         surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - self._screen.width
-        for at, name in enumerate(self._names):
-            if surplus > 0 and name.endswith(_CUT):
+        for at, (name, *_) in enumerate(columns):
+            if surplus > 0 and str(name).endswith(_CUT):
                 cut = min(surplus, max(0, widths[at] - _LEAST))
                 widths[at] -= cut
                 surplus -= cut
@@ -104,12 +123,20 @@ class Table:
     def _line(self, values: Sequence[object]) -> str:
         if self._widths is None:
             return self._block(values)
-        cells = map(self._cell, self._names, values, self._widths)
+        kept = [(self._names[at], values[at]) for at in self._kept]
+        cells = [
+            self._cell(name, value, width)
+            for (name, value), width in zip(kept, self._widths, strict=True)
+        ]
         line = _GAP.join(cells).rstrip()
         # A row behind those that were measured can have a longer amount.
         if self._screen is not None and cell_len(line) > self._screen.width:
             return self._block(values)
         return line + "\n"
+
+    def _heads(self, widths: Sequence[int]) -> list[str]:
+        names = [self._names[at] for at in self._kept]
+        return [self._cell(name, name, width) for name, width in zip(names, widths, strict=True)]
 
     def _block(self, values: Sequence[object]) -> str:
         if self._paired:

@@ -16,7 +16,6 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -148,9 +147,9 @@ def run_bar() -> Generator[OnProgress]:
         yield lambda _: None
         return
     text = TextColumn("{task.description}", markup=False)
-    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(), _Left())
     with _progress(text, *columns) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("0 done", total=None)
 
         def show(now: RunProgress) -> None:
             ended = now.done + now.failed + now.skipped + now.unknown
@@ -181,3 +180,19 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the text."""
         return Text("" if task.speed is None else f"{task.speed:,.1f}/s")
+
+
+class _Left(ProgressColumn):
+    """How long the rest takes at this rate."""
+
+    max_refresh = 0.5  # it would be unreadable otherwise
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        if task.time_remaining is None:
+            return Text("")
+        minutes, seconds = divmod(round(task.time_remaining), 60)
+        hours, minutes = divmod(minutes, 60)
+        return Text(
+            f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+        )

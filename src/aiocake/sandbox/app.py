@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aiocake.sandbox.data import fill
+from aiocake.sandbox.data import fill, month_of
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import Call, Incoming, pairs
 from aiocake.sandbox.state import RecordedRequest, State
@@ -45,6 +45,7 @@ class Sandbox:
         invoices: int = 200,
         bills: int = 50,
         seed: int = 1,
+        period: str | None = None,
         api_key: str = "SANDBOX-KEY",
         dialect: Dialect | None = None,
         latency: float = 0.0,
@@ -57,6 +58,9 @@ class Sandbox:
             invoices: How many invoices v2 has, payout and revenue together.
             bills: How many affiliate bills v1 has; of the other two kinds a fifth as many each.
             seed: Chooses the data: the same for the same seed and sizes.
+            period: A month such as ``"2024-01"``, for a month end: a quarter of the invoices are of
+                this month, most of them pending, and the others are of the three months before,
+                paid; all bills are of this month. By default they are spread over years.
             api_key: The key that is valid. More can be added to ``state.api_keys``.
             dialect: What the documents disagree on; by default the page "How to Manage
                 Invoices via the CAKE API".
@@ -64,13 +68,17 @@ class Sandbox:
             jitter: The share of ``latency`` by which a response may be earlier or later, 0 to 1.
             rate_limit: Calls and seconds: calls above that number in any window of that length are
                 refused, by v1 as "Restricted", by v2 with 429.
+
+        Raises:
+            ValueError: The period is no month.
         """
         self.dialect = dialect or Dialect()
         self.latency = latency
         self.jitter = jitter
         self.rate_limit = rate_limit
         self.state = State.empty(api_key=api_key)
-        fill(self.state, invoices=invoices, bills=bills, seed=seed)
+        month = None if period is None else month_of(period)
+        fill(self.state, invoices=invoices, bills=bills, seed=seed, period=month)
         self._v2 = V2(self.state, self.dialect, seed)
         self._asmx = Asmx(self.state, self.dialect)
         self._chance = Random(seed)  # noqa: S311 - jitter, no secret

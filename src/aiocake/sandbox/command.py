@@ -12,6 +12,7 @@ from socket import gaierror
 from typing import Any, Final, NoReturn
 
 from aiocake.sandbox.app import Sandbox
+from aiocake.sandbox.data import month_of
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.server import serve
 
@@ -95,6 +96,12 @@ def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     option("--invoices", count, "number of invoices", default=200)
     option("--bills", count, "number of affiliate bills", default=50)
     option("--seed", seed, "random seed for the generated data", default=1)
+    option(
+        "--period",
+        _month,
+        "a month such as 2024-01 for a month end: a quarter of the invoices are of it, pending; "
+        "the others are of the three months before, paid; all bills are of it",
+    )
     option("--key", str, "the valid API key", default="SANDBOX-KEY")
     option("--latency", seconds, "seconds that a response takes", default=0.0)
     option("--jitter", share, "the share of the latency that varies, from 0 to 1", default=0.0)
@@ -122,6 +129,11 @@ def _within(
         return value
 
     return read
+
+
+def _month(text: str) -> str:
+    month_of(text)
+    return text
 
 
 def _dialect(name: str) -> Dialect:

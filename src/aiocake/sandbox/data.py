@@ -1,8 +1,9 @@
 """Deterministic data: the same for the same seed and size, on every machine."""
 
+import re
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -46,6 +47,7 @@ CURRENCIES = (
     Currency(3, "£", "Pound Sterling", "GBP"),
     Currency(4, "¥", "Japanese Yen", "JPY"),
 )
+_YEN: Final = 4  # it has no hundredths
 CURRENCY_BY_ID = {currency.currency_id: currency for currency in CURRENCIES}
 
 V1_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Monthly", 3: "Monthly"}
@@ -93,9 +95,13 @@ _SECOND_WORDS: Final = ("Reach", "Clicks", "Media", "Leads", "Traffic", "Partner
 _CYCLES: Final[Sequence[BillingCycle]] = ("monthly", "monthly", "bimonthly", "weekly")
 _STATUSES: Final = ("pending", "pending", "approved", "paid", "paid", "paid", "void")
 _NOTES: Final = (None, None, "", "Checked by phone", "Ü & <b> ok")
+#: A month end has the month itself and the three before it.
+_MONTHS: Final = 4
 
 
-def fill(state: State, *, invoices: int, bills: int, seed: int) -> None:
+def fill(
+    state: State, *, invoices: int, bills: int, seed: int, period: tuple[int, int] | None = None
+) -> None:
     """Fill the tables of an empty state.
 
     Args:
@@ -104,15 +110,36 @@ def fill(state: State, *, invoices: int, bills: int, seed: int) -> None:
         bills: How many affiliate bills there shall be; of advertiser and buyer bills a fifth
             as many each, rounded up.
         seed: Chooses the data.
+        period: The year and month of a month end: all bills are of this month, and of the
+            invoices a quarter, the others of the three months before. None spreads them over years.
     """
     chance = Random(seed)  # noqa: S311 - made-up data, no secret
     partners = min(max(len(_AWKWARD_NAMES) + 2, (invoices + bills) // 50), 400)
+    if period is not None:
+        partners = max(partners, -(-invoices // _MONTHS))
     for kind in FIRST_PARTNER:
         _add_partners(state, kind, partners, chance)
-    _add_invoices(state, invoices, chance)
+    if period is None:
+        _add_invoices(state, invoices, chance)
+    else:
+        _add_month_end(state, invoices, period, chance)
     for kind in FIRST_BILL:
         count = bills if kind == "affiliate" else -(-bills // 5)
-        _add_bills(state.bills(kind), list(state.partners(kind).values()), count, chance)
+        of_kind = list(state.partners(kind).values())
+        _add_bills(state.bills(kind), of_kind, count, chance, period)
+
+
+def month_of(text: str) -> tuple[int, int]:
+    """Return the year and the month of a text such as ``2024-01``.
+
+    Raises:
+        ValueError: It is no month, or one whose earlier months have no dates.
+    """
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
+        year, month = int(text[:4]), int(text[5:])
+        if 1 < year < MAXYEAR and 1 <= month <= 12:  # noqa: PLR2004 - months of a year
+            return year, month
+    raise ValueError(f"{text!r} is not a month such as 2024-01")
 
 
 def period_total(seed: int, affiliate_id: int, start: date, end: date) -> Decimal:
@@ -181,14 +208,73 @@ def _add_invoices(state: State, count: int, chance: Random) -> None:
         )
 
 
+def _add_month_end(state: State, count: int, period: tuple[int, int], chance: Random) -> None:
+    """Add the invoices of a month, pending, and those of the three months before it, paid.
+
+    Each partner has one in each month, of about the same amount: so what is unusual in the month
+    shows. Some things are: a first invoice, a large one, a round one, the same one twice, and
+    partners whose invoice is approved already.
+    """
+    a_month = max(1, -(-count // _MONTHS))
+    affiliates, advertisers = list(state.affiliates.values()), list(state.advertisers.values())
+    usual = [chance.randint(200, 4_000) for _ in range(a_month)]
+    for index in range(count):
+        before, place = divmod(index, a_month)
+        if before and place % 29 == 20:  # noqa: PLR2004 - who is new has none before
+            place -= 1
+        if not before and place % 41 == 31:  # noqa: PLR2004 - the same partner again
+            place -= 1
+        payout = place % 5 != 4  # noqa: PLR2004 - four in five
+        partner = (affiliates if payout else advertisers)[place]
+        month = period[0] * 12 + period[1] - 1 - before
+        start, end = _period(partner.billing_cycle, month // 12, month % 12 + 1, chance)
+        cents = usual[place] * chance.randint(80, 120)
+        if not before:
+            cents = _of_the_month(place, usual[place], cents)
+        if partner.currency_id == _YEN:
+            cents = cents // 100 * 10_000
+        invoice_id = FIRST_INVOICE + index
+        status = "pending" if place % 37 != 17 else "approved"  # noqa: PLR2004
+        state.invoices[invoice_id] = InvoiceRecord(
+            invoice_id=invoice_id,
+            affiliate_id=partner.partner_id if payout else None,
+            advertiser_id=None if payout else partner.partner_id,
+            partner_name=partner.name,
+            invoice_status="paid" if before else status,
+            start_date=start,
+            end_date=end - timedelta(days=1),
+            total_amount=Decimal(cents).scaleb(-2),
+            currency=CURRENCY_BY_ID[partner.currency_id].code,
+            billing_cycle=partner.billing_cycle,
+            paid_at=f"{end}T10:00:00Z" if before else None,
+        )
+
+
+def _of_the_month(place: int, usual: int, cents: int) -> int:
+    """Return an amount of the month itself: the first is known, and some are unusual."""
+    if place == 0:
+        return 125_000
+    if place % 23 == 15:  # noqa: PLR2004 - much more than usual
+        return cents * 5
+    if place % 31 == 13:  # noqa: PLR2004 - a round sum
+        return max(1, usual // 1_000) * 100_000
+    if place % 41 == 30:  # noqa: PLR2004 - its invoice is there twice
+        return usual * 100
+    return cents
+
+
 def _add_bills(
-    table: Table[BillRecord], partners: Sequence[Partner], count: int, chance: Random
+    table: Table[BillRecord],
+    partners: Sequence[Partner],
+    count: int,
+    chance: Random,
+    period: tuple[int, int] | None,
 ) -> None:
     for index in range(count):
         kind = partners[0].kind
         partner = partners[index % len(partners)]
-        month = 6 if index == 0 else chance.randint(1, 12)
-        start, end = _period(partner.billing_cycle, 2014, month, chance)
+        year, month = period or (2014, 6 if index == 0 else chance.randint(1, 12))
+        start, end = _period(partner.billing_cycle, year, month, chance)
         bill = BillRecord(
             bill_id=FIRST_BILL[kind] + index,
             partner=partner,
