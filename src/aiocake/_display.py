@@ -37,7 +37,10 @@ def rewritten(text: str, write: Callable[[str], str]) -> str:
 
 def money(amount: Decimal, currency: str | None) -> str:
     """Return an amount for people, with its currency if that is known."""
-    return f"{amount:,f} {currency or ''}".rstrip()
+    whole, _, digits = f"{amount:,f}".partition(".")
+    # v1 sends four places; those behind the second are shown where they say something.
+    digits = digits[:2] + digits[2:].rstrip("0")
+    return f"{whole}{'.' if digits else ''}{digits} {currency or ''}".rstrip()
 
 
 def _is_unsafe(character: str) -> bool:

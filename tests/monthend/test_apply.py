@@ -6,6 +6,8 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
+import anyio
+import httpx
 import pytest
 
 from aiocake import Client, Period, bulk
@@ -244,3 +246,55 @@ async def test_it_is_resumed_from_the_journal_alone(
     assert found.summary.done == len(plan.rows) - 1
     assert found.summary.conflicts == 1
     assert status_of(january, left[-1]) == "void"
+
+
+class Cut(httpx.AsyncBaseTransport):
+    """Carries a mark out, and never answers: the run is cancelled then."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._inner = httpx.ASGITransport(app=sandbox.app)
+        self.scope = anyio.CancelScope()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if b"MarkAffiliateBillAsPaid" in request.url.raw_path:
+            self.scope.cancel()
+            await anyio.sleep_forever()
+        return response
+
+
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [(None, "done"), ("amount", "unknown"), ("undone", "again"), ("another day", "unknown")],
+)
+async def test_a_mark_that_was_on_its_way_is_looked_at(
+    sandbox: Sandbox, tmp_path: Path, change: str | None, end: str
+) -> None:
+    june = Period.month(2014, 6)
+    async with in_process(sandbox, "sandbox.example") as cake:
+        bill = (await cake.affiliate_bills.export(period=june).collect())[0]
+        call = bulk.call(cake.affiliate_bills.mark_paid, bill.bill_id, payment_date=june.end)
+        plan = await Plan.of([call], cake, period=june, history_months=0)
+    cut = Cut(sandbox)
+    async with in_process(sandbox, "sandbox.example", transport=cut, grace=0) as cake:
+        with cut.scope:
+            await applied(plan, cake, tmp_path / "run.db")
+    assert cut.scope.cancelled_caught
+    stored = sandbox.state.bills("affiliate")[bill.bill_id]
+    assert "paid" in stored.marked
+    if change == "amount":
+        stored.amount += 1
+    elif change == "undone":
+        stored.marked, stored.payment_date = frozenset(), None
+    elif change == "another day":
+        stored.payment_date = datetime(2014, 6, 3)  # noqa: DTZ001 - CAKE knows no zones
+    del sandbox.state.requests[:]
+    async with in_process(sandbox, "sandbox.example") as cake:
+        found = await applied(plan, cake, tmp_path / "run.db")
+    sent = [each.operation for each in sandbox.state.requests]
+    marks = sent.count("MarkAffiliateBillAsPaid")
+    exports = sent.count("ExportAffiliateBills")
+    assert (marks, exports) == (end == "again", 2)
+    summary = found.summary
+    assert (summary.done, summary.unknown) == ((0, 1) if end == "unknown" else (1, 0))
+    assert bool(found.audit.differences) == (change == "another day")

@@ -53,6 +53,7 @@ async def carry(  # noqa: PLR0913 - all by name
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
     known_conflicts: Mapping[int, str] = NO_CONFLICTS,
+    known_done: Collection[int] = (),
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -81,7 +82,9 @@ async def carry(  # noqa: PLR0913 - all by name
         expected: Errors that do not count as failures, as in :func:`each`.
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
         on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
-        known_conflicts: Calls to skip as conflicts, as in :func:`each`.
+        known_conflicts: Calls to skip as conflicts, as in :func:`each`. One that may have been
+            carried out is unknown then.
+        known_done: Calls whose record is as they would leave it, as in :func:`each`.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`.
@@ -109,6 +112,7 @@ async def carry(  # noqa: PLR0913 - all by name
         "on_existing": on_existing,
         "on_conflict": on_conflict,
         "known_conflicts": known_conflicts,
+        "known_done": known_done,
         "allow_repeats": allow_repeats,
         "settle": settle,
         "allow_unknown_filesystem": allow_unknown_filesystem,

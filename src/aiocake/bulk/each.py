@@ -64,6 +64,7 @@ async def each(  # noqa: PLR0913 - all by name
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
     known_conflicts: Mapping[int, str] = NO_CONFLICTS,
+    known_done: Collection[int] = (),
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -104,6 +105,8 @@ async def each(  # noqa: PLR0913 - all by name
             :class:`Conflict`, or send it anyway; then no invoice is looked at.
         known_conflicts: Calls to skip as conflicts, by their place in the plan, with the reason:
             for records that the run cannot look at, such as bills, and that you have.
+        known_done: The places of calls whose record is as they would leave it: if one of them may
+            have been carried out before, it was.
         allow_repeats: Send calls that set the same as an earlier one, and Mark calls for a bill
             that an earlier call marks in the same way, with whatever values.
         settle: Seconds between the two lists in which a create is looked for whose response was
@@ -132,6 +135,7 @@ async def each(  # noqa: PLR0913 - all by name
         on_existing=on_existing,
         on_conflict=on_conflict,
         known_conflicts=known_conflicts,
+        known_done=known_done,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,
@@ -186,6 +190,7 @@ async def resume(  # noqa: PLR0913 - all by name
     on_existing: OnExisting = "skip",
     on_conflict: OnConflict = "skip",
     known_conflicts: Mapping[int, str] = NO_CONFLICTS,
+    known_done: Collection[int] = (),
     allow_repeats: bool = False,
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
@@ -210,7 +215,9 @@ async def resume(  # noqa: PLR0913 - all by name
         on_existing: The treatment of creates with an existing record, as in :func:`each`.
         on_conflict: The treatment of updates whose invoice is not as expected, as in :func:`each`.
             What an earlier session has skipped stays skipped.
-        known_conflicts: Calls to skip as conflicts, as in :func:`each`.
+        known_conflicts: Calls to skip as conflicts, as in :func:`each`. One that may have been
+            carried out is unknown then.
+        known_done: Calls whose record is as they would leave it, as in :func:`each`.
         allow_repeats: Send repeated calls, as in :func:`each`.
         settle: Seconds that a lost create gets to show up, as in :func:`each`.
         allow_unknown_filesystem: As in :func:`each`; not needed again for a filesystem of the type
@@ -232,6 +239,7 @@ async def resume(  # noqa: PLR0913 - all by name
         on_existing=on_existing,
         on_conflict=on_conflict,
         known_conflicts=known_conflicts,
+        known_done=known_done,
         stop_after=stop_after,
         expected=expected,
         on_outcome=on_outcome,

@@ -1,6 +1,6 @@
 """The options of a run, as ``each`` and ``resume`` take them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
@@ -41,6 +41,8 @@ class RunOptions:
         on_conflict: The treatment of a write whose record is not as expected.
         known_conflicts: The calls that are not sent since their caller knows that their record is
             not as expected, by place, with the reason.
+        known_done: The places of the calls whose record is as they would leave it, as their caller
+            knows: those that may have been carried out before were.
         stop_after: The limits at which to stop sending; None to stop for a refused key only.
         expected: Errors that do not count as failures.
         on_outcome: Called with the end of each call.
@@ -52,6 +54,7 @@ class RunOptions:
     on_existing: str
     on_conflict: str
     known_conflicts: Mapping[int, str]
+    known_done: Collection[int]
     stop_after: Stop | None
     expected: tuple[type[CakeError], ...]
     on_outcome: OnOutcome[Any] | None
@@ -93,6 +96,7 @@ _MUST_BE: Final[Mapping[str, Wanted]] = {
         "skip, raise or overwrite",
     ),
     "known_conflicts": ((lambda value: isinstance(value, Mapping)), "a mapping"),
+    "known_done": ((lambda value: isinstance(value, Collection)), "a collection of places"),
     # isinstance would ask a value for its class.
     "stop_after": or_none((lambda value: issubclass(type(value), Stop), "a Stop")),
     "expected": (_are_errors, "a tuple of errors of aiocake"),

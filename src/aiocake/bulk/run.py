@@ -372,13 +372,29 @@ class Run:
             if self._order.is_behind(record, item.index):
                 text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
-            elif item.index in self.rules.known_conflicts and not item.maybe_applied:
-                reason = self.rules.known_conflicts[item.index]
-                await self.end(item, Skipped(item.index, item.call, reason=reason))
+            elif (known := self._as_known(item)) is not None:
+                await self.end(item, known)
             elif self.stopped is None:
                 await self._send(item, None)
         finally:
             self._order.release(record)
+
+    def _as_known(self, item: PlannedCall) -> Ended[Any] | None:
+        """Return the end of a call by what its caller knows of its record; None if it may be sent.
+
+        What may have been carried out is done where the record is as it would leave it, and unknown
+        where the record is another.
+        """
+        index, call = item.index, item.call
+        if item.maybe_applied and index in self.rules.known_done:
+            return Done(index, call, None, int(str(call.arguments[call.table.record])))
+        reason = self.rules.known_conflicts.get(index)
+        if reason is None:
+            return None
+        if item.maybe_applied:
+            text = f"it may have been carried out, and its record is another: {reason}"
+            return Unknown(index, call, text)
+        return Skipped(index, call, reason=reason)
 
     def _kept_back(self, item: PlannedCall, found: Existing) -> Failed[Any] | Skipped[Any] | None:
         """Return the end of a create that must not be sent; None if it may be."""

@@ -24,7 +24,7 @@ from aiocake.cli.connection import Connection
 from aiocake.cli.destination import destination
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
-from aiocake.cli.journal import unfinished
+from aiocake.cli.journal import AllowOption, unfinished
 from aiocake.cli.output import Output, OutputError
 from aiocake.cli.run_outcome import exit_code, report_problems
 from aiocake.cli.signals import run
@@ -37,6 +37,7 @@ from aiocake.monthend.approvals import signature_file
 from aiocake.profiles import Profile
 
 _CONFLICTS: Final = 10
+_DIFFERENT: Final = 1
 #: So many rows that would be skipped are said one by one.
 _MOST_SAID: Final = 20
 
@@ -142,6 +143,7 @@ def apply(  # noqa: PLR0913 - one for each option
     settle: SettleOption = 60.0,
     report: ReportOption = None,
     receipt: ReceiptOption = None,
+    allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Carry out a plan. Rows whose record is not as planned are skipped, with the reason.
 
@@ -185,6 +187,7 @@ def apply(  # noqa: PLR0913 - one for each option
             strict=strict,
             settle=settle,
             on_progress=on_progress,
+            allow_unknown_filesystem=allow_unknown_filesystem,
         )
 
     apply_and_report(session.output, connection, work, journal, report, receipt)
@@ -245,20 +248,12 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
             code = exit_code(found.summary)
             for line in _compared(found):
                 write(line)
-        report_problems(found.summary)
-        if found.audit.unpriced:
-            print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not tell")
-        if code in {1, 5, 7}:
-            print_error(
-                f"to go on: the same command, or aiocake resume {shlex.quote(str(journal))}"
-            )
+        _say_end(found, journal, code)
+        code = code or (_DIFFERENT if found.audit.differences else 0)
         if report is not None:
             with Output.of(None, report, excel=False).records(CALLS) as put:
                 for call in found.audit.entries:
                     put(call)
-        print_error(f"receipt of a log of {found.receipt.log.count:,} entries:")
-        print_error(f"plan {found.receipt.plan_hash}")
-        print_error(f"log {found.receipt.log.hash}")
         if receipt is not None:
             _write(receipt, found.receipt.to_json() + "\n")
     except BrokenPipeError:
@@ -267,6 +262,21 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
         print_error(str(error))
         code = code or code_of(error)
     raise typer.Exit(code)
+
+
+def _say_end(found: Applied, journal: Path, code: int) -> None:
+    """Say what a person has to know of a run of a plan, and show its receipt."""
+    report_problems(found.summary)
+    if found.audit.unpriced:
+        print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not tell")
+    if code in {1, 5, 7}:
+        print_error(f"to go on: the same command, or aiocake resume {shlex.quote(str(journal))}")
+    for difference in found.audit.differences[:_MOST_SAID]:
+        print_error(f"different in CAKE: {difference}")
+    receipt = found.receipt
+    print_error(f"receipt of a log of {receipt.log.count:,} entries:")
+    print_error(f"plan {receipt.plan_hash}")
+    print_error(f"log {receipt.log.hash}")
 
 
 def _spare(output: Output, plan_file: Path, journal: Path, *others: Path | None) -> None:

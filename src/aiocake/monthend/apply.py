@@ -36,9 +36,10 @@ from aiocake.monthend.approvals import (
 )
 from aiocake.monthend.audit import audit
 from aiocake.monthend.audited import Audit
+from aiocake.monthend.comparison import compare
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.receipt import Receipt
-from aiocake.monthend.stale import StaleRow, stale_bills, stale_rows
+from aiocake.monthend.stale import StaleRow, look_at_bills, stale_rows
 
 _STOP: Final = Stop()
 
@@ -204,9 +205,8 @@ async def apply(  # noqa: PLR0913 - by name
             raise PlanError(
                 "nothing was sent: some records are not as planned", *map(_problem_of, stale)
             )
-    known: dict[int, str] = {}
-    if on_conflict != "overwrite":
-        known = {row.index: row.reason for row in await stale_bills(found, cake)}
+    bills = await look_at_bills(found, cake)
+    known = {row.index: row.reason for row in bills.stale if on_conflict != "overwrite"}
     if not begun:
         # Else the plan would be bound to a journal that cannot be.
         refuse_place(file, allow_unknown=allow_unknown_filesystem)
@@ -217,6 +217,7 @@ async def apply(  # noqa: PLR0913 - by name
         calls=lambda: [row.call(cake) for row in found.rows],
         identity=identity,
         known_conflicts=known,
+        known_done=bills.applied,
         on_conflict=on_conflict,
         limit=limit,
         on_outcome=on_outcome,
@@ -226,6 +227,10 @@ async def apply(  # noqa: PLR0913 - by name
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
     audited = await audit(file, plan=found, allow_unknown_filesystem=allow_unknown_filesystem)
+    marks = [each for each in audited.entries if "_bills.mark_" in each.operation]
+    if marks:  # one export before, and one after
+        differences, unchecked = await compare(cake, marks, found.header.period)
+        audited = attrs.evolve(audited, differences=differences, unchecked=unchecked)
     return Applied(
         summary=summary,
         planned=found.totals,

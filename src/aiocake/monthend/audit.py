@@ -15,7 +15,7 @@ from aiocake.bulk.call import untagged
 from aiocake.bulk.each import instance_of
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.client import ClientView
-from aiocake.errors import ArgumentError, JournalError, Problem
+from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
 from aiocake.models import InvoiceKind, InvoiceStatus
 from aiocake.models.totals import Tally
 from aiocake.monthend.audited import Audit, AuditedCall
@@ -55,8 +55,9 @@ async def audit(  # noqa: PLR0913 - all by name
     Args:
         path: The journal. It is only read; its run may be alive.
         cake: A client of the instance, or a view of one; needed for ``verify``.
-        plan: The plan that was carried out, for what was true when it was made. Without it, the
-            journal says what each update expected.
+        plan: The plan that was carried out, for what was true when it was made. By default the one
+            in the file that it was applied from, if that is still the same. Without it, the journal
+            says what each update expected.
         receipts: The receipts of the run that were kept.
         verify: Compare each call with CAKE.
         period: The billing period of the bills that were marked; by default the plan's.
@@ -73,6 +74,7 @@ async def audit(  # noqa: PLR0913 - all by name
     _check(cake, receipts, verify=verify)
     journal = await Journal.open(path, allow_unknown_filesystem=allow_unknown_filesystem)
     async with journal:
+        plan = plan or await _plan_of(journal)
         found = await _read(journal, plan, receipts)
     if not verify or cake is None:
         return found
@@ -85,6 +87,18 @@ async def audit(  # noqa: PLR0913 - all by name
         period = plan.header.period
     differences, unchecked = await compare(cake, found.entries, period)
     return attrs.evolve(found, verified=True, differences=differences, unchecked=unchecked)
+
+
+async def _plan_of(journal: Journal) -> Plan | None:
+    """Return the plan of a run, if its file is still where it was and what it was."""
+    identity = await journal.plan_identity()
+    if identity is None or identity.file is None:
+        return None
+    try:
+        plan = Plan.read(identity.file)
+    except PlanError:
+        return None
+    return plan if plan.hash == identity.hash else None
 
 
 def _check(cake: object, receipts: object, *, verify: object) -> None:

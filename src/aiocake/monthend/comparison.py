@@ -267,16 +267,22 @@ async def _marks(
     return differences
 
 
+def set_by_mark(operation: str, arguments: Mapping[str, object], bill: Bill) -> dict[str, object]:
+    """Return what a call that marks a bill sets, by the fields that a bill has for it."""
+    wanted = {
+        name: value
+        for name, value in arguments.items()
+        if name != "bill_id" and value is not ERASE and hasattr(bill, name)
+    }
+    if operation == "affiliate_bills.mark_paid":
+        wanted["sent_payment"] = True
+    return wanted
+
+
 def _marked(call: AuditedCall, bill: Bill | None, silent: set[str]) -> Iterable[Difference]:
     if bill is None:
         return [_difference(call, "it", "in the export of the period", "not there")]
-    wanted = {
-        name: value
-        for name, value in call.arguments.items()
-        if name != "bill_id" and value is not ERASE and hasattr(bill, name)
-    }
-    if call.operation == "affiliate_bills.mark_paid":
-        wanted["sent_payment"] = True
+    wanted = set_by_mark(call.operation, call.arguments, bill)
     found = {name: getattr(bill, name) for name in wanted}
     silent |= {name for name, value in found.items() if value is None}
     return [

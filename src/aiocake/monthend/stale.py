@@ -10,6 +10,7 @@ from aiocake._operations.operation import executor_of
 from aiocake.client import ClientView
 from aiocake.errors import PlanError
 from aiocake.models import Bill, Invoice
+from aiocake.monthend.comparison import set_by_mark
 from aiocake.monthend.plan import Plan
 from aiocake.monthend.reading import (
     BILLS,
@@ -22,6 +23,8 @@ from aiocake.monthend.rows import PlannedRecord, PlanRow
 
 #: What decides whether a row may be sent, in the order in which it is said.
 _DECISIVE: Final = ("kind", "partner_id", "invoice_status", "sent_payment", "amount", "currency")
+#: What no mark changes.
+_ITS_OWN: Final = ("kind", "partner_id", "amount", "currency")
 _INVOICES: Final = "invoices"
 
 _Key = tuple[str, object]
@@ -54,28 +57,63 @@ async def stale_rows(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
     Raises:
         CakeError: A record could not be read.
     """
-    return (*await _stale_invoices(plan, cake), *await stale_bills(plan, cake))
+    return (*await _stale_invoices(plan, cake), *(await look_at_bills(plan, cake)).stale)
 
 
-async def stale_bills(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
-    """Return the rows whose bill is not as planned now: one export for each kind of bill."""
-    groups = {group for row in plan.rows if (group := _group(row)) in BILLS}
-    if not groups:
-        return ()
+@attrs.frozen
+class BillsSeen:
+    """What one export shows of the bills of a plan.
+
+    Attributes:
+        stale: The rows whose bill is not as planned.
+        applied: The places of the rows whose bill is as they leave it, as far as it shows, and
+            otherwise as planned.
+    """
+
+    stale: tuple[StaleRow, ...] = ()
+    applied: frozenset[int] = frozenset()
+
+
+async def look_at_bills(plan: Plan, cake: ClientView) -> BillsSeen:
+    """Return what the bills of a plan are now: one export for each kind of bill.
+
+    Raises:
+        PlanError: The plan names no period to look them up in.
+        CakeError: They could not be read.
+    """
+    places = {_key(row): row.index for row in plan.rows if _group(row) in BILLS}
+    if not places:
+        return BillsSeen()
     period = plan.header.period
     if period is None:
         raise PlanError("the plan marks bills, and names no period to look them up in")
     currencies = await currencies_of(cake)
     now: dict[_Key, PlannedRecord] = {}
-    wanted = {_key(row) for row in plan.rows}
-    for group in sorted(groups):
+    applied: set[int] = set()
+    for group in sorted({group for group, _ in places}):
 
         def visit(bill: Bill, group: str = group) -> None:
-            if (group, bill.bill_id) in wanted:
-                now[group, bill.bill_id] = PlannedRecord.of_bill(bill, currencies)
+            place = places.get((group, bill.bill_id))
+            if place is not None:
+                record = PlannedRecord.of_bill(bill, currencies)
+                now[group, bill.bill_id] = record
+                if _is_applied(plan.rows[place], bill, record):
+                    applied.add(place)
 
         await each_bill(cake, group, period, visit)
-    return tuple(_compared((row for row in plan.rows if _group(row) in BILLS), now))
+    rows = (row for row in plan.rows if _group(row) in BILLS)
+    return BillsSeen(tuple(_compared(rows, now)), frozenset(applied))
+
+
+def _is_applied(row: PlanRow, bill: Bill, now: PlannedRecord) -> bool:
+    """Return True if a bill is as its row leaves it, as far as it shows, and is else as planned."""
+    if row.record is None or any(
+        getattr(row.record, name) != getattr(now, name) for name in _ITS_OWN
+    ):
+        return False
+    wanted = set_by_mark(row.operation, row.arguments, bill)
+    shown = {name: found for name in wanted if (found := getattr(bill, name)) is not None}
+    return bool(shown) and all(wanted[name] == found for name, found in shown.items())
 
 
 async def _stale_invoices(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
