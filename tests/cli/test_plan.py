@@ -235,7 +235,7 @@ def test_what_a_bank_has_paid_is_compared_with_the_bills(cake, sandbox) -> None:
     Path("bank.csv").write_text("bill_id,amount\n345,1.00\n12,5\n")
     ran = cake(*words, "--out", "b.plan")
     assert (ran.code, ran.out) == (2, "")
-    differs = f"1.00 in the file, {bill.amount:,.4f} USD in CAKE"
+    differs = f"1.00 in the file, {bill.amount:,.2f} USD in CAKE"
     assert ran.err.splitlines() == [
         f"aiocake: line 2: amount is not that of bill 345: {differs}",
         "aiocake: line 3: matches no bill: 5 in the file",

@@ -176,18 +176,19 @@ def append(  # noqa: PLR0913 - the columns, by name
     return "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, log.add(*entry))
 
 
-def refuse_place(path: Path, *, allow_unknown: bool = False) -> None:
+def refuse_place(path: Path, *, for_tests: bool = False, allow_unknown: bool = False) -> None:
     """Refuse a path at which no journal can be made. Makes nothing.
 
     Args:
         path: Where.
+        for_tests: Accept a filesystem in memory.
         allow_unknown: Accept any filesystem.
 
     Raises:
         JournalError: It is on a filesystem that a journal is not safe on, or there is no folder
             that can be written to.
     """
-    accept(path, for_tests=False, allowed=None, allow_unknown=allow_unknown)
+    accept(path, for_tests=for_tests, allowed=None, allow_unknown=allow_unknown)
     if not path.parent.is_dir():
         raise JournalError(f"cannot create {path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):

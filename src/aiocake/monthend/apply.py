@@ -209,7 +209,8 @@ async def apply(  # noqa: PLR0913 - by name
     known = {row.index: row.reason for row in bills.stale if on_conflict != "overwrite"}
     if not begun:
         # Else the plan would be bound to a journal that cannot be.
-        refuse_place(file, allow_unknown=allow_unknown_filesystem)
+        for_tests = executor_of(cake.invoices).for_tests
+        refuse_place(file, for_tests=for_tests, allow_unknown=allow_unknown_filesystem)
     single_use.claim(found.hash, file)
     summary = await carry(
         file,
