@@ -7,10 +7,21 @@ import attrs
 import pytest
 
 from aiocake._messages import Request, Response
+from aiocake._operations.conditions import WriteCondition
 from aiocake._pipeline.call_state import CallLimits, CallState
+from aiocake._pipeline.outcome import verdict
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.network_time import NetworkTimeBudget
-from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, ServerError
+from aiocake.errors import (
+    CakeError,
+    ClosedError,
+    DeadlineExceeded,
+    Intent,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    ServerError,
+)
 from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +199,53 @@ async def test_when_a_write_left(end: str) -> None:
             call.begin(SLOT, USED).trace.sent = True
             call.end(LOST)
             assert call.left_at is first
+
+
+async def test_what_a_call_is_made_with() -> None:
+    intent = Intent("1", "invoices.update")
+    call = CallState(REQUEST, WRITE, intent=intent, on_response=list, arguments={"memo": "x"})
+    assert (call.intent, call.on_response, call.arguments) == (intent, list, {"memo": "x"})
+    assert (call.needed, call.network_time) == (0.0, None)
+    assert CallState(REQUEST, WRITE).arguments == {}
+
+
+@pytest.mark.parametrize("limits", [READ, WRITE])
+@pytest.mark.parametrize("outcomes", [(), (LOST,), (UNREACHED,), (LOST, UNREACHED)])
+async def test_a_pause_has_the_last_word_but_over_what_may_be_done(
+    limits: CallLimits, outcomes: tuple[TransportFailure, ...]
+) -> None:
+    call = CallState(REQUEST, limits)
+    for outcome in outcomes:
+        call.begin(SLOT, USED)
+        call.end(outcome)
+    met, reason = call.error, RateLimited("paused", status=429, sent=False)
+    keeps = limits is WRITE and LOST in outcomes
+    assert call.refused(reason) is call.error is (met if keeps else reason)
+
+
+async def test_a_write_that_is_unknown_tells_when_it_left_and_what_came_back() -> None:
+    """Of what an earlier attempt got the beginning, it was most likely carried out."""
+    intent = Intent("1", "invoices.update", at=datetime(2024, 1, 1, tzinfo=UTC))
+    for status, likely in ((200, True), (502, False)):
+        call = CallState(REQUEST, WRITE, intent=intent)
+        call.begin(SLOT, USED).trace.sent = True
+        call.broken_off(status, {}, b'{"request_status"')
+        error = call.end(LOST)
+        assert error is not None
+        unknown = verdict(call, error)
+        assert isinstance(unknown, OutcomeUnknown)
+        assert unknown.intent.at == call.left_at != intent.at
+        assert unknown.applied_likely is likely
+
+
+async def test_a_write_that_never_left_is_unknown_since_it_was_called() -> None:
+    """A run has sent it before this call, whose look at the record failed."""
+    intent = Intent("1", "invoices.update", at=datetime(2024, 1, 1, tzinfo=UTC))
+    condition = WriteCondition(None, in_doubt=True)
+    call = CallState(REQUEST, WRITE, intent=intent, condition=condition)
+    unknown = verdict(call, call.looked(NotSent("no turn")))
+    assert isinstance(unknown, OutcomeUnknown)
+    assert unknown.intent.at == intent.at
 
 
 async def test_no_turn_leaves_the_last_word_to_what_was_met() -> None:
