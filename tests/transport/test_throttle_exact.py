@@ -496,6 +496,27 @@ async def test_a_long_pause_refuses_a_further_turn_and_leaves_the_slot() -> None
 
 
 @SIMULATED
+async def test_a_pause_that_begins_after_a_further_turn_came_and_before_it_is_used() -> None:
+    turns = paced(10.0)
+    slot, other = await slot_of(turns), await slot_of(turns)
+    refused: list[Refusal | None] = []
+
+    async def again() -> None:
+        refused.append(await turns.follow(slot, within=SOON))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(again)
+        await anyio.wait_all_tasks_blocked()
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock)
+        clock.jump(10.0)
+        turns.release(other)  # which gives the turn to the one who waits, which has not run yet
+        assert turns.follow_nowait(slot) is False
+        assert turns.refuse(100.0, SOON, since=anyio.current_time(), status=429)
+    assert [type(each) for each in refused] == [Refusal]
+
+
+@SIMULATED
 async def test_one_that_goes_first_with_a_slot_that_it_has_holds_the_others_back() -> None:
     turns = limiter(concurrency=2, adaptive=False)
     slot = await slot_of(turns)
