@@ -1,6 +1,8 @@
 """The facts of one call, step by step, and what they come to."""
 
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import anyio
 import attrs
@@ -8,13 +10,14 @@ import pytest
 
 from aiocake._messages import Request, Response
 from aiocake._operations.conditions import WriteCondition
-from aiocake._pipeline.call_state import CallLimits, CallState
+from aiocake._pipeline.call_state import CallLimits, CallState, Turn
 from aiocake._pipeline.outcome import verdict
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.network_time import NetworkTimeBudget
 from aiocake.errors import (
     CakeError,
     ClosedError,
+    Conflict,
     DeadlineExceeded,
     Intent,
     NotSent,
@@ -22,6 +25,7 @@ from aiocake.errors import (
     RateLimited,
     ServerError,
 )
+from aiocake.models import Invoice, InvoiceStatus
 from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio
@@ -221,6 +225,54 @@ async def test_a_pause_has_the_last_word_but_over_what_may_be_done(
     met, reason = call.error, RateLimited("paused", status=429, sent=False)
     keeps = limits is WRITE and LOST in outcomes
     assert call.refused(reason) is call.error is (met if keeps else reason)
+
+
+UNSEEN = "nothing was sent: the record was not seen within 7.5 s"
+FOUND = Invoice(invoice_id=1, invoice_status=InvoiceStatus.PAID, total_amount=Decimal(5))
+DIFFERS = Conflict("invoice 1 is not as expected", found=FOUND)
+
+
+@pytest.mark.parametrize("outcomes", [(), (LOST,), (UNREACHED,), (LOST, UNREACHED)])
+async def test_a_look_has_the_last_word_where_nothing_may_be_done_or_the_record_differs(
+    outcomes: tuple[TransportFailure, ...],
+) -> None:
+    for reason in (ServerError("x", status=500), DeadlineExceeded("late"), DIFFERS):
+        call = CallState(REQUEST, WRITE)
+        for outcome in outcomes:
+            call.begin(SLOT, USED)
+            call.end(outcome)
+        met = call.error
+        assert (call.maybe_done, call.ended_by_look) == (LOST in outcomes, False)
+        error = call.looked(reason)
+        assert error is call.error
+        assert call.ended_by_look
+        if LOST in outcomes and not isinstance(reason, Conflict):
+            assert error is met
+        elif isinstance(reason, DeadlineExceeded):
+            assert (type(error), str(error)) == (NotSent, UNSEEN)
+        else:
+            assert error is reason
+
+
+async def test_the_deadline_of_a_look_and_of_a_turn() -> None:
+    for looking, text in ((True, UNSEEN), (False, "nothing was sent: no turn within 7.5 s")):
+        call = CallState(REQUEST, WRITE)
+        assert (call.looking, call.recorded, call.keeps_slot) == (False, False, False)
+        call.looking = looking
+        call.cut(closed=False)
+        assert (type(call.error), str(call.error)) == (NotSent, text)
+    call.looking = True
+    call.begin(SLOT, USED)
+    assert call.looking is False
+
+
+async def test_a_turn_takes_the_slot_of_a_look_that_succeeded() -> None:
+    turn = Turn(SLOT, USED)
+    assert (turn.slot, turn.key, turn.spent, turn.asked_at) == (SLOT, USED, False, -math.inf)
+    attempt = CallState(REQUEST, READ).begin(5, (Secret("y"), 3))
+    turn.took(attempt)
+    assert (turn.slot, turn.key, turn.spent) == (5, attempt.key, True)
+    assert turn.asked_at == attempt.began
 
 
 async def test_a_write_that_is_unknown_tells_when_it_left_and_what_came_back() -> None:
