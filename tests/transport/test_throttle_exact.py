@@ -437,6 +437,32 @@ async def test_in_the_moment_of_its_turn_nobody_gets_before_whoever_has_a_slot()
 
 
 @SIMULATED
+@pytest.mark.parametrize("export", [False, True])
+async def test_in_the_moment_of_its_turn_nobody_new_gets_before_whoever_waits(
+    export: bool,  # noqa: FBT001
+) -> None:
+    turns = paced(1.0)
+    await slot_of(turns)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Order(turns).new, "waits", export)
+        await anyio.wait_all_tasks_blocked()
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, trio.testing.MockClock)
+        clock.jump(10.0)
+        assert turns.acquire_nowait(export=not export) is None
+
+
+async def test_an_export_that_comes_while_calls_wait_gets_its_slot_at_once() -> None:
+    turns = limiter(concurrency=1)
+    slot = await slot_of(turns)
+    async with anyio.create_task_group() as group:
+        group.start_soon(Order(turns).new, "call")
+        await anyio.wait_all_tasks_blocked()
+        assert turns.acquire_nowait(export=True) == 1
+        turns.release(slot)
+
+
+@SIMULATED
 async def test_what_is_sent_before_the_rate_lets_it_go_is_made_up_for() -> None:
     turns = paced(10.0)
     order = Order(turns)
