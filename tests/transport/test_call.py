@@ -21,6 +21,7 @@ from aiocake.errors import (
     DeadlineExceeded,
     Intent,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     RateLimited,
     ServerError,
@@ -298,6 +299,9 @@ async def test_a_write_that_never_left_is_unknown_since_it_was_called() -> None:
     unknown = verdict(call, call.looked(NotSent("no turn")))
     assert isinstance(unknown, OutcomeUnknown)
     assert unknown.intent.at == intent.at
+    # Without that, a look that failed leaves nothing to doubt.
+    call = CallState(REQUEST, WRITE, intent=intent, condition=WriteCondition(None))
+    assert verdict(call, call.looked(NotSent("no turn"))).outcome is Outcome.NOT_DONE
 
 
 async def test_no_turn_leaves_the_last_word_to_what_was_met() -> None:
