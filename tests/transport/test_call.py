@@ -206,10 +206,28 @@ async def test_when_a_write_left(end: str) -> None:
             assert call.left_at is first
 
 
+class Watch:
+    async def before(self, intent: Intent) -> None:
+        pass
+
+    async def after(self, intent: Intent, outcome: Outcome) -> None:
+        pass
+
+
 async def test_what_a_call_is_made_with() -> None:
-    intent = Intent("1", "invoices.update")
-    call = CallState(REQUEST, WRITE, intent=intent, on_response=list, arguments={"memo": "x"})
-    assert (call.intent, call.on_response, call.arguments) == (intent, list, {"memo": "x"})
+    intent, observer, condition = Intent("1", "invoices.update"), Watch(), WriteCondition(None)
+    call = CallState(
+        REQUEST,
+        WRITE,
+        arguments={"memo": "x"},
+        intent=intent,
+        condition=condition,
+        observer=observer,
+        on_response=list,
+        number=7,
+    )
+    assert (call.intent, call.condition, call.observer) == (intent, condition, observer)
+    assert (call.on_response, call.arguments, call.number) == (list, {"memo": "x"}, 7)
     assert (call.needed, call.network_time) == (0.0, None)
     assert CallState(REQUEST, WRITE).arguments == {}
 
