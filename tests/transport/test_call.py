@@ -210,7 +210,7 @@ class Watch:
     async def before(self, intent: Intent) -> None:
         pass
 
-    async def after(self, intent: Intent, outcome: Outcome) -> None:
+    def after(self, value: object, error: CakeError | None) -> None:
         pass
 
 
