@@ -23,7 +23,9 @@ from aiocake._operations.parameters import (
     Row,
     Text,
     format_value,
+    json_value,
 )
+from aiocake.errors import Problem
 
 
 def reason_of(parameter: Parameter, value: object, *, v1: bool = False) -> str | None:
@@ -177,10 +179,20 @@ class Number(IntEnum):
         (False, "false"),
         (date(2024, 2, 5), "2024-02-05"),
         ("x", "x"),
+        (1.5, "1.5"),  # of a row that a program has read, say
     ],
 )
 def test_what_is_written(value: object, text: str) -> None:
     assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(Decimal("1.50"), "1.50"), (date(2024, 2, 5), "2024-02-05"), ("x", "x"), (5, 5), (True, True)],
+)
+def test_what_json_has(value: object, written: object) -> None:
+    found = json_value(value)
+    assert (type(found), found) == (type(written), written)
 
 
 class Named(int):
@@ -195,6 +207,54 @@ class Spoken(date):
 
     def __str__(self) -> str:
         return "someday"
+
+
+class Spelt(str):
+    """A text that shows itself in another way."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "other"
+
+
+class Unreadable(date):
+    """A date that cannot be read."""
+
+    @property
+    def year(self) -> int:
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "exact"),
+    [
+        (Row("it"), Number.ONE, 1),
+        (Row("it"), Named(7), 7),
+        (Text("it"), Spelt("text"), "text"),
+        (Date("it"), Spoken(2024, 2, 5), date(2024, 2, 5)),
+    ],
+)
+def test_what_a_check_returns_is_of_an_exact_class(
+    parameter: Parameter, value: object, exact: object
+) -> None:
+    checked = parameter.check(value)
+    assert (type(checked), checked) == (type(exact), exact)
+
+
+def test_a_value_that_cannot_be_read_is_refused_with_what_it_raised() -> None:
+    unread = "cannot be read: it raised ArithmeticError"
+    assert reason_of(Date("it"), Unreadable(2024, 2, 5)) == unread
+
+
+def test_what_cannot_be_sent_stays_what_it_is() -> None:
+    """The command puts its own in place of what it could not read."""
+    unread = InvalidArgument((Problem("it", "is no date"),))
+    assert Date("it").check(unread) is unread
+
+
+def test_an_empty_text_is_one_unless_it_is_for_v1() -> None:
+    assert Text("it").check("") == ""
 
 
 def test_how_a_value_shows_itself_is_not_what_is_written() -> None:

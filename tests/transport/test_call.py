@@ -1,16 +1,32 @@
 """The facts of one call, step by step, and what they come to."""
 
+import math
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import anyio
 import attrs
 import pytest
 
 from aiocake._messages import Request, Response
-from aiocake._pipeline.call_state import CallLimits, CallState
+from aiocake._operations.conditions import WriteCondition
+from aiocake._pipeline.call_state import CallLimits, CallState, Turn
+from aiocake._pipeline.outcome import verdict
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.network_time import NetworkTimeBudget
-from aiocake.errors import CakeError, ClosedError, DeadlineExceeded, NotSent, ServerError
+from aiocake.errors import (
+    CakeError,
+    ClosedError,
+    Conflict,
+    DeadlineExceeded,
+    Intent,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    ServerError,
+)
+from aiocake.models import Invoice, InvoiceStatus
 from aiocake.values import Idempotency, Secret
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +204,122 @@ async def test_when_a_write_left(end: str) -> None:
             call.begin(SLOT, USED).trace.sent = True
             call.end(LOST)
             assert call.left_at is first
+
+
+class Watch:
+    async def before(self, intent: Intent) -> None:
+        pass
+
+    def after(self, value: object, error: CakeError | None) -> None:
+        pass
+
+
+async def test_what_a_call_is_made_with() -> None:
+    intent, observer, condition = Intent("1", "invoices.update"), Watch(), WriteCondition(None)
+    call = CallState(
+        REQUEST,
+        WRITE,
+        arguments={"memo": "x"},
+        intent=intent,
+        condition=condition,
+        observer=observer,
+        on_response=list,
+        number=7,
+    )
+    assert (call.intent, call.condition, call.observer) == (intent, condition, observer)
+    assert (call.on_response, call.arguments, call.number) == (list, {"memo": "x"}, 7)
+    assert (call.needed, call.network_time) == (0.0, None)
+    assert CallState(REQUEST, WRITE).arguments == {}
+
+
+@pytest.mark.parametrize("limits", [READ, WRITE])
+@pytest.mark.parametrize("outcomes", [(), (LOST,), (UNREACHED,), (LOST, UNREACHED)])
+async def test_a_pause_has_the_last_word_but_over_what_may_be_done(
+    limits: CallLimits, outcomes: tuple[TransportFailure, ...]
+) -> None:
+    call = CallState(REQUEST, limits)
+    for outcome in outcomes:
+        call.begin(SLOT, USED)
+        call.end(outcome)
+    met, reason = call.error, RateLimited("paused", status=429, sent=False)
+    keeps = limits is WRITE and LOST in outcomes
+    assert call.refused(reason) is call.error is (met if keeps else reason)
+
+
+UNSEEN = "nothing was sent: the record was not seen within 7.5 s"
+FOUND = Invoice(invoice_id=1, invoice_status=InvoiceStatus.PAID, total_amount=Decimal(5))
+DIFFERS = Conflict("invoice 1 is not as expected", found=FOUND)
+
+
+@pytest.mark.parametrize("outcomes", [(), (LOST,), (UNREACHED,), (LOST, UNREACHED)])
+async def test_a_look_has_the_last_word_where_nothing_may_be_done_or_the_record_differs(
+    outcomes: tuple[TransportFailure, ...],
+) -> None:
+    for reason in (ServerError("x", status=500), DeadlineExceeded("late"), DIFFERS):
+        call = CallState(REQUEST, WRITE)
+        for outcome in outcomes:
+            call.begin(SLOT, USED)
+            call.end(outcome)
+        met = call.error
+        assert (call.maybe_done, call.ended_by_look) == (LOST in outcomes, False)
+        error = call.looked(reason)
+        assert error is call.error
+        assert call.ended_by_look
+        if LOST in outcomes and not isinstance(reason, Conflict):
+            assert error is met
+        elif isinstance(reason, DeadlineExceeded):
+            assert (type(error), str(error)) == (NotSent, UNSEEN)
+        else:
+            assert error is reason
+
+
+async def test_the_deadline_of_a_look_and_of_a_turn() -> None:
+    for looking, text in ((True, UNSEEN), (False, "nothing was sent: no turn within 7.5 s")):
+        call = CallState(REQUEST, WRITE)
+        assert (call.looking, call.recorded, call.keeps_slot) == (False, False, False)
+        call.looking = looking
+        call.cut(closed=False)
+        assert (type(call.error), str(call.error)) == (NotSent, text)
+    call.looking = True
+    call.begin(SLOT, USED)
+    assert call.looking is False
+
+
+async def test_a_turn_takes_the_slot_of_a_look_that_succeeded() -> None:
+    turn = Turn(SLOT, USED)
+    assert (turn.slot, turn.key, turn.spent, turn.asked_at) == (SLOT, USED, False, -math.inf)
+    attempt = CallState(REQUEST, READ).begin(5, (Secret("y"), 3))
+    turn.took(attempt)
+    assert (turn.slot, turn.key, turn.spent) == (5, attempt.key, True)
+    assert turn.asked_at == attempt.began
+
+
+async def test_a_write_that_is_unknown_tells_when_it_left_and_what_came_back() -> None:
+    """Of what an earlier attempt got the beginning, it was most likely carried out."""
+    intent = Intent("1", "invoices.update", at=datetime(2024, 1, 1, tzinfo=UTC))
+    for status, likely in ((200, True), (502, False)):
+        call = CallState(REQUEST, WRITE, intent=intent)
+        call.begin(SLOT, USED).trace.sent = True
+        call.broken_off(status, {}, b'{"request_status"')
+        error = call.end(LOST)
+        assert error is not None
+        unknown = verdict(call, error)
+        assert isinstance(unknown, OutcomeUnknown)
+        assert unknown.intent.at == call.left_at != intent.at
+        assert unknown.applied_likely is likely
+
+
+async def test_a_write_that_never_left_is_unknown_since_it_was_called() -> None:
+    """A run has sent it before this call, whose look at the record failed."""
+    intent = Intent("1", "invoices.update", at=datetime(2024, 1, 1, tzinfo=UTC))
+    condition = WriteCondition(None, in_doubt=True)
+    call = CallState(REQUEST, WRITE, intent=intent, condition=condition)
+    unknown = verdict(call, call.looked(NotSent("no turn")))
+    assert isinstance(unknown, OutcomeUnknown)
+    assert unknown.intent.at == intent.at
+    # Without that, a look that failed leaves nothing to doubt.
+    call = CallState(REQUEST, WRITE, intent=intent, condition=WriteCondition(None))
+    assert verdict(call, call.looked(NotSent("no turn"))).outcome is Outcome.NOT_DONE
 
 
 async def test_no_turn_leaves_the_last_word_to_what_was_met() -> None:

@@ -13,7 +13,15 @@ import httpx
 import pytest
 import trio.testing
 
-from aiocake._pipeline.retry import RetryDecision, classify_retry, may_have_been_applied
+from aiocake._pipeline.retry import (
+    SUCCEEDED,
+    AttemptOutcome,
+    Retries,
+    RetryDecision,
+    RetryLimits,
+    classify_retry,
+    may_have_been_applied,
+)
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import (
@@ -323,7 +331,7 @@ async def test_no_turn_before_the_deadline_is_not_sent(lab) -> None:
             await anyio.wait_all_tasks_blocked()
             for idempotency in Idempotency:
                 group.start_soon(call, idempotency)
-        assert ends == [(NotSent, 5.0, 0)] * 3
+        assert ends == [(NotSent, pytest.approx(5.0), 0)] * 3
 
 
 async def test_no_turn_within_what_the_call_allows_for_the_queue(lab) -> None:
@@ -336,12 +344,12 @@ async def test_no_turn_within_what_the_call_allows_for_the_queue(lab) -> None:
             await anyio.wait_all_tasks_blocked()
             done = await transport.exchange(lab.get, lab.check, lab.plan(queue=0.5))
             assert isinstance(done.error, NotSent)
-            assert anyio.current_time() - start == 0.5
+            assert anyio.current_time() - start == pytest.approx(0.5)
             group.start_soon(transport.exchange, lab.get, lab.check, lab.plan(total=1000))
             await anyio.wait_all_tasks_blocked()
             done = await transport.exchange(lab.get, lab.check, lab.plan())
             assert isinstance(done.error, NotSent)
-            assert anyio.current_time() - start == 0.5
+            assert anyio.current_time() - start == pytest.approx(0.5)
 
 
 async def test_the_deadline_within_an_attempt(lab) -> None:
@@ -350,7 +358,7 @@ async def test_the_deadline_within_an_attempt(lab) -> None:
         async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
             start = anyio.current_time()
             done = await transport.exchange(lab.get, lab.check, lab.plan(idempotency, total=5))
-            assert anyio.current_time() - start == 5.0
+            assert anyio.current_time() - start == pytest.approx(5.0)
         assert isinstance(done.error, DeadlineExceeded)
         assert (done.attempts, done.sent, done.sent_before) == (1, True, False)
         assert (done.left_at is None) == (idempotency is Idempotency.SAFE)
@@ -487,7 +495,7 @@ async def test_a_pause_is_kept_by_calls_that_come_later(lab) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(transport.exchange, lab.get, lab.check, lab.plan())
             await anyio.sleep(1)
-            assert transport.stats().paused_until == 4.0
+            assert transport.stats().paused_until == pytest.approx(4.0)
             await transport.exchange(lab.get, lab.check, lab.plan())
     assert play.waits[0] == 5.0
 
@@ -613,3 +621,46 @@ def test_an_answer_whose_end_http_tells_is_the_same_at_the_next_try(anyio_backen
     assert (
         classify_retry(unreadable, Idempotency.NON_IDEMPOTENT, framed=False) is RetryDecision.NONE
     )
+
+
+@pytest.mark.parametrize(
+    ("pace", "asked", "seconds"),
+    [
+        (RetryDecision.FAILURE, None, 1.0),
+        (RetryDecision.FAILURE, 7.0, 7.0),
+        (RetryDecision.THROTTLED, None, 2.0),
+        (RetryDecision.THROTTLED, 7.0, 7.0),
+        (RetryDecision.RESTRICTED, None, 3.0),
+        (RetryDecision.RESTRICTED, 7.0, 3.0),
+    ],
+)
+def test_how_long_each_pace_waits(anyio_backend, pace, asked, seconds) -> None:
+    del anyio_backend
+    retries = Retries(RetryPolicy(base=1.0, throttle_base=2.0), lambda: 1.0)
+    assert retries.wait(pace, 0, asked) == seconds
+
+
+@pytest.mark.parametrize(
+    ("decision", "wait", "slept"),
+    [
+        (RetryDecision.THROTTLED, 8.0, [8.0]),
+        # A server may not ask for longer than this; what the client takes by itself, it may.
+        (RetryDecision.THROTTLED, 9.0, []),
+        (RetryDecision.FAILURE, 9.0, [9.0]),
+    ],
+)
+async def test_a_wait_that_is_asked_for_has_a_cap(decision, wait, slept) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def attempt() -> AttemptOutcome:
+        return SUCCEEDED
+
+    limits = RetryLimits(3, lambda: 100.0, lambda _: None, sleep)
+    retries = Retries(RetryPolicy(retry_after_cap=8.0), lambda: 1.0)
+    first = AttemptOutcome(NotSent("x"), decision, wait)
+    last = await retries.run(first, attempt, limits)
+    assert waits == slept
+    assert last is (SUCCEEDED if slept else first)

@@ -119,7 +119,9 @@ def test_a_short_key_is_taken_out_where_it_stands_alone(form: str, key: str) -> 
         ("a", "a bad name: nothing was read", "<key> bad name: nothing was read"),
         ("is", "this is his", "this <key> his"),
         ("12", "12 of 2012, 12.50, 0.12, 12%", "<key> of 2012, 12.50, 0.12, <key>%"),
+        ("12", "12a a12 12", "12a a12 <key>"),
         ("ab", "cab abc ab_ _ab éab abé ab1", "cab abc ab_ _ab éab abé ab1"),
+        ("_a_", "x_a_ _a_x _a_", "x_a_ _a_x <key>"),
         ("ab", "/x?api_key=ab&y=abc", "/x?api_key=<key>&y=abc"),
         ("ab", "/x?api_key=abc", "/x?api_key=<key>c"),
         ("ab", "/x?Api_Key=abc", "/x?Api_Key=<key>c"),
@@ -138,6 +140,7 @@ def test_a_short_key_is_taken_out_where_it_stands_alone(form: str, key: str) -> 
         ("-b-", "a-b-c", "a<key>c"),
         ("abcdefg", "xabcdefg abcdefg", "xabcdefg <key>"),
         ("abcdefgh", "xabcdefghx", "x<key>x"),
+        ("abcdefgh", "xabcdefg%68x", "x<key>x"),
     ],
 )
 def test_a_short_key_is_no_part_of_a_longer_word(key: str, text: str, cleaned: str) -> None:

@@ -150,6 +150,8 @@ def test_backslashes_are_counted_with_those_that_escape() -> None:
     for count in (1, 12):
         text = "0123" + "\\" * count + "4567"
         assert scrubber.scrub(text) == text
+    # The last one belongs to the escape of the next character.
+    assert scrubber_of("ab\\cdefgh").scrub("ab\\\\\\x63defgh") == "<key>"
 
 
 def test_a_text_that_nearly_holds_a_key_of_backslashes_is_read_once() -> None:

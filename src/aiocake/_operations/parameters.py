@@ -212,8 +212,7 @@ class Money(Parameter):
             fits = abs(value) < 10**_MAX_DIGITS
         else:
             last = value.as_tuple().exponent
-            fits = -_MAX_DIGITS <= value.adjusted() < _MAX_DIGITS
-            fits = fits and isinstance(last, int) and -_MAX_DIGITS <= last <= _MAX_DIGITS
+            fits = isinstance(last, int) and last >= -_MAX_DIGITS and value.adjusted() < _MAX_DIGITS
         if not fits or sum(map(str.isdigit, format_value(value))) > _MAX_DIGITS:
             return f"must have at most {_MAX_DIGITS} digits"
         return None
@@ -300,7 +299,7 @@ class Choice(Parameter):
             return _wrong(wanted, value)
         import difflib  # noqa: PLC0415 - only where somebody mistypes
 
-        near = difflib.get_close_matches(value.casefold(), self._known, n=1)
+        near = difflib.get_close_matches(value.casefold(), self._known)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"must be {wanted}{hint}"
 

@@ -171,7 +171,7 @@ class RequestLimiter:
         waits = self._calls.waiters or self._exports.waiters or self._again.waiters
         if waits and self._next_lane() is not None:
             return None
-        if lane.busy >= lane.limit or (self._timed and not self._may_pass(lane)):
+        if lane.busy >= lane.limit or (self._timed and not self._may_pass()):
             return None
         lane.busy += 1
         slot = lane.free.pop()
@@ -217,7 +217,7 @@ class RequestLimiter:
 
     def follow_nowait(self, slot: int) -> bool:
         """Return True if a further request may be sent at once with a slot that a call has."""
-        if self._timed and (self._again.waiters or not self._may_pass(self._again)):
+        if self._timed and (self._again.waiters or not self._may_pass()):
             return False
         self._pause.probes(slot)
         return True
@@ -234,6 +234,8 @@ class RequestLimiter:
         Returns:
             Why nothing may be sent: a long pause; None where the turn has come.
         """
+        if (refusal := self._pause.refusal()) is not None:
+            return refusal
         waiter, queue = _Waiter(0, slot), self._again.waiters
         queue.append(waiter)
         try:
@@ -389,7 +391,7 @@ class RequestLimiter:
             waiter.event = anyio.Event()
             at = math.inf
             if lane.waiters[0] is waiter and lane.has_room:
-                at = self._earliest(lane)
+                at = self._earliest()
             waiter.awake = at < math.inf
             with anyio.CancelScope(deadline=at):
                 await waiter.event.wait()
@@ -401,7 +403,7 @@ class RequestLimiter:
         """Give slots to those who may go now, and see that the next one watches the clock."""
         while (lane := self._next_lane()) is not None:
             waiter = lane.waiters[0]
-            if not self._may_pass(lane):
+            if not self._may_pass():
                 if not waiter.awake:
                     waiter.event.set()
                 return
@@ -421,20 +423,20 @@ class RequestLimiter:
             return next(iter(open_lanes), None)
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
-    def _earliest(self, lane: _Queue) -> float:
+    def _earliest(self) -> float:
         probe = self._pause.probe
         # An export may take minutes to begin its response: a call goes first beside it.
-        if probe is not None and (probe != self._export_slot or lane is self._exports):
+        if probe is not None and probe != self._export_slot:
             return math.inf
         paced = _NEVER if self._pace is None else self._pace.earliest()
         return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
 
-    def _may_pass(self, lane: _Queue) -> bool:
+    def _may_pass(self) -> bool:
         """Return True if a call may begin now; then it counts."""
         if not self._timed:
             return True
         now = anyio.current_time()
-        if now < self._earliest(lane):
+        if now < self._earliest():
             return False
         self._count(now)
         if self._ramp_left:
