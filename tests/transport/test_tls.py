@@ -204,7 +204,9 @@ async def test_a_body_that_ends_with_the_connection(lab, tls, trusting, clean) -
         if clean:
             with suppress(OSError):
                 raw = connection.socket.unwrap()
-        socket.socket(fileno=raw.detach()).close()
+        # The client may have closed first: then there is nothing left to close.
+        if (descriptor := raw.detach()) >= 0:
+            socket.socket(fileno=descriptor).close()
 
     server = lab.serve(script, tls)
     async with aclosing(lab.transport(server, ssl_context=trusting)) as transport:

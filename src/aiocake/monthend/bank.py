@@ -88,8 +88,8 @@ class BankFile:
     _match: tuple[str, ...]
     _ignored: frozenset[str]
     _arguments: Mapping[str, object]
-    _bills: array[int]
-    _lines: array[int]
+    _bills: "array[int]"
+    _lines: "array[int]"
 
     @classmethod
     async def match(  # noqa: PLR0913 - by name
