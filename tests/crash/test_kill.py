@@ -273,7 +273,9 @@ def test_each_invoice_is_there_once_however_often_its_run_is_killed(  # noqa: PL
     assert sorted(made) == [each.number for each in invoices]
     note(seen)
     if kills >= MANY:
-        assert {f"killed in {module}" for module in MOMENTS} <= set(seen)
+        # By chance, a hundred kills may miss one of them.
+        missed = {f"killed in {module}" for module in MOMENTS} - set(seen)
+        assert len(missed) <= (0 if kills >= 3 * MANY else 1), missed
         stages = STAGES if kills >= 3 * MANY else STAGES - RARE
         assert {f"left {stage}" for stage in stages} <= set(seen)
 
