@@ -72,7 +72,6 @@ def assert_shown(shown: list[str], text: str) -> None:
         assert any(map(pattern.fullmatch, lines)), f"{each!r} is not shown in:\n{text}"
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen")
 def test_the_guide_runs_from_its_start_to_its_end(
     terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ FRESH: Final = 5.0
 
 
 class Expectation(Protocol):
-    """What a caller expects of a record."""
+    """Say what a caller expects of a record."""
 
     def stated(self) -> dict[str, object]:
         """Return what is expected, by field."""

@@ -19,7 +19,7 @@ import attrs
 
 
 class LogEvent(StrEnum):
-    """What the log tells of the run itself; all else in it is the state of a call."""
+    """Name what the log tells of the run itself; all else in it is the state of a call."""
 
     #: The journal was made, for an instance.
     CREATED = "created"

@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 
 @attrs.frozen(kw_only=True)
 class LogCheck:
-    """What is wrong with a journal.
+    """Tell what is wrong with a journal.
 
     Attributes:
         head: The end of its log; None if the log is no chain.
@@ -175,7 +175,7 @@ class _Calls:
 
 
 class _Known:
-    """What the log says of the journal itself, and of the sessions of its run."""
+    """Collect what the log says of the journal itself, and of the sessions of its run."""
 
     def __init__(self) -> None:
         #: A value of the journal by its name, and the entry that says it.

@@ -39,7 +39,7 @@ class OutputFormat(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RecordLayout(Generic[T]):
-    """How one kind of record is written.
+    """Say how one kind of record is written.
 
     Attributes:
         json: Gives all that a record holds, as JSON has it.

@@ -48,7 +48,7 @@ Opening = Callable[[], Awaitable[Journal]]
 
 @attrs.frozen
 class JournalStatus:
-    """How a run stands, and of what plan it is."""
+    """Tell how a run stands, and of what plan it is."""
 
     domain: str
     plan_read: bool

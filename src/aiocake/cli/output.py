@@ -70,7 +70,7 @@ OUTPUT_OPTIONS: Final = (
 
 
 class OutputError(Exception):
-    """What was asked for cannot be written."""
+    """Say that what was asked for cannot be written."""
 
 
 @attrs.frozen

@@ -28,7 +28,7 @@ _MOST_LISTED: Final = 3
 
 @attrs.frozen
 class Prompt:
-    """What is known of a write before anything is read.
+    """Keep what is known of a write before anything is read.
 
     Attributes:
         text: The words of its command.
@@ -41,7 +41,7 @@ class Prompt:
 
 @attrs.frozen
 class _Facts:
-    """What was read about a write.
+    """Keep what was read about a write.
 
     Attributes:
         record: About the record.

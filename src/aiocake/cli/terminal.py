@@ -175,7 +175,7 @@ def _progress(*columns: ProgressColumn) -> Progress:
 
 
 class _Rate(ProgressColumn):
-    """How many calls end in a second."""
+    """Show how many calls end in a second."""
 
     def render(self, task: Task) -> Text:
         """Return the text."""
@@ -183,7 +183,7 @@ class _Rate(ProgressColumn):
 
 
 class _Left(ProgressColumn):
-    """How long the rest takes at this rate."""
+    """Show how long the rest takes at this rate."""
 
     max_refresh = 0.5  # it would be unreadable otherwise
 
