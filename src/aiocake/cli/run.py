@@ -9,7 +9,8 @@ import typer
 
 from aiocake import Client, bulk
 from aiocake.bulk import Call, Journal, Summary
-from aiocake.bulk.journal_file import NotBegun, files_of
+from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.journal_store import NotBegun
 from aiocake.bulk.plan import CallPlan
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command

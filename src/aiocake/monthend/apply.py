@@ -20,7 +20,8 @@ import attrs
 from aiocake._normalize import class_name, path_of
 from aiocake._operations.operation import executor_of
 from aiocake.bulk import Approval, Journal, PlanIdentity, Stop, Summary, carry
-from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan, refuse_place
+from aiocake.bulk.journal_file import refuse_place
+from aiocake.bulk.journal_store import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.options import OnConflict, OnOutcome, OnProgress
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
