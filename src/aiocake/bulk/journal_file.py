@@ -231,6 +231,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def this_process() -> Owner:
+    """Return who works on a journal from now on."""
+    return Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
+
+
 def storable(text: str) -> str:
     """Return a text as the file can hold it: half a surrogate pair is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -490,7 +495,7 @@ def _refuse_renamed(path: Path) -> None:
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
-    owner = Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
+    owner = this_process()
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:
