@@ -72,7 +72,9 @@ def test_the_server_ends_connections(
 def test_the_answer_of_a_commit_is_lost(
     ground: Ground, tally: Counter[str], times: int, backend: str
 ) -> None:
-    port = int(psycopg.conninfo.conninfo_to_dict(ground.conninfo or ground.server.conninfo())["port"])
+    port = int(
+        psycopg.conninfo.conninfo_to_dict(ground.conninfo or ground.server.conninfo())["port"]
+    )
     with closing(LosingProxy(port, backend)) as proxy:
         conninfo = f"host=127.0.0.1 port={proxy.port} dbname=postgres user=aiocake"
         for _ in range(times):

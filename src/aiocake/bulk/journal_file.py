@@ -702,10 +702,16 @@ class FilePlace(JournalPlace):
 
     path: Path
 
-    is_file = True
-
     def __str__(self) -> str:
         return str(self.path)
+
+    def files(self) -> tuple[Path, ...]:
+        """Return its file, and those of SQLite and of the lock, as :func:`files_of` does."""
+        return files_of(self.path)
+
+    def exists(self) -> bool:
+        """Return True if there is a file."""
+        return self.path.exists()
 
     def create(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalFile:
         """Make the file, as :func:`create` does."""

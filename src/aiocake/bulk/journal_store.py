@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from enum import Enum
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
@@ -190,8 +191,13 @@ class JournalPlace(ABC):
     Made by :meth:`aiocake.bulk.postgres.Postgres.run`; a path is one by itself.
     """
 
-    #: Whether it is a file, which commands must not write over.
-    is_file = False
+    def files(self) -> tuple[Path, ...]:
+        """Return its file and those that may be beside it, which nothing must write over."""
+        return ()
+
+    def exists(self) -> bool:
+        """Return False if there is surely no journal. Asks no server."""
+        return True
 
     @abstractmethod
     def create(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalStore:
