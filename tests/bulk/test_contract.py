@@ -13,9 +13,10 @@ from aiocake.bulk import Call, Journal, PlanIdentity, Stop
 from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 
-from ..support.loops import ONE_LOOP
+from ..support.loops import one_loop
 
-pytestmark = [pytest.mark.anyio, ONE_LOOP]
+pytestmark = pytest.mark.anyio
+__all__ = ["one_loop"]
 
 
 def updates(cake: Client, *numbers: int, memo: str = "x") -> list[Call[Any]]:

@@ -170,7 +170,8 @@ BEGIN
     END IF;
     INSERT INTO {s}.claim (run, place, domain, partner, period)
     VALUES (my_run, my_place, here, whose, days)
-    ON CONFLICT (run, place) DO UPDATE SET period = excluded.period;
+    ON CONFLICT (run, place) DO UPDATE
+        SET domain = excluded.domain, partner = excluded.partner, period = excluded.period;
     UPDATE {s}.partner AS p SET number = moved + 1 WHERE p.domain = here AND p.partner = whose;
     SELECT NOT EXISTS (
         SELECT FROM {s}.claim AS c
