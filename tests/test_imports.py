@@ -21,6 +21,7 @@ FOREIGN = {
     "hypothesis",
     "lxml",
     "opentelemetry",
+    "psycopg",
     "pytest",
     "redis",
     "rich",
