@@ -18,6 +18,7 @@ BENCHMARKS: Final = (
     "memory",
     "imports",
     "bulk",
+    "journals",
     "pace",
     "events",
     "where",
