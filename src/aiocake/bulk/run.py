@@ -155,7 +155,7 @@ class Run:
         if not isinstance(error, JournalLost) or not places:
             return error
         calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
-        return JournalLost(f"{error}; carried out, and not written down: {calls}")
+        return JournalLost(f"{error}; sent, but not written down what became of it: {calls}")
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
