@@ -1,6 +1,5 @@
 """To which event loop a client belongs, what it has under way, and how that comes to an end."""
 
-import asyncio
 import math
 import os
 from collections.abc import Callable, Generator
@@ -103,6 +102,8 @@ class Lifecycle:
 
 
 def _running_loop() -> object:
+    import asyncio  # noqa: PLC0415 - only there when it is in use
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
