@@ -6,17 +6,15 @@ native task (an asyncio task, a trio system task) that keeps its result until it
 that can be cancelled from anywhere, a finaliser on another thread included.
 """
 
+import asyncio
 import contextlib
 import contextvars
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
-
-if TYPE_CHECKING:
-    import asyncio
 
 T = TypeVar("T")
 
@@ -44,8 +42,6 @@ def clock() -> Callable[[], float]:
         import trio  # noqa: PLC0415 - only there when it is in use
 
         return trio.lowlevel.current_clock().current_time
-    import asyncio  # noqa: PLC0415 - only there when it is in use
-
     return asyncio.get_running_loop().time
 
 
@@ -56,8 +52,6 @@ async def checkpoint_if_cancelled() -> None:
     """
     await anyio.lowlevel.checkpoint_if_cancelled()
     if not on_trio():
-        import asyncio  # noqa: PLC0415 - only there when it is in use
-
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             await asyncio.sleep(0)
@@ -115,8 +109,6 @@ class BackgroundTask(Generic[T]):
         await self._wait()
 
     def _on_asyncio(self, coroutine: Coroutine[Any, Any, T], *, eager: bool) -> Callable[[], None]:
-        import asyncio  # noqa: PLC0415 - only there when it is in use
-
         loop = asyncio.get_running_loop()
         running = self._run(coroutine)
         if eager and sys.version_info >= (3, 12):
@@ -127,7 +119,7 @@ class BackgroundTask(Generic[T]):
             task = loop.create_task(running)
         _running.add(task)
 
-        def ended(task: "asyncio.Task[None]") -> None:
+        def ended(task: asyncio.Task[None]) -> None:
             _running.discard(task)
             if not self.done:  # cancelled before its first step, so that nothing in it ran
                 coroutine.close()
@@ -198,9 +190,7 @@ def on_trio() -> bool:
     return trio is not None and bool(trio.lowlevel.in_trio_task())
 
 
-def _running_loop() -> "asyncio.AbstractEventLoop | None":
-    import asyncio  # noqa: PLC0415 - only there when it is in use
-
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -212,4 +202,4 @@ def _nothing() -> None:
 
 
 #: asyncio keeps only weak references to its tasks.
-_running: "set[asyncio.Task[None]]" = set()
+_running: set[asyncio.Task[None]] = set()

@@ -15,8 +15,7 @@ from lxml import etree
 from aiocake._codec.xml.bounded_parser import XmlFeed
 from aiocake._codec.xml.references import ReferenceFilter
 from aiocake._codec.xml.rows import Rows
-from aiocake._codec.xml.tree import XmlElement
-from aiocake._codec.xml.tree_parser import parse
+from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake.errors import DecodeError
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"

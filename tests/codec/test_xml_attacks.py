@@ -10,7 +10,7 @@ from xml.parsers import expat
 import attrs
 import pytest
 
-from aiocake._codec.xml import tree_parser as tree
+from aiocake._codec.xml import tree
 from aiocake._codec.xml.bounded_parser import XmlFeed
 from aiocake._codec.xml.rows import Rows
 from aiocake.errors import DecodeError

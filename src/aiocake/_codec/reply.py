@@ -15,7 +15,7 @@ import attrs
 
 from aiocake._codec import strict_json
 from aiocake._codec.error_messages import TEXTS, is_yes, message_text
-from aiocake._codec.xml.tree import XmlElement
+from aiocake._codec.xml.tree import XmlElement, parse_counting
 from aiocake._messages import Response
 from aiocake.errors import DecodeError
 
@@ -123,8 +123,6 @@ class Reply:
     def _parse(self) -> Record:
         body, form = self.response.body, self.format
         if form is BodyFormat.XML:
-            from aiocake._codec.xml.tree_parser import parse_counting  # noqa: PLC0415 - v1 only
-
             root, self.dropped = parse_counting(body)
             return _without_envelope(root)
         if form is not BodyFormat.JSON:

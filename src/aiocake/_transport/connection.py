@@ -9,21 +9,19 @@ A connection knows whether a byte of a request has left, for it sends them itsel
 but cancellations, and whoever is cancelled closes it at once: that is no await.
 """
 
+import asyncio
 import errno
 import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio.lowlevel
 
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.response_reader import ResponseReader
 from aiocake._transport.tls_layer import TlsLayer
-
-if TYPE_CHECKING:
-    import asyncio
 
 #: What is said of a write that was not begun so shortly before its deadline.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
@@ -482,7 +480,7 @@ class LoopConnection(HttpConnection):
         connected: socket.socket,
         host: str,
         clock: Callable[[], float],
-        loop: "asyncio.AbstractEventLoop",
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(connected, host, clock)
         self._loop = loop

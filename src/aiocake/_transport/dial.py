@@ -4,13 +4,14 @@ Of several addresses the next is tried a quarter of a second after the one befor
 that has failed; the first that stands is taken (Happy Eyeballs, RFC 8305).
 """
 
+import asyncio
 import base64
 import math
 import socket
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
 
@@ -24,12 +25,11 @@ from aiocake._transport.failures import (
     connect_failure_reason,
 )
 from aiocake._transport.proxy import Proxy
+from aiocake._transport.pulling import PullingConnection, waits_of_anyio, waits_of_trio
 from aiocake._transport.resolver import Found, Resolver
+from aiocake._transport.socks import connect_by_socks
 from aiocake._transport.tls import default_context
 from aiocake._transport.tls_layer import TlsLayer
-
-if TYPE_CHECKING:
-    import asyncio
 
 #: Seconds after which the next address is tried beside the one before (RFC 8305 section 5).
 _HEAD_START: Final = 0.25
@@ -99,8 +99,6 @@ class Dialer:
         try:
             proxy = self._proxy
             if proxy is not None and proxy.is_socks:
-                from aiocake._transport.socks import connect_by_socks  # noqa: PLC0415 - rare
-
                 await connect_by_socks(opened, self.route, proxy)
             connection = connection_over(opened, self.route.host)
             if proxy is not None and not proxy.is_socks:
@@ -137,22 +135,16 @@ class Dialer:
 def connection_over(connected: socket.socket, host: str) -> HttpConnection:
     """Return a connection over a socket, as the event loop that runs here can have one."""
     now = clock()
-    if not on_trio():
-        import asyncio  # noqa: PLC0415 - only there when it is in use
-
-        loop = asyncio.get_running_loop()
-        if watches_sockets(loop):
-            return LoopConnection(connected, host, now, loop)
-    from aiocake._transport import pulling  # noqa: PLC0415 - on other loops only
-
-    waits = pulling.waits_of_trio() if on_trio() else pulling.waits_of_anyio()
-    return pulling.PullingConnection(connected, host, now, waits)
+    if on_trio():
+        return PullingConnection(connected, host, now, waits_of_trio())
+    loop = asyncio.get_running_loop()
+    if watches_sockets(loop):
+        return LoopConnection(connected, host, now, loop)
+    return PullingConnection(connected, host, now, waits_of_anyio())
 
 
-def watches_sockets(loop: "asyncio.AbstractEventLoop") -> bool:
+def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether a loop has readers: that of Windows has none by default."""
-    import asyncio  # noqa: PLC0415 - only there when it is in use
-
     return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
 
 

@@ -1,5 +1,6 @@
 """To which event loop a client belongs, what it has under way, and how that comes to an end."""
 
+import asyncio
 import math
 import os
 from collections.abc import Callable, Generator
@@ -102,8 +103,6 @@ class Lifecycle:
 
 
 def _running_loop() -> object:
-    import asyncio  # noqa: PLC0415 - only there when it is in use
-
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

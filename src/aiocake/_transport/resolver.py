@@ -4,6 +4,7 @@ A look-up that hangs leaves its thread behind. So there are few of them at most,
 waits for one of those under way, and none of them knows anything of the call.
 """
 
+import asyncio
 import contextvars
 import ipaddress
 import socket
@@ -94,8 +95,6 @@ def _threadsafe(function: Callable[[], None]) -> Callable[[], None]:
                 token.run_sync_soon(function)
 
         return call_on_trio
-    import asyncio  # noqa: PLC0415 - only there when it is in use
-
     loop = asyncio.get_running_loop()
 
     def call() -> None:
