@@ -14,12 +14,6 @@ from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
 from aiocake._codec.raw import Json, RawResponse, RawValue
-from aiocake._environment import (
-    domain_of,
-    key_of_environment,
-    profile_of_environment,
-    settings_of_environment,
-)
 from aiocake._listener import EventEmitter
 from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit, real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
@@ -287,14 +281,16 @@ class Client(ClientView):
             ConfigurationError: A variable is missing or cannot be used, a file cannot be read, or
                 the environment names another instance than the profile.
         """
-        chosen = profile_of_environment(profile)
-        domain = domain_of(os.environ.get("CAKE_DOMAIN"), chosen)
+        from aiocake import _environment as env  # noqa: PLC0415 - with profiles, and only for this
+
+        chosen = env.profile_of_environment(profile)
+        domain = env.domain_of(os.environ.get("CAKE_DOMAIN"), chosen)
         if not domain:
             raise ConfigurationError("CAKE_DOMAIN is not set")
-        key = key_of_environment(chosen)
+        key = env.key_of_environment(chosen)
         if key is None:
             raise ConfigurationError("neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set")
-        found = settings_of_environment(domain, settings, chosen)
+        found = env.settings_of_environment(domain, settings, chosen)
         every: ClientSettings = {**found, **settings}
         return cls(domain, key, **every)
 

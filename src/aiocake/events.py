@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 
@@ -44,7 +45,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Waited:
     """A call waited for its turn in the throttle's queue, or was turned away from it.
 
@@ -62,7 +64,8 @@ class Waited:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Looked:
     """A write whose record was looked at, and is as expected, is sent now.
 
@@ -80,7 +83,8 @@ class Looked:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class AttemptEnded:
     """One attempt is over: of an export, when its list began or the response proved to be none.
 
@@ -113,7 +117,8 @@ class AttemptEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RetryScheduled:
     """There will be another attempt.
 
@@ -132,7 +137,8 @@ class RetryScheduled:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Paused:
     """A throttled response pauses all calls of the client, once for all that were throttled alike.
 
@@ -150,7 +156,8 @@ class Paused:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PauseEnded:
     """A pause in which calls were refused is over.
 
@@ -167,7 +174,8 @@ class PauseEnded:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class CallEnded:
     """A call is over: also one that was refused before it was sent, cancelled, or an export.
 
@@ -197,7 +205,8 @@ class CallEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ListAnomaly:
     """A list behaved in a way that CAKE's documents do not promise, and was read anyway.
 
@@ -218,7 +227,8 @@ class ListAnomaly:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ReferencesDropped:
     """Illegal character references (such as ``&#xB;``) were left out of an XML response.
 
@@ -233,7 +243,8 @@ class ReferencesDropped:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ValuesNormalized:
     """Some values that only decorate a response were malformed, and were read anyway.
 
@@ -256,7 +267,8 @@ class ValuesNormalized:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunBegan:
     """A bulk run begins: none of its writes was sent yet.
 
@@ -271,7 +283,8 @@ class RunBegan:
     resumed: bool
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunEnded:
     """A bulk run that began is over. The counts are those of the whole plan, earlier runs included.
 
@@ -300,7 +313,8 @@ class RunEnded:
     conflicts: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PartnerBusy:
     """A create of a run waits, so that two runs on one host do not create the same.
 
@@ -316,7 +330,8 @@ class PartnerBusy:
     seconds: float | None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class LocksUnavailable:
     """A run of creates continues without the locks that keep other runs on this host apart.
 
@@ -329,7 +344,8 @@ class LocksUnavailable:
     reason: str
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class DoubleFound:
     """A record that a run created exists twice: somebody else created it at the same time.
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -39,7 +39,6 @@ from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState, Turn
 from aiocake._pipeline.client_pipeline import ClientPipeline
-from aiocake._pipeline.exports import OpenExport
 from aiocake._pipeline.ledger import intent_of
 from aiocake._pipeline.outcome import verdict
 from aiocake._pipeline.retry import SUCCEEDED, AttemptOutcome, RetryDecision, RetryLimits
@@ -71,6 +70,9 @@ from aiocake.errors import (
 )
 from aiocake.events import Looked, RetryScheduled, Waited
 from aiocake.values import Binding, Idempotency, Secret
+
+if TYPE_CHECKING:
+    from aiocake._pipeline.exports import OpenExport
 
 T = TypeVar("T")
 
@@ -180,8 +182,10 @@ class CallExecutor(ClientPipeline):
             call.intent = intent_of(call, self._codec.hidden(None))
         return cast("RawResponse", await self._run(call))
 
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> "OpenExport[T]":
         """Begin a streamed call: nothing is sent before the first record is asked for."""
+        from aiocake._pipeline.exports import OpenExport  # noqa: PLC0415 - exports of v1 only
+
         _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
         limits = self.limits_of(Idempotency.SAFE, export=True)
         call = CallState(
