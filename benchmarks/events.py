@@ -35,6 +35,7 @@ Cuts = Mapping[str, Sequence[tuple[str, str, int]]]
 #: By file: a piece of its text, what stands there without events, and how often it is there.
 CUTS: Final[Cuts] = {
     "_pipeline/executor.py": (
+        ("            self._judge.begin(call)\n", "", 1),
         ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
         ("with CallReport(self.emitter, look) as report", "if report := None or True", 1),
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),

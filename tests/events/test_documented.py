@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from aiocake import NotSent, OutcomeUnknown, Throttle, events
 
@@ -28,7 +24,9 @@ def run(number: int) -> dict[str, Any]:
 
 def test_each_event_has_its_row() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {name for name in events.__all__ if name not in {"Event", "OnEvent", "fan_out"}}
+    assert rows == {
+        name for name in events.__all__ if name not in {"Event", "OnEvent", "fan_out", "ignore"}
+    }
 
 
 async def test_counters(stage) -> None:
@@ -51,33 +49,3 @@ async def test_counters(stage) -> None:
     }
     assert counters.retries == {"ServerError": 1, "DecodeError": 2, "NotSent": 2}
     assert counters.seconds_in_queue == counters.seconds_paused == 0.0
-
-
-async def test_opentelemetry(stage) -> None:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    names = run(1)
-    names["tracer"] = tracer = provider.get_tracer("test")
-    async with stage.client(500, stage.page, 400, on_event=names["spans"]) as cake:
-        with tracer.start_as_current_span("handler"):
-            await cake.invoices.page()
-            with pytest.raises(Exception, match="400"):
-                await cake.invoices.page()
-    fine, failed, handler = exporter.get_finished_spans()
-    assert [event.name for event in handler.events] == [
-        "AttemptEnded",
-        "RetryScheduled",
-        "AttemptEnded",
-        "AttemptEnded",
-    ]
-    assert dict(handler.events[0].attributes or {})["error"] == "ServerError"
-    for span in (fine, failed):
-        assert span.name == "invoices.find"
-        assert span.parent is not None
-        assert span.parent.span_id == handler.context.span_id
-        assert 0 <= span.end_time - span.start_time < 60e9
-    assert fine.status.status_code is trace.StatusCode.UNSET
-    assert dict(fine.attributes or {})["attempts"] == 2
-    assert failed.status.status_code is trace.StatusCode.ERROR
-    assert stage.key not in "".join(span.to_json() for span in exporter.get_finished_spans())
