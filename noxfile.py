@@ -15,7 +15,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Also on a Python that is newer than all of these, where a newcomer has no other.
 PYTHONS = list(dict.fromkeys([*nox.project.python_versions(PYPROJECT), HERE]))
 SMOKE = ROOT / "tests" / "smoke" / "installed.py"
-PACKAGE = ".[cli,sandbox]"
+PACKAGE = ".[cli,otel,sandbox]"
 
 
 def runs(version: str) -> bool:
@@ -227,7 +227,7 @@ def package(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
     (wheel,) = dist.glob("*.whl")
     with tempfile.TemporaryDirectory() as away, session.chdir(away):
-        for extra in ("", "sandbox", "cli"):
+        for extra in ("", "sandbox", "cli", "otel"):
             environment = Path(away) / f"env-{extra}"
             session.run("python", "-m", "virtualenv", "--quiet", str(environment))
             python = str(environment / "bin" / "python")
