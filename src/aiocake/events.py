@@ -418,7 +418,7 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         *listeners: Plain functions that take one event, as ``Client(on_event=…)`` does.
 
     Returns:
-        A listener for ``Client(on_event=…)``.
+        A listener for ``Client(on_event=…)``; :func:`ignore` where there is no other.
 
     Raises:
         ConfigurationError: A listener is no plain function.

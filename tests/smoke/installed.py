@@ -79,6 +79,12 @@ def check_command() -> None:
         check(expected in result.stdout, f"aiocake {option} says {expected!r}")
 
 
+def check_otel() -> None:
+    """The API alone records nothing, so nobody listens."""
+    otel, events = map(importlib.import_module, ("aiocake.otel", "aiocake.events"))
+    check(otel.listener() is events.ignore, "aiocake.otel costs nothing without an SDK")
+
+
 def main() -> None:
     """Run what fits the extra."""
     extra = sys.argv[1]
@@ -88,6 +94,8 @@ def main() -> None:
         check_wsdl()
     if extra == "cli":
         check_command()
+    if extra == "otel":
+        check_otel()
 
 
 if __name__ == "__main__":

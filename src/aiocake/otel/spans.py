@@ -9,7 +9,7 @@ OpenTelemetry's stable conventions for HTTP clients: one CLIENT span for each at
 
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -62,7 +62,7 @@ class OpenRun:
     context: Context
 
 
-@cache
+@lru_cache(maxsize=1024)
 def endpoint(server: str) -> Attributes:
     """Return the attributes of a server, of its URL without a path."""
     parts = urlsplit(server)
