@@ -34,7 +34,7 @@ FOREIGN = {
     "uvicorn",
     "zeep",
 }
-OWN = {"aiocake.cli", "aiocake.sandbox", "aiocake.testing"}
+OWN = {"aiocake.cli", "aiocake.otel", "aiocake.sandbox", "aiocake.testing"}
 
 
 def modules_after(code: str) -> set[str]:

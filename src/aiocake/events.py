@@ -6,10 +6,11 @@ things happen; it must not wait. An exception that it raises is logged and break
 :func:`fan_out` makes one listener of several.
 
 The events of a call come in this order: for each attempt :class:`Waited` (where it had to wait for
-its turn), :class:`Looked` (of a write with a condition), :class:`AttemptEnded`, and
-:class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled` where they follow from it; in the
-end :class:`CallEnded`, once, however the call ended. All of them have the same ``call``: calls of a
-client are numbered from 1. A look at the record of a write is a call of its own.
+its turn), :class:`Looked` (of a write with a condition), :class:`AttemptBegan`,
+:class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled` where
+they follow from it; in the end :class:`CallEnded`, once, however the call ended. All of them have
+the same ``call``: a number that no other call in the process has, so that one listener can serve
+several clients. A look at the record of a write is a call of its own.
 
 A bulk run emits :class:`RunBegan` before its first write and :class:`RunEnded` in the end; one of
 creates emits :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` in between.
@@ -24,6 +25,7 @@ from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 
 __all__ = [
+    "AttemptBegan",
     "AttemptEnded",
     "CallEnded",
     "DoubleFound",
@@ -42,6 +44,7 @@ __all__ = [
     "ValuesNormalized",
     "Waited",
     "fan_out",
+    "ignore",
 ]
 
 
@@ -80,6 +83,29 @@ class Looked:
 
     operation: str
     seconds: float
+    call: int = 0
+
+
+@by_fields
+@attrs.frozen(eq=False, repr=False)
+class AttemptBegan:
+    """An attempt is sent now. Its :class:`AttemptEnded` follows, in the same task.
+
+    Attributes:
+        operation: The operation's name.
+        number: The number of the attempt within its call, from 1.
+        method: The HTTP method.
+        server: Scheme, host and port of the instance, such as ``"https://yourdomain.cake.com"``;
+            the usual port is left out.
+        path: The path as CAKE documents it, as in :class:`AttemptEnded`.
+        call: The number of the call.
+    """
+
+    operation: str
+    number: int
+    method: str = ""
+    server: str = ""
+    path: str | None = None
     call: int = 0
 
 
@@ -277,10 +303,18 @@ class RunBegan:
     Attributes:
         total: How many calls the plan has; None while that is not known.
         resumed: True if an earlier run of the plan is resumed.
+        done: Calls that an earlier run has carried out.
+        failed: Calls of an earlier run that were not.
+        unknown: Calls of an earlier run that may have been carried out.
+        skipped: Calls that an earlier run did not send.
     """
 
     total: int | None
     resumed: bool
+    done: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
 
 
 @by_fields
@@ -365,6 +399,7 @@ class DoubleFound:
 Event = (
     Waited
     | Looked
+    | AttemptBegan
     | AttemptEnded
     | RetryScheduled
     | Paused
@@ -385,6 +420,11 @@ OnEvent = Callable[[Event], None]
 """A listener, as ``Client(on_event=…)`` takes it: a plain function of one event."""
 
 
+def ignore(event: Event) -> None:
+    """Ignore an event. A client with this listener makes none, as if it had no listener."""
+    del event
+
+
 def fan_out(*listeners: OnEvent) -> OnEvent:
     """Return a listener that passes each event to several listeners, in their order.
 
@@ -395,7 +435,7 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         *listeners: Plain functions that take one event, as ``Client(on_event=…)`` does.
 
     Returns:
-        A listener for ``Client(on_event=…)``.
+        A listener for ``Client(on_event=…)``; :func:`ignore` where there is no other.
 
     Raises:
         ConfigurationError: A listener is no plain function.
@@ -404,10 +444,13 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         raise ConfigurationError(
             "fan_out: each listener must be a plain function, not a coroutine function"
         )
+    heard = [listener for listener in listeners if listener is not ignore]
+    if not heard:
+        return ignore
 
     def emit(event: Event) -> None:
         errors: list[Exception] = []
-        for listener in listeners:
+        for listener in heard:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - it is the user's function

@@ -103,7 +103,7 @@ class CallExecutor(ClientPipeline):
         self, transport: Transport, settings: PipelineSettings, emitter: EventEmitter
     ) -> None:
         super().__init__(transport, settings, emitter)
-        self._judge = AttemptJudge(transport.limiter, self._retries, emitter)
+        self._judge = AttemptJudge(transport.limiter, self._retries, emitter, transport.server)
         self._codec = CallCodec(settings, transport, emitter)
 
     def check(
@@ -485,6 +485,7 @@ class CallExecutor(ClientPipeline):
             if self.emitter.enabled:
                 self.emitter.emit(Looked(call.name, waited, call.number))
         try:
+            self._judge.begin(call)
             outcome = await self._send(call, attempt, authorized, read)
         except BaseException:
             self._judge.cut(call, attempt)

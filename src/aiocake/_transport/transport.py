@@ -50,6 +50,7 @@ class Transport:
         ConfigurationError: The key, the proxy or the user agent cannot be used.
 
     Attributes:
+        server: The URL of the server, without a path.
         keys: The key in use.
         limiter: Gives each attempt its slot.
         lifecycle: From the first call to the closing.
@@ -71,6 +72,7 @@ class Transport:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._scrubber = Scrubber()
+        self.server = address.base
         self.keys = Keys(key, self._scrubber.learn)
         self.limiter = RequestLimiter(throttle, draw)
         if not (user_agent.isascii() and user_agent.isprintable()):
