@@ -19,7 +19,7 @@ import attrs
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import Period
 
-__all__ = ["ColumnType", "Record", "cells", "column_types", "columns", "to_dict"]
+__all__ = ["ColumnType", "Record", "cells", "column_types", "columns", "plain_value", "to_dict"]
 
 #: Names of fields that say nothing without whose they are.
 _BARE: Final = frozenset({"id", "name"})
@@ -68,7 +68,7 @@ def to_dict(record: object, *, flat: bool = False) -> dict[str, object]:
     """
     model = _checked("record", type(record))
     found = cells(record) if flat else {name: getattr(record, name) for name in _fields(model)}
-    return {name: _plain(value) for name, value in found.items()}
+    return {name: plain_value(value) for name, value in found.items()}
 
 
 def columns(model: type) -> tuple[str, ...]:
@@ -146,7 +146,8 @@ def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
     raise ArgumentError(Problem(name, f"must be one of aiocake's records, got {provided}"))
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
+    """Return a value of a record as :func:`to_dict` writes it."""
     kind: type = type(value)
     return _form(kind).write(value)
 
@@ -169,11 +170,11 @@ def _itself(value: object) -> object:
 
 
 def _of_mapping(value: Mapping[object, object]) -> object:
-    return {str(name): _plain(each) for name, each in value.items()}
+    return {str(name): plain_value(each) for name, each in value.items()}
 
 
 def _of_enum(value: Enum) -> object:
-    return _plain(value.value)
+    return plain_value(value.value)
 
 
 def _of_amount(value: Decimal) -> object:
@@ -181,7 +182,7 @@ def _of_amount(value: Decimal) -> object:
 
 
 def _of_collection(value: Collection[object]) -> object:
-    return [_plain(each) for each in value]
+    return [plain_value(each) for each in value]
 
 
 #: The first that fits counts: a bool is an int, an enum of texts a text, a datetime a date.

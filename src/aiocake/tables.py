@@ -37,13 +37,15 @@ _MODELS: Final[tuple[type[Record], ...]] = (
     *(BillingCycle, PaymentMethod, Currency, ExchangeRate),
     *(PaymentType, PaymentSetting, AccountStatus),
 )
+
+
 class _Columns(Mapping[type[Record], Mapping[str, ColumnType]]):
     """The columns of each class of records; found out when they are asked for."""
 
     def __getitem__(self, model: type[Record]) -> Mapping[str, ColumnType]:
         if model not in _MODELS:
             raise KeyError(model)
-        return column_types(model)
+        return column_types(cast("type", model))
 
     def __iter__(self) -> Iterator[type[Record]]:
         return iter(_MODELS)
@@ -129,11 +131,11 @@ def table(records: Iterable[Record], model: type[Record] | None = None) -> Table
         )
     rows = iter(records)
     first = next(rows, None)
-    if first is None and model is None:
-        raise ArgumentError(
-            Problem("model", "is needed where there are no records: table([], aiocake.Invoice)")
-        )
-    model = model or type(first)
+    if model is None:
+        if first is None:
+            reason = "is needed where there are no records: table([], aiocake.Invoice)"
+            raise ArgumentError(Problem("model", reason))
+        model = type(first)
     if model not in COLUMNS:
         name = "model" if first is None else "records[0]"
         raise ArgumentError(Problem(name, f"must be of a class in COLUMNS, got {model.__name__}"))

@@ -496,7 +496,7 @@ def test_where_a_table_does_not_fit_each_record_is_a_block(terminal, sandbox, co
     stored = sandbox.state.invoices[4821]
     wanted = (
         f"invoice_id: 4821\nkind: payout\ninvoice_status: {stored.invoice_status}\n"
-        f"partner_id: {stored.affiliate_id}\npartner_name: A name\n"
+        f"affiliate_id: {stored.affiliate_id}\naffiliate_name: A name\n"
         f"start_date: {stored.start_date}\nend_date: {stored.end_date}\n"
         f"total_amount: {stored.total_amount:,f}\ncurrency: {stored.currency}"
     )
