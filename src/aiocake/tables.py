@@ -69,8 +69,8 @@ COLUMNS: Final[Mapping[type[Record], Mapping[str, ColumnType]]] = _Columns()
 class Table:
     """Records as columns with types, in memory, for whatever takes Arrow.
 
-    ``polars.DataFrame(table)``, ``pyarrow.table(table)``, ``pandas.DataFrame.from_arrow(table)``,
-    and ``FROM table`` of DuckDB take one: by the
+    ``polars.DataFrame(rows)``, ``pyarrow.table(rows)``, ``pandas.DataFrame.from_arrow(rows)`` and
+    ``duckdb.sql("FROM rows")`` take one: by the
     `Arrow PyCapsule interface <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>`_.
     An iteration gives a dict for each record.
 

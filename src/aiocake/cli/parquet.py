@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: Rows that a reader can skip or take at once.
 ROW_GROUP: Final = 50_000
+#: Bytes of a page: of the usual million, each column would hold some while it is written.
+_PAGE: Final = 1 << 16
 
 
 @contextmanager
@@ -30,9 +32,17 @@ def parquet(stream: BinaryIO, kind: RecordLayout[T]) -> Generator[Callable[[T], 
             cannot be written to.
     """
     names = kind.csv_columns
-    rows = ArrowRows(kind.types or dict.fromkeys(names, ColumnType.TEXT), "Parquet")
+    types = kind.types or dict.fromkeys(names, ColumnType.TEXT)
+    rows = ArrowRows(types, "Parquet")
     sink = Sink(stream)
-    file = importlib.import_module("pyarrow.parquet").ParquetWriter(sink, rows.schema)
+    file = importlib.import_module("pyarrow.parquet").ParquetWriter(
+        sink,
+        rows.schema,
+        # Ids and amounts differ from row to row: a dictionary of them takes memory, and no less
+        # room in the file.
+        use_dictionary=[name for name, each in types.items() if each is ColumnType.TEXT],
+        data_page_size=_PAGE,
+    )
 
     def write(record: T) -> None:
         fields = kind.csv(record)
