@@ -21,6 +21,8 @@ FOREIGN = {
     "hypothesis",
     "lxml",
     "opentelemetry",
+    "pandas",
+    "pyarrow",
     "pytest",
     "redis",
     "rich",
@@ -28,6 +30,7 @@ FOREIGN = {
     "trio",
     "typer",
     "uvicorn",
+    "xlsxwriter",
     "zeep",
 }
 OWN = {"aiocake.cli", "aiocake.sandbox", "aiocake.testing"}

@@ -5,7 +5,11 @@ the sandbox, not with what aiocake read.
 """
 # ruff: noqa: ANN001, ANN401 - fixtures of many types, and values that are wrong
 
+import ast
+import inspect
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +33,7 @@ from aiocake import COLUMNS, AffiliateBill, ArgumentError, ColumnType, ExchangeR
 from aiocake.cli.app import run
 from aiocake.sandbox import InvoiceRecord, Sandbox, serve
 
+ROOT = Path(__file__).parents[1]
 KEY = "canary-K3Y"
 NAMES = [
     "=cmd|' /C calc'!A0",
@@ -285,7 +290,7 @@ def read(hostile: Sandbox) -> dict[str, list[Any]]:
 
 def test_a_table_is_exact_for_each_library(read, expected) -> None:
     rows = aiocake.table(read["invoices"])
-    assert repr(rows) == f"<Table of {len(expected)} rows, 15 columns>"
+    assert repr(rows) == f"<RecordTable of {len(expected)} rows, 15 columns>"
     assert rows.columns == COLUMNS[Invoice]
     assert list(rows) == expected
     assert pl.DataFrame(rows).to_dicts() == expected
@@ -386,3 +391,37 @@ def test_without_pyarrow_it_is_said_what_to_install() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "aiocake.table needs pyarrow: pip install 'aiocake[parquet]'\n"
+
+
+# The page about it.
+
+
+def test_the_page_about_data_is_true(hostile, tmp_path: Path, monkeypatch) -> None:
+    del hostile
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _ in blocks} == {"sh", "python", "toml"}
+    names: dict[str, Any] = {"aiocake": aiocake}
+
+    async def python(code: str) -> None:
+        compiled = compile(code, "data.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        made = eval(compiled, names)  # noqa: S307 - our own page
+        if inspect.iscoroutine(made):
+            await made
+
+    async def with_client(code: str) -> None:
+        async with aiocake.Client.from_env() as names["cake"]:
+            await python(code)
+
+    for kind, code in blocks:
+        if kind == "toml":
+            Path("mine.toml").write_text(code, "utf-8")
+        elif kind == "python":
+            anyio.run(with_client, code)
+        else:
+            for line in code.splitlines():
+                name, *words = shlex.split(line)
+                assert (name, run(words)) == ("aiocake", 0), line
+                out = Path(words[words.index("--out") + 1])
+                assert out.stat().st_size > 100, line

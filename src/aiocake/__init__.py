@@ -73,7 +73,7 @@ from aiocake.models import (
     totals,
 )
 from aiocake.records import ColumnType, columns, to_dict
-from aiocake.tables import COLUMNS, Table, table
+from aiocake.tables import COLUMNS, RecordTable, table
 from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
@@ -138,12 +138,12 @@ __all__ = [
     "PlanError",
     "RateLimited",
     "RawResponse",
+    "RecordTable",
     "RequestRejected",
     "Restricted",
     "RetryPolicy",
     "ServerError",
     "Skip",
-    "Table",
     "Throttle",
     "Timeouts",
     "TipaltiError",

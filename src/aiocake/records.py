@@ -109,7 +109,6 @@ class ColumnType(StrEnum):
     """A text of JSON, such as the contacts of a bill's partner."""
 
 
-@cache
 def column_types(model: type) -> Mapping[str, ColumnType]:
     """Return the types of the :func:`columns` of a class.
 

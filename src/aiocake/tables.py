@@ -28,7 +28,7 @@ from aiocake.models.reference import (
 from aiocake.models.totals import Total
 from aiocake.records import ColumnType, Record, cells, column_types
 
-__all__ = ["COLUMNS", "Table", "table"]
+__all__ = ["COLUMNS", "RecordTable", "table"]
 
 
 _MODELS: Final[tuple[type[Record], ...]] = (
@@ -45,7 +45,7 @@ class _Columns(Mapping[type[Record], Mapping[str, ColumnType]]):
     def __getitem__(self, model: type[Record]) -> Mapping[str, ColumnType]:
         if model not in _MODELS:
             raise KeyError(model)
-        return column_types(cast("type", model))
+        return column_types(model)
 
     def __iter__(self) -> Iterator[type[Record]]:
         return iter(_MODELS)
@@ -66,7 +66,7 @@ COLUMNS: Final[Mapping[type[Record], Mapping[str, ColumnType]]] = _Columns()
 
 
 @attrs.frozen(eq=False, repr=False)
-class Table:
+class RecordTable:
     """Records as columns with types, in memory, for whatever takes Arrow.
 
     ``polars.DataFrame(rows)``, ``pyarrow.table(rows)``, ``pandas.DataFrame.from_arrow(rows)`` and
@@ -79,33 +79,37 @@ class Table:
     """
 
     columns: Mapping[str, ColumnType]
-    _found: Any
+    _found: object
+
+    @property
+    def _arrow(self) -> Any:  # noqa: ANN401 - a table of pyarrow, which has no annotations
+        return self._found
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return all of it as a stream of Arrow; a schema may ask for other types."""
-        stream: object = self._found.__arrow_c_stream__(requested_schema)
+        stream: object = self._arrow.__arrow_c_stream__(requested_schema)
         return stream
 
     def __arrow_c_schema__(self) -> object:
         """Return the columns as a schema of Arrow."""
-        found: object = self._found.schema.__arrow_c_schema__()
+        found: object = self._arrow.schema.__arrow_c_schema__()
         return found
 
     def __iter__(self) -> Iterator[dict[str, object]]:
         """Yield a dict for each record: amounts are Decimals, and dates are dates."""
-        for batch in self._found.to_batches(max_chunksize=1_000):
+        for batch in self._arrow.to_batches(max_chunksize=1_000):
             yield from batch.to_pylist()
 
     def __len__(self) -> int:
         """Return the number of records."""
-        return cast("int", self._found.num_rows)
+        return cast("int", self._arrow.num_rows)
 
     def __repr__(self) -> str:
         """Return how large it is; all of it would be megabytes in a log."""
-        return f"<Table of {len(self)} rows, {len(self.columns)} columns>"
+        return f"<RecordTable of {len(self)} rows, {len(self.columns)} columns>"
 
 
-def table(records: Iterable[Record], model: type[Record] | None = None) -> Table:
+def table(records: Iterable[Record], model: type[Record] | None = None) -> RecordTable:
     """Return records as a table for polars, pandas, DuckDB and pyarrow, exact.
 
     An amount is a decimal with ten places, a date is a date, an id is a whole number, and ``kind``
@@ -146,7 +150,7 @@ def table(records: Iterable[Record], model: type[Record] | None = None) -> Table
                 reason = f"must be of {model.__name__}, as the others, got {class_name(record)}"
                 raise ArgumentError(Problem(f"records[{place}]", reason))
             found.add(cells(record).values())
-        return Table(COLUMNS[model], found.take())
+        return RecordTable(COLUMNS[model], found.take())
     except Unfitting as error:
         name = f"records[{error.row}].{error.column}"
         raise ArgumentError(Problem(name, error.reason)) from None
