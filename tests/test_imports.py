@@ -25,6 +25,8 @@ FOREIGN = {
     "hypothesis",
     "lxml",
     "opentelemetry",
+    "pandas",
+    "pyarrow",
     "pytest",
     "redis",
     "rich",
@@ -32,6 +34,7 @@ FOREIGN = {
     "trio",
     "typer",
     "uvicorn",
+    "xlsxwriter",
     "zeep",
 }
 OWN = {"aiocake.cli", "aiocake.otel", "aiocake.sandbox", "aiocake.testing"}

@@ -72,7 +72,8 @@ from aiocake.models import (
     UpdatedInvoice,
     totals,
 )
-from aiocake.records import columns, to_dict
+from aiocake.records import ColumnType, columns, to_dict
+from aiocake.tables import COLUMNS, RecordTable, table
 from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
+    "COLUMNS",
     "ERASE",
     "SKIP",
     "AccountManager",
@@ -102,6 +104,7 @@ __all__ = [
     "ClientStats",
     "ClientView",
     "ClosedError",
+    "ColumnType",
     "ConfigurationError",
     "Conflict",
     "ConsistencyError",
@@ -135,6 +138,7 @@ __all__ = [
     "PlanError",
     "RateLimited",
     "RawResponse",
+    "RecordTable",
     "RequestRejected",
     "Restricted",
     "RetryPolicy",
@@ -150,6 +154,7 @@ __all__ = [
     "bulk",
     "columns",
     "errors",
+    "table",
     "to_dict",
     "totals",
 ]
