@@ -72,6 +72,7 @@ from aiocake.models import (
     UpdatedInvoice,
     totals,
 )
+from aiocake.pool import ClientPool, PoolStats, Tenant
 from aiocake.records import columns, to_dict
 from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
@@ -99,6 +100,7 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClientPool",
     "ClientStats",
     "ClientView",
     "ClosedError",
@@ -133,6 +135,7 @@ __all__ = [
     "PaymentType",
     "Period",
     "PlanError",
+    "PoolStats",
     "RateLimited",
     "RawResponse",
     "RequestRejected",
@@ -140,6 +143,7 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Skip",
+    "Tenant",
     "Throttle",
     "Timeouts",
     "TipaltiError",

@@ -13,6 +13,7 @@ from aiocake._transport.failures import (
 from aiocake._transport.foreign import AsyncBaseTransport, package_of
 from aiocake._transport.incoming import IncomingResponse
 from aiocake._transport.inspection import Inspection, inspect
+from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
 from aiocake._transport.pause import Refusal
@@ -32,6 +33,7 @@ __all__ = [
     "FailureKind",
     "IncomingResponse",
     "Inspection",
+    "Lifecycle",
     "NetworkTimeBudget",
     "OpenStream",
     "Refusal",

@@ -13,9 +13,14 @@ from aiocake.errors import ClosedError, WrongLoopError
 
 
 class Lifecycle:
-    """From the first call of a client, which binds it to a loop and a process, to its closing."""
+    """From the first call of a client, which binds it to a loop and a process, to its closing.
 
-    def __init__(self) -> None:
+    Args:
+        what: What it is the lifecycle of, for errors.
+    """
+
+    def __init__(self, what: str = "client") -> None:
+        self._what = what
         self._home: tuple[int, object] | None = None
         self._scopes: set[anyio.CancelScope] = set()
         self._holds = 0
@@ -34,7 +39,7 @@ class Lifecycle:
         """
         self.check_home()
         if self.closed:
-            raise ClosedError("the client is closed")
+            raise ClosedError(f"the {self._what} is closed")
 
     def check_home(self) -> None:
         """See that this is the loop and the process of the first call.
@@ -45,13 +50,17 @@ class Lifecycle:
         process = os.getpid()
         # First: asyncio says that none of its loops runs in a process that was forked off within.
         if self._home is not None and self._home[0] != process:
-            raise WrongLoopError("the client was made in another process: make one after the fork")
+            raise WrongLoopError(
+                f"the {self._what} was made in another process: make one after the fork"
+            )
         loop = _running_loop()
         if self._home is None:
             self._home = process, loop
             self.clock = clock()
         elif self._home[1] is not loop:
-            raise WrongLoopError("the client belongs to another event loop: make one for each loop")
+            raise WrongLoopError(
+                f"the {self._what} belongs to another event loop: make one for each loop"
+            )
 
     def open_scope(self, deadline: float = math.inf) -> anyio.CancelScope:
         """Return a scope that is cancelled at a deadline, or by :meth:`end`, before or later.
