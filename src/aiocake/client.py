@@ -183,8 +183,8 @@ class Client(ClientView):
         proxy: The URL of a proxy. Proxies of the environment are not used.
         ssl_context: A context in place of one with certifi's certificates.
         ledger: Records each write before it is sent and after it ended.
-        grace: Seconds to wait for the response to a write whose caller is cancelled, once the
-            write has left; 0 for none.
+        grace: Seconds to wait for the response to a write whose caller is cancelled, or whose
+            client is closed, once the write has left; 0 for none.
         read_only: Refuse writes before they are sent.
         show_sensitive: True to show names, notes and amounts in errors and logs.
         user_agent: The User-Agent header.
@@ -313,11 +313,13 @@ class Client(ClientView):
     async def aclose(self) -> None:
         """Close all connections; calls in flight end in errors. Can be called twice.
 
+        A write that has left is given its grace before, as if its caller had been cancelled.
+
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
         self._closed = True
-        await self._executor.transport.aclose()
+        await self._executor.transport.aclose(self._executor.settings.grace)
 
     def __repr__(self) -> str:
         return f"<Client {self._domain}>" if not self._closed else "<Client, closed>"
