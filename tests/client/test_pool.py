@@ -317,6 +317,8 @@ async def test_the_one_that_was_not_used_for_longest_makes_room() -> None:
         await world.use("a.cake.com")
         await world.use("c.cake.com")
         assert world.open() == ["a.cake.com", "c.cake.com"]
+        async with pool.client("b.cake.com"):
+            assert world.open() == ["c.cake.com", "b.cake.com"]
         async with AsyncExitStack() as stack:
             used: list[ClientView] = [
                 await stack.enter_async_context(pool.client(f"{each}.cake.com")) for each in "abcd"
