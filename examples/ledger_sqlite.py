@@ -1,14 +1,14 @@
 """A ledger of writes in the application's own database, and payouts that are created once.
 
 A payout is claimed in the transaction that records the intent to create its invoice, before
-anything is sent. So no other part of the application can send a payout that is in flight or whose
-outcome is unknown; and after a crash the database says what has to be checked.
+anything is sent. So no other worker can send a payout that is in flight or whose outcome is
+unknown; and after a crash the database says what has to be checked.
 """
 
 import json
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -35,6 +35,8 @@ SCHEMA: Final = """
         UNIQUE (affiliate_id, start_date, end_date)
     );
 """
+#: Longer than a call and its grace can take.
+LONGEST: Final = timedelta(minutes=5)
 #: The state of a payout after each outcome.
 STATES: Final = {Outcome.DONE: "invoiced", Outcome.NOT_DONE: "due", Outcome.UNKNOWN: "unknown"}
 
@@ -54,9 +56,6 @@ class Books:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
         self._turn = anyio.CapacityLimiter(1)
-        # Of the process before this one: whatever it was sending may have been carried out.
-        self._db.execute("UPDATE intents SET outcome = 'unknown' WHERE outcome IS NULL")
-        self._db.execute("UPDATE payouts SET state = 'unknown' WHERE state = 'sending'")
 
     async def transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run some work in a thread, as one transaction: if it raises, nothing is kept."""
@@ -76,9 +75,17 @@ class Books:
         await self.transaction(lambda db: db.execute(text, row))
 
     async def in_doubt(self) -> list[dict[str, Any]]:
-        """Return the writes whose outcome is unknown: a person has to check each."""
-        text = "SELECT id, operation, arguments, began FROM intents WHERE outcome = 'unknown'"
-        rows = await self.transaction(lambda db: db.execute(text).fetchall())
+        """Return the writes whose outcome is unknown: a person has to check each.
+
+        One that has no outcome for long was cut off by a crash. One that began just now may be on
+        its way, from this worker or another.
+        """
+        text = (
+            "SELECT id, operation, arguments, began FROM intents"
+            " WHERE outcome = 'unknown' OR (outcome IS NULL AND began < ?) ORDER BY began"
+        )
+        before = (_now() - LONGEST).isoformat()
+        rows = await self.transaction(lambda db: db.execute(text, (before,)).fetchall())
         names = ("intent", "operation", "arguments", "began")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -101,7 +108,7 @@ class PayoutLedger:
         """Claim the payout and record the intent. If this raises, nothing is sent."""
         values = intent.arguments
         arguments = json.dumps(dict(values), default=str)
-        row = intent.id, intent.operation, arguments, datetime.now(UTC).isoformat()
+        row = intent.id, intent.operation, arguments, _now().isoformat()
 
         def note(db: sqlite3.Connection) -> None:
             text = "INSERT INTO intents (id, operation, arguments, began) VALUES (?, ?, ?, ?)"
@@ -133,3 +140,7 @@ class PayoutLedger:
             )
 
         await self._books.transaction(note)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
