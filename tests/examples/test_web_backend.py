@@ -235,6 +235,12 @@ def test_what_runs_after_a_response_is_not_cancelled(example, served) -> None:
         assert ran.wait(20)
 
 
+def test_the_page_shows_the_middleware_as_it_is(examples) -> None:
+    page = (examples.parent / "docs" / "web.md").read_text(encoding="utf-8")
+    source = (examples / "cancel_on_disconnect.py").read_text(encoding="utf-8")
+    assert source[source.index("class ") :] in page
+
+
 class Worker:
     """The example in a process of its own, as it is started from a shell."""
 
