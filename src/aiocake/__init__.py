@@ -72,12 +72,13 @@ from aiocake.models import (
     UpdatedInvoice,
     totals,
 )
-from aiocake.pool import ClientPool, PoolStats, Tenant
 from aiocake.records import columns, to_dict
 from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
+    from aiocake.pool import ClientPool, PoolStats, Tenant
+
     __version__: str
 
 __all__ = [
@@ -159,9 +160,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
 
         return version()
+    if name in {"ClientPool", "PoolStats", "Tenant"}:
+        from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
+
+        return vars(pool)[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
