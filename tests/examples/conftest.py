@@ -1,6 +1,8 @@
 """Fixtures that load the examples as modules, and serve them."""
 
 import importlib
+import json
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -52,3 +55,22 @@ def served() -> Callable[[Any], Any]:
             listener.close()
 
     return serve
+
+
+@pytest.fixture
+def send() -> Callable[..., socket.socket]:
+    """Return a function that sends a request over a connection of its own, and reads nothing."""
+
+    def send(
+        url: object, method: str, path: str, body: object = None, **headers: str
+    ) -> socket.socket:
+        where = urlsplit(str(url))
+        content = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode()
+        connection = socket.create_connection((where.hostname, where.port))
+        connection.sendall(head + content)
+        return connection
+
+    return send

@@ -1,10 +1,8 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """The web backend, served by uvicorn: honest responses, and nothing is lost when somebody goes."""
 
-import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +13,6 @@ from queue import Queue
 from threading import Event as ThreadEvent
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -91,17 +88,6 @@ def backend(example, served, cake, ended, monkeypatch) -> Iterator[httpx.Client]
     monkeypatch.setattr(module, "Client", watched)
     with served(module.app) as http:
         yield http
-
-
-def send(url: object, method: str, path: str, body: object = None) -> socket.socket:
-    """Send a request over a connection of its own, and read nothing."""
-    where = urlsplit(str(url))
-    content = b"" if body is None else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json"]
-    head = "\r\n".join([*lines, f"Content-Length: {len(content)}", "", ""]).encode()
-    connection = socket.create_connection((where.hostname, where.port))
-    connection.sendall(head + content)
-    return connection
 
 
 def test_records_are_responses_and_amounts_are_texts(backend, cake) -> None:
@@ -184,7 +170,7 @@ def test_each_error_has_its_status(example, error, status, wait) -> None:
     assert (response.status_code, response.headers.get("Retry-After")) == (status, wait)
 
 
-def test_a_full_queue_is_a_503_and_who_goes_makes_room(backend, cake, ended) -> None:
+def test_a_full_queue_is_a_503_and_who_goes_makes_room(backend, cake, ended, send) -> None:
     cake.hold()
     callers = [send(backend.base_url, "GET", f"/invoices/{4821 + each}") for each in range(8)]
     for _ in callers:
@@ -203,7 +189,7 @@ def test_a_full_queue_is_a_503_and_who_goes_makes_room(backend, cake, ended) -> 
     assert backend.get("/invoices/4821").status_code == 200
 
 
-def test_a_write_that_has_left_is_finished_when_its_caller_goes(backend, cake, ended) -> None:
+def test_a_write_that_has_left_is_finished_when_its_caller_goes(backend, cake, ended, send) -> None:
     cake.hold()
     caller = send(backend.base_url, "POST", "/payouts", PAYOUT)
     cake.arrived.get(timeout=20)
@@ -276,7 +262,7 @@ def start(examples, cake) -> Callable[..., Any]:
     return start
 
 
-def test_a_server_that_is_told_to_end_finishes_and_records_its_writes(start, cake) -> None:
+def test_a_server_that_is_told_to_end_finishes_and_records_its_writes(start, cake, send) -> None:
     cake.hold()
     with start("--timeout-graceful-shutdown", "0") as worker:
         with send(worker.url, "POST", "/payouts", PAYOUT):
@@ -289,7 +275,7 @@ def test_a_server_that_is_told_to_end_finishes_and_records_its_writes(start, cak
     assert cake.recorded("SELECT state, outcome FROM payouts, intents") == [("invoiced", "done")]
 
 
-def test_the_write_of_a_server_that_is_killed_is_in_doubt(start, cake) -> None:
+def test_the_write_of_a_server_that_is_killed_is_in_doubt(start, cake, send) -> None:
     cake.hold()
     with start() as worker, send(worker.url, "POST", "/payouts", PAYOUT):
         cake.arrived.get(timeout=20)

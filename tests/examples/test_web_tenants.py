@@ -3,7 +3,10 @@
 
 import json
 from collections.abc import Iterator
+from threading import Event
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -52,3 +55,20 @@ def test_who_is_not_allowed_opens_nothing(backend, sandboxes) -> None:
     assert (evil.status_code, evil.json()["error"]) == (500, "Not configured.")
     assert backend.get("/health").json()["open"] == 0
     assert not any(each.state.requests for each in sandboxes.values())
+
+
+def test_who_goes_leaves_the_client_of_the_tenant(backend, sandboxes, send) -> None:
+    arrived, go_on = Event(), Event()
+
+    async def hold(*_: object) -> None:
+        arrived.set()
+        await anyio.to_thread.run_sync(go_on.wait, 20)
+
+    sandboxes["acme"].state.on_response.append(hold)
+    with send(backend.base_url, "GET", "/invoices/4821", Authorization="Bearer t-acme"):
+        assert arrived.wait(20)
+        assert backend.get("/health").json()["in_use"] == 1
+    assert any(backend.get("/health").json()["in_use"] == 0 for _ in range(10_000))
+    go_on.set()
+    assert get(backend, "/invoices/4821", "acme").status_code == 200
+    assert backend.get("/health").json()["open"] == 1
