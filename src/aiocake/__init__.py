@@ -78,6 +78,8 @@ from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
+    from aiocake.pool import ClientPool, PoolStats, Tenant
+
     __version__: str
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClientPool",
     "ClientStats",
     "ClientView",
     "ClosedError",
@@ -136,6 +139,7 @@ __all__ = [
     "PaymentType",
     "Period",
     "PlanError",
+    "PoolStats",
     "RateLimited",
     "RawResponse",
     "RecordTable",
@@ -144,6 +148,7 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Skip",
+    "Tenant",
     "Throttle",
     "Timeouts",
     "TipaltiError",
@@ -160,9 +165,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
 
         return version()
+    if name in {"ClientPool", "PoolStats", "Tenant"}:
+        from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
+
+        return vars(pool)[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,7 +39,9 @@ class Record:
         """Return a schema as pydantic_core.core_schema makes them, without importing it."""
         del source, handler
         serialization = {"type": "function-plain", "function": to_dict}
-        return {"type": "is-instance", "cls": cls, "serialization": serialization}
+        # By its name, it is described once in an OpenAPI document, under the class's own name.
+        name = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+        return {"type": "is-instance", "cls": cls, "ref": name, "serialization": serialization}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:

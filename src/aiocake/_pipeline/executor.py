@@ -218,7 +218,11 @@ class CallExecutor(ClientPipeline):
                 if call.condition is None:  # else once its record was seen
                     await self._record(call, intent)
                 report.outcome = Outcome.UNKNOWN
-                await self._attempts_of_write(call, report)
+                self.transport.lifecycle.begin_write(call.has_left)
+                try:
+                    await self._attempts_of_write(call, report)
+                finally:
+                    self.transport.lifecycle.end_write(call.has_left)
             value, failure = self._conclude(call)
             report.finish(failure)
             await self._record_end(call, value, failure)
@@ -278,7 +282,7 @@ class CallExecutor(ClientPipeline):
         try:
             with self.transport.lifecycle.pending():
                 if task is not None:
-                    if call.being_sent and call.sent and self.settings.grace > 0:
+                    if call.has_left() and self.settings.grace > 0:
                         with anyio.move_on_after(self.settings.grace), suppress(Exception):
                             await task.result()
                     await task.aclose()
@@ -372,7 +376,7 @@ class CallExecutor(ClientPipeline):
     ) -> None:
         """Make attempts in a scope that is cancelled at the deadline, or with the client."""
         lifecycle = self.transport.lifecycle
-        scope = lifecycle.open_scope(call.deadline)
+        scope = lifecycle.open_scope(call.deadline, call.has_left if call.writes else bool)
         try:
             with scope:
                 try:

@@ -12,6 +12,7 @@ from aiocake._transport.failures import (
 )
 from aiocake._transport.foreign import AsyncBaseTransport, package_of
 from aiocake._transport.incoming import IncomingResponse
+from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
 from aiocake._transport.pause import Refusal
@@ -30,6 +31,7 @@ __all__ = [
     "ConnectionForbidden",
     "FailureKind",
     "IncomingResponse",
+    "Lifecycle",
     "NetworkTimeBudget",
     "OpenStream",
     "Refusal",
