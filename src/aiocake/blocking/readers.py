@@ -186,8 +186,11 @@ class ExportedBills(Reader[T]):
             self._open = True
             try:
                 self._ready.extend(self._thread.run(self._arrived))
-            except StopAsyncIteration:
-                raise StopIteration from None
+            except BaseException as end:
+                self._open = False  # it has closed itself
+                if isinstance(end, StopAsyncIteration):
+                    raise StopIteration from None
+                raise
         return self._ready.popleft()
 
     async def _arrived(self) -> list[T]:
@@ -203,7 +206,6 @@ class ExportedBills(Reader[T]):
             ClosedError: Some were read before, or it is closed: a list of the rest could be taken
                 for all of them.
         """
-        self._open = True
         return self._thread.run(self._export.collect)
 
     def close(self) -> None:

@@ -10,7 +10,6 @@ became of each write.
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -29,8 +28,9 @@ V = TypeVar("V")
 Post = Callable[[Callable[[], object]], bool]
 
 CLOSED: Final = "the client is closed: make a new one, for example by Client.from_env()"
-#: On Windows, Ctrl-C does not wake a thread that waits: it looks for itself, each so many seconds.
-_LOOK_EVERY: Final = 0.1 if sys.platform == "win32" else None
+#: Seconds after which a waiting thread looks if it was interrupted. A signal wakes it by itself,
+#: but not one between its last instruction and the wait, and none on Windows.
+_LOOK_EVERY: Final = 0.2
 
 
 class CallerLeftError(RuntimeError):
@@ -50,8 +50,10 @@ class WaitedCall(Generic[T]):
 
     def __init__(self, function: Callable[[], Awaitable[T]]) -> None:
         self.writes = WriteTally()
-        self._function = function
+        self._function: Callable[[], Awaitable[T]] | None = function
         self._task: asyncio.Task[T] | None = None
+        self._value: list[T] = []
+        self._error: BaseException | None = None
         #: What the waiting thread is to run; None once the call has ended.
         self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         #: What the client's thread waits for.
@@ -63,16 +65,19 @@ class WaitedCall(Generic[T]):
 
     def begin(self) -> None:
         """Start the call."""
+        function = self._function
+        assert function is not None  # noqa: S101 - it is begun once
         _waited_call.set(self)
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(_await(function))
         self._task.add_done_callback(self._end)
 
-    async def _run(self) -> T:
-        return await self._function()
-
     def _end(self, task: asyncio.Task[T]) -> None:
+        # What the call has opened keeps its context, and this in it: nothing else, then.
+        self._function = self._task = None
         if not task.cancelled():
-            task.exception()  # asyncio reports one that nobody has asked for
+            self._error = task.exception()
+            if self._error is None:
+                self._value.append(task.result())
         self._inbox.put(None)
 
     def cancel(self) -> None:
@@ -127,9 +132,16 @@ class WaitedCall(Generic[T]):
             raise
         if not posted:
             raise ClosedError(CLOSED)
-        if self._task is None or self._task.cancelled():
+        self._left = True
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame
+        if not self._value:
             raise ClosedError("the client was closed during the call")
-        return self._task.result()
+        return self._value.pop()
 
     def _serve(self) -> None:
         """Run what the call asks for, until it has ended."""
@@ -158,9 +170,12 @@ class WaitedCall(Generic[T]):
     def _explain(self, interrupt: BaseException) -> None:
         for line in self.writes.lines():
             interrupt.add_note(line)
-        task = self._task
-        if task is not None and task.done() and not task.cancelled() and task.exception():
-            interrupt.add_note(f"the interrupted call ended in {task.exception()!r}")
+        if self._error is not None:
+            interrupt.add_note(f"the interrupted call ended in {self._error!r}")
+
+
+async def _await(function: Callable[[], Awaitable[T]]) -> T:
+    return await function()
 
 
 class _Question(Generic[V]):
