@@ -228,8 +228,9 @@ class Writer:
         init = "def __init__(self, thread: ClientThread, cake: AsyncClientView) -> None:\n"
         init += "    self._thread = thread\n    self._cake = cake\n"
         for name, group in groups.items():
-            init += f"    self.{name} = {group.__name__}(thread, cake.{name})\n"
-        init += "    self.bulk = Bulk(thread, cake)\n"
+            kind = group.__name__
+            init += f"    self.{name}: {kind} = {kind}(thread, cake.{name})\n"
+        init += "    self.bulk: Bulk = Bulk(thread, cake)\n"
         doc = f"{doc}\n    bulk: Runs of writes."
         methods = [init]
         for node in view.body:
@@ -369,10 +370,9 @@ def groups() -> dict[str, type[Endpoints]]:
     )
     found: dict[str, type[Endpoints]] = {}
     for each in init.body:
-        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call):
-            target = each.targets[0]
-            assert isinstance(target, ast.Attribute)  # noqa: S101 - it is of self
-            found[target.attr] = getattr(aiocake.client, ast.unparse(each.value.func))
+        if isinstance(each, ast.AnnAssign):
+            assert isinstance(each.target, ast.Attribute)  # noqa: S101 - it is of self
+            found[each.target.attr] = getattr(aiocake.client, ast.unparse(each.annotation))
     return found
 
 

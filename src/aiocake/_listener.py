@@ -62,7 +62,7 @@ class EventEmitter:
         if not (on_event is None or is_plain_function(on_event)):
             raise ConfigurationError("on_event: must be a plain function, not a coroutine function")
         self._on_event = on_event
-        self.enabled = on_event is not None
+        self.enabled: bool = on_event is not None
         self.next_call: Callable[[], int] = itertools.count(1).__next__
         self._clock: Callable[[], float] | None = None
 

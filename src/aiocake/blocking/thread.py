@@ -51,7 +51,7 @@ class ClientThread:
     """
 
     def __init__(self, client: Client) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._client = client
         self._thread: threading.Thread | None = None
         self._running: Future[_Loop] = Future()

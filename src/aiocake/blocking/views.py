@@ -1080,12 +1080,12 @@ class ClientView:
     def __init__(self, thread: ClientThread, cake: AsyncClientView) -> None:
         self._thread = thread
         self._cake = cake
-        self.invoices = Invoices(thread, cake.invoices)
-        self.affiliate_bills = AffiliateBills(thread, cake.affiliate_bills)
-        self.advertiser_bills = AdvertiserBills(thread, cake.advertiser_bills)
-        self.buyer_bills = BuyerBills(thread, cake.buyer_bills)
-        self.reference = Reference(thread, cake.reference)
-        self.bulk = Bulk(thread, cake)
+        self.invoices: Invoices = Invoices(thread, cake.invoices)
+        self.affiliate_bills: AffiliateBills = AffiliateBills(thread, cake.affiliate_bills)
+        self.advertiser_bills: AdvertiserBills = AdvertiserBills(thread, cake.advertiser_bills)
+        self.buyer_bills: BuyerBills = BuyerBills(thread, cake.buyer_bills)
+        self.reference: Reference = Reference(thread, cake.reference)
+        self.bulk: Bulk = Bulk(thread, cake)
 
     def with_options(
         self,

@@ -49,7 +49,7 @@ class WaitedCall(Generic[T]):
     """
 
     def __init__(self, function: Callable[[], Awaitable[T]]) -> None:
-        self.writes = WriteTally()
+        self.writes: WriteTally = WriteTally()
         self._function: Callable[[], Awaitable[T]] | None = function
         self._task: asyncio.Task[T] | None = None
         self._value: list[T] = []
