@@ -211,10 +211,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly, with two checkers."""
+    """Check the types, strictly, with two checkers; and the public ones with two more.
+
+    Every public name must have a type that is declared, so that no checker has to guess it.
+    """
     session.install("-e", PACKAGE, *group("tests"), *group("types"))
     session.run("mypy")
     session.run("pyright", "--warnings")
+    session.run("pyright", "--verifytypes", "aiocake", "--ignoreexternal", silent=True)
+    session.run("python", "tests/typing/agree.py")
 
 
 @nox.session

@@ -252,6 +252,25 @@ class Writer:
         self.imports["aiocake.client"].add("ClientView as AsyncClientView")
         self._class("ClientView", doc, methods)
 
+    def client(self) -> None:
+        """Add the class of what a client is made with."""
+        source = Source(aiocake.client)
+        (init,) = (
+            each
+            for each in source.class_of("Client").body
+            if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+        )
+        self.need(init.args, source)
+        self.imports["aiocake.blocking.ledger"].add("counted")
+        self.imports["aiocake.client"].add("Client as AsyncClient")
+        arguments = passed(init).removeprefix(", ").replace("=ledger", "=counted(ledger)")
+        made = f"def __init__({ast.unparse(init.args)}) -> None:\n"
+        made += f"    self._begin(AsyncClient({arguments}))\n"
+        begin = "def _begin(self, client: AsyncClient) -> None:\n"
+        begin += "    super().__init__(ClientThread(client), client)\n"
+        doc = "A client, as it is made: :class:`aiocake.blocking.Client` without its end."
+        self._class("BaseClient(ClientView)", doc, [made, begin])
+
     def _class(self, head: str, doc: str, members: list[str]) -> None:
         body = indent("\n".join(members), "    ")
         self.classes.append(f"class {head}:\n{documented(doc)}\n{body}\n")
@@ -384,6 +403,7 @@ def render() -> str:
         writer.group(group)
     writer.runs()
     writer.view(every)
+    writer.client()
     return writer.text()
 
 

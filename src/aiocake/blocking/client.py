@@ -10,36 +10,28 @@
 from types import TracebackType
 from typing import Self, Unpack, cast
 
-from aiocake.blocking.ledger import CountingLedger
-from aiocake.blocking.thread import ClientThread
-from aiocake.blocking.views import ClientSettings, ClientView
+from aiocake.blocking.ledger import counted
+from aiocake.blocking.views import BaseClient, ClientSettings
 from aiocake.blocking.waited_call import CLOSED
-from aiocake.client import ApiKey
 from aiocake.client import Client as AsyncClient
 from aiocake.client import ClientSettings as AsyncClientSettings
 from aiocake.errors import ClosedError
 
 
-class Client(ClientView):
+class Client(BaseClient):
     """A client of one CAKE instance, whose methods wait for their results.
 
     Use it as ``with Client(...) as cake:``, or close it with :meth:`close`. Any number of threads
     may use it at once. It has a thread of its own, from its first call to its end, on which an
     asynchronous client makes the calls.
 
-    Args:
-        domain: As :class:`aiocake.Client` takes it.
-        api_key: As there.
-        **settings: As there. Callbacks (``on_event``, an ``api_key`` that is a function) run on the
-            client's thread; the functions of ``ledger`` run on the thread that makes the call, and
-            need not be asynchronous.
+    All arguments are those of :class:`aiocake.Client`, but the functions of ``ledger`` need not be
+    asynchronous: they run on the thread that makes the call. Other callbacks, such as ``on_event``,
+    run on the client's thread.
 
     Raises:
         ConfigurationError: Settings are bad; the message names each of them.
     """
-
-    def __init__(self, domain: str, api_key: ApiKey, **settings: Unpack[ClientSettings]) -> None:
-        self._begin(AsyncClient(domain, api_key, **_counted(settings)))
 
     @classmethod
     def from_env(cls, *, profile: str | None = None, **settings: Unpack[ClientSettings]) -> Self:
@@ -55,12 +47,11 @@ class Client(ClientView):
         Raises:
             ConfigurationError: As there.
         """
+        given = {**settings, "ledger": counted(settings.get("ledger"))}
         made = cls.__new__(cls)
-        made._begin(AsyncClient.from_env(profile=profile, **_counted(settings)))  # noqa: SLF001 - it is ours
+        client = AsyncClient.from_env(profile=profile, **cast("AsyncClientSettings", given))
+        made._begin(client)  # noqa: SLF001 - it is ours
         return made
-
-    def _begin(self, client: AsyncClient) -> None:
-        super().__init__(ClientThread(client), client)
 
     def __enter__(self) -> Self:
         if self._thread.closed:
@@ -90,11 +81,3 @@ class Client(ClientView):
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Client is not pickled: make one in each process")
-
-
-def _counted(settings: ClientSettings) -> AsyncClientSettings:
-    """Return the settings of the asynchronous client: its ledger counts the writes of a call."""
-    ledger = settings.get("ledger")
-    if ledger is None or all(callable(getattr(ledger, each, None)) for each in ("before", "after")):
-        return cast("AsyncClientSettings", {**settings, "ledger": CountingLedger(ledger)})
-    return cast("AsyncClientSettings", settings)  # which it refuses

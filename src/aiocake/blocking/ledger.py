@@ -1,8 +1,9 @@
 """The ledger of the asynchronous client behind a blocking one: it counts, and hands on."""
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiocake.blocking.waited_call import ask, tally
+from aiocake.config import Ledger as AsyncLedger
 from aiocake.errors import Intent, Outcome
 
 
@@ -48,3 +49,11 @@ class CountingLedger:
         tally().ended(intent, outcome)
         if self._ledger is not None:
             await ask(self._ledger.after, intent, outcome)
+
+
+def counted(ledger: Ledger | None) -> AsyncLedger:
+    """Return a ledger for the asynchronous client; what is no ledger is refused there."""
+    functions = [getattr(ledger, each, None) for each in ("before", "after")]
+    if ledger is None or all(map(callable, functions)):
+        return CountingLedger(ledger)
+    return cast("AsyncLedger", ledger)

@@ -14,12 +14,14 @@ from aiocake import bulk
 from aiocake._codec.raw import Json, RawResponse, RawValue
 from aiocake._pipeline import ClientStats
 from aiocake._transport import AsyncBaseTransport
-from aiocake.blocking.ledger import Ledger
+from aiocake.blocking.ledger import Ledger, counted
 from aiocake.blocking.readers import ExportedBills, Pager
 from aiocake.blocking.runs import Group, asked, made, method_of, read, told
 from aiocake.blocking.thread import ClientThread
 from aiocake.bulk import Call, Ended, OnConflict, OnExisting, PlanIdentity, Progress, Stop, Summary
 from aiocake.bulk.options import NO_CONFLICTS
+from aiocake.client import ApiKey
+from aiocake.client import Client as AsyncClient
 from aiocake.client import ClientView as AsyncClientView
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills as AsyncAdvertiserBills
@@ -1199,3 +1201,51 @@ class ClientView:
             BaseException: What it raises.
         """
         return self._thread.run(function, self._cake, *args, **kwargs)
+
+
+class BaseClient(ClientView):
+    """A client, as it is made: :class:`aiocake.blocking.Client` without its end."""
+
+    def __init__(
+        self,
+        domain: str,
+        api_key: ApiKey,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        throttle: Throttle | None = None,
+        binding: Binding = Binding.GET,
+        transport: AsyncBaseTransport | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        ledger: Ledger | None = None,
+        grace: float = 5.0,
+        read_only: bool = False,
+        show_sensitive: bool = False,
+        user_agent: str | None = None,
+        on_event: OnEvent | None = None,
+        traits: InstanceTraits | None = None,
+    ) -> None:
+        self._begin(
+            AsyncClient(
+                domain,
+                api_key,
+                timeouts=timeouts,
+                retry=retry,
+                throttle=throttle,
+                binding=binding,
+                transport=transport,
+                proxy=proxy,
+                ssl_context=ssl_context,
+                ledger=counted(ledger),
+                grace=grace,
+                read_only=read_only,
+                show_sensitive=show_sensitive,
+                user_agent=user_agent,
+                on_event=on_event,
+                traits=traits,
+            )
+        )
+
+    def _begin(self, client: AsyncClient) -> None:
+        super().__init__(ClientThread(client), client)
