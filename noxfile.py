@@ -223,6 +223,21 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def api(session: nox.Session) -> None:
+    """Look for changes of the public API that break a user's code: since the last release, if any.
+
+    Before the first release, public names are compared with those that are written down.
+    """
+    tagged = session.run("git", "tag", "--list", "v*", external=True, silent=True)
+    if tagged:
+        session.install("-e", PACKAGE, *group("api"))
+        session.run("griffe", "check", "aiocake", "--search", "src")
+    else:
+        session.install("-e", PACKAGE, *group("tests"))
+        session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the package, then use it as a stranger does: installed, away from this tree."""
     session.install(*group("package"))

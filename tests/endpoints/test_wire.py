@@ -167,10 +167,7 @@ def shown(line: str, headers: list[str], body: bytes) -> str:
     elif text.startswith("{"):
         lines += ["", text]
     elif text:
-        lines += [
-            "",
-            *(f"{'&' if number else ''}{each}" for number, each in enumerate(parts(text))),
-        ]
+        lines += ["", *text.replace("&", "\n&").split("\n")]
     return "\n".join(lines)
 
 
