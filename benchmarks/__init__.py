@@ -20,5 +20,6 @@ BENCHMARKS: Final = (
     "bulk",
     "pace",
     "events",
+    "blocking",
     "where",
 )

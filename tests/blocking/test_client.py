@@ -54,6 +54,11 @@ def threads() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "aiocake"]
 
 
+def drop(held: list[object]) -> None:
+    held.clear()
+    gc.collect()
+
+
 @pytest.fixture
 def sandbox() -> Sandbox:
     return Sandbox(invoices=250, bills=30)
@@ -199,10 +204,10 @@ def test_one_that_is_dropped_warns_and_ends_its_thread(sandbox: Sandbox) -> None
     del cake
     gc.collect()
     assert thread.is_alive()  # the list goes on with it
-    left = [rows]
+    left: list[object] = [rows]
     del rows
     with pytest.warns(ResourceWarning, match=r"^unclosed <Client x\.example>$"):
-        left.clear()
+        drop(left)
     thread.join(30)
     assert not thread.is_alive()
 
@@ -259,6 +264,23 @@ def test_its_own_thread_cannot_wait_for_it(sandbox: Sandbox) -> None:
     assert "own thread cannot wait" in str(errors[0])
     assert seen[0] == ("the context of the caller", 0)
     cake.close()
+
+
+def test_nobody_waits_for_a_thread_that_was_ended_from_within(sandbox: Sandbox) -> None:
+    def on_event(_: object) -> None:
+        raise SystemExit
+
+    cake = connect(sandbox, on_event=on_event)
+    with pytest.raises(SystemExit):
+        cake.invoices.page(row_limit=1)
+    for thread in threads():
+        thread.join(30)
+    with pytest.raises(ClosedError, match="make a new one"):
+        cake.invoices.page(row_limit=1)
+    left: list[object] = [cake]
+    del cake
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        drop(left)
 
 
 class Book:

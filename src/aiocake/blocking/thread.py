@@ -137,8 +137,11 @@ class ClientThread:
         with self._lock:
             if self.closed:
                 return False
-            running = self._running.result()
-            running.loop.call_soon_threadsafe(function, context=copy_context())
+            try:
+                loop = self._running.result().loop
+                loop.call_soon_threadsafe(function, context=copy_context())
+            except RuntimeError:  # it has ended by itself: a callback has raised SystemExit there
+                return False
             return True
 
     def _stop(self) -> None:
@@ -173,6 +176,8 @@ def _serve(client: Client, running: "Future[_Loop]") -> None:
 
     try:
         asyncio.run(serve())
+    except (KeyboardInterrupt, SystemExit):
+        pass  # of a callback: it ends the loop, and its call has raised it to whoever waited
     except BaseException as error:
         if running.done():
             raise
