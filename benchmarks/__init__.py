@@ -21,5 +21,6 @@ BENCHMARKS: Final = (
     "bulk",
     "pace",
     "events",
+    "blocking",
     "where",
 )

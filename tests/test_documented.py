@@ -26,7 +26,10 @@ from aiocake.sandbox import Sandbox, serve
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("api", "audit", "bulk", "doctor", "monthend", "web")),
+    *(
+        f"docs/{page}.md"
+        for page in ("api", "audit", "bulk", "doctor", "monthend", "scripts", "web")
+    ),
 )
 LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -143,7 +146,7 @@ def test_the_drawing_of_the_layers_is_that_of_the_contract() -> None:
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, GUIDE], ids=lambda page: page.stem)
 def test_the_files_that_a_page_names_exist(page: Path) -> None:
-    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz"
+    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz", "tools"
     files = [f"/{path.relative_to(ROOT)}" for each in folders for path in (ROOT / each).rglob("*")]
     files += [f"/{path.name}" for path in ROOT.iterdir()]
     text = page.read_text(encoding="utf-8")

@@ -49,11 +49,11 @@ class ClientView:
 
     def __init__(self, executor: CallExecutor) -> None:
         self._executor = executor
-        self.invoices = Invoices(executor)
-        self.affiliate_bills = AffiliateBills(executor)
-        self.advertiser_bills = AdvertiserBills(executor)
-        self.buyer_bills = BuyerBills(executor)
-        self.reference = Reference(executor)
+        self.invoices: Invoices = Invoices(executor)
+        self.affiliate_bills: AffiliateBills = AffiliateBills(executor)
+        self.advertiser_bills: AdvertiserBills = AdvertiserBills(executor)
+        self.buyer_bills: BuyerBills = BuyerBills(executor)
+        self.reference: Reference = Reference(executor)
 
     def with_options(
         self,

@@ -29,7 +29,7 @@ class Lifecycle:
         self._holds = 0
         self._changed: anyio.Event | None = None
         #: Whether it was ended.
-        self.closed = False
+        self.closed: bool = False
         #: The clock of the event loop, once that is known.
         self.clock: Callable[[], float] = anyio.current_time
 

@@ -72,9 +72,9 @@ class Transport:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._scrubber = Scrubber()
-        self.server = address.base
-        self.keys = Keys(key, self._scrubber.learn)
-        self.limiter = RequestLimiter(throttle, draw)
+        self.server: str = address.base
+        self.keys: Keys = Keys(key, self._scrubber.learn)
+        self.limiter: RequestLimiter = RequestLimiter(throttle, draw)
         if not (user_agent.isascii() and user_agent.isprintable()):
             raise ConfigurationError("user_agent: must be printable ASCII")
         route = Route(address.host, address.port, timeouts.connect)
@@ -92,7 +92,7 @@ class Transport:
                 (b"Accept-Encoding", b"gzip, deflate"),
             ]
         )
-        self.lifecycle = Lifecycle()
+        self.lifecycle: Lifecycle = Lifecycle()
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
 

@@ -174,21 +174,21 @@ class ListPass:
         anomaly: Callable[[str, str], None],
         counts_list: bool | None = None,  # noqa: FBT001 - three values
     ) -> None:
-        self.row_limit = row_limit
+        self.row_limit: int = row_limit
         """How many rows to ask for: no more than the first page really gave, once it is here."""
         self.named_total: int | None = None
         """The last ``total_rows``."""
         self.counts_list = counts_list
         """True if ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
-        self.pages = 0
+        self.pages: int = 0
         """How many pages were taken."""
-        self.over = False
+        self.over: bool = False
         """True if there is nothing more to request."""
-        self.inconsistency = ""
+        self.inconsistency: str = ""
         """Why the pass cannot be trusted to be complete; empty as long as it can."""
-        self.ignores_start = False
+        self.ignores_start: bool = False
         """True if the server sent its first page again for a later start."""
-        self.seen = seen
+        self.seen: IdSet = seen
         """The rows of this pass."""
         self._anomaly = anomaly
         self._asked = row_limit
