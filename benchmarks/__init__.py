@@ -16,10 +16,12 @@ BENCHMARKS: Final = (
     "paging",
     "gathered",
     "memory",
+    "tenants",
     "imports",
     "bulk",
     "journals",
     "pace",
     "events",
+    "blocking",
     "where",
 )
