@@ -353,6 +353,24 @@ async def test_creates_on_their_way_exclude_each_other(database) -> None:
         assert await a.claimed_numbers() == {7: 2, 8: 1}
 
 
+async def test_who_has_lost_its_run_claims_nothing(database, monkeypatch) -> None:
+    a = await opened(database, "a")
+    with database.connect() as connection:
+        connection.execute("UPDATE run SET lease_until = clock_timestamp()")
+    rows = PostgresStore._rows
+
+    def cut(store: PostgresStore, text: str, values: object) -> object:
+        if "FOR NO KEY UPDATE" in text:  # the look at why, as the end of the lease cuts it off
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return rows(store, text, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresStore, "_rows", cut)
+        with pytest.raises(JournalLost, match="pg:a is lost to this process"):
+            await a.claim(0, 7, *JANUARY)
+    await a.aclose()
+
+
 async def test_a_create_in_doubt_is_claimed_until_it_is_resolved(database) -> None:
     async with await opened(database, "b") as b:
         a = await opened(database, "a", EntryState.SENDING)

@@ -210,7 +210,11 @@ class PostgresStore:
         ((outcome, holder, moved, alone),) = self._retried(_CLAIM, {**values, **self._of})
         if outcome == "lost":
             with self._one:
-                self._held()
+                try:
+                    self._held()
+                except Exception as error:  # noqa: BLE001 - the same
+                    self._failed(error)
+            raise self._gone()
         if outcome == "claimed":
             self._claimed.add(place)
             return Claimed(moved, alone)
