@@ -17,6 +17,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv.attributes import (
+    error_attributes,
+    http_attributes,
+    server_attributes,
+    url_attributes,
+)
+from opentelemetry.semconv.metrics import http_metrics
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aiocake import (
@@ -335,6 +342,15 @@ def test_the_names_are_those_that_are_written_down(recorded) -> None:
     page = (Path(__file__).parents[2] / "docs" / "observability.md").read_text(encoding="utf-8")
     written = re.findall(r"^ *(?:\w+ )?([a-z]\w*(?:\.\w+)+)", names(recorded), re.MULTILINE)
     assert [each for each in written if f"`{each}`" not in page] == []
+
+
+def test_the_names_of_others_are_those_of_the_conventions() -> None:
+    text = NAMES.read_text(encoding="utf-8")
+    words = {line.removeprefix("histogram ").split()[0] for line in text.splitlines()}
+    theirs = {word for word in words if "." in word and not word.startswith("aiocake")}
+    modules = error_attributes, http_attributes, server_attributes, url_attributes, http_metrics
+    stable = [value for module in modules for value in vars(module).values()]
+    assert {name for name in theirs if name not in stable} == {"url.template"}
 
 
 def names(recorded: Recorded) -> str:

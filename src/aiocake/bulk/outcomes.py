@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import attrs
 
 from aiocake._normalize import guarded, normalized
-from aiocake.bulk.call import Call
+from aiocake.bulk.calls import Call
 from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
 from aiocake.models import Invoice, InvoiceStatus
 
