@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -30,6 +31,7 @@ from aiocake import (
     ArgumentError,
     CakeError,
     Client,
+    ConfigurationError,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -389,6 +391,16 @@ def test_without_an_sdk_it_costs_nothing(monkeypatch) -> None:
 
 def test_with_an_sdk_it_listens_whether_or_not_that_is_set_up() -> None:
     assert otel.listener() is not ignore
+
+
+def test_what_is_no_provider_is_refused() -> None:
+    wrong: Any = {"tracer_provider": MeterProvider(), "meter_provider": "global"}
+    with pytest.raises(ConfigurationError) as caught:
+        otel.listener(**wrong)
+    assert str(caught.value) == (
+        "tracer_provider: must be a TracerProvider of OpenTelemetry; "
+        "meter_provider: must be a MeterProvider of OpenTelemetry"
+    )
 
 
 def test_a_missing_extra_is_told_in_one_line() -> None:
