@@ -62,7 +62,7 @@ def listener(
     wrong = [
         f"{name}: must be a {kind.__name__} of OpenTelemetry"
         for name, value, kind in given
-        if not isinstance(value, kind | None)
+        if not isinstance(value, kind | None)  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
     ]
     if wrong:
         raise ConfigurationError("; ".join(wrong))
