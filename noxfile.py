@@ -211,10 +211,30 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly, with two checkers."""
+    """Check the types, strictly, with two checkers; and the public ones with two more.
+
+    Every public name must have a type that is declared, so that no checker has to guess it.
+    """
     session.install("-e", PACKAGE, *group("tests"), *group("types"))
     session.run("mypy")
     session.run("pyright", "--warnings")
+    session.run("pyright", "--verifytypes", "aiocake", "--ignoreexternal", silent=True)
+    session.run("python", "tests/typing/agree.py")
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Look for changes of the public API that break a user's code: since the last release, if any.
+
+    Before the first release, public names are compared with those that are written down.
+    """
+    tagged = session.run("git", "tag", "--list", "v*", external=True, silent=True)
+    if tagged:
+        session.install("-e", PACKAGE, *group("api"))
+        session.run("griffe", "check", "aiocake", "--search", "src")
+    else:
+        session.install("-e", PACKAGE, *group("tests"))
+        session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
 
 
 @nox.session

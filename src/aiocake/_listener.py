@@ -66,7 +66,7 @@ class EventEmitter:
         if not (on_event is None or is_plain_function(on_event)):
             raise ConfigurationError("on_event: must be a plain function, not a coroutine function")
         self._on_event = None if on_event is ignore else on_event
-        self.enabled = self._on_event is not None
+        self.enabled: bool = self._on_event is not None
         self.next_call: Callable[[], int] = _numbers.__next__
         self._clock: Callable[[], float] | None = None
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 
@@ -47,7 +48,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Waited:
     """A call waited for its turn in the throttle's queue, or was turned away from it.
 
@@ -65,7 +67,8 @@ class Waited:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Looked:
     """A write whose record was looked at, and is as expected, is sent now.
 
@@ -83,7 +86,8 @@ class Looked:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class AttemptBegan:
     """An attempt is sent now. Its :class:`AttemptEnded` follows, in the same task.
 
@@ -105,7 +109,8 @@ class AttemptBegan:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class AttemptEnded:
     """One attempt is over: of an export, when its list began or the response proved to be none.
 
@@ -138,7 +143,8 @@ class AttemptEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RetryScheduled:
     """There will be another attempt.
 
@@ -157,7 +163,8 @@ class RetryScheduled:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Paused:
     """A throttled response pauses all calls of the client, once for all that were throttled alike.
 
@@ -175,7 +182,8 @@ class Paused:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PauseEnded:
     """A pause in which calls were refused is over.
 
@@ -192,7 +200,8 @@ class PauseEnded:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class CallEnded:
     """A call is over: also one that was refused before it was sent, cancelled, or an export.
 
@@ -222,7 +231,8 @@ class CallEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ListAnomaly:
     """A list behaved in a way that CAKE's documents do not promise, and was read anyway.
 
@@ -243,7 +253,8 @@ class ListAnomaly:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ReferencesDropped:
     """Illegal character references (such as ``&#xB;``) were left out of an XML response.
 
@@ -258,7 +269,8 @@ class ReferencesDropped:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ValuesNormalized:
     """Some values that only decorate a response were malformed, and were read anyway.
 
@@ -281,7 +293,8 @@ class ValuesNormalized:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunBegan:
     """A bulk run begins: none of its writes was sent yet.
 
@@ -304,7 +317,8 @@ class RunBegan:
     skipped: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunEnded:
     """A bulk run that began is over. The counts are those of the whole plan, earlier runs included.
 
@@ -333,7 +347,8 @@ class RunEnded:
     conflicts: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PartnerBusy:
     """A create of a run waits, so that two runs on one host do not create the same.
 
@@ -349,7 +364,8 @@ class PartnerBusy:
     seconds: float | None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class LocksUnavailable:
     """A run of creates continues without the locks that keep other runs on this host apart.
 
@@ -362,7 +378,8 @@ class LocksUnavailable:
     reason: str
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class DoubleFound:
     """A record that a run created exists twice: somebody else created it at the same time.
 

@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).parents[2]
 PARTS = {"": set(), "sandbox": {"sandbox"}, "cli": {"cli", "sandbox"}, "otel": {"otel"}}
 FOREIGN = {
     "click",
+    "httpx",
+    "httpx2",
     "hypothesis",
     "opentelemetry",
     "pytest",
@@ -34,7 +36,6 @@ def check(holds: object, claim: str) -> None:
 
 def check_import() -> None:
     """The package is the installed one, has its type marker, and pulls in nothing it need not."""
-    importlib.import_module("httpx")  # which itself imports click and rich where they are
     before = set(sys.modules)
     aiocake = importlib.import_module("aiocake")
     pulled = {name.partition(".")[0] for name in set(sys.modules) - before}

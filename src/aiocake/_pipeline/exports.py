@@ -183,6 +183,11 @@ class OpenExport(Generic[T]):
         return 0 if self._bills is None else self._bills.rows_read
 
     @property
+    def ready(self) -> int:
+        """Return the number of bills that have arrived and were not read yet."""
+        return 0 if self._bills is None or self._closed else len(self._bills.ready)
+
+    @property
     def dropped(self) -> int:
         """Return the number of references dropped so far: to characters that XML cannot hold."""
         return 0 if self._bills is None else self._bills.dropped

@@ -76,17 +76,17 @@ class Run:
         journal: Journal | None,
     ) -> None:
         self.rules = rules
-        self.executor = executor.exempt_from_queue_limit
+        self.executor: Executor = executor.exempt_from_queue_limit
         self.journal = journal
-        self.doubles = Doubles(journal, off=rules.on_existing == "create")
-        self.guard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
+        self.doubles: Doubles = Doubles(journal, off=rules.on_existing == "create")
+        self.guard: DuplicateGuard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
         self._order = RecordLocks()
         #: How many calls have ended in which state.
-        self.counts = dict.fromkeys(_STATES.values(), 0)
+        self.counts: dict[EntryState, int] = dict.fromkeys(_STATES.values(), 0)
         #: How many calls the plan has; None while that is not known.
         self.total: int | None = None
         #: How many calls were skipped since their record was not as expected.
-        self.conflicts = 0
+        self.conflicts: int = 0
         #: How old, in seconds, a look at a record was at most when a write was sent after it.
         self.oldest_look: float | None = None
         #: What lists have shown lately, by the operation that writes such records.
