@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -36,6 +37,7 @@ from aiocake import (
     Outcome,
     OutcomeUnknown,
     Throttle,
+    blocking,
     bulk,
     events,
     otel,
@@ -44,7 +46,7 @@ from aiocake.bulk import Call
 from aiocake.events import ignore
 from aiocake.sandbox import Sandbox
 
-from ..support.clients import in_process
+from ..support.clients import KEY, in_process
 
 pytestmark = pytest.mark.anyio
 
@@ -254,6 +256,17 @@ async def test_an_export_is_below_the_span_that_was_current_when_it_began(stage,
                     assert [bill.bill_id async for bill in export] == [1, 2]
     spans = {span.name: span for span in recorded.spans}
     assert parent(spans["affiliate_bills.export"]) == number(spans["outside"])
+
+
+def test_a_script_is_the_parent_of_its_calls(recorded) -> None:
+    transport = httpx.ASGITransport(app=Sandbox().app)
+    with (
+        blocking.Client("x.example", KEY, transport=transport, on_event=recorded.listener) as cake,
+        recorded.tracer.start_as_current_span("script"),
+    ):
+        cake.invoices.update(4821, invoice_status="approved")
+    script, call, _ = recorded.spans
+    assert (call.name, parent(call)) == ("invoices.update", number(script))
 
 
 async def test_a_path_of_your_own_is_not_recorded(stage, recorded) -> None:
