@@ -247,7 +247,7 @@ def test_without_both_the_client_says_what_to_install(tmp_path: Path) -> None:
         "Clients(Sandbox())()"
     )
     ran = run(tmp_path, "-c", script, **variables)
-    wanted = "neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+    wanted = "neither httpx nor httpx2 is installed: pip install httpx"
     assert wanted in ran.stderr.splitlines()[-1]
 
 

@@ -6,7 +6,7 @@ Name it in your ``conftest.py``, and each test may ask for the fixtures::
 
 They are not asynchronous, so they work with each plugin for asynchronous tests: pytest-asyncio,
 anyio's, pytest-trio. They need pytest and the extra ``sandbox``; :func:`cake_client` uses httpx,
-which comes with that, or httpx2 where httpx is not installed.
+or httpx2 where httpx is not installed.
 
 It also keeps tests from reaching a real instance: aiocake's own transport, and each
 ``AsyncHTTPTransport`` of httpx and httpx2, can connect to loopback addresses only. Mocks and ASGI
@@ -155,7 +155,7 @@ def _in_process(sandbox: Sandbox) -> AsyncBaseTransport:
         transport: AsyncBaseTransport = package.ASGITransport(app=sandbox.app)
         return transport
     raise ModuleNotFoundError(
-        "aiocake.testing: neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+        "aiocake.testing: neither httpx nor httpx2 is installed: pip install httpx"
     )
 
 
