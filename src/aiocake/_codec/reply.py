@@ -140,7 +140,7 @@ class Reply:
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
     """Return whether a value of JSON is an object."""
-    return isinstance(value, Mapping)
+    return isinstance(value, dict)
 
 
 def _without_envelope(root: XmlElement) -> XmlElement:

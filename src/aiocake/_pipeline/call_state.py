@@ -242,6 +242,10 @@ class CallState:
         """Return True if the last attempt may have left."""
         return self.attempt is not None and self.attempt.trace.sent
 
+    def has_left(self) -> bool:
+        """Return True if the attempt under way may have left."""
+        return self.being_sent and self.sent
+
     @property
     def maybe_done(self) -> bool:
         """Return True if an attempt of this call may have been carried out."""

@@ -232,9 +232,10 @@ class OpenExport(Generic[T]):
             await self._finish(None)
             raise
         except CakeError as error:
-            await self._finish(error)
+            await self._finish(error, left=self._closed)
             raise self._status(error) from None
         except BaseException:
+            self._scope = None
             await self.aclose()
             raise
         finally:
@@ -296,8 +297,9 @@ class OpenExport(Generic[T]):
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
         self._closed = True
-        self._emit_end(None, left=True)
-        if self._scope is not None:
+        if self._scope is None:
+            self._emit_end(None, left=True)
+        else:  # emitted by whoever waits there, once the attempt has ended
             self._scope.cancel()
         await self._call.aclose()
 
@@ -324,8 +326,8 @@ class OpenExport(Generic[T]):
             show_sensitive=self._show_sensitive,
         )
 
-    async def _finish(self, failure: CakeError | None) -> None:
-        self._emit_end(failure, left=False)
+    async def _finish(self, failure: CakeError | None, *, left: bool = False) -> None:
+        self._emit_end(failure, left=left)
         await self.aclose()
 
     def _emit_end(self, failure: CakeError | None, *, left: bool) -> None:

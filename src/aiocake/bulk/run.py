@@ -121,7 +121,7 @@ class Run:
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
         self._began = anyio.current_time()
-        self.executor.emit(RunBegan(self.total, resumed))
+        self.executor.emit(RunBegan(self.total, resumed, *self.counts.values()))
 
     @contextmanager
     def reporting_end(self) -> Generator[None]:
@@ -140,7 +140,7 @@ class Run:
         if self._began is None:
             return
         took = anyio.current_time() - self._began
-        done, failed, unknown, skipped = (self.counts[state] for state in _STATES.values())
+        done, failed, unknown, skipped = self.counts.values()
         stopped = self.stopped is not None or error is not None or cancelled
         self.executor.emit(
             RunEnded(
