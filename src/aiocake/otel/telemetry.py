@@ -68,8 +68,9 @@ class OpenCall:
     __slots__ = ("attempts", "before", "began", "context", "queue_seconds", "suppressed")
 
     def __init__(self, context: Context) -> None:
-        self.context = self.before = context
-        self.queue_seconds = 0.0
+        self.context: Context = context
+        self.before: Context = context
+        self.queue_seconds: float = 0.0
         self.attempts: list[Attempt] = []
         self.began: AttemptBegan | None = None
         self.suppressed: Context | None = None
