@@ -77,8 +77,9 @@ class OpenCall:
     )
 
     def __init__(self, context: Context) -> None:
-        self.context = self.before = context
-        self.queue_seconds = 0.0
+        self.context: Context = context
+        self.before: Context = context
+        self.queue_seconds: float = 0.0
         self.attempts: list[Attempt] = []
         self.began: AttemptBegan | None = None
         self.began_at = 0
