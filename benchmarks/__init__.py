@@ -16,6 +16,7 @@ BENCHMARKS: Final = (
     "paging",
     "gathered",
     "memory",
+    "files",
     "imports",
     "bulk",
     "pace",

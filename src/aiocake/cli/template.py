@@ -194,6 +194,7 @@ def _with(
         jsonl=plain,
         csv=fields,
         csv_columns=names,
+        values=None,
         to_table=fields,
         table_columns=names,
         table_spare=(),

@@ -7,7 +7,7 @@ Texts are never formulas.
 import importlib
 import json
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final, Generic, TypeVar
 from aiocake import ColumnType, Invoice
 from aiocake._display import places_of
 from aiocake.cli.destination import OutputError, refused
-from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.formats import RecordLayout
 from aiocake.cli.sink import Sink
 from aiocake.models import Bill
 from aiocake.models.totals import Tally
@@ -93,6 +93,10 @@ class _Sheets(Generic[T]):
         self._book = book
         self._kind = kind
         self._names = kind.csv_columns
+        self._read = kind.reader()
+        self._currency = next(
+            (at for at, name in enumerate(self._names) if name == "currency"), None
+        )
         self._head = book.add_format({"bold": True, "bottom": 1})
         self._bold = book.add_format({"bold": True})
         self._formats: dict[tuple[str, bool], Any] = {}
@@ -107,12 +111,14 @@ class _Sheets(Generic[T]):
         """Add the row of a record."""
         if self._row >= MOST_ROWS:
             self._begin()
-        fields = self._kind.csv(record)
         if self._kind.added_up and isinstance(record, Invoice | Bill):
             self._tally.add(record)
         self._count += 1
+        values = tuple(self._read(record))
+        currency = None if self._currency is None else values[self._currency]
+        places = places_of(currency if isinstance(currency, str) else None)
         with refused():
-            self._put(fields, places_of(_currency(fields)))
+            self._put(values, places)
 
     def finish(self) -> list[str]:
         """Add the totals, and what a person has to know of the file.
@@ -146,8 +152,7 @@ class _Sheets(Generic[T]):
             }
             label = next((name for name in self._names if name not in found), None)
             found |= {label or "": f"Total of {total.count:,}"}
-            fields = {name: found.get(name) for name in self._names}
-            self._put(fields, places_of(total.currency), bold=True)
+            self._put(list(map(found.get, self._names)), places_of(total.currency), bold=True)
         for note in notes:
             self._sheet.write_string(self._row, 0, note)
             self._row += 1
@@ -176,14 +181,13 @@ class _Sheets(Generic[T]):
         if self._sheet is not None and self._row > 1:
             self._sheet.autofilter(0, 0, self._row - 1, len(self._names) - 1)
 
-    def _put(self, fields: Fields, places: int, *, bold: bool = False) -> None:
-        for at, name in enumerate(self._names):
-            value = fields[name]
+    def _put(self, values: Sequence[object], places: int, *, bold: bool = False) -> None:
+        for at, value in enumerate(values):
             if value is not None:
-                self._cell(at, name, value, places, bold=bold)
+                self._cell(at, value, places, bold=bold)
         self._row += 1
 
-    def _cell(self, at: int, name: str, value: object, places: int, *, bold: bool) -> None:
+    def _cell(self, at: int, value: object, places: int, *, bold: bool) -> None:
         sheet, row = self._sheet, self._row
         match value:
             case bool():
@@ -203,8 +207,8 @@ class _Sheets(Generic[T]):
                 text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
                 if sheet.write_string(row, at, text, self._bold if bold else None):
                     raise OutputError(
-                        f"row {self._count} does not fit into XLSX: {name} must have at most "
-                        f"{_MOST_CHARACTERS:,} characters; use csv or parquet"
+                        f"row {self._count} does not fit into XLSX: {self._names[at]} must "
+                        f"have at most {_MOST_CHARACTERS:,} characters; use csv or parquet"
                     )
 
     def _format(self, form: str, *, bold: bool) -> Any:  # noqa: ANN401 - as above
@@ -213,11 +217,6 @@ class _Sheets(Generic[T]):
             found = self._book.add_format({"num_format": form, "bold": bold})
             self._formats[form, bold] = found
         return found
-
-
-def _currency(fields: Fields) -> str | None:
-    found = fields.get("currency")
-    return found if isinstance(found, str) else None
 
 
 def _digits(number: Decimal) -> int:
