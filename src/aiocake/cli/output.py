@@ -248,17 +248,17 @@ class Output:
         if self.file is None and not self.raw:
 
             def show(text: str) -> None:
-                with refused():
+                with refused:
                     sys.stdout.write(text)
 
             yield show, goes_on(sys.stdout)
-            with refused():
+            with refused:
                 sys.stdout.flush()
             return
         with self._opened() as stream:
 
             def write(text: str) -> None:
-                with refused():
+                with refused:
                     stream.write(text.encode())
 
             yield write, goes_on(stream)
@@ -268,7 +268,7 @@ class Output:
         """Open what bytes are written to."""
         if self.file is None:
             yield sys.stdout.buffer
-            with refused():
+            with refused:
                 sys.stdout.buffer.flush()
             return
         with ExitStack() as stack:
@@ -285,7 +285,7 @@ class Output:
                     yield packed
             else:
                 yield place.stream
-            with refused():
+            with refused:
                 place.finish()
 
 
@@ -376,7 +376,7 @@ def screen() -> Screen | None:
 
 def say_out(line: str) -> None:
     """Write a line to the standard output, at once."""
-    with refused():
+    with refused:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 

@@ -62,7 +62,7 @@ def workbook(
     library = importlib.import_module("xlsxwriter")
     sink = Sink(stream)
     with ExitStack() as stack:
-        with refused():
+        with refused:
             # A folder of its own, which goes whatever becomes of the file.
             made = tempfile.TemporaryDirectory(prefix="aiocake-", ignore_cleanup_errors=True)
             folder = stack.enter_context(made)
@@ -70,11 +70,11 @@ def workbook(
             sheets = _Sheets(book, kind)
         try:
             yield sheets.write
-            with refused():
+            with refused:
                 notes = sheets.finish()
                 book.close()
         except library.exceptions.FileCreateError as error:  # it cannot be written
-            with refused():
+            with refused:
                 raise error.args[0] from None
         except library.exceptions.FileSizeError:
             raise OutputError("it is more than XLSX can hold: use csv or parquet") from None
@@ -117,7 +117,7 @@ class _Sheets(Generic[T]):
         values = tuple(self._read(record))
         currency = None if self._currency is None else values[self._currency]
         places = places_of(currency if isinstance(currency, str) else None)
-        with refused():
+        with refused:
             self._put(values, places)
 
     def finish(self) -> list[str]:
