@@ -142,7 +142,8 @@ class Output:
                 brings the format is missing.
         """
         form = _format(form, file)
-        to_screen = file is None and is_terminal(sys.stdout)
+        target = None if str(file) in _STANDARD_OUTPUT else file
+        to_screen = target is None and is_terminal(sys.stdout)
         problems = list(_problems_of(form, to_screen=to_screen))
         for name, given in {"excel": excel, "raw": raw}.items():
             if given and form is not OutputFormat.CSV:
@@ -157,7 +158,6 @@ class Output:
         if problems:
             raise ArgumentError(*problems)
         raw = raw or (template is not None and template.raw and not excel and not to_screen)
-        target = None if str(file) in _STANDARD_OUTPUT else file
         return cls(form, target, bom=excel, raw=raw, columns=columns, template=template)
 
     def spare(self, *files: Path) -> None:

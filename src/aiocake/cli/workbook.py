@@ -7,7 +7,7 @@ Texts are never formulas.
 import importlib
 import json
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ from aiocake._display import places_of
 from aiocake.cli.destination import OutputError, refused
 from aiocake.cli.formats import RecordLayout
 from aiocake.cli.sink import Sink
-from aiocake.models import Bill
+from aiocake.models import Bill, Total
 from aiocake.models.totals import Tally
 from aiocake.records import plain_value
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 # Source: "Excel specifications and limits", a page of Microsoft.
 MOST_ROWS: Final = 1_048_576
 _MOST_DIGITS: Final = 15
+_MOST_NOTES: Final = 2
 _MOST_CHARACTERS: Final = 32_767
 #: Excel takes 1900 for a leap year, so that dates before this one are a day off.
 _FIRST_DATE: Final = date(1900, 3, 1)
@@ -127,36 +128,40 @@ class _Sheets(Generic[T]):
             The latter.
         """
         self._filtered()
-        notes: list[str] = []
-        if self._rounded:
-            notes.append(
-                f"{self._rounded:,} of the numbers are texts, since they have more than "
-                f"{_MOST_DIGITS} digits: Excel would round them"
-            )
-        if (sheets := len(self._book.worksheets())) > 1:
-            notes.append(
-                f"a sheet of Excel has {MOST_ROWS:,} rows: the records are in {sheets} sheets"
-            )
         totals = self._tally.totals() if self._kind.added_up else ()
-        if self._row + 2 + len(totals) + len(notes) > MOST_ROWS:
+        if self._row + 1 + len(totals) + _MOST_NOTES > MOST_ROWS:
             self._begin()
         self._row += 1
         for total in totals:
-            found = {
-                "kind": total.kind,
-                "invoice_status": total.invoice_status,
-                "currency": total.currency,
-                "currency_id": total.currency,
-                "total_amount": total.amount,
-                "amount": total.amount,
-            }
-            label = next((name for name in self._names if name not in found), None)
-            found |= {label or "": f"Total of {total.count:,}"}
-            self._put(list(map(found.get, self._names)), places_of(total.currency), bold=True)
+            self._put(self._values_of(total), places_of(total.currency), bold=True)
+        notes = list(self._notes())
         for note in notes:
             self._sheet.write_string(self._row, 0, note)
             self._row += 1
         return notes
+
+    def _values_of(self, total: Total) -> list[object]:
+        found = {
+            "kind": total.kind,
+            "invoice_status": total.invoice_status,
+            "currency": total.currency,
+            "currency_id": total.currency,
+            "total_amount": total.amount,
+            "amount": total.amount,
+        }
+        label = next((name for name in self._names if name not in found), "")
+        return [
+            found.get(n, f"Total of {total.count:,}" if n == label else None) for n in self._names
+        ]
+
+    def _notes(self) -> Iterator[str]:
+        if self._rounded:
+            yield (
+                f"{self._rounded:,} of the numbers are texts, since they have more than "
+                f"{_MOST_DIGITS} digits: Excel would round them"
+            )
+        if (sheets := len(self._book.worksheets())) > 1:
+            yield f"a sheet of Excel has {MOST_ROWS:,} rows: the records are in {sheets} sheets"
 
     def _begin(self) -> None:
         """Begin a sheet."""
