@@ -142,6 +142,14 @@ def test_the_first_block_runs_as_it_is_pasted(page: str, stage: Stage) -> None:
         assert stage.sandbox.state.invoices[4821].invoice_status == "approved"
 
 
+@pytest.mark.usefixtures("stage")
+def test_all_that_a_beginner_is_told_to_run_runs() -> None:
+    for block in blocks("docs/index.md", "sh"):
+        if not BEFORE.match(str(block.parsed)):
+            paste(block)
+    assert Path("january.csv").stat().st_size > 0
+
+
 @pytest.fixture(scope="module")
 def portal() -> Iterator[BlockingPortal]:
     with start_blocking_portal() as portal:
