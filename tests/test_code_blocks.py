@@ -122,14 +122,19 @@ def commands(text: str) -> list[str]:
     return [line for each in lines if (line := each.removeprefix("$ ")).startswith("aiocake ")]
 
 
-async def perform(block: Example) -> None:
+def perform(block: Example, portal: BlockingPortal) -> None:
     """Run a block; the next one of its page sees what it assigns."""
     code = compile(
         source(block), block.path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
     )
-    made = eval(code, block.namespace)  # noqa: S307 - our own pages
-    if inspect.iscoroutine(made):
-        await made
+
+    async def awaited() -> None:
+        await eval(code, block.namespace)  # noqa: S307 - our own pages
+
+    if code.co_flags & inspect.CO_COROUTINE:
+        portal.call(awaited)
+    else:
+        exec(code, block.namespace)  # noqa: S102 - our own pages
 
 
 @pytest.mark.parametrize("page", WITH_CODE)
@@ -175,14 +180,14 @@ def test_the_blocks_run_one_after_the_other(
         "now": datetime(2031, 2, 1, tzinfo=UTC),
     }
     with portal.wrap_async_context_manager(client) as cake:
+        names |= {"cake": cake}
         for block in blocks(page, "python"):
-            if block.line == pasted.line:
+            if "asyncio.run(" in str(block.parsed):  # a program of its own
+                if block.line != pasted.line:
+                    paste(block)
                 continue
-            block.namespace.update(names | {"cake": cake} if "cake" not in block.namespace else {})
-            if "asyncio.run(" in str(block.parsed):
-                paste(block)
-            else:
-                portal.call(perform, block)
+            block.namespace.update({} if "cake" in block.namespace else names)
+            perform(block, portal)
 
 
 @pytest.mark.parametrize("page", ELSEWHERE)
