@@ -6,11 +6,15 @@ nowhere fails the build. A class of attrs that users make gets the signature it 
 """
 
 import re
+from itertools import takewhile
+from pathlib import Path
 from typing import Any, Final
 
 import griffe
 
 _ROLE: Final = re.compile(r":(?:attr|class|data|func|meth|mod):`(~?)\.?([^`]+)`")
+#: The beginning of a comment that documents what stands below it.
+_COMMENT: Final = re.compile(r"\s*#: ?")
 _LITERAL: Final = re.compile(r"``([^`]+)``")
 #: The colons before a block of code: alone on their line, or at the end of a sentence.
 _COLONS: Final = re.compile(r"(?:^|(?<=(.)))::$", re.MULTILINE)
@@ -23,6 +27,15 @@ class Docstrings(griffe.Extension):
         """Rewrite the docstring of a module, class, function or attribute."""
         if obj.docstring is not None:
             obj.docstring.value = markdown(obj.docstring.value, obj)
+
+    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:  # noqa: ANN401 - griffe's own
+        """Take the comment above a constant (``#: …``) for its docstring."""
+        if attr.docstring is not None or not isinstance(attr.filepath, Path):
+            return
+        lines = attr.lines_collection[attr.filepath][: (attr.lineno or 1) - 1]
+        if above := list(takewhile(_COMMENT.match, reversed(lines))):
+            text = "\n".join(_COMMENT.sub("", line) for line in reversed(above))
+            attr.docstring = griffe.Docstring(markdown(text, attr), parent=attr)
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:  # noqa: ANN401 - griffe's own
         """Give a class of attrs its signature, if its docstring says what making one raises."""

@@ -4,13 +4,15 @@
 
 writes ``site/llms.txt`` (https://llmstxt.org), a list of the pages with their first sentences;
 ``site/llms-full.txt``, all pages as one text; and each page as Markdown beside its HTML. Then it
-refuses a site that loads anything from another host. ``nox -s docs`` runs it.
+refuses a site that loads anything from another host, and one whose reference lacks a public name.
+``nox -s docs`` runs it.
 """
 
 import re
 import shutil
 import sys
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +27,11 @@ _LOADED: Final = re.compile(
 )
 #: An object of the package, whose docstring a page shows.
 _OBJECT: Final = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
+#: A name at the beginning of a module's list in tests/public_api.txt.
+_TOP_LEVEL: Final = re.compile(r" {4}(?:class |def |async def )?(\w+)")
+_NOT_IN_REFERENCE: Final = re.compile(
+    r"^aiocake\.endpoints\.|\.(?:__version__|pytest_\w+|Any_|Erase|Skip|\w+Text|PeriodMatch)$"
+)
 #: Relations that a browser does not load.
 _NAMED_ONLY: Final = re.compile(r"rel=[\"']?(?:canonical|alternate|next|prev|author|license)")
 
@@ -48,6 +55,8 @@ def main() -> None:
     parts = [f"## {section}\n\n" + "\n".join(lines) + "\n" for section, lines in overview.items()]
     (site / "llms.txt").write_text("\n".join([head, *parts]), "utf-8")
     (site / "llms-full.txt").write_text("\n\n".join(texts), "utf-8")
+    if missing := sorted(public_names() - documented_names(site)):
+        sys.exit(f"in no page of docs/reference: {', '.join(missing)}")
     if foreign := [f"{file.relative_to(site)}: {host}" for file, host in loaded(site)]:
         sys.exit("loaded from another host: " + "; ".join(foreign))
 
@@ -67,6 +76,30 @@ def first_sentence(text: str) -> str:
     paragraph = " ".join(text.split("\n\n")[1].split())
     sentence = re.split(r"(?<=[.?]) (?=[A-Z`])", paragraph)[0]
     return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", sentence)
+
+
+def public_names() -> set[str]:
+    """Return the public names, by the module that users import them from.
+
+    The methods of the endpoints have a page of their own, api.md; types of arguments are shown
+    where the arguments are.
+    """
+    found: set[str] = set()
+    module = ""
+    for line in (ROOT / "tests" / "public_api.txt").read_text("utf-8").splitlines():
+        if not line.startswith(" "):
+            module = line if line.startswith("aiocake") else ""
+        elif module and (name := _TOP_LEVEL.match(line)):
+            found.add(f"{module}.{name[1]}")
+    return {each for each in found if not _NOT_IN_REFERENCE.search(each)}
+
+
+def documented_names(site: Path) -> set[str]:
+    """Return the names that the site has an anchor for: the inventory of mkdocstrings."""
+    *_, packed = (site / "objects.inv").read_bytes().split(b"\n", 4)
+    names = {line.split(" ")[0] for line in zlib.decompress(packed).decode().splitlines()}
+    # What is a function has the name of its file besides.
+    return names | {re.sub(r"\.(\w+)\.\1$", r".\1", each) for each in names}
 
 
 def loaded(site: Path) -> Iterator[tuple[Path, str]]:
