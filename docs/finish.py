@@ -30,7 +30,8 @@ _OBJECT: Final = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 #: A name at the beginning of a module's list in tests/public_api.txt.
 _TOP_LEVEL: Final = re.compile(r" {4}(?:class |def |async def )?(\w+)")
 _NOT_IN_REFERENCE: Final = re.compile(
-    r"^aiocake\.endpoints\.|\.(?:__version__|pytest_\w+|Any_|Erase|Skip|\w+Text|PeriodMatch)$"
+    r"^aiocake\.endpoints\.|^aiocake\.blocking\.(?!Client$|Pager|Pages|Exported|Reader|Ledger)"
+    r"|\.(?:__version__|pytest_\w+|Any_|FaultName|Erase|Skip|\w+Text|PeriodMatch)$"
 )
 #: Relations that a browser does not load.
 _NAMED_ONLY: Final = re.compile(r"rel=[\"']?(?:canonical|alternate|next|prev|author|license)")

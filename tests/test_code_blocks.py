@@ -43,6 +43,7 @@ from .support.signing import People
 #: Pages whose blocks another test runs: files of tests, a terminal, the examples of a command.
 ELSEWHERE = {
     "docs/cli.md": "tests/cli/test_help_and_docs.py",
+    "docs/data.md": "tests/test_tables.py",
     "docs/guide.md": "tests/cli/test_guide.py",
     "docs/testing.md": "tests/test_testing.py",
 }
@@ -50,7 +51,7 @@ WITH_CODE = [page for page in PAGES if page not in ELSEWHERE and blocks(page, "p
 #: What is not pasted into the other terminal.
 BEFORE = re.compile(r"(uv|pip|pipx|python3?|\.venv/bin/\w+) |aiocake sandbox|nox ")
 #: Pages whose first block is no program: definitions.
-DEFINITIONS = {"docs/web.md", "docs/observability.md"}
+DEFINITIONS = {"docs/web.md"}
 COMMAND: Any = get_command(app)
 WATCHDOG = 60
 

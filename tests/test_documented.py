@@ -55,8 +55,12 @@ def test_the_tables_of_the_api_are_those_of_the_operations() -> None:
     assert spec.loader is not None
     reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(reference)
-    page = reference.PAGE.read_text(encoding="utf-8")
-    assert page == reference.render(page), "stale: run python docs/reference.py"
+    for file, render in (
+        (reference.PAGE, reference.render),
+        (reference.DATA, reference.render_data),
+    ):
+        page = file.read_text(encoding="utf-8")
+        assert page == render(page), "stale: run python docs/reference.py"
 
 
 def headings(page: Path) -> set[str]:
