@@ -63,7 +63,15 @@ def without(*paths: str) -> list[str]:
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "package", "tests", "simulated", "compatibility"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "docs",
+    "package",
+    "tests",
+    "simulated",
+    "compatibility",
+]
 # The tests run on the supported Pythons that the machine has; none is fetched for them.
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
@@ -235,6 +243,21 @@ def api(session: nox.Session) -> None:
     else:
         session.install("-e", PACKAGE, *group("tests"))
         session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the site into site/, strictly; ``-- serve`` shows it while you write.
+
+    A link, an anchor or a name of the package that leads nowhere fails, and so does a page that
+    loads anything from another host. Nothing of the package is imported.
+    """
+    session.install(*group("docs"))
+    if session.posargs:
+        session.run("zensical", *session.posargs)
+        return
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "docs/finish.py")
 
 
 @nox.session

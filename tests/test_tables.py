@@ -8,7 +8,6 @@ the sandbox, not with what aiocake read.
 import ast
 import inspect
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -33,7 +32,8 @@ from aiocake import COLUMNS, AffiliateBill, ArgumentError, ColumnType, ExchangeR
 from aiocake.cli.app import run
 from aiocake.sandbox import InvoiceRecord, Sandbox, serve
 
-ROOT = Path(__file__).parents[1]
+from .support.pages import blocks, language
+
 KEY = "canary-K3Y"
 NAMES = [
     "=cmd|' /C calc'!A0",
@@ -400,9 +400,9 @@ def test_without_pyarrow_it_is_said_what_to_install() -> None:
 def test_the_page_about_data_is_true(hostile, tmp_path: Path, monkeypatch) -> None:
     del hostile
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "data.md").read_text("utf-8")
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert {kind for kind, _ in blocks} == {"sh", "python", "toml"}
+    kinds = {"sh", "python", "toml"}
+    found = [(language(each), str(each.parsed)) for each in blocks("docs/data.md", *kinds)]
+    assert {kind for kind, _ in found} == kinds
     names: dict[str, Any] = {"aiocake": aiocake}
 
     async def python(code: str) -> None:
@@ -415,7 +415,7 @@ def test_the_page_about_data_is_true(hostile, tmp_path: Path, monkeypatch) -> No
         async with aiocake.Client.from_env() as names["cake"]:
             await python(code)
 
-    for kind, code in blocks:
+    for kind, code in found:
         if kind == "toml":
             Path("mine.toml").write_text(code, "utf-8")
         elif kind == "python":

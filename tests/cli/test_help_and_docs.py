@@ -20,11 +20,13 @@ from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency
 
+from ..support.pages import blocks
+
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = [
-    line for block in re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL) for line in block.splitlines()
+    line for block in blocks("docs/cli.md", "sh") for line in str(block.parsed).splitlines()
 ]
 
 
