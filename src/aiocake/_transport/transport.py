@@ -147,6 +147,7 @@ class Transport:
                 await stream.aclose()
             self.sender.abort()
             await self.lifecycle.end()
+            await self.limiter.aclose()
         finally:
             if not self._sender_closed:
                 self._sender_closed = True
