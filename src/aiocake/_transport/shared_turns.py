@@ -52,6 +52,13 @@ _LEAST_LATE: Final = 0.01
 _MOST_LATE: Final = 0.03
 
 
+async def in_thread(
+    ask: Callable[[QuotaRequest], QuotaReply], request: QuotaRequest, one: anyio.CapacityLimiter
+) -> QuotaReply:
+    """Ask a store in a thread, which is left behind when this is cancelled."""
+    return await anyio.to_thread.run_sync(ask, request, abandon_on_cancel=True, limiter=one)
+
+
 class _Share:
     """The turns of a process that cannot reach the store."""
 
@@ -169,10 +176,12 @@ class SharedTurns:
         return rate if rate < _MOST else None
 
     def earliest(self) -> float:
-        """Return when the next turn begins; infinite while the store has to be asked for one."""
+        """Return when the next turn begins; infinite while the store is being asked."""
         if self._share is not None:
             return self._share.earliest()
-        return self._turns[0] if self._turns else math.inf
+        if self._turns:
+            return self._turns[0]
+        return _NEVER if self._job is None or self._job.done else math.inf
 
     def take(self, now: float, *, wanted: int) -> bool:
         """Return True if a call may begin now: it has a turn.
@@ -190,12 +199,12 @@ class SharedTurns:
         while self._turns and (self._owed or self._turns[0] < now - _LATEST):
             self._turns.popleft()
             self._owed = max(self._owed - 1, 0)
-        fresh = now - self._heard <= _FRESH
-        if fresh and self._turns and self._turns[0] <= now:
+        has_come = bool(self._turns) and self._turns[0] <= now
+        if has_come and now - self._heard <= _FRESH:
             self._turns.popleft()
             return True
         self._wanted = max(wanted + self._owed - len(self._turns) - self._asked, 0)
-        if self._wanted or not (fresh or self._turns[0] > now):
+        if self._wanted or has_come:
             self._ask_soon()
         return False
 
@@ -270,9 +279,7 @@ class SharedTurns:
         """Return the store's answer, or why there is none."""
         with anyio.move_on_after(_PATIENCE):
             try:
-                return await anyio.to_thread.run_sync(
-                    self._store.ask, request, abandon_on_cancel=True, limiter=self._one
-                )
+                return await in_thread(self._store.ask, request, self._one)
             except QuotaUnavailable as error:
                 return str(error)
             # A store of somebody else's may raise anything: no call may hang by it.
