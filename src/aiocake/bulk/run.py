@@ -79,7 +79,7 @@ class Run:
         self.executor = executor.exempt_from_queue_limit
         self.journal = journal
         self.doubles = Doubles(journal, off=rules.on_existing == "create")
-        self.guard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
+        self.guard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle), journal)
         self._order = RecordLocks()
         #: How many calls have ended in which state.
         self.counts = dict.fromkeys(_STATES.values(), 0)
@@ -309,6 +309,8 @@ class Run:
         )
 
     def _notes(self) -> Iterator[str]:
+        if self.journal is not None:
+            yield from self.journal.notes
         if self.guard.unlocked is not None:
             yield (
                 "without locks, other runs on this host may create the same at the same time: "
@@ -348,7 +350,7 @@ class Run:
         creates, create = found
         ended: Ended[Any] | None = None
         try:
-            async with self.guard.reserve(creates, self.executor, create) as what:
+            async with self.guard.reserve(creates, self.executor, create, item.index) as what:
                 ended = self._kept_back(item, what)
                 if ended is None and self.stopped is None:
                     item.before = what.existing
@@ -356,8 +358,14 @@ class Run:
         except CakeError as error:  # from listing: errors of the call itself go to the observer
             if self.stops_for_pause(error):
                 return
+            if isinstance(error, JournalError):
+                self.fail(error)
+                return
             self.count(error, item.index)
             ended = Failed(item.index, item.call, error)
+        finally:
+            if item.state is EntryState.PLANNED and ended is None and self.journal is not None:
+                self.journal.unclaim(item.index)
         if ended is not None:
             await self.end(item, ended)
 
@@ -442,7 +450,8 @@ class Run:
         condition = self.condition_of(item)
         observer = _CallRecorder(self, item, making, condition)
         try:
-            await item.call.send(observer, condition=condition)
+            not_after = None if self.journal is None else self.journal.deadline
+            await item.call.send(observer, condition=condition, not_after=not_after)
         except CakeError as error:
             if not observer.reported:  # refused before it began
                 notifying = observer.after(None, error)
