@@ -1,4 +1,4 @@
-"""A quota in the memory of this process, for simulations: it passes the contract of the real ones."""
+"""A quota in memory, for simulations: it passes the contract of the real ones."""
 
 from collections.abc import Callable
 
@@ -74,3 +74,6 @@ class MemoryQuota:
             members=len(self.members),
             away=away,
         )
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -21,7 +21,7 @@ Where a quota is shared with other processes, its store gives the turns in place
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 
@@ -185,9 +185,11 @@ class RequestLimiter:
         return self._pace.rate(now) if self._pace is not None and self._pace.known else None
 
     @property
-    def alone(self) -> bool:
-        """Return True while the store of a shared quota is away."""
-        return self._shared is not None and self._shared.alone
+    def quota(self) -> Literal["shared", "alone"] | None:
+        """Return how a shared quota is kept; None where there is none."""
+        if self._shared is None:
+            return None
+        return "alone" if self._shared.alone else "shared"
 
     def acquire_nowait(self, *, export: bool = False) -> int | None:
         """Return a slot, where a call may be sent at once; None where it has to wait.

@@ -251,10 +251,15 @@ class SharedTurns:
             self._ask_soon()
 
     async def aclose(self) -> None:
-        """Ask no more."""
+        """Ask no more, and close the store's connections: who else uses it opens them again."""
+        if self._closed:
+            return
         self._closed = True
         if self._job is not None:
             await self._job.aclose()
+        if self._heard > _NEVER:
+            with anyio.move_on_after(_PATIENCE, shield=True):
+                await anyio.to_thread.run_sync(self._store.close, abandon_on_cancel=True)
 
     def _ask_soon(self) -> None:
         if (self._job is None or self._job.done) and not self._closed:

@@ -129,3 +129,7 @@ class QuotaStore(Protocol):
                 known then: turns that were reserved are lost.
         """
         ...
+
+    def close(self) -> None:
+        """Close connections. They are opened again when somebody asks."""
+        ...
