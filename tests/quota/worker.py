@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - its output is what the test reads
 """A process with a quota that it shares: ``python worker.py STORE URL NAME DOMAIN SHIFT``.
 
 It asks for a page of invoices as often as it may, until its input ends; then it prints how many
