@@ -56,8 +56,8 @@ def test_list_is_a_table_unless_something_else_is_said(cake) -> None:
         "invoice_id",
         "kind",
         "invoice_status",
-        "partner_id",
-        "partner_name",
+        "affiliate_id",
+        "affiliate_name",
         "start_date",
         "end_date",
         "total_amount",
@@ -86,6 +86,7 @@ def test_get_shows_one_invoice(cake) -> None:
     table = cake("invoices", "get", 4821).out.splitlines()
     assert table[0].split() == ["field", "value"]
     assert "total_amount    1,250.00" in table
+    assert not any(line.startswith("advertiser_id") for line in table), "it has none"
 
 
 def test_create_makes_one_and_shows_it(cake, sandbox) -> None:

@@ -62,10 +62,12 @@ class SendTrace:
     __slots__ = ("held_back", "latest", "not_after", "sent", "stale", "takes")
 
     def __init__(self) -> None:
-        self.sent = self.stale = self.held_back = False
-        self.latest = math.inf
+        self.sent: bool = False
+        self.stale: bool = False
+        self.held_back: bool = False
+        self.latest: float = math.inf
         self.not_after: SendDeadline | None = None
-        self.takes = 0.0
+        self.takes: float = 0.0
 
     def holds_back(self) -> bool:
         """Return True, and note it, if it must not leave any more."""

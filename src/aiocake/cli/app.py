@@ -64,7 +64,7 @@ def sandbox(context: typer.Context) -> None:
         raise typer.Exit(ended.code) from None
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_InOrder,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -236,7 +236,8 @@ def _shown(
 
 
 def _output(values: Mapping[str, Any]) -> Output:
-    return Output.of(values["form"], values["out"], excel=values["excel"])
+    given = {name: values[name] for name in ("excel", "raw", "columns", "template")}
+    return Output.of(values["form"], values["out"], **given)
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

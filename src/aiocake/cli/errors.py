@@ -51,6 +51,8 @@ _PYTHON: Final = re.compile(
 )
 
 
+#: Options whose errors name columns, which are called as parameters are.
+_OF_COLUMNS: Final = frozenset({"columns", "template"})
 #: On terminals below this width lines are left to the terminal.
 _NARROWEST: Final = 40
 
@@ -145,7 +147,10 @@ def in_options(error: ArgumentError) -> list[str]:
 def _in_options(problem: Problem) -> str:
     # An operation's name is no identifier: it has a dot.
     names = [option_of(name) if name.isidentifier() else name for name in problem.name.split(", ")]
-    return f"{', '.join(names)}: {_PYTHON.sub(_as_typed, problem.reason)}"
+    reason = problem.reason
+    if problem.name not in _OF_COLUMNS:
+        reason = _PYTHON.sub(_as_typed, reason)
+    return f"{', '.join(names)}: {reason}"
 
 
 def _as_typed(found: re.Match[str]) -> str:

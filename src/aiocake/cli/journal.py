@@ -26,7 +26,7 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(help="Runs of writes: show, resume, export.")
 
 File = Annotated[
     JournalPlace,

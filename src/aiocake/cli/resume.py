@@ -15,10 +15,11 @@ from aiocake.cli import parse
 from aiocake.cli.apply import ReceiptOption, ReportOption, apply_and_report
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
+from aiocake.cli.destination import OutputError
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption, File, in_use, read_status, unfinished
-from aiocake.cli.output import Output, OutputError
+from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import exit_code, problem_text, report_problems
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm, run_bar

@@ -13,10 +13,10 @@ from aiocake.bulk.journal_store import JournalPlace, NotBegun
 from aiocake.bulk.plan import CallPlan
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
+from aiocake.cli.destination import OutputError
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption
-from aiocake.cli.output import OutputError
 from aiocake.cli.run_outcome import exit_code, report_problems
 from aiocake.cli.terminal import confirm, run_bar
 from aiocake.errors import PlanError, Problem

@@ -1,8 +1,8 @@
 """A table for people, lined up by its first rows, so that a long one needs no memory.
 
-On a terminal that is too narrow for it, names are cut first, then columns are left out that a list
-can spare. Where that is not enough, each record is a block with a line for each field: amounts,
-dates and ids are never cut, nor wrapped.
+Columns that can be empty are left out while they are. On a terminal that is too narrow, names are
+cut first, then columns are left out that a list can spare. Where that is not enough, each record is
+a block with a line for each field: amounts, dates and ids are never cut, nor wrapped.
 """
 
 from collections.abc import Sequence
@@ -53,6 +53,7 @@ class Table:
         screen: The terminal; None if the table may have any width and any character.
         paired: True if each row is the name and the value of one field of a single record.
         spare: The columns that a narrow terminal goes without, the first of them first.
+        optional: The columns that are left out while no row has a value for them.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Table:
         *,
         paired: bool = False,
         spare: Sequence[str] = (),
+        optional: Sequence[str] = (),
     ) -> None:
         self._names = names
         self._spare = spare
+        self._optional = optional
         #: The columns that are shown.
         self._kept = list(range(len(names)))
         self._screen = screen
@@ -73,6 +76,8 @@ class Table:
         self._more = screen.mark(_MORE, "...") if screen else _MORE
         self._waiting: list[Sequence[object]] = []
         self._measured = False
+        #: The columns for which no row has a value, of those that were measured.
+        self._unset: list[int] = []
         #: None where the terminal is too narrow.
         self._widths: list[int] | None = None
         self._blocks = 0
@@ -92,13 +97,21 @@ class Table:
         rows = self._waiting
         self._waiting = []
         self._measured = True
-        self._widths = self._fitting(rows)
-        for count in range(1, len(self._spare) + 1):
+        self._unset = [
+            at
+            for at, name in enumerate(self._names)
+            if rows and name in self._optional and all(row[at] is None for row in rows)
+        ]
+        for count in range(len(self._spare) + 1):
+            left_out = self._spare[:count]
+            self._kept = [
+                at
+                for at, name in enumerate(self._names)
+                if at not in self._unset and name not in left_out
+            ]
+            self._widths = self._fitting(rows)
             if self._widths is not None:
                 break
-            left_out = self._spare[:count]
-            self._kept = [at for at, name in enumerate(self._names) if name not in left_out]
-            self._widths = self._fitting(rows)
         if self._widths is None:
             return "".join(map(self._block, rows)) or "(none)\n"
         rule = [self._rule * width for width in self._widths]
@@ -121,7 +134,8 @@ class Table:
         return widths if surplus <= 0 else None
 
     def _line(self, values: Sequence[object]) -> str:
-        if self._widths is None:
+        # A row behind those that were measured can have a value where they have none.
+        if self._widths is None or any(values[at] is not None for at in self._unset):
             return self._block(values)
         kept = [(self._names[at], values[at]) for at in self._kept]
         cells = [
@@ -129,7 +143,7 @@ class Table:
             for (name, value), width in zip(kept, self._widths, strict=True)
         ]
         line = _GAP.join(cells).rstrip()
-        # A row behind those that were measured can have a longer amount.
+        # Or a longer amount.
         if self._screen is not None and cell_len(line) > self._screen.width:
             return self._block(values)
         return line + "\n"
@@ -144,7 +158,12 @@ class Table:
             return self._field(str(name), value)
         self._blocks += 1
         between = "\n" if self._blocks > 1 or self._widths is not None else ""
-        return between + "".join(map(self._field, self._names, values))
+        fields = zip(self._names, values, strict=True)
+        return between + "".join(
+            self._field(name, value)
+            for name, value in fields
+            if value is not None or name not in self._optional
+        )
 
     def _field(self, name: str, value: object) -> str:
         line = f"{name}: {self._text(value)}".rstrip()
