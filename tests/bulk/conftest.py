@@ -1,25 +1,22 @@
 """Runs of writes against a sandbox whose answers get lost, and calls for them."""
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import anyio
-import attrs
 import httpx
-import psycopg
 import pytest
 from starlette.responses import Response
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call
 from aiocake.bulk.journal_store import JournalPath
-from aiocake.bulk.postgres import Postgres
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
 
-from ..support.postgres import MISSING, Server, server
+from ..support.postgres import Database, database, postgres
+
+__all__ = ["database", "postgres"]
 
 
 class Ledgers:
@@ -99,48 +96,6 @@ def january() -> Callable[[Client, int], Call[object]]:
         )
 
     return make
-
-
-@attrs.frozen
-class Database:
-    """A schema of a PostgreSQL that runs for the tests.
-
-    Attributes:
-        server: The server.
-        schema: The schema, with tables.
-    """
-
-    server: Server
-    schema: str
-
-    def books(self, **settings: object) -> Postgres:
-        """Runs in it, of clients whose transport is the test's."""
-        given = {"conninfo": self.server.conninfo(), "lease": 20.0, "allow_foreign_transport": True}
-        return Postgres(schema=self.schema, **(given | settings))  # type: ignore[arg-type] # they are what they are
-
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        """A connection of the owner of its tables, who finds them without the schema's name."""
-        return self.server.connect(options=f"-c search_path={self.schema},public")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL for all tests of one worker."""
-    if MISSING:
-        pytest.skip(MISSING)
-    with server() as running:
-        yield running
-
-
-_schemas = itertools.count(1)
-
-
-@pytest.fixture
-def database(postgres: Server) -> Database:
-    """A schema of its own for each test."""
-    found = Database(postgres, f"books_{next(_schemas)}")
-    anyio.run(found.books().migrate)
-    return found
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

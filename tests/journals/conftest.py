@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import anyio
 import pytest
@@ -22,6 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("journals")
     group.addoption("--times", type=int, default=TIMES, help="how often each fault is tried")
     group.addoption("--bouncer", action="store_true", help="go through PgBouncer")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on both backends; in the default run on one of them, in turn."""
+    if "backend" in metafunc.fixturenames:
+        both = ["asyncio", "trio"]
+        turn = len(metafunc.function.__name__) % 2
+        short = int(metafunc.config.getoption("--times", TIMES)) == TIMES
+        metafunc.parametrize("backend", both[turn : turn + 1] if short else both)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Processes that carry out a run in PostgreSQL, each held up at a stage of a create.
 
 Each line of the input of ``python lives.py`` is a job, for which a process is forked. At its stage
-the process says so and stops itself (SIGSTOP): whoever gave the job kills it there, or lets it go on
-once others have gone on with its run. For each stop, and for each end, a line comes back.
+the process says so and stops itself (SIGSTOP): whoever gave the job kills it there, or lets it go
+on once others have gone on with its run. For each stop, and for each end, a line comes back.
 """
 
 import json
@@ -130,7 +130,7 @@ async def carry_out(job: Job) -> dict[str, object]:
             await anyio.sleep(0.1)
 
 
-def stop_at(stage: str, nth: int, tell: Callable[[], None]) -> None:
+def stop_at(stage: str, nth: int, tell: Callable[[], None]) -> None:  # noqa: C901 - a list of stages
     """Stop this process when a create comes to a stage, the nth that does."""
     left = nth
 

@@ -14,8 +14,6 @@ import pytest
 from .ground import Ground
 from .proxy import LosingProxy
 
-BACKENDS = ["asyncio", "trio"]
-
 
 @contextmanager
 def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
@@ -52,7 +50,6 @@ def ended(ground: Ground, dice: random.Random) -> Callable[[threading.Event], No
     return work
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("fault", [restarted, ended])
 def test_the_server_ends_connections(
     ground: Ground, tally: Counter[str], times: int, backend: str, fault
@@ -68,7 +65,6 @@ def test_the_server_ends_connections(
         ground.count(job)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_answer_of_a_commit_is_lost(
     ground: Ground, tally: Counter[str], times: int, backend: str
 ) -> None:

@@ -437,7 +437,7 @@ async def _ended(run: Run) -> AsyncGenerator[None]:
 async def _closed(run: Run) -> AsyncGenerator[None]:
     """End a run properly, whatever happens: last look, journal, locks."""
     reason: str | None = "interrupted"
-    errors: list[JournalError] = []
+    errors: list[Exception] = []
     try:
         yield
         reason = run.stopped
@@ -450,7 +450,7 @@ async def _closed(run: Run) -> AsyncGenerator[None]:
         raise error
 
 
-async def _end(run: Run, reason: str | None) -> list[JournalError]:
+async def _end(run: Run, reason: str | None) -> list[Exception]:
     book = run.journal
     try:
         if run.doubles.due and run.doubles.trouble is None:  # not checked: it was interrupted
@@ -460,7 +460,7 @@ async def _end(run: Run, reason: str | None) -> list[JournalError]:
             book.stopped(run.stopped or reason)
             await book.flush()
     except JournalError as error:
-        return [error]
+        return [run.told(error)]
     finally:
         run.guard.close()
         if book is not None:

@@ -46,6 +46,8 @@ class GroupCommit:
         self._job: BackgroundTask[None] | None = None
         #: The error that broke it; nothing is written any more then.
         self.error: JournalError | None = None
+        #: The places of the calls that were carried out, which could not be written down for that.
+        self.unwritten: list[int] = []
 
     def add(self, change: Change, *values: Value) -> None:
         """Queue a change; it is carried out soon."""
@@ -114,6 +116,12 @@ class GroupCommit:
                 # Whatever it is: a group that never counts as written would be waited for forever.
                 except Exception as error:  # noqa: BLE001
                     self.error = self._store.unusable(error)
+            if self.error is not None:
+                self.unwritten += [
+                    int(str(values[-1]))
+                    for change, values in group.changes
+                    if change is Change.ENDED and values[0] == "done"
+                ]
             group.written.set()
 
     def _write(self, changes: list[tuple[Change, Sequence[Value]]]) -> None:

@@ -227,6 +227,11 @@ class Journal:
         """Return what keeps the creates of all runs apart; None where nothing does."""
         return self._store.claims
 
+    @property
+    def unwritten(self) -> tuple[int, ...]:
+        """Return the places of calls that were carried out, and could not be written down."""
+        return tuple(sorted(self._writer.unwritten))
+
     def seconds_to_judge(self) -> float:
         """Return the seconds in which a create of an earlier session may still arrive."""
         return self._store.seconds_to_judge()

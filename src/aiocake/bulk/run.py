@@ -41,6 +41,7 @@ from aiocake.errors import (
     ConsistencyError,
     Intent,
     JournalError,
+    JournalLost,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -118,7 +119,7 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
-            raise self._broken
+            raise self.told(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
@@ -149,6 +150,14 @@ class Run:
                 took, done, failed, unknown, skipped, stopped, error, cancelled, self.conflicts
             )
         )
+
+    def told(self, error: Exception) -> Exception:
+        """Return an error to raise: of a run that was lost, with what it could not write down."""
+        places = () if self.journal is None else self.journal.unwritten
+        if not isinstance(error, JournalLost) or not places:
+            return error
+        calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
+        return JournalLost(f"{error}; carried out, and not written down: {calls}")
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""

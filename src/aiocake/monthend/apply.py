@@ -219,7 +219,10 @@ async def apply(  # noqa: PLR0913 - by name
         # Else the plan would be bound to a journal that cannot be.
         for_tests = executor_of(cake.invoices).for_tests
         refuse_place(file.path, for_tests=for_tests, allow_unknown=allow_unknown_filesystem)
-    single_use.claim(found.hash, file)
+    if begun or isinstance(file, FilePlace):
+        # A database has each plan once, and says so before anything is sent: a note that is made
+        # before that would be of a journal which it then refuses.
+        single_use.claim(found.hash, file)
     summary = await carry(
         file,
         cake,

@@ -44,7 +44,8 @@ class Lease:
         self.every = seconds / _TIMES
         #: What the database is asked for.
         self.asked_for = seconds + answer_time
-        self._until = self.renewed_at = clock()
+        self.renewed_at = clock()
+        self._until = -inf
 
     def renewed(self, asked_at: float) -> None:
         """Note that the database has renewed it.
