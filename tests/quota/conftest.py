@@ -18,11 +18,6 @@ from ..support.redis_server import RedisServer
 _names = (f"key-{number}" for number in itertools.count())
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("quota")
-    group.addoption("--calls", type=int, default=80, help="calls of processes with one quota")
-
-
 @attrs.frozen
 class Place:
     """A quota in a store.

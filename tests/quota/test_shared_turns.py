@@ -239,7 +239,7 @@ async def test_without_the_store_each_goes_on_with_its_share(network, how, caplo
     assert 0.7 * RATE * 18 < len(during) <= 0.85 * RATE * 18
     after = [at for at in begun if at > start + 43]
     assert len(after) >= 0.95 * RATE * 17
-    assert not any(turns.alone for turns in processes)
+    assert {turns.quota for turns in processes} == {"shared"}
     said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len([text for text in said if "going on with a share, one of 4" in text]) == 4
     assert len([text for text in said if "is back" in text]) == 4
@@ -283,5 +283,5 @@ async def test_a_store_that_raises_anything_keeps_nobody_waiting() -> None:
     store.ask = broken  # type: ignore[method-assign] # a store of somebody else's
     slot = await turns.acquire()
     assert isinstance(slot, int)
-    assert turns.alone
+    assert turns.quota == "alone"
     await turns.aclose()

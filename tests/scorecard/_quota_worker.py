@@ -1,9 +1,11 @@
 # ruff: noqa: T201 - its output is what the test reads
-"""A process with a quota that it shares: ``python worker.py STORE URL NAME DOMAIN SHIFT``.
+"""A process with a quota that it shares: a worker of ``test_quota.py``.
 
 It asks for a page of invoices as often as it may, until its input ends; then it prints how many
 calls it made, and how its quota was kept. What it logs goes to standard error. Its clock is shifted
-by so many seconds.
+by some seconds.
+
+    python _quota_worker.py asyncio|trio redis|postgres URL NAME DOMAIN SHIFT
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import sys
 
 import anyio
 import anyio.to_thread
+import trio
 
 from aiocake import CakeError, Client, RetryPolicy, Throttle
 from aiocake.bulk.postgres import Postgres
@@ -55,10 +58,13 @@ class Shifted(asyncio.SelectorEventLoop):
     """An event loop whose clock differs from those of other processes."""
 
     def time(self) -> float:
-        return super().time() + float(sys.argv[5])
+        return super().time() + float(sys.argv[6])
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s")
-    with asyncio.Runner(loop_factory=Shifted) as runner:
-        runner.run(work(*sys.argv[1:5]))
+    if sys.argv[1] == "trio":  # whose clock begins anywhere
+        trio.run(work, *sys.argv[2:6])
+    else:
+        with asyncio.Runner(loop_factory=Shifted) as runner:
+            runner.run(work(*sys.argv[2:6]))
