@@ -42,6 +42,7 @@ SIMULATED = (
 ONCE = (
     "tests/campaign",
     "tests/fuzz",
+    "tests/journals",
     "tests/mutants",
     *(f"tests/scorecard/test_{each}.py" for each in ("json", "lists", "throttled", "xml")),
 )
@@ -162,6 +163,20 @@ def crash(session: nox.Session) -> None:
     workers = ("--numprocesses=auto", "--maxprocesses=4")
     what = ("tests/crash", "tests/monthend/test_any_order.py")
     session.run("pytest", *what, "--quiet", *amounts, *workers, *chosen, *session.posargs)
+
+
+@nox.session
+def journals(session: nox.Session) -> None:
+    """Try each fault 100 times on runs in PostgreSQL, then through PgBouncer; ``-- --times 9``.
+
+    Processes are killed and stopped at each stage of a create, servers restarted, connections
+    ended, commits lost; two processes have one plan, and two plans are of one partner. What was
+    created twice, is missing or was left behind is counted.
+    """
+    session.install(PACKAGE, *group("tests"))
+    what = ("tests/journals", "--quiet", *WORKERS, "--times", "100")
+    for way in ((), ("--bouncer",)):
+        session.run("pytest", *what, *way, *session.posargs)
 
 
 @nox.session

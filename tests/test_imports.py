@@ -27,6 +27,7 @@ FOREIGN = {
     "opentelemetry",
     "pandas",
     "pyarrow",
+    "psycopg",
     "pytest",
     "redis",
     "rich",

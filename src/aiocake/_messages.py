@@ -10,7 +10,7 @@ repeats the key.
 
 from collections.abc import AsyncIterator, Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -24,6 +24,17 @@ class KeyPlacement(Enum):
     QUERY = "query"
     FORM = "form"
     ENVELOPE = "envelope"
+
+
+class SendDeadline(Protocol):
+    """A moment after which no byte of a write may leave, such as the end of a lease."""
+
+    def has_passed(self, seconds: float) -> bool:
+        """Return True if a write must not be sent any more whose response may take so long.
+
+        It is asked right before the first byte leaves, and must not wait for anything.
+        """
+        ...
 
 
 @attrs.define  # not frozen: making one would take twice as long

@@ -22,6 +22,7 @@
     │   ├── AlreadyExists                 the partner has an invoice of that period
     │   └── Conflict                      the invoice is not as the write expects: .found
     ├── JournalError                      the journal of a run cannot be used
+    │   └── JournalLost                   another process may have the run: this one sends no more
     ├── PlanError                         a plan, approval or signature that must not be used
     ├── DeadlineExceeded (TimeoutError)   a read ran out of time
     ├── ClosedError                       the client is closed
@@ -54,6 +55,7 @@ __all__ = [
     "FoundInvoice",
     "Intent",
     "JournalError",
+    "JournalLost",
     "ListChanged",
     "NotFound",
     "NotSent",
@@ -455,6 +457,15 @@ class JournalError(CakeError):
     The file is missing, exists already, belongs to another instance or plan, is in use by another
     run, is damaged, is no journal, was written by a newer version, or is on a full disk or a
     filesystem that is not safe for it.
+    """
+
+
+class JournalLost(JournalError):
+    """The run is not this process's any more, or may not be: it sends nothing more.
+
+    Its lease has ended, since the database was not heard of for too long, or the process stood
+    still; or another process has taken the run over by now. Whoever has it goes on with it, and
+    finds out what became of the calls that were on their way here.
     """
 
 

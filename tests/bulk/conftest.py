@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +10,13 @@ from starlette.responses import Response
 
 from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call
+from aiocake.bulk.journal_store import JournalPath
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
+
+from ..support.postgres import Database, database, postgres
+
+__all__ = ["database", "postgres"]
 
 
 class Ledgers:
@@ -90,3 +96,12 @@ def january() -> Callable[[Client, int], Call[object]]:
         )
 
     return make
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> JournalPath:
+    """Where a new journal is to be: in each of the databases."""
+    if request.param == "sqlite":
+        return tmp_path / "run.db"
+    found: Database = request.getfixturevalue("database")
+    return found.books().run("payouts")

@@ -26,6 +26,7 @@ import attrs
 import pytest
 
 from aiocake import Client
+from aiocake.bulk.journal_file import view
 from aiocake.bulk.log_check import check_log
 from aiocake.sandbox import Sandbox
 
@@ -157,8 +158,8 @@ class Run:
         """The log is a chain, and all of the journal follows from it, wherever a kill fell."""
         if not self.rows("1 FROM calls LIMIT 1"):
             return
-        with closing(sqlite3.connect(self.path.with_name("copy.db"))) as connection:
-            found = check_log(connection)
+        with closing(view(self.path.with_name("copy.db"))) as file:
+            found = check_log(file)
         assert (found.integrity, found.completeness) == ((), ())
         self.seen["chains"] += 1
 

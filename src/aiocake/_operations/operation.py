@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import attrs
 
+from aiocake._messages import SendDeadline
 from aiocake._operations.conditions import Comparison, WriteCondition
 from aiocake._operations.parameters import Id, Parameter
 from aiocake.errors import CakeError, Intent, Problem
@@ -318,6 +319,19 @@ class Executor(Protocol):
         ...
 
     @property
+    def holds_first_byte(self) -> bool:
+        """Return True if a write can be held back right before its first byte leaves.
+
+        It cannot where a transport of the caller's carries requests.
+        """
+        ...
+
+    @property
+    def longest_write(self) -> float:
+        """Return the seconds after which a write ends in any case."""
+        ...
+
+    @property
     def exempt_from_queue_limit(self) -> "Executor":
         """Return an executor that ignores ``max_waiting``: for later calls of work in progress."""
         ...
@@ -335,13 +349,14 @@ class Executor(Protocol):
         """
         ...
 
-    async def execute(
+    async def execute(  # noqa: PLR0913 - by name
         self,
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
         condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
+        not_after: SendDeadline | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
@@ -353,6 +368,7 @@ class Executor(Protocol):
                 attempt, and again before each further one after one that may have left.
             observer: Of a write: called before it is sent and after it ended. Neither is called
                 where the look keeps it from being sent.
+            not_after: Of a write: the moment after which no byte of it may leave.
             on_response: Of a read: called when the response is here, before it is decoded, so that
                 requests which wait for it are sent first.
         """

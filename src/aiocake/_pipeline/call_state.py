@@ -13,7 +13,7 @@ import anyio
 import attrs
 
 from aiocake._codec import Reply  # noqa: TC001 - imported like the others
-from aiocake._messages import Request, Response
+from aiocake._messages import Request, Response, SendDeadline
 from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._pipeline.retry import may_have_been_applied
@@ -123,6 +123,7 @@ class CallState:
         intent: Of a write, what is going to be written; None of a read.
         condition: Of a write, what its record has to be; None where that does not matter.
         observer: Of a write, who is told before it is sent and after it ended.
+        not_after: Of a write, the moment after which no byte of it may leave.
         on_response: Is called when the call has its response, the slot given back.
         network_time: What may be spent waiting for the network; None where the deadline counts
             everything.
@@ -175,6 +176,7 @@ class CallState:
         "name",
         "needed",
         "network_time",
+        "not_after",
         "now",
         "number",
         "observer",
@@ -200,6 +202,7 @@ class CallState:
         intent: Intent | None = None,
         condition: WriteCondition | None = None,
         observer: WriteObserver[Any] | None = None,
+        not_after: SendDeadline | None = None,
         on_response: Callable[[], None] | None = None,
         network_time: NetworkTimeBudget | None = None,
         number: int = 0,
@@ -212,6 +215,7 @@ class CallState:
         self.intent: Intent | None = intent
         self.condition: WriteCondition | None = condition
         self.observer: WriteObserver[Any] | None = observer
+        self.not_after: SendDeadline | None = not_after
         self.on_response: Callable[[], None] | None = on_response
         self.network_time: NetworkTimeBudget | None = network_time
         self.name: str = request.operation

@@ -77,6 +77,16 @@ class ClientPipeline:
         """Return True for a test: a loopback address, or a transport of the caller's."""
         return self.settings.for_tests
 
+    @property
+    def holds_first_byte(self) -> bool:
+        """Return True if a write can be held back right before its first byte leaves."""
+        return self.transport.dialer is not None
+
+    @property
+    def longest_write(self) -> float:
+        """Return the seconds after which a write ends in any case."""
+        return self.limits_of(Idempotency.NON_IDEMPOTENT).total
+
     def scrub(self, text: str) -> str:
         """Return a text without the API key, however that is encoded."""
         return self.transport.scrub(text)
@@ -100,6 +110,7 @@ class ClientPipeline:
             unknowns=self._recorder.unknowns,
             limit=limiter.limit,
             pace=limiter.pace(),
+            quota=limiter.quota,
         )
 
     def end_pause(self) -> None:

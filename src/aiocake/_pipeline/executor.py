@@ -30,7 +30,7 @@ from aiocake._background import (
 )
 from aiocake._codec.raw import RawResponse, idempotency_of_raw
 from aiocake._listener import EventEmitter
-from aiocake._messages import Response
+from aiocake._messages import Response, SendDeadline
 from aiocake._operations.conditions import Comparison, WriteCondition
 from aiocake._operations.operation import Operation, RecordLook, WriteObserver
 from aiocake._operations.recent_rows import Lead, RecentRows
@@ -132,13 +132,14 @@ class CallExecutor(ClientPipeline):
 
     # A call: from its arguments to its value.
 
-    async def execute(
+    async def execute(  # noqa: PLR0913 - by name
         self,
         operation: Operation[T],
         arguments: Mapping[str, object],
         *,
         condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
+        not_after: SendDeadline | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
@@ -157,6 +158,7 @@ class CallExecutor(ClientPipeline):
             arguments=checked,
             condition=condition,
             observer=observer,
+            not_after=not_after,
             on_response=on_response,
             number=self.emitter.next_call(),
         )
@@ -558,6 +560,7 @@ class CallExecutor(ClientPipeline):
         limits, sender = call.limits, self.transport.sender
         if call.writes:
             attempt.trace.latest = call.deadline - call.needed
+            attempt.trace.not_after, attempt.trace.takes = call.not_after, limits.total
         sending = sender.send(
             authorized,
             attempt.slot,

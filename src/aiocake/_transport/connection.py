@@ -19,12 +19,18 @@ from typing import Final
 
 import anyio.lowlevel
 
+from aiocake._messages import SendDeadline  # noqa: TC001 - imported like the others
 from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.response_reader import ResponseReader
 from aiocake._transport.tls_layer import TlsLayer
 
 #: What is said of a write that was not begun so shortly before its deadline.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
+#: What is said of a write whose run may not be its sender's any more.
+HELD_BACK: Final = (
+    "nothing was sent: so long after the journal was last heard of, another process may have taken "
+    "over the run"
+)
 
 #: Bytes of one read: more makes malloc ask the kernel for memory each time.
 _READ: Final = 65_536
@@ -48,14 +54,25 @@ class SendTrace:
         stale: Whether the connection had been used before, and ended without a byte of an answer:
             most likely the server had closed it before the request came.
         latest: When it may leave at the latest, on the event loop's clock: dialling may take long.
+        not_after: The moment after which no byte of it may leave; None where there is none.
+        takes: Seconds that its response may take, of which that has to know.
+        held_back: Whether it did not leave for that.
     """
 
-    __slots__ = ("latest", "sent", "stale")
+    __slots__ = ("held_back", "latest", "not_after", "sent", "stale", "takes")
 
     def __init__(self) -> None:
         self.sent: bool = False
         self.stale: bool = False
+        self.held_back: bool = False
         self.latest: float = math.inf
+        self.not_after: SendDeadline | None = None
+        self.takes: float = 0.0
+
+    def holds_back(self) -> bool:
+        """Return True, and note it, if it must not leave any more."""
+        self.held_back = self.not_after is not None and self.not_after.has_passed(self.takes)
+        return self.held_back
 
 
 class HttpConnection:
@@ -216,6 +233,9 @@ class HttpConnection:
         if not self._whole:  # what is left of it never leaves; and the key may stand in it
             self._out = b""
         del request
+        if trace.held_back:
+            self.close()  # within TLS a record was begun that never leaves
+            return TransportFailure(FailureKind.HELD_BACK, sent=False, text=HELD_BACK)
         while reader.status is None and self._goes_on():
             await self._wait()
         status = reader.status
@@ -402,6 +422,9 @@ class HttpConnection:
             if left and not self._out and not self._blocked():
                 self._out, left, begun = self._sealed(left[:size]), left[size:], True
             before = len(self._out)
+            # Here, and nowhere before: between this look and the first byte nothing is waited for.
+            if begun and not trace.sent and trace.holds_back():
+                return False
             taken = self._flush()
             # A part of a record of TLS counts, too.
             trace.sent = trace.sent or (begun and len(self._out) < before)

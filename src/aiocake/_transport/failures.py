@@ -30,6 +30,8 @@ class FailureKind(Enum):
     """The connection ended, or what came is no HTTP, before the answer was whole."""
     TIMEOUT = "slow"
     """No bytes for too long."""
+    HELD_BACK = "held back"
+    """The run that sends may be another process's by now."""
     BODY_REJECTED = "unreadable"
     """A body that is refused: too long, or compressed in a way that is not known."""
 

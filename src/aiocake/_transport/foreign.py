@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from aiocake._transport.api_key import AuthorizedRequest
-from aiocake._transport.connection import SendTrace
+from aiocake._transport.connection import HELD_BACK, SendTrace
 from aiocake._transport.failures import (
     ConnectionForbidden,
     FailureKind,
@@ -109,6 +109,8 @@ class ForeignSender:
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             text = f"nothing was sent: {type(error).__name__}"
             return TransportFailure(FailureKind.INVALID_REQUEST, sent=False, text=text)
+        if trace.holds_back():
+            return TransportFailure(FailureKind.HELD_BACK, sent=False, text=HELD_BACK)
         # It does not tell: from here on the request may have left.
         trace.sent = True
         try:

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, Protocol, TypeVar, 
 
 import attrs
 
+from aiocake._messages import SendDeadline
 from aiocake._normalize import guarded
 from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import (
@@ -78,12 +79,14 @@ class Call(Generic[T]):
         observer: WriteObserver[T] | None = None,
         *,
         condition: WriteCondition | Skip | None = SKIP,
+        not_after: SendDeadline | None = None,
     ) -> T:
         """Send the call now, as the method itself does.
 
         Args:
             observer: Called before the call is sent and after it has ended.
             condition: What a run makes of ``expect``, and takes in its place.
+            not_after: The moment after which no byte of it may leave.
 
         Raises:
             CakeError: As the method itself does.
@@ -92,7 +95,11 @@ class Call(Generic[T]):
         if condition is SKIP:
             condition = None if self.expect is None else WriteCondition(self.expect)
         return await executor.execute(
-            self._table, self.arguments, condition=condition, observer=observer
+            self._table,
+            self.arguments,
+            condition=condition,
+            observer=observer,
+            not_after=not_after,
         )
 
     def digest(self) -> bytes:

@@ -22,8 +22,10 @@ import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
 from aiocake.bulk.calls import Call
+from aiocake.bulk.journal import Journal
+from aiocake.bulk.journal_store import Claimed
 from aiocake.bulk.partner_locks import PartnerLocks
-from aiocake.errors import ConsistencyError, ListChanged
+from aiocake.errors import ConsistencyError, ListChanged, NotSent
 from aiocake.events import LocksUnavailable, PartnerBusy
 
 #: For a list of all partners: rows per request, and the most rows that are read.
@@ -31,6 +33,8 @@ _ROWS_AT_ONCE: Final = 1_000
 _MOST_ROWS: Final = 200_000
 #: A number that no partner has.
 NEVER: Final = -1
+#: Seconds between two questions for a claim that another run has: the first, and the most.
+_SHORTEST, _LONGEST = 0.01, 1.0
 
 
 @attrs.frozen
@@ -209,13 +213,15 @@ class Existing:
 
 
 class _Owner:
-    __slots__ = ("changed", "holding", "in_flight", "lock", "number", "records", "users")
+    __slots__ = ("changed", "claimed", "holding", "in_flight", "lock", "number", "records", "users")
 
     def __init__(self) -> None:
         self.lock = anyio.Lock()
         self.records: list[ExistingRecord] | None = None
         #: At which number of the partner they are right.
         self.number = NEVER
+        #: And the same of claims.
+        self.claimed = NEVER
         self.in_flight: list[PlannedCreate] = []
         #: Those of them for which no other run of this host may create now.
         self.holding: list[PlannedCreate] = []
@@ -228,10 +234,14 @@ class DuplicateGuard:
 
     Args:
         locks: Keep other runs on this host away.
+        journal: The journal of the run, which may keep those away that share its database.
     """
 
-    def __init__(self, locks: PartnerLocks) -> None:
+    def __init__(self, locks: PartnerLocks, journal: Journal | None = None) -> None:
         self._locks = locks
+        self._journal = None if journal is None or journal.claims is None else journal
+        #: The numbers that claims had when all partners were listed.
+        self._claimed: dict[int, int] = {}
         self._owners: dict[int, _Owner] = {}
         self._doubts: list[PlannedCreate] = []
         self._reported = False
@@ -240,7 +250,7 @@ class DuplicateGuard:
     @property
     def unlocked(self) -> str | None:
         """Return why other runs on this host are not kept away; None if they are."""
-        return self._locks.trouble
+        return self._locks.trouble if self._journal is None else None
 
     @property
     def total(self) -> int | None:
@@ -251,18 +261,28 @@ class DuplicateGuard:
         self, creates: CreateLookup, executor: Executor, owners: frozenset[int]
     ) -> None:
         """Read the records of all partners of a plan at once (:meth:`KnownRecords.expect`)."""
+        if self._journal is not None:
+            self._claimed = await self._journal.claimed_numbers()  # before the list, as the others
         await self._records.expect(creates, executor, owners)
 
     @asynccontextmanager
     async def reserve(
-        self, creates: CreateLookup, executor: Executor, create: PlannedCreate
+        self, creates: CreateLookup, executor: Executor, create: PlannedCreate, index: int
     ) -> AsyncGenerator[Existing]:
         """Wait for a create's turn, and yield the existing records; send the create in the block.
 
-        No other run on this host creates for the partner until the block or the create ends.
+        No other run on this host creates for the partner until the block or the create ends; and
+        none that shares the journal's database for the partner and overlapping days, until the
+        journal has how it ended.
+
+        Args:
+            creates: How to list the records.
+            executor: Lists them.
+            create: The record that is to be made.
+            index: The place of the create in the plan.
 
         Raises:
-            CakeError: The records cannot be listed.
+            CakeError: The records cannot be listed, or another run has left such a create in doubt.
         """
         owner = self._owners.setdefault(create.owner, _Owner())
         owner.users += 1
@@ -271,6 +291,9 @@ class DuplicateGuard:
                 await owner.changed.wait()
             owner.in_flight.append(create)
             try:
+                doubted = any(map(create.excludes, self._doubts))
+                if self._journal is not None and not doubted:
+                    await self._claim(self._journal, executor, create, index, owner)
                 yield self._found(create, await self._look(creates, executor, create, owner))
             finally:
                 self._give(owner, create)
@@ -327,6 +350,39 @@ class DuplicateGuard:
         owner = self._owners.get(create.owner)
         if owner is not None:
             owner.records = None
+
+    async def _claim(
+        self,
+        journal: Journal,
+        executor: Executor,
+        create: PlannedCreate,
+        index: int,
+        owner: "_Owner",
+    ) -> None:
+        """Wait until no other run has a claim for the partner and days of a create, and take it."""
+        wait, told = _SHORTEST, False
+        while True:
+            found = await journal.claim(index, create.owner, create.start, create.end)
+            if isinstance(found, Claimed):
+                break
+            if found.in_doubt:
+                raise NotSent(
+                    f"nothing was sent: the outcome of a create for affiliate {create.owner} and "
+                    f"overlapping days is unknown in {found.run}: resume that run, or, once you "
+                    f"have seen in CAKE what became of it: aiocake journal release {found.run}"
+                )
+            if not told:
+                told = True
+                executor.emit(PartnerBusy(create.operation, create.owner, None))
+            await anyio.sleep(wait)
+            wait = min(2 * wait, _LONGEST)
+        if found.number != owner.claimed:
+            owner.records = None
+        if found.number != self._claimed.get(create.owner, 0):
+            self._records.forget(create.owner)
+        # Who has a claim now may create behind the list that is read next.
+        owner.claimed = found.number + 1 if found.alone else NEVER
+        self._claimed[create.owner] = owner.claimed
 
     async def _look(
         self, creates: CreateLookup, executor: Executor, create: PlannedCreate, owner: _Owner

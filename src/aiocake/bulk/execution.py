@@ -2,19 +2,19 @@
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from os import PathLike
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 
 from aiocake._background import spawn
-from aiocake._normalize import class_name, guarded, path_of
+from aiocake._normalize import class_name, guarded
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.calls import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
+from aiocake.bulk.journal_file import place_of
+from aiocake.bulk.journal_store import JournalPath, JournalPlace
 from aiocake.bulk.log_chain import PlanIdentity
 from aiocake.bulk.options import (
     NO_CONFLICTS,
@@ -55,7 +55,7 @@ _ROUNDS: Final = 2
 async def each(  # noqa: PLR0913 - all by name
     calls: Calls[T],
     *,
-    journal: str | PathLike[str] | None,
+    journal: JournalPath | None,
     limit: int | None = None,
     on_outcome: OnOutcome[T] | None = None,
     on_progress: OnProgress | None = None,
@@ -88,7 +88,8 @@ async def each(  # noqa: PLR0913 - all by name
         calls: Calls made by :func:`call`: a list, or any iterable, also an asynchronous one. A list
             is written down as a whole before the first call is sent, other iterables while they
             are read.
-        journal: The path of a new file that records the run, for :func:`resume`; None for none.
+        journal: The path of a new file that records the run, for :func:`resume`, or a run of a
+            database (:meth:`aiocake.bulk.postgres.Postgres.run`); None for none.
         limit: Calls in flight at once; by default as many as the client's throttle allows.
         on_outcome: Called with the end of each call; may be asynchronous. An error that it raises
             ends the run.
@@ -144,20 +145,21 @@ async def each(  # noqa: PLR0913 - all by name
         allow_repeats=allow_repeats,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
-    path = None if journal is None else path_of("journal", journal)
+    place = None if journal is None else place_of("journal", journal)
     async with _taken(calls, allow_repeats=allow_repeats) as plan:
         first = await plan.peek()
         if first is None:
-            return await _nothing(path, identity, allow_unknown=allow_unknown_filesystem)
+            return await _nothing(place, identity, allow_unknown=allow_unknown_filesystem)
         plan.domain = first.executor.domain
         listed = guarded("calls", lambda: calls if isinstance(calls, Collection) else None)
         creates = None if listed is None else await _look_through(plan)
         book = None
-        if path is not None:
+        if place is not None:
             book = await Journal.create(
-                path,
+                place,
                 plan.domain,
                 plan=identity,
+                executor=first.executor,
                 for_tests=first.executor.for_tests,
                 allow_unknown_filesystem=allow_unknown_filesystem,
             )
@@ -178,7 +180,7 @@ async def each(  # noqa: PLR0913 - all by name
 
 
 async def resume(  # noqa: PLR0913 - all by name
-    path: str | PathLike[str],
+    path: JournalPath,
     cake: Instance,
     *,
     calls: Calls[Any] | None = None,
@@ -202,7 +204,7 @@ async def resume(  # noqa: PLR0913 - all by name
     those that were not carried out, the failed ones included.
 
     Args:
-        path: The journal that :func:`each` wrote.
+        path: The journal that :func:`each` wrote: its path, or its run of a database.
         cake: A client of the same instance, or a view of one.
         calls: The same plan once more, from its beginning, if it was not read to its end. It has
             to begin with the calls that the journal has; that is checked before anything is sent.
@@ -253,6 +255,7 @@ async def resume(  # noqa: PLR0913 - all by name
         path,
         executor.domain,
         plan=identity,
+        executor=executor,
         for_tests=executor.for_tests,
         allow_unknown_filesystem=allow_unknown_filesystem,
     )
@@ -308,7 +311,7 @@ def instance_of(cake: Instance) -> Executor:
 
 
 async def _nothing(
-    journal: Path | None, identity: PlanIdentity | None, *, allow_unknown: bool
+    journal: JournalPlace | None, identity: PlanIdentity | None, *, allow_unknown: bool
 ) -> Summary:
     """Write the end of an empty plan down, and return its summary."""
     if journal is not None:
@@ -434,7 +437,7 @@ async def _ended(run: Run) -> AsyncGenerator[None]:
 async def _closed(run: Run) -> AsyncGenerator[None]:
     """End a run properly, whatever happens: last look, journal, locks."""
     reason: str | None = "interrupted"
-    errors: list[JournalError] = []
+    errors: list[Exception] = []
     try:
         yield
         reason = run.stopped
@@ -447,7 +450,7 @@ async def _closed(run: Run) -> AsyncGenerator[None]:
         raise error
 
 
-async def _end(run: Run, reason: str | None) -> list[JournalError]:
+async def _end(run: Run, reason: str | None) -> list[Exception]:
     book = run.journal
     try:
         if run.doubles.due and run.doubles.trouble is None:  # not checked: it was interrupted
@@ -457,7 +460,7 @@ async def _end(run: Run, reason: str | None) -> list[JournalError]:
             book.stopped(run.stopped or reason)
             await book.flush()
     except JournalError as error:
-        return [error]
+        return [run.told(error)]
     finally:
         run.guard.close()
         if book is not None:

@@ -1,6 +1,7 @@
 """The journal of a run: the plan, the intents of its calls, and their outcomes.
 
-A SQLite file that only its owner can read. It never holds the key. It does hold names, notes and
+A SQLite file that only its owner can read, or a run of a schema in PostgreSQL
+(:mod:`aiocake.bulk.postgres`). It never holds the key. It does hold names, notes and
 amounts, without which nobody could continue the plan. Each call's intent is on the disk before its
 request leaves, so that after a crash every call is known to be planned, ended, or in doubt.
 
@@ -11,8 +12,8 @@ All that happens is an entry of the journal's log as well, which is a chain of h
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import date
 from enum import StrEnum
-from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -21,21 +22,29 @@ import anyio.to_thread
 import attrs
 
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
-from aiocake._normalize import path_of
+from aiocake._messages import SendDeadline
+from aiocake._operations.operation import Executor
 from aiocake.bulk.group_commit import GroupCommit
-from aiocake.bulk.journal_file import (
-    JournalFile,
+from aiocake.bulk.journal_file import now, place_of, storable
+from aiocake.bulk.journal_store import (
+    Change,
+    Claimed,
+    ClaimedElsewhere,
+    Claims,
+    JournalPath,
+    JournalStore,
+    Opening,
     Value,
-    append,
-    create,
-    now,
-    open_existing,
-    plan_of,
-    planned,
-    storable,
-    view,
 )
-from aiocake.bulk.log_chain import LogEvent, LogHead, PlanIdentity
+from aiocake.bulk.log_chain import (
+    PLAN_ENTRY,
+    LogEvent,
+    LogHead,
+    PlanIdentity,
+    identity_of,
+    log_entry,
+    planned,
+)
 from aiocake.bulk.log_check import LogCheck, check_log
 from aiocake.bulk.outcomes import Double
 from aiocake.bulk.ownership import Owner
@@ -133,26 +142,28 @@ class Journal:
     continue the run, but anybody can read the journal.
     """
 
-    def __init__(self, file: JournalFile) -> None:
-        self._writer = GroupCommit(file)
-        self._file = file
+    def __init__(self, store: JournalStore) -> None:
+        self._writer = GroupCommit(store)
+        self._store = store
 
     @classmethod
-    async def create(
+    async def create(  # noqa: PLR0913 - by name
         cls,
-        path: str | PathLike[str],
+        path: JournalPath,
         domain: str,
         *,
         plan: PlanIdentity | None = None,
+        executor: Executor | None = None,
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
         """Create a new journal.
 
         Args:
-            path: The path of a new file.
+            path: The path of a new file, or a run of a database.
             domain: The instance that the run is for; empty for an empty plan.
             plan: Which plan it carries out, and who approved it; None for one without a hash.
+            executor: Sends its calls, which a database has to know of; None if nothing is sent.
             for_tests: Accept a path in memory (tmpfs, ramfs).
             allow_unknown_filesystem: Accept a path on any filesystem.
 
@@ -160,18 +171,19 @@ class Journal:
             ArgumentError: ``path`` is not a path.
             JournalError: The file exists already, or cannot be created.
         """
-        where, allow = path_of("path", path), allow_unknown_filesystem
-        return await _opened(
-            lambda: create(where, domain, plan=plan, for_tests=for_tests, allow_unknown=allow)
-        )
+        place = place_of("path", path)
+        allow = allow_unknown_filesystem
+        opening = Opening(executor=executor, for_tests=for_tests, allow_unknown=allow)
+        return await _opened(lambda: place.create(domain, plan, opening))
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - by name
         cls,
-        path: str | PathLike[str],
+        path: JournalPath,
         domain: str | None = None,
         *,
         plan: PlanIdentity | None = None,
+        executor: Executor | None = None,
         for_tests: bool = False,
         allow_unknown_filesystem: bool = False,
     ) -> "Journal":
@@ -184,6 +196,7 @@ class Journal:
             domain: The instance that the run must be for.
             plan: The plan that it must carry out, with the approvals that hold now, which are
                 recorded; None for any, under the approvals that are recorded already.
+            executor: Sends its calls, which a database has to know of; None if nothing is sent.
             for_tests: Accept a path in memory (tmpfs, ramfs).
             allow_unknown_filesystem: Accept a path on any filesystem, not only on one of the type
                 that was accepted for this journal before.
@@ -192,56 +205,105 @@ class Journal:
             ArgumentError: ``path`` is not a path.
             JournalError: The journal cannot be used. It is left as it is.
         """
-        where, allow = path_of("path", path), allow_unknown_filesystem
+        place = place_of("path", path)
+        allow = allow_unknown_filesystem
+        opening = Opening(executor=executor, for_tests=for_tests, allow_unknown=allow)
         if domain is None:
-            return await _opened(lambda: view(where, allow_unknown=allow))
-        return await _opened(
-            lambda: open_existing(
-                where, domain, plan=plan, for_tests=for_tests, allow_unknown=allow
-            )
+            return await _opened(lambda: place.view(opening))
+        return await _opened(lambda: place.take(domain, plan, opening))
+
+    @property
+    def deadline(self) -> SendDeadline | None:
+        """Return the moment after which no byte of a write may leave; None if there is none."""
+        return self._store.deadline
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return remarks for the summary of the run."""
+        return self._store.notes
+
+    @property
+    def claims(self) -> Claims | None:
+        """Return what keeps the creates of all runs apart; None where nothing does."""
+        return self._store.claims
+
+    @property
+    def unwritten(self) -> tuple[int, ...]:
+        """Return the places of calls that were carried out, and could not be written down."""
+        return tuple(sorted(self._writer.unwritten))
+
+    def seconds_to_judge(self) -> float:
+        """Return the seconds in which a create of an earlier session may still arrive."""
+        return self._store.seconds_to_judge()
+
+    async def claim(
+        self, index: int, partner: int, first: date, last: date
+    ) -> Claimed | ClaimedElsewhere:
+        """Claim a create, before its partner's records are looked at.
+
+        Args:
+            index: The place of the create.
+            partner: Its partner.
+            first: The first day of its period.
+            last: The last day, included.
+
+        Raises:
+            JournalError: The journal cannot be used, or has none of these (:attr:`claims`).
+        """
+        # What was queued before may end a claim of the same call.
+        await self.flush()
+
+        def take(store: JournalStore) -> Claimed | ClaimedElsewhere:
+            if store.claims is None:
+                raise JournalError("nothing is claimed in this journal")
+            return store.claims.take(index, partner, first, last)
+
+        return await self._writer.run(take)
+
+    async def claimed_numbers(self) -> dict[int, int]:
+        """Return the number of each partner; -1 where another run has a claim."""
+        return await self._writer.run(
+            lambda store: {} if store.claims is None else store.claims.numbers()
         )
+
+    def unclaim(self, index: int) -> None:
+        """Record that a create for which there may be a claim was not sent."""
+        if self._store.claims is not None:
+            self._writer.add(Change.UNCLAIMED, index)
+
+    def release(self, index: int) -> None:
+        """Let other runs create for the partner and days of a create whose outcome is unknown."""
+        self._writer.add(Change.RELEASED, index)
+        self._log(LogEvent.RELEASED, json.dumps({"call": index}))
 
     def plan(self, index: int, digest: bytes, call: str) -> None:
         """Record a call of the plan."""
-        self._writer.add(
-            "INSERT INTO calls (place, digest, call, hash) VALUES (?, ?, ?, ?)",
-            index,
-            digest,
-            call,
-            self._file.plan.add(*planned(index, digest, call)),
-        )
+        hash_ = self._store.plan.add(*planned(index, digest, call))
+        self._writer.add(Change.PLANNED, index, digest, call, hash_)
 
     def mark_complete(self) -> None:
         """Record that the plan has no more calls."""
-        self._writer.add("INSERT OR IGNORE INTO meta VALUES ('whole', ?)", at := now())
-        self._log(LogEvent.WHOLE, json.dumps(self._file.plan.head), at=at)
+        self._writer.add(Change.WHOLE, at := now())
+        self._log(LogEvent.WHOLE, json.dumps(self._store.plan.head), at=at)
 
     def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
         """Record that a call is about to be sent; :meth:`flush` before it leaves."""
         ids = None if before is None else json.dumps(list(before))
-        self._writer.add(
-            "UPDATE calls SET state = 'sending', intent = ?, before = ?, detail = NULL"
-            " WHERE place = ?",
-            intent,
-            ids,
-            index,
-        )
+        self._writer.add(Change.SENDING, intent, ids, index)
         self._log(EntryState.SENDING, ids, index=index, intent=intent)
 
     def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
         """Record how a call ended, or (``PLANNED``) that it was not sent after all."""
         text = None if detail is None else json.dumps(detail)
-        self._writer.add(
-            "UPDATE calls SET state = ?, detail = ? WHERE place = ?", state.value, text, index
-        )
+        self._writer.add(Change.ENDED, state.value, text, index)
         self._log(state, text, index=index, intent=intent)
 
     def stopped(self, reason: str | None) -> None:
         """Record that the run has ended."""
         text = None if reason is None else storable(reason)
-        at, run = now(), self._file.run
-        self._writer.add("UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?", at, text, run)
-        detail = json.dumps({"stopped": text, **self._file.plan.head})
+        at = now()
+        self._writer.add(Change.STOPPED, at, text, self._store.run)
+        detail = json.dumps({"stopped": text, **self._store.plan.head})
         self._log(LogEvent.STOPPED, detail, at=at)
 
     def looked(self, index: int, ours: int, theirs: Sequence[int]) -> None:
@@ -252,14 +314,8 @@ class Journal:
             ours: The id of the record that it made.
             theirs: The ids of its doubles.
         """
-        self._writer.add(
-            "INSERT OR REPLACE INTO looks (place, ours, theirs, run, at) VALUES (?, ?, ?, ?, ?)",
-            index,
-            ours,
-            json.dumps(list(theirs)),
-            self._file.run,
-            at := now(),
-        )
+        at, found = now(), json.dumps(list(theirs))
+        self._writer.add(Change.LOOKED, index, ours, found, self._store.run, at)
         detail = json.dumps({"ours": ours, "theirs": list(theirs)})
         self._log(LogEvent.LOOKED, detail, index=index, at=at)
 
@@ -275,7 +331,7 @@ class Journal:
         """Return the next 500 calls after a place in these states; in any if none is named."""
         condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
         query = (
-            "SELECT place, call, state, intent, before, detail, digest FROM calls"  # noqa: S608 - marks
+            "SELECT place, call, state, intent, before, detail, digest FROM {calls} AS calls"  # noqa: S608 - marks
             f" WHERE place > ?{condition} ORDER BY place LIMIT 500"
         )
         rows = await self._writer.read(query, after, *(state.value for state in states))
@@ -288,7 +344,7 @@ class Journal:
         """
         query = (
             "SELECT place, call, state, intent, before, detail, digest, theirs"
-            " FROM calls LEFT JOIN looks USING (place)"
+            " FROM {calls} AS calls LEFT JOIN {looks} AS looks USING (place)"
             # Only creates have records that were there before.
             " WHERE state = 'done' AND before IS NOT NULL AND place > ? ORDER BY place LIMIT 500"
         )
@@ -297,10 +353,10 @@ class Journal:
 
     async def doubles(self) -> list[Double]:
         """Return the creates of which a duplicate was found, in order."""
-        if not await self._writer.read("SELECT 1 FROM sqlite_master WHERE name = 'looks'"):
+        if not await self._writer.run(lambda store: store.has_looks):
             return []  # its runs were of an aiocake that did not look
         rows = await self._writer.read(
-            "SELECT place, ours, theirs FROM looks WHERE theirs != '[]' ORDER BY place"
+            "SELECT place, ours, theirs FROM {looks} AS looks WHERE theirs != '[]' ORDER BY place"
         )
         return [
             Double(int(str(index)), int(str(ours)), _ids(theirs) or ())
@@ -309,13 +365,15 @@ class Journal:
 
     async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
         """Return digest and JSON of the next 500 calls after a place."""
-        query = "SELECT digest, call FROM calls WHERE place > ? ORDER BY place LIMIT 500"
+        query = "SELECT digest, call FROM {calls} AS calls WHERE place > ? ORDER BY place LIMIT 500"
         rows = await self._writer.read(query, after)
         return [(_bytes(digest), str(call)) for digest, call in rows]
 
     async def counts(self) -> dict[EntryState, int]:
         """Return how many calls are in each state."""
-        rows = await self._writer.read("SELECT state, count(*) FROM calls GROUP BY state")
+        rows = await self._writer.read(
+            "SELECT state, count(*) FROM {calls} AS calls GROUP BY state"
+        )
         return {_state(state): int(str(count)) for state, count in rows}
 
     async def size(self) -> int:
@@ -324,22 +382,25 @@ class Journal:
 
     async def is_complete(self) -> bool:
         """Return True if the plan was read to its end."""
-        return bool(await self._writer.read("SELECT 1 FROM meta WHERE name = 'whole'"))
+        query = "SELECT 1 FROM {meta} AS meta WHERE name = 'whole'"
+        return bool(await self._writer.read(query))
 
     async def domain(self) -> str:
         """Return the instance that the run is for; empty for an empty plan."""
-        ((name,),) = await self._writer.read("SELECT value FROM meta WHERE name = 'domain'")
+        query = "SELECT value FROM {meta} AS meta WHERE name = 'domain'"
+        ((name,),) = await self._writer.read(query)
         return str(name)
 
     async def unknown_filesystem(self) -> str | None:
         """Return the filesystem's type that ``allow_unknown_filesystem`` was set for, if it was."""
-        rows = await self._writer.read("SELECT value FROM meta WHERE name = 'unknown_filesystem'")
+        query = "SELECT value FROM {meta} AS meta WHERE name = 'unknown_filesystem'"
+        rows = await self._writer.read(query)
         return str(rows[0][0]) if rows else None
 
     async def log(self, after: int = 0) -> list[LogEntry]:
         """Return the next 500 entries of the log after one, by its number."""
         rows = await self._writer.read(
-            "SELECT entry, place, run, at, what, intent, detail FROM log"
+            "SELECT entry, place, run, at, what, intent, detail FROM {log} AS log"
             " WHERE entry > ? ORDER BY entry LIMIT 500",
             after,
         )
@@ -354,10 +415,10 @@ class Journal:
         Args:
             number: The entry that the log ended with at some time; by default the last one.
         """
-        if not self._file.is_chained:
+        if not self._store.is_chained:
             return None
         rows = await self._writer.read(
-            "SELECT entry, hash FROM log WHERE coalesce(entry = ?, true)"
+            "SELECT entry, hash FROM {log} AS log WHERE coalesce(entry = ?, true)"
             " ORDER BY entry DESC LIMIT 1",
             number,
         )
@@ -378,7 +439,10 @@ class Journal:
         Raises:
             JournalError: The log is damaged.
         """
-        return await self._writer.run(plan_of) if self._file.is_chained else None
+        if not self._store.is_chained:
+            return None
+        rows = await self._writer.read(PLAN_ENTRY)
+        return identity_of(*rows[0]) if rows else None
 
     async def plan_hash(self) -> str | None:
         """Return the hash of the plan that is carried out; None for one without a hash.
@@ -392,7 +456,8 @@ class Journal:
     async def sessions(self) -> list[WorkSession]:
         """Return who worked on it, where and when, in order."""
         rows = await self._writer.read(
-            "SELECT started_at, ended_at, stopped, user, host, pid, aiocake FROM runs ORDER BY run"
+            'SELECT started_at, ended_at, stopped, "user", host, pid, aiocake'
+            " FROM {runs} AS runs ORDER BY run"
         )
         return [
             WorkSession(
@@ -404,7 +469,7 @@ class Journal:
                 int(str(pid)),
                 str(version),
                 running=ended is None
-                and Owner(str(user), str(host), int(str(pid)), str(started)) in self._file.owners,
+                and Owner(str(user), str(host), int(str(pid)), str(started)) in self._store.owners,
             )
             for started, ended, stopped, user, host, pid, version in rows
         ]
@@ -433,11 +498,11 @@ class Journal:
         intent: str | None = None,
         at: str | None = None,
     ) -> None:
-        file = self._file
-        statement, values = append(
-            file.log, file.run, what.value, detail, place=index, intent=intent, at=at
+        store = self._store
+        entry = log_entry(
+            store.log, store.run, what.value, detail, at=at or now(), place=index, intent=intent
         )
-        self._writer.add(statement, *values)
+        self._writer.add(Change.LOGGED, *entry)
 
 
 def _entry(row: Sequence[Value]) -> Entry:
@@ -472,7 +537,7 @@ def _bytes(value: Value) -> bytes:
     return value if isinstance(value, bytes) else b""
 
 
-async def _opened(open_: Callable[[], JournalFile]) -> Journal:
+async def _opened(open_: Callable[[], JournalStore]) -> Journal:
     # In a task of its own: asyncio's cancellation breaks through shields, and a file whose caller
     # is gone would never be closed and would keep its lock.
     job = spawn(anyio.to_thread.run_sync(open_))
@@ -485,7 +550,7 @@ async def _opened(open_: Callable[[], JournalFile]) -> Journal:
         raise
 
 
-async def _dropped(job: BackgroundTask[JournalFile]) -> None:
+async def _dropped(job: BackgroundTask[JournalStore]) -> None:
     with suppress(JournalError, BackgroundTaskCancelled):
-        file = await job.result()
-        await anyio.to_thread.run_sync(file.close)
+        store = await job.result()
+        await anyio.to_thread.run_sync(store.close)

@@ -18,17 +18,39 @@ import os
 import platform
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
+from aiocake._normalize import path_of
 from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
-from aiocake.bulk.log_chain import Chain, LogEvent, PlanIdentity
+from aiocake.bulk.journal_store import (
+    TABLES,
+    Change,
+    Changes,
+    JournalPath,
+    JournalPlace,
+    NotBegun,
+    Opening,
+    Row,
+    Value,
+    refuse_other,
+    refuse_other_plan,
+)
+from aiocake.bulk.log_chain import (
+    PLAN_ENTRY,
+    Chain,
+    LogEvent,
+    PlanIdentity,
+    identity_of,
+    log_entry,
+    planned,
+)
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
 
@@ -37,8 +59,6 @@ _APPLICATION: Final = 0x43414B45
 _SCHEMA: Final = 2
 #: The schema whose log is no chain.
 _UNCHAINED: Final = 1
-
-Value: TypeAlias = str | int | bytes | None
 
 #: All that ever happened, in order: to each call, and (without a place) to the run.
 _LOG: Final = """CREATE TABLE log (
@@ -67,6 +87,20 @@ _TABLES: Final = (
     _LOG,
     _LOOKS,
 )
+
+#: What is written down, in SQLite's words. Nothing is claimed here.
+_STATEMENTS: Final[Mapping[Change, str]] = {
+    Change.PLANNED: "INSERT INTO calls (place, digest, call, hash) VALUES (?, ?, ?, ?)",
+    Change.WHOLE: "INSERT OR IGNORE INTO meta VALUES ('whole', ?)",
+    Change.SENDING: "UPDATE calls SET state = 'sending', intent = ?, before = ?, detail = NULL"
+    " WHERE place = ?",
+    Change.ENDED: "UPDATE calls SET state = ?, detail = ? WHERE place = ?",
+    Change.LOOKED: "INSERT OR REPLACE INTO looks (place, ours, theirs, run, at)"
+    " VALUES (?, ?, ?, ?, ?)",
+    Change.STOPPED: "UPDATE runs SET ended_at = ?, stopped = ? WHERE run = ?",
+    Change.LOGGED: "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+_NAMES: Final = {**dict(zip(TABLES, TABLES, strict=True)), "is_not": "IS NOT"}
 
 #: Seconds to wait for a lock of another program's: to open the file, and to write to it.
 _TO_OPEN: Final = 2.0
@@ -115,11 +149,68 @@ class JournalFile:
     _opened: tuple[int, int] | None = attrs.field(
         init=False, default=attrs.Factory(_inode_of, takes_self=True)
     )
+    failures: tuple[type[Exception], ...] = attrs.field(init=False, default=(sqlite3.Error,))
+    #: It is owned by a lock, to the end; and other runs on this host are kept away by another one.
+    deadline: None = attrs.field(init=False, default=None)
+    claims: None = attrs.field(init=False, default=None)
+    notes: tuple[str, ...] = attrs.field(init=False, default=())
 
     @property
     def is_chained(self) -> bool:
         """Return True if its log is a chain."""
         return self.schema > _UNCHAINED
+
+    @property
+    def has_looks(self) -> bool:
+        """Return True if it can tell of creates that were checked for doubles."""
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'looks'"
+        return self.connection.execute(query).fetchone() is not None
+
+    def write(self, changes: Changes) -> None:
+        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            self._refuse_moved()
+            self._refuse_outdated()
+            for change, values in changes:
+                if change in _STATEMENTS:
+                    execute(_STATEMENTS[change], values)
+            execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def read(self, query: str, *values: Value) -> Iterator[Row]:
+        """Yield the rows of a query."""
+        with closing(self.connection.execute(query.format_map(_NAMES), values)) as cursor:
+            yield from cursor
+
+    @staticmethod
+    def seconds_to_judge() -> float:
+        """Return 0: its lock says that no earlier session sends any more."""
+        return 0.0
+
+    @staticmethod
+    def unusable(error: Exception) -> JournalError:
+        """Return the error to raise for one of SQLite."""
+        return JournalError(f"the journal cannot be used: {reason(error)}")
+
+    def _refuse_moved(self) -> None:
+        # Its lock and its -wal go by its name: under another one somebody may go on with it, and
+        # does not see what is written here.
+        if not self.is_at_its_path:
+            raise JournalError(
+                f"{self.path} was moved, renamed or removed during its run. Restore its name "
+                f"before you resume it: {self.path.name}-wal contains what was written last"
+            )
+
+    def _refuse_outdated(self) -> None:
+        # Whatever became of the lock: once another run has begun, this one writes, and so sends,
+        # no more.
+        if self.connection.execute("SELECT max(run) FROM runs").fetchone() != (self.run,):
+            raise JournalError("another run has taken it over")
 
     @property
     def is_at_its_path(self) -> bool:
@@ -140,40 +231,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def this_process() -> Owner:
+    """Return who works on a journal from now on."""
+    return Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
+
+
 def storable(text: str) -> str:
     """Return a text as the file can hold it: half a surrogate pair is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-class NotBegun(JournalError):
-    """There is no journal at a path, or one that was not made to its end: nothing was sent."""
-
-
-def append(  # noqa: PLR0913 - the columns, by name
-    log: Chain,
-    run: int,
-    what: str,
-    detail: str | None = None,
-    *,
-    place: int | None = None,
-    intent: str | None = None,
-    at: str | None = None,
-) -> tuple[str, Sequence[Value]]:
-    """Add an entry to the chain of a log; return the statement that writes it, and its values.
-
-    The entry has to be written before any that is added later.
-
-    Args:
-        log: The chain.
-        run: The number of the run.
-        what: The event, or the state that a call is in now.
-        detail: More about it, as JSON.
-        place: The call; None for the run itself.
-        intent: The intent of the call.
-        at: When it was; by default now.
-    """
-    entry = (log.count + 1, place, run, at or now(), what, intent, detail)
-    return "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*entry, log.add(*entry))
 
 
 def refuse_place(path: Path, *, for_tests: bool = False, allow_unknown: bool = False) -> None:
@@ -430,7 +495,7 @@ def _refuse_renamed(path: Path) -> None:
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
     """Own a journal and connect to it, until the stack is closed."""
-    owner = Owner(storable(_user()), storable(platform.node()), os.getpid(), now())
+    owner = this_process()
     try:
         ownership = take(_beside(path), owner)
     except OSError as error:
@@ -500,37 +565,14 @@ def _domain(connection: sqlite3.Connection, path: Path) -> str:
     return str(rows[0][0])
 
 
-def refuse_other(kept: str, path: Path, domain: str) -> None:
-    """Refuse a journal of another instance."""
-    if kept not in {domain, ""}:
-        raise JournalError(f"{path} belongs to instance {kept}, but this client is for {domain}")
-
-
 def plan_of(connection: sqlite3.Connection) -> PlanIdentity | None:
     """Return the plan that a run carries out, as it was approved last; None if it has no identity.
 
     Raises:
         JournalError: The entry cannot be read.
     """
-    row = connection.execute(
-        "SELECT entry, detail FROM log WHERE what = 'plan' ORDER BY entry DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return None
-    try:
-        return PlanIdentity.of_detail(json.loads(row[1]))
-    except (ValueError, LookupError, TypeError):
-        raise JournalError(
-            f"the journal is damaged: entry {row[0]} of its log does not name its plan"
-        ) from None
-
-
-def refuse_other_plan(kept: PlanIdentity | None, path: Path, plan: PlanIdentity) -> None:
-    """Refuse a journal of another plan."""
-    if kept is None:
-        raise JournalError(f"{path} is not of plan {plan.hash}: its run carries out no plan")
-    if kept.hash != plan.hash:
-        raise JournalError(f"{path} belongs to plan {kept.hash}, not to {plan.hash}")
+    row = connection.execute(PLAN_ENTRY.format_map(_NAMES)).fetchone()
+    return None if row is None else identity_of(*row)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> object:
@@ -575,7 +617,8 @@ def _begin(file: JournalFile, owner: Owner, kind: str | None, plan: PlanIdentity
 def _write(
     file: JournalFile, what: LogEvent, detail: dict[str, Any], *, at: str | None = None
 ) -> None:
-    file.connection.execute(*append(file.log, file.run, what.value, json.dumps(detail), at=at))
+    entry = log_entry(file.log, file.run, what.value, json.dumps(detail), at=at or now())
+    file.connection.execute(_STATEMENTS[Change.LOGGED], entry)
 
 
 def _end_of(connection: sqlite3.Connection, table: str) -> Chain:
@@ -611,11 +654,6 @@ def _chain(file: JournalFile) -> None:
     runs = connection.execute("SELECT * FROM runs ORDER BY run").fetchall()
     detail = {"entries": file.log.count, "meta": about, "runs": runs, **file.plan.head}
     _write(file, LogEvent.CHAINED, detail)
-
-
-def planned(place: int, digest: bytes, call: str) -> tuple[int, str, str]:
-    """Return the values of a call in the chain of the plan."""
-    return place, digest.hex(), call
 
 
 def _user() -> str:
@@ -656,3 +694,48 @@ def _in_use(path: Path, owner: Owner | None) -> JournalError:
 
 def _unusable(path: Path, error: sqlite3.Error) -> JournalError:
     return JournalError(f"{path} cannot be used: {reason(error)}")
+
+
+@attrs.frozen
+class FilePlace(JournalPlace):
+    """The path of a journal's file."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def files(self) -> tuple[Path, ...]:
+        """Return its file, and those of SQLite and of the lock, as :func:`files_of` does."""
+        return files_of(self.path)
+
+    def exists(self) -> bool:
+        """Return True if there is a file."""
+        return self.path.exists()
+
+    def create(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalFile:
+        """Make the file, as :func:`create` does."""
+        allow, for_tests = opening.allow_unknown, opening.for_tests
+        return create(self.path, domain, plan=plan, for_tests=for_tests, allow_unknown=allow)
+
+    def take(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalFile:
+        """Open the file to continue its run, as :func:`open_existing` does."""
+        allow, for_tests = opening.allow_unknown, opening.for_tests
+        return open_existing(self.path, domain, plan=plan, for_tests=for_tests, allow_unknown=allow)
+
+    def view(self, opening: Opening) -> JournalFile:
+        """Open the file to read it, as :func:`view` does."""
+        return view(self.path, allow_unknown=opening.allow_unknown)
+
+
+def place_of(name: str, value: JournalPath) -> JournalPlace:
+    """Return where a journal is.
+
+    Args:
+        name: The name of the argument.
+        value: A path, or the run of a database.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    return value if isinstance(value, JournalPlace) else FilePlace(path_of(name, value))

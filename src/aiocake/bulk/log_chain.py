@@ -9,13 +9,21 @@ The calls of the plan are a chain of the same kind. Its last hash is in the log,
 vouches for the plan as well; and each session, approval and outcome is an entry.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Any, Final
 
 import attrs
+
+from aiocake.errors import JournalError
+
+#: Asks for the last entry of the log that names the plan.
+PLAN_ENTRY: Final = (
+    "SELECT entry, detail FROM {log} AS log WHERE what = 'plan' ORDER BY entry DESC LIMIT 1"
+)
 
 
 class LogEvent(StrEnum):
@@ -32,6 +40,8 @@ class LogEvent(StrEnum):
     WHOLE = "whole"
     #: A create was checked for doubles.
     LOOKED = "looked"
+    #: Somebody let others create although the outcome of a create is unknown.
+    RELEASED = "released"
     STOPPED = "stopped"
 
 
@@ -140,3 +150,49 @@ def link(before: bytes, values: Iterable[object]) -> bytes:
         for value in values
     ]
     return sha256(before + f"[{', '.join(texts)}]".encode()).digest()
+
+
+def planned(place: int, digest: bytes, call: str) -> tuple[int, str, str]:
+    """Return the values of a call in the chain of the plan."""
+    return place, digest.hex(), call
+
+
+def log_entry(  # noqa: PLR0913 - the columns, by name
+    log: Chain,
+    run: int,
+    what: str,
+    detail: str | None = None,
+    *,
+    at: str,
+    place: int | None = None,
+    intent: str | None = None,
+) -> tuple[int, int | None, int, str, str, str | None, str | None, bytes]:
+    """Add an entry to the chain of a log; return its columns, with its hash.
+
+    The entry has to be written before any that is added later.
+
+    Args:
+        log: The chain.
+        run: The number of the session.
+        what: The event, or the state that a call is in now.
+        detail: More about it, as JSON.
+        at: When it was.
+        place: The call; None for the run itself.
+        intent: The intent of the call.
+    """
+    entry = (log.count + 1, place, run, at, what, intent, detail)
+    return (*entry, log.add(*entry))
+
+
+def identity_of(entry: int, detail: str) -> PlanIdentity:
+    """Return the plan that an entry of the log names.
+
+    Raises:
+        JournalError: The entry cannot be read.
+    """
+    try:
+        return PlanIdentity.of_detail(json.loads(detail))
+    except (ValueError, LookupError, TypeError):
+        raise JournalError(
+            f"the journal is damaged: entry {entry} of its log does not name its plan"
+        ) from None

@@ -5,7 +5,6 @@ it there, and does the state of each call follow from what the log says of it?
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import combinations
@@ -13,15 +12,13 @@ from typing import Any, Final, cast
 
 import attrs
 
-from aiocake.bulk.journal_file import planned
-from aiocake.bulk.log_chain import LogEvent, LogHead, link
+from aiocake.bulk.journal_store import JournalStore, Row
+from aiocake.bulk.log_chain import LogEvent, LogHead, link, planned
 
 #: So many findings of a kind are named one by one.
 _MOST: Final = 100
 #: Among more entries than these that do not fit, none that changed places are looked for.
 _MOST_SWAPPED: Final = 50
-
-Row = tuple[Any, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -42,26 +39,26 @@ class LogCheck:
     completeness: tuple[str, ...]
 
 
-def check_log(connection: sqlite3.Connection) -> LogCheck:
+def check_log(store: JournalStore) -> LogCheck:
     """Check a journal against its log; see :meth:`aiocake.bulk.Journal.verify_log`."""
-    if not _is_chained(connection):
-        ((last,),) = connection.execute("SELECT coalesce(max(entry), 0) FROM log").fetchall()
-        missing = (*_missing_calls(connection), *_states(connection, last))
+    if not store.is_chained:
+        ((last,),) = store.read("SELECT coalesce(max(entry), 0) FROM {log} AS log")
+        missing = (*_missing_calls(store), *_states(store, last))
         return LogCheck(head=None, unchained=last, integrity=(), completeness=_cut(missing))
     entries = _Entries()
-    entries.read(connection)
+    entries.read(store)
     calls = _Calls(entries.plans)
-    calls.read(connection)
+    calls.read(store)
     integrity = (
         *entries.missing,
         *entries.broken(),
         *calls.broken,
-        *_about_the_run(connection, entries.events),
+        *_about_the_run(store, entries.events),
     )
     missing = (
         *calls.missing,
-        *_states(connection, entries.unchained),
-        *_looks(connection, entries.unchained),
+        *_states(store, entries.unchained),
+        *_looks(store, entries.unchained),
     )
     return LogCheck(
         head=entries.head,
@@ -85,11 +82,12 @@ class _Entries:
         #: The entries whose hash is another one, each with the hash before it.
         self._odd: dict[int, tuple[Row, bytes]] = {}
 
-    def read(self, connection: sqlite3.Connection) -> None:
+    def read(self, store: JournalStore) -> None:
         """Recompute the chain."""
         number, before = 0, b""
-        for row in connection.execute(
-            "SELECT entry, place, run, at, what, intent, detail, hash FROM log ORDER BY entry"
+        for row in store.read(
+            "SELECT entry, place, run, at, what, intent, detail, hash FROM {log} AS log"
+            " ORDER BY entry"
         ):
             found = row[7] if isinstance(row[7], bytes) else b""
             if row[0] != number + 1:
@@ -150,11 +148,11 @@ class _Calls:
         self.broken: list[str] = []
         self.missing: list[str] = []
 
-    def read(self, connection: sqlite3.Connection) -> None:
+    def read(self, store: JournalStore) -> None:
         """Recompute the chain of the plan, and compare it with what the log says."""
         place, before = -1, b""
-        for index, digest, call, kept in connection.execute(
-            "SELECT place, digest, call, hash FROM calls ORDER BY place"
+        for index, digest, call, kept in store.read(
+            "SELECT place, digest, call, hash FROM {calls} AS calls ORDER BY place"
         ):
             found = kept if isinstance(kept, bytes) else b""
             if index != place + 1:
@@ -203,7 +201,7 @@ class _Known:
 
 
 def _about_the_run(
-    connection: sqlite3.Connection, events: Iterable[tuple[int, int, str, str, dict[str, Any]]]
+    store: JournalStore, events: Iterable[tuple[int, int, str, str, dict[str, Any]]]
 ) -> Iterator[str]:
     """Compare what the journal says of itself and of its sessions with the log."""
     known = _Known()
@@ -211,14 +209,17 @@ def _about_the_run(
         with suppress(ValueError, LookupError, TypeError, AttributeError):  # its hash does not fit
             known.take(*event)
     meta, runs = known.meta, known.runs
-    kept = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    kept: dict[str, object] = dict(store.read("SELECT name, value FROM {meta} AS meta"))
     for name in sorted(meta.keys() | kept.keys()):
         value, number = meta.get(name, (None, None))
         if kept.get(name) != value:
             by = "nothing in the log" if number is None else f"entry {number} of the log"
             yield f"{name} of the journal is not what {by} says"
     names = ("began", "ended", "reason", "user", "host", "process", "version")
-    for run, *columns in connection.execute("SELECT * FROM runs ORDER BY run"):
+    for run, *columns in store.read(
+        'SELECT run, started_at, ended_at, stopped, "user", host, pid, aiocake FROM {runs} AS runs'
+        " ORDER BY run"
+    ):
         expected, number = runs.pop(run, ([], 0))
         pairs = zip(names, columns, expected, strict=False)
         odd = [name for name, ours, theirs in pairs if ours != theirs]
@@ -230,14 +231,9 @@ def _about_the_run(
         yield f"session {run} is missing: entry {number} of the log tells of it"
 
 
-def _is_chained(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM pragma_table_info('log') WHERE name = 'hash'"
-    return connection.execute(query).fetchone() is not None
-
-
-def _missing_calls(connection: sqlite3.Connection) -> Iterator[str]:
+def _missing_calls(store: JournalStore) -> Iterator[str]:
     place = -1
-    for (index,) in connection.execute("SELECT place FROM calls ORDER BY place"):
+    for (index,) in store.read("SELECT place FROM {calls} AS calls ORDER BY place"):
         if index != place + 1:
             yield _absent("call", "calls", place + 1, index - 1)
         place = index
@@ -248,48 +244,47 @@ def _missing_calls(connection: sqlite3.Connection) -> Iterator[str]:
 _LAST: Final = """
     WITH ends AS (
         SELECT place, max(entry) AS last, max(CASE what WHEN 'sending' THEN entry END) AS sent
-        FROM log WHERE place IS NOT NULL AND what != 'looked' GROUP BY place
+        FROM {log} AS log WHERE place IS NOT NULL AND what != 'looked' GROUP BY place
     )
-    SELECT calls.place, calls.state, ended.what, ended.entry FROM calls
-    LEFT JOIN ends USING (place)
-    LEFT JOIN log AS ended ON ended.entry = ends.last
-    LEFT JOIN log AS began ON began.entry = ends.sent
-    WHERE calls.state IS NOT coalesce(ended.what, 'planned')
-        OR calls.intent IS NOT began.intent
-        OR calls.detail IS NOT CASE ended.what WHEN 'sending' THEN NULL ELSE ended.detail END
-        OR (calls.before IS NOT began.detail AND coalesce(began.entry, :unchained + 1) > :unchained)
+    SELECT calls.place, calls.state, ended.what, ended.entry FROM {calls} AS calls
+    LEFT JOIN ends ON ends.place = calls.place
+    LEFT JOIN {log} AS ended ON ended.entry = ends.last
+    LEFT JOIN {log} AS began ON began.entry = ends.sent
+    WHERE calls.state {is_not} coalesce(ended.what, 'planned')
+        OR calls.intent {is_not} began.intent
+        OR calls.detail {is_not} CASE ended.what WHEN 'sending' THEN NULL ELSE ended.detail END
+        OR (calls.before {is_not} began.detail AND (began.entry IS NULL OR began.entry > ?))
     ORDER BY calls.place
 """
 
 
-def _states(connection: sqlite3.Connection, unchained: int) -> Iterator[str]:
-    for place, state, what, entry in connection.execute(_LAST, {"unchained": unchained}):
+def _states(store: JournalStore, unchained: int) -> Iterator[str]:
+    for place, state, what, entry in store.read(_LAST, unchained):
         if entry is None:
             yield f"call {place} is {state}, but the log tells nothing of it"
         elif state != what:
             yield f"call {place} is {state}, but by entry {entry} of the log it is {what}"
         else:
             yield f"call {place} is {state} in another way than entry {entry} of the log says"
-    for place, entry in connection.execute(
-        "SELECT place, min(entry) FROM log WHERE place IS NOT NULL"
-        " AND place NOT IN (SELECT place FROM calls) GROUP BY place"
+    for place, entry in store.read(
+        "SELECT place, min(entry) FROM {log} AS log WHERE place IS NOT NULL"
+        " AND place NOT IN (SELECT place FROM {calls} AS calls) GROUP BY place"
     ):
         yield f"call {place} is missing: entry {entry} of the log tells of it"
 
 
-def _looks(connection: sqlite3.Connection, unchained: int) -> Iterator[str]:
+def _looks(store: JournalStore, unchained: int) -> Iterator[str]:
     """Compare what was found of doubles with the log, since it is a chain."""
     logged = {
         place: (entry, detail)
-        for entry, place, detail in connection.execute(
-            "SELECT entry, place, detail FROM log WHERE what = 'looked' ORDER BY entry"
+        for entry, place, detail in store.read(
+            "SELECT entry, place, detail FROM {log} AS log WHERE what = 'looked' ORDER BY entry"
         )
     }
-    for place, ours, theirs, run in connection.execute(
-        "SELECT place, ours, theirs, run FROM looks ORDER BY place"
-    ):
+    looks = store.read("SELECT place, ours, theirs, run FROM {looks} AS looks ORDER BY place")
+    for place, ours, theirs, run in list(looks):
         entry, detail = logged.pop(place, (0, None))
-        if detail is None and _was_before(connection, run, unchained):
+        if detail is None and _was_before(store, run, unchained):
             continue
         if detail != json.dumps({"ours": ours, "theirs": _list(theirs)}):
             yield f"the doubles of call {place} are not those of the log"
@@ -297,10 +292,12 @@ def _looks(connection: sqlite3.Connection, unchained: int) -> Iterator[str]:
         yield f"the doubles of call {place} are missing: entry {entry} of the log tells of them"
 
 
-def _was_before(connection: sqlite3.Connection, run: int, unchained: int) -> bool:
+def _was_before(store: JournalStore, run: int, unchained: int) -> bool:
     """Return True if a session was before the log was a chain."""
-    row = connection.execute("SELECT min(run) FROM log WHERE entry > ?", (unchained,)).fetchone()
-    return unchained > 0 and run < cast("int", row[0])
+    if not unchained:
+        return False
+    ((first,),) = store.read("SELECT min(run) FROM {log} AS log WHERE entry > ?", unchained)
+    return run < cast("int", first)
 
 
 def _list(text: str) -> object:

@@ -89,6 +89,9 @@ async def _created(
     run: Run, creates: list[tuple[PlannedCall, CreateLookup, PlannedCreate]]
 ) -> list[PlannedCall]:
     """Return the creates that were not carried out."""
+    # A session that lost its run in a moment's sleep may have sent one at the end of its time.
+    while run.journal is not None and (seconds := run.journal.seconds_to_judge()) > 0:  # noqa: ASYNC110 - a clock, and no event
+        await anyio.sleep(seconds)
     for _, _, create in creates:
         run.guard.begin_settling(create)
     waiting: list[tuple[PlannedCall, CreateLookup, PlannedCreate, tuple[ExistingRecord, ...]]] = []

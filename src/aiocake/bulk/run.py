@@ -41,6 +41,7 @@ from aiocake.errors import (
     ConsistencyError,
     Intent,
     JournalError,
+    JournalLost,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -79,7 +80,9 @@ class Run:
         self.executor: Executor = executor.exempt_from_queue_limit
         self.journal = journal
         self.doubles: Doubles = Doubles(journal, off=rules.on_existing == "create")
-        self.guard: DuplicateGuard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
+        self.guard: DuplicateGuard = DuplicateGuard(
+            PartnerLocks(executor.domain, rules.settle), journal
+        )
         self._order = RecordLocks()
         #: How many calls have ended in which state.
         self.counts: dict[EntryState, int] = dict.fromkeys(_STATES.values(), 0)
@@ -116,7 +119,7 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
-            raise self._broken
+            raise self.told(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
@@ -147,6 +150,14 @@ class Run:
                 took, done, failed, unknown, skipped, stopped, error, cancelled, self.conflicts
             )
         )
+
+    def told(self, error: Exception) -> Exception:
+        """Return an error to raise: of a run that was lost, with what it could not write down."""
+        places = () if self.journal is None else self.journal.unwritten
+        if not isinstance(error, JournalLost) or not places:
+            return error
+        calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
+        return JournalLost(f"{error}; carried out, and not written down: {calls}")
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
@@ -309,6 +320,8 @@ class Run:
         )
 
     def _notes(self) -> Iterator[str]:
+        if self.journal is not None:
+            yield from self.journal.notes
         if self.guard.unlocked is not None:
             yield (
                 "without locks, other runs on this host may create the same at the same time: "
@@ -348,7 +361,7 @@ class Run:
         creates, create = found
         ended: Ended[Any] | None = None
         try:
-            async with self.guard.reserve(creates, self.executor, create) as what:
+            async with self.guard.reserve(creates, self.executor, create, item.index) as what:
                 ended = self._kept_back(item, what)
                 if ended is None and self.stopped is None:
                     item.before = what.existing
@@ -356,8 +369,14 @@ class Run:
         except CakeError as error:  # from listing: errors of the call itself go to the observer
             if self.stops_for_pause(error):
                 return
+            if isinstance(error, JournalError):
+                self.fail(error)
+                return
             self.count(error, item.index)
             ended = Failed(item.index, item.call, error)
+        finally:
+            if item.state is EntryState.PLANNED and ended is None and self.journal is not None:
+                self.journal.unclaim(item.index)
         if ended is not None:
             await self.end(item, ended)
 
@@ -442,7 +461,8 @@ class Run:
         condition = self.condition_of(item)
         observer = _CallRecorder(self, item, making, condition)
         try:
-            await item.call.send(observer, condition=condition)
+            not_after = None if self.journal is None else self.journal.deadline
+            await item.call.send(observer, condition=condition, not_after=not_after)
         except CakeError as error:
             if not observer.reported:  # refused before it began
                 notifying = observer.after(None, error)

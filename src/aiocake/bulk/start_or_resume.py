@@ -11,14 +11,19 @@ from collections.abc import (
     Mapping,
 )
 from inspect import isawaitable
-from os import PathLike
 from typing import Any, Final, TypeVar
 
-from aiocake._normalize import FUNCTION, guarded, misfit, path_of
+from aiocake._normalize import FUNCTION, guarded, misfit
 from aiocake.bulk.calls import Call, Instance
 from aiocake.bulk.execution import each, instance_of, resume
 from aiocake.bulk.journal import EntryState, Journal
-from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
+from aiocake.bulk.journal_file import place_of
+from aiocake.bulk.journal_store import (
+    JournalPath,
+    NotBegun,
+    refuse_other,
+    refuse_other_plan,
+)
 from aiocake.bulk.log_chain import PlanIdentity
 from aiocake.bulk.options import (
     NO_CONFLICTS,
@@ -41,7 +46,7 @@ _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
 
 
 async def carry(  # noqa: PLR0913 - all by name
-    path: str | PathLike[str],
+    path: JournalPath,
     cake: Instance,
     *,
     calls: Callable[[], Calls[Any] | Awaitable[Calls[Any]]],
@@ -70,7 +75,8 @@ async def carry(  # noqa: PLR0913 - all by name
     no request is sent, and nothing is written to the journal.
 
     Args:
-        path: The journal: a file that is there, or a new one.
+        path: The journal: a file that is there, or a new one; or a run of a database
+            (:meth:`aiocake.bulk.postgres.Postgres.run`).
         cake: A client of the instance, or a view of one.
         calls: A function that makes the plan, as :func:`each` takes it; it may be asynchronous.
             It is called only if the journal does not have the whole plan yet, and has to make the
@@ -118,7 +124,7 @@ async def carry(  # noqa: PLR0913 - all by name
         "allow_unknown_filesystem": allow_unknown_filesystem,
     }
     run_options(**options)
-    domain, file = instance_of(cake).domain, path_of("path", path)
+    domain, file = instance_of(cake).domain, place_of("path", path)
     try:
         book = await Journal.open(file, allow_unknown_filesystem=allow_unknown_filesystem)
     except NotBegun:

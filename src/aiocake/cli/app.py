@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, doctor, journal, plan
+from aiocake.cli import audit, commands, demo, doctor, journal, journal_database, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
 from aiocake.cli.errors import (
@@ -77,6 +77,8 @@ app.command(cls=AllErrors)(apply)
 app.command(cls=AllErrors)(resume)
 app.command(cls=AllErrors)(audit.audit)
 journal.app.command(cls=AllErrors)(resume)
+journal.app.command(cls=AllErrors)(journal_database.release)
+journal.app.command(cls=AllErrors)(journal_database.migrate)
 app.add_typer(journal.app, name="journal")
 app.command(cls=AllErrors)(doctor.doctor)
 app.command(**_UNREAD)(sandbox)

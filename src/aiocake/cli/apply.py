@@ -15,7 +15,7 @@ from aiocake import ArgumentError, Client, JournalError
 from aiocake._display import money
 from aiocake._operations.operation import executor_of
 from aiocake.bulk import Journal
-from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.journal_store import JournalPlace
 from aiocake.bulk.options import OnProgress
 from aiocake.cli import parse
 from aiocake.cli.audit import CALLS
@@ -43,10 +43,12 @@ _MOST_SAID: Final = 20
 
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
 JournalOption = Annotated[
-    Path,
+    JournalPlace,
     typer.Option(
+        parser=parse.journal,
         metavar="RUN.DB",
-        help="The journal of the run: a new file, or the one that the plan was begun with.",
+        help="The journal of the run: a new file, or the one that the plan was begun with; or "
+        "pg:NAME for a run in PostgreSQL.",
         show_default=False,
     ),
 ]
@@ -218,7 +220,7 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
     output: Output,
     connection: Connection,
     work: Callable[[Client, OnProgress], Awaitable[Applied]],
-    journal: Path,
+    journal: JournalPlace,
     report: Path | None,
     receipt: Path | None,
 ) -> NoReturn:
@@ -264,7 +266,7 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
     raise typer.Exit(code)
 
 
-def _say_end(found: Applied, journal: Path, code: int) -> None:
+def _say_end(found: Applied, journal: JournalPlace, code: int) -> None:
     """Say what a person has to know of a run of a plan, and show its receipt."""
     report_problems(found.summary)
     if found.audit.unpriced:
@@ -279,10 +281,10 @@ def _say_end(found: Applied, journal: Path, code: int) -> None:
     print_error(f"log {receipt.log.hash}")
 
 
-def _spare(output: Output, plan_file: Path, journal: Path, *others: Path | None) -> None:
+def _spare(output: Output, plan_file: Path, journal: JournalPlace, *others: Path | None) -> None:
     """Refuse to write over what the command needs, or twice to one file."""
     signers, revoked, report, receipt = others
-    needed = [plan_file, signature_file(plan_file), *files_of(journal)]
+    needed = [plan_file, signature_file(plan_file), *journal.files()]
     needed += [each for each in (signers, revoked) if each is not None]
     output.spare(*needed, *(each for each in (report, receipt) if each is not None))
     for name, file in (("report", report), ("receipt", receipt)):
@@ -312,7 +314,7 @@ def _say_plan(checked: ApprovedPlan, needed: int) -> None:
         print_error(f"planned: {_total_text(total)}")
 
 
-def _say_progress(journal: Path) -> None:
+def _say_progress(journal: JournalPlace) -> None:
     """Show what is left of a run that was begun. What is wrong with its journal is said later."""
     if not journal.exists():
         return

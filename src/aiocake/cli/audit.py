@@ -11,7 +11,6 @@ import typer
 from aiocake import ArgumentError, Client, Period, monthend, to_dict
 from aiocake._display import money
 from aiocake.bulk.journal import EntryState, WorkSession
-from aiocake.bulk.journal_file import files_of
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.errors import print_error
@@ -86,7 +85,7 @@ def audit(  # noqa: PLR0913 - all by name
     Exit codes: 0 if nothing is wrong, 8 if the log or a receipt does not hold, 1 if something is
     missing, not finished, or different in CAKE.
     """
-    needed = [*files_of(file), *(receipt or ()), *([] if plan is None else [plan])]
+    needed = [*file.files(), *(receipt or ()), *([] if plan is None else [plan])]
     session.output.spare(*needed, *([] if html is None else [html]))
     if html is not None and os.path.realpath(html) in map(os.path.realpath, needed):
         raise ArgumentError(Problem("html", f"{html} is a file that the command needs"))

@@ -22,6 +22,7 @@ from aiocake._environment import (
     throttle_of,
 )
 from aiocake.bulk import Call
+from aiocake.bulk.journal_store import JournalPlace
 from aiocake.cli import parse
 from aiocake.cli.destination import OutputError
 from aiocake.cli.errors import print_error
@@ -214,7 +215,7 @@ class Connection:
         return run(with_client)
 
     @contextmanager
-    def accounted(self, journal: Path | None = None) -> Generator[None]:
+    def accounted(self, journal: JournalPlace | None = None) -> Generator[None]:
         """Report the outcome of the writes if their result cannot be written.
 
         Args:

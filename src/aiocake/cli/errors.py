@@ -29,6 +29,7 @@ from aiocake.errors import (
     ConsistencyError,
     DecodeError,
     JournalError,
+    JournalLost,
     NotFound,
     NotSent,
     OutcomeUnknown,
@@ -170,6 +171,7 @@ _NOT_SENT: Final = 6
 _CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
     (ArgumentError, USAGE),
     (ConfigurationError, USAGE),
+    (JournalLost, _OTHER),
     (JournalError, USAGE),
     (PlanError, USAGE),
     (AlreadyExists, 5),

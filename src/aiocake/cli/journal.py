@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
 
 import attrs
@@ -15,7 +14,8 @@ import typer
 from aiocake.bulk import Double, Journal, PlanIdentity
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
-from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.journal_store import JournalPlace
+from aiocake.cli import parse
 from aiocake.cli.command import with_output
 from aiocake.cli.errors import AllErrors
 from aiocake.cli.formats import Fields, RecordLayout
@@ -28,7 +28,15 @@ T = TypeVar("T")
 
 app: typer.Typer = typer.Typer(help="Runs of writes: show, resume, export.")
 
-File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
+File = Annotated[
+    JournalPlace,
+    typer.Argument(
+        parser=parse.journal,
+        metavar="RUN.DB",
+        help="The journal: its file, or pg:NAME for a run in PostgreSQL.",
+        show_default=False,
+    ),
+]
 AllowOption = Annotated[
     bool,
     typer.Option(
@@ -68,7 +76,7 @@ class JournalStatus:
 @with_output
 def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
     """Show the state of a run, who worked on it and when, and if it is running now."""
-    output.spare(*files_of(file))
+    output.spare(*file.files())
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     status = run(partial(read_status, opening))
     with output.record(_STATUS) as write:
@@ -92,7 +100,7 @@ def export(
     A live run is exported as it is at this moment.
     """
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
-    output.spare(*files_of(file))
+    output.spare(*file.files())
     hidden = not output.goes_to_a_file
     with output.records(_CALL) as write, bar("calls", hidden=hidden) as advance:
         run(partial(_export, opening, state, write, advance))
@@ -129,7 +137,7 @@ async def _export(
             advance(len(entries), total)
 
 
-def in_use(file: Path, worked: Worked) -> str:
+def in_use(file: JournalPlace, worked: Worked) -> str:
     """Return which process is working on a run."""
     who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
     return f"{file} is in use by another run: {who}"

@@ -1,6 +1,7 @@
 """Words of the command line as values: dates, periods, amounts, files and proxies."""
 
 import math
+import os
 import re
 import ssl
 import sys
@@ -17,9 +18,13 @@ import typer
 from aiocake import ArgumentError, ConfigurationError, Period
 from aiocake._transport import context_of_user
 from aiocake._transport.proxy import parse_proxy
+from aiocake.bulk.journal_file import place_of
+from aiocake.bulk.journal_store import JournalPlace
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
+#: How the name of a run in PostgreSQL begins. A file of such a name is ``./pg:NAME``.
+_IN_POSTGRES: Final = "pg:"
 _NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _DAYS: Final = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -184,3 +189,16 @@ def proxy(text: str) -> str:
     except ConfigurationError as error:
         raise typer.BadParameter(str(error).removeprefix("proxy: ")) from None
     return text
+
+
+def journal(text: str) -> JournalPlace:
+    """Read where a journal is: the path of a file, or ``pg:NAME`` for a run in PostgreSQL."""
+    if not text.startswith(_IN_POSTGRES):
+        return place_of("journal", text)
+    from aiocake.bulk.postgres.books import named_run  # noqa: PLC0415 - an extra
+
+    schema = os.environ.get("CAKE_JOURNAL_SCHEMA") or None
+    try:
+        return named_run(text.removeprefix(_IN_POSTGRES), schema)
+    except (ArgumentError, ConfigurationError) as error:
+        raise typer.BadParameter(str(error)) from None

@@ -9,7 +9,7 @@ import typer
 
 from aiocake import ArgumentError, Client, JournalError, bulk
 from aiocake.bulk import Journal, Summary
-from aiocake.bulk.journal_file import files_of
+from aiocake.bulk.journal_store import JournalPlace
 from aiocake.bulk.options import OnProgress
 from aiocake.cli import parse
 from aiocake.cli.apply import ReceiptOption, ReportOption, apply_and_report
@@ -54,7 +54,7 @@ def resume(  # noqa: PLR0913 - one for each option
     are left.
     """
     output = session.output
-    output.spare(*files_of(file))
+    output.spare(*file.files())
     opening = partial(Journal.open, file, allow_unknown_filesystem=allow_unknown_filesystem)
     status = run(partial(read_status, opening))
     if status.running is not None:
@@ -102,7 +102,7 @@ def resume(  # noqa: PLR0913 - one for each option
 def _resume_plan(  # noqa: PLR0913, PLR0917 - each is needed
     output: Output,
     connection: Connection,
-    journal: Path,
+    journal: JournalPlace,
     settle: float,
     report: Path | None,
     receipt: Path | None,

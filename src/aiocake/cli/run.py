@@ -9,7 +9,7 @@ import typer
 
 from aiocake import Client, bulk
 from aiocake.bulk import Call, Journal, Summary
-from aiocake.bulk.journal_file import NotBegun, files_of
+from aiocake.bulk.journal_store import JournalPlace, NotBegun
 from aiocake.bulk.plan import CallPlan
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
@@ -43,10 +43,12 @@ def carry_out(  # noqa: PLR0913 - by name
     ],
     *,
     journal: Annotated[
-        Path,
+        JournalPlace,
         typer.Option(
+            parser=parse.journal,
             metavar="RUN.DB",
-            help="The journal: a new file, or that of the same run, which then goes on.",
+            help="The journal: a new file, or that of the same run, which then goes on; or pg:NAME "
+            "for a run in PostgreSQL.",
             show_default=False,
         ),
     ],
@@ -86,7 +88,7 @@ def carry_out(  # noqa: PLR0913 - by name
     are left.
     """
     output = session.output
-    output.spare(calls, *files_of(journal))
+    output.spare(calls, *journal.files())
     connection = session.connect()
 
     def file_of(client: Client) -> CallFile:
@@ -155,7 +157,7 @@ def _checked(file: CallFile) -> tuple[int, str]:
     return count, str(action)
 
 
-async def _compare(file: CallFile, path: Path, *, allow: bool) -> None:
+async def _compare(file: CallFile, path: JournalPlace, *, allow: bool) -> None:
     """Compare the file with the journal, which may have another plan by the same name.
 
     Raises:

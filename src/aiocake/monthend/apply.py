@@ -20,7 +20,14 @@ import attrs
 from aiocake._normalize import class_name, path_of
 from aiocake._operations.operation import executor_of
 from aiocake.bulk import Approval, Journal, PlanIdentity, Stop, Summary, carry
-from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan, refuse_place
+from aiocake.bulk.journal_file import FilePlace, place_of, refuse_place
+from aiocake.bulk.journal_store import (
+    JournalPath,
+    JournalPlace,
+    NotBegun,
+    refuse_other,
+    refuse_other_plan,
+)
 from aiocake.bulk.options import OnConflict, OnOutcome, OnProgress
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -130,7 +137,7 @@ async def apply(  # noqa: PLR0913 - by name
     plan: Plan | str | PathLike[str],
     cake: ClientView,
     *,
-    journal: str | PathLike[str],
+    journal: JournalPath,
     approvals: int,
     signatures: str | None = None,
     signers: str | PathLike[str] | None = None,
@@ -154,7 +161,8 @@ async def apply(  # noqa: PLR0913 - by name
     Args:
         plan: The plan, or its file.
         cake: A client of the instance, or a view of one.
-        journal: The journal of the run: a new file, or the one that it was begun with.
+        journal: The journal of the run: a new file, or the one that it was begun with; or a run of
+            a database, by which the plan is single-use on all hosts.
         approvals: How many people must have approved the plan, beside its maker, who has to sign it
             then, too. 0 asks for none. What a run was begun with can only be raised.
         signatures: The signatures of the plan, as text; by default those of the file beside it.
@@ -182,7 +190,7 @@ async def apply(  # noqa: PLR0913 - by name
         Conflict: As ``on_conflict`` says.
         CakeError: Records could not be read.
     """
-    domain, file = executor_of(cake.invoices).domain, path_of("journal", journal)
+    domain, file = executor_of(cake.invoices).domain, place_of("journal", journal)
     plan_file = None if isinstance(plan, Plan) else path_of("plan", plan)
     kept = await _kept(file, allow_unknown=allow_unknown_filesystem)
     needed = approvals if kept is None else max(approvals, kept.required)
@@ -207,11 +215,14 @@ async def apply(  # noqa: PLR0913 - by name
             )
     bills = await look_at_bills(found, cake)
     known = {row.index: row.reason for row in bills.stale if on_conflict != "overwrite"}
-    if not begun:
+    if not begun and isinstance(file, FilePlace):
         # Else the plan would be bound to a journal that cannot be.
         for_tests = executor_of(cake.invoices).for_tests
-        refuse_place(file, for_tests=for_tests, allow_unknown=allow_unknown_filesystem)
-    single_use.claim(found.hash, file)
+        refuse_place(file.path, for_tests=for_tests, allow_unknown=allow_unknown_filesystem)
+    if begun or isinstance(file, FilePlace):
+        # A database has each plan once, and says so before anything is sent: a note that is made
+        # before that would be of a journal which it then refuses.
+        single_use.claim(found.hash, file)
     summary = await carry(
         file,
         cake,
@@ -240,7 +251,7 @@ async def apply(  # noqa: PLR0913 - by name
 
 
 async def resume_plan(  # noqa: PLR0913 - by name
-    journal: str | PathLike[str],
+    journal: JournalPath,
     cake: ClientView,
     *,
     approvals: int = 0,
@@ -268,7 +279,7 @@ async def resume_plan(  # noqa: PLR0913 - by name
         JournalError: The journal is of no plan, or does not say where its file is.
         CakeError: As :func:`apply` raises.
     """
-    file = path_of("journal", journal)
+    file = place_of("journal", journal)
     opening = Journal.open(file, allow_unknown_filesystem=allow_unknown_filesystem)
     async with await opening as book:
         identity = await book.plan_identity()
@@ -299,7 +310,7 @@ def _read(plan: object, signatures: str | None) -> tuple[Plan, str]:
     return Plan.read(file), read_signatures(file) if signatures is None else signatures
 
 
-async def _kept(journal: Path, *, allow_unknown: bool) -> PlanIdentity | None:
+async def _kept(journal: JournalPlace, *, allow_unknown: bool) -> PlanIdentity | None:
     """Return the plan that a journal is of; None if there is no journal, or it is of none."""
     with suppress(NotBegun):
         async with await Journal.open(journal, allow_unknown_filesystem=allow_unknown) as book:
@@ -308,7 +319,7 @@ async def _kept(journal: Path, *, allow_unknown: bool) -> PlanIdentity | None:
 
 
 async def _has_begun(
-    journal: Path, domain: str, identity: PlanIdentity, *, allow_unknown: bool
+    journal: JournalPlace, domain: str, identity: PlanIdentity, *, allow_unknown: bool
 ) -> bool:
     """Return True if the plan was begun with a journal.
 

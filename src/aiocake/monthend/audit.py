@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from os import PathLike
 from typing import Any, Final, cast
 
 import attrs
@@ -14,6 +13,7 @@ from aiocake.bulk import Journal, PlanIdentity
 from aiocake.bulk.calls import untagged
 from aiocake.bulk.execution import instance_of
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
+from aiocake.bulk.journal_store import JournalPath
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
 from aiocake.models import InvoiceKind, InvoiceStatus
@@ -34,7 +34,7 @@ _DOUBTFUL: Final = (EntryState.SENDING, EntryState.UNKNOWN)
 
 
 async def audit(  # noqa: PLR0913 - all by name
-    path: str | PathLike[str],
+    path: JournalPath,
     cake: ClientView | None = None,
     *,
     plan: Plan | None = None,
@@ -53,7 +53,7 @@ async def audit(  # noqa: PLR0913 - all by name
     where filters narrow it, else one by one; bills by one export of the period.
 
     Args:
-        path: The journal. It is only read; its run may be alive.
+        path: The journal, a file or a run of a database. It is only read; its run may be alive.
         cake: A client of the instance, or a view of one; needed for ``verify``.
         plan: The plan that was carried out, for what was true when it was made. By default the one
             in the file that it was applied from, if that is still the same. Without it, the journal

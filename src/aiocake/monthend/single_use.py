@@ -3,17 +3,20 @@
 A journal of another plan is refused by what it holds. Two journals of one plan on one host are
 refused here: else a second one, begun after the first, would look at each record, find it as it was
 planned where the first has not come to yet, and pay beside it. Two hosts know nothing of each
-other: there only the look before each row holds.
+other: there only the look before each row holds; or the journals are in one database, which has
+each plan once.
 """
 
 import os
 import secrets
 from pathlib import Path
 
+from aiocake.bulk.journal_file import FilePlace
+from aiocake.bulk.journal_store import JournalPlace
 from aiocake.errors import PlanError
 
 
-def claim(plan_hash: str, journal: Path) -> None:
+def claim(plan_hash: str, journal: JournalPlace) -> None:
     """Note that a plan is applied with a journal, unless it has another one.
 
     Args:
@@ -23,7 +26,7 @@ def claim(plan_hash: str, journal: Path) -> None:
     Raises:
         PlanError: It was applied with another journal, or no note can be kept.
     """
-    ours = Path(os.path.realpath(journal))
+    ours = _name(journal)
     try:
         note = _folder() / plan_hash
         aside = note.with_name(f"{plan_hash}.{secrets.token_hex(4)}")
@@ -38,13 +41,15 @@ def claim(plan_hash: str, journal: Path) -> None:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
+        if not isinstance(journal, FilePlace):  # its database has each plan once
+            return
         raise PlanError(
             f"nothing was sent: no note can be kept that this plan is applied: {_reason(error)}"
         ) from None
     _refuse(theirs, ours)
 
 
-def refuse_other_journal(plan_hash: str, journal: Path) -> None:
+def refuse_other_journal(plan_hash: str, journal: JournalPlace) -> None:
     """Refuse a plan that was applied with another journal. Notes nothing.
 
     Raises:
@@ -54,7 +59,14 @@ def refuse_other_journal(plan_hash: str, journal: Path) -> None:
         theirs = Path(os.fsdecode((_folder() / plan_hash).read_bytes()))
     except OSError:
         return  # claim() says what is wrong with the folder
-    _refuse(theirs, Path(os.path.realpath(journal)))
+    _refuse(theirs, _name(journal))
+
+
+def _name(journal: JournalPlace) -> Path:
+    """Return what tells a journal from others: its real path, or its name in a database."""
+    if isinstance(journal, FilePlace):
+        return Path(os.path.realpath(journal.path))
+    return Path(str(journal))
 
 
 def _refuse(theirs: Path, ours: Path) -> None:

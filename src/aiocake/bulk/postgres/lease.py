@@ -1,0 +1,119 @@
+"""How long a process may take a run for its own.
+
+The database says until when, by its own clock. The process has a view of its own, which ends first:
+it counts from *before* the request that renewed the lease was sent, less a margin, on a clock that
+goes on while the machine sleeps (``CLOCK_BOOTTIME``; where there is none, such as on macOS and
+Windows, on ``time.monotonic()``, which may stand still then).
+
+A write must have its answer before the lease ends, or whoever takes the run over could send the
+next one beside it. So the lease in the database is longer than the setting by the time that an
+answer may take, and no first byte of a write leaves in that last part (:meth:`Lease.has_passed`).
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from typing import Any, Final
+
+#: Of the time of a lease, for clocks that do not go at the same pace.
+_MARGIN: Final = 0.05
+#: So often in the time of its setting a lease is renewed.
+_TIMES: Final = 3
+
+
+def clock() -> float:
+    """Return the seconds of a clock that goes on while the machine sleeps, where there is one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class Lease:
+    """The view that a process has of its lease.
+
+    Args:
+        seconds: How long a run may send without an answer of the database.
+        answer_time: How long the answer to a write may take.
+    """
+
+    def __init__(self, seconds: float, answer_time: float) -> None:
+        self.every = seconds / _TIMES
+        #: What the database is asked for.
+        self.asked_for = seconds + answer_time
+        self.renewed_at = clock()
+        self._until = -inf
+
+    def renewed(self, asked_at: float) -> None:
+        """Note that the database has renewed it.
+
+        Args:
+            asked_at: When the request was about to be sent.
+        """
+        self.renewed_at = asked_at
+        self._until = asked_at + self.asked_for * (1 - _MARGIN)
+
+    def end(self) -> None:
+        """End it now: nothing is sent any more."""
+        self._until = -inf
+
+    def left(self) -> float:
+        """Return the seconds that are left of it; at most 0 if it has ended."""
+        return self._until - clock()
+
+    def has_passed(self, seconds: float) -> bool:
+        """Return True if a write must not be sent any more whose response may take so long."""
+        return clock() + seconds > self._until
+
+
+class Keeper:
+    """Renews a lease as long as its run lives, and cuts the connection off when it has ended.
+
+    In threads of its own: a program that keeps the event loop busy does not lose its run by that,
+    and neither does one whose database does not answer hang for longer than its lease.
+
+    Args:
+        lease: The lease.
+        renew: Renews it; may wait.
+        cut: Is called once, when it has ended: ends what waits for the database.
+    """
+
+    def __init__(
+        self, lease: Lease, renew: Callable[[], object], cut: Callable[[], object]
+    ) -> None:
+        self._lease, self._renew, self._cut = lease, renew, cut
+        self._ended = threading.Event()
+        for work in (self._keep, self._watch):
+            name = f"aiocake lease {work.__name__}"
+            threading.Thread(target=work, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Renew no more."""
+        self._ended.set()
+
+    def _keep(self) -> None:
+        every = self._lease.every
+        wait = every
+        while not self._ended.wait(wait):
+            idle = clock() - self._lease.renewed_at
+            if idle >= every:
+                with suppress(Exception):  # the next write says it
+                    self._renew()
+                idle = 0.0
+            wait = max(every - idle, every / 10)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(max(self._lease.left(), 0.0)):
+            if self._lease.left() <= 0:
+                with suppress(Exception):
+                    self._cut()
+                return
+
+
+def shut_down(connection: Any) -> None:  # noqa: ANN401 - of psycopg
+    """End a connection that another thread may wait for: that gets an error at once."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as its:
+        its.shutdown(socket.SHUT_RDWR)

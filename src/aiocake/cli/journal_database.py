@@ -1,0 +1,126 @@
+"""``aiocake journal migrate`` and ``release``: what only journals in PostgreSQL need."""
+
+import json
+import os
+from functools import partial
+from typing import Annotated, Final
+
+import typer
+
+from aiocake import ArgumentError
+from aiocake.bulk import Journal
+from aiocake.bulk.journal import Entry, EntryState
+from aiocake.bulk.journal_store import JournalPlace
+from aiocake.cli.errors import print_error
+from aiocake.cli.journal import File
+from aiocake.cli.output import say_out
+from aiocake.cli.signals import run
+from aiocake.cli.terminal import confirm
+from aiocake.errors import Problem
+
+#: So many creates are said one by one.
+_MOST_SAID: Final = 20
+
+YesOption = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        metavar="",
+        help="Skip the confirmation prompt. Required if the input is not a terminal.",
+        show_default=False,
+    ),
+]
+
+
+def migrate(
+    *,
+    apply: Annotated[
+        bool,
+        typer.Option(
+            "--apply",
+            metavar="",
+            help="Carry the SQL out, unless the tables are there.",
+            show_default=False,
+        ),
+    ] = False,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE",
+            help="A role that is to carry out runs and does not own the tables: it gets what it "
+            "needs, and cannot change the log.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Print the SQL that makes the tables for journals in PostgreSQL, or carry it out.
+
+    Where the database is, libpq's environment says: PGHOST, PGDATABASE, PGSERVICE, PGPASSFILE and
+    the like. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
+    """
+    from aiocake.bulk.postgres import Postgres  # noqa: PLC0415 - an extra
+
+    schema = os.environ.get("CAKE_JOURNAL_SCHEMA") or "aiocake"
+    books = Postgres(schema=schema)
+    if not apply:
+        say_out(books.migration(role=role).rstrip())
+        return
+    if run(partial(books.migrate, role=role)):
+        print_error(f"schema {schema} was made")
+    else:
+        print_error(f"schema {schema} is up to date")
+
+
+def release(file: File, *, yes: YesOption = False) -> None:
+    """Let other runs create where this run has left the outcome of a create unknown.
+
+    A create in doubt keeps all other runs of the same database from creating for its partner and
+    overlapping days, until this run is resumed and finds out what became of it. Release it only
+    once you have seen in CAKE what that is. The log keeps that it was released.
+    """
+    doubts, domain = run(partial(_doubts, file))
+    if not doubts:
+        print_error(f"{file}: the outcome of no create is unknown: there is nothing to release")
+        return
+    for entry, partner in doubts[:_MOST_SAID]:
+        print_error(f"in doubt: call {entry.index}, for affiliate {partner}")
+    if len(doubts) > _MOST_SAID:
+        print_error(f"and {len(doubts) - _MOST_SAID} more")
+    if not yes:
+        count = f"{len(doubts)} create{'' if len(doubts) == 1 else 's'}"
+        confirm(
+            f"At {domain}: let other runs create in place of {count} of {file}",
+            "nothing was released",
+        )
+    run(partial(_release, file, domain, [entry.index for entry, _ in doubts]))
+    print_error(f"released: {len(doubts)}; the outcome is unknown still: resume the run")
+
+
+async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
+    """Return the creates in doubt of a run, with their partners, and its instance."""
+    if file.files():
+        raise ArgumentError(
+            Problem("RUN.DB", "only runs in PostgreSQL keep others away: name one as pg:NAME")
+        )
+    found: list[tuple[Entry, object]] = []
+    async with await Journal.open(file) as journal:
+        domain = await journal.domain()
+        place = -1
+        states = (EntryState.SENDING, EntryState.UNKNOWN)
+        while entries := await journal.entries(*states, after=place):
+            place = entries[-1].index
+            for entry in entries:
+                # Creates alone know what was there before.
+                call = json.loads(entry.call)
+                if entry.before is not None:
+                    found.append((entry, call["arguments"].get("affiliate_id")))
+    return found, domain
+
+
+async def _release(file: JournalPlace, domain: str, places: list[int]) -> None:
+    async with await Journal.open(file, domain) as journal:
+        for place in places:
+            journal.release(place)
+        journal.stopped("creates were released")
+        await journal.flush()

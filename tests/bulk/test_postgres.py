@@ -1,0 +1,468 @@
+# ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
+"""Runs in PostgreSQL: what is refused, who has a run, and what keeps creates apart."""
+
+import traceback
+from datetime import date
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+
+from aiocake import (
+    ArgumentError,
+    Client,
+    ConfigurationError,
+    JournalError,
+    JournalLost,
+    PlanError,
+    bulk,
+)
+from aiocake.bulk import Call, Journal, PlanIdentity
+from aiocake.bulk.journal import EntryState
+from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere
+from aiocake.bulk.postgres import Postgres
+from aiocake.bulk.postgres.store import PostgresStore
+from aiocake.sandbox import Sandbox
+
+from ..support.loops import one_loop
+from ..support.postgres import free_port
+
+pytestmark = pytest.mark.anyio
+__all__ = ["one_loop"]
+
+JANUARY = (date(2030, 1, 1), date(2030, 1, 31))
+
+
+def update(cake: Client, *numbers: int) -> list[Call[Any]]:
+    return [bulk.call(cake.invoices.update, number, memo="x") for number in numbers]
+
+
+# What is refused: one clear error each, nothing sent.
+
+
+async def refused(ledgers, where, error: type[Exception], match: str) -> None:
+    books = ledgers(Sandbox())
+    async with books.client() as cake:
+        calls = update(cake, 4821)
+        for work in (
+            lambda: bulk.each(calls, journal=where),
+            lambda: bulk.resume(where, cake),
+            lambda: bulk.carry(where, cake, calls=lambda: calls),
+        ):
+            with pytest.raises(error, match=match) as met:
+                await work()
+            assert "\n" not in str(met.value)
+    assert books.state.requests == []
+
+
+async def test_a_server_that_is_not_there(ledgers) -> None:
+    conninfo = f"host=127.0.0.1 port={free_port()} password=hunter2 connect_timeout=2"
+    books = Postgres(conninfo=conninfo, allow_foreign_transport=True)
+    await refused(ledgers, books.run("x"), JournalError, "no connection to PostgreSQL: ")
+
+
+async def test_a_schema_without_tables(ledgers, postgres) -> None:
+    books = Postgres(conninfo=postgres.conninfo(), schema="nothing", allow_foreign_transport=True)
+    match = "schema nothing has no tables of aiocake: aiocake journal migrate makes them"
+    await refused(ledgers, books.run("x"), JournalError, match)
+
+
+async def test_a_schema_of_another_version(ledgers, database) -> None:
+    with database.connect() as connection:
+        connection.execute("UPDATE meta SET value = '7' WHERE name = 'version'")
+    match = "has version 7, but this version of aiocake uses version 1"
+    await refused(ledgers, database.books().run("x"), JournalError, match)
+    with pytest.raises(JournalError, match=match):
+        await database.books().migrate()
+
+
+async def test_a_role_without_rights_and_one_with_just_enough(ledgers, database) -> None:
+    with database.connect() as connection:
+        connection.execute(f"CREATE ROLE {database.schema}_worker LOGIN")
+    role = f"{database.schema}_worker"
+    books = database.books(conninfo=database.server.conninfo(user=role))
+    match = f"schema {database.schema} cannot be used: permission denied .+ migrate --role"
+    await refused(ledgers, books.run("x"), JournalError, match)
+    assert await database.books().migrate(role=role) is False
+    its = ledgers(Sandbox())
+    async with its.client() as cake:
+        summary = await bulk.carry(books.run("x"), cake, calls=lambda: update(cake, 4821, 4822))
+        assert summary.complete
+        creates = [
+            bulk.call(
+                cake.invoices.create, affiliate_id=n, start_date=JANUARY[0], end_date=JANUARY[1]
+            )
+            for n in its.affiliates(2)
+        ]
+        assert (await bulk.carry(books.run("y"), cake, calls=lambda: creates)).complete
+    with database.server.connect(options=f"-c search_path={database.schema}") as connection:
+        connection.execute(f"SET ROLE {role}")
+        for change in ("UPDATE log SET what = 'x'", "DELETE FROM log", "TRUNCATE log"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(change)
+
+
+async def test_the_log_is_append_only_for_its_owner_as_well(database) -> None:
+    with database.connect() as connection:
+        for change in ("UPDATE log SET what = 'x'", "DELETE FROM log", "TRUNCATE log"):
+            with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+                connection.execute(change)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"conninfo": "postgres//u:hunter2@h"}, ConfigurationError, "conninfo: is no connection"),
+        ({"conninfo": "password=hunter2", "connect": print}, ConfigurationError, "one of the two"),
+        ({"schema": "", "lease": 0}, ArgumentError, "lease: must be .+ at least 0.1"),
+        ({"schema": "x" * 64}, ArgumentError, "schema: must have 1 to 63"),
+        ({"connect": "x"}, ArgumentError, "connect: must be a function"),
+        ({"allow_foreign_transport": "no"}, ArgumentError, "must be True or False"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match) as met:
+        Postgres(**settings)
+    assert "hunter2" not in "".join(traceback.format_exception(met.value))
+
+
+@pytest.mark.parametrize("name", ["", " x", "x\n", "x" * 201, 7])
+def test_names_that_are_none(name: Any) -> None:  # noqa: ANN401 - what it must not be
+    with pytest.raises(ArgumentError, match="name: must"):
+        Postgres().run(name)
+
+
+async def test_no_secret_is_shown() -> None:
+    books = Postgres(conninfo=f"host=127.0.0.1 port={free_port()} user=u password=hunter2")
+    run = books.run("x")
+    shown = [repr(books), str(books), repr(run), str(run)]
+    with pytest.raises(JournalError) as met:
+        await Journal.open(run)
+    error: BaseException | None = met.value
+    while error is not None:
+        shown.append("".join(traceback.format_exception(error)))
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            shown += map(repr, frame.f_locals.values())
+        error = error.__context__
+    assert not [each for each in shown if "hunter2" in each]
+
+
+async def test_what_connect_does_is_its_own_business(database) -> None:
+    def wrong() -> Any:  # noqa: ANN401 - no connection
+        return "no connection"
+
+    def failing() -> Any:  # noqa: ANN401 - the same
+        raise OSError("password=hunter2")
+
+    for connect, match in ((wrong, "got str"), (failing, "it raised OSError")):
+        with pytest.raises(JournalError, match=match) as met:
+            await Journal.open(Postgres(connect=connect).run("x"))
+        assert "hunter2" not in "".join(traceback.format_exception(met.value))
+    books = Postgres(schema=database.schema, connect=database.server.connect)
+    with pytest.raises(JournalError, match="there is no run x"):
+        await Journal.open(books.run("x"))
+
+
+async def test_a_transport_that_cannot_hold_back_a_first_byte(ledgers, database) -> None:
+    books = database.books(allow_foreign_transport=False)
+    await refused_by_transport(ledgers, books.run("x"))
+
+
+async def refused_by_transport(ledgers, where) -> None:
+    books = ledgers(Sandbox())
+    async with books.client() as cake:
+        with pytest.raises(ArgumentError, match=r"journal: .+allow_foreign_transport=True"):
+            await bulk.carry(where, cake, calls=lambda: update(cake, 4821))
+    assert books.state.requests == []
+
+
+# Who has a run.
+
+
+async def test_a_lease_that_was_taken_away_ends_the_run(ledgers, database) -> None:
+    books, where = ledgers(Sandbox()), database.books().run("x")
+    async with books.client() as cake:
+
+        def taken(_: object) -> None:
+            with database.connect() as connection:
+                connection.execute("UPDATE run SET epoch = epoch + 1")
+
+        with pytest.raises(JournalLost, match=r"pg:x is lost .+ another process has taken it over"):
+            await bulk.each(
+                update(cake, 4821, 4822, 4823), journal=where, limit=1, on_outcome=taken
+            )
+        assert len(books.writes) == 1
+        # What it did not write down is in doubt for whoever goes on.
+        with database.connect() as connection:
+            connection.execute("UPDATE run SET lease_until = clock_timestamp()")
+        summary = await bulk.resume(where, cake)
+        assert (summary.done, summary.complete) == (3, True)
+
+
+async def test_a_database_that_does_not_answer_ends_the_run_with_its_lease(
+    ledgers, database
+) -> None:
+    books, where = ledgers(Sandbox()), database.books(lease=0.3).run("x")
+    async with books.client(timeouts=_quick()) as cake:
+        with database.server.connect() as other:
+
+            def locked(_: object) -> None:
+                other.execute("BEGIN")
+                other.execute(f"SELECT 1 FROM {database.schema}.run FOR UPDATE")  # noqa: S608 - ours
+
+            with pytest.raises(JournalLost, match="its lease has ended"):
+                await bulk.each(update(cake, 4821, 4822), journal=where, limit=1, on_outcome=locked)
+    assert len(books.writes) == 1
+
+
+def _quick() -> Any:  # noqa: ANN401 - Timeouts
+    from aiocake import Timeouts  # noqa: PLC0415 - of this alone
+
+    return Timeouts(total=0.7, connect=0.5, read=0.7)
+
+
+async def test_a_run_that_was_not_given_back_is_taken_when_its_lease_has_ended(
+    ledgers, database
+) -> None:
+    books, where = ledgers(Sandbox()), database.books().run("x")
+    async with books.client() as cake:
+        journal = await Journal.create(where, "x.example")
+        for index, call in enumerate(update(cake, 4821)):
+            journal.plan(index, call.digest(), call.to_json())
+        journal.mark_complete()
+        await journal.flush()
+        match = r"pg:x is in use by another run: .+; unless that renews it, its lease ends in \d+ s"
+        with pytest.raises(JournalError, match=match):
+            await bulk.resume(where, cake)
+        with database.connect() as connection:
+            connection.execute("UPDATE run SET lease_until = clock_timestamp()")
+        assert (await bulk.resume(where, cake)).complete
+        journal.stopped(None)
+        with pytest.raises(JournalLost, match="another process has taken it over"):
+            await journal.flush()
+        await journal.aclose()
+    async with await Journal.open(where) as journal:
+        assert (await journal.verify_log()).integrity == ()
+
+
+async def test_creates_of_a_lost_session_are_judged_when_none_can_arrive_any_more(
+    ledgers, database, january
+) -> None:
+    where = database.books().run("x")
+    books = ledgers()
+    async with books.client() as cake:
+        call = january(cake, books.affiliates(1)[0])
+        journal = await Journal.create(where, "x.example", executor=call.executor)
+        journal.plan(0, call.digest(), call.to_json())
+        journal.mark_complete()
+        journal.sending(0, "intent", [])
+        await journal.flush()
+        with database.connect() as connection:
+            connection.execute("UPDATE run SET lease_until = clock_timestamp() - interval '59.5 s'")
+        async with await Journal.open(where, "x.example", executor=call.executor) as taken:
+            # Its last owner gave an answer 60 seconds.
+            assert 0 < taken.seconds_to_judge() <= 0.5
+        async with await Journal.open(where, "x.example", executor=call.executor) as again:
+            assert again.seconds_to_judge() <= 0.5  # which giving it back does not make longer
+        assert (await bulk.resume(where, cake, settle=0)).complete
+        assert len(books.periods()) == 1
+        await journal.aclose()
+
+
+# The outbox.
+
+
+async def test_a_plan_is_there_if_the_transaction_commits(ledgers, database) -> None:
+    its, books = ledgers(Sandbox()), database.books()
+    async with its.client() as cake:
+        calls = update(cake, 4821, 4822)
+        async with await psycopg.AsyncConnection.connect(database.server.conninfo()) as connection:
+            await books.plan("x", calls, connection=connection)
+            with pytest.raises(JournalError, match="there is no run x"):
+                await bulk.resume(books.run("x"), cake)
+            await connection.rollback()
+            with pytest.raises(JournalError, match="there is no run x"):
+                await bulk.resume(books.run("x"), cake)
+            await books.plan("x", iter(calls), connection=connection)
+            await connection.commit()
+            with pytest.raises(JournalError, match="pg:x exists already"):
+                await books.plan("x", calls, connection=connection)
+            await connection.execute("SELECT 1")  # the transaction can go on
+        summary = await bulk.carry(books.run("x"), cake, calls=list)
+        assert (summary.done, summary.complete) == (2, True)
+    async with await Journal.open(books.run("x")) as journal:
+        found = await journal.verify_log()
+        assert (found.integrity, found.completeness) == ((), ())
+
+
+async def test_a_plan_over_a_sync_connection_and_what_is_no_transaction(ledgers, database) -> None:
+    its, books = ledgers(Sandbox()), database.books()
+    async with its.client() as cake:
+        calls = update(cake, 4821, 4821)
+        with database.server.connect() as connection:
+            with pytest.raises(ArgumentError, match="connection: must be in a transaction"):
+                await books.plan("x", calls, connection=connection)
+            with connection.transaction():
+                with pytest.raises(ArgumentError, match=r"calls\[1\]: is repeated"):
+                    await books.plan("x", calls, connection=connection)
+                await books.plan("x", calls[:1], connection=connection)
+        with pytest.raises(ArgumentError, match="connection: must be a psycopg"):
+            await books.plan("y", calls, connection="x")  # type: ignore[arg-type]
+        assert (await bulk.resume(books.run("x"), cake)).complete
+
+
+# Creates of different runs.
+
+
+async def opened(database, name: str, *states: EntryState) -> Journal:
+    """A run with a create, which is in a state."""
+    journal = await Journal.create(database.books().run(name), "x.example")
+    journal.plan(0, b"0" * 16, "{}")
+    for state in states:
+        if state is EntryState.SENDING:
+            journal.sending(0, "intent", [])
+        else:
+            journal.ended(0, state, "intent", None)
+    await journal.flush()
+    return journal
+
+
+async def test_creates_on_their_way_exclude_each_other(database) -> None:
+    async with await opened(database, "a") as a, await opened(database, "b") as b:
+        assert await a.claim(0, 7, *JANUARY) == Claimed(0, alone=True)
+        found = await b.claim(0, 7, date(2030, 1, 31), date(2030, 2, 3))
+        assert found == ClaimedElsewhere("pg:a", in_doubt=False)
+        assert isinstance(await b.claim(0, 8, *JANUARY), Claimed)
+        # Days that do not overlap; but what was listed may change by the other.
+        assert await b.claim(0, 7, date(2030, 2, 1), date(2030, 2, 3)) == Claimed(1, alone=False)
+        assert (await a.claimed_numbers())[7] == -1
+        b.unclaim(0)
+        await b.flush()
+        assert await a.claimed_numbers() == {7: 2, 8: 1}
+
+
+async def test_a_create_in_doubt_is_claimed_until_it_is_resolved(database) -> None:
+    async with await opened(database, "b") as b:
+        a = await opened(database, "a", EntryState.SENDING)
+        assert isinstance(await a.claim(0, 7, *JANUARY), Claimed)
+        a.ended(0, EntryState.UNKNOWN, "intent", None)
+        await a.flush()
+        doubt = ClaimedElsewhere("pg:a", in_doubt=True)
+        assert await b.claim(0, 7, *JANUARY) == doubt
+        await a.aclose()
+        assert await b.claim(0, 7, *JANUARY) == doubt  # whoever has the run, or nobody
+        async with await Journal.open(database.books().run("a"), "x.example") as again:
+            again.ended(0, EntryState.DONE, None, {"found": 1})
+            await again.flush()
+        assert isinstance(await b.claim(0, 7, *JANUARY), Claimed)
+
+
+async def test_a_claim_of_a_process_that_is_gone_ends_with_its_lease(database) -> None:
+    async with await opened(database, "b") as b:
+        for name, state, found in (
+            ("planned", [], Claimed),
+            ("sending", [EntryState.SENDING], ClaimedElsewhere),
+        ):
+            a = await opened(database, name, *state)
+            partner = 7 + len(state)
+            await a.claim(0, partner, *JANUARY)
+            with database.connect() as connection:
+                connection.execute(
+                    "UPDATE run SET lease_until = clock_timestamp() WHERE name = %s", [name]
+                )
+            met = await b.claim(0, partner, *JANUARY)
+            assert isinstance(met, found)
+            assert not isinstance(met, ClaimedElsewhere) or met.in_doubt
+            await a.aclose()
+
+
+async def test_without_the_extension_the_row_of_the_partner_keeps_creates_apart(database) -> None:
+    with database.connect() as connection:
+        there = connection.execute("SELECT 1 FROM pg_constraint WHERE conname = 'claim_apart'")
+        assert there.fetchone(), "the extension is there: the constraint is tested as well"
+        await refuses_overlap(database)
+        connection.execute("ALTER TABLE claim DROP CONSTRAINT claim_apart")
+    journals = [await opened(database, f"run-{n}") for n in range(4)]
+    found: list[object] = []
+
+    async def take(journal: Journal) -> None:
+        found.append(await journal.claim(0, 7, *JANUARY))
+
+    async with anyio.create_task_group() as group:
+        for journal in journals:
+            group.start_soon(take, journal)
+    assert len([each for each in found if isinstance(each, Claimed)]) == 1
+    for journal in journals:
+        await journal.aclose()
+
+
+async def refuses_overlap(database) -> None:
+    insert = "INSERT INTO claim (run, place, domain, partner, period) VALUES (%s, 0, 'x', 7, %s)"
+    with database.connect() as connection:
+        connection.execute(insert, [1, "[2030-01-01,2030-02-01)"])
+        with pytest.raises(psycopg.errors.ExclusionViolation):
+            connection.execute(insert, [2, "[2030-01-31,2030-02-03)"])
+        connection.execute("DELETE FROM claim")
+
+
+async def test_a_create_that_another_run_has_in_doubt_is_not_sent(
+    ledgers, database, january
+) -> None:
+    its, books = ledgers(), database.books()
+    async with its.client() as cake:
+        calls = [january(cake, its.affiliates(1)[0])]
+        its.lose(lambda each: each.operation == "invoice", done=False)
+        its.lose(lambda each: each.operation == "invoices" and bool(its.writes), done=False)
+        first = await bulk.carry(books.run("a"), cake, calls=lambda: calls, settle=0)
+        assert first.unknown == 1
+        its.state.requests.clear()
+        second = await bulk.carry(books.run("b"), cake, calls=lambda: calls, settle=0)
+        assert second.failed == 1
+        (problem,) = second.problems
+        assert "is unknown in pg:a: resume that run" in str(problem.error)
+        assert "aiocake journal release pg:a" in str(problem.error)
+        assert its.writes == []
+        assert (await bulk.resume(books.run("a"), cake, settle=0)).complete
+        third = await bulk.carry(books.run("b"), cake, calls=lambda: calls, settle=0)
+        assert (third.skipped, third.complete) == (1, True)
+        assert len(its.periods()) == 1
+
+
+async def test_a_plan_that_was_approved_is_carried_out_by_one_run(ledgers, database) -> None:
+    its, books = ledgers(Sandbox()), database.books()
+    identity = PlanIdentity(hash="a" * 64)
+    async with its.client() as cake:
+        await bulk.each(update(cake, 4821), journal=books.run("a"), identity=identity)
+        with pytest.raises(PlanError, match="applied before, with the journal pg:a"):
+            await bulk.each(update(cake, 4821), journal=books.run("b"), identity=identity)
+
+
+async def test_a_commit_whose_answer_is_lost_is_read_back(ledgers, database, monkeypatch) -> None:
+    its, where = ledgers(Sandbox()), database.books().run("x")
+    rows, lost = PostgresStore._rows, [0]
+
+    def losing(store: PostgresStore, text: str, values: object) -> object:
+        found = rows(store, text, values)
+        if "written = " in text and lost[0] < 3:
+            lost[0] += 1
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return found
+
+    monkeypatch.setattr(PostgresStore, "_rows", losing)
+    async with its.client() as cake:
+        assert (await bulk.each(update(cake, 4821, 4822), journal=where)).complete
+    assert lost == [3]
+    async with await Journal.open(where) as journal:
+        found = await journal.verify_log()
+        assert (found.integrity, found.completeness) == ((), ())
+
+
+async def test_a_server_that_may_lose_what_it_has_committed_is_told_of(ledgers, database) -> None:
+    its = ledgers(Sandbox())
+    conninfo = f"{database.server.conninfo()} options='-c synchronous_commit=off'"
+    async with its.client() as cake:
+        where = database.books(conninfo=conninfo).run("x")
+        summary = await bulk.each(update(cake, 4821), journal=where)
+    (note,) = summary.notes
+    assert "may lose what it has committed, as it is set to synchronous_commit=off" in note
