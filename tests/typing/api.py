@@ -237,7 +237,6 @@ async def tenants() -> None:
         pool.client("acme.cake.com", tenant=7)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     ClientPool(key_of)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say which
     ClientPool("key", allowed_domains=[])  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    ClientPool(key_of, allowed_domains=[], grce=2)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 async def many(cake: Client) -> None:
