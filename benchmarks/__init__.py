@@ -20,6 +20,7 @@ BENCHMARKS: Final = (
     "files",
     "imports",
     "bulk",
+    "journals",
     "pace",
     "events",
     "blocking",

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 import typer
@@ -18,8 +18,9 @@ import typer
 from aiocake import ArgumentError, ConfigurationError, Period
 from aiocake._transport import context_of_user
 from aiocake._transport.proxy import parse_proxy
-from aiocake.bulk.journal_file import place_of
-from aiocake.bulk.journal_store import JournalPlace
+
+if TYPE_CHECKING:
+    from aiocake.bulk.journal_store import JournalPlace
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -191,8 +192,10 @@ def proxy(text: str) -> str:
     return text
 
 
-def journal(text: str) -> JournalPlace:
+def journal(text: str) -> "JournalPlace":
     """Read where a journal is: the path of a file, or ``pg:NAME`` for a run in PostgreSQL."""
+    from aiocake.bulk.journal_file import place_of  # noqa: PLC0415 - few commands have a journal
+
     if not text.startswith(_IN_POSTGRES):
         return place_of("journal", text)
     from aiocake.bulk.postgres.books import named_run  # noqa: PLC0415 - an extra

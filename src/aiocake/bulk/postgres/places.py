@@ -208,7 +208,7 @@ class _Opener:
             "pid": self._owner.pid,
             "aiocake": version(),
         }
-        self._began = {**{name: self._session[name] for name in ("user", "host", "pid", "aiocake")}}
+        self._began = {name: self._session[name] for name in ("user", "host", "pid", "aiocake")}
         self._connection: psycopg.Connection[Any] | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -234,8 +234,9 @@ class _Opener:
             **{f"log_{name}": column for name, column in zip(names, columns, strict=True)},
         }
         try:
+            # Before the first try: it may be the one that was carried out.
+            asked_at, run = clock(), 0
             for again in range(_TRIES):
-                asked_at = clock()
                 try:
                     rows = self._rows(_CREATE, values)
                     run = int(rows[0][0]) if rows else self._made_before(values)
@@ -276,9 +277,8 @@ class _Opener:
             values = {**self._values, "run": found[0]}
             if plan is not None:
                 refuse_other_plan(self._plan_of(found[0]), self._place, plan)
-            epoch, judged_in = 0, 0.0
+            asked_at, epoch, judged_in = clock(), 0, 0.0  # as above
             for again in range(_TRIES):
-                asked_at = clock()
                 try:
                     epoch, judged_in = self._taken(values)
                     break
