@@ -2,6 +2,7 @@
 
 import inspect
 from collections import deque
+from http import HTTPStatus
 from random import Random
 
 import anyio
@@ -13,13 +14,17 @@ from starlette.types import ASGIApp
 
 from aiocake.sandbox.data import fill, month_of
 from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.faults import Exchange, FaultName, Faults
 from aiocake.sandbox.messages import Call, Incoming, pairs
 from aiocake.sandbox.state import RecordedRequest, State
+from aiocake.sandbox.v1.operations import OPERATIONS as V1_OPERATIONS
 from aiocake.sandbox.v1.service import Asmx
+from aiocake.sandbox.v2 import OPERATIONS as V2_OPERATIONS
 from aiocake.sandbox.v2 import V2
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _MAX_QUERY = 2048
+_OPERATION_NAMES = (*V2_OPERATIONS, *V1_OPERATIONS)
 
 
 class Sandbox:
@@ -83,7 +88,33 @@ class Sandbox:
         self._asmx = Asmx(self.state, self.dialect)
         self._chance = Random(seed)  # noqa: S311 - jitter, no secret
         self._admitted: deque[float] = deque()
+        self._faults = Faults()
         self.app = Starlette(routes=[Route("/{path:path}", self._respond, methods=_METHODS)])
+
+    def fail_next(
+        self, fault: FaultName, *, times: int | None = 1, operation: str | None = None
+    ) -> None:
+        """Have a fault happen to the next request; further ones follow in the order of the calls.
+
+        Args:
+            fault: Its name, such as ``"lost"``: :data:`aiocake.sandbox.FAULTS` explains each. A
+                call of the SDK that meets it once is mostly retried, and succeeds.
+            times: To how many requests in a row it happens. A client makes three attempts at a
+                call. None: to each, until :meth:`recover`.
+            operation: The operation whose requests count, as ``RecordedRequest.operation`` has
+                it: ``update_invoice``, ``MarkAffiliateBillAsPaid``. None: those of all.
+
+        Raises:
+            ValueError: There is no such fault or operation, or the number is below 1.
+        """
+        if operation is not None and operation not in _OPERATION_NAMES:
+            known = ", ".join(_OPERATION_NAMES)
+            raise ValueError(f"{operation!r} is no operation of the sandbox; there are {known}")
+        self._faults.add(fault, times, operation)
+
+    def recover(self) -> None:
+        """Forget the faults that have not happened yet."""
+        self._faults.clear()
 
     async def _respond(self, request: Request) -> Response:
         arrived = anyio.current_time()
@@ -109,20 +140,25 @@ class Sandbox:
         kept = self.state.requests
         kept.append(recorded)
         del kept[: -self.state.keep_requests]
-        response = await self._carry_out(call, recorded)
+        response = await self._carry_out(request, call, recorded)
         if self.latency:
             takes = self.latency * (1 + self.jitter * self._chance.uniform(-1, 1))
             await anyio.sleep_until(arrived + takes)
         return response
 
-    async def _carry_out(self, call: Call, recorded: RecordedRequest) -> Response:
+    async def _carry_out(self, request: Request, call: Call, recorded: RecordedRequest) -> Response:
         for before in self.state.on_request:
             early = before(recorded)
             if inspect.isawaitable(early):
                 early = await early
             if early is not None:
                 return early
-        response = call.run() if self._admit(recorded.time) else call.restricted()
+        if (fault := self._faults.take(call.operation)) is not None:
+            response = await fault.play(Exchange(request, call))
+        elif self._admit(recorded.time):
+            response = call.run()
+        else:
+            response = call.refuse(HTTPStatus.TOO_MANY_REQUESTS, "Restricted")
         for after in self.state.on_response:
             other = after(recorded, response)
             if inspect.isawaitable(other):
@@ -163,4 +199,4 @@ def _refusal(status: int, text: str) -> Call:
             status,
         )
 
-    return Call(operation=None, arguments={}, run=run, restricted=run)
+    return Call(operation=None, arguments={}, run=run, refuse=lambda _status, _text: run())

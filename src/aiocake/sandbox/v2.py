@@ -170,7 +170,7 @@ class V2:
             The call, which may be a refusal.
         """
         name = incoming.path.removeprefix("/api/2/").removesuffix(".json")
-        found = _OPERATIONS.get(name) if incoming.path.endswith(".json") else None
+        found = OPERATIONS.get(name) if incoming.path.endswith(".json") else None
         if found is None:
             return self._no_operation(HTTPStatus.NOT_FOUND)
         method, work = found
@@ -194,14 +194,14 @@ class V2:
             operation=name,
             arguments=sent or {},
             run=run,
-            restricted=lambda: self._error(HTTPStatus.TOO_MANY_REQUESTS, "Restricted"),
+            refuse=self._error,
         )
 
     def _no_operation(self, status: HTTPStatus) -> Call:
         def run() -> Response:
             return json_response({"message": status.phrase}, status)
 
-        return Call(operation=None, arguments={}, run=run, restricted=run)
+        return Call(operation=None, arguments={}, run=run, refuse=lambda _status, _text: run())
 
     def _success(self, content: dict[str, Json]) -> Response:
         if self.dialect.envelope == "beside":
@@ -392,7 +392,8 @@ class V2:
         return status.title() if self.dialect.status_case == "title" else status
 
 
-_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
+#: Each operation, by the last part of its path: its method, and what carries it out.
+OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
     "invoices": ("GET", V2.find),
     "invoice": ("POST", V2.create),
     "update_invoice": ("POST", V2.update),
