@@ -24,7 +24,6 @@ from aiocake.sandbox.v2 import V2
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _MAX_QUERY = 2048
-_OPERATION_NAMES = (*V2_OPERATIONS, *V1_OPERATIONS)
 
 
 class Sandbox:
@@ -107,9 +106,10 @@ class Sandbox:
         Raises:
             ValueError: There is no such fault or operation, or the number is below 1.
         """
-        if operation is not None and operation not in _OPERATION_NAMES:
-            known = ", ".join(_OPERATION_NAMES)
-            raise ValueError(f"{operation!r} is no operation of the sandbox; there are {known}")
+        known = (*V2_OPERATIONS, *V1_OPERATIONS)
+        if operation is not None and operation not in known:
+            there = ", ".join(known)
+            raise ValueError(f"{operation!r} is no operation of the sandbox; there are {there}")
         self._faults.add(fault, times, operation)
 
     def recover(self) -> None:

@@ -24,12 +24,13 @@ from aiocake.sandbox.state import (
 
 @attrs.frozen
 class Currency:
-    """A currency as both APIs show it."""
+    """A currency as both APIs show it, and how many decimals its amounts have (ISO 4217)."""
 
     currency_id: int
     symbol: str
     name: str
     code: str
+    decimals: int = 2
 
     def fields(self) -> dict[str, Json]:
         """Return the fields of a response; v2's pages show none, so they are v1's."""
@@ -45,9 +46,8 @@ CURRENCIES = (
     Currency(1, "$", "US Dollar", "USD"),
     Currency(2, "€", "Euro", "EUR"),
     Currency(3, "£", "Pound Sterling", "GBP"),
-    Currency(4, "¥", "Japanese Yen", "JPY"),
+    Currency(4, "¥", "Japanese Yen", "JPY", decimals=0),
 )
-_YEN: Final = 4  # it has no hundredths
 CURRENCY_BY_ID = {currency.currency_id: currency for currency in CURRENCIES}
 
 V1_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Monthly", 3: "Monthly"}
@@ -142,20 +142,32 @@ def month_of(text: str) -> tuple[int, int]:
     raise ValueError(f"{text!r} is not a month such as 2024-01")
 
 
-def period_total(seed: int, affiliate_id: int, start: date, end: date) -> Decimal:
+def period_total(seed: int, affiliate: Partner, start: date, end: date) -> Decimal:
     """Return what an affiliate earned in a period: each time the same amount.
 
     Args:
         seed: The seed of the data.
-        affiliate_id: The affiliate.
+        affiliate: The affiliate.
         start: First day.
         end: Last day.
 
     Returns:
-        An amount with two places.
+        An amount with the decimals of the affiliate's currency.
     """
-    chance = Random(f"{seed}/{affiliate_id}/{start}/{end}")  # noqa: S311 - made-up data
-    return Decimal(chance.randint(5_000, 500_000)).scaleb(-2)
+    chance = Random(f"{seed}/{affiliate.partner_id}/{start}/{end}")  # noqa: S311 - made-up data
+    return _in_currency(chance.randint(5_000, 500_000), affiliate)
+
+
+def written(amount: Decimal, currency: Currency) -> str:
+    """Return an amount with the decimals of its currency, or more where it has more."""
+    exponent = amount.normalize().as_tuple().exponent
+    needed = -exponent if isinstance(exponent, int) else 0
+    return format(amount, f".{max(currency.decimals, needed)}f")
+
+
+def _in_currency(minor: int, partner: Partner) -> Decimal:
+    """Return an amount in a partner's currency, by the number of its smallest units."""
+    return Decimal(minor).scaleb(-CURRENCY_BY_ID[partner.currency_id].decimals)
 
 
 def _add_partners(state: State, kind: PartnerKind, count: int, chance: Random) -> None:
@@ -200,7 +212,7 @@ def _add_invoices(state: State, count: int, chance: Random) -> None:
             invoice_status=status,
             start_date=start,
             end_date=end - timedelta(days=1),
-            total_amount=Decimal("1250.00") if first else _amount(chance),
+            total_amount=Decimal("1250.00") if first else _amount(chance, partner),
             currency=CURRENCY_BY_ID[partner.currency_id].code,
             billing_cycle=partner.billing_cycle,
             memo="Made by hand" if chance.random() < 0.1 else None,  # noqa: PLR2004 - one in ten
@@ -231,8 +243,8 @@ def _add_month_end(state: State, count: int, period: tuple[int, int], chance: Ra
         cents = usual[place] * chance.randint(80, 120)
         if not before:
             cents = _of_the_month(place, usual[place], cents)
-        if partner.currency_id == _YEN:
-            cents = cents // 100 * 10_000
+        if not CURRENCY_BY_ID[partner.currency_id].decimals:
+            cents = cents // 100 * 100  # yen, in hundreds
         invoice_id = FIRST_INVOICE + index
         status = "pending" if place % 37 != 17 else "approved"  # noqa: PLR2004
         state.invoices[invoice_id] = InvoiceRecord(
@@ -243,7 +255,7 @@ def _add_month_end(state: State, count: int, period: tuple[int, int], chance: Ra
             invoice_status="paid" if before else status,
             start_date=start,
             end_date=end - timedelta(days=1),
-            total_amount=Decimal(cents).scaleb(-2),
+            total_amount=_in_currency(cents, partner),
             currency=CURRENCY_BY_ID[partner.currency_id].code,
             billing_cycle=partner.billing_cycle,
             paid_at=f"{end}T10:00:00Z" if before else None,
@@ -280,7 +292,7 @@ def _add_bills(
             partner=partner,
             start_date=start,
             end_date=end,
-            amount=_amount(chance),
+            amount=_amount(chance, partner),
             notes=_NOTES[index % len(_NOTES)],
         )
         if index % 3 == 2:  # noqa: PLR2004 - the first two are left as they were made
@@ -302,9 +314,9 @@ def _mark_all(bill: BillRecord, invoice_number: str) -> None:
         bill.marked = frozenset({"sent", "received"})
 
 
-def _amount(chance: Random) -> Decimal:
-    cents = chance.randint(1, 2_000_000)
-    return Decimal(-cents if chance.random() < 0.06 else cents).scaleb(-2)  # noqa: PLR2004
+def _amount(chance: Random, partner: Partner) -> Decimal:
+    minor = chance.randint(1, 2_000_000)
+    return _in_currency(-minor if chance.random() < 0.06 else minor, partner)  # noqa: PLR2004
 
 
 def _period(cycle: BillingCycle, year: int, month: int, chance: Random) -> tuple[date, date]:

@@ -17,6 +17,7 @@ from aiocake.sandbox.data import (
     V2_BILLING_CYCLES,
     V2_PAYMENT_METHODS,
     period_total,
+    written,
 )
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import (
@@ -291,7 +292,7 @@ class V2:
             invoice_status="pending",
             start_date=start,
             end_date=end,
-            total_amount=period_total(self.seed, affiliate.partner_id, start, end),
+            total_amount=period_total(self.seed, affiliate, start, end),
             currency=CURRENCY_BY_ID[affiliate.currency_id].code,
             billing_cycle=affiliate.billing_cycle,
             memo=memo,
@@ -382,10 +383,10 @@ class V2:
     def _amount(self, record: InvoiceRecord) -> dict[str, Scalar]:
         amount: Scalar = record.total_amount
         if self.dialect.money == "text":
-            amount = format(record.total_amount, ".2f")
+            amount = written(record.total_amount, _BY_CODE[record.currency])
         if self.dialect.invoice_fields == "amount":
             return {"total_amount": amount, "currency": record.currency}
-        return {"total_payout": amount, "currency_symbol": _SYMBOLS.get(record.currency)}
+        return {"total_payout": amount, "currency_symbol": _BY_CODE[record.currency].symbol}
 
     def _shown_status(self, record: InvoiceRecord) -> str:
         status = record.invoice_status
@@ -401,7 +402,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Js
     "payment_methods": ("GET", V2.payment_methods),
     "currencies": ("GET", V2.currencies),
 }
-_SYMBOLS: Final = {currency.code: currency.symbol for currency in CURRENCIES}
+_BY_CODE: Final = {currency.code: currency for currency in CURRENCIES}
 
 
 def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page
