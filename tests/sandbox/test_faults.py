@@ -5,13 +5,14 @@ from datetime import date
 from typing import Final, get_args
 
 import pytest
-from tests.support.clients import KEY, in_process
-from tests.support.clock import SIMULATED
 
 import aiocake
 from aiocake import Client, NotSent, OutcomeUnknown, Timeouts
 from aiocake.sandbox import FAULTS, FaultName, Sandbox, serve
 from aiocake.testing import NO_BACKOFF
+
+from ..support.clients import KEY, in_process
+from ..support.clock import SIMULATED
 
 pytestmark = pytest.mark.anyio
 

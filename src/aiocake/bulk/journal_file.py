@@ -20,12 +20,12 @@ import sqlite3
 import stat
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from aiocake import _clock
 from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
 from aiocake.bulk.log_chain import Chain, LogEvent, PlanIdentity
@@ -137,7 +137,7 @@ class JournalFile:
 
 def now() -> str:
     """Return the time in UTC as text that sorts."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _clock.now().isoformat(timespec="milliseconds")
 
 
 def storable(text: str) -> str:

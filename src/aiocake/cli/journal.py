@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import attrs
 import typer
 
+from aiocake import _clock
 from aiocake.bulk import Double, Journal, PlanIdentity
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
@@ -334,7 +335,7 @@ def _begun(sessions: list[WorkSession]) -> str:
 
 
 def _ago(when: datetime) -> str:
-    seconds = (datetime.now(UTC) - when).total_seconds()
+    seconds = (_clock.now() - when).total_seconds()
     for unit, size in _UNITS:
         count = int(seconds // size)
         if count > 0:

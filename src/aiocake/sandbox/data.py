@@ -48,6 +48,33 @@ CURRENCIES = (
     Currency(3, "£", "Pound Sterling", "GBP"),
     Currency(4, "¥", "Japanese Yen", "JPY", decimals=0),
 )
+#: The decimals of currencies that have not two: ISO 4217, list one.
+_DECIMALS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+}
+_BY_CODE: Final = {currency.code: currency for currency in CURRENCIES}
 CURRENCY_BY_ID = {currency.currency_id: currency for currency in CURRENCIES}
 
 V1_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Monthly", 3: "Monthly"}
@@ -158,6 +185,11 @@ def period_total(seed: int, affiliate: Partner, start: date, end: date) -> Decim
     return _in_currency(chance.randint(5_000, 500_000), affiliate)
 
 
+def currency_of(code: str) -> Currency:
+    """Return a currency by its code, also one that the sandbox's own partners have not."""
+    return _BY_CODE.get(code) or Currency(0, f"{code} ", code, code, _DECIMALS.get(code, 2))
+
+
 def written(amount: Decimal, currency: Currency) -> str:
     """Return an amount with the decimals of its currency, or more where it has more."""
     exponent = amount.normalize().as_tuple().exponent
@@ -168,6 +200,52 @@ def written(amount: Decimal, currency: Currency) -> str:
 def _in_currency(minor: int, partner: Partner) -> Decimal:
     """Return an amount in a partner's currency, by the number of its smallest units."""
     return Decimal(minor).scaleb(-CURRENCY_BY_ID[partner.currency_id].decimals)
+
+
+def days_of(period: str | tuple[date, date]) -> tuple[date, date]:
+    """Return the first and the last day of a month such as ``"2024-01"``, or those given.
+
+    Raises:
+        ValueError: It is no month, or the last day is before the first.
+    """
+    if isinstance(period, str):
+        year, month = month_of(period)
+        return date(year, month, 1), date(year, month, monthrange(year, month)[1])
+    if period[0] > period[1]:
+        raise ValueError(f"the period ends on {period[1]}, before it begins on {period[0]}")
+    return period
+
+
+def partner_of(state: State, kind: PartnerKind, partner_id: int | None) -> Partner:
+    """Return a partner, by default the first; one of an unknown id is added, billed monthly."""
+    table = state.partners(kind)
+    if partner_id is None:
+        partner_id = next(iter(table), FIRST_PARTNER[kind])
+    if partner_id not in table:
+        table[partner_id] = Partner(
+            kind=kind,
+            partner_id=partner_id,
+            name=f"{kind.title()} {partner_id}",
+            currency_id=1,
+            billing_cycle="monthly",
+            payment_type_id=2,
+        )
+    return table[partner_id]
+
+
+def settle(bill: BillRecord) -> None:
+    """Mark a bill as received and paid, or as sent and received, ten days after its period."""
+    later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
+    bill.invoice_number = f"A-{bill.bill_id}"
+    bill.payment_type_id = bill.partner.payment_type_id
+    if bill.partner.kind == "affiliate":
+        bill.invoiced_amount = bill.amount
+        bill.date_invoice_received = bill.payment_date = later
+        bill.marked = frozenset({"received", "paid"})
+    else:
+        bill.payment_amount = bill.amount
+        bill.date_sent_invoice = bill.date_payment_received = later
+        bill.marked = frozenset({"sent", "received"})
 
 
 def _add_partners(state: State, kind: PartnerKind, count: int, chance: Random) -> None:
@@ -296,22 +374,8 @@ def _add_bills(
             notes=_NOTES[index % len(_NOTES)],
         )
         if index % 3 == 2:  # noqa: PLR2004 - the first two are left as they were made
-            _mark_all(bill, f"A-{bill.bill_id}")
+            settle(bill)
         table[bill.bill_id] = bill
-
-
-def _mark_all(bill: BillRecord, invoice_number: str) -> None:
-    later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
-    bill.invoice_number = invoice_number
-    bill.payment_type_id = bill.partner.payment_type_id
-    if bill.partner.kind == "affiliate":
-        bill.invoiced_amount = bill.amount
-        bill.date_invoice_received = bill.payment_date = later
-        bill.marked = frozenset({"received", "paid"})
-    else:
-        bill.payment_amount = bill.amount
-        bill.date_sent_invoice = bill.date_payment_received = later
-        bill.marked = frozenset({"sent", "received"})
 
 
 def _amount(chance: Random, partner: Partner) -> Decimal:

@@ -16,6 +16,7 @@ from aiocake.sandbox.data import (
     CURRENCY_BY_ID,
     V2_BILLING_CYCLES,
     V2_PAYMENT_METHODS,
+    currency_of,
     period_total,
     written,
 )
@@ -383,10 +384,10 @@ class V2:
     def _amount(self, record: InvoiceRecord) -> dict[str, Scalar]:
         amount: Scalar = record.total_amount
         if self.dialect.money == "text":
-            amount = written(record.total_amount, _BY_CODE[record.currency])
+            amount = written(record.total_amount, currency_of(record.currency))
         if self.dialect.invoice_fields == "amount":
             return {"total_amount": amount, "currency": record.currency}
-        return {"total_payout": amount, "currency_symbol": _BY_CODE[record.currency].symbol}
+        return {"total_payout": amount, "currency_symbol": currency_of(record.currency).symbol}
 
     def _shown_status(self, record: InvoiceRecord) -> str:
         status = record.invoice_status
@@ -402,7 +403,6 @@ OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Js
     "payment_methods": ("GET", V2.payment_methods),
     "currencies": ("GET", V2.currencies),
 }
-_BY_CODE: Final = {currency.code: currency for currency in CURRENCIES}
 
 
 def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page
