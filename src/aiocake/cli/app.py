@@ -66,7 +66,6 @@ def sandbox(context: typer.Context) -> None:
 
 app = typer.Typer(
     cls=_InOrder,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)

@@ -70,15 +70,31 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     """Read the command line; all values that cannot be used are reported at once."""
-    parser = _Parser(prog, description=_ABOUT, allow_abbrev=False)
     problems: list[str] = []
+    chosen = vars(parser_of(prog, problems).parse_args(words))
+    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
+    if problems:
+        raise UsageError("; ".join(problems))
+    return chosen
+
+
+def parser_of(prog: str, problems: list[str] | None = None) -> argparse.ArgumentParser:
+    """Return what reads the command line.
+
+    Args:
+        prog: The name of the command.
+        problems: Gets what is wrong with each value that cannot be used.
+    """
+    parser = _Parser(prog, description=_ABOUT, allow_abbrev=False)
+    found = [] if problems is None else problems
 
     def option(name: str, read: Callable[[str], object], about: str, **more: Any) -> None:  # noqa: ANN401 - argparse's own
         def collect(text: str) -> object:
             try:
                 return read(text)
             except ValueError as error:
-                problems.append(f"Invalid value for '{name}': {error}")
+                found.append(f"Invalid value for '{name}': {error}")
                 return None
 
         if "default" in more:
@@ -108,12 +124,7 @@ def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     limits = {"nargs": 2, "metavar": ("CALLS", "SECONDS")}
     option("--rate-limit", limit, "refuse calls above this number in any such time", **limits)
     option("--dialect", _dialect, "the variant of CAKE's API to serve", default="default")
-    chosen = vars(parser.parse_args(words))
-    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
-    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
-    if problems:
-        raise UsageError("; ".join(problems))
-    return chosen
+    return parser
 
 
 def _within(
