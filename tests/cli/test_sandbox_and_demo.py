@@ -18,7 +18,7 @@ import pytest
 import aiocake.sandbox
 from aiocake.sandbox import Sandbox
 
-TOTAL = re.compile(r" +(payout|revenue) +(\w+) +([A-Z]{3}) +([\d,]+) +(-?[\d,]+\.\d\d) *\n")
+TOTAL = re.compile(r" +(payout|revenue) +(\w+) +([A-Z]{3}) +([\d,]+) +(-?[\d,.]+) *\n")
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)

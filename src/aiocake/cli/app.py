@@ -20,8 +20,10 @@ from aiocake.cli.errors import (
     USAGE,
     AllErrors,
     UsageErrors,
-    print_error,
+    choose_form,
     report_error,
+    report_interrupted,
+    report_usage,
     silence_output,
     usage_of,
 )
@@ -130,6 +132,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     _prepare_output()
+    choose_form(arguments)
     try:
         with raising():
             _invoke(arguments)
@@ -145,8 +148,7 @@ def run(arguments: Sequence[str]) -> int:
         silence_output()
         return 0
     except Interrupted as error:
-        print_error(str(error))
-        return error.code
+        return report_interrupted(str(error), error.code)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
         return _usage(error) or report_error(error)
     return 0
@@ -180,5 +182,4 @@ def _usage(error: Exception) -> int | None:
     if said is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    print_error(f"{said} (see {path} --help)")
-    return USAGE
+    return report_usage(said, path)

@@ -17,7 +17,7 @@ from aiocake._operations.operation import ExportedBills
 from aiocake.bulk import Call
 from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connection, files_of
 from aiocake.cli.errors import Check
-from aiocake.cli.formats import RecordLayout
+from aiocake.cli.formats import OutputFormat, RecordLayout
 from aiocake.cli.options import Option
 from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.prompts import Prompt, prompt_of
@@ -236,7 +236,12 @@ def _shown(
 
 
 def _output(values: Mapping[str, Any]) -> Output:
-    return Output.of(values["form"], values["out"], excel=values["excel"])
+    form = values["form"]
+    if values["json"]:
+        if form not in {None, OutputFormat.JSON}:
+            raise ArgumentError(Problem("json", f"cannot be combined with --format {form}"))
+        form = OutputFormat.JSON
+    return Output.of(form, values["out"], excel=values["excel"])
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

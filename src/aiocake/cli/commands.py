@@ -15,7 +15,7 @@ from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
 from aiocake.cli.command import CommandSession, streamed, summed, with_session
 from aiocake.cli.connection import binding_of
-from aiocake.cli.errors import USAGE, AllErrors, Check
+from aiocake.cli.errors import USAGE, AllErrors, Check, print_error
 from aiocake.cli.formats import layout_of
 from aiocake.cli.options import Option
 from aiocake.cli.prompts import Prompt
@@ -64,10 +64,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _sent_to_whom() -> None:
     """Say which bills are sent: an affiliate's is received, then paid."""
-    typer.echo(
-        "aiocake: whose bill was sent? bills advertiser mark-sent, or bills buyer mark-sent",
-        err=True,
-    )
+    print_error("whose bill was sent? bills advertiser mark-sent, or bills buyer mark-sent")
     raise typer.Exit(USAGE)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import attrs
-import typer
 
 from aiocake import Binding, Client, ConfigurationError, Timeouts
 from aiocake._environment import (
@@ -261,10 +260,9 @@ def _key(
     key_file: Path | None, api_key: str | None, profile: Profile | None
 ) -> str | KeyFile | KeyCommand:
     if api_key is not None:
-        typer.echo(
-            "aiocake: warning: other users of this machine can read --api-key in the process "
-            "list; better set CAKE_API_KEY, or give --key-file",
-            err=True,
+        print_error(
+            "warning: other users of this machine can read --api-key in the process list; better "
+            "set CAKE_API_KEY, or give --key-file"
         )
         return api_key
     if key_file is not None:
