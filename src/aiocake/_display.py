@@ -37,10 +37,14 @@ def rewritten(text: str, write: Callable[[str], str]) -> str:
 
 def money(amount: Decimal, currency: str | None) -> str:
     """Return an amount for people, with its currency if that is known."""
+    return f"{amount_text(amount)} {currency or ''}".rstrip()
+
+
+def amount_text(amount: Decimal) -> str:
+    """Return an amount for people: v1 sends four places, of which two are mostly enough."""
     whole, _, digits = f"{amount:,f}".partition(".")
-    # v1 sends four places; those behind the second are shown where they say something.
     digits = digits[:2] + digits[2:].rstrip("0")
-    return f"{whole}{'.' if digits else ''}{digits} {currency or ''}".rstrip()
+    return f"{whole}{'.' if digits else ''}{digits}"
 
 
 def _is_unsafe(character: str) -> bool:

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
@@ -16,6 +16,7 @@ import aiocake
 from aiocake.cli import audit, commands, demo, doctor, journal, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
+from aiocake.cli.connection import CONNECTION_OPTIONS
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
@@ -27,7 +28,8 @@ from aiocake.cli.errors import (
     silence_output,
     usage_of,
 )
-from aiocake.cli.output import say_out
+from aiocake.cli.examples import example_of
+from aiocake.cli.output import OUTPUT_OPTIONS, say_out
 from aiocake.cli.resume import resume
 from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
@@ -35,6 +37,15 @@ from aiocake.cli.signals import Interrupted, raising
 
 class _InOrder(TyperGroup):
     """The commands as people need them; Typer would list groups last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
+        """Read the words: options that commands share may stand before the command."""
+        before: list[str] = []
+        while args and (takes := _SHARED.get(args[0].partition("=")[0])) is not None:
+            count = 1 if not takes or "=" in args[0] else 2
+            before += args[:count]
+            args = args[count:]
+        return super().parse_args(ctx, [*args, *before] if "--" not in args else [*before, *args])
 
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
@@ -44,6 +55,13 @@ class _InOrder(TyperGroup):
             "journal", "doctor", "sandbox", "demo",
         ]  # fmt: skip
 
+
+#: What may stand before the command, and whether it takes a value.
+_SHARED: Final = {
+    name: option.read is not None
+    for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
+    for name in option.names or (f"--{option.name.replace('_', '-')}",)
+}
 
 #: Leaves every word to the sandbox, ``--help`` too.
 _UNREAD: Final[dict[str, Any]] = {
@@ -72,16 +90,32 @@ app = typer.Typer(
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
-app.command("run", cls=AllErrors)(carry_out)
-app.command(cls=AllErrors)(approve)
-app.command(cls=AllErrors)(apply)
-app.command(cls=AllErrors)(resume)
-app.command(cls=AllErrors)(audit.audit)
-journal.app.command(cls=AllErrors)(resume)
+_ALONE: Final[Mapping[str, Callable[..., None]]] = {
+    "run": carry_out,
+    "approve": approve,
+    "apply": apply,
+    "resume": resume,
+    "audit": audit.audit,
+    "doctor": doctor.doctor,
+    "demo": demo.demo,
+}
+for _name, _function in _ALONE.items():
+    app.command(_name, cls=AllErrors, epilog=example_of(_name))(_function)
+journal.app.command("resume", cls=AllErrors, epilog=example_of("journal resume"))(resume)
 app.add_typer(journal.app, name="journal")
-app.command(cls=AllErrors)(doctor.doctor)
 app.command(**_UNREAD)(sandbox)
-app.command(cls=AllErrors)(demo.demo)
+
+
+@app.command(hidden=True)
+def version() -> None:
+    """Print the version."""
+    say_out(f"aiocake {aiocake.__version__}")
+
+
+@app.command("help", hidden=True)
+def help_(context: typer.Context) -> None:
+    """Show the help."""
+    say_out(context.parent.get_help() if context.parent else "")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line

@@ -1,5 +1,6 @@
 """The connection of a command: instance, key, proxy, limits."""
 
+import re
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -97,6 +98,10 @@ CONNECTION_OPTIONS: Final = (
         parse.count,
         "NUMBER",
     ),
+    _option(
+        "debug",
+        "Write each attempt, retry and pause to the standard error, without names and amounts.",
+    ),
 )
 BINDING_OPTION: Final = _option(
     "binding",
@@ -152,6 +157,7 @@ class Connection:
     key: str | Callable[[], Awaitable[str]] = attrs.field(repr=False)
     settings: ClientSettings = attrs.field(repr=False)
     profile: Profile | None = None
+    debug: bool = False
     writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
@@ -180,7 +186,8 @@ class Connection:
             profile, concurrency=values["concurrency"], rate=values["rate"]
         )
         every: ClientSettings = {**settings_of_environment(domain, settings, profile), **settings}
-        return cls(domain, _key(values["key_file"], values["api_key"], profile), every, profile)
+        key = _key(values["key_file"], values["api_key"], profile)
+        return cls(domain, key, every, profile, values.get("debug", False))
 
     def send(self, call: Callable[[Client], Call[T]]) -> T:
         """Send a write.
@@ -202,7 +209,7 @@ class Connection:
             **self.settings,
             "ledger": self.writes,
             "grace": GRACE,
-            "on_event": _Waits(),
+            "on_event": _Waits(debug=self.debug),
         }
 
         async def with_client() -> T:
@@ -239,13 +246,16 @@ class Connection:
 
 
 class _Waits:
-    """Reports the partners that a run waits for, once for each."""
+    """Reports the partners that a run waits for, once for each; and all events, if asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, debug: bool) -> None:
         self._said: set[int] = set()
+        self._debug = debug
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
+        if self._debug:
+            print_error(_in_words(event))
         if isinstance(event, PartnerBusy) and event.partner not in self._said:
             self._said.add(event.partner)
             run = "another run on this host"
@@ -254,6 +264,18 @@ class _Waits:
             else:
                 made = f"may have created for affiliate {event.partner}"
                 print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")
+
+
+def _in_words(event: Event) -> str:
+    """Return an event on one line, as in ``attempt ended: operation invoices.get, number 1``."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    fields = attrs.asdict(event)
+    said = (f"{each} {_short(value)}" for each, value in fields.items() if value is not None)
+    return f"{name}: {', '.join(said)}"
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def _key(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import attrs
@@ -48,6 +49,7 @@ class RecordLayout(Generic[T]):
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
         table_spare: The columns of a table that a narrow terminal goes without, the first first.
+        table_heads: Shorter names of columns, for the head of a table.
         one: True for a single record: then JSON is an object, and a table has a line for each
             field.
     """
@@ -58,6 +60,7 @@ class RecordLayout(Generic[T]):
     to_table: Callable[[T], Fields]
     table_columns: tuple[str, ...]
     table_spare: tuple[str, ...] = ()
+    table_heads: Mapping[str, str] = MappingProxyType({})
     one: bool = False
 
 
@@ -86,7 +89,9 @@ class _Table(Generic[T]):
     def __init__(self, kind: RecordLayout[T], screen: Screen | None) -> None:
         self._kind = kind
         names = ("field", "value") if kind.one else kind.table_columns
-        self._table = Table(names, screen, paired=kind.one, spare=kind.table_spare)
+        self._table = Table(
+            names, screen, paired=kind.one, spare=kind.table_spare, heads=kind.table_heads
+        )
 
     def row(self, record: T) -> str:
         fields = self._kind.to_table(record)
@@ -206,6 +211,17 @@ _INVOICE: Final = attrs.evolve(
         "total_amount",
         "currency",
     ),
+    table_spare=("start_date", "kind", "partner_name"),
+    table_heads={
+        "invoice_id": "invoice",
+        "invoice_status": "status",
+        "partner_id": "partner",
+        "partner_name": "name",
+        "start_date": "start",
+        "end_date": "end",
+        "total_amount": "amount",
+        "currency": "ccy",
+    },
 )
 
 
@@ -242,7 +258,26 @@ def _bill(model: type[BillT]) -> RecordLayout[BillT]:
         "sent_payment",
     )
 
-    return attrs.evolve(plain(model), table_columns=shown)
+    def in_short(bill: BillT) -> Fields:
+        fields = cells(bill)
+        amount = bill.bill_amount
+        # It names the currency, and stays where the table is too narrow for both.
+        text = amount.formatted_amount or f"{amount.amount:,f} (currency {amount.currency_id})"
+        return {**fields, "formatted_amount": text}
+
+    return attrs.evolve(
+        plain(model),
+        to_table=in_short,
+        table_columns=shown,
+        table_spare=("amount", f"{partner}_name", "sent_payment"),
+        table_heads={
+            "bill_id": "bill",
+            f"{partner}_id": partner,
+            f"{partner}_name": "name",
+            "formatted_amount": "as shown",
+            "sent_payment": "paid",
+        },
+    )
 
 
 def layout_of(model: type[Any]) -> RecordLayout[Any]:

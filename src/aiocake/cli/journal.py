@@ -19,6 +19,7 @@ from aiocake.bulk.journal import WorkSession as Worked
 from aiocake.bulk.journal_file import files_of
 from aiocake.cli.command import with_output
 from aiocake.cli.errors import AllErrors
+from aiocake.cli.examples import example_of
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import double_text
@@ -65,7 +66,7 @@ class JournalStatus:
         return next((each for each in self.sessions if each.running), None)
 
 
-@app.command(cls=AllErrors)
+@app.command(cls=AllErrors, epilog=example_of("journal show"))
 @with_output
 def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
     """Show the state of a run, who worked on it and when, and if it is running now."""
@@ -76,7 +77,7 @@ def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = 
         write(status)
 
 
-@app.command(cls=AllErrors)
+@app.command(cls=AllErrors, epilog=example_of("journal export"))
 @with_output
 def export(
     output: Output,
@@ -224,6 +225,8 @@ _CALL: Final = RecordLayout(
     csv_columns=_COLUMNS,
     to_table=_entry_in_columns,
     table_columns=("index", "state", "operation", "arguments", "detail"),
+    table_spare=("detail", "operation"),
+    table_heads={"index": "call"},
 )
 
 

@@ -15,6 +15,7 @@ from aiocake.cli import plan_options, plan_view
 from aiocake.cli.command import with_connection
 from aiocake.cli.connection import Connection
 from aiocake.cli.errors import AllErrors, Check, print_error
+from aiocake.cli.examples import example_of
 from aiocake.cli.options import Option
 from aiocake.cli.signals import run
 from aiocake.errors import Problem
@@ -269,8 +270,8 @@ def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, obj
 
 
 def _no_parameter(name: str, operation: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, 1)
-    settable = [each for each in known if each != OPERATIONS[operation].record]
+    settable = [plan_options.typed(each) for each in known if each != OPERATIONS[operation].record]
+    close = get_close_matches(name.replace("_", "-"), settable, 1)
     hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(settable)}"
     return f"{operation} has no {name}: {hint}"
 
@@ -316,12 +317,12 @@ def _add(function: Callable[..., None], options: Iterable[Option], name: str) ->
     made = with_connection(
         function, [option.parameter() for option in offered], check=_check_of(offered)
     )
-    app.command(name, cls=AllErrors)(made)
+    app.command(name, cls=AllErrors, epilog=example_of(f"plan {name}"))(made)
 
 
 _add(update, plan_options.UPDATE, "update")
 _add(create, plan_options.CREATE, "create")
 _add(mark_received, plan_options.RECEIVED, "mark-received")
 _add(mark_paid, plan_options.PAID, "mark-paid")
-app.command(cls=AllErrors)(plan_view.show)
-app.command(cls=AllErrors)(plan_view.diff)
+app.command(cls=AllErrors, epilog=example_of("plan show"))(plan_view.show)
+app.command(cls=AllErrors, epilog=example_of("plan diff"))(plan_view.diff)

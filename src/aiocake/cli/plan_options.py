@@ -33,6 +33,12 @@ def _set(text: str) -> tuple[str, str]:
     return _CALLED.get(name, name), value
 
 
+def typed(name: str) -> str:
+    """Return what is typed for a parameter after ``--set``."""
+    called = {each: short for short, each in _CALLED.items()}
+    return called.get(name, name.replace("_", "-"))
+
+
 def _total_cap(text: str) -> tuple[str, Decimal]:
     currency, equals, most = text.partition("=")
     if not equals or not currency:
@@ -165,7 +171,8 @@ UPDATE: Final = (
     _SETTINGS,
     Option(
         "paid_at",
-        "When they were paid, such as 2024-02-15T10:00:00Z; only with --set status=paid.",
+        "When they were paid, such as 2024-02-15 (12:00 UTC) or 2024-02-15T10:00:00Z; only with "
+        "--set status=paid.",
         parse.moment,
         "TIME",
     ),

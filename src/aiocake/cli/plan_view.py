@@ -133,6 +133,15 @@ def _in_line(fields: Fields) -> Fields:
     return {**fields, "arguments": " ".join(f"{name}={each}" for name, each in arguments.items())}
 
 
+_HEADS: Final = {
+    "record_id": "record",
+    "arguments": "sets",
+    "invoice_status": "status",
+    "partner_id": "partner",
+    "partner_name": "name",
+    "amount_before": "before",
+    "currency": "ccy",
+}
 _ROW: Final = RecordLayout[PlanRow](
     json=lambda row: _as_json(_row_fields(row)),
     csv=lambda row: _in_line(_row_fields(row)),
@@ -145,6 +154,8 @@ _ROW: Final = RecordLayout[PlanRow](
         "line", "record_id", "arguments", "kind", "invoice_status", "partner_id", "partner_name",
         "amount", "currency",
     ),
+    table_spare=("partner_id", "kind", "partner_name"),
+    table_heads=_HEADS,
 )  # fmt: skip
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
@@ -247,6 +258,8 @@ _DIFF: Final = RecordLayout[_Change](
     table_columns=tuple(
         name for name in _DIFF_COLUMNS if name not in {"operation", "before", "after"}
     ),
+    table_spare=("partner_id", "kind", "partner_name"),
+    table_heads=_HEADS,
 )
 
 

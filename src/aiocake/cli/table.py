@@ -5,7 +5,7 @@ can spare. Where that is not enough, each record is a block with a line for each
 dates and ids are never cut, nor wrapped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 from rich.cells import cell_len, set_cell_size
 
+from aiocake import _display
 from aiocake.cli.text import escaped
 
 _SAMPLE: Final = 500
@@ -53,6 +54,7 @@ class Table:
         screen: The terminal; None if the table may have any width and any character.
         paired: True if each row is the name and the value of one field of a single record.
         spare: The columns that a narrow terminal goes without, the first of them first.
+        heads: Shorter names of columns, for the head of the table.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Table:
         *,
         paired: bool = False,
         spare: Sequence[str] = (),
+        heads: Mapping[str, str] | None = None,
     ) -> None:
         self._names = names
+        self._heads_of = {} if heads is None else heads
         self._spare = spare
         #: The columns that are shown.
         self._kept = list(range(len(names)))
@@ -92,6 +96,8 @@ class Table:
         rows = self._waiting
         self._waiting = []
         self._measured = True
+        if self._screen is not None and not rows:
+            return "(none)\n"
         self._widths = self._fitting(rows)
         for count in range(1, len(self._spare) + 1):
             if self._widths is not None:
@@ -100,7 +106,7 @@ class Table:
             self._kept = [at for at, name in enumerate(self._names) if name not in left_out]
             self._widths = self._fitting(rows)
         if self._widths is None:
-            return "".join(map(self._block, rows)) or "(none)\n"
+            return "".join(map(self._block, rows))
         rule = [self._rule * width for width in self._widths]
         head = "".join(
             _GAP.join(cells).rstrip() + "\n" for cells in (self._heads(self._widths), rule)
@@ -108,13 +114,13 @@ class Table:
         return head + "".join(map(self._line, rows))
 
     def _fitting(self, rows: Sequence[Sequence[object]]) -> list[int] | None:
-        columns = [(self._names[at], *(row[at] for row in rows)) for at in self._kept]
+        columns = [(self._head(at), *(row[at] for row in rows)) for at in self._kept]
         widths = [max(cell_len(self._text(value)) for value in column) for column in columns]
         if self._screen is None:
             return widths
         surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - self._screen.width
-        for at, (name, *_) in enumerate(columns):
-            if surplus > 0 and str(name).endswith(_CUT):
+        for at, kept in enumerate(self._kept):
+            if surplus > 0 and self._names[kept].endswith(_CUT):
                 cut = min(surplus, max(0, widths[at] - _LEAST))
                 widths[at] -= cut
                 surplus -= cut
@@ -135,8 +141,11 @@ class Table:
         return line + "\n"
 
     def _heads(self, widths: Sequence[int]) -> list[str]:
-        names = [self._names[at] for at in self._kept]
-        return [self._cell(name, name, width) for name, width in zip(names, widths, strict=True)]
+        kept = zip(self._kept, widths, strict=True)
+        return [self._cell(self._names[at], self._head(at), width) for at, width in kept]
+
+    def _head(self, at: int) -> str:
+        return self._heads_of.get(self._names[at], self._names[at])
 
     def _block(self, values: Sequence[object]) -> str:
         if self._paired:
@@ -176,7 +185,7 @@ def shown(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case Decimal():
-            return format(value, ",f")
+            return _display.amount_text(value)
         case date():
             return str(value)
         case _:
