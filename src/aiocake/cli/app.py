@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
@@ -29,13 +28,14 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.examples import example_of
+from aiocake.cli.help import Group, paragraphs
 from aiocake.cli.output import OUTPUT_OPTIONS, say_out
 from aiocake.cli.resume import resume
 from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """The commands as people need them; Typer would list groups last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
@@ -100,7 +100,8 @@ _ALONE: Final[Mapping[str, Callable[..., None]]] = {
     "demo": demo.demo,
 }
 for _name, _function in _ALONE.items():
-    app.command(_name, cls=AllErrors, epilog=example_of(_name))(_function)
+    _help = paragraphs(_function.__doc__)
+    app.command(_name, cls=AllErrors, help=_help, epilog=example_of(_name))(_function)
 journal.app.command("resume", cls=AllErrors, epilog=example_of("journal resume"))(resume)
 app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
@@ -124,7 +125,17 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+_ABOUT: Final = """The billing and accounting API of CAKE, and a sandbox to try it on.
+
+The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from a
+profile in config.toml: --profile NAME or CAKE_PROFILE.
+
+Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
+7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
+"""
+
+
+@app.callback(invoke_without_command=True, help=paragraphs(_ABOUT))
 def root(
     context: typer.Context,
     *,
@@ -139,21 +150,20 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """The billing and accounting API of CAKE, and a sandbox to try it on.
-
-    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from
-    a profile in config.toml: --profile NAME or CAKE_PROFILE.
-
-    Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-    7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
-    """
+    """Print the version or the help, or run a command."""
     del version
     if context.invoked_subcommand is None:
         say_out(context.get_help())
         raise typer.Exit(USAGE)
 
 
-_built = cache(get_command)
+@cache
+def _built() -> Any:  # noqa: ANN401 - Typer's, under changing names
+    """Return the command. Typer's own options are flags, which take nothing."""
+    command = get_command(app)
+    for parameter in command.params:
+        parameter.metavar = ""
+    return command
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -189,7 +199,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> None:
-    command = _built(app)
+    command = _built()
     with command.make_context("aiocake", list(arguments)) as context:
         command.invoke(context)
     sys.stdout.flush()

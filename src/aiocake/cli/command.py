@@ -19,6 +19,7 @@ from aiocake.bulk import Call
 from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connection, files_of
 from aiocake.cli.errors import Check, print_error
 from aiocake.cli.formats import OutputFormat, RecordLayout
+from aiocake.cli.help import paragraphs
 from aiocake.cli.options import Option
 from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.prompts import Prompt, prompt_of
@@ -279,7 +280,7 @@ def _shown(
 ) -> Callable[..., None]:
     """Give a function the name, help and options of a command, by which Typer knows it."""
     run.__name__ = function.__name__
-    run.__doc__ = function.__doc__
+    run.__doc__ = paragraphs(function.__doc__)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in offered}
     # Typer passes all of them by name.
     by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in offered]

@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperCommand
 
 from aiocake.cli.catalogue import OPERATIONS, option_of
+from aiocake.cli.help import PlainHelp
 from aiocake.cli.text import escaped, escaped_json
 from aiocake.errors import (
     AlreadyExists,
@@ -78,7 +79,7 @@ class UsageErrors(Exception):
         return "; ".join(self._said)
 
 
-class AllErrors(TyperCommand):
+class AllErrors(PlainHelp, TyperCommand):
     """A command that names all of its bad arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
