@@ -53,7 +53,7 @@ MONEY = ("tests/bulk", "tests/client", "tests/monthend", "tests/pipeline")
 #: Lines are counted at next to no cost, but 3.11 cannot; branches cost as much as the tests.
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
-WORKERS = ("--numprocesses=auto", "--maxprocesses=4")
+WORKERS = ("--numprocesses=3",)
 
 
 def without(*paths: str) -> list[str]:

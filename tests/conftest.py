@@ -98,6 +98,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Do the same with what the tests of a file have left: reports, caches and whole libraries.
+
+    Only after a collection: what nobody holds would else never be found, and nor would the
+    warning of what was left open.
+    """
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     said: dict[str, None] = {}
     counted: Counter[str] = Counter()

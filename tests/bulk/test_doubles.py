@@ -321,7 +321,7 @@ async def test_a_run_that_is_broken_off_looks_all_the_same(
 async def test_a_cancelled_look_is_made_up_for_and_bounded(
     ledgers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["aiocake.bulk.each"], "_LAST_LOOK", 0.01)
+    monkeypatch.setattr(sys.modules["aiocake.bulk.execution"], "_LAST_LOOK", 0.01)
     books, path = ledgers(), tmp_path / "run.db"
     (partner,) = books.affiliates(1)
     somebody = Somebody(books)

@@ -35,7 +35,7 @@ from .peers import Weather, sandbox, weather
 LIVES = Path(__file__).with_name("lives.py")
 #: Where to kill: a module, the lines of it that a run takes, and those that each create takes.
 MOMENTS = {
-    "bulk/each.py": (80, 0),
+    "bulk/execution.py": (80, 0),
     "bulk/journal_file.py": (170, 0),
     "bulk/ownership.py": (50, 0),
     "bulk/plan.py": (80, 22),
@@ -45,7 +45,7 @@ MOMENTS = {
     "bulk/recovery.py": (40, 10),
     "bulk/journal.py": (20, 35),
     "bulk/log_chain.py": (40, 30),
-    "bulk/carry.py": (40, 0),
+    "bulk/start_or_resume.py": (40, 0),
     "_pipeline/executor.py": (150, 100),
     "_transport/transport.py": (100, 33),
     "_transport/sender.py": (60, 30),

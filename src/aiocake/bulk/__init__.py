@@ -16,9 +16,8 @@ Or, for a job that a scheduler starts again until it is done::
 For a dry run, print the calls instead of sending them.
 """
 
-from aiocake.bulk.call import Call, Instance, call
-from aiocake.bulk.carry import carry
-from aiocake.bulk.each import each, resume
+from aiocake.bulk.calls import Call, Instance, call
+from aiocake.bulk.execution import each, resume
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.log_chain import Approval, LogHead, PlanIdentity
 from aiocake.bulk.log_check import LogCheck
@@ -34,6 +33,7 @@ from aiocake.bulk.outcomes import (
     Summary,
     Unknown,
 )
+from aiocake.bulk.start_or_resume import carry
 
 __all__ = [
     "Approval",

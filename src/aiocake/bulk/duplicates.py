@@ -21,7 +21,7 @@ import anyio
 import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
-from aiocake.bulk.call import Call
+from aiocake.bulk.calls import Call
 from aiocake.bulk.partner_locks import PartnerLocks
 from aiocake.errors import ConsistencyError, ListChanged
 from aiocake.events import LocksUnavailable, PartnerBusy

@@ -10,7 +10,7 @@ import attrs
 
 from aiocake import _clock
 from aiocake._normalize import guarded, normalized
-from aiocake.bulk.call import Call
+from aiocake.bulk.calls import Call
 from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
 from aiocake.models import Invoice, InvoiceStatus
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from aiocake._normalize import class_name, guarded
-from aiocake.bulk.call import Call, Instance
+from aiocake.bulk.calls import Call, Instance
 from aiocake.bulk.journal import Entry, EntryState, Journal
 from aiocake.errors import ArgumentError, CakeError, JournalError, Problem
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from aiocake.bulk.call import Call
+from aiocake.bulk.calls import Call
 
 #: The group of endpoints, and the number.
 Record = tuple[str, object]

@@ -12,8 +12,8 @@ import attrs
 
 from aiocake import _clock
 from aiocake.bulk import Journal, PlanIdentity
-from aiocake.bulk.call import untagged
-from aiocake.bulk.each import instance_of
+from aiocake.bulk.calls import untagged
+from aiocake.bulk.execution import instance_of
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.client import ClientView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem

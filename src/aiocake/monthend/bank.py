@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import attrs
 
 from aiocake._normalize import guarded, normalized
-from aiocake.bulk.call import Call
+from aiocake.bulk.calls import Call
 from aiocake.client import ClientView
 from aiocake.endpoints.affiliate_bills import MARK_PAID
 from aiocake.errors import ArgumentError, PlanError, Problem

@@ -26,7 +26,7 @@ import attrs
 import msgspec
 
 from aiocake._codec.validation import validator
-from aiocake.bulk.call import tagged, untagged
+from aiocake.bulk.calls import tagged, untagged
 from aiocake.errors import ArgumentError, PlanError, Problem
 from aiocake.models.totals import Tally
 from aiocake.monthend.caps import CapCheck, Caps

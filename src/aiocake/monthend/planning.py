@@ -28,7 +28,7 @@ import attrs
 from aiocake import _clock
 from aiocake._normalize import class_name, guarded, normalized
 from aiocake._operations.operation import Operation, executor_of
-from aiocake.bulk.call import Call, call
+from aiocake.bulk.calls import Call, call
 from aiocake.client import ClientView
 from aiocake.endpoints import invoices
 from aiocake.endpoints._paging import LARGE_PAGE

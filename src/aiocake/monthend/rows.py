@@ -10,7 +10,7 @@ import attrs
 
 from aiocake._operations.operation import Operation
 from aiocake._operations.parameters import format_value
-from aiocake.bulk.call import Call, Instance, rebuild
+from aiocake.bulk.calls import Call, Instance, rebuild
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices
 from aiocake.models import Bill, Invoice, InvoiceKind, InvoiceStatus
 from aiocake.models.totals import currency_of_bill, kind_of_bill

@@ -21,7 +21,7 @@ import attrs
 from aiocake._normalize import path_of
 from aiocake._operations import parameters as kinds
 from aiocake._operations.parameters import Parameter
-from aiocake.bulk.call import Call, Instance, rebuild, untagged
+from aiocake.bulk.calls import Call, Instance, rebuild, untagged
 from aiocake.errors import ArgumentError, PlanError, Problem
 from aiocake.monthend.draft import Problems
 from aiocake.monthend.rows import OPERATIONS

@@ -15,8 +15,8 @@ from os import PathLike
 from typing import Any, Final, TypeVar
 
 from aiocake._normalize import FUNCTION, guarded, misfit, path_of
-from aiocake.bulk.call import Call, Instance
-from aiocake.bulk.each import each, instance_of, resume
+from aiocake.bulk.calls import Call, Instance
+from aiocake.bulk.execution import each, instance_of, resume
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.journal_file import NotBegun, refuse_other, refuse_other_plan
 from aiocake.bulk.log_chain import PlanIdentity

@@ -12,7 +12,7 @@ import anyio.lowlevel
 from aiocake._background import spawn
 from aiocake._normalize import class_name, guarded, path_of
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
-from aiocake.bulk.call import Call, Instance
+from aiocake.bulk.calls import Call, Instance
 from aiocake.bulk.duplicates import planned_create
 from aiocake.bulk.journal import EntryState, Journal
 from aiocake.bulk.log_chain import PlanIdentity
