@@ -12,7 +12,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
 
 from aiocake import Client, NotSent, Outcome, OutcomeUnknown
 from aiocake.sandbox import Sandbox
@@ -132,7 +131,7 @@ async def test_a_refused_write_is_due_again_and_an_unknown_one_is_not(module, bo
     async with client(module, books, sandbox) as cake:
         with pytest.raises(Exception, match="Affiliate not found"):
             await create(cake, module, 1)
-        sandbox.state.on_response.append(lambda *_: PlainTextResponse("lost", 502))
+        sandbox.fail_next("lost", times=None)
         with pytest.raises(OutcomeUnknown):
             await create(cake, module, 67890)
     found = await rows(books, "SELECT affiliate_id, state FROM payouts ORDER BY affiliate_id")

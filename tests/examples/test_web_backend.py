@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
 
 from aiocake import Client, Outcome, RetryPolicy, Throttle
 from aiocake.events import CallEnded, Event
@@ -86,7 +85,7 @@ async def test_a_failure_reaches_the_browser(backend) -> None:
         number = backend.pending
         missing = await browser.post("/invoices/99999999/approve")
         assert missing.status_code == 404
-        backend.sandbox.state.on_response.append(lambda *_: PlainTextResponse("lost", 502))
+        backend.sandbox.fail_next("lost", times=None)
         unknown = await browser.post(f"/invoices/{number}/approve")
         assert unknown.status_code == 502
         reported = unknown.json()

@@ -40,6 +40,9 @@ from aiocake.errors import (
     RateLimited,
     ServerError,
 )
+from aiocake.errors import (
+    __all__ as PUBLIC,  # noqa: N812 - a constant
+)
 
 #: Checks the values of options that could be read.
 Check = Callable[[Mapping[str, Any], frozenset[str]], list[Problem]]
@@ -260,9 +263,11 @@ def report_interrupted(text: str, code: int) -> int:
 
 def _fields(error: BaseException, code: int) -> dict[str, object]:
     """Return an error as an object of JSON; docs/cli.md explains each field."""
+    name = next((each.__name__ for each in type(error).__mro__ if each.__name__ in PUBLIC), None)
+    name = name or type(error).__name__
     fields: dict[str, object] = {
-        "type": type(error).__name__,
-        "message": text_of(error) or type(error).__name__,
+        "type": name,
+        "message": text_of(error) or name,
         "exit_code": code,
     }
     if isinstance(error, CakeError) and error.outcome is not None:
