@@ -10,7 +10,7 @@ import typer
 
 from aiocake._display import money
 from aiocake.cli.command import with_output
-from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
 from aiocake.cli.output import Output, say_lines, say_out, screen
 from aiocake.cli.table import Table
 from aiocake.models import Total
@@ -278,9 +278,17 @@ def diff(
     output.spare(first, second)
     one, other = Plan.read(first), Plan.read(second)
     found = PlanDiff.between(one, other)
+    header = [
+        _Change(_HEADER, _header_text(one, name), _header_text(other, name), name)
+        for name in found.header
+    ]
+    if output.form is OutputFormat.TABLE and output.file is None:
+        # They are too long for a column.
+        say_lines((f"{each.name}: {each.before} -> {each.after}" for each in header), screen())
+        header = []
     with output.records(_DIFF) as write:
-        for name in found.header:
-            write(_Change(_HEADER, _header_text(one, name), _header_text(other, name), name))
+        for each in header:
+            write(each)
         for row in found.removed:
             write(_Change("removed", row, None))
         for row in found.added:

@@ -1,8 +1,8 @@
 """A table for people, lined up by its first rows, so that a long one needs no memory.
 
-On a terminal that is too narrow for it, names are cut first, then columns are left out that a list
-can spare. Where that is not enough, each record is a block with a line for each field: amounts,
-dates and ids are never cut, nor wrapped.
+On a terminal that is too narrow for it, names are cut first, then columns are left out that are
+empty or that a list can spare. Where that is not enough, each record is a block with a line for
+each field that it has: amounts, dates and ids are never cut, nor wrapped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -99,11 +99,14 @@ class Table:
         if self._screen is not None and not rows:
             return "(none)\n"
         self._widths = self._fitting(rows)
-        for count in range(1, len(self._spare) + 1):
+        if self._widths is None and len(rows) < _SAMPLE:
+            # What no row has is left out first; a row to come may have it.
+            self._kept = [at for at in self._kept if any(self._text(row[at]) for row in rows)]
+            self._widths = self._fitting(rows)
+        for name in self._spare:
             if self._widths is not None:
                 break
-            left_out = self._spare[:count]
-            self._kept = [at for at, name in enumerate(self._names) if name not in left_out]
+            self._kept = [at for at in self._kept if self._names[at] != name]
             self._widths = self._fitting(rows)
         if self._widths is None:
             return "".join(map(self._block, rows))
@@ -153,7 +156,8 @@ class Table:
             return self._field(str(name), value)
         self._blocks += 1
         between = "\n" if self._blocks > 1 or self._widths is not None else ""
-        return between + "".join(map(self._field, self._names, values))
+        said = (at for at, value in enumerate(values) if self._text(value))
+        return between + "".join(self._field(self._names[at], values[at]) for at in said)
 
     def _field(self, name: str, value: object) -> str:
         line = f"{name}: {self._text(value)}".rstrip()
