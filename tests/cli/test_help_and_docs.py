@@ -46,6 +46,18 @@ def test_there_are_as_many_commands_as_are_promised() -> None:
     assert len(COMMANDS) == 4 + 3 * 4 + 9 + 6 + 4 + 5 + 4
 
 
+def test_the_help_of_each_command_ends_with_an_example() -> None:
+    for path, command in COMMANDS.items():
+        name = " ".join(path)
+        if name == "sandbox":  # it has a help of its own
+            continue
+        start, line = f"Example: aiocake {name}", command.epilog or ""
+        assert line.startswith(start), name
+        options = {option for each in command.params for option in each.opts}
+        words = shlex.split(line.removeprefix(start))
+        assert {word for word in words if word.startswith("-")} <= options, name
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_command_and_each_option_explains_itself(
     cake, path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

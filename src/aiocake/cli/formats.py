@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -51,6 +52,7 @@ class RecordLayout(Generic[T]):
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
         table_spare: The columns of a table that a narrow terminal goes without, the first first.
+        table_heads: Shorter names of columns, for the head of a table.
         one: True for a single record: then JSON is an object, and a table has a line for each
             field.
         jsonl: Gives a line of JSON lines by column, too; None if it is as ``json`` gives it.
@@ -68,6 +70,7 @@ class RecordLayout(Generic[T]):
     to_table: Callable[[T], Fields]
     table_columns: tuple[str, ...]
     table_spare: tuple[str, ...] = ()
+    table_heads: Mapping[str, str] = MappingProxyType({})
     one: bool = False
     jsonl: Callable[[T], Fields] | None = None
     values: Callable[[T], Collection[object]] | None = None
@@ -127,7 +130,12 @@ class _Table(Generic[T]):
         self._kind = kind
         names = ("field", "value") if kind.one else kind.table_columns
         self._table = Table(
-            names, screen, paired=kind.one, spare=kind.table_spare, optional=kind.optional
+            names,
+            screen,
+            paired=kind.one,
+            spare=kind.table_spare,
+            optional=kind.optional,
+            heads=kind.table_heads,
         )
 
     def row(self, record: T) -> str:
@@ -290,7 +298,6 @@ _INVOICE: Final = attrs.evolve(
         "currency",
         "currency_symbol",
     ),
-    table_spare=("kind", "affiliate_id", "advertiser_id", "start_date"),
     optional=(
         "affiliate_id",
         "affiliate_name",
@@ -306,6 +313,19 @@ _INVOICE: Final = attrs.evolve(
     ),
     sheet="invoices",
     added_up=True,
+    table_spare=("start_date", "kind", "affiliate_name", "advertiser_name"),
+    table_heads={
+        "invoice_id": "invoice",
+        "invoice_status": "status",
+        "affiliate_id": "affiliate",
+        "affiliate_name": "affiliate name",
+        "advertiser_id": "advertiser",
+        "advertiser_name": "advertiser name",
+        "start_date": "start",
+        "end_date": "end",
+        "total_amount": "amount",
+        "currency": "ccy",
+    },
 )
 _RATE: Final = attrs.evolve(
     plain(ExchangeRate),
@@ -331,7 +351,28 @@ def _bill(model: type[BillT]) -> RecordLayout[BillT]:
         "sent_payment",
     )
 
-    return attrs.evolve(plain(model), table_columns=shown, sheet="bills", added_up=True)
+    def in_short(bill: BillT) -> Fields:
+        fields = cells(bill)
+        amount = bill.bill_amount
+        # It names the currency, and stays where the table is too narrow for both.
+        text = amount.formatted_amount or f"{amount.amount:,f} (currency {amount.currency_id})"
+        return {**fields, "formatted_amount": text}
+
+    return attrs.evolve(
+        plain(model),
+        to_table=in_short,
+        table_columns=shown,
+        table_spare=("amount", f"{partner}_name", "sent_payment"),
+        table_heads={
+            "bill_id": "bill",
+            f"{partner}_id": partner,
+            f"{partner}_name": "name",
+            "formatted_amount": "as shown",
+            "sent_payment": "paid",
+        },
+        sheet="bills",
+        added_up=True,
+    )
 
 
 def layout_of(model: type[Any]) -> RecordLayout[Any]:

@@ -66,6 +66,7 @@ OUTPUT_OPTIONS: Final = (
         names=("--format", "-f"),
         panel=OUTPUT,
     ),
+    Option("json", "Same as --format json. Errors are JSON as well then.", panel=OUTPUT),
     Option(
         "out",
         "Write to FILE, replaced atomically once complete; or to a pipe, a device or a "
