@@ -42,6 +42,8 @@ _EXAMPLES: Final = {
     "journal show": "run.db",
     "journal export": "run.db --state unknown --json",
     "journal resume": "run.db",
+    "journal release": "pg:payouts-2024-01",
+    "journal migrate": "--role payouts",
     "doctor": "--profile live",
     "demo": "",
 }  # fmt: skip
