@@ -67,7 +67,7 @@ class Table:
         heads: Mapping[str, str] | None = None,
     ) -> None:
         self._names = names
-        self._heads_of = {} if heads is None else heads
+        self._heads_of: Mapping[str, str] = heads or {}
         self._spare = spare
         #: The columns that are shown.
         self._kept = list(range(len(names)))
