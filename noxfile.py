@@ -15,7 +15,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Also on a Python that is newer than all of these, where a newcomer has no other.
 PYTHONS = list(dict.fromkeys([*nox.project.python_versions(PYPROJECT), HERE]))
 SMOKE = ROOT / "tests" / "smoke" / "installed.py"
-PACKAGE = ".[cli,sandbox]"
+PACKAGE = ".[cli,otel,sandbox]"
 
 
 def runs(version: str) -> bool:
@@ -54,6 +54,13 @@ MONEY = ("tests/bulk", "tests/client", "tests/monthend", "tests/pipeline")
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
 WORKERS = ("--numprocesses=3",)
+#: What the files of GitHub have to be like.
+SCHEMAS = {
+    "github-workflows": "workflows/*.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+    "dependabot": "dependabot.yml",
+}
 
 
 def without(*paths: str) -> list[str]:
@@ -211,23 +218,69 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly, with two checkers."""
+    """Check the types, strictly, with two checkers; and the public ones with two more.
+
+    Every public name must have a type that is declared, so that no checker has to guess it.
+    """
     session.install("-e", PACKAGE, *group("tests"), *group("types"))
     session.run("mypy")
     session.run("pyright", "--warnings")
+    session.run("pyright", "--verifytypes", "aiocake", "--ignoreexternal", silent=True)
+    session.run("python", "tests/typing/agree.py")
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """Look for changes of the public API that break a user's code: since the last release, if any.
+
+    Before the first release, public names are compared with those that are written down.
+    """
+    tagged = session.run("git", "tag", "--list", "v*", external=True, silent=True)
+    if tagged:
+        session.install("-e", PACKAGE, *group("api"))
+        session.run("griffe", "check", "aiocake", "--search", "src")
+    else:
+        session.install("-e", PACKAGE, *group("tests"))
+        session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
 
 
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the package, then use it as a stranger does: installed, away from this tree."""
     session.install(*group("package"))
+    use(session, build(session))
+
+
+@nox.session(name="release-check")
+def release_check(session: nox.Session) -> None:
+    """Check that this commit can be released; ``-- v0.2.0`` names the tag that it is to get.
+
+    What is built, to be uploaded, is in ``.nox/release-check/tmp/dist``.
+    """
+    session.install(*group("package"), *group("workflows"))
+    dist = build(session)
+    session.run("python", "tests/smoke/release.py", str(dist), *session.posargs)
+    use(session, dist)
+    session.run("zizmor", "--offline", "--persona=pedantic", ".github")
+    for schema, files in SCHEMAS.items():
+        paths = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github").glob(files))]
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *paths)
+
+
+def build(session: nox.Session) -> Path:
+    """Build wheel and source archive, and check how they are shown; return their folder."""
     dist = ROOT / session.create_tmp() / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
+    return dist
+
+
+def use(session: nox.Session, dist: Path) -> None:
+    """Install the wheel with each extra, away from this tree, and use it."""
     (wheel,) = dist.glob("*.whl")
     with tempfile.TemporaryDirectory() as away, session.chdir(away):
-        for extra in ("", "sandbox", "cli"):
+        for extra in ("", "sandbox", "cli", "otel"):
             environment = Path(away) / f"env-{extra}"
             session.run("python", "-m", "virtualenv", "--quiet", str(environment))
             python = str(environment / "bin" / "python")

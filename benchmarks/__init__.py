@@ -16,9 +16,11 @@ BENCHMARKS: Final = (
     "paging",
     "gathered",
     "memory",
+    "tenants",
     "imports",
     "bulk",
     "pace",
     "events",
+    "blocking",
     "where",
 )

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import gc
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,16 +26,24 @@ TITLE: Final = "What events cost"
 UNIT: Final = "µs of CPU a call"
 CUT: Final = "aiocake without the code of events"
 LISTENING: Final = "aiocake, on_event does nothing"
-LACKS: Final = {CUT: "No events.", LISTENING: "Nothing: a function receives every event."}
-TARGETS: Final[tuple[Target, ...]] = ()
+NO_SDK: Final = "aiocake.otel without an SDK"
+WITH_SDK: Final = "aiocake.otel, which records"
+LACKS: Final = {
+    CUT: "No events.",
+    LISTENING: "Nothing: a function receives every event.",
+    NO_SDK: "Nothing is recorded.",
+    WITH_SDK: "Nothing: spans are dropped when they have ended, and metrics are kept.",
+}
 NO_NETWORK: Final = "a page of one invoice, without a network"
 OVER_HTTP: Final = "a page of one invoice over HTTP"
 UPDATE: Final = "an update, without a network"
+TARGETS: Final = (Target(OVER_HTTP, 1.05, rival=OURS, ours=NO_SDK),)
 
 Cuts = Mapping[str, Sequence[tuple[str, str, int]]]
 #: By file: a piece of its text, what stands there without events, and how often it is there.
 CUTS: Final[Cuts] = {
     "_pipeline/executor.py": (
+        ("            self._judge.begin(call)\n", "", 1),
         ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
         ("with CallReport(self.emitter, look) as report", "if report := None or True", 1),
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
@@ -89,15 +98,21 @@ def reported() -> list[str]:
     return [type(event).__name__ for event in found]
 
 
-def cpu(case: str, url: str, *, listening: bool = False, calls: int = 300) -> float:
-    """Return the µs of CPU of a call, of the copy of aiocake that this process imports."""
+def cpu(case: str, url: str, *, who: str = OURS, calls: int = 300) -> float:
+    """Return the µs of CPU of a call, of the copy of aiocake that this process imports.
+
+    Args:
+        case: The call.
+        url: The server.
+        who: Who listens.
+        calls: How many calls are made.
+    """
     from aiocake import Client  # noqa: PLC0415 - a process imports one copy
     from benchmarks.machinery import AtOnce  # noqa: PLC0415 - the same
 
     async def measured() -> float:
         transport = None if case == OVER_HTTP else AtOnce()
-        on_event = _ignore if listening else None
-        async with Client(url, KEY, transport=transport, on_event=on_event) as cake:
+        async with Client(url, KEY, transport=transport, on_event=_listener(who)) as cake:
             for _ in range(2):
                 gc.collect()
                 begin = time.process_time()
@@ -115,6 +130,28 @@ def _ignore(_: object) -> None:
     """Listen to an event, and do nothing."""
 
 
+def _listener(who: str) -> Callable[[object], None] | None:
+    if who == LISTENING:
+        return _ignore
+    if who not in {NO_SDK, WITH_SDK}:
+        return None
+    if who == NO_SDK:
+        sys.modules["opentelemetry.sdk"] = None  # type: ignore[assignment] # as if it were not there
+    from aiocake import otel  # noqa: PLC0415 - a copy of the package may be imported
+
+    if who == NO_SDK:
+        listener = otel.listener()
+        del sys.modules["opentelemetry.sdk"]
+        return listener
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 - the same
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: PLC0415 - the same
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
+
+    return otel.listener(
+        tracer_provider=TracerProvider(), meter_provider=MeterProvider([InMemoryMetricReader()])
+    )
+
+
 def run(rounds: int) -> Cases:
     """Measure."""
     with contextlib.ExitStack() as stack:
@@ -127,7 +164,10 @@ def run(rounds: int) -> Cases:
                 {
                     OURS: partial(whole.ask, case=case, url=url),
                     CUT: partial(cut.ask, case=case, url=url),
-                    LISTENING: partial(whole.ask, case=case, url=url, listening=True),
+                    **{
+                        who: partial(whole.ask, case=case, url=url, who=who)
+                        for who in (LISTENING, NO_SDK, WITH_SDK)
+                    },
                 },
                 rounds,
             )

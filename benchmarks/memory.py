@@ -4,12 +4,11 @@ Needs Linux: what a process held is read from ``/proc``.
 """
 
 import asyncio
-import re
-from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.answers import KEY
 from benchmarks.harness.processes import once, server
+from benchmarks.harness.resident import forget_peak, held
 from benchmarks.harness.rounds import Cases
 from benchmarks.harness.verdict import OURS, Target
 
@@ -35,7 +34,7 @@ def above_idle(what: str, url: str) -> float:
 
     async def read() -> float:
         async with Client(url, KEY) as cake:
-            idle = _reset()
+            idle = forget_peak()
             count = 0
             if what == PAGED:
                 async with cake.invoices.find() as rows:
@@ -55,21 +54,9 @@ def above_idle(what: str, url: str) -> float:
                 )
                 run = bulk.each(calls, journal=None, allow_repeats=True, on_conflict="overwrite")
                 assert (await run).done == UPDATES
-            return _held("VmHWM") - idle
+            return held("VmHWM") - idle
 
     return asyncio.run(read())
-
-
-def _reset() -> float:
-    """Forget the most that was held; return what is held."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _held("VmRSS")
-
-
-def _held(what: str) -> float:
-    found = re.search(rf"{what}:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1000
 
 
 def run(rounds: int) -> Cases:

@@ -1,9 +1,9 @@
-"""Write the tables of docs/api.md from the operations and the methods of the client.
+"""Write the tables of docs/api.md from the operations and methods, of docs/data.md from records.
 
     python docs/reference.py
 
-replaces what is between the markers of the page. A test compares the page with what this would
-write, so an endpoint, a parameter or a docstring that changed cannot be forgotten there.
+replaces what is between the markers of the pages. A test compares the pages with what this would
+write, so an endpoint, a parameter, a docstring or a column that changed cannot be forgotten there.
 """
 
 import importlib
@@ -15,11 +15,22 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
 
-from aiocake import endpoints
+from aiocake import (
+    COLUMNS,
+    AdvertiserBill,
+    AffiliateBill,
+    BuyerBill,
+    ExchangeRate,
+    Invoice,
+    endpoints,
+)
 from aiocake._operations.operation import Operation
 from aiocake.values import SKIP, Idempotency
 
 PAGE: Final = Path(__file__).with_name("api.md")
+DATA: Final = Path(__file__).with_name("data.md")
+#: The records that are long enough to be data.
+RECORDS: Final = (Invoice, AffiliateBill, AdvertiserBill, BuyerBill, ExchangeRate)
 #: The groups in the order of the page: version 2, version 1, look-ups.
 GROUPS: Final = ("invoices", "affiliate_bills", "advertiser_bills", "buyer_bills", "reference")
 #: A method without an operation of its own name, and the operation that it uses.
@@ -209,5 +220,19 @@ def render(page: str) -> str:
     return filled(page, {"calls": overview(every), "parameters": details(every)})
 
 
+def columns() -> Iterator[str]:
+    """Yield the lines of a table for each class of records."""
+    for model in RECORDS:
+        yield from (f"### `{model.__name__}`", "", "| column | type |", "|---|---|")
+        yield from (f"| `{name}` | `{kind}` |" for name, kind in COLUMNS[model].items())
+        yield ""
+
+
+def render_data(page: str) -> str:
+    """Return the page of data with its generated part as it should be."""
+    return filled(page, {"columns": columns()})
+
+
 if __name__ == "__main__":
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    DATA.write_text(render_data(DATA.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,120 +1,132 @@
-"""A web backend: one client for all requests, deadlines below the browser's, honest responses.
+"""A web backend of one instance: one client for all requests, which honest responses come from.
 
-    uvicorn --factory examples.web_backend:main        # with CAKE_DOMAIN and CAKE_API_KEY set
+::
 
-A handler is cancelled when its browser disconnects. A read ends at once. A write that was sent
-gets a grace period to receive its response, and its outcome reaches ``on_event`` and the ledger
-even though nobody waits for it any more.
+    export CAKE_DOMAIN=yourdomain.cake.com CAKE_API_KEY=… BOOKS=books.db
+    uvicorn --app-dir examples web_backend:app
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
 from http import HTTPStatus
+from typing import Annotated, Any, TypedDict
 
-import anyio
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+import attrs
+from cancel_on_disconnect import CancelOnDisconnect
+from error_responses import add_error_responses
+from fastapi import Depends, FastAPI, HTTPException, Request
+from ledger_sqlite import Books, NotDue, PayoutLedger
+from pydantic import BaseModel
 
-import aiocake
-from aiocake import Client
+from aiocake import (
+    SKIP,
+    Client,
+    ClientView,
+    CreatedInvoice,
+    Invoice,
+    InvoiceStatus,
+    NotSent,
+    Period,
+    Throttle,
+    UpdatedInvoice,
+)
 
-Handler = Callable[[Request], Awaitable[Response]]
+
+class State(TypedDict):
+    """What all requests share."""
+
+    cake: Client
+    books: Books
 
 
-def while_connected(handler: Handler) -> Handler:
-    """Cancel a handler when its browser disconnects, which Starlette does not do by itself.
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
+    """Open the books and a client when a worker starts, and close them when it ends.
 
-    An error of CAKE becomes a response.
+    The client is closed first: it gives writes that have left their grace, and records them.
     """
-
-    async def watched(request: Request) -> Response:
-        await request.body()  # after the body, only a disconnect can come
-        responses: list[Response] = []
-        async with anyio.create_task_group() as group:
-
-            async def watch() -> None:
-                while (await request.receive())["type"] != "http.disconnect":
-                    pass
-                group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            try:
-                responses.append(await handler(request))
-            except aiocake.CakeError as error:  # caught here: the group would wrap it
-                responses.append(failed(error))
-            group.cancel_scope.cancel()
-        return responses[0] if responses else Response(status_code=HTTPStatus.NO_CONTENT)
-
-    return watched
+    with closing(Books(os.environ.get("BOOKS", "books.db"))) as books:
+        # A person is waiting: rather refuse than queue for long.
+        throttle = Throttle(concurrency=8, max_waiting=int(os.environ.get("MAX_WAITING", "32")))
+        async with Client.from_env(throttle=throttle, ledger=PayoutLedger(books)) as cake:
+            yield {"cake": cake, "books": books}
 
 
-@while_connected
-async def pending(request: Request) -> Response:
-    """Return the pending invoices: all of them, or an error."""
-    cake: aiocake.ClientView = request.state.cake
-    async with cake.invoices.find(invoice_status="pending") as invoices:
-        rows = [
-            {"invoice_id": each.invoice_id, "total_amount": str(each.total_amount)}
-            async for each in invoices
-        ]
-    return JSONResponse(rows)
+async def client_of(request: Request) -> ClientView:
+    """Return the client, with deadlines below the browser's."""
+    cake: Client = request.state.cake
+    return cake.with_options(total=15.0, queue=2.0)
 
 
-@while_connected
-async def approve(request: Request) -> Response:
-    """Approve an invoice."""
-    cake: aiocake.ClientView = request.state.cake
-    number: int = request.path_params["invoice_id"]
-    updated = await cake.invoices.update(number, invoice_status="approved")
-    return JSONResponse({"invoice_id": number, "invoice_status": updated.invoice_status})
+async def books_of(request: Request) -> Books:
+    """Return the books."""
+    books: Books = request.state.books
+    return books
 
 
-def failed(error: aiocake.CakeError) -> Response:
-    """Return the response for an error. It says above all whether to try again."""
-    match error:
-        case aiocake.OutcomeUnknown():
-            status, text = HTTPStatus.BAD_GATEWAY, "It may have been done. Do not repeat it."
-            return JSONResponse({"error": text, "intent": error.intent.id}, status)
-        case aiocake.NotSent():
-            status, text = HTTPStatus.SERVICE_UNAVAILABLE, "Nothing was done. Try again."
-        case aiocake.ArgumentError():  # it names each bad argument, never its value
-            status, text = HTTPStatus.UNPROCESSABLE_ENTITY, f"Nothing was sent. {error}"
-        case aiocake.DeadlineExceeded():
-            status, text = HTTPStatus.GATEWAY_TIMEOUT, "CAKE did not respond in time. Try again."
-        case aiocake.NotFound():
-            status, text = HTTPStatus.NOT_FOUND, "There is no such record."
-        case aiocake.ApiError():
-            status, text = HTTPStatus.CONFLICT, f"CAKE says: {error.message}"
-        case _:
-            status, text = HTTPStatus.BAD_GATEWAY, "CAKE's response could not be used."
-    return JSONResponse({"error": text}, status)
+Cake = Annotated[ClientView, Depends(client_of)]
+Ledger = Annotated[Books, Depends(books_of)]
+
+app = FastAPI(lifespan=lifespan)
+app.add_middleware(CancelOnDisconnect)
+add_error_responses(app)
 
 
-def build(make: Callable[[], Client], *, total: float = 10.0) -> Starlette:
-    """Return the application. One client lives from its start to its end.
-
-    Args:
-        make: Creates the client.
-        total: Deadline of a call in seconds: about as long as a browser waits.
-    """
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, aiocake.ClientView]]:
-        async with make() as cake:
-            # A person is waiting: rather refuse than queue for long.
-            yield {"cake": cake.with_options(total=total, queue=2.0)}
-
-    return Starlette(
-        routes=[
-            Route("/invoices", pending),
-            Route("/invoices/{invoice_id:int}/approve", approve, methods=["POST"]),
-        ],
-        lifespan=lifespan,
+@app.get("/invoices")
+async def invoices(
+    cake: Cake, status: InvoiceStatus | None = None, affiliate_id: int | None = None
+) -> list[Invoice]:
+    """Return the invoices: all of them, or an error. Amounts are texts."""
+    found = cake.invoices.find(
+        invoice_status=SKIP if status is None else status,
+        affiliate_id=SKIP if affiliate_id is None else affiliate_id,
     )
+    return await found.collect()
 
 
-def main() -> Starlette:
-    """Return the application for the instance that the environment names."""
-    return build(Client.from_env)
+@app.get("/invoices/{invoice_id}")
+async def invoice(cake: Cake, invoice_id: int) -> Invoice:
+    """Return an invoice."""
+    return await cake.invoices.get(invoice_id)
+
+
+@app.post("/invoices/{invoice_id}/approve")
+async def approve(cake: Cake, invoice_id: int) -> UpdatedInvoice:
+    """Approve an invoice."""
+    return await cake.invoices.update(invoice_id, invoice_status="approved")
+
+
+class Payout(BaseModel):
+    """A payout of one month."""
+
+    affiliate_id: int
+    year: int
+    month: int
+
+
+@app.post("/payouts", status_code=HTTPStatus.CREATED)
+async def pay(cake: Cake, books: Ledger, payout: Payout) -> CreatedInvoice:
+    """Create the invoice of a payout, once, however often this is called."""
+    period = Period.month(payout.year, payout.month)
+    await books.add_payout(payout.affiliate_id, period)
+    try:
+        return await cake.invoices.create(
+            affiliate_id=payout.affiliate_id, start_date=period.start, end_date=period.end
+        )
+    except NotSent as error:
+        if isinstance(error.__cause__, NotDue):  # raised by the ledger
+            raise HTTPException(HTTPStatus.CONFLICT, "This payout is not due.") from None
+        raise
+
+
+@app.get("/doubts")
+async def doubts(books: Ledger) -> list[dict[str, Any]]:
+    """Return the writes whose outcome is unknown: a person has to check each."""
+    return await books.in_doubt()
+
+
+@app.get("/health")
+async def health(cake: Cake) -> dict[str, Any]:
+    """Return what the client is doing. Sends nothing to CAKE."""
+    return attrs.asdict(cake.stats())

@@ -4,6 +4,7 @@ what is printed in the end, from all workers.
 
 import asyncio
 import gc
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from aiocake import _listener
 
 from .support.amounts import some
 
@@ -44,6 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
         patch.setattr(asyncio.events, "new_event_loop", uvloop.new_event_loop)
     if config.getoption("pulling"):
         patch.setattr("aiocake._transport.dial.watches_sockets", lambda _: False)
+
+
+def pytest_runtest_setup() -> None:
+    """Number the calls of each test from 1."""
+    _listener._numbers = itertools.count(1)  # type: ignore[misc]
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -1,7 +1,7 @@
 """README.md, CONTRIBUTING.md and docs/ are true: their code runs, their links and files exist.
 
 Code runs as it stands, against a sandbox; parts of a program run one after the other.
-docs/testing.md, docs/observability.md and docs/cli.md have tests of their own.
+docs/testing.md, docs/observability.md, docs/cli.md and docs/data.md have tests of their own.
 """
 
 import ast
@@ -26,7 +26,10 @@ from aiocake.sandbox import Sandbox, serve
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
-    *(f"docs/{page}.md" for page in ("api", "audit", "bulk", "doctor", "monthend")),
+    *(
+        f"docs/{page}.md"
+        for page in ("api", "audit", "bulk", "doctor", "monthend", "scripts", "web")
+    ),
 )
 LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -105,8 +108,12 @@ def test_the_tables_of_the_api_are_those_of_the_operations() -> None:
     assert spec.loader is not None
     reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(reference)
-    page = reference.PAGE.read_text(encoding="utf-8")
-    assert page == reference.render(page), "stale: run python docs/reference.py"
+    for file, render in (
+        (reference.PAGE, reference.render),
+        (reference.DATA, reference.render_data),
+    ):
+        page = file.read_text(encoding="utf-8")
+        assert page == render(page), "stale: run python docs/reference.py"
 
 
 def headings(page: Path) -> set[str]:
@@ -118,6 +125,7 @@ def headings(page: Path) -> set[str]:
 def test_the_links_of_the_pages_lead_somewhere() -> None:
     for page in LINKED:
         text = (ROOT / page).read_text(encoding="utf-8")
+        text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)  # code has none
         links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text)
         for path, anchor in links:
             target = (ROOT / page).parent / path if path else ROOT / page
@@ -138,7 +146,7 @@ def test_the_drawing_of_the_layers_is_that_of_the_contract() -> None:
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, GUIDE], ids=lambda page: page.stem)
 def test_the_files_that_a_page_names_exist(page: Path) -> None:
-    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz"
+    folders = "src/aiocake", "tests", "benchmarks", "docs", "examples", "fuzz", "tools"
     files = [f"/{path.relative_to(ROOT)}" for each in folders for path in (ROOT / each).rglob("*")]
     files += [f"/{path.name}" for path in ROOT.iterdir()]
     text = page.read_text(encoding="utf-8")

@@ -1,11 +1,15 @@
 """What ``import aiocake`` brings along, and where each library is imported."""
 
+import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from aiocake import bulk
 
 SOURCE = Path(__file__).parents[1] / "src" / "aiocake"
 
@@ -21,6 +25,8 @@ FOREIGN = {
     "hypothesis",
     "lxml",
     "opentelemetry",
+    "pandas",
+    "pyarrow",
     "pytest",
     "redis",
     "rich",
@@ -28,9 +34,10 @@ FOREIGN = {
     "trio",
     "typer",
     "uvicorn",
+    "xlsxwriter",
     "zeep",
 }
-OWN = {"aiocake.cli", "aiocake.sandbox", "aiocake.testing"}
+OWN = {"aiocake.cli", "aiocake.otel", "aiocake.sandbox", "aiocake.testing"}
 
 
 def modules_after(code: str) -> set[str]:
@@ -89,3 +96,33 @@ def test_a_platform_without_httptools_is_told_what_to_do() -> None:
     assert ran.returncode == 1
     assert "ImportError: aiocake needs httptools" in ran.stderr
     assert "with a C compiler" in ran.stderr
+
+
+def test_what_a_program_does_not_use_is_not_loaded() -> None:
+    rarely = {"difflib", "sqlite3", "aiocake.bulk.run", "aiocake._pipeline.exports"}
+    rarely |= {"aiocake.profiles", "aiocake._codec.soap"}
+    assert modules_after("from aiocake import Client, bulk") & rarely == set()
+    assert {"sqlite3", "aiocake.bulk.run"} <= modules_after("from aiocake import bulk; bulk.each")
+
+
+def test_parts_of_bulk_come_when_they_are_asked_for() -> None:
+    assert set(bulk.__all__) <= set(dir(bulk))
+    namespace: dict[str, object] = {}
+    exec("from aiocake.bulk import *", namespace)  # noqa: S102 - a star only stands in a module
+    assert namespace.keys() - {"__builtins__"} == set(bulk.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'eech'"):
+        bulk.eech  # noqa: B018 - asking for it is the test
+
+
+def test_type_checkers_see_where_the_parts_of_bulk_are() -> None:
+    source = ast.parse((SOURCE / "bulk" / "__init__.py").read_text(encoding="utf-8"))
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if node.module is not None and node.module.startswith("aiocake.bulk.")
+    }
+    assert seen.keys() == set(bulk.__all__)
+    for name, module in seen.items():
+        assert getattr(bulk, name) is getattr(import_module(module), name)

@@ -89,6 +89,7 @@ def test_the_contracts_are_kept(copy: Path) -> None:
         pytest.param("libraries", "_pipeline/retry", "import httpcore2", id="httpcore2"),
         pytest.param("extras", "_codec/planted", "from rich.table import Table", id="rich"),
         pytest.param("extras", "client", "import starlette", id="starlette"),
+        pytest.param("extras", "tables", "import pyarrow", id="pyarrow"),
     ],
 )
 def test_a_violation_is_caught(copy: Path, contract: str, module: str, planted: str) -> None:

@@ -29,6 +29,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "aiocake"
 #: Methods by which Python itself uses an object that a user has.
 SPECIAL = {
     *("__aenter__", "__aexit__", "__aiter__", "__anext__", "__await__", "__call__"),
+    *("__enter__", "__exit__", "__next__"),
     *("__contains__", "__getitem__", "__iter__", "__len__"),
 }
 #: The command is no API.

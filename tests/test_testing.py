@@ -45,23 +45,23 @@ CONFTEST, FIRST, NETWORK, SECOND, THIRD, SCRIPT = re.findall(
 )
 
 
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # What this run of pytest was told is nothing to one of a user.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "CAKE"))}
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=environment,
+        env=environment | variables,
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
+def run_pytest(folder: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
     scope = "asyncio_default_fixture_loop_scope=function"  # it warns of an unset one
     options = ("-W", "error", "--strict-markers", "-p", "no:cacheprovider", "-o", scope)
-    return run(folder, "-m", "pytest", *options)
+    return run(folder, "-m", "pytest", *options, *more, **variables)
 
 
 def test_a_user_s_own_tests_run_as_the_page_shows(tmp_path: Path) -> None:
@@ -169,6 +169,100 @@ def test_no_test_reaches_another_machine(tmp_path: Path) -> None:
     assert "32 passed" in result.stdout, result.stdout + result.stderr
     listed = run(tmp_path, "-m", "pytest", "--markers", "-p", "no:cacheprovider")
     assert "@pytest.mark.cake_network: let the test connect to other machines." in listed.stdout
+
+
+ALONE = """
+import importlib, sys
+
+import pytest
+from aiocake import Client, NotSent, ServerError
+from aiocake.testing import KEY
+
+http = importlib.import_module("{name}")
+pytestmark = pytest.mark.anyio
+
+
+def test_it_is_alone():
+    with pytest.raises(ImportError):
+        importlib.import_module("{other}")
+
+
+async def test_the_fixtures_lead_to_the_sandbox(cake_client, cake_env):
+    for made in (
+        cake_client(),
+        Client.from_env(),
+        Client.from_env(transport=http.AsyncHTTPTransport()),
+    ):
+        async with made as cake:
+            assert (await cake.invoices.get(4821)).invoice_id == 4821
+            await cake.invoices.update(4821, memo="x")
+
+
+async def test_mocks_and_their_errors_are_judged():
+    def refuse(request):
+        raise http.ConnectError("refused", request=request)
+
+    for handler, error in (
+        (lambda _: http.Response(500, text="mock"), ServerError),
+        (refuse, NotSent),
+    ):
+        mock = http.MockTransport(handler)
+        async with Client("cake.example", KEY, transport=mock) as cake:
+            with pytest.raises(error):
+                await cake.with_options(attempts=1).invoices.get(1)
+
+
+async def test_another_machine_is_refused():
+    for settings in ({{}}, {{"transport": http.AsyncHTTPTransport()}}):
+        async with Client("192.0.2.1", KEY, **settings) as cake:
+            with pytest.raises(NotSent, match="cake_network"):
+                await cake.invoices.get(1)
+    async with http.AsyncClient() as client:
+        with pytest.raises(Exception, match="cake_network"):
+            await client.get("http://192.0.2.1/")
+
+
+def test_the_examples_are_imported():
+    sys.path.insert(0, {examples!r})
+    for name in ("web_backend", "web_tenants"):
+        importlib.import_module(name)
+"""
+
+
+def without(folder: Path, *packages: str) -> dict[str, str]:
+    """Return variables by which Python finds none of some packages, as if not installed."""
+    text = f"import sys; sys.modules.update(dict.fromkeys({packages}))"
+    (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+    # A plugin of pytest may import what is not there.
+    return {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "core"), [("httpx", "httpx2", "httpcore2"), ("httpx2", "httpx", "httpcore")]
+)
+def test_one_of_httpx_and_httpx2_is_enough(
+    tmp_path: Path, name: str, other: str, core: str
+) -> None:
+    variables = without(tmp_path, other, core)
+    examples = str(Path(__file__).parents[1] / "examples")
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    test = ALONE.format(name=name, other=other, examples=examples)
+    (tmp_path / "test_alone.py").write_text(test, encoding="utf-8")
+    result = run_pytest(
+        tmp_path, "-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin", **variables
+    )
+    assert "8 passed" in result.stdout, result.stdout + result.stderr
+
+
+def test_without_both_the_client_says_what_to_install(tmp_path: Path) -> None:
+    variables = without(tmp_path, "httpx", "httpx2")
+    script = (
+        "from aiocake.sandbox import Sandbox; from aiocake.testing import Clients; "
+        "Clients(Sandbox())()"
+    )
+    ran = run(tmp_path, "-c", script, **variables)
+    wanted = "neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+    assert wanted in ran.stderr.splitlines()[-1]
 
 
 def test_the_page_s_script_runs(tmp_path: Path) -> None:

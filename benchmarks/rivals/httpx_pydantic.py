@@ -20,7 +20,9 @@ async def pages(
     url: str, at_once: int, tls: ssl.SSLContext | None
 ) -> AsyncIterator[Callable[[], Awaitable[object]]]:
     """Read a page."""
-    limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
+    limits = httpx.Limits(
+        max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=60
+    )
     params = {"api_key": KEY, "row_limit": ROWS}
     verify = tls or False  # over plain HTTP, no certificates are read for nothing
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60, verify=verify) as http:

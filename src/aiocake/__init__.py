@@ -72,15 +72,19 @@ from aiocake.models import (
     UpdatedInvoice,
     totals,
 )
-from aiocake.records import columns, to_dict
+from aiocake.records import ColumnType, columns, to_dict
+from aiocake.tables import COLUMNS, RecordTable, table
 from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
+    from aiocake.pool import ClientPool, PoolStats, Tenant
+
     __version__: str
 
 __all__ = [
     "ANY",
+    "COLUMNS",
     "ERASE",
     "SKIP",
     "AccountManager",
@@ -99,9 +103,11 @@ __all__ = [
     "BuyerBill",
     "CakeError",
     "Client",
+    "ClientPool",
     "ClientStats",
     "ClientView",
     "ClosedError",
+    "ColumnType",
     "ConfigurationError",
     "Conflict",
     "ConsistencyError",
@@ -133,13 +139,16 @@ __all__ = [
     "PaymentType",
     "Period",
     "PlanError",
+    "PoolStats",
     "RateLimited",
     "RawResponse",
+    "RecordTable",
     "RequestRejected",
     "Restricted",
     "RetryPolicy",
     "ServerError",
     "Skip",
+    "Tenant",
     "Throttle",
     "Timeouts",
     "TipaltiError",
@@ -150,14 +159,19 @@ __all__ = [
     "bulk",
     "columns",
     "errors",
+    "table",
     "to_dict",
     "totals",
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
 
         return version()
+    if name in {"ClientPool", "PoolStats", "Tenant"}:
+        from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
+
+        return vars(pool)[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

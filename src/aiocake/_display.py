@@ -35,6 +35,20 @@ def rewritten(text: str, write: Callable[[str], str]) -> str:
     return _SUSPECT.sub(lambda match: write(match[0]) if _is_unsafe(match[0]) else match[0], text)
 
 
+#: Currencies that are not counted in hundredths (ISO 4217, list one).
+_PLACES: Final = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
+    **dict.fromkeys(("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}
+
+
+def places_of(currency: str | None) -> int:
+    """Return how many decimal places amounts of a currency have: 2 if it is not known."""
+    return _PLACES.get(currency or "", 2)
+
+
 def money(amount: Decimal, currency: str | None) -> str:
     """Return an amount for people, with its currency if that is known."""
     return f"{amount_text(amount)} {currency or ''}".rstrip()

@@ -12,6 +12,7 @@ from aiocake._background import clock
 from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 from aiocake.events import (
+    AttemptBegan,
     AttemptEnded,
     CallEnded,
     DoubleFound,
@@ -29,6 +30,7 @@ from aiocake.events import (
     RunEnded,
     ValuesNormalized,
     Waited,
+    ignore,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("aiocake")
 #: Never logged: to look for those of each call among the others would take 2 % of it.
-_UNLOGGED: Final = frozenset({Waited, Looked, AttemptEnded, RunBegan, RunEnded})
+_UNLOGGED: Final = frozenset({Waited, Looked, AttemptBegan, AttemptEnded, RunBegan, RunEnded})
+#: Of all clients: their calls can be told apart by whoever listens to several.
+_numbers: Final = itertools.count(1)
 # A library does not decide where its log goes: without this, warnings would end up on stderr.
 _log.addHandler(logging.NullHandler())
 
@@ -50,7 +54,7 @@ class EventEmitter:
 
     Attributes:
         enabled: True if there is a listener: if not, events that are not logged need not be made.
-        next_call: Returns the number of the next call, from 1.
+        next_call: Returns a number for a call, which no other call in the process has.
 
     Raises:
         ConfigurationError: The listener is no plain function.
@@ -61,9 +65,9 @@ class EventEmitter:
     def __init__(self, on_event: OnEvent | None) -> None:
         if not (on_event is None or is_plain_function(on_event)):
             raise ConfigurationError("on_event: must be a plain function, not a coroutine function")
-        self._on_event = on_event
-        self.enabled = on_event is not None
-        self.next_call: Callable[[], int] = itertools.count(1).__next__
+        self._on_event = None if on_event is ignore else on_event
+        self.enabled: bool = self._on_event is not None
+        self.next_call: Callable[[], int] = _numbers.__next__
         self._clock: Callable[[], float] | None = None
 
     def now(self) -> float:

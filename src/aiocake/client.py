@@ -10,20 +10,15 @@ import os
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from types import NoneType, TracebackType
-from typing import Final, Self, TypedDict, Unpack
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
 
 from aiocake._codec.raw import Json, RawResponse, RawValue
-from aiocake._environment import (
-    domain_of,
-    key_of_environment,
-    profile_of_environment,
-    settings_of_environment,
-)
 from aiocake._listener import EventEmitter
-from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit, real
+from aiocake._normalize import real
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
-from aiocake._transport import AsyncBaseTransport, Transport, package_of, parse_address
+from aiocake._settings import check_settings
+from aiocake._transport import AsyncBaseTransport, Transport, parse_address
 from aiocake._version import version
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.endpoints.advertiser_bills import AdvertiserBills
@@ -54,11 +49,11 @@ class ClientView:
 
     def __init__(self, executor: CallExecutor) -> None:
         self._executor = executor
-        self.invoices = Invoices(executor)
-        self.affiliate_bills = AffiliateBills(executor)
-        self.advertiser_bills = AdvertiserBills(executor)
-        self.buyer_bills = BuyerBills(executor)
-        self.reference = Reference(executor)
+        self.invoices: Invoices = Invoices(executor)
+        self.affiliate_bills: AffiliateBills = AffiliateBills(executor)
+        self.advertiser_bills: AdvertiserBills = AdvertiserBills(executor)
+        self.buyer_bills: BuyerBills = BuyerBills(executor)
+        self.reference: Reference = Reference(executor)
 
     def with_options(
         self,
@@ -182,8 +177,8 @@ class Client(ClientView):
         proxy: The URL of a proxy. Proxies of the environment are not used.
         ssl_context: A context in place of one with certifi's certificates.
         ledger: Records each write before it is sent and after it ended.
-        grace: Seconds to wait for the response to a write whose caller is cancelled, once the
-            write has left; 0 for none.
+        grace: Seconds to wait for the response to a write whose caller is cancelled, or whose
+            client is closed, once the write has left; 0 for none.
         read_only: Refuse writes before they are sent.
         show_sensitive: True to show names, notes and amounts in errors and logs.
         user_agent: The User-Agent header.
@@ -215,7 +210,7 @@ class Client(ClientView):
         traits: InstanceTraits | None = None,
     ) -> None:
         self._closed = True  # until it is built: a client that is refused has nothing to close
-        _refuse(
+        check_settings(
             domain=domain,
             api_key=api_key,
             timeouts=timeouts,
@@ -287,14 +282,16 @@ class Client(ClientView):
             ConfigurationError: A variable is missing or cannot be used, a file cannot be read, or
                 the environment names another instance than the profile.
         """
-        chosen = profile_of_environment(profile)
-        domain = domain_of(os.environ.get("CAKE_DOMAIN"), chosen)
+        from aiocake import _environment as env  # noqa: PLC0415 - with profiles, and only for this
+
+        chosen = env.profile_of_environment(profile)
+        domain = env.domain_of(os.environ.get("CAKE_DOMAIN"), chosen)
         if not domain:
             raise ConfigurationError("CAKE_DOMAIN is not set")
-        key = key_of_environment(chosen)
+        key = env.key_of_environment(chosen)
         if key is None:
             raise ConfigurationError("neither CAKE_API_KEY nor CAKE_API_KEY_FILE is set")
-        found = settings_of_environment(domain, settings, chosen)
+        found = env.settings_of_environment(domain, settings, chosen)
         every: ClientSettings = {**found, **settings}
         return cls(domain, key, **every)
 
@@ -312,11 +309,13 @@ class Client(ClientView):
     async def aclose(self) -> None:
         """Close all connections; calls in flight end in errors. Can be called twice.
 
+        A write that has left is given its grace before, as if its caller had been cancelled.
+
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
         self._closed = True
-        await self._executor.transport.aclose()
+        await self._executor.transport.aclose(self._executor.settings.grace)
 
     def __repr__(self) -> str:
         return f"<Client {self._domain}>" if not self._closed else "<Client, closed>"
@@ -329,52 +328,13 @@ class Client(ClientView):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
-def _is(*kinds: type) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, kinds)
-
-
-def _has(*methods: str) -> Callable[[object], bool]:
-    return lambda value: all(callable(getattr(value, method, None)) for method in methods)
-
-
-#: What each setting of :class:`Client` has to be.
-_MUST_BE: Final[Mapping[str, Wanted]] = {
-    "domain": (_is(str), "a text"),
-    "api_key": (lambda key: isinstance(key, str) or callable(key), "a text or an async function"),
-    "timeouts": (_is(Timeouts, NoneType), "a Timeouts"),
-    "retry": (_is(RetryPolicy, NoneType), "a RetryPolicy"),
-    "throttle": (_is(Throttle, NoneType), "a Throttle"),
-    "binding": (_is(str), f"one of {', '.join(Binding)}"),
-    "transport": (
-        lambda it: it is None or package_of(it) is not None,
-        "an AsyncBaseTransport of httpx or httpx2",
-    ),
-    "proxy": (_is(str, NoneType), "the URL of a proxy"),
-    "ssl_context": (_is(ssl.SSLContext, NoneType), "an ssl.SSLContext"),
-    "ledger": (lambda it: it is None or _has("before", "after")(it), "a Ledger"),
-    "grace": SECONDS,
-    "read_only": YES_OR_NO,
-    "show_sensitive": YES_OR_NO,
-    "user_agent": (_is(str, NoneType), "a text"),
-    "on_event": (lambda it: it is None or callable(it), "a function"),
-    "traits": (_is(InstanceTraits, NoneType), "an InstanceTraits"),
-}
-
-
-def _refuse(**settings: object) -> None:
-    """Raise a ConfigurationError that names each setting of a wrong kind."""
-    reasons = {name: misfit(value, _MUST_BE[name]) for name, value in settings.items()}
-    if wrong := [f"{name}: {reason}" for name, reason in reasons.items() if reason]:
-        raise ConfigurationError("; ".join(wrong))
-
-
 def _text(value: str) -> str:
     """Return a text of any class as a built-in one."""
     return str.__str__(value)
 
 
 def _binding(value: str) -> Binding:
-    _refuse(binding=value)
+    check_settings(binding=value)
     try:
         return Binding(_text(value))
     except ValueError:

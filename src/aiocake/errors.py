@@ -174,9 +174,12 @@ class CakeError(Exception):
 
         Its cause and context are dropped: a parser's exception holds the whole response.
         """
-        self.__cause__ = self.__context__ = None
+        self.__cause__: BaseException | None = None
+        self.__context__: BaseException | None = None
         self.__suppress_context__ = False  # which setting the cause turns on
-        self.args = tuple(clean(arg) if isinstance(arg, str) else arg for arg in self.args)
+        self.args: tuple[Any, ...] = tuple(
+            clean(arg) if isinstance(arg, str) else arg for arg in self.args
+        )
         for name, value in self.__dict__.items():
             if isinstance(value, str) and not isinstance(value, StrEnum):
                 self.__dict__[name] = clean(value)
@@ -232,7 +235,7 @@ class OutcomeUnknown(CakeError):
         self.intent = intent
         self.cause = cause
         self.applied_likely = applied_likely
-        self.outcome = Outcome.UNKNOWN
+        self.outcome: Outcome | None = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
         """Pass every text that this error and its cause hold through ``clean``."""
@@ -427,8 +430,8 @@ class Conflict(ConsistencyError):
 
     def __init__(self, message: str, *, found: FoundInvoice) -> None:
         super().__init__(message)
-        self.found = found
-        self.outcome = Outcome.NOT_DONE
+        self.found: FoundInvoice = found
+        self.outcome: Outcome | None = Outcome.NOT_DONE
 
     def scrub(self, clean: Callable[[str], str]) -> None:
         """Pass every text that this error and the invoice hold through ``clean``."""

@@ -6,10 +6,11 @@ things happen; it must not wait. An exception that it raises is logged and break
 :func:`fan_out` makes one listener of several.
 
 The events of a call come in this order: for each attempt :class:`Waited` (where it had to wait for
-its turn), :class:`Looked` (of a write with a condition), :class:`AttemptEnded`, and
-:class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled` where they follow from it; in the
-end :class:`CallEnded`, once, however the call ended. All of them have the same ``call``: calls of a
-client are numbered from 1. A look at the record of a write is a call of its own.
+its turn), :class:`Looked` (of a write with a condition), :class:`AttemptBegan`,
+:class:`AttemptEnded`, and :class:`PauseEnded`, :class:`Paused` and :class:`RetryScheduled` where
+they follow from it; in the end :class:`CallEnded`, once, however the call ended. All of them have
+the same ``call``: a number that no other call in the process has, so that one listener can serve
+several clients. A look at the record of a write is a call of its own.
 
 A bulk run emits :class:`RunBegan` before its first write and :class:`RunEnded` in the end; one of
 creates emits :class:`PartnerBusy`, :class:`LocksUnavailable` and :class:`DoubleFound` in between.
@@ -19,10 +20,12 @@ from collections.abc import Callable
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake._normalize import is_plain_function
 from aiocake.errors import ConfigurationError, Outcome
 
 __all__ = [
+    "AttemptBegan",
     "AttemptEnded",
     "CallEnded",
     "DoubleFound",
@@ -41,10 +44,12 @@ __all__ = [
     "ValuesNormalized",
     "Waited",
     "fan_out",
+    "ignore",
 ]
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Waited:
     """A call waited for its turn in the throttle's queue, or was turned away from it.
 
@@ -62,7 +67,8 @@ class Waited:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Looked:
     """A write whose record was looked at, and is as expected, is sent now.
 
@@ -80,7 +86,31 @@ class Looked:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
+class AttemptBegan:
+    """An attempt is sent now. Its :class:`AttemptEnded` follows, in the same task.
+
+    Attributes:
+        operation: The operation's name.
+        number: The number of the attempt within its call, from 1.
+        method: The HTTP method.
+        server: Scheme, host and port of the instance, such as ``"https://yourdomain.cake.com"``;
+            the usual port is left out.
+        path: The path as CAKE documents it, as in :class:`AttemptEnded`.
+        call: The number of the call.
+    """
+
+    operation: str
+    number: int
+    method: str = ""
+    server: str = ""
+    path: str | None = None
+    call: int = 0
+
+
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class AttemptEnded:
     """One attempt is over: of an export, when its list began or the response proved to be none.
 
@@ -113,7 +143,8 @@ class AttemptEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RetryScheduled:
     """There will be another attempt.
 
@@ -132,7 +163,8 @@ class RetryScheduled:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class Paused:
     """A throttled response pauses all calls of the client, once for all that were throttled alike.
 
@@ -150,7 +182,8 @@ class Paused:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PauseEnded:
     """A pause in which calls were refused is over.
 
@@ -167,7 +200,8 @@ class PauseEnded:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class CallEnded:
     """A call is over: also one that was refused before it was sent, cancelled, or an export.
 
@@ -197,7 +231,8 @@ class CallEnded:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ListAnomaly:
     """A list behaved in a way that CAKE's documents do not promise, and was read anyway.
 
@@ -218,7 +253,8 @@ class ListAnomaly:
     call: int | None = None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ReferencesDropped:
     """Illegal character references (such as ``&#xB;``) were left out of an XML response.
 
@@ -233,7 +269,8 @@ class ReferencesDropped:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class ValuesNormalized:
     """Some values that only decorate a response were malformed, and were read anyway.
 
@@ -256,7 +293,8 @@ class ValuesNormalized:
     call: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunBegan:
     """A bulk run begins: none of its writes was sent yet.
 
@@ -265,13 +303,22 @@ class RunBegan:
     Attributes:
         total: How many calls the plan has; None while that is not known.
         resumed: True if an earlier run of the plan is resumed.
+        done: Calls that an earlier run has carried out.
+        failed: Calls of an earlier run that were not.
+        unknown: Calls of an earlier run that may have been carried out.
+        skipped: Calls that an earlier run did not send.
     """
 
     total: int | None
     resumed: bool
+    done: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class RunEnded:
     """A bulk run that began is over. The counts are those of the whole plan, earlier runs included.
 
@@ -300,7 +347,8 @@ class RunEnded:
     conflicts: int = 0
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class PartnerBusy:
     """A create of a run waits, so that two runs on one host do not create the same.
 
@@ -316,7 +364,8 @@ class PartnerBusy:
     seconds: float | None
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class LocksUnavailable:
     """A run of creates continues without the locks that keep other runs on this host apart.
 
@@ -329,7 +378,8 @@ class LocksUnavailable:
     reason: str
 
 
-@attrs.frozen
+@by_fields
+@attrs.frozen(eq=False, repr=False)
 class DoubleFound:
     """A record that a run created exists twice: somebody else created it at the same time.
 
@@ -349,6 +399,7 @@ class DoubleFound:
 Event = (
     Waited
     | Looked
+    | AttemptBegan
     | AttemptEnded
     | RetryScheduled
     | Paused
@@ -369,6 +420,11 @@ OnEvent = Callable[[Event], None]
 """A listener, as ``Client(on_event=…)`` takes it: a plain function of one event."""
 
 
+def ignore(event: Event) -> None:
+    """Ignore an event. A client with this listener makes none, as if it had no listener."""
+    del event
+
+
 def fan_out(*listeners: OnEvent) -> OnEvent:
     """Return a listener that passes each event to several listeners, in their order.
 
@@ -379,7 +435,7 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         *listeners: Plain functions that take one event, as ``Client(on_event=…)`` does.
 
     Returns:
-        A listener for ``Client(on_event=…)``.
+        A listener for ``Client(on_event=…)``; :func:`ignore` where there is no other.
 
     Raises:
         ConfigurationError: A listener is no plain function.
@@ -388,10 +444,13 @@ def fan_out(*listeners: OnEvent) -> OnEvent:
         raise ConfigurationError(
             "fan_out: each listener must be a plain function, not a coroutine function"
         )
+    heard = [listener for listener in listeners if listener is not ignore]
+    if not heard:
+        return ignore
 
     def emit(event: Event) -> None:
         errors: list[Exception] = []
-        for listener in listeners:
+        for listener in heard:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - it is the user's function

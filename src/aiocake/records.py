@@ -1,4 +1,4 @@
-"""Records as plain values: a dict for JSON, or one column for each field.
+"""Records as plain values: a dict for JSON, or one column for each field, with its type.
 
 Money is text there. As a number of JSON it would be a float to most programs that read it, and
 lose digits.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache
 from operator import attrgetter
 from typing import Final, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
@@ -19,7 +19,7 @@ import attrs
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import Period
 
-__all__ = ["Record", "cells", "columns", "to_dict"]
+__all__ = ["ColumnType", "Record", "cells", "column_types", "columns", "plain_value", "to_dict"]
 
 #: Names of fields that say nothing without whose they are.
 _BARE: Final = frozenset({"id", "name"})
@@ -39,7 +39,9 @@ class Record:
         """Return a schema as pydantic_core.core_schema makes them, without importing it."""
         del source, handler
         serialization = {"type": "function-plain", "function": to_dict}
-        return {"type": "is-instance", "cls": cls, "serialization": serialization}
+        # By its name, it is described once in an OpenAPI document, under the class's own name.
+        name = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+        return {"type": "is-instance", "cls": cls, "ref": name, "serialization": serialization}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
@@ -68,7 +70,7 @@ def to_dict(record: object, *, flat: bool = False) -> dict[str, object]:
     """
     model = _checked("record", type(record))
     found = cells(record) if flat else {name: getattr(record, name) for name in _fields(model)}
-    return {name: _plain(value) for name, value in found.items()}
+    return {name: plain_value(value) for name, value in found.items()}
 
 
 def columns(model: type) -> tuple[str, ...]:
@@ -88,6 +90,41 @@ def columns(model: type) -> tuple[str, ...]:
         ArgumentError: ``model`` is no class of records.
     """
     return _layout(_checked("model", model)).names
+
+
+class ColumnType(StrEnum):
+    """The type of a column, by its name in SQL: DuckDB takes it as it is."""
+
+    INTEGER = "BIGINT"
+    """A whole number of up to 64 bits, such as an id."""
+    DECIMAL = "DECIMAL(38, 10)"
+    """An exact number. Amounts have two or four places, rates of exchange ten."""
+    TEXT = "VARCHAR"
+    """A text; also a status, or a period."""
+    DATE = "DATE"
+    """A date."""
+    TIMESTAMP = "TIMESTAMP"
+    """A date and time as the instance gives it; in UTC where it has a time zone."""
+    BOOLEAN = "BOOLEAN"
+    """True or false."""
+    JSON = "JSON"
+    """A text of JSON, such as the contacts of a bill's partner."""
+
+
+def column_types(model: type) -> Mapping[str, ColumnType]:
+    """Return the types of the :func:`columns` of a class.
+
+    Args:
+        model: The class, such as :class:`aiocake.Invoice`.
+
+    Returns:
+        The types by name, in the order of the columns.
+
+    Raises:
+        ArgumentError: ``model`` is no class of records.
+    """
+    layout = _layout(_checked("model", model))
+    return types.MappingProxyType(dict(zip(layout.names, map(_type_of, layout.hints), strict=True)))
 
 
 def cells(record: object) -> dict[str, object]:
@@ -110,7 +147,8 @@ def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
     raise ArgumentError(Problem(name, f"must be one of aiocake's records, got {provided}"))
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
+    """Return a value of a record as :func:`to_dict` writes it."""
     kind: type = type(value)
     return _form(kind).write(value)
 
@@ -133,11 +171,11 @@ def _itself(value: object) -> object:
 
 
 def _of_mapping(value: Mapping[object, object]) -> object:
-    return {str(name): _plain(each) for name, each in value.items()}
+    return {str(name): plain_value(each) for name, each in value.items()}
 
 
 def _of_enum(value: Enum) -> object:
-    return _plain(value.value)
+    return plain_value(value.value)
 
 
 def _of_amount(value: Decimal) -> object:
@@ -145,7 +183,7 @@ def _of_amount(value: Decimal) -> object:
 
 
 def _of_collection(value: Collection[object]) -> object:
-    return [_plain(each) for each in value]
+    return [plain_value(each) for each in value]
 
 
 #: The first that fits counts: a bool is an int, an enum of texts a text, a datetime a date.
@@ -181,6 +219,7 @@ class _Layout:
 
     Attributes:
         names: The names of the columns.
+        hints: The annotations of their values.
         paths: Where the value of each of them is.
         merged: Mappings within nested records that have the name of an outer one, such as
             ``extra``: this name, and where they are. They stand within the outer one.
@@ -188,6 +227,7 @@ class _Layout:
     """
 
     names: tuple[str, ...]
+    hints: tuple[object, ...]
     paths: tuple[Path, ...]
     merged: tuple[tuple[str, Path], ...]
     get: Callable[[object], object]
@@ -208,7 +248,32 @@ def _layout(model: type[attrs.AttrsInstance]) -> _Layout:
         _joined(path) if path[-1] in _BARE or last.count(path[-1]) > 1 else path[-1]
         for path in paths
     )
-    return _Layout(tuple(names), paths, merged, attrgetter(*map(".".join, paths)))
+    hints = tuple(found[path] for path in paths)
+    return _Layout(tuple(names), hints, paths, merged, attrgetter(*map(".".join, paths)))
+
+
+#: The first that fits counts: a bool is an int, an enum of texts a text, a datetime a date.
+_COLUMN_TYPES: Final[Mapping[type, ColumnType]] = {
+    bool: ColumnType.BOOLEAN,
+    int: ColumnType.INTEGER,
+    Decimal: ColumnType.DECIMAL,
+    datetime: ColumnType.TIMESTAMP,
+    date: ColumnType.DATE,
+    str: ColumnType.TEXT,
+    Enum: ColumnType.TEXT,
+    Period: ColumnType.TEXT,
+}
+
+
+def _type_of(hint: object) -> ColumnType:
+    for each in (hint, *get_args(hint)):
+        if isinstance(each, type) and get_origin(each) is None:
+            for kind, found in _COLUMN_TYPES.items():
+                if issubclass(each, kind):
+                    return found
+        elif get_origin(each) not in {Union, types.UnionType}:
+            break  # a sequence or a mapping; what is in it does not count
+    return ColumnType.JSON
 
 
 def _read(layout: _Layout, record: object) -> tuple[object, ...]:

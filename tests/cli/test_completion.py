@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("invoices list --status=pe", "--status=pending"),
         ("invoices list --status paid --stat", ""),
         ("invoices list --match o", "overlaps"),
-        ("invoices list --format ", "table json csv jsonl"),
+        ("invoices list --format ", "table json csv jsonl xlsx parquet"),
         ("invoices get ", ""),
         ("invoices update 4821 --status a", "approved"),
         ("bills export --billing-cycle ", "weekly bimonthly monthly all"),

@@ -52,7 +52,7 @@ def test_list_filters_by_each_option(cake, sandbox) -> None:
 def test_list_is_a_table_unless_something_else_is_said(cake) -> None:
     ran = cake("invoices", "list", "--affiliate-id", 67890, "--status", "pending")
     names, rule, first = ran.out.splitlines()[:3]
-    heads = "invoice kind status partner name start end amount ccy"
+    heads = "invoice kind status affiliate its name start end amount ccy"
     assert names.split() == heads.split()
     assert set(rule) == {"─", " "}
     assert first.split("  ")[0] == "4821"
@@ -77,6 +77,7 @@ def test_get_shows_one_invoice(cake) -> None:
     table = cake("invoices", "get", 4821).out.splitlines()
     assert table[0].split() == ["field", "value"]
     assert "total_amount    1,250.00" in table
+    assert not any(line.startswith("advertiser_id") for line in table), "it has none"
 
 
 def test_create_makes_one_and_shows_it(cake, sandbox) -> None:

@@ -50,11 +50,14 @@ def test_a_look_up_gives_all_rows_in_each_format(cake, sandbox, name: str) -> No
     rows = json.loads(cake(*words, "-f", "json").out)
     assert len(rows) == count
     assert [list(row) for row in rows] == [columns] * count
-    assert [json.loads(line) for line in cake(*words, "-f", "jsonl").out.splitlines()] == rows
-    table = cake(*words).out.splitlines()
-    assert table[0].split() == columns
-    assert len(table) == 2 + count
+    lines = [json.loads(line) for line in cake(*words, "-f", "jsonl").out.splitlines()]
     listed = list(csv.DictReader(cake(*words, "-f", "csv").out.splitlines()))
+    flat = list(listed[0])
+    assert [list(line) for line in lines] == [flat] * count
+    assert flat == columns or name == "exchange-rates", "it has records within records"
+    table = cake(*words).out.splitlines()
+    assert table[0].split() == flat
+    assert len(table) == 2 + count
     assert len(listed) == count
     assert {request.operation for request in sandbox.state.requests} == {operation}
 

@@ -62,7 +62,7 @@ def test_a_name_that_ends_in_no_format_is_refused(cake, sandbox, tmp_path: Path,
     assert nothing_else_in(tmp_path, name)
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.XLS", "a.ods", "a.parquet", "a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("name", ["a.XLS", "a.ods", "a.tsv", "a.zip"])
 @pytest.mark.parametrize("form", [(), ("-f", "csv")])
 def test_a_name_of_something_else_is_refused_whatever_the_format(
     cake, sandbox, tmp_path: Path, name: str, form: tuple[str, ...]
@@ -160,9 +160,9 @@ def test_a_file_that_cannot_be_made_is_said_before_a_write_is_sent(
 
 
 def test_all_that_is_wrong_with_the_output_and_the_rest_is_said_at_once(cake, tmp_path) -> None:
-    ran = cake(*LIST[:2], "--out", tmp_path / "a.xlsx", "--row-limit", 0, "--period", "x")
+    ran = cake(*LIST[:2], "--out", tmp_path / "a.ods", "--row-limit", 0, "--period", "x")
     assert ran.code == 2
-    for name in ("--out: no format fits a.xlsx", "--row-limit: must be", "--period"):
+    for name in ("--out: no format fits a.ods", "--row-limit: must be", "--period"):
         assert name in ran.err
 
 

@@ -393,7 +393,8 @@ async def test_events_of_a_listener_that_fails_break_no_call(
         updated = await cake.invoices.update(1, memo="x")
     assert updated.invoice_id == 1
     names = [type(each).__name__ for each in heard]
-    assert names == ["AttemptEnded", "RetryScheduled", "AttemptEnded", "CallEnded"]
+    attempt = ["AttemptBegan", "AttemptEnded"]
+    assert names == [*attempt, "RetryScheduled", *attempt, "CallEnded"]
     records = [each for each in caplog.records if each.name.startswith("aiocake")]
     assert len(records) == len(heard)
     assert all(each.exc_info and "no ear" in str(each.exc_info[1]) for each in records)

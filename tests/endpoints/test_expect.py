@@ -28,7 +28,15 @@ from aiocake import (
     UpdatedInvoice,
 )
 from aiocake.errors import AuthenticationError, Intent
-from aiocake.events import AttemptEnded, CallEnded, Event, Looked, RetryScheduled, Waited
+from aiocake.events import (
+    AttemptBegan,
+    AttemptEnded,
+    CallEnded,
+    Event,
+    Looked,
+    RetryScheduled,
+    Waited,
+)
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
 
@@ -92,9 +100,11 @@ async def test_what_is_as_expected_is_sent() -> None:
     assert ledger.after_ == [Outcome.DONE]
     # The look is a call of its own.
     assert [(type(each), each.operation, each.call) for each in events] == [  # type: ignore[union-attr]
+        (AttemptBegan, "invoices.get", 2),
         (AttemptEnded, "invoices.get", 2),
         (CallEnded, "invoices.get", 2),
         (Looked, "invoices.update", 1),
+        (AttemptBegan, "invoices.update", 1),
         (AttemptEnded, "invoices.update", 1),
         (CallEnded, "invoices.update", 1),
     ]

@@ -10,7 +10,7 @@ import pytest
 from aiocake import AffiliateBill, Client, Outcome, Period, RetryPolicy
 from aiocake._operations.operation import Stream
 from aiocake.errors import Intent
-from aiocake.events import AttemptEnded, CallEnded, Event, Waited
+from aiocake.events import AttemptBegan, AttemptEnded, CallEnded, Event, Waited
 
 KEY = 'canary-K3Y<&">+%='
 ROW = (
@@ -117,8 +117,17 @@ class Stage:
 
     @property
     def reported(self) -> list[Event]:
-        """The events without durations, calls, methods and paths; "id" is the id of an intent."""
-        return [self._plain(event) for event in self.events]
+        """The events without durations, calls, methods and paths; "id" is the id of an intent.
+
+        That an attempt began is left out: no attempt ends that did not begin before.
+        """
+        began: set[tuple[int, int]] = set()
+        for event in self.events:
+            if isinstance(event, AttemptBegan):
+                began.add((event.call, event.number))
+            elif isinstance(event, AttemptEnded):
+                began.remove((event.call, event.number))
+        return [self._plain(event) for event in self.events if not isinstance(event, AttemptBegan)]
 
     @property
     def ends(self) -> list[Event]:

@@ -45,6 +45,7 @@ PAGE = "invoices.find"
 GET = "invoices.get"
 UPDATE = "invoices.update"
 CREATE = "invoices.create"
+ATTEMPT = ("AttemptBegan", "AttemptEnded")
 ONE = Throttle(concurrency=1)
 MOCK_CLOCK = pytest.mark.parametrize(
     "anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})]
@@ -169,7 +170,8 @@ async def test_a_throttled_answer_pauses_and_the_wait_for_its_end_is_told(stage)
     ]
     other = Waited("reference.currencies", 0.0, got_turn=True)
     assert other in reported
-    assert stage.events[reported.index(other)].seconds >= 4.0
+    waits = [event for event in stage.events if isinstance(event, Waited)]
+    assert max(event.seconds for event in waits if event.operation == other.operation) >= 4.0
 
 
 async def test_another_key_is_a_retry_without_a_wait(stage) -> None:
@@ -262,7 +264,7 @@ async def test_the_deadline_cuts_an_attempt(stage) -> None:
         AttemptEnded(PAGE, 1, 0.0, None, "Cancelled", sent=True),
         CallEnded(PAGE, 1, 0.0, None, "DeadlineExceeded"),
     ]
-    assert [event.seconds for event in stage.events] == [pytest.approx(5.0)] * 2
+    assert [event.seconds for event in stage.events[1:]] == [pytest.approx(5.0)] * 2
 
 
 # Who is told, and where
@@ -280,14 +282,13 @@ async def test_the_context_is_the_callers(stage) -> None:
     async with cake:
         await cake.invoices.update(1, memo="x")
         assert seen == [
-            (name, "writer")
-            for name in ("AttemptEnded", "RetryScheduled", "AttemptEnded", "CallEnded")
+            (name, "writer") for name in (*ATTEMPT, "RetryScheduled", *ATTEMPT, "CallEnded")
         ]
     seen.clear()
     who.set("reader")
     async with stage.client(stage.page, on_event=listen) as cake:
         await cake.invoices.find().collect()
-    assert seen == [("AttemptEnded", "reader"), ("CallEnded", "reader")]
+    assert seen == [(name, "reader") for name in (*ATTEMPT, "CallEnded")]
 
 
 async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
@@ -302,7 +303,7 @@ async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
         await cake.invoices.page()
         await cake.invoices.update(1, memo="x")
         await stage.june(cake).collect()
-    assert len(reported) == 9
+    assert len(reported) == 13
     raised = [each for each in caplog.records if each.name == "aiocake" and each.exc_info]
     assert len(raised) == len(reported)
     assert {each.levelname for each in raised} == {"ERROR"}

@@ -25,7 +25,7 @@ def test_a_copy_with_cuts_tells_nothing(events, cut) -> None:
         events.source_without(events.CUTS if cut else {}) as source,
         events.Worker("benchmarks.events:reported", source) as worker,
     ):
-        assert worker.ask() == ([] if cut else ["AttemptEnded", "CallEnded"] * 2)
+        assert worker.ask() == ([] if cut else ["AttemptBegan", "AttemptEnded", "CallEnded"] * 2)
 
 
 def test_a_cut_that_does_not_fit_is_an_error(events) -> None:

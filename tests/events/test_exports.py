@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from aiocake import AuthenticationError, DecodeError
+from aiocake import AuthenticationError, ClosedError, DecodeError
 from aiocake.events import AttemptEnded, CallEnded, ReferencesDropped
 
 pytestmark = pytest.mark.anyio
@@ -126,4 +126,23 @@ async def test_references_that_were_left_out(stage, whole) -> None:
         BEGAN,
         ReferencesDropped(EXPORT, 2),
         CallEnded(EXPORT, 1, 0.0, None, None, cancelled=not whole),
+    ]
+
+
+async def test_one_that_another_task_closes(stage) -> None:
+    held = stage.held(stage.export())
+    async with stage.client(held) as cake, anyio.create_task_group() as group:
+        bills = stage.june(cake)
+
+        async def read() -> None:
+            with pytest.raises(ClosedError):
+                await bills.collect()
+
+        group.start_soon(read)
+        await held.asked.wait()
+        await bills.aclose()
+    # The attempt ends before its call.
+    assert stage.reported == [
+        AttemptEnded(EXPORT, 1, 0.0, None, "Cancelled", sent=True),
+        CallEnded(EXPORT, 1, 0.0, None, None, cancelled=True),
     ]

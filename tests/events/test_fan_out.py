@@ -4,7 +4,7 @@
 import pytest
 
 from aiocake import ConfigurationError, events
-from aiocake.events import CallEnded, Event, Paused, fan_out
+from aiocake.events import CallEnded, Event, Paused, fan_out, ignore
 
 EVENT = Paused("invoices.find", 1.0)
 
@@ -29,8 +29,19 @@ def test_each_listener_is_called_in_order() -> None:
     assert heard == [("first", EVENT), ("second", EVENT)]
 
 
-def test_without_listeners_nothing_happens() -> None:
-    fan_out()(EVENT)
+def test_without_listeners_there_are_no_events() -> None:
+    assert fan_out() is fan_out(ignore, ignore) is ignore
+    ignore(EVENT)
+
+
+@pytest.mark.anyio
+async def test_a_client_makes_no_events_for_who_ignores_them(stage) -> None:
+    async with stage.client(stage.page, on_event=fan_out(ignore)) as cake:
+        assert not cake._executor.emitter.enabled
+        await cake.invoices.page()
+    async with stage.client(stage.page, on_event=fan_out(ignore, stage.events.append)) as cake:
+        await cake.invoices.page()
+    assert len(stage.ends) == 1
 
 
 def test_one_that_raises_does_not_keep_the_others_from_being_called() -> None:

@@ -1,6 +1,6 @@
 # ruff: noqa: ANN001 - the stage comes from a conftest, whose types cannot be imported
 # ruff: noqa: SIM117 - the client outlives what is in it: that is another block
-"""The number of its call on each event, and the method and path of each attempt."""
+"""The number of its call on each event, and server, method and path of each attempt."""
 
 from contextlib import suppress
 from datetime import date
@@ -19,7 +19,7 @@ from aiocake import (
     RateLimited,
     Throttle,
 )
-from aiocake.events import AttemptEnded, ListAnomaly, PauseEnded, ReferencesDropped
+from aiocake.events import AttemptBegan, AttemptEnded, ListAnomaly, PauseEnded, ReferencesDropped
 
 pytestmark = pytest.mark.anyio
 
@@ -28,34 +28,35 @@ MOCK_CLOCK = pytest.mark.parametrize(
 )
 
 
+ATTEMPT = ("AttemptBegan", "AttemptEnded")
+
+
 def numbers(stage) -> list[tuple[str, int]]:
     """The kind of each event and the number of its call."""
     return [(type(event).__name__, event.call) for event in stage.events]
 
 
 def attempts(stage) -> list[tuple[str, str | None]]:
-    return [(e.method, e.path) for e in stage.events if isinstance(e, AttemptEnded)]
+    began = [(e.method, e.path) for e in stage.events if isinstance(e, AttemptBegan)]
+    assert began == [(e.method, e.path) for e in stage.events if isinstance(e, AttemptEnded)]
+    return began
 
 
 async def test_each_call_has_a_number_from_1_on_all_of_its_events(stage) -> None:
     async with stage.client(500, stage.page, stage.updated) as cake:
         await cake.invoices.page()
         await cake.with_options(total=9).invoices.update(1, memo="x")
-    assert numbers(stage) == [
-        ("AttemptEnded", 1),
-        ("RetryScheduled", 1),
-        ("AttemptEnded", 1),
-        ("CallEnded", 1),
-        ("AttemptEnded", 2),
-        ("CallEnded", 2),
-    ]
+    kinds = [(kind, 1) for kind in (*ATTEMPT, "RetryScheduled", *ATTEMPT, "CallEnded")]
+    assert numbers(stage) == kinds + [(kind, 2) for kind in (*ATTEMPT, "CallEnded")]
 
 
-async def test_another_client_has_numbers_of_its_own(stage) -> None:
-    for _ in range(2):
-        async with stage.client(stage.page) as cake:
-            await cake.invoices.page()
-    assert numbers(stage) == [("AttemptEnded", 1), ("CallEnded", 1)] * 2
+async def test_a_call_of_another_client_has_another_number(stage) -> None:
+    async with stage.client(stage.page) as cake, stage.client(stage.page) as other:
+        await cake.invoices.page()
+        await other.invoices.page()
+        await cake.invoices.page()
+    kinds = (*ATTEMPT, "CallEnded")
+    assert numbers(stage) == [(kind, call) for call in (1, 2, 3) for kind in kinds]
 
 
 async def test_a_call_that_is_refused_has_a_number_too(stage) -> None:
@@ -86,7 +87,7 @@ async def test_an_export_and_what_was_odd_about_it(stage) -> None:
         await stage.june(cake).collect()
     found = [event for event in stage.events if isinstance(event, ListAnomaly | ReferencesDropped)]
     assert len(found) == 2
-    assert [number for _, number in numbers(stage)] == [1, 1, 2, 2, 2, 2]
+    assert [number for _, number in numbers(stage)] == [1, 1, 1, 2, 2, 2, 2, 2]
 
 
 async def test_values_that_were_normalized(stage) -> None:
@@ -94,7 +95,7 @@ async def test_values_that_were_normalized(stage) -> None:
     async with stage.client(answer) as cake:
         await cake.invoices.page()
         await cake.invoices.page()
-    kinds = ["AttemptEnded", "ValuesNormalized", "CallEnded"]
+    kinds = (*ATTEMPT, "ValuesNormalized", "CallEnded")
     assert numbers(stage) == [(kind, call) for call in (1, 2) for kind in kinds]
 
 
@@ -107,7 +108,7 @@ async def test_a_wait_has_the_number_of_the_call_that_waits(stage) -> None:
             with pytest.raises(NotSent):
                 await cake.invoices.update(1, memo="x")
             held.go_on.set()
-    assert numbers(stage)[:2] == [("Waited", 2), ("CallEnded", 2)]
+    assert numbers(stage)[1:3] == [("Waited", 2), ("CallEnded", 2)]
 
 
 @MOCK_CLOCK

@@ -95,7 +95,7 @@ async def test_a_run_that_stops_and_is_resumed(
     assert listener.runs == [
         RunBegan(3, resumed=False),
         RunEnded(0.0, 0, 1, 0, 0, stopped=True),
-        RunBegan(3, resumed=True),
+        RunBegan(3, resumed=True, failed=1),
         RunEnded(0.0, 2, 1, 0, 0, stopped=False),
     ]
 

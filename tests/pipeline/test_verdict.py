@@ -11,7 +11,9 @@ from aiocake import (
     ApiError,
     CakeError,
     Client,
+    ClosedError,
     ConsistencyError,
+    CreatedInvoice,
     DeadlineExceeded,
     DecodeError,
     Intent,
@@ -23,6 +25,7 @@ from aiocake import (
     RequestRejected,
     Restricted,
     ServerError,
+    Throttle,
     TipaltiError,
 )
 
@@ -201,25 +204,36 @@ async def test_a_call_whose_time_is_over() -> None:
             assert isinstance(error.cause, DeadlineExceeded)
 
 
-async def test_closing_leaves_a_write_that_has_left_unknown() -> None:
+@pytest.mark.parametrize("grace", [20.0, 0.0])
+async def test_closing_gives_a_write_that_has_left_its_grace(grace: float) -> None:
     held = Held(done())
     peer = Peer(held)
-    cake = peer.client()
-    raised: list[CakeError] = []
+    cake = peer.client(grace=grace, throttle=Throttle(concurrency=1))
+    ended: list[object] = []
 
     async def run(call: Call) -> None:
         try:
-            await call(cake)
+            ended.append(await call(cake))
         except CakeError as error:
-            raised.append(error)
+            ended.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(run, create)
         await held.begun.wait()
-        await cake.aclose()
-    (error,) = raised
-    assert isinstance(error, OutcomeUnknown)
-    assert type(error.cause).__name__ == "ClosedError"
+        group.start_soon(run, update)  # waits for its turn, which it never gets
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(cake.aclose)
+        await anyio.wait_all_tasks_blocked()
+        (waiting,) = (each for each in ended if isinstance(each, ClosedError))
+        assert waiting.outcome is Outcome.NOT_DONE
+        held.go_on.set()
+    assert len(peer.requests) == 1
+    (end,) = (each for each in ended if each is not waiting)
+    if grace:
+        assert isinstance(end, CreatedInvoice)
+    else:
+        assert isinstance(end, OutcomeUnknown)
+        assert type(end.cause).__name__ == "ClosedError"
 
 
 async def test_errors_hide_payloads_unless_they_may_show_them() -> None:

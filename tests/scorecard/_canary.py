@@ -13,6 +13,7 @@ from typing import Final, cast
 from urllib.parse import quote, quote_plus
 
 import attrs
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 __all__ = ["AMOUNT", "KEY", "NOTE", "Everything", "chain", "key_forms", "reported", "shown"]
@@ -122,8 +123,9 @@ def reported(error: BaseException) -> str:
 class Everything(logging.Handler):
     """Keeps all that is logged, warned of and traced, and looks through it."""
 
-    def __init__(self, spans: InMemorySpanExporter) -> None:
+    def __init__(self, spans: InMemorySpanExporter, provider: TracerProvider) -> None:
         super().__init__(1)
+        self.provider = provider
         self.logged: list[str] = []
         #: Whether the client was told that it may show payloads.
         self.show_sensitive = False

@@ -116,8 +116,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def everything() -> Iterator[Everything]:
     """All that is logged and traced, at whatever level, looked through in the end."""
     exporter = InMemorySpanExporter()
-    everything = Everything(exporter)
     provider = TracerProvider()
+    everything = Everything(exporter, provider)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     root = logging.getLogger()
     level = root.level

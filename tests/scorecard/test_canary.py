@@ -16,10 +16,14 @@ from urllib.parse import quote, unquote
 
 import attrs
 import httpx
+import httpx2
 import pytest
+from httpx_aiohttp import AiohttpTransport
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from starlette.responses import Response
 
-from aiocake import Client
+from aiocake import Client, otel
 from aiocake.client import ClientView
 from aiocake.errors import (
     ApiError,
@@ -31,6 +35,7 @@ from aiocake.errors import (
     OutcomeUnknown,
     TipaltiError,
 )
+from aiocake.events import OnEvent
 from aiocake.models import MarkResult
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
 from aiocake.values import Binding, Period
@@ -373,3 +378,64 @@ async def test_spans_of_another_transport_are_seen_and_our_own_has_none(
     everything.forget_spans()
     everything.logged.clear()  # that client logs the whole address, too
     await card.all_is_given_back(cake, None)
+
+
+class InstrumentedHttpx2(httpx2.AsyncHTTPTransport):
+    """A transport of httpx2 as its instrumentation would make it: there is none yet."""
+
+    everything: Everything
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if is_http_instrumentation_enabled():
+            tracer = self.everything.provider.get_tracer("httpx2")
+            tracer.start_span("GET", attributes={"url.full": str(request.url)}).end()
+        return await super().handle_async_request(request)
+
+
+async def _spans_over(
+    transport: httpx.AsyncBaseTransport | httpx2.AsyncBaseTransport,
+    everything: Everything,
+    url: str,
+    on_event: OnEvent | None,
+) -> list[str]:
+    """Return the spans of a read, a write and an export over a transport."""
+    async with Client(url, KEY, transport=transport, on_event=on_event) as cake:
+        await cake.invoices.get(4821)
+        await cake.invoices.update(4821, invoice_status="approved")
+        await cake.affiliate_bills.export(period=Period.month(2014, 6)).collect()
+        # Where no attempt is under way, other HTTP is recorded as ever.
+        assert is_http_instrumentation_enabled()
+    spans = everything.spans()
+    everything.forget_spans()
+    return spans
+
+
+@pytest.mark.case("K06")
+@pytest.mark.parametrize("library", ["httpx", "httpx2", "aiohttp"])
+async def test_instrumentation_of_another_transport_is_suppressed(
+    everything: Everything, monkeypatch: pytest.MonkeyPatch, library: str, anyio_backend: str
+) -> None:
+    if library == "aiohttp" and anyio_backend != "asyncio":
+        library = "httpx"  # aiohttp knows no other
+    monkeypatch.setattr(InstrumentedHttpx2, "everything", everything, raising=False)
+    transport = {
+        "httpx": httpx.AsyncHTTPTransport,
+        "httpx2": InstrumentedHttpx2,
+        "aiohttp": AiohttpTransport,
+    }[library]
+    listener = otel.listener(tracer_provider=everything.provider)
+    instrumentor = AioHttpClientInstrumentor()
+    instrumentor.instrument(tracer_provider=everything.provider, skip_dep_check=True)
+    try:
+        with serve(Sandbox(api_key=KEY)) as url:
+            seen = await _spans_over(transport(), everything, url, None)
+            with pytest.raises(AssertionError, match="the key is in"):
+                everything.no_key_in("".join(seen))
+            ours = await _spans_over(transport(), everything, url, listener)
+    finally:
+        instrumentor.uninstrument()
+    everything.no_key_in("".join(ours))
+    assert len(seen) == 3
+    assert len(ours) == 6
+    assert all('"aiocake' in span or "url.template" in span for span in ours)
+    everything.logged.clear()  # the requests without a listener, at DEBUG

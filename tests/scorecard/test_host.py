@@ -43,7 +43,7 @@ async def test_closed_with_calls_in_flight(card: Card, call: Call) -> None:
     server = card.serve(script)
     events: list[Event] = []
     books = Books()
-    cake = card.client(server, on_event=events.append, ledger=books)
+    cake = card.client(server, on_event=events.append, ledger=books, grace=0.0)
     found: list[CakeError] = []
 
     async def make() -> None:

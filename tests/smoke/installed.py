@@ -1,6 +1,6 @@
 """Use the installed package as a stranger does. Run by the ``package`` check, not by pytest.
 
-Its one argument is the extra that was installed beside the core: "", "sandbox" or "cli".
+Its one argument is the extra that was installed beside the core: "", "sandbox", "cli" or "otel".
 """
 
 import importlib
@@ -12,8 +12,20 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 # What each installation can import beyond the core ("cli" brings "sandbox").
-PARTS = {"": set(), "sandbox": {"sandbox"}, "cli": {"cli", "sandbox"}}
-FOREIGN = {"click", "hypothesis", "pytest", "rich", "starlette", "trio", "typer", "uvicorn"}
+PARTS = {"": set(), "sandbox": {"sandbox"}, "cli": {"cli", "sandbox"}, "otel": {"otel"}}
+FOREIGN = {
+    "click",
+    "httpx",
+    "httpx2",
+    "hypothesis",
+    "opentelemetry",
+    "pytest",
+    "rich",
+    "starlette",
+    "trio",
+    "typer",
+    "uvicorn",
+}
 
 
 def check(holds: object, claim: str) -> None:
@@ -24,7 +36,6 @@ def check(holds: object, claim: str) -> None:
 
 def check_import() -> None:
     """The package is the installed one, has its type marker, and pulls in nothing it need not."""
-    importlib.import_module("httpx")  # which itself imports click and rich where they are
     before = set(sys.modules)
     aiocake = importlib.import_module("aiocake")
     pulled = {name.partition(".")[0] for name in set(sys.modules) - before}
@@ -40,7 +51,7 @@ def check_import() -> None:
 def check_modules(extra: str) -> None:
     """Every module that this installation is meant to import can be imported."""
     aiocake = importlib.import_module("aiocake")
-    absent = {"cli", "sandbox", "testing"} - PARTS[extra]
+    absent = {"cli", "otel", "sandbox", "testing"} - PARTS[extra]
     count = 0
     for module in pkgutil.walk_packages(aiocake.__path__, "aiocake."):
         parts = module.name.split(".")
@@ -69,6 +80,12 @@ def check_command() -> None:
         check(expected in result.stdout, f"aiocake {option} says {expected!r}")
 
 
+def check_otel() -> None:
+    """The API alone records nothing, so nobody listens."""
+    otel, events = map(importlib.import_module, ("aiocake.otel", "aiocake.events"))
+    check(otel.listener() is events.ignore, "aiocake.otel costs nothing without an SDK")
+
+
 def main() -> None:
     """Run what fits the extra."""
     extra = sys.argv[1]
@@ -78,6 +95,8 @@ def main() -> None:
         check_wsdl()
     if extra == "cli":
         check_command()
+    if extra == "otel":
+        check_otel()
 
 
 if __name__ == "__main__":

@@ -313,6 +313,6 @@ async def test_a_connection_that_stands_too_late_is_not_used(lab, idempotency, a
     assert isinstance(done.error, NotSent)
     assert not done.sent
     assert len(server.requests) == 1
-    first = events[0]
+    first = events[1]
     assert isinstance(first, AttemptEnded)
     assert (first.error, first.sent) == ("NotSent", False)

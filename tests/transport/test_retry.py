@@ -36,7 +36,7 @@ from aiocake.errors import (
     Restricted,
     ServerError,
 )
-from aiocake.events import AttemptEnded, Event, Paused, RetryScheduled, Waited
+from aiocake.events import AttemptBegan, AttemptEnded, Event, Paused, RetryScheduled, Waited
 from aiocake.values import Idempotency
 
 pytestmark = [
@@ -537,11 +537,15 @@ async def test_what_is_told(lab) -> None:
     ) as transport:
         await transport.exchange(lab.get, lab.check, lab.plan())
     request = {"method": "GET", "path": "/api/2/invoices.json"}
+    begin = {"server": "https://x.cake.com", **request}
     assert events == [
+        AttemptBegan("invoices.page", 1, **begin),
         AttemptEnded("invoices.page", 1, 0.0, 500, "ServerError", sent=True, **request),
         RetryScheduled("invoices.page", 2, 0.05, "ServerError"),
+        AttemptBegan("invoices.page", 2, **begin),
         AttemptEnded("invoices.page", 2, 0.0, None, "NotSent", sent=False, **request),
         RetryScheduled("invoices.page", 3, 0.1, "NotSent"),
+        AttemptBegan("invoices.page", 3, **begin),
         AttemptEnded("invoices.page", 3, 0.0, 200, None, sent=True, **request),
     ]
 
@@ -554,7 +558,7 @@ async def test_an_exception_of_the_listener_breaks_no_call(lab, caplog) -> None:
     async with aclosing(lab.transport("x.cake.com", play.http, on_event=listen)) as transport:
         done = await transport.exchange(lab.get, lab.check, lab.plan())
     assert done.error is None
-    assert len([record for record in caplog.records if record.name == "aiocake"]) == 3
+    assert len([record for record in caplog.records if record.name == "aiocake"]) == 5
 
 
 async def test_a_check_that_breaks_is_an_unreadable_answer(lab) -> None:

@@ -45,10 +45,11 @@ from aiocake import (
     UpdatedInvoice,
     bulk,
     columns,
+    otel,
     paging,
     to_dict,
 )
-from aiocake.events import Event
+from aiocake.events import Event, fan_out
 
 JANUARY = Period.month(2024, 1)
 NOON = datetime(2024, 2, 15, 12, tzinfo=UTC)
@@ -93,6 +94,7 @@ def hear(event: Event) -> None: ...
 
 async def clients() -> None:
     Client("x.example", key, ledger=Book(), on_event=hear, binding=Binding.SOAP12)
+    Client("x.example", key, on_event=fan_out(otel.listener(), hear))
     Client("x.example", 5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     Client("x.example", "key", ledger=HalfABook())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     Client("x.example", "key", timeout=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from aiocake._codec import requests_v1, requests_v2, soap
+from aiocake._codec import requests_v1, requests_v2
 from aiocake._codec.leniency import Leniency
 from aiocake._codec.refusals import OK, error_of
 from aiocake._codec.reply import BodyFormat, Reply, format_of
@@ -40,6 +40,8 @@ def _compiled(operation: Operation[Any]) -> tuple[Validate, Mapping[Binding, Enc
     """Return the functions that check and encode the calls of an operation: made once."""
     if operation.api is Api.V2:
         return validator(operation), dict.fromkeys(Binding, requests_v2.encoder(operation))
+    from aiocake._codec import soap  # noqa: PLC0415 - v1 only
+
     encoders = {
         Binding.GET: requests_v1.get_encoder(operation),
         Binding.POST: requests_v1.form_encoder(operation),

@@ -55,7 +55,7 @@ def structure(fields: object, cls: type[T], path: str, leniency: Leniency | None
     Raises:
         DecodeError: A field is missing or cannot be read; the error has its path.
     """
-    if leniency is not None and isinstance(fields, Mapping):
+    if leniency is not None and isinstance(fields, dict):
         provided = leniency.read(cast("Mapping[str, object]", fields), cls, path)
         fields = (
             _without_unreadable(provided, cls, path, leniency) if leniency.unreadable else provided
@@ -121,8 +121,8 @@ def count_of(
     """
     inner = fields.get("response")
     numbers = {count(fields.get(name), name, leniency)}
-    if isinstance(inner, Mapping):
-        within = cast("Mapping[str, object]", inner)
+    if isinstance(inner, dict):
+        within = cast("dict[str, object]", inner)
         numbers.add(count(within.get(name), f"response.{name}", leniency))
     numbers.discard(None)
     if len(numbers) > 1:
@@ -261,9 +261,9 @@ def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]
     def structured(value: object, kind: type[object]) -> object:
         if bare is not None and isinstance(value, str) and value.strip():
             return kind(**{bare: value.strip()})
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise _Unfit(value, "an object")
-        fields = cast("Mapping[str, object]", value)
+        fields = cast("dict[str, object]", value)
         if bare is not None and "currency_id" not in fields:
             raise ValueError("names no currency: it has neither an id nor is it a code alone")
         for other, name in aliases.items():

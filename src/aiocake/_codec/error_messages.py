@@ -115,10 +115,12 @@ def soap_kind(code: str) -> type[ApiError]:
 
 def message_text(value: object) -> str:
     """Return the message in a value of JSON: a text, a list of them, or an object."""
+    if not value:
+        return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping):
-        provided = cast("Mapping[str, object]", value)
+    if isinstance(value, dict):
+        provided = cast("dict[str, object]", value)
         fields = {str(name).casefold(): each for name, each in provided.items()}
         named = [fields[name] for name in TEXTS if fields.get(name)]
         return message_text(named[0]) if named else message_text(list(fields.values()))

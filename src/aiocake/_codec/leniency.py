@@ -129,8 +129,8 @@ class Leniency:
 
     def _member(self, value: object, member: "FieldInfo", path: str) -> object:
         if attrs.has(member.type):
-            inner = cast("Mapping[str, object]", value)
-            return self.read(inner, member.type, path) if isinstance(value, Mapping) else value
+            inner = cast("dict[str, object]", value)
+            return self.read(inner, member.type, path) if isinstance(value, dict) else value
         # A status carries the verdict.
         if not isinstance(value, str) or issubclass(member.type, StrEnum):
             return value
@@ -147,16 +147,13 @@ class FieldInfo:
         name: Its name.
         type: Its type, without None.
         optional: Whether it may be None.
+        decorates: Whether a success is one without it: an optional date or text.
     """
 
     name: str
     type: type[Any]
     optional: bool
-
-    @property
-    def decorates(self) -> bool:
-        """Return whether a success is one without it: an optional date or text."""
-        return self.optional and (self.type is str or issubclass(self.type, date))
+    decorates: bool
 
 
 #: By model, of which there are few.
@@ -174,9 +171,9 @@ def members(cls: type[Any]) -> tuple[FieldInfo, ...]:
 
 def _member(name: str, kind: Any) -> FieldInfo:  # noqa: ANN401 - whatever is annotated
     if not is_optional(kind):
-        return FieldInfo(name, kind, optional=False)
+        return FieldInfo(name, kind, optional=False, decorates=False)
     (plain,) = (each for each in get_args(kind) if each is not type(None))
-    return FieldInfo(name, plain, optional=True)
+    return FieldInfo(name, plain, optional=True, decorates=issubclass(plain, str | date))
 
 
 def is_optional(kind: object) -> bool:

@@ -84,9 +84,9 @@ class Reply:
     __slots__ = ("_format", "_record", "_status", "dropped", "response", "show_sensitive")
 
     def __init__(self, response: Response, *, show_sensitive: bool = False) -> None:
-        self.response = response
-        self.show_sensitive = show_sensitive
-        self.dropped = 0
+        self.response: Response = response
+        self.show_sensitive: bool = show_sensitive
+        self.dropped: int = 0
         self._format: BodyFormat | None = None
         self._record: Record | None = None
         self._status: ReplyStatus | None = None
@@ -140,7 +140,7 @@ class Reply:
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
     """Return whether a value of JSON is an object."""
-    return isinstance(value, Mapping)
+    return isinstance(value, dict)
 
 
 def _without_envelope(root: XmlElement) -> XmlElement:

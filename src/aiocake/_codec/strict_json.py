@@ -29,8 +29,10 @@ def parse(body: bytes, *, show_sensitive: bool = False) -> object:
         DecodeError: It is not plain JSON.
     """
     try:
-        value = _loads(body.removeprefix(BOM).decode())
-        _refuse_depth(value)
+        text = body.removeprefix(BOM).decode()
+        value: object = _decoder.decode(text)
+        if text.count("{") + text.count("[") > _DEEPEST:  # else it cannot be
+            _refuse_depth(value)
     except UnicodeDecodeError as error:
         raise DecodeError(
             "not UTF-8", snippet=snippet(body, error.start, show_sensitive=show_sensitive)
@@ -52,17 +54,6 @@ def parse(body: bytes, *, show_sensitive: bool = False) -> object:
 _TOO_DEEP: Final = f"nested deeper than {_DEEPEST}"
 
 
-def _loads(text: str) -> object:
-    value: object = json.loads(
-        text,
-        parse_float=parse_decimal,
-        parse_int=_whole,
-        parse_constant=_no_number,
-        object_pairs_hook=_no_key_twice,
-    )
-    return value
-
-
 def _whole(text: str) -> int | Decimal:
     # There is no -0 among integers, and the sign was sent.
     return parse_decimal(text) if text == "-0" else parse_int(text)
@@ -77,6 +68,14 @@ def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(value) != len(pairs):
         raise ValueError("has a key twice")
     return value
+
+
+_decoder: Final = json.JSONDecoder(
+    parse_float=parse_decimal,
+    parse_int=_whole,
+    parse_constant=_no_number,
+    object_pairs_hook=_no_key_twice,
+)
 
 
 def _refuse_depth(value: object) -> None:

@@ -284,6 +284,11 @@ class ExportedBills(Stream[T], Protocol[T]):
         ...
 
     @property
+    def ready(self) -> int:
+        """Return the number of bills that have arrived and were not read yet."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """Return the number of references dropped so far: to characters that XML cannot hold."""
         ...

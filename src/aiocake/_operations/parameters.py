@@ -41,14 +41,14 @@ _REFUSED_MARKS: Final = (
 V1Texts = tuple[tuple[str, str | None], ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class InvalidArgument:
     """Stands in place of a value that cannot be sent; the check of all arguments reports it."""
 
     problems: tuple[Problem, ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Parameter:
     """One argument of an operation.
 
@@ -114,7 +114,7 @@ class Parameter:
         return ((self.name, text + midnight if isinstance(value, date) else text),)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Integer(Parameter):
     at_least: int = attrs.field(default=0, kw_only=True)
     limit: int = attrs.field(default=MAX_INT, kw_only=True)
@@ -127,21 +127,22 @@ class _Integer(Parameter):
         return f"must be from {self.at_least} to {self.limit}"
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Id(_Integer):
     """A positive 32-bit integer."""
 
     at_least: int = attrs.field(default=1, init=False)
 
 
-@attrs.frozen(eq=False)
 class Row(_Integer):
     """The number of a row, or of rows: a 32-bit integer from ``at_least`` to ``limit``."""
+
+    __slots__ = ()
 
     kept = "0"
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Byte(_Integer):
     """An unsigned byte from 1; v1 has 0 for SKIP and ANY.
 
@@ -162,7 +163,7 @@ class Byte(_Integer):
         return super()._reason(value)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Text(Parameter):
     """A text; v2 knows an empty one from an absent one, v1 does not.
 
@@ -198,9 +199,10 @@ class Text(Parameter):
         return value if isinstance(value, Enum) else normalized(value)
 
 
-@attrs.frozen(eq=False)
 class Money(Parameter):
     """An amount: exact, and of as many digits as .NET keeps."""
+
+    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -218,9 +220,10 @@ class Money(Parameter):
         return None
 
 
-@attrs.frozen(eq=False)
 class Date(Parameter):
     """A date; a datetime is none: its time, or its zone, would be lost or shift the day."""
+
+    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, datetime) or not isinstance(value, date):
@@ -233,9 +236,10 @@ class Date(Parameter):
         return None
 
 
-@attrs.frozen(eq=False)
 class ModifiedDate(Date):
     """v1's pair of a date and its ``…_modification_type``."""
+
+    __slots__ = ()
 
     kept = _SOME_DATE
 
@@ -246,9 +250,10 @@ class ModifiedDate(Date):
         return (self.name, day + midnight), (f"{self.name}_modification_type", how)
 
 
-@attrs.frozen(eq=False)
 class Moment(Parameter):
     """A point in time, written in UTC: without a zone it would be a guess."""
+
+    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if not isinstance(value, datetime):
@@ -262,9 +267,10 @@ class Moment(Parameter):
         return None
 
 
-@attrs.frozen(eq=False)
 class Bool(Parameter):
     """A bool; 0 and 1 are none."""
+
+    __slots__ = ()
 
     kept = "false"
 
@@ -276,7 +282,7 @@ def _texts_of(choice: "Choice") -> tuple[str, ...]:
     return tuple(member.value for member in choice.choices)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Choice(Parameter):
     """One of a closed set of texts, in their exact case.
 

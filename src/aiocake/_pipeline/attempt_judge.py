@@ -18,7 +18,7 @@ from aiocake._pipeline.retry import (
 from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport import FailureKind, RequestLimiter, TransportFailure
 from aiocake.errors import ApiError, CakeError, RateLimited, Restricted, ServerError
-from aiocake.events import AttemptEnded, Paused, PauseEnded
+from aiocake.events import AttemptBegan, AttemptEnded, Paused, PauseEnded
 
 
 class AttemptJudge:
@@ -28,10 +28,14 @@ class AttemptJudge:
         limiter: Lets the client's calls go, or holds them back.
         retries: The policy and the budget of retries.
         emitter: Takes the events.
+        server: The URL of the server, without a path, for events.
     """
 
-    def __init__(self, limiter: RequestLimiter, retries: Retries, emitter: EventEmitter) -> None:
+    def __init__(
+        self, limiter: RequestLimiter, retries: Retries, emitter: EventEmitter, server: str
+    ) -> None:
         self._limiter = limiter
+        self._server = server
         self._retries = retries
         self._emitter = emitter
         #: Of writes.
@@ -50,6 +54,17 @@ class AttemptJudge:
         if call.writes and not call.maybe_done:
             call.needed = self._times.needed(call.limits.total)
         return call.needed
+
+    def begin(self, call: CallState) -> None:
+        """Emit that an attempt is sent now."""
+        emitter, request = self._emitter, call.request
+        if emitter.enabled:
+            path = None if request.own_path else request.path
+            emitter.emit(
+                AttemptBegan(
+                    call.name, call.attempts, request.method, self._server, path, call.number
+                )
+            )
 
     def cut(self, call: CallState, attempt: AttemptState) -> None:
         """Take note of an attempt that is cut from outside."""

@@ -78,15 +78,15 @@ class AttemptState:
     def __init__(
         self, slot: int, key: tuple[Secret, int], began: float, began_at: datetime | None
     ) -> None:
-        self.slot = slot
-        self.key = key
-        self.began = began
-        self.began_at = began_at
-        self.trace = SendTrace()
+        self.slot: int = slot
+        self.key: tuple[Secret, int] = key
+        self.began: float = began
+        self.began_at: datetime | None = began_at
+        self.trace: SendTrace = SendTrace()
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
-        self.framed = True
-        self.kept = False
+        self.framed: bool = True
+        self.kept: bool = False
 
 
 class Turn:
@@ -205,36 +205,47 @@ class CallState:
         network_time: NetworkTimeBudget | None = None,
         number: int = 0,
     ) -> None:
-        self.request = request
-        self.number = number
-        self.limits = limits
-        self.operation = operation
+        self.request: Request = request
+        self.number: int = number
+        self.limits: CallLimits = limits
+        self.operation: Operation[Any] | None = operation
         self.arguments: Mapping[str, object] = {} if arguments is None else arguments
-        self.intent = intent
-        self.condition = condition
-        self.observer = observer
-        self.on_response = on_response
-        self.network_time = network_time
-        self.name = request.operation
-        self.writes = limits.idempotency is not Idempotency.SAFE
-        self.now = anyio.current_time
-        self.deadline = math.inf
-        self.attempts = self.uncounted = 0
+        self.intent: Intent | None = intent
+        self.condition: WriteCondition | None = condition
+        self.observer: WriteObserver[Any] | None = observer
+        self.on_response: Callable[[], None] | None = on_response
+        self.network_time: NetworkTimeBudget | None = network_time
+        self.name: str = request.operation
+        self.writes: bool = limits.idempotency is not Idempotency.SAFE
+        self.now: Callable[[], float] = anyio.current_time
+        self.deadline: float = math.inf
+        self.attempts: int = 0
+        self.uncounted: int = 0
         self.attempt: AttemptState | None = None
-        self.being_sent = False
+        self.being_sent: bool = False
         self.reply: Reply | None = None
         self.error: CakeError | None = None
-        self.maybe_applied = self.sent_before = False
+        self.maybe_applied: bool = False
+        self.sent_before: bool = False
         self.left_at: datetime | None = None
-        self.needed = 0.0
+        self.needed: float = 0.0
         self.partial: tuple[Response, ...] = ()
-        self.applied_likely = self.renewed = self.abandoned = False
-        self.recorded = self.keeps_slot = self.looking = self.ended_by_look = False
+        self.applied_likely: bool = False
+        self.renewed: bool = False
+        self.abandoned: bool = False
+        self.recorded: bool = False
+        self.keeps_slot: bool = False
+        self.looking: bool = False
+        self.ended_by_look: bool = False
 
     @property
     def sent(self) -> bool:
         """Return True if the last attempt may have left."""
         return self.attempt is not None and self.attempt.trace.sent
+
+    def has_left(self) -> bool:
+        """Return True if the attempt under way may have left."""
+        return self.being_sent and self.sent
 
     @property
     def maybe_done(self) -> bool:

@@ -12,7 +12,7 @@ from aiocake._transport import Transport
 from aiocake.config import CallOptions
 from aiocake.events import Event, ListAnomaly, PauseEnded
 from aiocake.traits import InstanceTraits
-from aiocake.values import Idempotency
+from aiocake.values import Binding, Idempotency
 
 
 class ClientPipeline:
@@ -35,8 +35,8 @@ class ClientPipeline:
         self._recorder = WriteRecorder(settings.ledger, show_sensitive=settings.show_sensitive)
         self._retries = Retries(settings.retry, settings.retry.draw)
         # Of one view.
-        self.options = CallOptions()
-        self.binding = settings.binding
+        self.options: CallOptions = CallOptions()
+        self.binding: Binding = settings.binding
         self._limits: dict[tuple[Idempotency, bool], CallLimits] = {}
         self._exempt_view: Self | None = None
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -39,7 +39,6 @@ from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState, Turn
 from aiocake._pipeline.client_pipeline import ClientPipeline
-from aiocake._pipeline.exports import OpenExport
 from aiocake._pipeline.ledger import intent_of
 from aiocake._pipeline.outcome import verdict
 from aiocake._pipeline.retry import SUCCEEDED, AttemptOutcome, RetryDecision, RetryLimits
@@ -72,6 +71,9 @@ from aiocake.errors import (
 from aiocake.events import Looked, RetryScheduled, Waited
 from aiocake.values import Binding, Idempotency, Secret
 
+if TYPE_CHECKING:
+    from aiocake._pipeline.exports import OpenExport
+
 T = TypeVar("T")
 
 #: What an attempt may end in when the time of its call is over.
@@ -101,7 +103,7 @@ class CallExecutor(ClientPipeline):
         self, transport: Transport, settings: PipelineSettings, emitter: EventEmitter
     ) -> None:
         super().__init__(transport, settings, emitter)
-        self._judge = AttemptJudge(transport.limiter, self._retries, emitter)
+        self._judge = AttemptJudge(transport.limiter, self._retries, emitter, transport.server)
         self._codec = CallCodec(settings, transport, emitter)
 
     def check(
@@ -180,8 +182,10 @@ class CallExecutor(ClientPipeline):
             call.intent = intent_of(call, self._codec.hidden(None))
         return cast("RawResponse", await self._run(call))
 
-    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> OpenExport[T]:
+    def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> "OpenExport[T]":
         """Begin a streamed call: nothing is sent before the first record is asked for."""
+        from aiocake._pipeline.exports import OpenExport  # noqa: PLC0415 - exports of v1 only
+
         _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
         limits = self.limits_of(Idempotency.SAFE, export=True)
         call = CallState(
@@ -214,7 +218,11 @@ class CallExecutor(ClientPipeline):
                 if call.condition is None:  # else once its record was seen
                     await self._record(call, intent)
                 report.outcome = Outcome.UNKNOWN
-                await self._attempts_of_write(call, report)
+                self.transport.lifecycle.begin_write(call.has_left)
+                try:
+                    await self._attempts_of_write(call, report)
+                finally:
+                    self.transport.lifecycle.end_write(call.has_left)
             value, failure = self._conclude(call)
             report.finish(failure)
             await self._record_end(call, value, failure)
@@ -274,7 +282,7 @@ class CallExecutor(ClientPipeline):
         try:
             with self.transport.lifecycle.pending():
                 if task is not None:
-                    if call.being_sent and call.sent and self.settings.grace > 0:
+                    if call.has_left() and self.settings.grace > 0:
                         with anyio.move_on_after(self.settings.grace), suppress(Exception):
                             await task.result()
                     await task.aclose()
@@ -368,7 +376,7 @@ class CallExecutor(ClientPipeline):
     ) -> None:
         """Make attempts in a scope that is cancelled at the deadline, or with the client."""
         lifecycle = self.transport.lifecycle
-        scope = lifecycle.open_scope(call.deadline)
+        scope = lifecycle.open_scope(call.deadline, call.has_left if call.writes else bool)
         try:
             with scope:
                 try:
@@ -481,6 +489,7 @@ class CallExecutor(ClientPipeline):
             if self.emitter.enabled:
                 self.emitter.emit(Looked(call.name, waited, call.number))
         try:
+            self._judge.begin(call)
             outcome = await self._send(call, attempt, authorized, read)
         except BaseException:
             self._judge.cut(call, attempt)

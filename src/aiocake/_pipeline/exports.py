@@ -183,6 +183,11 @@ class OpenExport(Generic[T]):
         return 0 if self._bills is None else self._bills.rows_read
 
     @property
+    def ready(self) -> int:
+        """Return the number of bills that have arrived and were not read yet."""
+        return 0 if self._bills is None or self._closed else len(self._bills.ready)
+
+    @property
     def dropped(self) -> int:
         """Return the number of references dropped so far: to characters that XML cannot hold."""
         return 0 if self._bills is None else self._bills.dropped
@@ -227,9 +232,10 @@ class OpenExport(Generic[T]):
             await self._finish(None)
             raise
         except CakeError as error:
-            await self._finish(error)
+            await self._finish(error, left=self._closed)
             raise self._status(error) from None
         except BaseException:
+            self._scope = None
             await self.aclose()
             raise
         finally:
@@ -291,8 +297,9 @@ class OpenExport(Generic[T]):
     async def aclose(self) -> None:
         """Stop and give slot and connection back. Can be called twice."""
         self._closed = True
-        self._emit_end(None, left=True)
-        if self._scope is not None:
+        if self._scope is None:
+            self._emit_end(None, left=True)
+        else:  # emitted by whoever waits there, once the attempt has ended
             self._scope.cancel()
         await self._call.aclose()
 
@@ -319,8 +326,8 @@ class OpenExport(Generic[T]):
             show_sensitive=self._show_sensitive,
         )
 
-    async def _finish(self, failure: CakeError | None) -> None:
-        self._emit_end(failure, left=False)
+    async def _finish(self, failure: CakeError | None, *, left: bool = False) -> None:
+        self._emit_end(failure, left=left)
         await self.aclose()
 
     def _emit_end(self, failure: CakeError | None, *, left: bool) -> None:

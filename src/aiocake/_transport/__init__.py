@@ -12,7 +12,7 @@ from aiocake._transport.failures import (
 )
 from aiocake._transport.foreign import AsyncBaseTransport, package_of
 from aiocake._transport.incoming import IncomingResponse
-from aiocake._transport.inspection import Inspection, inspect
+from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter
 from aiocake._transport.network_time import OUT_OF_TIME, NetworkTimeBudget
 from aiocake._transport.pause import Refusal
@@ -31,7 +31,7 @@ __all__ = [
     "ConnectionForbidden",
     "FailureKind",
     "IncomingResponse",
-    "Inspection",
+    "Lifecycle",
     "NetworkTimeBudget",
     "OpenStream",
     "Refusal",
@@ -42,7 +42,6 @@ __all__ = [
     "check_key",
     "clear_tracebacks",
     "context_of_user",
-    "inspect",
     "package_of",
     "parse_address",
     "read_into",

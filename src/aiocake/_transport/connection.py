@@ -53,8 +53,9 @@ class SendTrace:
     __slots__ = ("latest", "sent", "stale")
 
     def __init__(self) -> None:
-        self.sent = self.stale = False
-        self.latest = math.inf
+        self.sent: bool = False
+        self.stale: bool = False
+        self.latest: float = math.inf
 
 
 class HttpConnection:

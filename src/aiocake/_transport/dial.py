@@ -55,10 +55,10 @@ class Dialer:
         self._secure = secure
         self._proxy = proxy
         self._ssl_context = ssl_context
-        self.aborted = False
+        self.aborted: bool = False
         #: Of those who are connecting.
         self._under_way: set[anyio.CancelScope] = set()
-        self.resolver = Resolver(*(route.proxy or (route.host, route.port)))
+        self.resolver: Resolver = Resolver(*(route.proxy or (route.host, route.port)))
 
     async def dial(self, until: float = math.inf) -> HttpConnection | TransportFailure:
         """Open a connection.

@@ -96,10 +96,10 @@ class IncomingResponse:
         pieces: BodyPieces,
         clean: Clean,
     ) -> None:
-        self.status = status
-        self.length = length
-        self.framed = framed
-        self.headers = Headers(raw, clean)
+        self.status: int = status
+        self.length: int | None = length
+        self.framed: bool = framed
+        self.headers: Headers = Headers(raw, clean)
         self._pieces = pieces
         # Lengths are compared first: most headers are others.
         encodings = [
@@ -107,7 +107,7 @@ class IncomingResponse:
             for name, value in raw
             if len(name) == len(_ENCODING) and name.lower() == _ENCODING
         ]
-        self.encoding = (
+        self.encoding: str = (
             ",".join(value.decode("latin-1").strip().lower() for value in encodings)
             if encodings
             else ""

@@ -13,15 +13,23 @@ from aiocake.errors import ClosedError, WrongLoopError
 
 
 class Lifecycle:
-    """From the first call of a client, which binds it to a loop and a process, to its closing."""
+    """From the first call of a client, which binds it to a loop and a process, to its closing.
 
-    def __init__(self) -> None:
+    Args:
+        what: What it is the lifecycle of, for errors.
+    """
+
+    def __init__(self, what: str = "client") -> None:
+        self._what = what
         self._home: tuple[int, object] | None = None
-        self._scopes: set[anyio.CancelScope] = set()
+        #: Each with what says that it holds a write which has left.
+        self._scopes: dict[anyio.CancelScope, Callable[[], bool]] = {}
+        #: Of the writes that are under way: whether they have left.
+        self._writes: set[Callable[[], bool]] = set()
         self._holds = 0
-        self._idle: anyio.Event | None = None
+        self._changed: anyio.Event | None = None
         #: Whether it was ended.
-        self.closed = False
+        self.closed: bool = False
         #: The clock of the event loop, once that is known.
         self.clock: Callable[[], float] = anyio.current_time
 
@@ -34,7 +42,7 @@ class Lifecycle:
         """
         self.check_home()
         if self.closed:
-            raise ClosedError("the client is closed")
+            raise ClosedError(f"the {self._what} is closed")
 
     def check_home(self) -> None:
         """See that this is the loop and the process of the first call.
@@ -45,28 +53,38 @@ class Lifecycle:
         process = os.getpid()
         # First: asyncio says that none of its loops runs in a process that was forked off within.
         if self._home is not None and self._home[0] != process:
-            raise WrongLoopError("the client was made in another process: make one after the fork")
+            raise WrongLoopError(
+                f"the {self._what} was made in another process: make one after the fork"
+            )
         loop = _running_loop()
         if self._home is None:
             self._home = process, loop
             self.clock = clock()
         elif self._home[1] is not loop:
-            raise WrongLoopError("the client belongs to another event loop: make one for each loop")
+            raise WrongLoopError(
+                f"the {self._what} belongs to another event loop: make one for each loop"
+            )
 
-    def open_scope(self, deadline: float = math.inf) -> anyio.CancelScope:
+    def open_scope(
+        self, deadline: float = math.inf, has_left: Callable[[], bool] = bool
+    ) -> anyio.CancelScope:
         """Return a scope that is cancelled at a deadline, or by :meth:`end`, before or later.
 
         Whoever has left the scope calls :meth:`close_scope`, in any case.
+
+        Args:
+            deadline: When, on the event loop's clock.
+            has_left: Whether it holds a write that has left: :meth:`finish_writes` spares it.
         """
         scope = anyio.CancelScope(deadline=deadline)
         if self.closed:
             scope.cancel()
-        self._scopes.add(scope)
+        self._scopes[scope] = has_left
         return scope
 
     def close_scope(self, scope: anyio.CancelScope) -> None:
         """Forget a scope that was left."""
-        self._scopes.discard(scope)
+        del self._scopes[scope]
         self._look()
 
     def hold(self) -> None:
@@ -87,19 +105,41 @@ class Lifecycle:
         finally:
             self.release()
 
+    def begin_write(self, has_left: Callable[[], bool]) -> None:
+        """Have :meth:`finish_writes` wait for a write that has left, until :meth:`end_write`."""
+        self._writes.add(has_left)
+
+    def end_write(self, has_left: Callable[[], bool]) -> None:
+        """Take :meth:`begin_write` back."""
+        self._writes.discard(has_left)
+        self._look()
+
+    async def finish_writes(self, seconds: float) -> None:
+        """Take nothing more, cancel what can be, and give writes that have left some time."""
+        self.closed = True
+        for scope, has_left in tuple(self._scopes.items()):
+            if not (seconds and has_left()):
+                scope.cancel()
+        with anyio.move_on_after(seconds):
+            while any(has_left() for has_left in self._writes):
+                await self._change()
+
     async def end(self) -> None:
         """Cancel what is under way, and wait until it has ended."""
         self.closed = True
         for scope in tuple(self._scopes):
             scope.cancel()
         while self._scopes or self._holds:
-            if self._idle is None or self._idle.is_set():
-                self._idle = anyio.Event()  # one for all who wait
-            await self._idle.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        if self._changed is None or self._changed.is_set():
+            self._changed = anyio.Event()  # one for all who wait
+        await self._changed.wait()
 
     def _look(self) -> None:
-        if self._idle is not None and not self._scopes and not self._holds:
-            self._idle.set()
+        if self._changed is not None:
+            self._changed.set()
 
 
 def _running_loop() -> object:

@@ -86,8 +86,10 @@ class OpenStream:
         self._slot = slot
         self._release = release
         self._streams = streams
-        self.chunks = Chunks(Body(incoming, LARGEST_STREAM), network_time)
-        self.response = StreamedResponse(incoming.status, incoming.headers, self.chunks)
+        self.chunks: Chunks = Chunks(Body(incoming, LARGEST_STREAM), network_time)
+        self.response: StreamedResponse = StreamedResponse(
+            incoming.status, incoming.headers, self.chunks
+        )
 
     def keep(self) -> None:
         """Keep slot and connection beyond the attempt, until the body ends or :meth:`aclose`."""

@@ -50,6 +50,7 @@ class Transport:
         ConfigurationError: The key, the proxy or the user agent cannot be used.
 
     Attributes:
+        server: The URL of the server, without a path.
         keys: The key in use.
         limiter: Gives each attempt its slot.
         lifecycle: From the first call to the closing.
@@ -71,8 +72,9 @@ class Transport:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._scrubber = Scrubber()
-        self.keys = Keys(key, self._scrubber.learn)
-        self.limiter = RequestLimiter(throttle, draw)
+        self.server: str = address.base
+        self.keys: Keys = Keys(key, self._scrubber.learn)
+        self.limiter: RequestLimiter = RequestLimiter(throttle, draw)
         if not (user_agent.isascii() and user_agent.isprintable()):
             raise ConfigurationError("user_agent: must be printable ASCII")
         route = Route(address.host, address.port, timeouts.connect)
@@ -90,7 +92,7 @@ class Transport:
                 (b"Accept-Encoding", b"gzip, deflate"),
             ]
         )
-        self.lifecycle = Lifecycle()
+        self.lifecycle: Lifecycle = Lifecycle()
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
 
@@ -134,8 +136,11 @@ class Transport:
         """Take the key, and the password of the proxy, out of a text, in whatever disguise."""
         return self._scrubber.scrub(text)
 
-    async def aclose(self) -> None:
+    async def aclose(self, grace: float = 0.0) -> None:
         """End what is on its way, and close all connections. Can be called twice.
+
+        Args:
+            grace: Seconds that a write which has left is given before.
 
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
@@ -145,6 +150,7 @@ class Transport:
         try:
             for stream in tuple(self._streams):
                 await stream.aclose()
+            await self.lifecycle.finish_writes(grace)
             self.sender.abort()
             await self.lifecycle.end()
         finally:

@@ -16,24 +16,29 @@ Or, for a job that a scheduler starts again until it is done::
 For a dry run, print the calls instead of sending them.
 """
 
-from aiocake.bulk.calls import Call, Instance, call
-from aiocake.bulk.execution import each, resume
-from aiocake.bulk.journal import Journal
-from aiocake.bulk.log_chain import Approval, LogHead, PlanIdentity
-from aiocake.bulk.log_check import LogCheck
-from aiocake.bulk.options import OnConflict, OnExisting
-from aiocake.bulk.outcomes import (
-    Done,
-    Double,
-    Ended,
-    Failed,
-    Progress,
-    Skipped,
-    Stop,
-    Summary,
-    Unknown,
-)
-from aiocake.bulk.start_or_resume import carry
+from typing import TYPE_CHECKING
+
+from aiocake._lazy import lazily
+
+if TYPE_CHECKING:
+    from aiocake.bulk.calls import Call, Instance, call
+    from aiocake.bulk.execution import each, resume
+    from aiocake.bulk.journal import Journal
+    from aiocake.bulk.log_chain import Approval, LogHead, PlanIdentity
+    from aiocake.bulk.log_check import LogCheck
+    from aiocake.bulk.options import OnConflict, OnExisting
+    from aiocake.bulk.outcomes import (
+        Done,
+        Double,
+        Ended,
+        Failed,
+        Progress,
+        Skipped,
+        Stop,
+        Summary,
+        Unknown,
+    )
+    from aiocake.bulk.start_or_resume import carry
 
 __all__ = [
     "Approval",
@@ -59,3 +64,22 @@ __all__ = [
     "each",
     "resume",
 ]
+
+# Who runs no plan loads neither SQLite nor the rest of a run.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "calls": ("Call", "Instance", "call"),
+            "execution": ("each", "resume"),
+            "journal": ("Journal",),
+            "log_chain": ("Approval", "LogHead", "PlanIdentity"),
+            "log_check": ("LogCheck",),
+            "options": ("OnConflict", "OnExisting"),
+            "outcomes": (
+                *("Done", "Double", "Ended", "Failed", "Progress", "Skipped", "Stop", "Summary"),
+                "Unknown",
+            ),
+            "start_or_resume": ("carry",),
+        },
+    )

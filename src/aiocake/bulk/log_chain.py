@@ -108,8 +108,8 @@ class Chain:
     __slots__ = ("count", "last")
 
     def __init__(self, count: int = 0, last: bytes = b"") -> None:
-        self.count = count
-        self.last = last
+        self.count: int = count
+        self.last: bytes = last
 
     def add(self, *values: object) -> bytes:
         """Add an entry of these values; return its hash."""

@@ -94,9 +94,9 @@ class CallPlan:
         self._held: list[Call[Any]] = []
         self._error: Exception | None = None
         #: How many calls were read.
-        self.read = 0
+        self.read: int = 0
         #: True once it was read to its end.
-        self.complete = False
+        self.complete: bool = False
         #: The instance that all calls must be of.
         self.domain = ""
         #: Where the calls are written down.

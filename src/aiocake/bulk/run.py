@@ -76,17 +76,17 @@ class Run:
         journal: Journal | None,
     ) -> None:
         self.rules = rules
-        self.executor = executor.exempt_from_queue_limit
+        self.executor: Executor = executor.exempt_from_queue_limit
         self.journal = journal
-        self.doubles = Doubles(journal, off=rules.on_existing == "create")
-        self.guard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
+        self.doubles: Doubles = Doubles(journal, off=rules.on_existing == "create")
+        self.guard: DuplicateGuard = DuplicateGuard(PartnerLocks(executor.domain, rules.settle))
         self._order = RecordLocks()
         #: How many calls have ended in which state.
-        self.counts = dict.fromkeys(_STATES.values(), 0)
+        self.counts: dict[EntryState, int] = dict.fromkeys(_STATES.values(), 0)
         #: How many calls the plan has; None while that is not known.
         self.total: int | None = None
         #: How many calls were skipped since their record was not as expected.
-        self.conflicts = 0
+        self.conflicts: int = 0
         #: How old, in seconds, a look at a record was at most when a write was sent after it.
         self.oldest_look: float | None = None
         #: What lists have shown lately, by the operation that writes such records.
@@ -121,7 +121,7 @@ class Run:
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
         self._began = anyio.current_time()
-        self.executor.emit(RunBegan(self.total, resumed))
+        self.executor.emit(RunBegan(self.total, resumed, *self.counts.values()))
 
     @contextmanager
     def reporting_end(self) -> Generator[None]:
@@ -140,7 +140,7 @@ class Run:
         if self._began is None:
             return
         took = anyio.current_time() - self._began
-        done, failed, unknown, skipped = (self.counts[state] for state in _STATES.values())
+        done, failed, unknown, skipped = self.counts.values()
         stopped = self.stopped is not None or error is not None or cancelled
         self.executor.emit(
             RunEnded(

@@ -84,7 +84,7 @@ def sandbox(context: typer.Context) -> None:
         raise typer.Exit(ended.code) from None
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_InOrder,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

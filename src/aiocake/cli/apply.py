@@ -21,11 +21,11 @@ from aiocake.cli import parse
 from aiocake.cli.audit import CALLS
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
-from aiocake.cli.destination import destination
+from aiocake.cli.destination import OutputError, destination
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption, unfinished
-from aiocake.cli.output import Output, OutputError
+from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import exit_code, report_problems
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm, run_bar
@@ -253,7 +253,7 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
         _say_end(found, journal, code)
         code = code or (_DIFFERENT if found.audit.differences else 0)
         if report is not None:
-            with Output.of(None, report, excel=False).records(CALLS) as put:
+            with Output.of(None, report).records(CALLS) as put:
                 for call in found.audit.entries:
                     put(call)
         if receipt is not None:
@@ -294,7 +294,7 @@ def _spare(output: Output, plan_file: Path, journal: Path, *others: Path | None)
             if os.path.realpath(file) == os.path.realpath(each):
                 raise ArgumentError(Problem(name, f"{file} is {each}, which the command needs"))
     if report is not None:
-        Output.of(None, report, excel=False)
+        Output.of(None, report)
 
 
 def _say_plan(checked: ApprovedPlan, needed: int) -> None:
@@ -406,7 +406,7 @@ def _write(file: Path, text: str) -> None:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with destination(file) as place:
-            place.stream.write(text)
+            place.stream.write(text.encode())
             place.finish()
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror}") from None

@@ -178,7 +178,7 @@ def write_page(file: Path, text: str) -> None:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with destination(file) as place:
-            place.stream.write(text)
+            place.stream.write(text.encode())
             place.finish()
     except OSError as error:
         raise typer.BadParameter(

@@ -199,6 +199,7 @@ _CALLED: Final = {
     "invoice_status": "--status",
     "invoice_id": "INVOICE_ID",
     "bill_id": "BILL_ID",
+    "form": "--format",
     # Of bulk.resume.
     "limit": "--concurrency",
     # The whole of a call, which is no option.

@@ -292,7 +292,8 @@ def _output(values: Mapping[str, Any]) -> Output:
         if form not in {None, OutputFormat.JSON}:
             raise ArgumentError(Problem("json", f"cannot be combined with --format {form}"))
         form = OutputFormat.JSON
-    return Output.of(form, values["out"], excel=values["excel"])
+    given = {name: values[name] for name in ("excel", "raw", "columns", "template")}
+    return Output.of(form, values["out"], **given)
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

@@ -23,9 +23,9 @@ from aiocake._environment import (
 )
 from aiocake.bulk import Call
 from aiocake.cli import parse
+from aiocake.cli.destination import OutputError
 from aiocake.cli.errors import print_error
 from aiocake.cli.options import CONNECTION, Option
-from aiocake.cli.output import OutputError
 from aiocake.cli.signals import Interrupted, run
 from aiocake.cli.terminal import asked_for_key, is_terminal
 from aiocake.cli.writes import GRACE, Writes

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Final, TextIO, cast
+from typing import IO, BinaryIO, Final, cast
 
 from aiocake.cli.errors import print_error
 
@@ -36,17 +36,35 @@ _WRITE: Final = os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _CREATE: Final = _WRITE | os.O_CREAT | os.O_EXCL
 
 
+class OutputError(Exception):
+    """Say that what was asked for cannot be written."""
+
+
+@contextmanager
+def refused() -> Generator[None]:
+    """Turn errors of the operating system into errors of the output; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"the output cannot be written: {error.strerror}") from None
+    except UnicodeEncodeError:
+        reason = "a text has half of a character, which UTF-8 cannot"
+        raise OutputError(f"the output cannot be written: {reason}") from None
+
+
 class Destination:
-    """A stream that text is written to as it comes.
+    """A stream that bytes are written to as they come.
 
     Attributes:
-        stream: Where the text goes.
+        stream: Where they go.
         notice: A warning to show before anything is written.
     """
 
     notice: str | None = None
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
 
     def finish(self) -> None:
@@ -63,7 +81,7 @@ class _Replaced(Destination):
     """A regular file: another one is written beside it, and takes its place."""
 
     def __init__(self, descriptor: int, aside: Path, file: Path) -> None:
-        super().__init__(_text(descriptor))
+        super().__init__(_binary(descriptor))
         self._aside = aside
         self._file = file
 
@@ -77,8 +95,8 @@ class _Replaced(Destination):
                 raise
             print_error(f"{self._file} {_in_place(error)}")
             with (
-                self._aside.open(encoding="utf-8", newline="") as written,
-                _text(os.open(self._file, _WRITE)) as target,
+                self._aside.open("rb") as written,
+                _binary(os.open(self._file, _WRITE)) as target,
             ):
                 _copy(written, target)
 
@@ -92,9 +110,9 @@ class _InPlace(Destination):
     """A regular file that cannot be replaced: it is written over once all of it is there."""
 
     def __init__(self, descriptor: int, why: OSError) -> None:
-        spool = SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="")  # noqa: SIM115 - closed by close()
-        super().__init__(cast("TextIO", spool))
-        self._target = _text(descriptor)
+        spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by close()
+        super().__init__(cast("BinaryIO", spool))
+        self._target = _binary(descriptor)
         self.notice = _in_place(why)
 
     def finish(self) -> None:
@@ -125,7 +143,7 @@ def destination(file: Path) -> Generator[Destination]:
         found.close()
 
 
-def goes_on(stream: TextIO) -> bool:
+def goes_on(stream: IO[str] | IO[bytes]) -> bool:
     """Return True if a stream appends to what is in a file already."""
     try:
         number = stream.fileno()
@@ -177,14 +195,14 @@ def _opened(file: Path) -> Destination:
     descriptor = _descriptor(file)
     if descriptor is not None:
         own = descriptor[1] in {None, "self", "thread-self", str(os.getpid())}
-        return Destination(_text(_own(int(file.name)) if own else _others(file)))
+        return Destination(_binary(_own(int(file.name)) if own else _others(file)))
     try:
         opened = os.open(file, _WRITE)
     except FileNotFoundError:
         aside = _aside(file)
         return _Replaced(os.open(aside, _CREATE, 0o666), aside, file)
     if not stat.S_ISREG(os.fstat(opened).st_mode):
-        return Destination(_text(opened))
+        return Destination(_binary(opened))
     aside = _aside(file)
     try:
         beside = _like(opened, file, aside)
@@ -276,8 +294,8 @@ def _copy_attributes(file: Path, to: Path) -> None:
                 os.setxattr(to, name, os.getxattr(file, name))
 
 
-def _copy(written: TextIO, target: TextIO) -> None:
-    """Write a text over a file, which stays unchanged if the disk has no room for it."""
+def _copy(written: BinaryIO, target: BinaryIO) -> None:
+    """Write over a file, which stays unchanged if the disk has no room for all of it."""
     number = target.fileno()
     before, after = os.fstat(number).st_size, written.seek(0, os.SEEK_END)
     if after > before and hasattr(os, "posix_fallocate"):
@@ -298,5 +316,5 @@ def _in_place(error: OSError) -> str:
     return f"cannot be replaced ({error.strerror}): it is overwritten once the output is complete"
 
 
-def _text(descriptor: int) -> TextIO:
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+def _binary(descriptor: int) -> BinaryIO:
+    return os.fdopen(descriptor, "wb")

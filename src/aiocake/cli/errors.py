@@ -57,6 +57,8 @@ _PYTHON: Final = re.compile(
 )
 
 
+#: Options whose errors name columns, which are called as parameters are.
+_OF_COLUMNS: Final = frozenset({"columns", "template"})
 #: On terminals below this width lines are left to the terminal.
 _NARROWEST: Final = 40
 
@@ -159,6 +161,8 @@ def _named(problem: Problem) -> str:
 
 
 def _worded(problem: Problem) -> str:
+    if problem.name in _OF_COLUMNS:
+        return problem.reason
     return _PYTHON.sub(_as_typed, problem.reason)
 
 

@@ -1,25 +1,26 @@
 """Write records as a table, JSON, CSV or JSON lines, under CAKE's own names.
 
-Records are written one at a time, so that memory stays flat.
+Records are written one at a time, so that memory stays flat. XLSX and Parquet, which are no text,
+are in :mod:`aiocake.cli.workbook` and :mod:`aiocake.cli.parquet`.
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping
-from datetime import date
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 
-from aiocake import Currency, ExchangeRate, Invoice, columns, to_dict
+from aiocake import ColumnType, ExchangeRate, Invoice, columns, to_dict
 from aiocake.cli.table import Screen, Table, shown
 from aiocake.cli.text import escaped_json, spreadsheet_text
 from aiocake.models import Bill
-from aiocake.records import cells
+from aiocake.records import cells, column_types
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -36,6 +37,8 @@ class OutputFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     JSONL = "jsonl"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
 
 
 @attrs.frozen(kw_only=True)
@@ -45,13 +48,19 @@ class RecordLayout(Generic[T]):
     Attributes:
         json: Gives all that a record holds, as JSON has it.
         csv: Gives all of it by column; amounts and dates are not texts.
-        csv_columns: The names of CSV's columns.
+        csv_columns: The names of the columns: of CSV, XLSX and Parquet.
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
         table_spare: The columns of a table that a narrow terminal goes without, the first first.
         table_heads: Shorter names of columns, for the head of a table.
         one: True for a single record: then JSON is an object, and a table has a line for each
             field.
+        jsonl: Gives a line of JSON lines by column, too; None if it is as ``json`` gives it.
+        types: The types of the columns; None if each is a text to Parquet.
+        optional: Columns that a table goes without while no record has a value for them.
+        keep: Tells the records that are written from those that are left out; None if all are.
+        sheet: The name of the sheet of XLSX.
+        added_up: True for invoices and bills: XLSX ends with their totals.
     """
 
     json: Callable[[T], Fields]
@@ -62,6 +71,12 @@ class RecordLayout(Generic[T]):
     table_spare: tuple[str, ...] = ()
     table_heads: Mapping[str, str] = MappingProxyType({})
     one: bool = False
+    jsonl: Callable[[T], Fields] | None = None
+    types: Mapping[str, ColumnType] | None = None
+    optional: tuple[str, ...] = ()
+    keep: Callable[[T], bool] | None = None
+    sheet: str = "records"
+    added_up: bool = False
 
 
 class Writer(Protocol[T_contra]):
@@ -76,13 +91,24 @@ class Writer(Protocol[T_contra]):
         ...
 
 
-def writer(form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None) -> Writer[T]:
-    """Return what writes records of a kind in a format; a table is fitted to a screen."""
+def writer(
+    form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None, raw: bool = False
+) -> Writer[T]:
+    """Return what writes records of a kind in a format of text.
+
+    Args:
+        form: The format.
+        kind: The kind.
+        screen: What a table is fitted to; None if it may have any width.
+        raw: True for CSV whose texts are as CAKE sent them, for programs.
+    """
     if form is OutputFormat.TABLE:
         return _Table(kind, screen)
     if form is OutputFormat.CSV:
-        return _Csv(kind)
-    return _JsonLines(kind) if form is OutputFormat.JSONL or kind.one else _JsonArray(kind)
+        return _Csv(kind, _RAW if raw else _GUARDED)
+    if form is OutputFormat.JSONL:
+        return _JsonLines(kind.jsonl or kind.json)
+    return _JsonLines(kind.json) if kind.one else _JsonArray(kind.json)
 
 
 class _Table(Generic[T]):
@@ -90,14 +116,23 @@ class _Table(Generic[T]):
         self._kind = kind
         names = ("field", "value") if kind.one else kind.table_columns
         self._table = Table(
-            names, screen, paired=kind.one, spare=kind.table_spare, heads=kind.table_heads
+            names,
+            screen,
+            paired=kind.one,
+            spare=kind.table_spare,
+            optional=kind.optional,
+            heads=kind.table_heads,
         )
 
     def row(self, record: T) -> str:
         fields = self._kind.to_table(record)
         if self._kind.one:
             # As texts: a column of amounts is lined up at its right, a single one is not.
-            return "".join(self._table.row((name, shown(fields[name]))) for name in fields)
+            return "".join(
+                self._table.row((name, shown(value)))
+                for name, value in fields.items()
+                if value is not None or name not in self._kind.optional
+            )
         return self._table.row([fields[name] for name in self._kind.table_columns])
 
     def end(self) -> str:
@@ -105,70 +140,107 @@ class _Table(Generic[T]):
 
 
 class _JsonLines(Generic[T]):
-    def __init__(self, kind: RecordLayout[T]) -> None:
-        self._kind = kind
+    def __init__(self, fields: Callable[[T], Fields]) -> None:
+        self._fields = fields
 
     def row(self, record: T) -> str:
-        return _json(self._kind.json(record)) + "\n"
+        return _json(self._fields(record)) + "\n"
 
     def end(self) -> str:
         return ""
 
 
 class _JsonArray(Generic[T]):
-    def __init__(self, kind: RecordLayout[T]) -> None:
-        self._kind = kind
+    def __init__(self, fields: Callable[[T], Fields]) -> None:
+        self._fields = fields
         self._begun = False
 
     def row(self, record: T) -> str:
         before = ",\n" if self._begun else "[\n"
         self._begun = True
-        return before + _json(self._kind.json(record))
+        return before + _json(self._fields(record))
 
     def end(self) -> str:
         return "\n]\n" if self._begun else "[]\n"
 
 
 class _Csv(Generic[T]):
-    def __init__(self, kind: RecordLayout[T]) -> None:
+    """CSV as RFC 4180 has it, but for line ends of one character.
+
+    An empty text is quoted, and what is not there is not: so a reader can tell them apart.
+    """
+
+    def __init__(self, kind: RecordLayout[T], cells: "_Cells") -> None:
         self._kind = kind
-        self._text = io.StringIO()
-        self._lines = csv.writer(self._text, lineterminator="\n")
-        self._lines.writerow(kind.csv_columns)
+        self._cells = cells
+        self._head = self._line(kind.csv_columns)
 
     def row(self, record: T) -> str:
         fields = self._kind.csv(record)
-        self._lines.writerow([_cell(fields[name]) for name in self._kind.csv_columns])
-        return self._taken()
+        return self._taken() + self._line([fields[name] for name in self._kind.csv_columns])
 
     def end(self) -> str:
         return self._taken()
 
+    def _line(self, values: Iterable[object]) -> str:
+        # A line that is empty would be none.
+        return (",".join(map(self._cells, values)) or '""') + "\n"
+
     def _taken(self) -> str:
-        text = self._text.getvalue()
-        self._text.seek(0)
-        self._text.truncate()
-        return text
+        head, self._head = self._head, ""
+        return head
+
+
+class _Cells:
+    """Cells of CSV.
+
+    Args:
+        text: Returns what is written of a text.
+        json: Returns what is written of a sequence or mapping.
+    """
+
+    def __init__(self, text: Callable[[str], str], json: Callable[[object], str]) -> None:
+        self._text = text
+        self._json = json
+        self._written: dict[type, Callable[[Any], str]] = {
+            type(None): lambda _: "",
+            bool: lambda value: str(value).lower(),
+            Decimal: lambda value: format(value, "f"),
+            int: str,
+            date: str,
+            datetime: str,
+            str: self._quoted,
+        }
+
+    def __call__(self, value: object) -> str:
+        write = self._written.get(type(value))
+        if write is None:
+            nested = isinstance(value, Mapping | list)
+            write = self._written[type(value)] = self._nested if nested else self._as_text
+        return write(value)
+
+    def _quoted(self, text: str) -> str:
+        written = self._text(text)
+        if written and not _SPECIAL(written):
+            return written
+        return '"' + written.replace('"', '""') + '"'
+
+    def _as_text(self, value: object) -> str:
+        return self._quoted(str(value))
+
+    def _nested(self, value: object) -> str:
+        return '"' + self._json(value).replace('"', '""') + '"'
+
+
+_SPECIAL: Final = re.compile(r'[",\r\n]').search
 
 
 def _json(value: object) -> str:
     return escaped_json(json.dumps(value, ensure_ascii=False))
 
 
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case Decimal():
-            return format(value, "f")
-        case int() | date():
-            return str(value)
-        case Mapping() | list():
-            return _json(cast("object", value))
-        case _:
-            return spreadsheet_text(str(value))
+_GUARDED: Final = _Cells(spreadsheet_text, _json)
+_RAW: Final = _Cells(str, partial(json.dumps, ensure_ascii=False))
 
 
 # The layouts of the records of the API.
@@ -178,70 +250,78 @@ def plain(model: type[RecordT]) -> RecordLayout[RecordT]:
     """Return the layout of records whose fields are all shown."""
     names = columns(model)
     return RecordLayout(
-        json=to_dict, csv=cells, csv_columns=names, to_table=cells, table_columns=names
+        json=to_dict,
+        csv=cells,
+        csv_columns=names,
+        to_table=cells,
+        table_columns=names,
+        jsonl=partial(to_dict, flat=True),
+        types=column_types(model),
     )
-
-
-def _invoice_in_short(invoice: Invoice) -> Fields:
-    payout = invoice.advertiser_id is None
-    return {
-        "invoice_id": invoice.invoice_id,
-        "kind": invoice.kind,
-        "invoice_status": invoice.invoice_status,
-        "partner_id": invoice.affiliate_id if payout else invoice.advertiser_id,
-        "partner_name": invoice.affiliate_name if payout else invoice.advertiser_name,
-        "start_date": invoice.start_date or invoice.invoice_date,
-        "end_date": invoice.end_date,
-        "total_amount": invoice.total_amount,
-        "currency": invoice.currency or invoice.currency_symbol,
-    }
 
 
 _INVOICE: Final = attrs.evolve(
     plain(Invoice),
-    to_table=_invoice_in_short,
+    to_table=cells,
     table_columns=(
         "invoice_id",
         "kind",
         "invoice_status",
-        "partner_id",
-        "partner_name",
+        "affiliate_id",
+        "affiliate_name",
+        "advertiser_id",
+        "advertiser_name",
         "start_date",
         "end_date",
+        "invoice_date",
         "total_amount",
         "currency",
+        "currency_symbol",
     ),
-    table_spare=("start_date", "kind", "partner_name"),
+    table_spare=(
+        "start_date",
+        "kind",
+        "affiliate_id",
+        "advertiser_id",
+        "affiliate_name",
+        "advertiser_name",
+    ),
     table_heads={
         "invoice_id": "invoice",
         "invoice_status": "status",
-        "partner_id": "partner",
-        "partner_name": "name",
+        "affiliate_id": "affiliate",
+        "affiliate_name": "its name",
+        "advertiser_id": "advertiser",
+        "advertiser_name": "its name",
         "start_date": "start",
         "end_date": "end",
         "total_amount": "amount",
         "currency": "ccy",
     },
+    optional=(
+        "affiliate_id",
+        "affiliate_name",
+        "advertiser_id",
+        "advertiser_name",
+        "start_date",
+        "end_date",
+        "invoice_date",
+        "currency",
+        "currency_symbol",
+        "billing_cycle_name",
+        "payment_type",
+    ),
+    sheet="invoices",
+    added_up=True,
 )
-
-
-def _rate_in_short(rate: ExchangeRate) -> Fields:
-    return {
-        **cells(rate),
-        "base_currency": _code(rate.base_currency),
-        "quote_currency": _code(rate.quote_currency),
-    }
-
-
-def _code(currency: Currency) -> object:
-    """Return what tells a currency from others; mostly its code."""
-    return currency.currency_abbr or currency.currency_name or currency.currency_id
-
-
 _RATE: Final = attrs.evolve(
     plain(ExchangeRate),
-    to_table=_rate_in_short,
-    table_columns=tuple(field.name for field in attrs.fields(ExchangeRate)),
+    table_spare=tuple(
+        f"{which}_currency_{field}"
+        for field in ("name", "symbol", "id")
+        for which in ("quote", "base")
+    ),
+    optional=columns(ExchangeRate),
 )
 
 
@@ -277,6 +357,8 @@ def _bill(model: type[BillT]) -> RecordLayout[BillT]:
             "formatted_amount": "as shown",
             "sent_payment": "paid",
         },
+        sheet="bills",
+        added_up=True,
     )
 
 

@@ -29,7 +29,7 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app = typer.Typer(cls=Group, help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(cls=Group, help="Runs of writes: show, resume, export.")
 
 File = Annotated[Path, typer.Argument(metavar="RUN.DB", help="The journal.", show_default=False)]
 AllowOption = Annotated[

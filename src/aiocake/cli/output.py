@@ -1,25 +1,28 @@
 """Where records go: the standard output, or what ``--out`` names."""
 
+import gzip
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, TextIO, TypeVar
+from typing import BinaryIO, Final, TextIO, TypeVar, cast
 
 import attrs
 import typer
 
 from aiocake import ArgumentError
 from aiocake.cli import parse
-from aiocake.cli.destination import destination, goes_on
+from aiocake.cli.destination import destination, goes_on, refused
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import OutputFormat, RecordLayout, writer
 from aiocake.cli.options import OUTPUT, Option
+from aiocake.cli.sink import Sink
 from aiocake.cli.table import Screen
+from aiocake.cli.template import Template, selected, template
 from aiocake.cli.terminal import is_terminal
 from aiocake.cli.text import escaped
 from aiocake.errors import Problem
@@ -32,13 +35,23 @@ _ENDINGS: Final = {
     "json": OutputFormat.JSON,
     "jsonl": OutputFormat.JSONL,
     "ndjson": OutputFormat.JSONL,
+    "xlsx": OutputFormat.XLSX,
+    "parquet": OutputFormat.PARQUET,
     "table": OutputFormat.TABLE,
     "txt": OutputFormat.TABLE,
     "": OutputFormat.TABLE,
 }
 #: What a file of such a name would not be, in any format that there is.
-_FOREIGN: Final = frozenset({"xlsx", "xls", "ods", "parquet", "gz", "zip", "tsv"})
+_FOREIGN: Final = frozenset({"xls", "xlsb", "xlsm", "ods", "zip", "tsv", "feather", "arrow"})
+#: What may be compressed, and is if the file's name ends so.
+_GZIP: Final = ".gz"
+_COMPRESSIBLE: Final = frozenset({OutputFormat.CSV, OutputFormat.JSON, OutputFormat.JSONL})
 _KNOWN: Final = ", ".join(f".{ending}" for ending in _ENDINGS if ending)
+#: Formats that are no text: what brings each, and the extra with it.
+_BINARY: Final = {
+    OutputFormat.XLSX: ("xlsxwriter", "excel"),
+    OutputFormat.PARQUET: ("pyarrow", "parquet"),
+}
 _STANDARD_OUTPUT: Final = frozenset({"-", "/dev/stdout", "/dev/fd/1"})
 #: By this mark Excel knows that a file is in UTF-8.
 _BOM: Final = "\ufeff"
@@ -46,9 +59,10 @@ _BOM: Final = "\ufeff"
 OUTPUT_OPTIONS: Final = (
     Option(
         "form",
-        "Output format. Default: from the extension of --out, else table.",
+        f"Output format: {', '.join(OutputFormat)}. Default: from the extension of --out, else "
+        "table.",
         parse.one_of(OutputFormat),
-        "|".join(OutputFormat),
+        "FORMAT",
         names=("--format", "-f"),
         panel=OUTPUT,
     ),
@@ -63,6 +77,27 @@ OUTPUT_OPTIONS: Final = (
         panel=OUTPUT,
     ),
     Option(
+        "columns",
+        "Only these columns, in this order, such as invoice_id,total_amount.",
+        parse.names,
+        "NAMES",
+        panel=OUTPUT,
+    ),
+    Option(
+        "template",
+        "Rename, order and compute the columns by a file of TOML, or by a template that is "
+        "shipped: xero-bills, xero-payouts.",
+        template,
+        "FILE|NAME",
+        panel=OUTPUT,
+    ),
+    Option(
+        "raw",
+        "Write the texts of CSV as they are, for programs. Default: guarded for people, so that "
+        "no spreadsheet takes one for a formula.",
+        panel=OUTPUT,
+    ),
+    Option(
         "excel",
         "Begin CSV with the byte order mark (BOM) by which Excel recognizes UTF-8.",
         panel=OUTPUT,
@@ -70,38 +105,61 @@ OUTPUT_OPTIONS: Final = (
 )
 
 
-class OutputError(Exception):
-    """Say that what was asked for cannot be written."""
-
-
 @attrs.frozen
 class Output:
-    """Where and how to write, as the options ``--format``, ``--out`` and ``--excel`` say.
+    """Where and how to write, as the options say.
 
     Attributes:
         form: The format.
         file: The file; None for the standard output.
         bom: True if CSV begins with a byte order mark.
+        raw: True if the texts of CSV are written as they are.
+        columns: The columns to write; None for all.
+        template: What the columns are made by, if anything.
     """
 
     form: OutputFormat
     file: Path | None
     bom: bool = False
+    raw: bool = False
+    columns: tuple[str, ...] | None = None
+    template: Template | None = None
 
     @classmethod
-    def of(cls, form: OutputFormat | None, file: Path | None, *, excel: bool) -> "Output":
+    def of(  # noqa: PLR0913 - by name
+        cls,
+        form: OutputFormat | None,
+        file: Path | None,
+        *,
+        excel: bool = False,
+        raw: bool = False,
+        columns: tuple[str, ...] | None = None,
+        template: Template | None = None,
+    ) -> "Output":
         """Return the output that the options describe.
 
         Raises:
-            ArgumentError: They do not fit together, or the file's name ends in no format.
+            ArgumentError: They do not fit together, the file's name ends in no format, or what
+                brings the format is missing.
         """
-        _refuse_foreign(file)
-        form = form or _format_of(file)
-        if excel and form is not OutputFormat.CSV:
-            raise ArgumentError(
-                Problem("excel", f"works with CSV only, not with {form}: use --format csv")
-            )
-        return cls(form, None if str(file) in _STANDARD_OUTPUT else file, bom=excel)
+        form = _format(form, file)
+        to_screen = file is None and is_terminal(sys.stdout)
+        problems = list(_problems_of(form, to_screen=to_screen))
+        for name, given in {"excel": excel, "raw": raw}.items():
+            if given and form is not OutputFormat.CSV:
+                reason = f"works with CSV only, not with {form}: use --format csv"
+                problems.append(Problem(name, reason))
+        if raw and excel:
+            problems.append(Problem("raw", "cannot be combined with --excel, which is for people"))
+        if raw and to_screen:
+            problems.append(Problem("raw", "a terminal might obey the texts: use --out, or a pipe"))
+        if columns is not None and template is not None:
+            problems.append(Problem("columns", "cannot be combined with --template"))
+        if problems:
+            raise ArgumentError(*problems)
+        raw = raw or (template is not None and template.raw and not excel and not to_screen)
+        target = None if str(file) in _STANDARD_OUTPUT else file
+        return cls(form, target, bom=excel, raw=raw, columns=columns, template=template)
 
     def spare(self, *files: Path) -> None:
         """Refuse to write to a file that the command itself needs.
@@ -145,27 +203,74 @@ class Output:
             A function that takes records one by one.
 
         Raises:
+            ArgumentError: A column is asked for that the records do not have.
             typer.BadParameter: The file cannot be written to, as far as can be known before.
             OutputError: It cannot be written.
         """
-        lines = writer(self.form, kind, screen=None if self.file else screen())
-        with self._opened() as stream:
-            write = partial(_write, stream)
-            if self.bom and not goes_on(stream):
-                write(_BOM)
-            yield lambda record: write(lines.row(record))
-            write(lines.end())
+        if self.columns is not None:
+            kind = selected(kind, self.columns)
+        elif self.template is not None:
+            kind = self.template.applied(kind)
+        left_out = 0
+        with self._written(kind) as write:
+
+            def chosen(record: T) -> None:
+                nonlocal left_out
+                if kind.keep is None or kind.keep(record):
+                    write(record)
+                else:
+                    left_out += 1
+
+            yield chosen
+        if left_out:
+            print_error(f"the template left {left_out:,} records out")
 
     def record(self, kind: RecordLayout[T]) -> AbstractContextManager[Callable[[T], object]]:
         """Write a single record: as :meth:`records` does."""
         return self.records(attrs.evolve(kind, one=True))
 
     @contextmanager
-    def _opened(self) -> Generator[TextIO]:
-        if self.file is None:
-            yield sys.stdout
-            with _refused():
+    def _written(self, kind: RecordLayout[T]) -> Generator[Callable[[T], object]]:
+        if self.form in _BINARY:
+            with self._opened() as stream, _library(self.form, stream, kind) as add:
+                yield add
+            return
+        on = None if self.file else screen()
+        lines = writer(self.form, kind, screen=on, raw=self.raw)
+        with self._texts() as (write, goes_on_there):
+            if self.bom and not goes_on_there:
+                write(_BOM)
+            yield lambda record: write(lines.row(record))
+            write(lines.end())
+
+    @contextmanager
+    def _texts(self) -> Generator[tuple[Callable[[str], object], bool]]:
+        """Open what texts are written to; yield what writes one, and whether something is there."""
+        if self.file is None and not self.raw:
+
+            def show(text: str) -> None:
+                with refused():
+                    sys.stdout.write(text)
+
+            yield show, goes_on(sys.stdout)
+            with refused():
                 sys.stdout.flush()
+            return
+        with self._opened() as stream:
+
+            def write(text: str) -> None:
+                with refused():
+                    stream.write(text.encode())
+
+            yield write, goes_on(stream)
+
+    @contextmanager
+    def _opened(self) -> Generator[BinaryIO]:
+        """Open what bytes are written to."""
+        if self.file is None:
+            yield sys.stdout.buffer
+            with refused():
+                sys.stdout.buffer.flush()
             return
         with ExitStack() as stack:
             try:
@@ -176,33 +281,83 @@ class Output:
                 ) from None
             if place.notice is not None:
                 print_error(f"{self.file} {place.notice}")
-            yield place.stream
-            with _refused():
+            if _is_compressed(self.file):
+                with _compressed(place.stream) as packed:
+                    yield packed
+            else:
+                yield place.stream
+            with refused():
                 place.finish()
 
 
-def _refuse_foreign(file: Path | None) -> None:
+@contextmanager
+def _compressed(stream: BinaryIO) -> Generator[BinaryIO]:
+    sink = Sink(stream)
+    # Without a name and a time in it: the same records are the same file.
+    packed = gzip.GzipFile("", "wb", fileobj=sink, mtime=0)
+    try:
+        yield cast("BinaryIO", packed)
+        packed.close()
+    finally:
+        sink.abandon()
+        packed.close()
+
+
+def _library(
+    form: OutputFormat, stream: BinaryIO, kind: RecordLayout[T]
+) -> AbstractContextManager[Callable[[T], None]]:
+    """Return what writes a format that is no text; its modules load with it."""
+    if form is OutputFormat.PARQUET:
+        from aiocake.cli.parquet import parquet  # noqa: PLC0415 - only for this format
+
+        return parquet(stream, kind)
+    from aiocake.cli.workbook import workbook  # noqa: PLC0415 - the same
+
+    return workbook(stream, kind, print_error)
+
+
+def _problems_of(form: OutputFormat, *, to_screen: bool) -> Generator[Problem]:
+    library, extra = _BINARY.get(form, ("", ""))
+    if library and find_spec(library) is None:
+        yield Problem("form", f"{form} needs {library}: pip install 'aiocake[{extra}]'")
+    elif library and to_screen:
+        yield Problem("form", f"a terminal cannot show {form}: use --out")
+
+
+def _format(form: OutputFormat | None, file: Path | None) -> OutputFormat:
+    """Return the format that the options name.
+
+    Raises:
+        ArgumentError: None, or one that does not fit the name of the file.
+    """
+    if file is None:
+        return form or OutputFormat.TABLE
     ending = _ending(file)
-    if file is not None and ending in _FOREIGN:
-        raise ArgumentError(
-            Problem("out", f"no format fits {file.name}: use one of the extensions {_KNOWN}")
-        )
+    named = None if ending in _FOREIGN else _ENDINGS.get(ending)
+    if ending in _FOREIGN:
+        reason = f"no format fits {file.name}: use one of the extensions {_KNOWN}"
+    elif form is None and named is None:
+        reason = f"unknown extension of {file.name}: give --format, or use one of {_KNOWN}"
+    elif (
+        form is not None and named not in {None, form} and ending and _BINARY.keys() & {form, named}
+    ):
+        reason = f"{file.name} would not be what its name says: {form} ends in .{form}"
+    elif _is_compressed(file) and (form or named) not in _COMPRESSIBLE:
+        reason = f"only .csv.gz, .json.gz and .jsonl.gz are compressed, not {form or named}"
+    else:
+        return form or named or OutputFormat.TABLE
+    raise ArgumentError(Problem("out", reason))
 
 
-def _ending(file: Path | None) -> str:
-    name = "" if file is None else file.name
-    return name.rpartition(".")[2].lower() if "." in name else ""
+def _is_compressed(file: Path) -> bool:
+    return file.name.lower().endswith(_GZIP)
 
 
-def _format_of(file: Path | None) -> OutputFormat:
-    ending = _ending(file)
-    if file is not None and ending not in _ENDINGS:
-        raise ArgumentError(
-            Problem(
-                "out", f"unknown extension of {file.name}: give --format, or use one of {_KNOWN}"
-            )
-        )
-    return _ENDINGS[ending]
+def _ending(file: Path) -> str:
+    name = file.name.lower()
+    if _is_compressed(file):
+        name = name.removesuffix(_GZIP)
+    return name.rpartition(".")[2] if "." in name else ""
 
 
 def is_file(stream: TextIO) -> bool:
@@ -222,7 +377,7 @@ def screen() -> Screen | None:
 
 def say_out(line: str) -> None:
     """Write a line to the standard output, at once."""
-    with _refused():
+    with refused():
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
@@ -245,19 +400,3 @@ def wrapped(text: str, width: int | None, on: Screen | None) -> list[str]:
 
     lines = Text(on.shown(safe)).wrap(Console(width=width), width)
     return [line.plain.rstrip() for line in lines]
-
-
-def _write(stream: TextIO, text: str) -> None:
-    with _refused():
-        stream.write(text)
-
-
-@contextmanager
-def _refused() -> Generator[None]:
-    """Turn errors of the operating system into errors of the output; a closed pipe is none."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"the output cannot be written: {error.strerror}") from None

@@ -149,6 +149,17 @@ def one_of(kind: type[EnumT]) -> Callable[[str], EnumT]:
     return read
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read names that are separated by commas."""
+    found = tuple(name.strip() for name in text.split(","))
+    if "" in found:
+        raise typer.BadParameter(f"{text!r} is not a list of names such as invoice_id,currency")
+    twice = [name for at, name in enumerate(found) if name in found[:at]]
+    if twice:
+        raise typer.BadParameter(f"{', '.join(twice)} may be given once only")
+    return found
+
+
 def output_file(text: str) -> Path:
     """Read the path of a file to write to."""
     file = Path(text)

@@ -52,7 +52,7 @@ class _PlanGroup(Group):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_PlanGroup,
     help="Plan what is to be sent, for a second person to approve: nothing is sent. "
     "`aiocake plan --period …` is short for `aiocake plan update --period …`.",

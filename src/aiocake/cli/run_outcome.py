@@ -12,6 +12,7 @@ from aiocake._operations.parameters import format_value
 from aiocake.bulk import Call, Double, Failed, Skipped, Summary, Unknown
 from aiocake.bulk.options import OnProgress
 from aiocake.cli.connection import Connection
+from aiocake.cli.destination import OutputError
 from aiocake.cli.errors import (
     code_of,
     print_error,
@@ -21,7 +22,7 @@ from aiocake.cli.errors import (
     text_of,
 )
 from aiocake.cli.formats import Fields, RecordLayout
-from aiocake.cli.output import Output, OutputError
+from aiocake.cli.output import Output
 from aiocake.cli.terminal import run_bar
 from aiocake.monthend.rows import OPERATIONS, described
 

@@ -39,7 +39,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT, note: str = "") -> None:
         super().__init__(number, note)
         self.number = number
-        self.code = 128 + number
+        self.code: int = 128 + number
         self.note = note
 
     def __str__(self) -> str:

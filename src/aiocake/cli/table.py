@@ -1,8 +1,9 @@
 """A table for people, lined up by its first rows, so that a long one needs no memory.
 
-On a terminal that is too narrow for it, names are cut first, then columns are left out that are
-empty or that a list can spare. Where that is not enough, each record is a block with a line for
-each field that it has: amounts, dates and ids are never cut, nor wrapped.
+Columns that can be empty are left out while they are. On a terminal that is too narrow, names are
+cut first, then columns are left out that are empty or that a list can spare. Where that is not
+enough, each record is a block with a line for each field that it has: amounts, dates and ids are
+never cut, nor wrapped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,9 +56,10 @@ class Table:
         paired: True if each row is the name and the value of one field of a single record.
         spare: The columns that a narrow terminal goes without, the first of them first.
         heads: Shorter names of columns, for the head of the table.
+        optional: The columns that are left out while no row has a value for them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name
         self,
         names: Sequence[str],
         screen: Screen | None,
@@ -65,10 +67,12 @@ class Table:
         paired: bool = False,
         spare: Sequence[str] = (),
         heads: Mapping[str, str] | None = None,
+        optional: Sequence[str] = (),
     ) -> None:
         self._names = names
         self._heads_of: Mapping[str, str] = heads or {}
         self._spare = spare
+        self._optional = optional
         #: The columns that are shown.
         self._kept = list(range(len(names)))
         self._screen = screen
@@ -77,6 +81,8 @@ class Table:
         self._more = screen.mark(_MORE, "...") if screen else _MORE
         self._waiting: list[Sequence[object]] = []
         self._measured = False
+        #: The columns for which no row has a value, of those that were measured.
+        self._unset: list[int] = []
         #: None where the terminal is too narrow.
         self._widths: list[int] | None = None
         self._blocks = 0
@@ -98,6 +104,12 @@ class Table:
         self._measured = True
         if self._screen is not None and not rows:
             return "(none)\n"
+        self._unset = [
+            at
+            for at, name in enumerate(self._names)
+            if rows and name in self._optional and all(row[at] is None for row in rows)
+        ]
+        self._kept = [at for at in self._kept if at not in self._unset]
         self._widths = self._fitting(rows)
         if self._widths is None and len(rows) < _SAMPLE:
             # What no row has is left out first; a row to come may have it.
@@ -130,7 +142,8 @@ class Table:
         return widths if surplus <= 0 else None
 
     def _line(self, values: Sequence[object]) -> str:
-        if self._widths is None:
+        # A row behind those that were measured can have a value where they have none.
+        if self._widths is None or any(values[at] is not None for at in self._unset):
             return self._block(values)
         kept = [(self._names[at], values[at]) for at in self._kept]
         cells = [
@@ -138,7 +151,7 @@ class Table:
             for (name, value), width in zip(kept, self._widths, strict=True)
         ]
         line = _GAP.join(cells).rstrip()
-        # A row behind those that were measured can have a longer amount.
+        # Or a longer amount.
         if self._screen is not None and cell_len(line) > self._screen.width:
             return self._block(values)
         return line + "\n"

@@ -80,7 +80,7 @@ class Probe:
         self._examiner = Examiner(self._executor, self._count)
         self._now = clock()
         self._began = self._now()
-        self.requests = 0
+        self.requests: int = 0
 
     @property
     def seconds(self) -> float:

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiocake._codec.raw import RawResponse
-from aiocake._transport import Inspection, Transport, TransportFailure, inspect
+from aiocake._transport import Transport, TransportFailure
+from aiocake._transport.inspection import Inspection, inspect
 from aiocake.doctor.diagnosis import Level
 from aiocake.doctor.findings import Findings
 from aiocake.doctor.probe import CutShort, Probe

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import cast
 
 from aiocake._operations.arguments import date_order, matched_days, matching, period_bounds
@@ -197,7 +198,7 @@ def _paged(
         executor,
         FIND,
         arguments,
-        row_id=lambda row: row.invoice_id,
+        row_id=attrgetter("invoice_id"),
         mismatch=filter_mismatch,
         date_mismatch=date_mismatch,
         select=select,

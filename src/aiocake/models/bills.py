@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake.records import Record
 from aiocake.values import Period
 
@@ -33,7 +34,8 @@ a list of these when it is there more than once.
 """
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BillAmount(Record):
     """The amounts of a bill. A bill can be negative.
 
@@ -48,7 +50,8 @@ class BillAmount(Record):
     formatted_amount: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AccountManager(Record):
     """A person who looks after a partner."""
 
@@ -56,7 +59,8 @@ class AccountManager(Record):
     contact_name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Contact(Record):
     """A person to contact at a partner.
 
@@ -73,7 +77,8 @@ class Contact(Record):
     last_name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Partner(Record):
     """The affiliate, advertiser or buyer of a bill.
 
@@ -100,7 +105,8 @@ class Partner(Record):
     extra: Extra = attrs.field(factory=dict[str, object], hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Bill(Record):
     """The fields that all bills have.
 
@@ -146,7 +152,8 @@ class Bill(Record):
         return Period(start, end - timedelta(days=1))
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AffiliateBill(Bill):
     """A bill of the platform's debt to one affiliate for one billing cycle and period.
 
@@ -163,7 +170,8 @@ class AffiliateBill(Bill):
     payment_date: date | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PayerBill(Bill):
     """The fields of bills of advertisers and buyers, who pay the platform.
 
@@ -178,7 +186,8 @@ class PayerBill(Bill):
     date_payment_received: date | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AdvertiserBill(PayerBill):
     """A bill of one advertiser's debt for one billing cycle and period.
 
@@ -189,7 +198,8 @@ class AdvertiserBill(PayerBill):
     advertiser: Partner
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BuyerBill(PayerBill):
     """A bill of one buyer's debt for one billing cycle and period.
 
@@ -200,7 +210,8 @@ class BuyerBill(PayerBill):
     buyer: Partner
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class MarkResult(Record):
     """The result of marking a bill.
 

@@ -1,12 +1,12 @@
 """What a write expects of the invoice that it changes."""
 
-import difflib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, Self, cast
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake._normalize import class_name, guarded, normalized
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models.enums import InvoiceStatus, InvoiceStatusText
@@ -19,7 +19,8 @@ _MOST_DIGITS: Final = 28
 _MAX_ID: Final = 2**31 - 1
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Expect:
     """What has to be true of an invoice for a write to be sent.
 
@@ -101,6 +102,8 @@ def _status(value: object) -> str:
         return f"{wanted}, got {class_name(value)}"
     if value in known:
         return ""
+    import difflib  # noqa: PLC0415 - only where somebody mistypes
+
     near = difflib.get_close_matches(value.casefold(), known, n=1)
     return wanted + (f"; did you mean {near[0]!r}?" if near else "")
 

@@ -9,13 +9,15 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake.models.enums import InvoiceKind, InvoiceStatus
 from aiocake.records import Record
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Page(Record, Generic[T_co]):
     """One page of a list, as the server gave it.
 
@@ -37,7 +39,8 @@ __all__ = ["CreatedInvoice", "Invoice", "Page", "UpdatedInvoice"]
 
 # Without a slot for weak references, which would cost each of many thousand rows eight bytes and
 # keep a decoder from laying out rows before it fills them.
-@attrs.frozen(kw_only=True, weakref_slot=False)
+@by_fields
+@attrs.frozen(kw_only=True, weakref_slot=False, eq=False, repr=False)
 class Invoice(Record):
     """A row of the list of invoices.
 
@@ -81,7 +84,8 @@ class Invoice(Record):
         return InvoiceKind.REVENUE if self.affiliate_id is None else InvoiceKind.PAYOUT
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CreatedInvoice(Record):
     """The invoice that a create made, with the total that CAKE computed.
 
@@ -100,7 +104,8 @@ class CreatedInvoice(Record):
     currency: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class UpdatedInvoice(Record):
     """The result of updating an invoice: its id, and what was set where the instance says so.
 

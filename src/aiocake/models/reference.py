@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake.records import Record
 
 __all__ = [
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BillingCycle(Record):
     """How often a partner is billed."""
 
@@ -31,7 +33,8 @@ class BillingCycle(Record):
     billing_cycle_name: str
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PaymentMethod(Record):
     """A way to be paid.
 
@@ -45,7 +48,8 @@ class PaymentMethod(Record):
     payment_method_name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Currency(Record):
     """A currency of the instance.
 
@@ -65,7 +69,8 @@ class Currency(Record):
     currency_abbr: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PaymentType(Record):
     """A way in which money is sent, such as a check or a wire."""
 
@@ -73,7 +78,8 @@ class PaymentType(Record):
     payment_type_name: str
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PaymentSetting(Record):
     """The currency in which an affiliate is paid."""
 
@@ -81,7 +87,8 @@ class PaymentSetting(Record):
     payment_setting_name: str
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class AccountStatus(Record):
     """The status of a partner's account, such as active."""
 
@@ -89,7 +96,8 @@ class AccountStatus(Record):
     account_status_name: str
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ExchangeRate(Record):
     """The worth of one currency in another, for a time.
 

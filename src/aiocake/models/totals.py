@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from aiocake._by_fields import by_fields
 from aiocake._normalize import class_name
 from aiocake.errors import ArgumentError, Problem
 from aiocake.models.bills import AffiliateBill, Bill, BillAmount
@@ -20,7 +21,8 @@ __all__ = ["Total", "totals"]
 _EXACT: Final = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 
-@attrs.frozen(kw_only=True)
+@by_fields
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Total(Record):
     """The total of the invoices, or bills, of one kind, status and currency.
 

@@ -201,7 +201,7 @@ class Control:
         self._caps = CapCheck(header.caps)
         self._repeats = Repeats()
         self._header = header
-        self.rows = 0
+        self.rows: int = 0
 
     def add(self, row: PlanRow) -> str:
         """Take a row; return why it cannot be one of the plan, or an empty text."""

@@ -1,6 +1,7 @@
 """Read what is true of records now: each list completely, or an error."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Final, cast
 
 import anyio
@@ -25,7 +26,7 @@ async def each_invoice(
         executor_of(cake.invoices),
         FIND,
         filters,
-        row_id=lambda row: row.invoice_id,
+        row_id=attrgetter("invoice_id"),
         mismatch=filter_mismatch,
         date_mismatch=date_mismatch,
         default_rows=LARGE_PAGE,

@@ -63,7 +63,7 @@ class RowFile:
     """
 
     def __init__(self, path: str | Path, *, bare: str | None = None) -> None:
-        self.path = path_of("path", path)
+        self.path: Path = path_of("path", path)
         self._bare = bare
         #: The line of the header and its names, once it was read; None of JSON lines.
         self.header: tuple[int, list[str]] | None = None

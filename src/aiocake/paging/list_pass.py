@@ -43,56 +43,85 @@ from typing import Final, final
 
 _LOW: Final = 0xFFFF
 _LOW_BITS: Final = 16
-_BITMAP_BYTES: Final = (_LOW + 1) // 8
-#: From here on a bitmap takes less room than two bytes for each number.
-_FEW: Final = _BITMAP_BYTES // 2
+#: Numbers that are kept in a set until they are packed: to pack them one by one is slow.
+_MOST_RECENT: Final = 4_096
 
 
 @final
 class IdSet:
-    """A set of integers, two bytes at most for each one that has neighbours.
+    """A set of integers, two bytes for each one that has neighbours.
 
-    Numbers that share all but their last 16 bits are kept together: few of them as a sorted array
-    of those 16 bits, many as a bitmap (the idea of roaring bitmaps). Invoices are numbered in
-    sequence, so a million of them take an eighth of a megabyte; a set of them would take 60.
+    Numbers that share all but their last 16 bits are kept together, as a sorted array of those 16
+    bits. Invoices are numbered in sequence, so a million of them take two megabytes; a set of them
+    would take 60. The last few thousand are in a set all the same, until they are packed together.
     """
 
-    __slots__ = ("_chunks", "_count")
+    __slots__ = ("_chunks", "_greatest", "_least", "_packed", "_recent")
 
     def __init__(self) -> None:
-        self._chunks: dict[int, array[int] | bytearray] = {}
-        self._count = 0
+        self._recent: set[int] = set()
+        self._chunks: dict[int, array[int]] = {}
+        self._packed = 0
+        self._least = self._greatest = 0  # of what is packed
 
     def __len__(self) -> int:
-        return self._count
+        return self._packed + len(self._recent)
 
     def add(self, number: int) -> bool:
         """Add ``number``; return True if it was not there before."""
-        high, low = number >> _LOW_BITS, number & _LOW
-        chunk = self._chunks.get(high)
-        if isinstance(chunk, bytearray):
-            at, bit = low >> 3, 1 << (low & 7)
-            if chunk[at] & bit:
-                return False
-            chunk[at] |= bit
-        elif chunk is None:
-            self._chunks[high] = array("H", (low,))
-        else:
-            place = bisect_left(chunk, low)
-            if place < len(chunk) and chunk[place] == low:
-                return False
-            chunk.insert(place, low)
-            if len(chunk) > _FEW:
-                self._chunks[high] = _bitmap(chunk)
-        self._count += 1
+        if number in self._recent or self._is_packed(number):
+            return False
+        self._recent.add(number)
+        if len(self._recent) > _MOST_RECENT:
+            self._pack()
         return True
 
+    def add_all(self, numbers: Sequence[int]) -> list[bool]:
+        """Add numbers; return for each whether it was not there before.
 
-def _bitmap(numbers: "array[int]") -> bytearray:
-    bits = bytearray(_BITMAP_BYTES)
-    for number in numbers:
-        bits[number >> 3] |= 1 << (number & 7)
-    return bits
+        Most pages of a list begin with a row of the page before, and all others are new: the rest
+        is taken together then.
+        """
+        fresh = list(map(self.add, numbers[:1]))
+        rest = numbers[1:]
+        new = set(rest)
+        if len(new) < len(rest) or not new.isdisjoint(self._recent) or self._may_be_packed(new):
+            return fresh + list(map(self.add, rest))
+        self._recent |= new
+        if len(self._recent) > _MOST_RECENT:
+            self._pack()
+        return fresh + [True] * len(rest)
+
+    def _may_be_packed(self, numbers: set[int]) -> bool:
+        if not self._packed or not numbers:
+            return False
+        return min(numbers) <= self._greatest and max(numbers) >= self._least
+
+    def _is_packed(self, number: int) -> bool:
+        chunk, low = self._chunks.get(number >> _LOW_BITS), number & _LOW
+        if chunk is None:
+            return False
+        place = bisect_left(chunk, low)
+        return place < len(chunk) and chunk[place] == low
+
+    def _pack(self) -> None:
+        numbers = sorted(self._recent)
+        self._recent.clear()
+        self._least = min(self._least, numbers[0]) if self._packed else numbers[0]
+        self._greatest = max(self._greatest, numbers[-1]) if self._packed else numbers[-1]
+        self._packed += len(numbers)
+        while numbers:
+            high = numbers[-1] >> _LOW_BITS
+            begin = bisect_left(numbers, high << _LOW_BITS)
+            lows = array("H", [number & _LOW for number in numbers[begin:]])
+            del numbers[begin:]
+            chunk = self._chunks.get(high)
+            if chunk is None:
+                self._chunks[high] = lows
+            elif chunk[-1] < lows[0]:
+                chunk.extend(lows)
+            else:
+                self._chunks[high] = array("H", sorted((*chunk, *lows)))
 
 
 #: A first page of a multiple of so many rows may be cut off, whatever was asked for.
@@ -145,21 +174,21 @@ class ListPass:
         anomaly: Callable[[str, str], None],
         counts_list: bool | None = None,  # noqa: FBT001 - three values
     ) -> None:
-        self.row_limit = row_limit
+        self.row_limit: int = row_limit
         """How many rows to ask for: no more than the first page really gave, once it is here."""
         self.named_total: int | None = None
         """The last ``total_rows``."""
         self.counts_list = counts_list
         """True if ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
-        self.pages = 0
+        self.pages: int = 0
         """How many pages were taken."""
-        self.over = False
+        self.over: bool = False
         """True if there is nothing more to request."""
-        self.inconsistency = ""
+        self.inconsistency: str = ""
         """Why the pass cannot be trusted to be complete; empty as long as it can."""
-        self.ignores_start = False
+        self.ignores_start: bool = False
         """True if the server sent its first page again for a later start."""
-        self.seen = seen
+        self.seen: IdSet = seen
         """The rows of this pass."""
         self._anomaly = anomaly
         self._asked = row_limit
@@ -210,7 +239,7 @@ class ListPass:
         Returns:
             For each row, True if this pass had not met it before.
         """
-        fresh = list(map(self.seen.add, ids))
+        fresh = self.seen.add_all(ids)
         new = sum(fresh)
         if self._probing:
             self._take_first_again(ids, new)

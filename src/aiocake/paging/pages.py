@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, final
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
@@ -266,10 +267,12 @@ class Pages(RowReader[NewRows[T]]):
         self._passes = 1
         self._ended = False
         self._closed = False
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
 
     async def __anext__(self) -> NewRows[T]:
         try:
+            # Others run and may cancel this, however many pages are there already.
+            await anyio.lowlevel.checkpoint()
             async with self._turn:
                 page = await self._next()
         except BackgroundTaskCancelled:
@@ -319,7 +322,7 @@ class Pages(RowReader[NewRows[T]]):
         except (ApiError, DecodeError, DeadlineExceeded) as error:
             await self._fall_back(error)
             return _NOTHING
-        ids = [source.row_id(row) for row in page.items]
+        ids = list(map(source.row_id, page.items))
         fresh = current.take(start, ids, page.total_rows)
         if current.ignores_start:
             raise self._error(
@@ -329,7 +332,7 @@ class Pages(RowReader[NewRows[T]]):
             )
         self._ask_ahead()
         if current.seen is not self._provided:  # the first pass meets what was given
-            fresh = list(map(self._provided.add, ids))
+            fresh = self._provided.add_all(ids)
         rows = tuple(compress(page.items, fresh))
         if (wrong := self._wrong(rows)) is not None:
             return wrong

@@ -10,7 +10,8 @@ A test chooses the sandbox by a mark, which takes the options of
     @pytest.mark.cake_sandbox(invoices=20, first_row=1)
 
 They are not asynchronous, so they work with each plugin for asynchronous tests: pytest-asyncio,
-anyio's, pytest-trio. They need pytest and the extra ``sandbox``.
+anyio's, pytest-trio. They need pytest and the extra ``sandbox``; :func:`cake_client` uses httpx,
+which comes with that, or httpx2 where httpx is not installed.
 
 It also keeps tests from reaching a real instance: aiocake's own transport, and each
 ``AsyncHTTPTransport`` of httpx and httpx2, can connect to loopback addresses only. Mocks and ASGI
@@ -34,7 +35,7 @@ import attrs
 import pytest
 
 from aiocake import Client, RetryPolicy
-from aiocake._transport import ConnectionForbidden, dial
+from aiocake._transport import AsyncBaseTransport, ConnectionForbidden, dial
 from aiocake.client import ClientSettings
 from aiocake.sandbox import Dialect, Sandbox, serve
 from aiocake.testing.builders import (
@@ -104,12 +105,11 @@ class Clients:
 
         Raises:
             ConfigurationError: Settings are bad; the message names each of them.
+            ModuleNotFoundError: Neither httpx nor httpx2 is installed, and no ``transport`` passed.
         """
-        given: ClientSettings = {
-            "transport": next(_there("httpx", "httpx2")).ASGITransport(app=self._sandbox.app),
-            "retry": NO_BACKOFF,
-            **settings,
-        }
+        given: ClientSettings = {"retry": NO_BACKOFF, **settings}
+        if "transport" not in given:
+            given["transport"] = _in_process(self._sandbox)
         return Client("sandbox.example", api_key, **given)
 
 
@@ -213,6 +213,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         _Network.allowed = before
+
+
+def _in_process(sandbox: Sandbox) -> AsyncBaseTransport:
+    """Return a transport that leads to a sandbox without a network."""
+    for package in _there("httpx", "httpx2"):
+        transport: AsyncBaseTransport = package.ASGITransport(app=sandbox.app)
+        return transport
+    raise ModuleNotFoundError(
+        "aiocake.testing: neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+    )
 
 
 def _there(*packages: str) -> Iterator[ModuleType]:

@@ -44,7 +44,7 @@ _STOPS: Final = re.compile(
     b"&#(?:" + _HEX + b"|" + _DECIMAL + b");|" + b"|".join(map(re.escape, _OPENINGS))
 )
 # Section 2.2 of the XML 1.0 recommendation.
-_CHARACTER: Final = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 #: What the second half of a pair may be, and how it may begin where a piece ends.
 _REFERENCE: Final = re.compile(rb"&#(?:x[0-9A-Fa-f]{1,%d}|[0-9]{1,%d});" % ((_LONGEST_DIGITS,) * 2))
 _BEGUN: Final = re.compile(
@@ -192,4 +192,4 @@ def _number(reference: bytes) -> int | None:
 
 def _is_legal(number: int) -> bool:
     """Return whether a document may hold the character of this number."""
-    return number <= sys.maxunicode and _CHARACTER.match(chr(number)) is not None
+    return number <= sys.maxunicode and _NO_CHARACTER.match(chr(number)) is None

@@ -1,0 +1,220 @@
+"""Lists and exports, read by a plain ``for``.
+
+Each belongs to the thread of its client. ``with`` closes it and waits until nothing of it runs; one
+that is dropped, as by a ``break``, is closed without waiting. Several threads may share a list;
+each row goes to one of them.
+"""
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar, final
+
+from aiocake._operations.operation import ExportedBills as AsyncExportedBills
+from aiocake.blocking.thread import ClientThread
+from aiocake.paging import NewRows
+from aiocake.paging import Pager as AsyncPager
+from aiocake.paging import Pages as AsyncPages
+
+T = TypeVar("T")
+
+
+class Reader(Iterator[T]):
+    """An iterator whose ``with`` closes it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop reading, and wait until no request runs. Can be called twice."""
+
+
+@final
+class Pages(Reader[NewRows[T]]):
+    """A list, page by page: each row in one page only. Made by :meth:`Pager.pages`."""
+
+    def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
+        self._thread = thread
+        self._pager = pager
+        self._pages: AsyncPages[T] | None = None
+
+    def __next__(self) -> NewRows[T]:
+        try:
+            return self._thread.run(self._next)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    async def _next(self) -> NewRows[T]:
+        return await anext(self._begun())
+
+    def _begun(self) -> AsyncPages[T]:
+        if self._pages is None:
+            self._pages = self._pager.pages()
+        return self._pages
+
+    def close(self) -> None:
+        """Stop reading, and wait until no request runs. Can be called twice."""
+        if not self._thread.closed:
+            self._thread.run(self._close)
+
+    async def _close(self) -> None:
+        await self._begun().aclose()
+
+
+@final
+class PagedRows(Reader[T]):
+    """The rows of a list, one by one. Made by :class:`Pager`."""
+
+    def __init__(self, pages: Pages[T]) -> None:
+        self._pages = pages
+        self._ready: deque[T] = deque()
+
+    def __next__(self) -> T:
+        while True:
+            try:
+                return self._ready.popleft()
+            except IndexError:
+                self._ready.extend(next(self._pages).items)
+
+    def collect(self) -> list[T]:
+        """Read the remaining rows."""
+        return list(self)
+
+    def close(self) -> None:
+        """Stop reading, and wait until no request runs. Can be called twice."""
+        self._ready.clear()
+        self._pages.close()
+
+
+@final
+class Pager(Generic[T]):
+    """A list in pages, read row by row. Nothing is sent until it is iterated.
+
+    ``with`` gives :class:`PagedRows` and closes them; a bare ``for`` works too. Each loop over the
+    pager itself begins at the first row. See :class:`aiocake.paging.Pager`.
+    """
+
+    def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
+        self._thread = thread
+        self._pager = pager
+
+    def __enter__(self) -> PagedRows[T]:
+        return iter(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> PagedRows[T]:
+        return PagedRows(self.pages())
+
+    def pages(self) -> Pages[T]:
+        """Return the list page by page, from its first row."""
+        return Pages(self._thread, self._pager)
+
+    def collect(self) -> list[T]:
+        """Read the whole list, from its first row."""
+        return self._thread.run(self._pager.collect)
+
+    def close(self) -> None:
+        """Close every reader of this list, and wait until none of them runs."""
+        if not self._thread.closed:
+            self._thread.run(self._pager.aclose)
+
+
+@final
+class ExportedBills(Reader[T]):
+    """The bills of one export, as they arrive. One thread at a time may read them.
+
+    ``with`` sends the call and reads as far as the first bill, so that in its block the attributes
+    are known before any bill is; a refused export raises there. Without it, the first step of
+    ``for`` does that.
+    """
+
+    def __init__(self, thread: ClientThread, export: AsyncExportedBills[T]) -> None:
+        self._thread = thread
+        self._export = export
+        self._ready: deque[T] = deque()
+        self._open = False
+
+    @property
+    def success(self) -> bool | None:
+        """Return CAKE's own flag of success; None until it is read, or where there is none."""
+        return self._export.success
+
+    @property
+    def message(self) -> str:
+        """Return CAKE's message beside the bills; mostly an empty text."""
+        return self._export.message
+
+    @property
+    def row_count(self) -> int | None:
+        """Return CAKE's count of the bills; None until it is read, or where there is none."""
+        return self._export.row_count
+
+    @property
+    def rows_read(self) -> int:
+        """Return the number of bills read so far."""
+        return self._export.rows_read - len(self._ready)
+
+    @property
+    def dropped(self) -> int:
+        """Return the number of references dropped so far: to characters that XML cannot hold."""
+        return self._export.dropped
+
+    def __enter__(self) -> Self:
+        self._open = True
+        self._thread.run(self._export.__aenter__)
+        return self
+
+    def __next__(self) -> T:
+        if not self._ready:
+            self._open = True
+            try:
+                self._ready.extend(self._thread.run(self._arrived))
+            except BaseException as end:
+                self._open = False  # it has closed itself
+                if isinstance(end, StopAsyncIteration):
+                    raise StopIteration from None
+                raise
+        return self._ready.popleft()
+
+    async def _arrived(self) -> list[T]:
+        """Return the next bill, and those after it that have arrived with it."""
+        bills = [await anext(self._export)]
+        bills += [await anext(self._export) for _ in range(self._export.ready)]
+        return bills
+
+    def collect(self) -> list[T]:
+        """Read all bills into a list. If the response breaks off, the call is sent again.
+
+        Raises:
+            ClosedError: Some were read before, or it is closed: a list of the rest could be taken
+                for all of them.
+        """
+        return self._thread.run(self._export.collect)
+
+    def close(self) -> None:
+        """Stop, and release the connection. Can be called twice."""
+        self._ready.clear()
+        self._open = False
+        if not self._thread.closed:
+            self._thread.run(self._export.aclose)
+
+    def __del__(self) -> None:
+        if self._open:
+            self._thread.soon(self._export.aclose)

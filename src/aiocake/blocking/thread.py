@@ -1,0 +1,184 @@
+"""The thread of a blocking client: the event loop of the asynchronous client behind it.
+
+It starts with the first call and ends with the client. Nothing is shared between clients.
+"""
+
+import asyncio
+import os
+import threading
+import warnings
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+import attrs
+
+from aiocake.blocking.waited_call import CLOSED, WaitedCall
+from aiocake.client import Client
+from aiocake.errors import ClosedError, WrongLoopError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FORKED: Final = (
+    "the client was used before a fork, which copies no thread: make one in each process"
+)
+_OWN_THREAD: Final = (
+    "the client's own thread cannot wait for a call of the client: on_event, and what run() is "
+    "given, are called there"
+)
+
+
+@attrs.frozen(eq=False)
+class _Loop:
+    """The event loop of a thread that is running, and what ends both."""
+
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+
+
+class ClientThread:
+    """Makes the calls of one client, each for a thread that waits.
+
+    Args:
+        client: The asynchronous client. It is not used elsewhere.
+
+    Attributes:
+        closed: True once the client is closed.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.closed: bool = False
+        self._client = client
+        self._thread: threading.Thread | None = None
+        self._running: Future[_Loop] = Future()
+        #: That of the thread.
+        self._process = os.getpid()
+        # Reentrant: a signal handler can close the client in the middle of anything.
+        self._lock = threading.RLock()
+
+    def run(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call an asynchronous function on the thread, and return what it returns.
+
+        Raises:
+            ClosedError: The client is closed, or was meanwhile.
+            WrongLoopError: The client was used before a fork, or this is its own thread.
+            BaseException: What the function raises; or what interrupts the waiting, such as
+                KeyboardInterrupt, once the call was cancelled and has ended: its notes tell what
+                became of each write.
+        """
+        self._start()
+        return WaitedCall(partial(function, *args, **kwargs)).wait(self._post)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a plain function on the thread, and return what it returns.
+
+        Raises:
+            ClosedError: The client is closed.
+            WrongLoopError: The client was used before a fork.
+        """
+        if threading.current_thread() is self._thread:
+            return function()
+
+        async def call() -> T:
+            return function()
+
+        return self.run(call)
+
+    def soon(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Call an asynchronous function on the thread, without waiting. A finaliser may do this."""
+        if self._process == os.getpid():
+            self._post(WaitedCall(function).begin)
+
+    def close(self) -> None:
+        """Close the client: its calls end in errors, and so does its thread. Can be called twice.
+
+        Raises:
+            WrongLoopError: This is the client's own thread.
+        """
+        if self._thread is not None and self._process != os.getpid():
+            return  # the parent's, which goes on with it
+        if not self.closed:
+            self._start()  # even if there was no call: only there it can be closed
+            self._stop()
+        if self._thread is not None:
+            if threading.current_thread() is self._thread:
+                raise WrongLoopError(_OWN_THREAD)
+            self._thread.join()
+
+    def _start(self) -> None:
+        """Start the thread, unless it runs."""
+        thread = self._thread
+        if thread is not None and self._process != os.getpid():
+            raise WrongLoopError(_FORKED)
+        if thread is not None and threading.current_thread() is thread:
+            raise WrongLoopError(_OWN_THREAD)
+        with self._lock:
+            if self.closed:
+                raise ClosedError(CLOSED)
+            if self._thread is None:
+                self._process = os.getpid()
+                # A daemon: the interpreter waits for others before it drops the client.
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._client, self._running), name="aiocake", daemon=True
+                )
+                try:
+                    self._thread.start()
+                except RuntimeError:  # there are too many
+                    self._thread = None
+                    raise
+        self._running.result()
+
+    def _post(self, function: Callable[[], object]) -> bool:
+        """Run a function on the thread soon; return False if the client is closed."""
+        with self._lock:
+            if self.closed:
+                return False
+            try:
+                loop = self._running.result().loop
+                loop.call_soon_threadsafe(function, context=copy_context())
+            except RuntimeError:  # it has ended by itself: a callback has raised SystemExit there
+                return False
+            return True
+
+    def _stop(self) -> None:
+        with self._lock:
+            self.closed = True  # what was posted before is begun before the loop ends
+            self._running.add_done_callback(_stop)
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+    def __del__(self) -> None:
+        if self._thread is not None and not self.closed and self._process == os.getpid():
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            self._stop()
+
+
+def _stop(running: "Future[_Loop]") -> None:
+    if running.exception() is None:
+        found = running.result()
+        with suppress(RuntimeError):  # it has ended
+            found.loop.call_soon_threadsafe(found.stop.set)
+
+
+def _serve(client: Client, running: "Future[_Loop]") -> None:
+    """Run an event loop until it is stopped, then close the client. It must not hold its thread."""
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        running.set_result(_Loop(asyncio.get_running_loop(), stop))
+        await stop.wait()
+        await client.aclose()
+
+    try:
+        asyncio.run(serve())
+    except (KeyboardInterrupt, SystemExit):
+        pass  # of a callback: it ends the loop, and its call has raised it to whoever waited
+    except BaseException as error:
+        if running.done():
+            raise
+        running.set_exception(error)

@@ -1,0 +1,248 @@
+"""A call that runs on the client's thread while another thread waits for it.
+
+The thread that waits is not idle: what the user gave to the call (callbacks, a plan to read, a
+ledger) runs there and not on the client's thread. A connection to a database belongs to one thread,
+and code that blocks must not keep the event loop from its other calls.
+
+A thread that is interrupted, mostly by Ctrl-C, does not leave its call behind: it cancels it, and
+waits until a write that has left has had its grace and its outcome is recorded. The error says what
+became of each write.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from inspect import isawaitable
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Generic, TypeVar, cast, final
+
+from aiocake.blocking.writes import WriteTally
+from aiocake.errors import ClosedError
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+#: Runs a function on the client's thread soon; returns False if the client is closed.
+Post = Callable[[Callable[[], object]], bool]
+
+CLOSED: Final = "the client is closed: make a new one, for example by Client.from_env()"
+#: Seconds after which a waiting thread looks if it was interrupted. A signal wakes it by itself,
+#: but not one between its last instruction and the wait, and none on Windows.
+_LOOK_EVERY: Final = 0.2
+
+
+class CallerLeftError(RuntimeError):
+    """The thread that waited for the call was interrupted twice, and has left."""
+
+
+@final
+class WaitedCall(Generic[T]):
+    """A call, between the client's thread and the one that waits for it.
+
+    Args:
+        function: Makes the call.
+
+    Attributes:
+        writes: What it has written so far.
+    """
+
+    def __init__(self, function: Callable[[], Awaitable[T]]) -> None:
+        self.writes: WriteTally = WriteTally()
+        self._function: Callable[[], Awaitable[T]] | None = function
+        self._task: asyncio.Task[T] | None = None
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        #: What the waiting thread is to run; None once the call has ended.
+        self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        #: What the client's thread waits for.
+        self._questions: set[_Question[Any]] = set()
+        self._interrupted = False
+        self._left = False
+
+    # On the client's thread.
+
+    def begin(self) -> None:
+        """Start the call."""
+        function = self._function
+        assert function is not None  # noqa: S101 - it is begun once
+        _waited_call.set(self)
+        self._task = asyncio.get_running_loop().create_task(_await(function))
+        self._task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[T]) -> None:
+        # What the call has opened keeps its context, and this in it: nothing else, then.
+        self._function = self._task = None
+        if not task.cancelled():
+            self._error = task.exception()
+            if self._error is None:
+                self._value.append(task.result())
+        self._inbox.put(None)
+
+    def cancel(self) -> None:
+        """Cancel the call, which ends once its writes have."""
+        if self._task is None:
+            self._inbox.put(None)
+        else:
+            self._task.cancel()
+
+    def leave(self) -> None:
+        """Leave the questions unanswered: nobody waits for the call any more."""
+        self._left = True
+        for question in self._questions:
+            question.answer(None, _left())
+
+    async def ask(self, function: Callable[[], V]) -> V:
+        """Run a function on the thread that waits, and return what it returns."""
+        if self._left:
+            raise _left()
+        question = _Question(function)
+        self._questions.add(question)
+        self._inbox.put(question.run)
+        try:
+            return await question.wait()
+        finally:
+            self._questions.discard(question)
+
+    def tell(self, function: Callable[[], object]) -> None:
+        """Run a function on the thread that waits, some time; an error of it ends the call."""
+        self._inbox.put(lambda: None if self._interrupted else function())
+
+    # On the thread that waits.
+
+    def wait(self, post: Post) -> T:
+        """Make the call, wait until it has ended, and return its value.
+
+        Args:
+            post: Runs a function on the client's thread soon.
+
+        Raises:
+            ClosedError: The client is closed, or was meanwhile.
+            BaseException: The error of the call; or what interrupted the thread, with a note for
+                what became of each write.
+        """
+        posted = True
+        try:
+            posted = post(self.begin)
+            if posted:
+                self._serve()
+        except BaseException as interrupt:
+            self._give_up(interrupt, post)
+            raise
+        if not posted:
+            raise ClosedError(CLOSED)
+        self._left = True
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame
+        if not self._value:
+            raise ClosedError("the client was closed during the call")
+        return self._value.pop()
+
+    def _serve(self) -> None:
+        """Run what the call asks for, until it has ended."""
+        while True:
+            try:
+                job = self._inbox.get(timeout=_LOOK_EVERY)
+            except Empty:
+                continue
+            if job is None:
+                return
+            job()
+
+    def _give_up(self, interrupt: BaseException, post: Post) -> None:
+        """Cancel the call and wait for its end, unless there is an interruption again."""
+        self._interrupted = True
+        try:
+            # After begin(), if that was posted: the order is kept.
+            post(self.cancel)
+            self._serve()
+        except BaseException as again:
+            post(self.leave)
+            self._explain(again)
+            raise
+        self._explain(interrupt)
+
+    def _explain(self, interrupt: BaseException) -> None:
+        for line in self.writes.lines():
+            interrupt.add_note(line)
+        if self._error is not None:
+            interrupt.add_note(f"the interrupted call ended in {self._error!r}")
+
+
+async def _await(function: Callable[[], Awaitable[T]]) -> T:
+    return await function()
+
+
+class _Question(Generic[V]):
+    """A function that the waiting thread is to run; the client's thread waits for its value."""
+
+    def __init__(self, function: Callable[[], V]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[tuple[V | None, BaseException | None]]
+        self._answer = self._loop.create_future()
+
+    def run(self) -> None:
+        """Run the function: on the waiting thread."""
+        value: V | None = None
+        error: BaseException | None = None
+        try:
+            value = self._function()
+        except Exception as raised:  # noqa: BLE001 - it is the call's, which raises it there
+            error = raised
+        except BaseException:
+            error = CallerLeftError("the thread of the call was interrupted")
+            raise
+        finally:
+            with suppress(RuntimeError):  # the loop was closed with the client
+                self._loop.call_soon_threadsafe(self.answer, value, error)
+
+    def answer(self, value: V | None, error: BaseException | None) -> None:
+        """Take the answer: on the client's thread."""
+        if not self._answer.done():
+            self._answer.set_result((value, error))
+
+    async def wait(self) -> V:
+        """Return what the function returned, or raise what it raised."""
+        value, error = await self._answer
+        if error is not None:
+            raise error
+        return cast("V", value)
+
+
+def _left() -> CallerLeftError:
+    return CallerLeftError("the thread of the call has left")
+
+
+#: The call that the code of the client's thread is part of; tasks of the call inherit it.
+_waited_call: ContextVar[WaitedCall[Any] | None] = ContextVar("waited_call", default=None)
+
+
+def tally() -> WriteTally:
+    """Return the tally of the call that this code is part of; a new one if there is none."""
+    call = _waited_call.get()
+    return WriteTally() if call is None else call.writes
+
+
+async def ask(function: Callable[..., V], *arguments: object) -> V:
+    """Run a function on the thread that waits for the call that this code is part of.
+
+    If it returns an awaitable, as an asynchronous callback does, that is awaited here.
+    """
+    call, asked = _waited_call.get(), partial(function, *arguments)
+    answer = asked() if call is None else await call.ask(asked)
+    return cast("V", await answer) if isawaitable(answer) else answer
+
+
+def tell(function: Callable[..., object], *arguments: object) -> None:
+    """Run a function there some time; an error that it raises ends the call."""
+    call, told = _waited_call.get(), partial(function, *arguments)
+    if call is None:
+        told()
+    else:
+        call.tell(told)

@@ -1,0 +1,392 @@
+"""The blocking client: its methods, its thread, and who runs what on which thread."""
+
+import asyncio
+import gc
+import importlib.util
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from itertools import chain
+from pathlib import Path
+from typing import Unpack
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+
+import aiocake
+from aiocake import (
+    ArgumentError,
+    ClosedError,
+    ConfigurationError,
+    Intent,
+    NotSent,
+    Outcome,
+    Period,
+    Timeouts,
+    WrongLoopError,
+    bulk,
+    monthend,
+)
+from aiocake.blocking import Client, ClientSettings
+from aiocake.sandbox import Sandbox, serve
+
+from ..support.clients import KEY, NO_BACKOFF
+from ..support.peer import Peer
+
+ROOT = Path(__file__).parents[2]
+JUNE = Period.month(2014, 6)
+EXPORT = "/api/1/accounting.asmx/ExportAffiliateBills"
+
+
+def connect(sandbox: Sandbox, **settings: Unpack[ClientSettings]) -> Client:
+    given: ClientSettings = {
+        "transport": httpx.ASGITransport(app=sandbox.app),
+        "retry": NO_BACKOFF,
+        **settings,
+    }
+    return Client("x.example", KEY, **given)
+
+
+def threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "aiocake"]
+
+
+def drop(held: list[object]) -> None:
+    held.clear()
+    gc.collect()
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(invoices=250, bills=30)
+
+
+@pytest.fixture
+def cake(sandbox: Sandbox) -> Iterator[Client]:
+    before = len(threads())
+    with connect(sandbox) as made:
+        yield made
+    assert len(threads()) == before
+
+
+def test_its_methods_are_those_of_the_asynchronous_client() -> None:
+    path = ROOT / "tools" / "blocking.py"
+    spec = importlib.util.spec_from_file_location("blocking_tool", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    written = tool.meaning(tool.FILE.read_text(encoding="utf-8"))
+    assert written == tool.meaning(tool.render()), "stale: run python tools/blocking.py"
+
+
+def test_a_list_is_read_by_row_by_page_and_as_a_whole(cake: Client, sandbox: Sandbox) -> None:
+    ids = sorted(sandbox.state.invoices)
+    found = cake.invoices.find(row_limit=100)
+    assert sandbox.state.requests == []
+    assert sorted(each.invoice_id for each in found) == ids
+    assert sorted(each.invoice_id for each in found.collect()) == ids
+    assert sum(len(page.items) for page in found.pages()) == len(ids)
+    with found as rows:
+        first = next(rows)
+        assert len([first, *rows.collect()]) == len(ids)
+
+
+def test_a_list_that_is_left_runs_no_longer(cake: Client) -> None:
+    with cake.invoices.find(row_limit=10) as rows:
+        next(rows)
+    assert cake.stats().in_flight == 0
+    with pytest.raises(ClosedError):
+        list(rows)
+    for _ in cake.invoices.find(row_limit=10):
+        break  # which drops the iterator
+
+    async def settle(client: aiocake.ClientView) -> None:
+        with anyio.fail_after(30):
+            while client.stats().in_flight:
+                await anyio.lowlevel.checkpoint()
+
+    cake.run(settle)
+
+
+def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
+    go_on = threading.Event()
+    with connect(sandbox) as cake:
+        body = cake.request(
+            "GET",
+            EXPORT,
+            params={
+                "billing_cycle": "all",
+                "billing_period_start_date": JUNE.start,
+                "billing_period_end_date": JUNE.exclusive_end,
+                "paid_only": "FALSE",
+                "payment_type_id": 0,
+            },
+            repeatable=True,
+            writes=False,
+        ).body
+
+    async def slowly() -> AsyncIterator[bytes]:
+        end = b"</affiliate_bill>"
+        place = body.index(end, body.index(end) + 1) + len(end)
+        yield body[:place]
+        await anyio.to_thread.run_sync(go_on.wait)
+        yield body[place:]
+
+    peer = Peer(lambda _: httpx.Response(200, content=slowly()))
+    with (
+        Client("x.example", KEY, transport=peer) as cake,
+        cake.affiliate_bills.export(period=JUNE) as bills,
+    ):
+        assert bills.success is True
+        assert bills.row_count is not None
+        next(bills)
+        assert bills.rows_read == 1
+        next(bills)
+        go_on.set()
+        assert len(list(bills)) == bills.row_count - 2
+        assert bills.rows_read == bills.row_count
+
+
+def test_an_export_that_is_left_gives_its_slot_back(sandbox: Sandbox) -> None:
+    timeouts = Timeouts(export_total=30)
+    with connect(sandbox, timeouts=timeouts) as cake:
+        for _ in cake.affiliate_bills.export(period=JUNE):
+            break
+        # Exports go one at a time.
+        assert len(cake.affiliate_bills.export(period=JUNE).collect()) > 1
+        bills = cake.affiliate_bills.export(period=JUNE)
+        next(bills)
+        bills.close()
+        with pytest.raises(ClosedError):
+            next(bills)
+
+
+def test_views_and_other_calls(cake: Client, sandbox: Sandbox) -> None:
+    view = cake.with_options(attempts=1)
+    number = view.invoices.page(row_limit=1).items[0].invoice_id
+    made = view.bulk.call(view.invoices.update, number, memo="by a view")
+    assert view.bulk.each([made], journal=None).done == 1
+    assert sandbox.state.invoices[number].memo == "by a view"
+    assert cake.reference.currencies()
+    cake.end_pause()
+    plan = cake.run(
+        monthend.Plan.updates,
+        period=Period.year(2024),
+        invoice_status="pending",
+        set={"invoice_status": "approved"},
+    )
+    assert plan.header.rows > 0
+
+
+def test_what_is_closed_says_so_in_a_line(sandbox: Sandbox) -> None:
+    cake = connect(sandbox)
+    with cake, cake:
+        number = cake.invoices.page(row_limit=1).items[0].invoice_id
+    cake.close()
+    text = r"^the client is closed: make a new one, for example by Client\.from_env\(\)$"
+    with pytest.raises(ClosedError, match=text):
+        cake.invoices.get(number)
+    with pytest.raises(ClosedError, match=text), cake:
+        pass
+    assert repr(cake) == "<blocking.Client, closed>"
+    connect(sandbox).close()  # without a call
+
+
+def test_one_that_is_dropped_warns_and_ends_its_thread(sandbox: Sandbox) -> None:
+    cake = connect(sandbox)
+    rows = cake.invoices.find()
+    next(iter(rows))
+    (thread,) = threads()
+    del cake
+    gc.collect()
+    assert thread.is_alive()  # the list goes on with it
+    left: list[object] = [rows]
+    del rows
+    with pytest.warns(ResourceWarning, match=r"^unclosed <Client x\.example>$"):
+        drop(left)
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_settings_are_refused_as_there() -> None:
+    with pytest.raises(ConfigurationError, match=r"ledger: .*; grace: "):
+        Client("x.example", KEY, grace=-1, ledger="no ledger")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="timeout"):
+        Client("x.example", KEY, timeout=3)  # type: ignore[call-arg]
+
+
+def test_from_env(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    with serve(sandbox) as url:
+        monkeypatch.setenv("CAKE_DOMAIN", url)
+        monkeypatch.setenv("CAKE_API_KEY", KEY)
+        with Client.from_env(read_only=True) as cake:
+            assert repr(cake) == f"<blocking.Client {url}>"
+            number = cake.invoices.page(row_limit=1).items[0].invoice_id
+            with pytest.raises(ArgumentError, match="read-only"):
+                cake.invoices.update(number, memo="x")
+
+
+def test_several_threads_share_it(cake: Client, sandbox: Sandbox) -> None:
+    rows = iter(cake.invoices.find(row_limit=20))
+    with ThreadPoolExecutor(4) as pool:
+        parts = pool.map(lambda _: [each.invoice_id for each in rows], range(4))
+        assert sorted(chain.from_iterable(parts)) == sorted(sandbox.state.invoices)
+    assert len(threads()) == 1
+
+
+def test_it_works_inside_of_a_running_event_loop(cake: Client) -> None:
+    async def cell() -> int | None:
+        return cake.invoices.page(row_limit=1).total_rows
+
+    assert asyncio.run(cell()) == 250
+
+
+def test_its_own_thread_cannot_wait_for_it(sandbox: Sandbox) -> None:
+    errors: list[Exception] = []
+    wanted: ContextVar[str] = ContextVar("wanted")
+    seen: list[tuple[str, int]] = []
+
+    def on_event(_: object) -> None:
+        seen.append((wanted.get(), cake.stats().unknowns))
+        for act in (lambda: cake.invoices.get(1), cake.close):
+            try:
+                act()
+            except WrongLoopError as error:
+                errors.append(error)
+
+    cake = connect(sandbox, on_event=on_event)
+    wanted.set("the context of the caller")
+    cake.invoices.page(row_limit=1)
+    assert "own thread cannot wait" in str(errors[0])
+    assert seen[0] == ("the context of the caller", 0)
+    cake.close()
+
+
+def test_nobody_waits_for_a_thread_that_was_ended_from_within(sandbox: Sandbox) -> None:
+    def on_event(_: object) -> None:
+        raise SystemExit
+
+    cake = connect(sandbox, on_event=on_event)
+    with pytest.raises(SystemExit):
+        cake.invoices.page(row_limit=1)
+    for thread in threads():
+        thread.join(30)
+    with pytest.raises(ClosedError, match="make a new one"):
+        cake.invoices.page(row_limit=1)
+    left: list[object] = [cake]
+    del cake
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        drop(left)
+
+
+class Book:
+    """A ledger of plain functions."""
+
+    def __init__(self) -> None:
+        self.lines: list[object] = []
+
+    def before(self, intent: Intent) -> None:
+        self.note(intent.operation)
+        if intent.arguments.get("memo") == "refuse":
+            raise LookupError("no such payout")
+
+    def after(self, intent: Intent, outcome: Outcome) -> None:
+        del intent
+        self.note(outcome)
+
+    def note(self, line: object) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        self.lines.append(line)
+
+
+class AsyncBook(Book):
+    """A ledger of the asynchronous client."""
+
+    async def before(self, intent: Intent) -> None:  # type: ignore[override]
+        await anyio.lowlevel.checkpoint()
+        self.lines.append(intent.operation)
+
+    async def after(self, intent: Intent, outcome: Outcome) -> None:  # type: ignore[override]
+        del intent
+        self.lines.append(outcome)
+
+
+def test_a_ledger_is_called_on_the_thread_of_the_call(sandbox: Sandbox) -> None:
+    number = next(iter(sandbox.state.invoices))
+    for book in (Book(), AsyncBook()):
+        with connect(sandbox, ledger=book) as cake:
+            cake.invoices.update(number, memo="x")
+        assert book.lines == ["invoices.update", Outcome.DONE]
+    with connect(sandbox, ledger=Book()) as cake, pytest.raises(NotSent, match="LookupError"):
+        cake.invoices.update(number, memo="refuse")
+    assert sandbox.state.invoices[number].memo == "x"
+
+
+def test_a_run_reads_its_plan_and_calls_back_on_the_thread_of_the_user(
+    cake: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pending = [n for n, row in sandbox.state.invoices.items() if row.invoice_status == "pending"]
+    ended: list[int] = []
+    counted: list[int] = []
+    closed: list[bool] = []
+
+    def plan() -> Iterator[bulk.Call[aiocake.UpdatedInvoice]]:
+        try:
+            for number in pending:
+                assert threading.current_thread() is threading.main_thread()
+                # It may call the client, too.
+                found = cake.invoices.get(number)
+                yield cake.bulk.call(
+                    cake.invoices.update, found.invoice_id, invoice_status="approved"
+                )
+        finally:
+            closed.append(threading.current_thread() is threading.main_thread())
+
+    def on_outcome(each: bulk.Ended[aiocake.UpdatedInvoice]) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        ended.append(each.index)
+
+    def on_progress(progress: bulk.Progress) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        counted.append(progress.done)
+
+    summary = cake.bulk.each(
+        plan(), journal=tmp_path / "run.db", on_outcome=on_outcome, on_progress=on_progress
+    )
+    assert summary.complete
+    assert sorted(ended) == list(range(len(pending)))
+    assert counted[-1] == len(pending)
+    assert closed == [True]
+    again = cake.bulk.carry(tmp_path / "run.db", calls=plan, on_outcome=on_outcome)
+    assert again.done == len(pending)
+    assert cake.bulk.resume(tmp_path / "run.db").done == len(pending)
+
+
+@pytest.mark.parametrize("callback", ["on_outcome", "on_progress"])
+def test_an_error_of_a_callback_ends_the_run(callback: str, cake: Client, sandbox: Sandbox) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    calls = [cake.bulk.call(cake.invoices.update, n, memo="x") for n in sandbox.state.invoices]
+    with pytest.raises(ZeroDivisionError):
+        cake.bulk.each(calls, journal=None, limit=1, **{callback: fail})  # type: ignore[arg-type]
+    assert cake.stats().in_flight == 0
+    assert sum(row.memo == "x" for row in sandbox.state.invoices.values()) < len(calls)
+
+
+def test_bad_arguments_of_a_run_are_refused_as_there(cake: Client) -> None:
+    made = cake.bulk.call(cake.invoices.update, 1, memo="x")
+    with pytest.raises(ArgumentError, match=r"on_outcome: .*on_progress: "):
+        cake.bulk.each([made], journal=None, on_outcome=1, on_progress=2)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="calls: must be an iterable"):
+        cake.bulk.each(None, journal=None)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="calls: "):
+        cake.bulk.carry("x.db", calls=[made])  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="method: must be a method of a client"):
+        cake.bulk.call(print, 1)
+    with pytest.raises(ArgumentError, match="only reads"):
+        cake.bulk.call(cake.invoices.get, 1)
