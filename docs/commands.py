@@ -20,6 +20,7 @@ from aiocake import BillingCycleName, InvoiceStatus
 from aiocake.bulk.journal import EntryState
 from aiocake.cli.app import app
 from aiocake.cli.catalogue import COMMANDS
+from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
 from aiocake.monthend.rows import OPERATIONS
 from aiocake.sandbox.command import parser_of as sandbox_parser
@@ -120,6 +121,7 @@ VALUES: Final[Mapping[str, Iterable[str]]] = {
     "STATUS": InvoiceStatus,
     "CYCLE": BillingCycleName,
     "STATE": EntryState,
+    "FORMAT": OutputFormat,
     "MATCH": ("inside", "overlaps", "ends_in"),
     "KIND": ("payout", "revenue", "both"),
     "PARTNER": ("affiliate", "advertiser", "buyer"),

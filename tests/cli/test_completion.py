@@ -38,12 +38,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("line", "wanted"),
     [
         ("inv", "invoices"),
-        ("journal ", "show export resume"),
+        ("journal ", "show export resume release migrate"),
         ("invoices list --status ", STATUSES),
         ("invoices list --status=pe", "--status=pending"),
         ("invoices list --status paid --stat", ""),
         ("invoices list --match o", "overlaps"),
-        ("invoices list --format ", "table json csv jsonl"),
+        ("invoices list --format ", "table json csv jsonl xlsx parquet"),
         ("invoices get ", ""),
         ("invoices update 4821 --status a", "approved"),
         ("bills export --billing-cycle ", "weekly bimonthly monthly all"),
@@ -93,7 +93,7 @@ def test_each_shell_is_answered_in_its_form(
 ) -> None:
     del folder
     for shell, action, line, wanted in [
-        ("bash", "", "journal ", "show\nexport\nresume"),
+        ("bash", "", "journal ", "show\nexport\nresume\nrelease\nmigrate"),
         ("bash", "", "plan --set status = p", "pending\npaid"),
         ("bash", "", "plan --set = status = p", "pending\npaid"),
         ("bash", "", "plan --set status =", STATUSES.replace(" ", "\n")),

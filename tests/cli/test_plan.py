@@ -155,9 +155,10 @@ def test_all_bad_rows_of_a_file_are_listed(cake, sandbox) -> None:
         ((*APPROVE[1:], "--out", "a", "--set", "status=void"), "--set: names --status twice"),
         (
             (*APPROVE[1:], "--out", "a", "--set", "iban=1"),
-            "--set: invoices.update has no iban: it has --status, memo, --paid-at\n",
+            "--set: invoices.update has no iban: it has status, memo, paid-at\n",
         ),
-        ((*APPROVE[1:], "--out", "a", "--paid-at", "2024-02-15"), "is not a time with its zone"),
+        ((*APPROVE[1:], "--out", "a", "--set", "paidat=1"), "has no paidat: did you mean paid-at?"),
+        ((*APPROVE[1:], "--out", "a", "--paid-at", "2024-2-15"), "nor a time with its zone"),
         ((*APPROVE[1:], "--out", "a", "--kind", "all"), "'all' is not one of 'payout', 'revenue'"),
         ((*APPROVE[1:], "--out", "a", "--max-total", "50"), "'50' is not a currency and an amount"),
         ((*APPROVE[1:], "--out", "a", "--max-row", "1,0"), "'1,0' is not an amount such as"),

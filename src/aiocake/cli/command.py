@@ -5,6 +5,7 @@ records.
 """
 
 import inspect
+import itertools
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -59,23 +60,19 @@ class CommandSession:
                 progress.
         """
         connection = self.connect()
-        count = 0
-
+        counts = itertools.count()
         with (
             self.output.records(kind) as write,
             bar(what, hidden=not self.output.goes_to_a_file) as advance,
         ):
 
             def counted(record: T) -> None:
-                nonlocal count
                 write(record)
-                count += 1
+                next(counts)
 
             connection.run(lambda client: work(client, counted, advance))
         if self.output.file is not None and is_terminal(sys.stderr):
-            print_error(
-                f"{count:,} {'row' if count == 1 else 'rows'} written to {self.output.file}"
-            )
+            print_error(f"rows written to {self.output.file}: {next(counts):,}")
 
     def show_all(
         self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]

@@ -208,7 +208,7 @@ def _terms(values: Mapping[str, Any]) -> PlanTerms:
         "after": values["after"],
         "maker": values["maker"],
         "caps": Caps(
-            max_total=dict(values["max_total"] or ()),
+            max_total=dict(cast("Iterable[tuple[str, Any]]", values["max_total"] or ())),
             max_row=values["max_row"],
             max_rows=values["max_rows"],
         ),

@@ -55,22 +55,22 @@ class Table:
         screen: The terminal; None if the table may have any width and any character.
         paired: True if each row is the name and the value of one field of a single record.
         spare: The columns that a narrow terminal goes without, the first of them first.
-        optional: The columns that are left out while no row has a value for them.
         heads: Shorter names of columns, for the head of the table.
+        optional: The columns that are left out while no row has a value for them.
     """
 
-    def __init__(  # noqa: PLR0913 - what a list says of its columns
+    def __init__(  # noqa: PLR0913 - by name
         self,
         names: Sequence[str],
         screen: Screen | None,
         *,
         paired: bool = False,
         spare: Sequence[str] = (),
-        optional: Sequence[str] = (),
         heads: Mapping[str, str] | None = None,
+        optional: Sequence[str] = (),
     ) -> None:
         self._names = names
-        self._heads_of = {} if heads is None else heads
+        self._heads_of: Mapping[str, str] = heads or {}
         self._spare = spare
         self._optional = optional
         #: The columns that are shown.
