@@ -111,6 +111,16 @@ async def test_the_log_is_append_only_for_its_owner_as_well(database) -> None:
                 connection.execute(change)
 
 
+async def test_a_database_that_does_not_answer_when_a_run_is_opened(
+    ledgers, database, monkeypatch
+) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.places._PATIENCE", 0.2)
+    with database.connect() as connection, connection.transaction():
+        connection.execute("LOCK TABLE run")
+        match = r"pg:x: the database did not answer within 0\.2 s"
+        await refused(ledgers, database.books().run("x"), JournalError, match)
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [

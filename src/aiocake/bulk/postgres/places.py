@@ -30,7 +30,7 @@ from aiocake.bulk.log_chain import (
 )
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, is_passing
-from aiocake.bulk.postgres.lease import Lease, clock
+from aiocake.bulk.postgres.lease import Lease, clock, shut_down
 from aiocake.bulk.postgres.schema import VERSION, quoted, tables
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 #: How often a run is begun or taken before its opening fails, and the seconds between.
 _TRIES, _PAUSE = 3, 0.2
+#: Seconds that a statement may take which opens a journal.
+_PATIENCE = 30.0
 #: Seconds that an answer may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
 
@@ -419,7 +421,25 @@ class _Opener:
         return self._connection
 
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
-        return self._connected().execute(self._books.text(text), values).fetchall()
+        connection = self._connected()
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            shut_down(connection)
+
+        # No lease ends this wait yet: a lock of somebody's may last for ever.
+        timer = threading.Timer(_PATIENCE, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return connection.execute(self._books.text(text), values).fetchall()
+        except Exception:
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        raise JournalError(f"{self._place}: the database did not answer within {_PATIENCE:g} s")
 
     def _failed(self, error: Exception, *, last: bool) -> None:
         """Go on over another connection, if that may help; or raise the error to raise.
