@@ -17,6 +17,7 @@ BENCHMARKS: Final = (
     "gathered",
     "memory",
     "tenants",
+    "files",
     "imports",
     "bulk",
     "journals",

@@ -9,6 +9,7 @@ import attrs
 
 from aiocake._normalize import FUNCTION, SECONDS, YES_OR_NO, Wanted, a_number, misfit, real
 from aiocake.errors import ConfigurationError, Intent, Outcome
+from aiocake.quota import QuotaStore
 from aiocake.values import Binding
 
 __all__ = ["CallOptions", "Ledger", "RetryPolicy", "Throttle", "Timeouts"]
@@ -110,6 +111,9 @@ class Throttle:
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
             any number. Work that has begun is not turned away: later attempts, the later pages of
             a list, and all calls of a bulk run.
+        shared: A store of :mod:`aiocake.quota`. ``rate`` and ``burst``, pauses and what refusals
+            have taught then hold for all processes that use it together. None for a throttle of
+            this client's own.
 
     Raises:
         ConfigurationError: A value is out of range.
@@ -122,6 +126,14 @@ class Throttle:
     max_waiting: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )
+    shared: QuotaStore | None = attrs.field(default=None)
+
+    @shared.validator
+    def _is_store(self, _: object, value: object) -> None:
+        if value is not None and not callable(getattr(value, "ask", None)):
+            raise ConfigurationError(
+                "shared: must be a store of aiocake.quota, such as aiocake.quota.Redis(url, name=…)"
+            )
 
 
 @attrs.frozen(kw_only=True)

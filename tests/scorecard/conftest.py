@@ -28,6 +28,7 @@ _scores: Final[defaultdict[tuple[str, str], Score]] = defaultdict(Score)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scorecard", action="store_true", help="print how each case ended")
+    parser.addoption("--calls", type=int, default=80, help="calls of processes with one quota")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -41,7 +41,7 @@ MISSING = "" if program("initdb") else "needs PostgreSQL: apt-get install postgr
 NO_BOUNCER = "" if program("pgbouncer") else "needs PgBouncer: apt-get install pgbouncer"
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """Return as whom a server is started: PostgreSQL refuses to be root."""
     if os.geteuid() != 0:
         return {}
@@ -53,10 +53,10 @@ def _unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def _folder() -> Generator[Path]:
+def unprivileged_folder() -> Generator[Path]:
     """Make a folder of whom the servers are started as."""
     with tempfile.TemporaryDirectory(prefix="aiocake-pg-", ignore_cleanup_errors=True) as folder:
-        who = _unprivileged()
+        who = unprivileged()
         if who:
             os.chown(folder, who["user"], who["group"])
         yield Path(folder)
@@ -106,14 +106,14 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self.data.parent,
-            **_unprivileged(),
+            **unprivileged(),
         )
 
 
 @contextmanager
 def server(**settings: str) -> Generator[Server]:
     """Run a PostgreSQL of one's own, whose superuser is ``aiocake``, without passwords."""
-    with _folder() as folder:
+    with unprivileged_folder() as folder:
         data = folder / "data"
         initdb = [str(program("initdb")), "-D", str(data), "-U", "aiocake", "-A", "trust"]
         quick = ["--no-sync", "--no-locale", "-E", "UTF8"]
@@ -122,7 +122,7 @@ def server(**settings: str) -> Generator[Server]:
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=folder,
-            **_unprivileged(),
+            **unprivileged(),
         )
         few = {"shared_buffers": "16MB", "autovacuum": "off", **settings}
         running = Server(free_port(), data, few)
@@ -136,7 +136,7 @@ def server(**settings: str) -> Generator[Server]:
 @contextmanager
 def bouncer(behind: Server) -> Generator[int]:
     """Run a PgBouncer before a server, with a pool for each transaction; yield its port."""
-    with _folder() as folder:
+    with unprivileged_folder() as folder:
         port = free_port()
         user = getpass.getuser() if os.geteuid() else "postgres"
         (folder / "users").write_text(f'"aiocake" ""\n"{user}" ""\n', encoding="ascii")
@@ -151,7 +151,7 @@ def bouncer(behind: Server) -> Generator[int]:
         for file in folder.iterdir():
             file.chmod(0o644)
         command = [str(program("pgbouncer")), "-q", str(folder / "bouncer.ini")]
-        with subprocess.Popen(command, cwd=folder, **_unprivileged()) as running:
+        with subprocess.Popen(command, cwd=folder, **unprivileged()) as running:
             try:
                 _answers(port)
                 yield port

@@ -110,6 +110,7 @@ class ClientPipeline:
             unknowns=self._recorder.unknowns,
             limit=limiter.limit,
             pace=limiter.pace(),
+            quota=limiter.quota,
         )
 
     def end_pause(self) -> None:

@@ -1,5 +1,7 @@
 """Settings of a client that its calls need, and counts of what it is doing."""
 
+from typing import Literal
+
 import attrs
 
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
@@ -40,7 +42,10 @@ class ClientStats:
         unknowns: Writes so far whose outcome is unknown.
         limit: How many calls may be in flight at once now, exports apart: the throttle's
             concurrency, or fewer after throttled answers and time-outs.
-        pace: To how many calls a second the server's refusals hold them; None when to none.
+        pace: To how many calls a second the server's refusals hold them; None when to none. With a
+            shared quota, those of all processes together.
+        quota: ``"shared"`` while a quota is shared with other processes, ``"alone"`` while its
+            store is away; None for a client with a throttle of its own.
     """
 
     in_flight: int
@@ -50,3 +55,4 @@ class ClientStats:
     unknowns: int
     limit: int
     pace: float | None
+    quota: Literal["shared", "alone"] | None

@@ -25,7 +25,8 @@ come late, on a busy event loop, may catch up, by 10 to 30 ms.
 """
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Self
 
 _NEVER: Final = -math.inf
 #: So many calls let in are enough for an estimate; over so many seconds, so few are, too.
@@ -98,6 +99,39 @@ class AdaptiveRate:
         self._due = _NEVER
         #: How late a call may be and still be counted as in time.
         self._slack = _LEAST_LATE
+
+    def saved(self) -> dict[str, float]:
+        """Return what is known, for :meth:`restored`: plain numbers, times on the same clock."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, float]) -> Self:
+        """Return a rate that knows what another one has :meth:`saved`."""
+        rate = cls()
+        for name in cls.__slots__:
+            setattr(rate, name, saved[name])
+        return rate
+
+    def count(self, admitted: int, since: float) -> None:
+        """Take over how many calls were let in, by all who share this rate.
+
+        Args:
+            admitted: How many, since what is known was learnt, or else since ``since``.
+            since: When the counting began, where nothing is known yet.
+        """
+        self._admitted = admitted
+        if not self._middle:
+            self._since = since
+
+    @property
+    def admitted(self) -> int:
+        """Return how many calls were let in since what is known was learnt."""
+        return self._admitted
+
+    @property
+    def estimating(self) -> bool:
+        """Return True if the first call to be let in says how fast calls are let in."""
+        return self._estimating
 
     @property
     def known(self) -> bool:

@@ -13,18 +13,24 @@ were let in (additive increase, multiplicative decrease). What it refuses is als
 refused: :mod:`aiocake._transport.pause`.
 
 There is no task that keeps the time: the first of each queue watches the clock for all.
+
+Where a quota is shared with other processes, its store gives the turns in place of the rate:
+:mod:`aiocake._transport.shared_turns`.
 """
 
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 
 from aiocake._transport.adaptive_rate import AdaptiveRate
 from aiocake._transport.pause import Pause, Refusal
+from aiocake._transport.shared_turns import SharedTurns
 from aiocake.config import Throttle
+from aiocake.errors import NotSent
+from aiocake.quota import QuotaReply
 
 _NEVER: Final = -math.inf
 #: After a pause the slots are filled again over this many seconds at most, not in one tick.
@@ -40,8 +46,8 @@ class _Waiter:
         self.held = held
         self.event = anyio.Event()
         self.slot: int | None = None
-        #: Why it gets none, when a long pause has begun.
-        self.refusal: Refusal | None = None
+        #: Why it gets none: a long pause has begun, or the shared quota was never reached.
+        self.refusal: Refusal | NotSent | None = None
         #: Whether it looks at the clock by itself, so that nobody has to wake it.
         self.awake = True
 
@@ -110,19 +116,33 @@ class RequestLimiter:
         self._lanes = (self._again, self._calls, self._exports)
         self._export_slot = count
         self._max_waiting = settings.max_waiting
-        self._interval = 0.0 if settings.rate is None else 1.0 / settings.rate
+        shared, rate = settings.shared, settings.rate
+        self._interval = 0.0 if rate is None or shared is not None else 1.0 / rate
         self._slack = (settings.burst - 1) * self._interval
         self._draw = draw
-        self._pace = AdaptiveRate() if settings.adaptive else None
+        self._adaptive = settings.adaptive
+        self._pace = AdaptiveRate() if settings.adaptive and shared is None else None
+        self._shared: SharedTurns | None = None
+        if shared is not None:
+            self._shared = SharedTurns(
+                shared,
+                rate=rate,
+                burst=settings.burst,
+                adaptive=settings.adaptive,
+                on_reply=self._on_reply,
+                on_unreached=self._turn_away,
+            )
         self._tickets = 0
         #: When the next call would begin if all had come at the even pace of the rate.
         self._due = _NEVER
         self._pause = Pause()
+        #: How many pauses others have begun, as the store of a shared quota counts them.
+        self._pauses = 0
         self._ramp_left = 0
         self._ramp_step = 0.0
         self._ramp_at = _NEVER
         #: Whether the clock has to be asked at all.
-        self._timed = settings.rate is not None
+        self._timed = self._always_timed = rate is not None or shared is not None
 
     @property
     def slots(self) -> int:
@@ -158,9 +178,18 @@ class RequestLimiter:
 
     def pace(self) -> float | None:
         """Return the calls a second that refusals hold calls to; None when to none, or as above."""
-        if self._pace is None or not self._pace.known or (now := _now()) is None:
+        if (now := _now()) is None:
             return None
-        return self._pace.rate(now)
+        if self._shared is not None:
+            return self._shared.pace(now)
+        return self._pace.rate(now) if self._pace is not None and self._pace.known else None
+
+    @property
+    def quota(self) -> Literal["shared", "alone"] | None:
+        """Return how a shared quota is kept; None where there is none."""
+        if self._shared is None:
+            return None
+        return "alone" if self._shared.alone else "shared"
 
     def acquire_nowait(self, *, export: bool = False) -> int | None:
         """Return a slot, where a call may be sent at once; None where it has to wait.
@@ -180,7 +209,7 @@ class RequestLimiter:
 
     async def acquire(
         self, *, export: bool = False, within: float | None = None, again: bool = False
-    ) -> int | Refusal | None:
+    ) -> int | Refusal | NotSent | None:
         """Wait for a turn.
 
         Args:
@@ -189,8 +218,9 @@ class RequestLimiter:
             again: Whether the call had a turn before: it is not turned away from a full queue.
 
         Returns:
-            A slot, to be handed to :meth:`release`; or why there is none: a long pause, or None
-            when the queue is full, or the time was not enough.
+            A slot, to be handed to :meth:`release`; or why there is none: a long pause, an error
+            where a shared quota was never reached, or None when the queue is full, or the time was
+            not enough.
         """
         lane = self._exports if export else self._calls
         if (refusal := self._pause.refusal()) is not None:
@@ -209,10 +239,10 @@ class RequestLimiter:
             self._leave(lane, waiter)
             raise
         # It may have begun after this one got its slot, and before it could run.
-        refusal = waiter.refusal or self._pause.refusal()
-        if waiter.slot is None or refusal is not None:
+        reason = waiter.refusal or self._pause.refusal()
+        if waiter.slot is None or reason is not None:
             self._leave(lane, waiter)
-            return refusal
+            return reason
         return waiter.slot
 
     def follow_nowait(self, slot: int) -> bool:
@@ -249,7 +279,11 @@ class RequestLimiter:
                 self._grant()
         if waiter.waits:
             self._count(anyio.current_time())
-        return waiter.refusal or self._pause.refusal()
+            if self._shared is not None:
+                self._shared.use_ahead(anyio.current_time())
+        # Who has a slot has had a turn: the store of a shared quota was reached.
+        refusal = waiter.refusal if isinstance(waiter.refusal, Refusal) else None
+        return refusal or self._pause.refusal()
 
     def release(self, slot: int) -> None:
         """Give a slot back, to the first who waits."""
@@ -272,6 +306,8 @@ class RequestLimiter:
         """
         self._refused(since, anyio.current_time(), seconds)
         begins = self._pause.extend(seconds, since=since, asked=asked)
+        if self._shared is not None and (begins or asked):
+            self._shared.on_pause(seconds)
         self._timed = True
         if begins:
             self._ramp(seconds)
@@ -312,11 +348,9 @@ class RequestLimiter:
         begins = self._pause.refuse(seconds, longest, since=since, status=status)
         self._timed = True
         if (refusal := self._pause.refusal()) is not None:
-            for lane in self._lanes:
-                for waiter in lane.waiters:
-                    waiter.refusal = refusal
-                    waiter.event.set()
-                lane.waiters.clear()
+            self._turn_away(refusal)
+            if self._shared is not None:
+                self._shared.on_refuse(refusal.seconds, status)
         if begins:
             self._ramp(seconds)
         return begins
@@ -338,6 +372,8 @@ class RequestLimiter:
         self._ramp_left, self._ramp_at = 0, _NEVER
         if self._pace is not None:
             self._pace.go_on()
+        if self._shared is not None:
+            self._shared.end_pause()
         for lane in self._lanes:
             if lane.waiters:  # which gives the others their slots
                 lane.waiters[0].event.set()
@@ -349,16 +385,23 @@ class RequestLimiter:
 
     def on_accepted(self, since: float) -> None:
         """Note a call, no export, that was neither refused nor timed out, by when it was sent."""
+        if self._shared is not None:
+            self._shared.on_accepted(since)
         if self._pace is not None:
             self._pace.on_accepted(since)
             self._timed = self._timed or self._pace.known
-            if self._calls.widen(since):
-                self._grant()
+        if self._adaptive and self._calls.widen(since):
+            self._grant()
 
     def on_timeout(self, since: float) -> None:
         """Note a call, no export, that timed out, by when it was sent."""
-        if self._pace is not None:
+        if self._adaptive:
             self._calls.halve(since)
+
+    async def aclose(self) -> None:
+        """Ask the store of a shared quota no more."""
+        if self._shared is not None:
+            await self._shared.aclose()
 
     def _ramp(self, seconds: float) -> None:
         # The first one goes when the pause ends; the others follow, on average, within the ramp.
@@ -381,9 +424,39 @@ class RequestLimiter:
         self._grant()
 
     def _refused(self, since: float, now: float, pause: float) -> None:
-        if self._pace is not None:
+        if self._adaptive:
             self._calls.halve(since)
+        if self._pace is not None:
             self._pace.on_refused(since, now, pause)
+        if self._shared is not None:
+            self._shared.on_refused(since, now, pause)
+
+    def _turn_away(self, reason: Refusal | NotSent) -> None:
+        for lane in self._lanes:
+            for waiter in lane.waiters:
+                waiter.refusal = reason
+                waiter.event.set()
+            lane.waiters.clear()
+
+    def _on_reply(self, reply: QuotaReply | None) -> None:
+        """Heed what the store of a shared quota says; None when it is found to be away."""
+        if reply is not None and reply.pauses != self._pauses:
+            self._pauses = reply.pauses
+            now = anyio.current_time()
+            if reply.refuse:
+                self._pause.refuse(reply.refuse, math.inf, since=now, status=reply.status)
+            elif reply.pause:
+                self._pause.extend(reply.pause, since=now, asked=True)
+            elif self.paused:
+                self._pause.end()
+            if (refusal := self._pause.refusal()) is not None:
+                self._turn_away(refusal)
+        self._grant()
+
+    def _open(self) -> int:
+        """Return how many calls could be sent now if each of them had a turn."""
+        lanes = self._lanes
+        return sum(min(len(lane.waiters), lane.limit - lane.busy) for lane in lanes) or 1
 
     async def _wait(self, lane: _Queue, waiter: _Waiter) -> None:
         self._grant()
@@ -424,27 +497,39 @@ class RequestLimiter:
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
     def _earliest(self) -> float:
+        """Return when the next call may begin; infinite where something has to happen before."""
+        if self._shared is not None:
+            return max(self._held_until(), self._shared.earliest())
+        paced = _NEVER if self._pace is None else self._pace.earliest()
+        return max(self._held_until(), self._due - self._slack, paced)
+
+    def _held_until(self) -> float:
+        """Return when pauses let the next call go; infinite where one has gone first."""
         probe = self._pause.probe
         # An export may take minutes to begin its response: a call goes first beside it.
         if probe is not None and probe != self._export_slot:
             return math.inf
-        paced = _NEVER if self._pace is None else self._pace.earliest()
-        return max(self._pause.until, self._ramp_at, self._due - self._slack, paced)
+        return max(self._pause.until, self._ramp_at)
 
     def _may_pass(self) -> bool:
         """Return True if a call may begin now; then it counts."""
         if not self._timed:
             return True
         now = anyio.current_time()
-        if now < self._earliest():
+        if self._shared is not None:
+            held = now < self._held_until()
+            if held or not self._shared.take(now, wanted=self._open()):
+                return False
+        elif now < self._earliest():
             return False
-        self._count(now)
+        else:
+            self._count(now)
         if self._ramp_left:
             self._ramp_left -= 1
             self._ramp_at = now + self._draw() * self._ramp_step
         else:
             self._timed = (
-                self._interval > 0
+                self._always_timed
                 or self._pause.is_long
                 or (self._pace is not None and self._pace.known)
             )

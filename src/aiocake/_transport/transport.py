@@ -153,6 +153,7 @@ class Transport:
             await self.lifecycle.finish_writes(grace)
             self.sender.abort()
             await self.lifecycle.end()
+            await self.limiter.aclose()
         finally:
             if not self._sender_closed:
                 self._sender_closed = True

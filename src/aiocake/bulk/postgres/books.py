@@ -21,6 +21,7 @@ from aiocake.bulk.plan import Calls
 from aiocake.bulk.postgres.connections import connector
 from aiocake.bulk.postgres.migration import migrate, migration
 from aiocake.bulk.postgres.outbox import plan_in
+from aiocake.bulk.postgres.pace import PostgresPace
 from aiocake.bulk.postgres.places import Books, PostgresRun
 from aiocake.errors import ArgumentError, Problem
 
@@ -102,14 +103,21 @@ class Postgres:
         Raises:
             ArgumentError: The name is none.
         """
-        text = guarded("name", lambda: normalized(name))
-        if type(text) is not str:
-            raise ArgumentError(Problem("name", f"must be a text, got {class_name(name)}"))
-        if not (0 < len(text) <= _LONGEST_RUN and text.isprintable() and text.strip() == text):
-            raise ArgumentError(
-                Problem("name", f"must have 1 to {_LONGEST_RUN} printable characters")
-            )
-        return PostgresRun(self._books, text)
+        return PostgresRun(self._books, _name(name))
+
+    def pace(self, name: str) -> PostgresPace:
+        """Return a quota that processes share, by its name, for ``Throttle(shared=…)``.
+
+        Asks nothing. See :mod:`aiocake.quota`.
+
+        Args:
+            name: Any printable text of at most 200 characters. Give all processes that share one
+                API key the same.
+
+        Raises:
+            ArgumentError: The name is none.
+        """
+        return PostgresPace(self._books, _name(name))
 
     async def plan(
         self,
@@ -169,6 +177,16 @@ class Postgres:
             JournalError: They cannot be made, or those of another version are there.
         """
         return await anyio.to_thread.run_sync(migrate, self._books, role)
+
+
+def _name(name: object) -> str:
+    """Return the name of a run or a quota."""
+    text = guarded("name", lambda: normalized(name))
+    if type(text) is not str:
+        raise ArgumentError(Problem("name", f"must be a text, got {class_name(name)}"))
+    if not (0 < len(text) <= _LONGEST_RUN and text.isprintable() and text.strip() == text):
+        raise ArgumentError(Problem("name", f"must have 1 to {_LONGEST_RUN} printable characters"))
+    return text
 
 
 def named_run(name: str, schema: str | None = None) -> PostgresRun:

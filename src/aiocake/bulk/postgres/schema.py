@@ -4,13 +4,16 @@ A schema holds any number of runs. ``run`` says who has each of them, until when
 *epoch*: the number of times that it was taken. ``session`` has a row for each taking, ``call`` the
 plan and the state of each call, ``log`` all that ever happened, as a chain of hashes for each run
 (:mod:`aiocake.bulk.log_chain`). ``claim`` holds the creates, of any run, that are on their way or
-in doubt, and ``partner`` a row for each partner, which is locked while one is claimed.
+in doubt, and ``partner`` a row for each partner, which is locked while one is claimed. ``pace`` has
+a row for each quota that processes share.
 
 The log is append-only: by a trigger, and for the role that carries out runs by its grants as well.
 Who owns the tables can take both away; that is what a receipt is for.
 """
 
 from typing import Final
+
+from aiocake.bulk.postgres.pace_schema import PACE_TABLES
 
 #: The version of the schema, which ``meta`` has.
 VERSION: Final = 1
@@ -180,6 +183,7 @@ BEGIN
     outcome := 'claimed';
 END $$;
 
+-- {pace}
 INSERT INTO {s}.meta VALUES ('version', '{version}');
 """
 
@@ -188,7 +192,8 @@ GRANT USAGE ON SCHEMA {s} TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {role};
 GRANT INSERT ON ALL TABLES IN SCHEMA {s} TO {role};
 GRANT UPDATE ON {s}.run, {s}.session, {s}.call, {s}.look, {s}.partner, {s}.claim TO {role};
-GRANT DELETE ON {s}.claim TO {role};
+GRANT UPDATE ON {s}.pace, {s}.pace_member TO {role};
+GRANT DELETE ON {s}.claim, {s}.pace_member TO {role};
 REVOKE INSERT ON {s}.meta FROM {role};
 """
 
@@ -200,7 +205,8 @@ def quoted(name: str) -> str:
 
 def creation(schema: str) -> str:
     """Return the SQL that makes the tables of a schema that has none."""
-    return _TABLES.replace("{s}", quoted(schema)).replace("{version}", str(VERSION))
+    sql = PACE_TABLES.join(_TABLES.split("-- {pace}\n"))
+    return sql.replace("{s}", quoted(schema)).replace("{version}", str(VERSION))
 
 
 def grants(schema: str, role: str) -> str:

@@ -1,0 +1,396 @@
+"""Turns that all processes with one quota share: asked of a store, for all who wait at once.
+
+One task asks the store, one question at a time, in a thread; it ends when there is nothing to ask.
+It reserves as many turns as there are calls which could be sent if they had one, and takes what it
+has to tell along: a pause, or what was learnt from a refusal. What comes back from others is heeded
+before the next turn is used. A turn that lies more than a second ahead may be stale when it comes,
+so the store is asked once more before it is used.
+
+*What was learnt* (:mod:`aiocake._transport.adaptive_rate`) is of the instance, not of a process. It
+lives in the store as a text with a version. Whoever is refused changes it, in the store's time; of
+several who met the same refusal the first one does, and the others find it done.
+
+*Without the store*, a process goes on with its share. See :mod:`aiocake.quota`.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from aiocake._background import BackgroundTask, clock, spawn
+from aiocake._transport.adaptive_rate import AdaptiveRate
+from aiocake.errors import NotSent
+from aiocake.quota import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
+
+_log: Final = logging.getLogger("aiocake")
+_NEVER: Final = -math.inf
+#: Seconds that an answer of the store may take.
+_PATIENCE: Final = 0.4
+#: Seconds between two tries to reach a store that is away.
+_RETRY: Final = 0.5
+#: A turn is used at most so many seconds late: who comes later must not send at once with others.
+_LATEST: Final = 0.1
+#: What the store said counts as true for so many seconds.
+_FRESH: Final = 1.0
+#: Shares that know nothing of each other fall together at times: this much of a share is used.
+_USED: Final = 0.8
+#: Who has sent by itself within so many seconds has to return along with the others.
+_LATELY: Final = 2.0
+#: The pace that nobody needs to be held to, in calls a second.
+_MOST: Final = 10_000.0
+#: How late a call may be under a learned pace and the next ones catch up, in seconds.
+_LEAST_LATE: Final = 0.01
+_MOST_LATE: Final = 0.03
+
+
+async def in_thread(
+    ask: Callable[[QuotaRequest], QuotaReply], request: QuotaRequest, one: anyio.CapacityLimiter
+) -> QuotaReply:
+    """Ask a store in a thread, which is left behind when this is cancelled."""
+    return await anyio.to_thread.run_sync(ask, request, abandon_on_cancel=True, limiter=one)
+
+
+class _Share:
+    """The turns of a process that cannot reach the store."""
+
+    __slots__ = ("_due", "_interval", "_learnt", "last")
+
+    def __init__(self, interval: float, now: float) -> None:
+        self._interval = interval
+        self._due = now + interval
+        #: What is learnt meanwhile, where no rate is known that could be shared out.
+        self._learnt = AdaptiveRate()
+        self.last = _NEVER
+
+    def earliest(self) -> float:
+        return max(self._due, self._learnt.earliest())
+
+    def take(self, now: float) -> bool:
+        if now < self.earliest():
+            return False
+        self.count(now)
+        return True
+
+    def count(self, now: float) -> None:
+        self.last = now
+        self._due = max(self._due, now) + self._interval
+        self._learnt.begins(now)
+
+    def on_accepted(self, since: float) -> None:
+        self._learnt.on_accepted(since)
+
+    def on_refused(self, since: float, now: float, pause: float) -> None:
+        self._learnt.on_refused(since, now, pause)
+
+
+@attrs.frozen
+class _Refused:
+    """A call that the instance refused: when it was sent, and for how long all pause then."""
+
+    since: float
+    now: float
+    pause: float
+
+
+@attrs.define
+class _News:
+    """What the store has not been told yet."""
+
+    pause: float = 0.0
+    refuse: float = 0.0
+    status: int = 0
+    end_pause: bool = False
+    refused: int = 0
+
+
+class SharedTurns:
+    """The turns of one client, out of a quota that others share.
+
+    Args:
+        store: Keeps the quota.
+        rate: Calls a second, of all processes together; None for no limit but what is learnt.
+        burst: How many calls may go at once after a quiet time.
+        adaptive: Whether refusals teach how many calls a second the instance accepts.
+        on_reply: Is called with each answer of the store, and with None when it is found to be
+            away: turns may have come, and pauses.
+        on_unreached: Is called when the store could not be reached for the first time.
+    """
+
+    def __init__(  # noqa: PLR0913 - what the limiter knows and what it is told
+        self,
+        store: QuotaStore,
+        *,
+        rate: float | None,
+        burst: int,
+        adaptive: bool,
+        on_reply: Callable[[QuotaReply | None], None],
+        on_unreached: Callable[[NotSent], None],
+    ) -> None:
+        self._store = store
+        self._interval = 0.0 if rate is None else 1.0 / rate
+        self._slack = (burst - 1) * self._interval
+        self._adaptive = adaptive
+        self._on_reply, self._on_unreached = on_reply, on_unreached
+        self._member = uuid.uuid4().hex
+        self._one = anyio.CapacityLimiter(1)
+        self._job: BackgroundTask[None] | None = None
+        self._closed = False
+        #: When each turn that is at hand begins.
+        self._turns: deque[float] = deque()
+        #: How many more to ask for, how many are being asked for, and how many were used ahead.
+        self._wanted = self._asked = self._owed = 0
+        self._news = _News()
+        self._lessons: list[_Refused | float] = []
+        self._reached = False
+        self._heard = _NEVER
+        #: The store's clock, less that of the event loop.
+        self._ahead = 0.0
+        self._members = 1
+        self._pauses = 0
+        self._pace = AdaptiveRate()
+        self._version = 0
+        #: How many turns have been given, and how many when the pace was learnt.
+        self._total = self._total_then = 0
+        #: How many had been given when the store's span began, and when that was, on its clock.
+        self._span = (0, 0.0)
+        self._share: _Share | None = None
+        self._retry_at = self._return_at = _NEVER
+
+    @property
+    def alone(self) -> bool:
+        """Return True while the store is away, and this process goes on with its share."""
+        return self._share is not None
+
+    def pace(self, now: float) -> float | None:
+        """Return the calls a second to which refusals hold all processes together, if to any."""
+        rate = self._pace.rate(now + self._ahead)
+        return rate if rate < _MOST else None
+
+    def earliest(self) -> float:
+        """Return when the next turn begins; infinite while the store is being asked."""
+        if self._share is not None:
+            return self._share.earliest()
+        if self._turns:
+            return self._turns[0]
+        return _NEVER if self._job is None or self._job.done else math.inf
+
+    def take(self, now: float, *, wanted: int) -> bool:
+        """Return True if a call may begin now: it has a turn.
+
+        Args:
+            now: The event loop's time.
+            wanted: How many calls could begin if they had one.
+        """
+        if self._share is not None and now >= self._return_at > _NEVER:
+            self._return()
+        if self._share is not None:
+            if now >= self._retry_at:
+                self._ask_soon()
+            return self._share.take(now)
+        while self._turns and (self._owed or self._turns[0] < now - _LATEST):
+            self._turns.popleft()
+            self._owed = max(self._owed - 1, 0)
+        has_come = bool(self._turns) and self._turns[0] <= now
+        if has_come and now - self._heard <= _FRESH:
+            self._turns.popleft()
+            return True
+        self._wanted = max(wanted + self._owed - len(self._turns) - self._asked, 0)
+        if self._wanted or has_come:
+            self._ask_soon()
+        return False
+
+    def use_ahead(self, now: float) -> None:
+        """Count a call that begins without a turn of its own: the next turn is used up by it."""
+        if self._share is not None:
+            self._share.count(now)
+        else:
+            self._owed += 1
+
+    def on_pause(self, seconds: float) -> None:
+        """Have all processes hold their calls back, for so many seconds."""
+        self._news.pause = max(self._news.pause, seconds)
+        self._ask_soon()
+
+    def on_refuse(self, seconds: float, status: int) -> None:
+        """Have all processes refuse their calls, for so many seconds."""
+        self._news.refuse, self._news.status = max(self._news.refuse, seconds), status
+        self._ask_soon()
+
+    def end_pause(self) -> None:
+        """End the pauses of all processes, where the store is at hand."""
+        self._news = attrs.evolve(self._news, pause=0.0, refuse=0.0, end_pause=True)
+        if self._reached and not self._closed:
+            self._ask_soon()
+
+    def on_refused(self, since: float, now: float, pause: float) -> None:
+        """Learn from a call that the instance refused, and from the pause that follows."""
+        self._news.refused += 1
+        if not self._adaptive:
+            return
+        if self._share is not None:
+            self._share.on_refused(since, now, pause)
+        else:
+            self._lessons.append(_Refused(since, now, pause))
+            self._ask_soon()
+
+    def on_accepted(self, since: float) -> None:
+        """Learn from a call that the instance let in, by when it began."""
+        if self._share is not None:
+            self._share.on_accepted(since)
+        elif self._pace.estimating and not self._lessons:
+            self._lessons.append(since)
+            self._ask_soon()
+
+    async def aclose(self) -> None:
+        """Ask no more, and close the store's connections: who else uses it opens them again."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._job is not None:
+            await self._job.aclose()
+        if self._heard > _NEVER:
+            with anyio.move_on_after(_PATIENCE, shield=True):
+                await anyio.to_thread.run_sync(self._store.close, abandon_on_cancel=True)
+
+    def _ask_soon(self) -> None:
+        if (self._job is None or self._job.done) and not self._closed:
+            self._job = spawn(self._ask_all())
+
+    async def _ask_all(self) -> None:
+        now = clock()
+        while True:
+            self._asked, self._wanted = self._wanted, 0
+            request = self._request(now())
+            self._news = _News()
+            reply = await self._ask(request)
+            if isinstance(reply, str):
+                self._tell_again(request)
+                self._lost(reply, now())
+                return
+            self._hear(request, reply, now())
+            if not (self._wanted or self._lessons or self._news != _News()):
+                return
+
+    async def _ask(self, request: QuotaRequest) -> QuotaReply | str:
+        """Return the store's answer, or why there is none."""
+        with anyio.move_on_after(_PATIENCE):
+            try:
+                return await in_thread(self._store.ask, request, self._one)
+            except QuotaUnavailable as error:
+                return str(error)
+            # A store of somebody else's may raise anything: no call may hang by it.
+            except Exception as error:  # noqa: BLE001
+                return f"{self._store.where}: {type(error).__name__}"
+        return f"{self._store.where}: no answer within {_PATIENCE} s"
+
+    def _request(self, now: float) -> QuotaRequest:
+        news, rate = self._news, self._pace.rate(now + self._ahead)
+        learned = self._learn() if self._lessons and self._heard > _NEVER else None
+        interval, slack = self._interval, self._slack
+        if rate < _MOST and 1 / rate > interval:
+            interval = 1 / rate
+            slack = min(max(interval / 2, _LEAST_LATE), _MOST_LATE)
+        share = self._share
+        return QuotaRequest(
+            member=self._member,
+            turns=0 if share is not None else self._asked,
+            interval=interval,
+            slack=slack,
+            pause=news.pause,
+            refuse=news.refuse,
+            status=news.status,
+            end_pause=news.end_pause,
+            learned=learned,
+            version=self._version,
+            refused=news.refused,
+            returning=share is not None and now - share.last < _LATELY,
+        )
+
+    def _hear(self, request: QuotaRequest, reply: QuotaReply, now: float) -> None:
+        """Take note of an answer, which came now."""
+        self._asked = 0
+        self._ahead = reply.now - now
+        self._heard, self._members, self._reached = now, reply.members, True
+        if request.learned is not None and reply.learned == request.learned:
+            self._lessons.clear()
+        if reply.version != self._version:
+            self._version = reply.version
+            self._read(reply.learned)
+        self._total = reply.admitted
+        self._span = (reply.span_admitted, reply.now - reply.span)
+        if self._share is not None:
+            self._return_at = now + reply.away
+            self._retry_at = max(self._return_at, now + _RETRY)
+            if not reply.away:
+                self._return()
+        else:
+            self._turns.extend(now + at for at in reply.turns(request.turns, request.interval))
+        if reply.pauses != self._pauses:
+            self._pauses = reply.pauses
+            # They were given before the pause was known, or for after it ends.
+            self._turns.clear()
+        self._on_reply(reply)
+
+    def _lost(self, reason: str, now: float) -> None:
+        """Go on without the store."""
+        self._asked = self._wanted = 0
+        self._retry_at = now + _RETRY
+        if not self._reached:
+            text = f"nothing was sent: the shared quota was not reached: {reason}"
+            self._on_unreached(NotSent(text))
+            return
+        if self._share is None:
+            rate = self._pace.rate(now + self._ahead)
+            interval = max(self._interval, 1 / rate if rate < _MOST else 0.0)
+            self._share = _Share(interval * self._members / _USED, now)
+            self._return_at = _NEVER
+            self._turns.clear()
+            self._lessons.clear()
+            _log.warning(
+                "the shared quota is away (%s): going on with a share, one of %d processes",
+                reason,
+                self._members,
+            )
+        self._on_reply(None)
+
+    def _return(self) -> None:
+        self._share = None
+        self._return_at = _NEVER
+        _log.warning("the shared quota is back")
+
+    def _tell_again(self, request: QuotaRequest) -> None:
+        """Keep what could not be told."""
+        news = self._news
+        news.pause, news.refuse = max(news.pause, request.pause), max(news.refuse, request.refuse)
+        news.status = news.status or request.status
+        news.refused += request.refused
+
+    def _learn(self) -> str:
+        """Return what is known once the lessons were learnt, as the store keeps it."""
+        pace = AdaptiveRate.restored(self._pace.saved())
+        before, since = self._span
+        pace.count(self._total - (self._total_then if pace.known else before), since)
+        for lesson in self._lessons:
+            if isinstance(lesson, _Refused):
+                ahead = self._ahead
+                pace.on_refused(lesson.since + ahead, lesson.now + ahead, lesson.pause)
+            else:
+                pace.on_accepted(lesson + self._ahead)
+        return json.dumps({"total": self._total - pace.admitted, "pace": pace.saved()})
+
+    def _read(self, learned: str | None) -> None:
+        """Take over what another process has learnt; what cannot be read is as if it were not."""
+        self._pace, self._total_then = AdaptiveRate(), 0
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            kept = json.loads(learned or "")
+            self._total_then = int(kept["total"])
+            self._pace = AdaptiveRate.restored(kept["pace"])

@@ -1,0 +1,159 @@
+"""A quota in PostgreSQL, beside the runs: one call of a function for each question.
+
+The function locks the row of the quota, reads the database's clock, and changes the row, all in one
+statement that commits by itself. What it writes need not be on the disk at once: after a crash of
+the server all processes return to it together, at the pace that is known then
+(:mod:`aiocake.quota.store`). So it does not wait for the disk, and a question costs a round trip.
+"""
+
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from aiocake.bulk.postgres.connections import Unreachable
+from aiocake.bulk.postgres.schema import quoted
+from aiocake.quota import QuotaReply, QuotaRequest, QuotaUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.pq.abc import PGconn, PGresult
+
+    from aiocake.bulk.postgres.places import Books
+
+#: Seconds that an answer may take.
+_PATIENCE: Final = 0.3
+#: libpq waits no shorter for a connection: seconds. What was sent is acknowledged within
+#: milliseconds, or the network is gone.
+_TIMEOUTS: Final = {"connect_timeout": "2", "tcp_user_timeout": "1000"}
+_ASK: Final = (
+    "SELECT * FROM {s}.take_turns($1, $2, $3::bigint, $4::float8, $5::float8, $6::float8,"
+    " $7::float8, $8::bigint, $9::boolean, $10, $11::bigint, $12::bigint, $13::boolean)"
+)
+
+
+class PostgresPace:
+    """A quota in a schema of PostgreSQL, for ``Throttle(shared=…)``. It may serve several clients.
+
+    Made by :meth:`aiocake.bulk.postgres.Postgres.pace`.
+    """
+
+    def __init__(self, books: "Books", name: str) -> None:
+        connector = books.connector
+        parameters = {**connector.parameters, **_TIMEOUTS}
+        self._connector = attrs.evolve(connector, parameters=parameters)
+        self._statement = _ASK.replace("{s}", quoted(books.schema)).encode()
+        self._schema, self._name = books.schema, name
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        """Return where the quota is."""
+        return f"schema {self._schema} of PostgreSQL"
+
+    def __repr__(self) -> str:
+        return f"<pace {self._name!r} in {self.where}>"
+
+    def ask(self, request: QuotaRequest, /) -> QuotaReply:
+        """Do what a request says. Called in the client's thread for its store.
+
+        Raises:
+            QuotaUnavailable: The database is not there, is slow, or refuses.
+        """
+        import psycopg  # noqa: PLC0415 - an extra
+
+        with self._lock:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = self._connector.open()
+                return self._exchange(self._connection.pgconn, request)
+            except Unreachable as error:
+                reason = str(error)
+            except psycopg.Error as error:
+                reason = f"{self.where}: {self._connector.cleaned(error)}"
+            # An answer that comes later must not be taken for the next one's.
+            self._close()
+        raise QuotaUnavailable(reason)
+
+    def close(self) -> None:
+        """Close the connection. It is opened again when somebody asks."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(self, connection: "PGconn", request: QuotaRequest) -> QuotaReply:
+        values = (
+            self._name,
+            request.member,
+            request.turns,
+            request.interval,
+            request.slack,
+            request.pause,
+            request.refuse,
+            request.status,
+            request.end_pause,
+            request.learned,
+            request.version,
+            request.refused,
+            request.returning,
+        )
+        connection.send_query_params(
+            self._statement, [None if value is None else str(value).encode() for value in values]
+        )
+        return _read(_result(connection))
+
+
+def _result(connection: "PGconn") -> "PGresult":
+    """Wait for the one result of a statement.
+
+    Raises:
+        psycopg.OperationalError: There is none in time.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+    from psycopg.pq import ExecStatus  # noqa: PLC0415 - the same
+
+    ends = time.monotonic() + _PATIENCE
+    while connection.is_busy():
+        left = ends - time.monotonic()
+        if left <= 0 or not select.select([connection.socket], [], [], left)[0]:
+            raise psycopg.OperationalError("no answer in time")
+        connection.consume_input()
+    result = connection.get_result()
+    while connection.get_result() is not None:
+        pass
+    if result is None or result.status != ExecStatus.TUPLES_OK:
+        said = b"" if result is None else result.error_message
+        raise psycopg.DatabaseError(said.decode(errors="replace").partition("\n")[0])
+    return result
+
+
+def _read(result: "PGresult") -> QuotaReply:
+    texts = [result.get_value(0, column) for column in range(result.nfields)]
+    now, base, due, pause, refuse, span, away = (float(text or 0) for text in texts[:7])
+    pauses, status, version, admitted, span_admitted, members = (
+        int(text or 0) for text in texts[7:13]
+    )
+    learned = texts[13]
+    return QuotaReply(
+        now=now,
+        base=base,
+        due=due,
+        pauses=pauses,
+        pause=pause,
+        refuse=refuse,
+        status=status,
+        version=version,
+        learned=None if learned is None else learned.decode(),
+        admitted=admitted,
+        span_admitted=span_admitted,
+        span=span,
+        members=members,
+        away=away,
+    )

@@ -1,0 +1,287 @@
+# ruff: noqa: ANN001 - what fixtures give is said where they are
+"""Processes that share a quota, in simulated time: rate, pauses, and a store that is away."""
+
+import itertools
+import logging
+import math
+from collections.abc import Callable
+
+import anyio
+import attrs
+import pytest
+import trio.testing
+
+from aiocake._transport import shared_turns
+from aiocake._transport.limiter import RequestLimiter
+from aiocake.config import Throttle
+from aiocake.errors import NotSent
+from aiocake.quota import QuotaReply, QuotaRequest
+
+from ..support.quota_memory import MemoryQuota
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("anyio_backend", "network"),
+    pytest.mark.parametrize(
+        "anyio_backend", [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})]
+    ),
+]
+RATE, BURST = 40.0, 2
+#: What one question costs, in seconds.
+ROUND_TRIP = 0.004
+
+
+@attrs.define
+class Network:
+    """Between the processes and the store."""
+
+    hangs: bool = False
+    trips: int = 0
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    """Have questions take simulated time in place of a thread."""
+    network = Network()
+
+    async def ask(
+        ask: Callable[[QuotaRequest], QuotaReply], request: QuotaRequest, _: object
+    ) -> QuotaReply:
+        network.trips += 1
+        await anyio.sleep(math.inf if network.hangs else ROUND_TRIP / 2)
+        reply = ask(request)
+        await anyio.sleep(ROUND_TRIP / 2)
+        return reply
+
+    monkeypatch.setattr(shared_turns, "in_thread", ask)
+    return network
+
+
+def process(store: MemoryQuota, **settings: object) -> RequestLimiter:
+    given: dict[str, object] = {"rate": RATE, "burst": BURST, **settings}
+    return RequestLimiter(Throttle(shared=store, **given), lambda: 0.5)  # type: ignore[arg-type] # checked by attrs
+
+
+async def calls(turns: RequestLimiter, until: float, begun: list[float]) -> None:
+    """Make calls one after the other, until a time."""
+    while anyio.current_time() < until:
+        slot = await turns.acquire(within=until - anyio.current_time())
+        if not isinstance(slot, int):
+            return
+        begun.append(anyio.current_time())
+        await anyio.sleep(0.05)
+        turns.release(slot)
+
+
+async def run(processes: list[RequestLimiter], seconds: float, *, callers: int = 8) -> list[float]:
+    begun: list[float] = []
+    until = anyio.current_time() + seconds
+    async with anyio.create_task_group() as group:
+        for turns in processes:
+            for _ in range(callers):
+                group.start_soon(calls, turns, until, begun)
+    for turns in processes:
+        await turns.aclose()
+    return sorted(begun)
+
+
+def most(begun: list[float], window: float) -> int:
+    """Return the most calls that began in any window of time."""
+    highest = first = 0
+    for last, at in enumerate(begun):
+        while begun[first] <= at - window:
+            first += 1
+        highest = max(highest, last - first + 1)
+    return highest
+
+
+async def test_four_processes_keep_one_rate_and_use_it(network) -> None:
+    # A clock that differs from theirs by an hour.
+    store = MemoryQuota(lambda: anyio.current_time() + 3600)
+    begun = await run([process(store) for _ in range(4)], 60)
+    for window in (0.1, 1.0, 10.0):
+        assert most(begun, window) <= RATE * window + BURST
+    assert len(begun) >= 0.95 * RATE * 60
+    # Less than one question a call: those who wait are asked for together.
+    assert network.trips <= 1.1 * len(begun)
+
+
+async def test_a_process_takes_what_others_leave() -> None:
+    store = MemoryQuota(anyio.current_time)
+    begun = await run([process(store), process(store)], 20)
+    alone = await run([process(store)], 20)
+    assert len(alone) >= 0.95 * RATE * 20
+    assert len(begun) >= 0.95 * RATE * 20
+
+
+async def test_who_waits_is_asked_for_at_once(network) -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, rate=None)
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(turns.acquire)
+    # The first one asks for itself; the others come while it waits.
+    assert network.trips <= 2
+    assert store.admitted == 8
+    await turns.aclose()
+
+
+@pytest.mark.parametrize("rate", [None, RATE])
+async def test_one_is_told_to_wait_and_all_hold_back(rate) -> None:
+    store = MemoryQuota(anyio.current_time)
+    told, other = process(store, rate=rate), process(store, rate=rate)
+    begun: list[float] = []
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(calls, other, start + 20, begun)
+        await anyio.sleep(1)
+        slot = await told.acquire()
+        assert isinstance(slot, int)
+        paused = anyio.current_time()
+        told.pause(5.0, since=paused, asked=True)
+        told.release(slot)
+        await anyio.sleep(10)
+        assert told.paused_for() is None
+    # What has its turn already may still go, for the time of a question or two.
+    assert not [at for at in begun if paused + 2 * ROUND_TRIP < at < paused + 5.0]
+    assert [at for at in begun if at >= paused + 5.0]
+    await told.aclose()
+    await other.aclose()
+
+
+async def test_a_long_pause_ends_the_calls_of_all() -> None:
+    store = MemoryQuota(anyio.current_time)
+    told, other = process(store), process(store)
+    assert isinstance(await other.acquire(), int)
+    slot = await told.acquire()
+    assert isinstance(slot, int)
+    told.refuse(600.0, 3600.0, since=anyio.current_time(), status=429)
+    await anyio.sleep(1)
+    assert not isinstance(await other.acquire(), int)
+    refusal = other.refusal()
+    assert refusal is not None
+    assert refusal.status == 429
+    assert 590 < refusal.seconds <= 600
+    # Ended by hand, it is ended for all; the next question tells.
+    told.end_pause()
+    await anyio.sleep(600)
+    assert isinstance(await other.acquire(), int)
+    await told.aclose()
+    await other.aclose()
+
+
+async def test_what_refusals_taught_holds_for_all() -> None:
+    store = MemoryQuota(anyio.current_time)
+    processes = [process(store, rate=None, concurrency=4) for _ in range(3)]
+    served: list[float] = []
+    refusals: list[float] = []
+    bucket, filled = 10.0, anyio.current_time()
+    accepts = 20.0
+
+    async def call(turns: RequestLimiter, until: float) -> None:
+        nonlocal bucket, filled
+        while (now := anyio.current_time()) < until:
+            slot = await turns.acquire(within=until - now)
+            if not isinstance(slot, int):
+                return
+            now = began = anyio.current_time()
+            bucket, filled = min(bucket + (now - filled) * accepts, 10.0), now
+            let_in = bucket >= 1
+            bucket -= let_in
+            await anyio.sleep(0.02)
+            if let_in:
+                served.append(now)
+                turns.on_accepted(began)
+                turns.on_response(slot, 200, throttled=False)
+            else:
+                refusals.append(now)
+                turns.pause(1.0, since=began, asked=False)
+            turns.release(slot)
+
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for turns in processes:
+            for _ in range(4):
+                group.start_soon(call, turns, start + 300)
+    paces = [turns.pace() for turns in processes]
+    assert all(pace is not None and 0.8 * accepts < pace < 1.3 * accepts for pace in paces)
+    late = [at for at in served if at > start + 150]
+    assert len(late) > 0.85 * accepts * 150
+    assert len([at for at in refusals if at > start + 150]) < 0.02 * len(late)
+    newcomer = process(store, rate=None)
+    await newcomer.acquire()
+    assert newcomer.pace() == pytest.approx(paces[0], rel=0.3)
+    for turns in [*processes, newcomer]:
+        await turns.aclose()
+
+
+@pytest.mark.parametrize("how", ["refused", "hung"])
+async def test_without_the_store_each_goes_on_with_its_share(network, how, caplog, say) -> None:
+    store = MemoryQuota(anyio.current_time)
+    processes = [process(store) for _ in range(4)]
+    start = anyio.current_time()
+
+    async def outage() -> None:
+        await anyio.sleep(20)
+        store.away, network.hangs = how == "refused", how == "hung"
+        await anyio.sleep(20)
+        store.away = network.hangs = False
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(outage)
+        begun = await run(processes, 60)
+    longest = max(after - before for before, after in itertools.pairwise(begun))
+    say(f"a shared quota whose store is {how}: {longest:.3f} s without a call, in simulated time")
+    assert longest < 0.5
+    for window in (1.0, 10.0):
+        assert most(begun, window) <= RATE * window + BURST
+    during = [at for at in begun if start + 21 < at < start + 39]
+    assert 0.7 * RATE * 18 < len(during) <= 0.85 * RATE * 18
+    after = [at for at in begun if at > start + 43]
+    assert len(after) >= 0.95 * RATE * 17
+    assert {turns.quota for turns in processes} == {"shared"}
+    said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in said if "going on with a share, one of 4" in text]) == 4
+    assert len([text for text in said if "is back" in text]) == 4
+
+
+async def test_until_the_store_was_reached_nothing_is_sent() -> None:
+    store = MemoryQuota(anyio.current_time)
+    store.away = True
+    turns = process(store)
+    for _ in range(2):
+        reason = await turns.acquire()
+        assert isinstance(reason, NotSent)
+        assert "memory: away" in str(reason)
+    assert (turns.in_flight, turns.waiting) == (0, 0)
+    store.away = False
+    assert isinstance(await turns.acquire(), int)
+    await turns.aclose()
+
+
+async def test_who_gives_up_leaves_nothing_behind() -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, concurrency=2)
+    for within in (0.0, 0.001, 0.003, 0.02):
+        assert await turns.acquire(within=within) is None or turns.in_flight
+        for slot in range(turns.in_flight):
+            turns.release(slot)
+    begun: list[float] = []
+    await calls(turns, anyio.current_time() + 5, begun)
+    assert len(begun) > 50
+    await turns.aclose()
+
+
+async def test_a_store_that_raises_anything_keeps_nobody_waiting() -> None:
+    store = MemoryQuota(anyio.current_time)
+
+    def broken(_: QuotaRequest, /) -> QuotaReply:
+        raise LookupError("of its own")
+
+    turns = process(store)
+    assert isinstance(await turns.acquire(), int)
+    store.ask = broken  # type: ignore[method-assign] # a store of somebody else's
+    slot = await turns.acquire()
+    assert isinstance(slot, int)
+    assert turns.quota == "alone"
+    await turns.aclose()
