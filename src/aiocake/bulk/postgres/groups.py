@@ -81,7 +81,7 @@ _LOG: Final = ("entry", "place", "session", "at", "what", "intent", "detail", "h
 
 
 @attrs.define
-class Group:
+class ChangeGroup:
     """What a group of changes comes to: each call in the last state that the group gives it."""
 
     added: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
@@ -93,7 +93,7 @@ class Group:
     single: dict[str, object] = attrs.field(factory=dict[str, object])
 
     @classmethod
-    def of(cls, changes: Changes) -> "Group":
+    def of(cls, changes: Changes) -> "ChangeGroup":
         """Return what changes come to, which were made in this order."""
         group = cls()
         for change, values in changes:

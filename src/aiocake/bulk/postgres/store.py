@@ -17,7 +17,7 @@ from aiocake.bulk.journal_store import Changes, Claimed, ClaimedElsewhere, Row, 
 from aiocake.bulk.log_chain import Chain
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, Unreachable, is_passing
-from aiocake.bulk.postgres.groups import Group
+from aiocake.bulk.postgres.groups import ChangeGroup
 from aiocake.bulk.postgres.lease import Keeper, Lease, clock, shut_down
 from aiocake.bulk.postgres.schema import quoted, tables
 from aiocake.errors import JournalError, JournalLost
@@ -132,7 +132,7 @@ class PostgresStore:
 
     def write(self, changes: Changes) -> None:
         """Carry changes out in one transaction: when this returns, they are on the disk."""
-        group = Group.of(changes)
+        group = ChangeGroup.of(changes)
         group.freed &= self._claimed
         self._carry_out(group.statement(self._schema), group.values())
         self._claimed -= group.freed
@@ -144,7 +144,7 @@ class PostgresStore:
             session: Its columns.
             changes: What else is written down with it.
         """
-        group = Group.of(changes)
+        group = ChangeGroup.of(changes)
         values = {**group.values(), **session}
         self._carry_out(group.statement(self._schema, began=True), values)
 
