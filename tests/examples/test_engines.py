@@ -1,0 +1,126 @@
+# ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
+"""The examples inside of engines: killed behind the POST, started again, one invoice."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import procrastinate
+import pytest
+
+from aiocake.bulk.postgres import Postgres
+from aiocake.sandbox import Sandbox, serve
+
+from ..support.postgres import Server, postgres
+
+__all__ = ["postgres"]
+
+HURRIED = Path(__file__).with_name("hurried")
+AFFILIATES = [67890, 67891]
+#: Against hangs, in seconds; no test waits for it.
+WATCHDOG = 120
+
+
+class Instance:
+    """A sandbox that carries creates out, and keeps their responses until ``go_on``."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(invoices=0)
+        self.arrived: Queue[str] = Queue()
+        self.go_on = Event()
+        self.sandbox.state.on_response.append(self._hold)
+
+    async def _hold(self, request: Any, _: object) -> None:  # noqa: ANN401 - what came
+        if request.method == "POST":  # a create
+            self.arrived.put("a create")
+            await anyio.to_thread.run_sync(self.go_on.wait, WATCHDOG)
+
+    @property
+    def invoices(self) -> dict[int, int]:
+        """Return how many invoices each affiliate has."""
+        return Counter(row.affiliate_id for row in self.sandbox.state.invoices.values())
+
+    def killed_behind_the_post(self, *command: str, **where: Any) -> None:  # noqa: ANN401 - Popen's
+        """Start a process, and kill it when all creates have arrived: it has no response yet."""
+        with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, **where) as life:
+            watch = Thread(target=lambda: (life.communicate(), self.arrived.put("its end")))
+            watch.start()
+            arrived = [self.arrived.get(timeout=WATCHDOG) for _ in AFFILIATES]
+            life.kill()
+            watch.join()
+        self.go_on.set()
+        assert arrived == ["a create"] * len(AFFILIATES)
+        assert self.invoices == dict.fromkeys(AFFILIATES, 1)
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
+    made = Instance()
+    with serve(made.sandbox) as url:
+        monkeypatch.setenv("CAKE_DOMAIN", url)
+        monkeypatch.setenv("CAKE_API_KEY", "SANDBOX-KEY")
+        monkeypatch.setenv("PYTHONPATH", str(HURRIED))
+        yield made
+        made.go_on.set()
+
+
+def again(*command: str, **where: Any) -> str:  # noqa: ANN401 - run's
+    """Start the process again, and return what it says."""
+    ran = subprocess.run(
+        [sys.executable, *command], check=True, stdout=subprocess.PIPE, timeout=WATCHDOG, **where
+    )
+    return ran.stdout.decode()
+
+
+def test_dbos_calls_the_step_again_and_there_is_one_invoice(instance, examples, tmp_path) -> None:
+    command = str(examples / "dbos_payouts.py"), "2024-01", *map(str, AFFILIATES)
+    instance.killed_behind_the_post(*command, cwd=tmp_path)
+    for _ in range(2):  # the second time, DBOS has recorded the result
+        assert again(*command, cwd=tmp_path).endswith("2 created\n")
+        assert instance.invoices == dict.fromkeys(AFFILIATES, 1)
+
+
+@contextmanager
+def where_of(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have libpq's environment name a database with the tables of runs; remove them later."""
+    names = {"HOST": "127.0.0.1", "PORT": str(server.port), "DATABASE": "postgres"}
+    for name, value in {**names, "USER": "aiocake"}.items():
+        monkeypatch.setenv(f"PG{name}", value)
+    anyio.run(Postgres().migrate)
+    yield
+    with server.connect() as connection:
+        connection.execute("DROP SCHEMA aiocake CASCADE")
+
+
+def test_procrastinate_calls_the_task_again_and_there_is_one_invoice(
+    instance, examples, example, postgres, monkeypatch
+) -> None:
+    worker = "-m", "procrastinate", "--app=procrastinate_payouts.app", "worker", "--one-shot"
+
+    async def ask(task: procrastinate.tasks.Task[Any, Any, Any], **arguments: object) -> None:
+        async with module.app.open_async():
+            if task is module.create_invoices:
+                await module.app.schema_manager.apply_schema_async()
+            await task.defer_async(**arguments)
+
+    with where_of(postgres, monkeypatch), postgres.connect() as database:
+        module = example("procrastinate_payouts")
+        anyio.run(lambda: ask(module.create_invoices, month="2024-01", affiliates=AFFILIATES))
+        instance.killed_behind_the_post(*worker, cwd=examples)
+        # As if the minutes had passed after which worker and lease count as gone.
+        database.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1h'")
+        database.execute("UPDATE aiocake.run SET lease_until = now() - interval '1h'")
+        database.execute("DELETE FROM procrastinate_jobs WHERE status = 'todo'")
+        anyio.run(lambda: ask(module.retry_stalled, timestamp=0))
+        again(*worker, cwd=examples)
+        assert instance.invoices == dict.fromkeys(AFFILIATES, 1)
+        jobs = "SELECT status, attempts FROM procrastinate_jobs WHERE task_name LIKE '%invoices'"
+        assert database.execute(jobs).fetchall() == [("succeeded", 2)]
