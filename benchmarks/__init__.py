@@ -20,6 +20,7 @@ BENCHMARKS: Final = (
     "imports",
     "bulk",
     "pace",
+    "quota",
     "events",
     "blocking",
     "where",
