@@ -38,9 +38,10 @@ SIMULATED = (
     "tests/scorecard/test_lists.py::test_a_month_end_beside_somebody_who_changes_an_invoice_each_second",
 )
 #: What says the same on each Python, and is said once, on the newest one: random faults against a
-#: server that keeps books, responses of every kind, and the list of mutants.
+#: server that keeps books, responses of every kind, engines that are killed, and the list of mutants.
 ONCE = (
     "tests/campaign",
+    "tests/examples/test_engines.py",
     "tests/fuzz",
     "tests/journals",
     "tests/mutants",
