@@ -38,7 +38,7 @@ SIMULATED = (
     "tests/scorecard/test_lists.py::test_a_month_end_beside_somebody_who_changes_an_invoice_each_second",
 )
 #: What says the same on each Python, and is said once, on the newest one: random faults against a
-#: server that keeps books, responses of every kind, engines that are killed, and the list of mutants.
+#: server that keeps books, responses of every kind, killed engines, and the list of mutants.
 ONCE = (
     "tests/campaign",
     "tests/examples/test_engines.py",
@@ -56,13 +56,6 @@ MONEY = ("tests/bulk", "tests/client", "tests/monthend", "tests/pipeline")
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
 WORKERS = ("--numprocesses=3",)
-#: What the files of GitHub have to be like.
-SCHEMAS = {
-    "github-workflows": "workflows/*.yml",
-    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
-    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
-    "dependabot": "dependabot.yml",
-}
 
 
 def without(*paths: str) -> list[str]:
@@ -72,7 +65,15 @@ def without(*paths: str) -> list[str]:
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "package", "tests", "simulated", "compatibility"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "docs",
+    "package",
+    "tests",
+    "simulated",
+    "compatibility",
+]
 # The tests run on the supported Pythons that the machine has; none is fetched for them.
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
@@ -260,6 +261,21 @@ def api(session: nox.Session) -> None:
         session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
 
 
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the site into site/, strictly; ``-- serve`` shows it while you write.
+
+    A link, an anchor or a name of the package that leads nowhere fails, and so does a page that
+    loads anything from another host. Nothing of the package is imported.
+    """
+    session.install(*group("docs"))
+    if session.posargs:
+        session.run("zensical", *session.posargs)
+        return
+    session.run("zensical", "build", "--clean", "--strict")
+    session.run("python", "docs/finish.py")
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the package, then use it as a stranger does: installed, away from this tree."""
@@ -278,9 +294,15 @@ def release_check(session: nox.Session) -> None:
     session.run("python", "tests/smoke/release.py", str(dist), *session.posargs)
     use(session, dist)
     session.run("zizmor", "--offline", "--persona=pedantic", ".github")
-    for schema, files in SCHEMAS.items():
-        paths = [str(path.relative_to(ROOT)) for path in sorted((ROOT / ".github").glob(files))]
-        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *paths)
+    config = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
+    forms = [path for path in sorted(config.parent.glob("*.yml")) if path != config]
+    for schema, paths in {
+        "github-workflows": sorted((ROOT / ".github" / "workflows").glob("*.yml")),
+        "github-issue-forms": forms,
+        "github-issue-config": [config],
+        "dependabot": [ROOT / ".github" / "dependabot.yml"],
+    }.items():
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *map(str, paths))
 
 
 def build(session: nox.Session) -> Path:

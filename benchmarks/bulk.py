@@ -61,7 +61,7 @@ async def loop(cake: Any, limit: int) -> None:  # noqa: ANN401 - a client
             workers.create_task(work())
 
 
-async def run_of(cake: Any, limit: int, journal: Path | None = None) -> None:  # noqa: ANN401 - the same
+async def run_of(cake: Any, limit: int, journal: Any = None) -> None:  # noqa: ANN401 - the same
     """Make the same updates by a run."""
     from aiocake import bulk  # noqa: PLC0415 - not in the process that compares
 

@@ -1,9 +1,14 @@
 """The most memory that reading takes, above that of a process with a client that has done nothing.
 
+A run of the command that writes a file is measured above what the command holds before it begins.
+
 Needs Linux: what a process held is read from ``/proc``.
 """
 
 import asyncio
+import os
+import tempfile
+from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.answers import KEY
@@ -21,10 +26,13 @@ UPDATES: Final = 25_000
 PAGED: Final = f"{INVOICES:,} invoices paged"
 EXPORTED: Final = f"{BILLS:,} bills exported"
 RUN: Final = f"{UPDATES:,} updates by a bulk run without a journal"
+#: What the command writes, by what it is called here; the libraries of XLSX and Parquet count.
+FILES: Final = {f"{INVOICES:,} invoices to {form}": form for form in ("csv", "xlsx", "parquet")}
 TARGETS: Final = (
     Target(PAGED, 20, rounds=1),
     Target(EXPORTED, 24, rounds=1),
     Target(RUN, 12.5, rounds=1),
+    *(Target(what, 30 if form == "csv" else 80, rounds=1) for what, form in FILES.items()),
 )
 
 
@@ -59,11 +67,31 @@ def above_idle(what: str, url: str) -> float:
     return asyncio.run(read())
 
 
+def of_command(form: str, url: str) -> float:
+    """Return the MB that the command held at most while it wrote a file, above those before."""
+    from aiocake.cli.app import run as command  # noqa: PLC0415 - not in the process that compares
+
+    os.environ |= {"CAKE_DOMAIN": url, "CAKE_API_KEY": KEY}
+    assert command(["--version"]) == 0
+    with tempfile.TemporaryDirectory() as folder:
+        forget_peak()
+        idle = held("VmRSS")
+        file = Path(folder) / f"invoices.{form}"
+        assert command(["invoices", "list", "--out", str(file)]) == 0
+        assert file.stat().st_size > INVOICES
+        return held("VmHWM") - idle
+
+
 def run(rounds: int) -> Cases:
     """Measure, each in a fresh process; once, for it hardly varies."""
     del rounds
     with server("--invoices", str(INVOICES), "--bills", str(BILLS)) as url:
-        return {
+        read = {
             what: {OURS: [once("benchmarks.memory:above_idle", what=what, url=url)]}
             for what in (PAGED, EXPORTED, RUN)
         }
+        written = {
+            what: {OURS: [once("benchmarks.memory:of_command", form=form, url=url)]}
+            for what, form in FILES.items()
+        }
+        return read | written

@@ -1,23 +1,32 @@
-"""Write the tables of docs/cli.md from the commands and options of ``aiocake``.
+"""Write the tables of docs/cli.md, and what shells complete, from the commands of ``aiocake``.
 
     python docs/commands.py
 
-rewrites what stands between the markers of the page. A test compares the page with what this would
-write, so a new command, an option or a help that changed cannot be forgotten there.
+rewrites what stands between the markers of the page, and ``cli/completion.json``. A test compares
+both with what this would write, so a new command, an option or a help that changed cannot be
+forgotten there.
 """
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from reference import filled
 from typer.main import get_command
 
+from aiocake import BillingCycleName, InvoiceStatus
+from aiocake.bulk.journal import EntryState
 from aiocake.cli.app import app
 from aiocake.cli.catalogue import COMMANDS
+from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
+from aiocake.monthend.rows import OPERATIONS
+from aiocake.sandbox.command import parser_of as sandbox_parser
 
 PAGE: Final = Path(__file__).with_name("cli.md")
+TABLE: Final = Path(__file__).parents[1] / "src" / "aiocake" / "cli" / "completion.json"
 #: Said once for all commands.
 SHARED: Final = {CONNECTION, OUTPUT}
 LONG: Final = {path: text.path for text in COMMANDS for path, _ in text.paths()}
@@ -107,5 +116,103 @@ def render(page: str) -> str:
     return filled(page, parts)
 
 
+#: The values of options, by what stands for them in the help; those of others stand there.
+VALUES: Final[Mapping[str, Iterable[str]]] = {
+    "STATUS": InvoiceStatus,
+    "CYCLE": BillingCycleName,
+    "STATE": EntryState,
+    "FORMAT": OutputFormat,
+    "MATCH": ("inside", "overlaps", "ends_in"),
+    "KIND": ("payout", "revenue", "both"),
+    "PARTNER": ("affiliate", "advertiser", "buyer"),
+    "NAME=VALUE": tuple(f"status={status.value}" for status in InvoiceStatus),
+}
+#: What is looked up when it is asked for.
+SOURCES: Final = {"RUN.DB": "journal", "PLAN": "plan", "A": "plan", "B": "plan"}
+ROOT: Final = get_command(app)
+
+
+def completed(command: Any, known: dict[str, int]) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """Return what can be typed after a command, as cli/completion.py reads it.
+
+    Args:
+        command: The command, or the group.
+        known: The number of each option that a command has; gets those of this one.
+    """
+    options = [
+        {"names": each.opts, "help": first_sentence(each.help), **value_of(each)}
+        for each in command.params
+        if each.param_type_name == "option"
+    ]
+    options.append({"names": ["--help", "-h"], "help": "Show the help."})
+    if command.name == "sandbox":
+        options += [
+            {"names": [name], "help": text, "takes": True} for name, text in sandbox_options()
+        ]
+    numbers = [known.setdefault(compact(option), len(known)) for option in options]
+    found: dict[str, Any] = {"help": first_sentence(command.help), "options": numbers}
+    if hasattr(command, "commands"):
+        found["commands"] = {
+            name: completed(command.commands[name], known)
+            for name in command.list_commands(None)
+            if not command.commands[name].hidden
+        }
+        if command.name == "plan":
+            found["default"] = "update"
+    else:
+        found["arguments"] = [
+            value_of(each) for each in command.params if each.param_type_name == "argument"
+        ]
+    return found
+
+
+def value_of(option: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+    """Return what an option or an argument takes."""
+    metavar = option.metavar or ""
+    found: dict[str, Any] = {}
+    if option.param_type_name == "option" and not option.is_flag:
+        found["takes"] = True
+    if getattr(option, "multiple", False):
+        found["again"] = True
+    if option.name == "operation":
+        found["values"] = list(OPERATIONS)
+    elif option.name == "profile":
+        found["file"] = "profile"
+    elif "|" in metavar:
+        found["values"] = metavar.split("|")
+    elif metavar in VALUES:
+        found["values"] = [str(value) for value in VALUES[metavar]]
+    elif metavar in SOURCES:
+        found["file"] = SOURCES[metavar]
+    return found
+
+
+def sandbox_options() -> Iterator[tuple[str, str]]:
+    """Yield the options of the sandbox, which reads its words itself."""
+    for action in sandbox_parser("aiocake sandbox")._actions:  # noqa: SLF001 - argparse has no other way
+        if action.option_strings != ["-h", "--help"]:
+            yield action.option_strings[0], first_sentence(action.help or "")
+
+
+def first_sentence(text: str | None) -> str:
+    """Return the first sentence of a help."""
+    return re.split(r"(?<=[.:;])\s", one_line(text or ""), maxsplit=1)[0].rstrip(".:;")
+
+
+def table() -> str:
+    """Return the text of cli/completion.json."""
+    options: dict[str, int] = {}
+    root = completed(ROOT, options)
+    # One a line, so that a difference can be read.
+    known = ",\n".join(options)
+    return f'{{"options":[\n{known}\n],"root":{compact(root)}}}\n'
+
+
+def compact(value: object) -> str:
+    """Return a value as JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")
     PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -4,7 +4,6 @@ what is printed in the end, from all workers.
 
 import asyncio
 import gc
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -13,9 +12,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from aiocake import _listener
-
 from .support.amounts import some
+from .support.numbers import number_calls_from_1
 
 hypothesis.settings.register_profile(
     "aiocake",
@@ -51,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup() -> None:
     """Number the calls of each test from 1."""
-    _listener._numbers = itertools.count(1)  # type: ignore[misc]
+    number_calls_from_1()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

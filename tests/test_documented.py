@@ -1,105 +1,52 @@
-"""README.md, CONTRIBUTING.md and docs/ are true: their code runs, their links and files exist.
+"""README.md, CONTRIBUTING.md and docs/ are true: links and files exist, tables are whole.
 
-Code runs as it stands, against a sandbox; parts of a program run one after the other.
-docs/testing.md, docs/observability.md, docs/cli.md and docs/data.md have tests of their own.
+The code in them is run by test_code_blocks.py.
 """
 
-import ast
 import importlib.util
-import inspect
-import os
 import re
-import shutil
 import tomllib
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import anyio
-import certifi
 import pytest
 
-import aiocake
-from aiocake import Client, bulk
-from aiocake.sandbox import Sandbox, serve
+from aiocake import errors
 
-ROOT = Path(__file__).parents[1]
-PAGES = (
-    "README.md",
-    *(
-        f"docs/{page}.md"
-        for page in ("api", "audit", "bulk", "doctor", "monthend", "scripts", "web")
-    ),
-)
-LINKED = ("README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))))
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
+from .support.pages import DOCS, PAGES, ROOT
+
+ARCHITECTURE = DOCS / "architecture.md"
 GUIDE = ROOT / "CONTRIBUTING.md"
-KEY = "SANDBOX-KEY"
-
-
-def examples(page: str) -> list[str]:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found: list[str] = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return found
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # noqa: ANN201 - a generator
-    """Serve a sandbox that ``Client.from_env()`` finds, in a folder with some authorities."""
-    made = Sandbox(invoices=30)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CAKE_API_KEY", KEY)
-    shutil.copy(certifi.where(), tmp_path / "company-ca.pem")
-    for name in ("API_KEY_FILE", "CA_FILE", "PROFILE", "PROXY", "READ_ONLY"):
-        monkeypatch.delenv(f"CAKE_{name}", raising=False)
-    with serve(made) as url:
-        monkeypatch.setenv("CAKE_DOMAIN", url)
-        yield made
-
-
-async def run(code: str, names: dict[str, Any]) -> None:
-    """Run an example; the next one sees what it assigns."""
-    compiled = compile(code, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    made = eval(compiled, names)  # noqa: S307 - our own pages
-    if inspect.iscoroutine(made):
-        await made
-
-
-async def run_all(codes: list[str], url: str, numbers: list[int]) -> None:
-    async with Client(url, KEY) as cake:
-        names: dict[str, Any] = {
-            "aiocake": aiocake,
-            "bulk": bulk,
-            "Client": Client,
-            "cake": cake,
-            "numbers": numbers,
-            "start": date(2031, 1, 1),
-            "end": date(2031, 1, 31),
-            "now": datetime(2031, 2, 1, tzinfo=UTC),
-        }
-        for code in codes:
-            await run(code, names)
-
-
-def test_the_first_example_is_a_program(sandbox: Sandbox) -> None:
-    assert sandbox.state.invoices[4821].invoice_status == "pending"
-    exec(examples("README.md")[0], {"__name__": "__main__"})  # noqa: S102 - our own page
-    assert sandbox.state.invoices[4821].invoice_status == "approved"
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_its_examples_run(page: str, sandbox: Sandbox) -> None:
-    codes = examples(page)[1:] if page == "README.md" else examples(page)
-    assert codes
-    numbers = list(sandbox.state.invoices)[:3]
-    anyio.run(run_all, codes, os.environ["CAKE_DOMAIN"], numbers)
-    assert sandbox.state.requests
 
 
 def test_the_readme_leads_to_each_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in DOCS.glob("*.md"):
         assert f"(docs/{page.name})" in readme, page.name
+
+
+def in_menu(entries: list[dict[str, object]]) -> Iterator[str]:
+    for entry in entries:
+        for target in entry.values():
+            if isinstance(target, list):
+                yield from in_menu(target)
+            else:
+                yield str(target)
+
+
+def test_the_menu_of_the_site_has_each_page_once() -> None:
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
+    assert sorted(in_menu(site["nav"])) == sorted(pages)
+
+
+def test_each_error_has_its_row() -> None:
+    text = (DOCS / "errors.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## Every error")
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    exported = (getattr(errors, name) for name in errors.__all__)
+    classes = {each for each in exported if isinstance(each, type) and issubclass(each, Exception)}
+    assert sorted(rows) == sorted(each.__name__ for each in classes - {errors.CakeError})
 
 
 def test_the_tables_of_the_api_are_those_of_the_operations() -> None:
@@ -123,7 +70,7 @@ def headings(page: Path) -> set[str]:
 
 
 def test_the_links_of_the_pages_lead_somewhere() -> None:
-    for page in LINKED:
+    for page in PAGES:
         text = (ROOT / page).read_text(encoding="utf-8")
         text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)  # code has none
         links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text)

@@ -26,8 +26,8 @@ FOREIGN = {
     "lxml",
     "opentelemetry",
     "pandas",
-    "pyarrow",
     "psycopg",
+    "pyarrow",
     "pytest",
     "redis",
     "rich",
@@ -127,3 +127,13 @@ def test_type_checkers_see_where_the_parts_of_bulk_are() -> None:
     assert seen.keys() == set(bulk.__all__)
     for name, module in seen.items():
         assert getattr(bulk, name) is getattr(import_module(module), name)
+
+
+def test_who_wants_journals_in_postgresql_without_the_extra_is_told_what_to_do() -> None:
+    code = (
+        "import sys; sys.modules['psycopg'] = None; from aiocake.bulk.postgres import Postgres; "
+        "Postgres()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "ConfigurationError: psycopg is missing: pip install 'aiocake[postgres]'" in ran.stderr

@@ -1,33 +1,46 @@
 """What users get for their own tests, and that the page about it is true."""
 
+import importlib
 import inspect
 import itertools
 import os
 import re
 import subprocess
 import sys
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Unpack, get_type_hints
 
 import pytest
 from starlette.responses import PlainTextResponse
 
-from aiocake import Client, RateLimited, Restricted, ServerError
+from aiocake import Client, Period, RateLimited, Restricted, ServerError, _clock
 from aiocake.client import ClientSettings
 from aiocake.events import Event, RetryScheduled
-from aiocake.sandbox import Sandbox
+from aiocake.monthend import Plan
+from aiocake.sandbox import FAULTS, Dialect, Sandbox
 from aiocake.testing import (  # noqa: F401 - the fixtures
+    FROZEN_AT,
     NO_BACKOFF,
     Clients,
+    FrozenClock,
     cake_client,
+    cake_clock,
     cake_env,
     cake_sandbox,
+    frozen_clock,
+    make_advertiser_bill,
+    make_affiliate_bill,
+    make_buyer_bill,
+    make_invoice,
 )
 
 pytestmark = pytest.mark.anyio
 
+JULY = date(2014, 7, 10)
 PAGE = Path(__file__).parents[1] / "docs" / "testing.md"
-CONFTEST, FIRST, SECOND, NETWORK, SCRIPT = re.findall(
+CONFTEST, FIRST, NETWORK, SECOND, THIRD, SCRIPT = re.findall(
     r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
 )
 
@@ -55,9 +68,10 @@ def test_a_user_s_own_tests_run_as_the_page_shows(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_first.py").write_text(FIRST, encoding="utf-8")
     (tmp_path / "test_second.py").write_text(SECOND, encoding="utf-8")
+    (tmp_path / "test_third.py").write_text(THIRD, encoding="utf-8")
     (tmp_path / "test_network.py").write_text(NETWORK, encoding="utf-8")
     result = run_pytest(tmp_path)
-    assert "6 passed" in result.stdout, result.stdout + result.stderr
+    assert f"{10 + len(Dialect.all())} passed" in result.stdout, result.stdout + result.stderr
 
 
 def test_no_test_is_told_of_the_fixtures_unasked(tmp_path: Path) -> None:
@@ -247,7 +261,7 @@ def test_without_both_the_client_says_what_to_install(tmp_path: Path) -> None:
         "Clients(Sandbox())()"
     )
     ran = run(tmp_path, "-c", script, **variables)
-    wanted = "neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+    wanted = "neither httpx nor httpx2 is installed: pip install httpx"
     assert wanted in ran.stderr.splitlines()[-1]
 
 
@@ -259,7 +273,13 @@ def test_the_page_s_script_runs(tmp_path: Path) -> None:
 
 def test_the_page_names_each_fixture() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert rows == {"cake_sandbox", "cake_client", "cake_env"}
+    assert rows == {"cake_sandbox", "cake_client", "cake_env", "cake_clock"} | set(FAULTS)
+
+
+def test_the_page_s_table_of_faults_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PAGE.parent))
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == importlib.import_module("faults").render(page), "run python docs/faults.py"
 
 
 def test_its_settings_are_those_of_a_client() -> None:
@@ -319,6 +339,98 @@ async def test_nothing_pauses_it(cake_sandbox: Sandbox, cake_client: Clients) ->
                     await cake.invoices.get(4821)
                 assert caught.value.sent
                 assert cake.stats().paused_until is None
+
+
+MARKED = """
+import pytest
+pytestmark = pytest.mark.cake_sandbox(invoices=3, first_row=1)
+
+@pytest.mark.cake_sandbox(invoices=5)
+def test_the_nearest_mark_counts_most(cake_sandbox):
+    assert len(cake_sandbox.state.invoices) == 5
+    assert cake_sandbox.dialect.first_row == 1
+
+@pytest.mark.cake_sandbox(frist_row=1)
+def test_a_misspelt_option(cake_sandbox): ...
+
+@pytest.mark.cake_sandbox(5)
+def test_no_name(cake_sandbox): ...
+"""
+
+
+def test_a_mark_gives_options(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    (tmp_path / "test_marked.py").write_text(MARKED, encoding="utf-8")
+    result = run_pytest(tmp_path)
+    assert "1 passed, 2 errors" in result.stdout, result.stdout + result.stderr
+    assert "cake_sandbox has no option frist_row: did you mean first_row?" in result.stdout
+    assert "@pytest.mark.cake_sandbox takes options by name only" in result.stdout
+
+
+def test_builders_fill_in_what_fits() -> None:
+    assert make_invoice() == make_invoice(affiliate_id=67_890, total_amount="1250.00")
+    assert make_invoice(advertiser_name="Shop").kind == "revenue"
+    assert str(make_invoice(currency="KWD", total_amount="1.5").total_amount) == "1.500"
+    assert str(make_invoice(currency="KWD", total_amount="1.23456").total_amount) == "1.23456"
+    with pytest.raises(ValueError, match="of an affiliate or of an advertiser, never of both"):
+        make_invoice(affiliate_id=1, advertiser_id=2)
+    paid = make_affiliate_bill(payment_date=date(2014, 7, 1), date_invoice_received=JULY, amount=7)
+    assert (paid.sent_payment, str(paid.invoiced_amount)) == (True, "7.00")
+    assert paid.period == Period.month(2014, 6)
+    for payers in (make_advertiser_bill, make_buyer_bill):
+        assert payers().payment_amount is None
+        received = payers(currency="JPY", date_payment_received=JULY)
+        assert str(received.payment_amount) == "1250"
+        assert received.bill_amount.formatted_amount == "¥1,250"
+
+
+async def test_what_is_added_is_what_a_client_reads(
+    cake_sandbox: Sandbox,  # noqa: F811 - a fixture
+    cake_client: Clients,  # noqa: F811 - a fixture
+) -> None:
+    january = cake_sandbox.add_invoice(affiliate_id=7, total_amount="1.5", currency="KWD")
+    revenue = cake_sandbox.add_invoice(advertiser_id=8, invoice_status="paid", period="2024-02")
+    bill = cake_sandbox.add_bill("buyer", partner_id=9, amount=20, settled=True)
+    async with cake_client() as cake:
+        read = await cake.invoices.get(january.invoice_id)
+        paid = await cake.invoices.get(revenue.invoice_id)
+        (exported,) = [
+            each
+            for each in await cake.buyer_bills.export(period=Period.month(2014, 6)).collect()
+            if each.bill_id == bill.bill_id
+        ]
+    assert read == make_invoice(
+        invoice_id=january.invoice_id,
+        affiliate_id=7,
+        affiliate_name="Affiliate 7",
+        total_amount="1.500",
+        currency="KWD",
+    )
+    assert (paid.kind, paid.invoice_status, paid.end_date) == ("revenue", "paid", date(2024, 2, 29))
+    assert (exported.buyer.id, exported.payment_amount) == (9, Decimal(20))
+    with pytest.raises(ValueError, match="never of both"):
+        cake_sandbox.add_invoice(affiliate_id=1, advertiser_id=2)
+    with pytest.raises(ValueError, match="ends on 2024-01-01, before it begins on 2024-01-02"):
+        cake_sandbox.add_invoice(period=(date(2024, 1, 2), date(2024, 1, 1)))
+
+
+async def test_a_frozen_clock_dates_what_is_written_down(
+    cake_clock: FrozenClock,  # noqa: F811 - a fixture
+    cake_client: Clients,  # noqa: F811 - a fixture
+) -> None:
+    period = Period.month(2024, 1)
+    async with cake_client() as cake:
+        plan = await Plan.updates(
+            cake, period=period, invoice_status="pending", set={"invoice_status": "approved"}
+        )
+    assert plan.header.created_at == FROZEN_AT
+    assert plan.header.expires_at == FROZEN_AT + timedelta(days=7)
+    with pytest.raises(ValueError, match="no time zone"):
+        cake_clock.set(datetime(2024, 3, 1))  # noqa: DTZ001 - on purpose
+    with frozen_clock(datetime(2030, 1, 1, tzinfo=UTC)) as other:
+        assert _clock.now() == other.now == datetime(2030, 1, 1, tzinfo=UTC)
+    cake_clock.move(timedelta(days=8))
+    assert _clock.now() == FROZEN_AT + timedelta(days=8)
 
 
 def test_each_test_has_a_sandbox_of_its_own(cake_sandbox: Sandbox) -> None:  # noqa: F811 - a fixture

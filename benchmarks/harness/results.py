@@ -23,9 +23,12 @@ _LIBRARIES: Final = (
     "httpx2",
     "msgspec",
     "orjson",
+    "pandas",
+    "pyarrow",
     "pydantic",
     "trio",
     "uvloop",
+    "xlsxwriter",
     "xsdata",
     "zeep",
 )

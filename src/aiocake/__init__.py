@@ -79,6 +79,7 @@ from aiocake.traits import InstanceTraits
 from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
+    from aiocake import blocking as blocking
     from aiocake.pool import ClientPool, PoolStats, Tenant
 
     __version__: str
@@ -176,4 +177,8 @@ def __getattr__(name: str) -> object:
         from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
 
         return vars(pool)[name]
+    if name == "blocking":
+        import importlib  # noqa: PLC0415 - for who writes a script
+
+        return importlib.import_module("aiocake.blocking")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

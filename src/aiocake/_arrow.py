@@ -75,14 +75,14 @@ class ArrowRows:
             ColumnType.JSON: self._arrow.string(),
         }
         self.schema = self._arrow.schema([(name, made[kind]) for name, kind in types.items()])
-        self._columns: list[list[object]] = [[] for _ in types]
+        self._rows: list[Iterable[object]] = []
         self._batches: list[Any] = []
         self._packed = 0
         self._taken = 0
 
     def __len__(self) -> int:
         """Return the number of rows that are here."""
-        return self._packed + len(self._columns[0])
+        return self._packed + len(self._rows)
 
     def add(self, values: Iterable[object]) -> None:
         """Add a row.
@@ -90,9 +90,8 @@ class ArrowRows:
         Raises:
             Unfitting: A value of it, or of a row before it, does not fit.
         """
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
-        if len(self._columns[0]) >= _AT_ONCE:
+        self._rows.append(values)
+        if len(self._rows) >= _AT_ONCE:
             self._pack()
 
     def take(self) -> Any:  # noqa: ANN401 - a table of pyarrow
@@ -109,10 +108,12 @@ class ArrowRows:
         return found
 
     def _pack(self) -> None:
-        arrays = [self._array(at, values) for at, values in enumerate(self._columns)]
-        self._packed += len(self._columns[0])
-        for column in self._columns:
-            column.clear()
+        if not self._rows:
+            return
+        columns = zip(*self._rows, strict=True)
+        arrays = [self._array(at, values) for at, values in enumerate(columns)]
+        self._packed += len(self._rows)
+        self._rows = []
         self._batches.append(self._arrow.record_batch(arrays, schema=self.schema))
 
     def _array(self, at: int, values: Sequence[object]) -> Any:  # noqa: ANN401 - of pyarrow
@@ -177,7 +178,10 @@ def _scaled(value: Decimal) -> bytes:
 
 
 def _texts(values: Sequence[Any]) -> list[Any]:
-    encoded = [b"" if value is None else str(value).encode() for value in values]
+    # Names, statuses and currencies are the same in many rows.
+    known = {value: str(value).encode() for value in {*values}}
+    known[None] = b""
+    encoded = [known[value] for value in values]
     return [array("i", [0, *accumulate(map(len, encoded))]), b"".join(encoded)]
 
 

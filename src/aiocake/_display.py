@@ -51,10 +51,14 @@ def places_of(currency: str | None) -> int:
 
 def money(amount: Decimal, currency: str | None) -> str:
     """Return an amount for people, with its currency if that is known."""
+    return f"{amount_text(amount)} {currency or ''}".rstrip()
+
+
+def amount_text(amount: Decimal) -> str:
+    """Return an amount for people: v1 sends four places, of which two are mostly enough."""
     whole, _, digits = f"{amount:,f}".partition(".")
-    # v1 sends four places; those behind the second are shown where they say something.
     digits = digits[:2] + digits[2:].rstrip("0")
-    return f"{whole}{'.' if digits else ''}{digits} {currency or ''}".rstrip()
+    return f"{whole}{'.' if digits else ''}{digits}"
 
 
 def _is_unsafe(character: str) -> bool:

@@ -19,7 +19,16 @@ import attrs
 from aiocake.errors import ArgumentError, Problem
 from aiocake.values import Period
 
-__all__ = ["ColumnType", "Record", "cells", "column_types", "columns", "plain_value", "to_dict"]
+__all__ = [
+    "ColumnType",
+    "Record",
+    "cells",
+    "column_types",
+    "columns",
+    "plain_value",
+    "row",
+    "to_dict",
+]
 
 #: Names of fields that say nothing without whose they are.
 _BARE: Final = frozenset({"id", "name"})
@@ -130,6 +139,8 @@ def column_types(model: type) -> Mapping[str, ColumnType]:
 def cells(record: object) -> dict[str, object]:
     """Return the values of a record by column: an amount is a Decimal, a sequence is plain."""
     layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
+    if layout.single:
+        return dict(zip(layout.names, layout.get(record), strict=True))
     found = dict(zip(layout.names, _read(layout, record), strict=True))
     for name, value in found.items():
         if isinstance(value, tuple):
@@ -138,6 +149,12 @@ def cells(record: object) -> dict[str, object]:
         outer = cast("Mapping[str, object]", found[name])
         found[name] = {**outer, path[0]: _at(record, path)}
     return found
+
+
+def row(record: object) -> Collection[object]:
+    """Return the values of a record as :func:`cells` does, in the order of the columns."""
+    layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
+    return layout.get(record) if layout.single else cells(record).values()
 
 
 def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
@@ -224,13 +241,15 @@ class _Layout:
         merged: Mappings within nested records that have the name of an outer one, such as
             ``extra``: this name, and where they are. They stand within the outer one.
         get: Reads the paths at once, while no nested record is None.
+        single: True if each value is a single one, of the record itself.
     """
 
     names: tuple[str, ...]
     hints: tuple[object, ...]
     paths: tuple[Path, ...]
     merged: tuple[tuple[str, Path], ...]
-    get: Callable[[object], object]
+    get: Callable[[object], tuple[object, ...]]
+    single: bool
 
 
 @cache
@@ -249,7 +268,11 @@ def _layout(model: type[attrs.AttrsInstance]) -> _Layout:
         for path in paths
     )
     hints = tuple(found[path] for path in paths)
-    return _Layout(tuple(names), hints, paths, merged, attrgetter(*map(".".join, paths)))
+    types = {_type_of(hint) for hint in hints}
+    single = len(paths) > 1 and {len(path) for path in paths} == {1}
+    single = single and ColumnType.JSON not in types
+    get = attrgetter(*map(".".join, paths))
+    return _Layout(tuple(names), hints, paths, merged, get, single)
 
 
 #: The first that fits counts: a bool is an int, an enum of texts a text, a datetime a date.
@@ -279,7 +302,7 @@ def _type_of(hint: object) -> ColumnType:
 def _read(layout: _Layout, record: object) -> tuple[object, ...]:
     if len(layout.paths) > 1:
         with suppress(AttributeError):
-            return cast("tuple[object, ...]", layout.get(record))
+            return layout.get(record)
     return tuple(_at(record, path) for path in layout.paths)
 
 

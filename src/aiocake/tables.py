@@ -26,7 +26,7 @@ from aiocake.models.reference import (
     PaymentType,
 )
 from aiocake.models.totals import Total
-from aiocake.records import ColumnType, Record, cells, column_types
+from aiocake.records import ColumnType, Record, column_types, row
 
 __all__ = ["COLUMNS", "RecordTable", "table"]
 
@@ -149,7 +149,7 @@ def table(records: Iterable[Record], model: type[Record] | None = None) -> Recor
             if type(record) is not model:
                 reason = f"must be of {model.__name__}, as the others, got {class_name(record)}"
                 raise ArgumentError(Problem(f"records[{place}]", reason))
-            found.add(cells(record).values())
+            found.add(row(record))
         return RecordTable(COLUMNS[model], found.take())
     except Unfitting as error:
         name = f"records[{error.row}].{error.column}"

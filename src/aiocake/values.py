@@ -151,16 +151,14 @@ class Period:
     def parse(cls, text: str) -> Self:
         """Return the period that a text names, in the notation of ISO 8601 where that has one.
 
-        ==========================  ==========================================================
-        ``2024``                    the year
-        ``2024-Q1``                 a quarter
-        ``2024-01``                 a month
-        ``2024-01-H1``              a half month: 1 to 15 (H1), or 16 to the last (H2)
-        ``2024-W05``                a week, Monday to Sunday
-        ``2024-01-15``              a day
-        ``2024-01-01..2024-01-15``  from a day to another, both included; from the beginning of
-                                    any of these to the end of another
-        ==========================  ==========================================================
+        - ``2024``: the year
+        - ``2024-Q1``: a quarter
+        - ``2024-01``: a month
+        - ``2024-01-H1``: a half month, 1 to 15 (H1), or 16 to the last day (H2)
+        - ``2024-W05``: a week, Monday to Sunday
+        - ``2024-01-15``: a day
+        - ``2024-01-01..2024-01-15``: from a day to another, both included; from the beginning of
+          any of these to the end of another
 
         Raises:
             ArgumentError: The text is none of these, or names no day, week, month or year.

@@ -6,6 +6,7 @@ cancelled.
 
 import faulthandler
 import os
+import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -156,6 +157,7 @@ def forked(sandbox: Sandbox, url: str) -> None:
         used.close()
         unused.close()
         return
+    signal.alarm(30)  # the watchdog has no thread here
     try:
         used.invoices.get(number)
     except WrongLoopError as error:

@@ -114,6 +114,7 @@ def test_a_list_that_is_left_runs_no_longer(cake: Client) -> None:
 
 def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
     go_on = threading.Event()
+    in_time: list[bool] = []
     with connect(sandbox) as cake:
         body = cake.request(
             "GET",
@@ -133,7 +134,7 @@ def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
         end = b"</affiliate_bill>"
         place = body.index(end, body.index(end) + 1) + len(end)
         yield body[:place]
-        await anyio.to_thread.run_sync(go_on.wait)
+        in_time.append(await anyio.to_thread.run_sync(go_on.wait, 30))
         yield body[place:]
 
     peer = Peer(lambda _: httpx.Response(200, content=slowly()))
@@ -149,6 +150,7 @@ def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
         go_on.set()
         assert len(list(bills)) == bills.row_count - 2
         assert bills.rows_read == bills.row_count
+    assert in_time == [True]
 
 
 def test_an_export_that_is_left_gives_its_slot_back(sandbox: Sandbox) -> None:

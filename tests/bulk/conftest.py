@@ -14,7 +14,7 @@ from aiocake.bulk.journal_store import JournalPath
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
 
-from ..support.postgres import Database, database, postgres
+from ..support.database import Database, database, postgres
 
 __all__ = ["database", "postgres"]
 

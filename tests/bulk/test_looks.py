@@ -281,14 +281,7 @@ async def test_a_page_that_fails_holds_nobody_up(concurrency: int) -> None:
 async def test_the_first_looks_may_fail_while_others_wait_for_them() -> None:
     sandbox = Sandbox(invoices=0)
     numbers = invoices(sandbox, 40)
-    left = 6
-
-    def broken(request: RecordedRequest) -> Response | None:
-        nonlocal left
-        left -= request.operation == "invoices"
-        return Response("gone", 502) if left >= 0 and request.operation == "invoices" else None
-
-    sandbox.state.on_request.append(broken)
+    sandbox.fail_next("server_error", times=6, operation="invoices")
     summary, _ = await approve(sandbox, numbers, Throttle(concurrency=2))
     assert summary.done + summary.failed == 40
     assert summary.failed <= 2

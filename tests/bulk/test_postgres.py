@@ -22,6 +22,7 @@ from aiocake.bulk import Call, Journal, PlanIdentity
 from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere
 from aiocake.bulk.postgres import Postgres
+from aiocake.bulk.postgres.lease import Lease, clock
 from aiocake.bulk.postgres.store import PostgresStore
 from aiocake.sandbox import Sandbox
 
@@ -108,6 +109,16 @@ async def test_the_log_is_append_only_for_its_owner_as_well(database) -> None:
         for change in ("UPDATE log SET what = 'x'", "DELETE FROM log", "TRUNCATE log"):
             with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
                 connection.execute(change)
+
+
+async def test_a_database_that_does_not_answer_when_a_run_is_opened(
+    ledgers, database, monkeypatch
+) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.places._PATIENCE", 0.2)
+    with database.connect() as connection, connection.transaction():
+        connection.execute("LOCK TABLE run")
+        match = r"pg:x: the database did not answer within 0\.2 s"
+        await refused(ledgers, database.books().run("x"), JournalError, match)
 
 
 @pytest.mark.parametrize(
@@ -456,6 +467,31 @@ async def test_a_commit_whose_answer_is_lost_is_read_back(ledgers, database, mon
     async with await Journal.open(where) as journal:
         found = await journal.verify_log()
         assert (found.integrity, found.completeness) == ((), ())
+
+
+async def test_a_commit_that_is_read_back_has_renewed_the_lease_when_it_was_first_sent(
+    database, monkeypatch
+) -> None:
+    later = [0.0]
+    monkeypatch.setattr("aiocake.bulk.postgres.store.clock", lambda: clock() + later[0])
+    rows = PostgresStore._rows
+    async with await opened(database, "x") as journal:
+
+        def losing(store: PostgresStore, text: str, values: object) -> object:
+            found = rows(store, text, values)
+            if "written = " in text and not later[0]:
+                later[0] = 7.0
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            return found
+
+        monkeypatch.setattr(PostgresStore, "_rows", losing)
+        begun = clock()
+        journal.ended(0, EntryState.FAILED, None, None)
+        await journal.flush()
+        lease = journal._store.deadline
+        assert isinstance(lease, Lease)
+        # Not from the second try, seven seconds later.
+        assert lease.left() <= begun + 0.95 * lease.asked_for - clock() + 3.0
 
 
 async def test_a_server_that_may_lose_what_it_has_committed_is_told_of(ledgers, database) -> None:

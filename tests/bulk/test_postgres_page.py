@@ -43,7 +43,11 @@ async def test_the_examples_of_the_page(postgres, monkeypatch: pytest.MonkeyPatc
         assert (await found["january"]()).complete
         async with Client(url, "SANDBOX-KEY") as cake:
             with postgres.connect() as connection:
-                connection.execute("DELETE FROM aiocake.run")
+                (remove,) = re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+                connection.execute(remove)
+                for table in ("run", "log", "session", "call"):
+                    left = connection.execute(f"SELECT count(*) FROM aiocake.{table}")  # noqa: S608 - ours
+                    assert left.fetchone() == (0,)
             await found["approve"](cake, [4821])
             assert (await bulk.resume(found["books"].run("payouts-2024-01"), cake)).complete
     assert sandbox.state.invoices[4821].invoice_status == "approved"

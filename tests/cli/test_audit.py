@@ -245,8 +245,8 @@ def test_resume_says_of_what_by_whom_and_under_which_approval(
     ran = cake("resume", path, "-f", "json")
     assert ran.code == 0
     assert sum(each["done"] for each in json.loads(ran.out)) == 4
-    line, *_ = ran.err.splitlines()
-    assert line.startswith("aiocake: resuming at ")
+    line = json.loads(ran.err.splitlines()[0])["note"]
+    assert line.startswith("resuming at ")
     assert "invoices.update (invoice_status approved)" in line
     assert ", begun just now (" in line
     assert line.endswith(f", of plan {read.hash}, made by Anna, approved by bob (SHA256:b)")

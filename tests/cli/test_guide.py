@@ -20,11 +20,11 @@ import pytest
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
 from aiocake.sandbox.command import _parse
 
-PAGE = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
-BLOCKS = re.compile(
-    r"(?:^<!-- file: (?P<file>.+?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
+from ..support.pages import blocks
+
+PAGE = "docs/guide.md"
+#: Above a block: the file that it is.
+FILE = re.compile(r"<!-- file: (.+) -->\n$")
 #: Becomes the leader of the terminal's session, and then a shell.
 SHELL = (
     "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); "
@@ -75,9 +75,8 @@ def assert_shown(shown: list[str], text: str) -> None:
 def test_the_guide_runs_from_its_start_to_its_end(
     terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blocks = list(BLOCKS.finditer(PAGE))
-    (server,) = [each["text"] for each in blocks if each["kind"] == "sh"]
-    chosen = _parse(shlex.split(server)[2:], "aiocake sandbox")
+    (server,) = blocks(PAGE, "sh")
+    chosen = _parse(shlex.split(str(server.parsed))[2:], "aiocake sandbox")
     sandbox = Sandbox(**{name: chosen[name] for name in ("invoices", "bills", "seed", "period")})
     home = tmp_path / "home"
     (tmp_path / "bin").mkdir()
@@ -95,16 +94,15 @@ def test_the_guide_runs_from_its_start_to_its_end(
     home.mkdir()
     status = 0
     with serve(sandbox) as url:
-        for block in blocks:
-            if block["file"]:
-                file = Path(block["file"].replace("~", str(home)))
+        for block in blocks(PAGE, "console", "csv", "python", "toml"):
+            text = str(block.parsed)
+            if named := FILE.search(block.document.text[: block.start]):
+                file = Path(named[1].replace("~", str(home)))
                 path = folder / file
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(block["text"].replace("http://127.0.0.1:8765", url), "utf-8")
+                path.write_text(text.replace("http://127.0.0.1:8765", url), "utf-8")
                 continue
-            if block["kind"] != "console":
-                continue
-            for line, shown in commands(block["text"]):
+            for line, shown in commands(text):
                 if line.startswith("aiocake"):
                     status, said = on_terminal(terminal, sandbox, line, shown, folder)
                     refused = any(each.startswith(("^C", "aiocake: ")) for each in shown)

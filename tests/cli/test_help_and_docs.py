@@ -20,11 +20,13 @@ from aiocake.cli.signals import SIGNALS
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency
 
+from ..support.pages import blocks
+
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = [
-    line for block in re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL) for line in block.splitlines()
+    line for block in blocks("docs/cli.md", "sh") for line in str(block.parsed).splitlines()
 ]
 
 
@@ -42,6 +44,18 @@ COMMANDS = dict(walk(get_command(app)))
 
 def test_there_are_as_many_commands_as_are_promised() -> None:
     assert len(COMMANDS) == 4 + 3 * 4 + 9 + 6 + 4 + 5 + 4
+
+
+def test_the_help_of_each_command_ends_with_an_example() -> None:
+    for path, command in COMMANDS.items():
+        name = " ".join(path)
+        if name == "sandbox":  # it has a help of its own
+            continue
+        start, line = f"Example: aiocake {name}", command.epilog or ""
+        assert line.startswith(start), name
+        options = {option for each in command.params for option in each.opts}
+        words = shlex.split(line.removeprefix(start))
+        assert {word for word in words if word.startswith("-")} <= options, name
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -141,7 +141,7 @@ def test_export_gives_each_call_and_none_of_it_as_code(cake, journal: Path, tmp_
 def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
     ran = cake("journal", "resume", journal, "--concurrency", 1)
     assert ran.code == 5
-    assert "call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: Invoice" in ran.err
+    assert "call 1, invoices.update of invoice 999: not done: Invoice" in ran.err
     assert sandbox.state.invoices[4822].invoice_status == "void"
     sent = [each.operation for each in sandbox.state.requests]
     # The last one looks whether what was created is there twice.
@@ -155,7 +155,7 @@ def test_resume_sends_what_was_not_done(cake, journal: Path, sandbox) -> None:
     summary = json.loads(ran.out)
     assert (summary["done"], summary["failed"], summary["plan_read"]) == (3, 1, True)
     (problem,) = summary["problems"]
-    assert problem.startswith("call 1, invoices.update(invoice_id=999, memo=<hidden>): not done: ")
+    assert problem.startswith("call 1, invoices.update of invoice 999: not done: ")
 
 
 def test_resume_says_what_stays_unknown_and_what_was_skipped(cake, journal: Path, sandbox) -> None:
@@ -173,7 +173,7 @@ def test_resume_says_what_stays_unknown_and_what_was_skipped(cake, journal: Path
     ran = cake("journal", "resume", journal, "--settle", 0)
     assert ran.code == 7
     made = max(sandbox.state.invoices)
-    assert "call 2, invoices.create(affiliate_id=67890" in ran.err
+    assert "call 2, invoices.create of affiliate 67890, start date 2030-06-01, end date " in ran.err
     assert "one of the candidates may be it, or none: check invoices.create(" in ran.err
     assert f"(candidates: {made})" in ran.err
     with closing(sqlite3.connect(journal)) as connection, connection:
@@ -259,7 +259,7 @@ def test_a_call_whose_invoice_is_another_is_skipped_and_ends_in_10(
     for _ in range(2):
         ran = cake("journal", "resume", journal)
         assert ran.code == 10
-        call = "call 3, invoices.update(invoice_id=4822, invoice_status='void')"
+        call = "call 3, invoices.update of invoice 4822, invoice status void"
         assert f"{call}: skipped: invoice 4822 is not as expected: " in ran.err
         assert "invoice_status is paid, which a run does not set to void" in ran.err
     shown = json.loads(cake("journal", "export", journal, "--state", "skipped", "-f", "json").out)

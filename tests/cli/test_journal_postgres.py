@@ -16,7 +16,7 @@ from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed
 from aiocake.bulk.postgres import Postgres
 
-from ..support.postgres import Database, database, postgres
+from ..support.database import Database, database, postgres
 
 __all__ = ["database", "postgres"]
 

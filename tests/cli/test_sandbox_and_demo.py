@@ -18,7 +18,7 @@ import pytest
 import aiocake.sandbox
 from aiocake.sandbox import Sandbox
 
-TOTAL = re.compile(r" +(payout|revenue) +(\w+) +([A-Z]{3}) +([\d,]+) +(-?[\d,]+\.\d\d) *\n")
+TOTAL = re.compile(r" +(payout|revenue) +(\w+) +([A-Z]{3}) +([\d,]+) +(-?[\d,.]+) *\n")
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
@@ -152,7 +152,9 @@ def test_demo_shows_the_right_totals_and_what_is_stored(cake, served) -> None:
     assert bill.invoiced_amount == Decimal("10037.89")
     assert bill.date_invoice_received == datetime(2014, 7, 10)  # noqa: DTZ001 - v1 has no zones
     assert "  Bill Marked As Received: invoice_number A-17, invoiced_amount 10037.89" in ran.out
-    assert ran.out.endswith("date_invoice_received 2014-07-10, notes none\n")
+    *_, last, further = ran.out.splitlines()
+    assert last.endswith("date_invoice_received 2014-07-10, notes none")
+    assert further.startswith("Next: aiocake sandbox --period 2024-01")
 
 
 def test_the_demo_cuts_no_amount_on_a_narrow_terminal(terminal) -> None:

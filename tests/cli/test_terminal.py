@@ -456,7 +456,7 @@ def test_a_bar_is_gone_before_an_error_or_an_interruption_is_said(
 def test_no_bar_shows_where_the_records_do(terminal) -> None:
     ran = terminal("invoices", "list", "--affiliate-id", 67890).end()
     assert ran.code == 0
-    assert ran.out.startswith("invoice_id  kind")
+    assert ran.out.startswith("invoice  kind")
     assert "\x1b" not in ran.out
 
 
@@ -485,7 +485,20 @@ def test_a_table_fits_its_terminal_by_cutting_names_only(terminal, sandbox) -> N
     assert "1,250.00" in narrow[2]
 
 
-@pytest.mark.parametrize("columns", [80, 40, 24])
+@pytest.mark.parametrize("columns", [100, 80, 60])
+def test_a_narrow_table_goes_without_what_it_can_spare(terminal, sandbox, columns: int) -> None:
+    for invoice in sandbox.state.invoices.values():
+        invoice.partner_name = "Twelve wide."
+    first, _, *rows = terminal("invoices", "list", columns=columns).end().out.splitlines()
+    heads = first.split()
+    assert (heads[0], heads[-3:]) == ("invoice", ["end", "amount", "ccy"])
+    assert "status" in heads
+    assert "start" not in heads
+    assert len(rows) == len(sandbox.state.invoices)
+    assert max(map(len, rows)) <= columns
+
+
+@pytest.mark.parametrize("columns", [40, 24])
 def test_where_a_table_does_not_fit_each_record_is_a_block(terminal, sandbox, columns: int) -> None:
     for invoice in sandbox.state.invoices.values():
         invoice.partner_name = "A name"
@@ -532,7 +545,7 @@ def test_a_terminal_that_is_not_in_utf_8_is_shown_what_it_has(
     header, rule, first, *_ = terminal("invoices", "list").end().out.splitlines()
     assert set(rule) == {"-", " "}
     assert r"\u65e5\u672c" in first
-    assert header.index("start_date") == first.index("20")
+    assert header.index("start") == first.index("20")
     cut = terminal("invoices", "list", columns=110).end().out.splitlines()[2]
     assert r"\u65e5\u6..." in cut
 

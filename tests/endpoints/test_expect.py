@@ -285,8 +285,7 @@ async def test_a_look_that_fails_behind_a_lost_answer_leaves_it_unknown() -> Non
 
 async def test_a_look_is_tried_again_as_reads_are() -> None:
     sandbox, events = Sandbox(), list[Event]()
-    lost = [Response("gone", 502), Response("gone", 502)]
-    sandbox.state.on_request.append(lambda _: lost.pop() if lost else None)
+    sandbox.fail_next("server_error", times=2)
     async with in_process(sandbox, on_event=events.append) as cake:
         await cake.invoices.update(4821, invoice_status="approved", expect=PENDING)
         assert cake.stats().in_flight == 0

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,16 +19,25 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv.attributes import (
+    error_attributes,
+    http_attributes,
+    server_attributes,
+    url_attributes,
+)
+from opentelemetry.semconv.metrics import http_metrics
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aiocake import (
     ArgumentError,
     CakeError,
     Client,
+    ConfigurationError,
     NotSent,
     Outcome,
     OutcomeUnknown,
     Throttle,
+    blocking,
     bulk,
     events,
     otel,
@@ -35,7 +46,7 @@ from aiocake.bulk import Call
 from aiocake.events import ignore
 from aiocake.sandbox import Sandbox
 
-from ..support.clients import in_process
+from ..support.clients import KEY, in_process
 
 pytestmark = pytest.mark.anyio
 
@@ -247,6 +258,17 @@ async def test_an_export_is_below_the_span_that_was_current_when_it_began(stage,
     assert parent(spans["affiliate_bills.export"]) == number(spans["outside"])
 
 
+def test_a_script_is_the_parent_of_its_calls(recorded) -> None:
+    transport = httpx.ASGITransport(app=Sandbox().app)
+    with (
+        blocking.Client("x.example", KEY, transport=transport, on_event=recorded.listener) as cake,
+        recorded.tracer.start_as_current_span("script"),
+    ):
+        cake.invoices.update(4821, invoice_status="approved")
+    script, call, _ = recorded.spans
+    assert (call.name, parent(call)) == ("invoices.update", number(script))
+
+
 async def test_a_path_of_your_own_is_not_recorded(stage, recorded) -> None:
     async with stage.client(stage.page, on_event=recorded.listener) as cake:
         with suppress(CakeError):
@@ -337,6 +359,15 @@ def test_the_names_are_those_that_are_written_down(recorded) -> None:
     assert [each for each in written if f"`{each}`" not in page] == []
 
 
+def test_the_names_of_others_are_those_of_the_conventions() -> None:
+    text = NAMES.read_text(encoding="utf-8")
+    words = {line.removeprefix("histogram ").split()[0] for line in text.splitlines()}
+    theirs = {word for word in words if "." in word and not word.startswith("aiocake")}
+    modules = error_attributes, http_attributes, server_attributes, url_attributes, http_metrics
+    stable = [value for module in modules for value in vars(module).values()]
+    assert {name for name in theirs if name not in stable} == {"url.template"}
+
+
 def names(recorded: Recorded) -> str:
     """Return the names of all that was recorded, as ``telemetry.txt`` has them."""
     kinds: dict[str, set[str]] = {"bulk.run": set(), "{operation}": set(), "{method} {path}": set()}
@@ -373,6 +404,16 @@ def test_without_an_sdk_it_costs_nothing(monkeypatch) -> None:
 
 def test_with_an_sdk_it_listens_whether_or_not_that_is_set_up() -> None:
     assert otel.listener() is not ignore
+
+
+def test_what_is_no_provider_is_refused() -> None:
+    wrong: Any = {"tracer_provider": MeterProvider(), "meter_provider": "global"}
+    with pytest.raises(ConfigurationError) as caught:
+        otel.listener(**wrong)
+    assert str(caught.value) == (
+        "tracer_provider: must be a TracerProvider of OpenTelemetry; "
+        "meter_provider: must be a MeterProvider of OpenTelemetry"
+    )
 
 
 def test_a_missing_extra_is_told_in_one_line() -> None:

@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 
+from aiocake.bulk import Journal, LogCheck
+from aiocake.bulk.postgres import Postgres
 from aiocake.sandbox import Sandbox
 
 from ..support.postgres import Server
@@ -124,6 +127,13 @@ class Ground:
         assert left is not None
         assert claims is not None
         self.seen["stranded"] += int(left[0]) + int(claims[0])
+        found = anyio.run(self._checked, job.name)
+        self.seen["logs that do not hold"] += bool(found.integrity or found.completeness)
+
+    async def _checked(self, name: str) -> LogCheck:
+        run = Postgres(conninfo=self.server.conninfo()).run(name)
+        async with await Journal.open(run) as journal:
+            return await journal.verify_log()
 
 
 def together(*works: Any) -> list[Any]:  # noqa: ANN401 - of any kind

@@ -190,8 +190,9 @@ def stop_at(stage: str, nth: int, tell: Callable[[], None]) -> None:  # noqa: C9
 
         def after_write(its: PostgresStore, changes: Any) -> None:  # noqa: ANN401 - the same
             store(its, changes)
-            if any(value == "done" for _, values in changes for value in values):
-                come(STAGES[8])
+            for _, values in changes:  # one group may have several
+                if values[0] == "done":
+                    come(STAGES[8])
 
         put(after_write)
 

@@ -40,6 +40,16 @@ class LosingProxy:
 
     def _pass(self, client: socket.socket) -> None:
         with client, suppress(OSError), socket.create_connection(self._behind) as server:
+            try:
+                self._both_ways(client, server)
+            finally:
+                # Who waits for it in another thread keeps it open otherwise.
+                for each in (client, server):
+                    with suppress(OSError):
+                        each.shutdown(socket.SHUT_RDWR)
+
+    def _both_ways(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
             lost = threading.Event()
             back = threading.Thread(target=self._back, args=(server, client, lost), daemon=True)
             back.start()

@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 import httpx
 import pytest
-from starlette.responses import Response
 
 from aiocake import ArgumentError, Client, Expect, JournalError, Period, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Approval, PlanIdentity, Stop
@@ -141,13 +140,7 @@ async def test_a_run_without_plan_or_expectation_is_audited_as_far_as_its_journa
     path, invoices = tmp_path / "run.db", pending(sandbox, 2)
     partner = invoices[0].affiliate_id
     assert partner is not None
-    lost = [True]
-
-    def lose(request: Any, _: object) -> Response | None:  # noqa: ANN401 - a request
-        return Response("gone", 502) if request.operation == "invoice" and lost.pop() else None
-
-    lost.insert(0, False)
-    sandbox.state.on_response.append(lose)
+    sandbox.fail_next("gateway", operation="invoice")
     start, end = date(2030, 1, 1), date(2030, 1, 31)
     calls: list[Any] = [
         bulk.call(cake.invoices.update, invoices[0].invoice_id, memo="x"),
@@ -180,7 +173,7 @@ async def test_what_is_in_doubt_or_was_not_read_to_its_end_is_incomplete(
     cake: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     path, invoices = tmp_path / "run.db", pending(sandbox, 1)
-    sandbox.state.on_response.append(lambda *_: Response("gone", 502))
+    sandbox.fail_next("gateway", times=None)
 
     def calls() -> Any:  # noqa: ANN401 - a generator
         yield bulk.call(cake.affiliate_bills.mark_received, 345, invoiced_amount=5)

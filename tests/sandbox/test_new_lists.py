@@ -38,7 +38,7 @@ def affiliates(self: v2.V2, sent: Arguments) -> dict[str, Json]:
 async def test_a_list_of_v2_needs_its_filters_and_its_fields(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(v2._OPERATIONS, "affiliates", ("GET", affiliates))  # type: ignore[arg-type] # a dict
+    monkeypatch.setitem(v2.OPERATIONS, "affiliates", ("GET", affiliates))  # type: ignore[arg-type] # a dict
     sandbox = Sandbox(dialect=Dialect(first_row=1, row_cap=3))
     names = {each.partner_id: each.name for each in sandbox.state.affiliates.values()}
     expected = [{"affiliate_id": number, "affiliate_name": names[number]} for number in names]

@@ -11,6 +11,7 @@ import trio.testing
 from starlette.responses import PlainTextResponse, Response
 
 from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
+from aiocake.sandbox.data import CURRENCIES
 
 from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
 
@@ -77,7 +78,9 @@ def test_what_is_unusual_in_a_month_end_shows() -> None:
     assert 0 < len(new) < 10
     payees = [(each.affiliate_id, each.total_amount) for each in month if each.affiliate_id]
     assert 0 < len(payees) - len(set(payees)) < 5
-    assert all(each.total_amount % 100 == 0 for each in invoices if each.currency == "JPY")
+    yen = [each.total_amount for each in invoices if each.currency == "JPY"]
+    assert yen
+    assert all(amount % 100 == 0 for amount in yen)
     largest = max(each.total_amount / usual(each, before) for each in month if each not in new)
     assert 3 < largest < 8
 
@@ -88,6 +91,18 @@ def usual(invoice: InvoiceRecord, before: list[InvoiceRecord]) -> Decimal:
     return next(
         each.total_amount for each in before if (each.affiliate_id, each.advertiser_id) == partner
     )
+
+
+@pytest.mark.parametrize("period", [None, "2024-01"])
+def test_amounts_have_the_decimals_of_their_currency(period: str | None) -> None:
+    state = Sandbox(period=period).state
+    amounts = [(each.total_amount, each.currency) for each in state.invoices.values()]
+    codes = {currency.currency_id: currency.code for currency in CURRENCIES}
+    amounts += [
+        (each.amount, codes[each.partner.currency_id]) for each in state.affiliate_bills.values()
+    ]
+    places = {(code, amount.as_tuple().exponent) for amount, code in amounts}
+    assert places == {("USD", -2), ("EUR", -2), ("GBP", -2), ("JPY", 0)}
 
 
 def test_a_month_end_is_the_same_for_the_same_seed() -> None:

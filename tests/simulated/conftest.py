@@ -17,6 +17,8 @@ import trio.testing
 from aiocake import Client, RetryPolicy, Throttle
 from aiocake.events import Event
 
+from ..support.numbers import number_calls_from_1
+
 T = TypeVar("T")
 
 #: Seconds of the long outage; ``nox -s campaign`` makes it an hour.
@@ -106,6 +108,7 @@ class World:
     began: float = 0.0
 
     def __attrs_post_init__(self) -> None:
+        number_calls_from_1()
         self._dice = random.Random(self.seed)  # noqa: S311 - no secret
 
     @property

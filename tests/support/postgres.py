@@ -6,7 +6,6 @@ skipped.
 
 import contextlib
 import getpass
-import itertools
 import os
 import pwd
 import shutil
@@ -14,17 +13,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import attrs
 import psycopg
-import pytest
-
-from aiocake.bulk.postgres import Postgres
 
 #: Where Debian keeps what it does not put on the path.
 _PLACES = ("/usr/lib/postgresql", "/usr/sbin", "/usr/local/bin")
@@ -58,7 +53,7 @@ def unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def unprivileged_folder() -> Iterator[Path]:
+def unprivileged_folder() -> Generator[Path]:
     """Make a folder of whom the servers are started as."""
     with tempfile.TemporaryDirectory(prefix="aiocake-pg-", ignore_cleanup_errors=True) as folder:
         who = unprivileged()
@@ -87,7 +82,7 @@ class Server:
 
     port: int
     data: Path
-    settings: Mapping[str, str] = attrs.field(factory=dict)
+    settings: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
     def conninfo(self, database: str = "postgres", user: str = "aiocake") -> str:
         """Return how to reach a database of it."""
@@ -116,7 +111,7 @@ class Server:
 
 
 @contextmanager
-def server(**settings: str) -> Iterator[Server]:
+def server(**settings: str) -> Generator[Server]:
     """Run a PostgreSQL of one's own, whose superuser is ``aiocake``, without passwords."""
     with unprivileged_folder() as folder:
         data = folder / "data"
@@ -139,7 +134,7 @@ def server(**settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def bouncer(behind: Server) -> Iterator[int]:
+def bouncer(behind: Server) -> Generator[int]:
     """Run a PgBouncer before a server, with a pool for each transaction; yield its port."""
     with unprivileged_folder() as folder:
         port = free_port()
@@ -174,49 +169,3 @@ def _answers(port: int) -> None:
             if time.monotonic() > ends:
                 raise
             time.sleep(0.02)
-
-
-@attrs.frozen
-class Database:
-    """A schema of a PostgreSQL that runs for the tests.
-
-    Attributes:
-        server: The server.
-        schema: The schema, with tables.
-    """
-
-    server: Server
-    schema: str
-
-    def books(self, **settings: object) -> Postgres:
-        """Return runs in it, of clients whose transport is the test's."""
-        given: dict[str, Any] = {
-            "conninfo": self.server.conninfo(),
-            "lease": 20.0,
-            "allow_foreign_transport": True,
-        }
-        return Postgres(schema=self.schema, **(given | settings))
-
-    def connect(self) -> "psycopg.Connection[Any]":
-        """Connect as the owner of its tables, who finds them without the schema's name."""
-        return self.server.connect(options=f"-c search_path={self.schema},public")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL for all tests of one worker."""
-    if MISSING:
-        pytest.skip(MISSING)
-    with server() as running:
-        yield running
-
-
-_schemas = itertools.count(1)
-
-
-@pytest.fixture
-def database(postgres: Server) -> Database:
-    """A schema of its own for each test."""
-    found = Database(postgres, f"books_{next(_schemas)}")
-    anyio.run(found.books().migrate)
-    return found

@@ -22,6 +22,7 @@ from aiocake import (
     BuyerBill,
     CakeError,
     Client,
+    ClientPool,
     ClientStats,
     ClientView,
     CreatedInvoice,
@@ -38,8 +39,10 @@ from aiocake import (
     Partner,
     PaymentMethod,
     Period,
+    PoolStats,
     RawResponse,
     RetryPolicy,
+    Tenant,
     Throttle,
     Timeouts,
     UpdatedInvoice,
@@ -220,6 +223,20 @@ async def what_has_no_method(cake: Client) -> None:
     await cake.request("GET", "/x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say it
     await cake.request("GET", "/x", params={"a": 1.5}, repeatable=True)  # type: ignore[dict-item] # pyright: ignore[reportArgumentType]
     await cake.request("GET", "/x", params={"a": None}, repeatable=True)  # type: ignore[dict-item] # pyright: ignore[reportArgumentType]
+
+
+async def tenants() -> None:
+    async def key_of(tenant: Tenant) -> str:
+        return assert_type(tenant.name, str)
+
+    async with ClientPool(key_of, allowed_domains=["*.cake.com"], grace=2) as pool:
+        async with pool.client("acme.cake.com", tenant="7") as cake:
+            assert_type(cake, ClientView)
+            await cake.aclose()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - the pool's
+        assert_type(pool.stats(), PoolStats)
+        pool.client("acme.cake.com", tenant=7)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    ClientPool(key_of)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say which
+    ClientPool("key", allowed_domains=[])  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 async def many(cake: Client) -> None:

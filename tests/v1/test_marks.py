@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.responses import Response
 
 from aiocake import (
     Binding,
@@ -18,7 +17,7 @@ from aiocake import (
     OutcomeUnknown,
     ServerError,
 )
-from aiocake.sandbox import RecordedRequest, Sandbox
+from aiocake.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -66,16 +65,6 @@ MARKS: Mapping[str, tuple[int, str, str, Mark]] = {
 }
 
 
-def lost(times: int) -> Callable[[RecordedRequest, Response], Response | None]:
-    """Carries calls out and loses the first answers: a proxy gives a 502 in their place."""
-    left = [None] * times
-
-    def lose(_: RecordedRequest, __: Response) -> Response | None:
-        return Response("bad gateway", 502) if left and left.pop() is None else None
-
-    return lose
-
-
 @pytest.mark.parametrize("binding", Binding)
 @pytest.mark.parametrize("name", MARKS)
 async def test_the_result_says_which_bill_and_whether_it_was_the_first_time(
@@ -114,7 +103,7 @@ async def test_after_a_retry_that_may_have_arrived_nobody_knows_whether_it_was_t
 ) -> None:
     bill, _, again, mark = MARKS[name]
     sandbox = Sandbox()
-    sandbox.state.on_response.append(lost(1))
+    sandbox.fail_next("gateway")
     async with connect(sandbox, binding=binding) as cake:
         result = await mark(cake, bill)
     assert (result.bill_id, result.message, result.first) == (bill, again, None)
@@ -126,7 +115,7 @@ async def test_a_credit_to_a_buyer_is_sent_once_and_never_by_get(
     connect: Connect, binding: Binding
 ) -> None:
     sandbox = Sandbox()
-    sandbox.state.on_response.append(lost(1))
+    sandbox.fail_next("gateway")
     async with connect(sandbox, binding=binding) as cake:
         with pytest.raises(OutcomeUnknown) as caught:
             await cake.buyer_bills.mark_received(

@@ -173,7 +173,9 @@ def _member(name: str, kind: Any) -> FieldInfo:  # noqa: ANN401 - whatever is an
     if not is_optional(kind):
         return FieldInfo(name, kind, optional=False, decorates=False)
     (plain,) = (each for each in get_args(kind) if each is not type(None))
-    return FieldInfo(name, plain, optional=True, decorates=issubclass(plain, str | date))
+    # No enum of texts: a status carries the verdict.
+    decorates = plain is str or issubclass(plain, date)
+    return FieldInfo(name, plain, optional=True, decorates=decorates)
 
 
 def is_optional(kind: object) -> bool:

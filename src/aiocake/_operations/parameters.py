@@ -134,10 +134,9 @@ class Id(_Integer):
     at_least: int = attrs.field(default=1, init=False)
 
 
+@attrs.frozen(eq=False, repr=False)
 class Row(_Integer):
     """The number of a row, or of rows: a 32-bit integer from ``at_least`` to ``limit``."""
-
-    __slots__ = ()
 
     kept = "0"
 
@@ -199,10 +198,9 @@ class Text(Parameter):
         return value if isinstance(value, Enum) else normalized(value)
 
 
+@attrs.frozen(eq=False, repr=False)
 class Money(Parameter):
     """An amount: exact, and of as many digits as .NET keeps."""
-
-    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -220,10 +218,9 @@ class Money(Parameter):
         return None
 
 
+@attrs.frozen(eq=False, repr=False)
 class Date(Parameter):
     """A date; a datetime is none: its time, or its zone, would be lost or shift the day."""
-
-    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, datetime) or not isinstance(value, date):
@@ -236,10 +233,9 @@ class Date(Parameter):
         return None
 
 
+@attrs.frozen(eq=False, repr=False)
 class ModifiedDate(Date):
     """v1's pair of a date and its ``…_modification_type``."""
-
-    __slots__ = ()
 
     kept = _SOME_DATE
 
@@ -250,10 +246,9 @@ class ModifiedDate(Date):
         return (self.name, day + midnight), (f"{self.name}_modification_type", how)
 
 
+@attrs.frozen(eq=False, repr=False)
 class Moment(Parameter):
     """A point in time, written in UTC: without a zone it would be a guess."""
-
-    __slots__ = ()
 
     def _reason(self, value: object) -> str | None:
         if not isinstance(value, datetime):
@@ -267,10 +262,9 @@ class Moment(Parameter):
         return None
 
 
+@attrs.frozen(eq=False, repr=False)
 class Bool(Parameter):
     """A bool; 0 and 1 are none."""
-
-    __slots__ = ()
 
     kept = "false"
 

@@ -6,12 +6,13 @@ before can be taken for a fact of this one.
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import anyio
 import attrs
 
+from aiocake import _clock
 from aiocake._codec import Reply  # noqa: TC001 - imported like the others
 from aiocake._messages import Request, Response, SendDeadline
 from aiocake._operations.conditions import WriteCondition
@@ -273,7 +274,7 @@ class CallState:
         self.reply = self.error = None
         self.being_sent = True
         self.looking = False
-        began_at = datetime.now(UTC) if self.writes else None
+        began_at = _clock.now() if self.writes else None
         self.attempt = attempt = AttemptState(slot, key, self.now(), began_at)
         return attempt
 

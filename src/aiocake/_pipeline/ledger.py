@@ -6,11 +6,11 @@ the end of a write and its record.
 
 import logging
 import os
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 
+from aiocake import _clock
 from aiocake._background import spawn
 from aiocake._operations.operation import WriteObserver
 from aiocake._pipeline.call_state import CallState
@@ -124,7 +124,7 @@ def intent_of(call: CallState, hidden: frozenset[str]) -> Intent:
     condition = call.condition
     expect = None if condition is None else condition.expect
     stated = {} if expect is None else expect.stated()
-    return Intent(_new_id(), call.name, dict(call.arguments), datetime.now(UTC), 0, hidden, stated)
+    return Intent(_new_id(), call.name, dict(call.arguments), _clock.now(), 0, hidden, stated)
 
 
 def _new_id() -> str:

@@ -57,7 +57,7 @@ class ClientThread:
         self._running: Future[_Loop] = Future()
         #: That of the thread.
         self._process = os.getpid()
-        # Reentrant: a signal handler can close the client in the middle of anything.
+        # Reentrant: a finaliser or a signal handler can come in the middle of anything.
         self._lock = threading.RLock()
 
     def run(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -102,7 +102,8 @@ class ClientThread:
         if self._thread is not None and self._process != os.getpid():
             return  # the parent's, which goes on with it
         if not self.closed:
-            self._start()  # even if there was no call: only there it can be closed
+            with suppress(ClosedError):  # another thread was quicker
+                self._start()  # even if there was no call: only there it can be closed
             self._stop()
         if self._thread is not None:
             if threading.current_thread() is self._thread:

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from os import PathLike
 from typing import Any, Concatenate, Final, ParamSpec, TypedDict, TypeVar
 
 from aiocake import bulk
@@ -19,6 +18,7 @@ from aiocake.blocking.readers import ExportedBills, Pager
 from aiocake.blocking.runs import Group, asked, made, method_of, read, told
 from aiocake.blocking.thread import ClientThread
 from aiocake.bulk import Call, Ended, OnConflict, OnExisting, PlanIdentity, Progress, Stop, Summary
+from aiocake.bulk.journal_store import JournalPath
 from aiocake.bulk.options import NO_CONFLICTS
 from aiocake.client import ApiKey
 from aiocake.client import Client as AsyncClient
@@ -795,7 +795,7 @@ class Bulk:
 
     def carry(
         self,
-        path: str | PathLike[str],
+        path: JournalPath,
         *,
         calls: Callable[[], Iterable[Call[Any]]],
         limit: int | None = None,
@@ -823,7 +823,8 @@ class Bulk:
         no request is sent, and nothing is written to the journal.
 
         Args:
-            path: The journal: a file that is there, or a new one.
+            path: The journal: a file that is there, or a new one; or a run of a database
+                (:meth:`aiocake.bulk.postgres.Postgres.run`).
             calls: A function that makes the plan, as :func:`each` takes it.
                 It is called only if the journal does not have the whole plan yet, and has to make the
                 same plan each time.
@@ -877,7 +878,7 @@ class Bulk:
         self,
         calls: Iterable[Call[T]],
         *,
-        journal: str | PathLike[str] | None,
+        journal: JournalPath | None,
         limit: int | None = None,
         on_outcome: Callable[[Ended[T]], object] | None = None,
         on_progress: Callable[[Progress], object] | None = None,
@@ -910,7 +911,8 @@ class Bulk:
             calls: Calls made by :func:`call`: a list, or any iterable. A list
                 is written down as a whole before the first call is sent, other iterables while they
                 are read.
-            journal: The path of a new file that records the run, for :func:`resume`; None for none.
+            journal: The path of a new file that records the run, for :func:`resume`, or a run of a
+                database (:meth:`aiocake.bulk.postgres.Postgres.run`); None for none.
             limit: Calls in flight at once; by default as many as the client's throttle allows.
             on_outcome: Called with the end of each call. An error that it raises
                 ends the run.
@@ -973,7 +975,7 @@ class Bulk:
 
     def resume(
         self,
-        path: str | PathLike[str],
+        path: JournalPath,
         *,
         calls: Iterable[Call[Any]] | None = None,
         limit: int | None = None,
@@ -996,7 +998,7 @@ class Bulk:
         those that were not carried out, the failed ones included.
 
         Args:
-            path: The journal that :func:`each` wrote.
+            path: The journal that :func:`each` wrote: its path, or its run of a database.
             calls: The same plan once more, from its beginning, if it was not read to its end. It has
                 to begin with the calls that the journal has; that is checked before anything is sent.
                 The rest of a list is written down as a whole, as in :func:`each`.

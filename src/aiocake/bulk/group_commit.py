@@ -21,6 +21,9 @@ from aiocake.errors import JournalError  # noqa: TC001 - imported like the other
 #: where the disk is quick, groups were of one or two.
 _TURNS: Final = 4
 
+#: The states of calls whose request has left.
+_SENT: Final = frozenset({"done", "unknown"})
+
 T = TypeVar("T")
 
 
@@ -46,8 +49,9 @@ class GroupCommit:
         self._job: BackgroundTask[None] | None = None
         #: The error that broke it; nothing is written any more then.
         self.error: JournalError | None = None
-        #: The places of the calls that were carried out, which could not be written down for that.
-        self.unwritten: list[int] = []
+        #: The places of calls that were carried out, or may have been, which could not be written
+        #: down for that.
+        self.unwritten: set[int] = set()
 
     def add(self, change: Change, *values: Value) -> None:
         """Queue a change; it is carried out soon."""
@@ -117,12 +121,15 @@ class GroupCommit:
                 except Exception as error:  # noqa: BLE001
                     self.error = self._store.unusable(error)
             if self.error is not None:
-                self.unwritten += [
-                    int(str(values[-1]))
-                    for change, values in group.changes
-                    if change is Change.ENDED and values[0] == "done"
-                ]
+                self._note_unwritten(group)
             group.written.set()
 
     def _write(self, changes: list[tuple[Change, Sequence[Value]]]) -> None:
         self._store.write(changes)
+
+    def _note_unwritten(self, group: _Group) -> None:
+        for change, values in group.changes:
+            if change is Change.ENDED:
+                state, _, place = values
+                note = self.unwritten.add if state in _SENT else self.unwritten.discard
+                note(int(str(place)))

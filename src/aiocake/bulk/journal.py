@@ -229,7 +229,7 @@ class Journal:
 
     @property
     def unwritten(self) -> tuple[int, ...]:
-        """Return the places of calls that were carried out, and could not be written down."""
+        """Return the places of calls that were sent, and whose end could not be written down."""
         return tuple(sorted(self._writer.unwritten))
 
     def seconds_to_judge(self) -> float:

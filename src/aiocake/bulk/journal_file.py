@@ -20,12 +20,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
+from aiocake import _clock
 from aiocake._normalize import path_of
 from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
@@ -228,7 +228,7 @@ class JournalFile:
 
 def now() -> str:
     """Return the time in UTC as text that sorts."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _clock.now().isoformat(timespec="milliseconds")
 
 
 def this_process() -> Owner:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar, cast
 
 import attrs
 
+from aiocake import _clock
 from aiocake._normalize import guarded, normalized
 from aiocake.bulk.calls import Call
 from aiocake.errors import ArgumentError, CakeError, Problem, RateLimited
@@ -213,7 +214,7 @@ class Summary:
 def pause_end(error: RateLimited) -> str:
     """Return until when a server asks to wait."""
     # On the clock of the wall: a person reads it, maybe in a journal and days later.
-    ends = datetime.now(UTC) + timedelta(seconds=error.retry_after or 0.0)
+    ends = _clock.now() + timedelta(seconds=error.retry_after or 0.0)
     return f"{ends:%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -80,9 +80,8 @@ class Run:
         self.executor: Executor = executor.exempt_from_queue_limit
         self.journal = journal
         self.doubles: Doubles = Doubles(journal, off=rules.on_existing == "create")
-        self.guard: DuplicateGuard = DuplicateGuard(
-            PartnerLocks(executor.domain, rules.settle), journal
-        )
+        locks = PartnerLocks(executor.domain, rules.settle)
+        self.guard: DuplicateGuard = DuplicateGuard(locks, journal)
         self._order = RecordLocks()
         #: How many calls have ended in which state.
         self.counts: dict[EntryState, int] = dict.fromkeys(_STATES.values(), 0)
@@ -157,7 +156,7 @@ class Run:
         if not isinstance(error, JournalLost) or not places:
             return error
         calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
-        return JournalLost(f"{error}; carried out, and not written down: {calls}")
+        return JournalLost(f"{error}; sent, but not written down what became of it: {calls}")
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""

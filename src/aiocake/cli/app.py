@@ -3,36 +3,49 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 import aiocake
 from aiocake.cli import audit, commands, demo, doctor, journal, journal_database, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
+from aiocake.cli.connection import CONNECTION_OPTIONS
 from aiocake.cli.errors import (
     USAGE,
     AllErrors,
     UsageErrors,
-    print_error,
+    choose_form,
     report_error,
+    report_interrupted,
+    report_usage,
     silence_output,
     usage_of,
 )
-from aiocake.cli.output import say_out
+from aiocake.cli.examples import example_of
+from aiocake.cli.help import Group, paragraphs
+from aiocake.cli.output import OUTPUT_OPTIONS, say_out
 from aiocake.cli.resume import resume
 from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """The commands as people need them; Typer would list groups last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
+        """Read the words: options that commands share may stand before the command."""
+        before: list[str] = []
+        while args and (takes := _SHARED.get(args[0].partition("=")[0])) is not None:
+            count = 1 if not takes or "=" in args[0] else 2
+            before += args[:count]
+            args = args[count:]
+        return super().parse_args(ctx, [*args, *before] if "--" not in args else [*before, *args])
 
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
@@ -42,6 +55,13 @@ class _InOrder(TyperGroup):
             "journal", "doctor", "sandbox", "demo",
         ]  # fmt: skip
 
+
+#: What may stand before the command, and whether it takes a value.
+_SHARED: Final = {
+    name: option.read is not None
+    for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
+    for name in option.names or (f"--{option.name.replace('_', '-')}",)
+}
 
 #: Leaves every word to the sandbox, ``--help`` too.
 _UNREAD: Final[dict[str, Any]] = {
@@ -66,23 +86,45 @@ def sandbox(context: typer.Context) -> None:
 
 app: typer.Typer = typer.Typer(
     cls=_InOrder,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
 app.add_typer(plan.app, name="plan")
-app.command("run", cls=AllErrors)(carry_out)
-app.command(cls=AllErrors)(approve)
-app.command(cls=AllErrors)(apply)
-app.command(cls=AllErrors)(resume)
-app.command(cls=AllErrors)(audit.audit)
-journal.app.command(cls=AllErrors)(resume)
-journal.app.command(cls=AllErrors)(journal_database.release)
-journal.app.command(cls=AllErrors)(journal_database.migrate)
+_ALONE: Final[Mapping[str, Callable[..., None]]] = {
+    "run": carry_out,
+    "approve": approve,
+    "apply": apply,
+    "resume": resume,
+    "audit": audit.audit,
+    "doctor": doctor.doctor,
+    "demo": demo.demo,
+}
+for _name, _function in _ALONE.items():
+    _help = paragraphs(_function.__doc__)
+    app.command(_name, cls=AllErrors, help=_help, epilog=example_of(_name))(_function)
+_OF_JOURNALS: Final[Mapping[str, Callable[..., None]]] = {
+    "resume": resume,
+    "release": journal_database.release,
+    "migrate": journal_database.migrate,
+}
+for _name, _function in _OF_JOURNALS.items():
+    _help = paragraphs(_function.__doc__)
+    _example = example_of(f"journal {_name}")
+    journal.app.command(_name, cls=AllErrors, help=_help, epilog=_example)(_function)
 app.add_typer(journal.app, name="journal")
-app.command(cls=AllErrors)(doctor.doctor)
 app.command(**_UNREAD)(sandbox)
-app.command(cls=AllErrors)(demo.demo)
+
+
+@app.command(hidden=True)
+def version() -> None:
+    """Print the version."""
+    say_out(f"aiocake {aiocake.__version__}")
+
+
+@app.command("help", hidden=True)
+def help_(context: typer.Context) -> None:
+    """Show the help."""
+    say_out(context.parent.get_help() if context.parent else "")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -91,7 +133,17 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+_ABOUT: Final = """The billing and accounting API of CAKE, and a sandbox to try it on.
+
+The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from a
+profile in config.toml: --profile NAME or CAKE_PROFILE.
+
+Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
+7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
+"""
+
+
+@app.callback(invoke_without_command=True, help=paragraphs(_ABOUT))
 def root(
     context: typer.Context,
     *,
@@ -106,21 +158,20 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """The billing and accounting API of CAKE, and a sandbox to try it on.
-
-    The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY_FILE), or from
-    a profile in config.toml: --profile NAME or CAKE_PROFILE.
-
-    Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-    7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
-    """
+    """Print the version or the help, or run a command."""
     del version
     if context.invoked_subcommand is None:
         say_out(context.get_help())
         raise typer.Exit(USAGE)
 
 
-_built = cache(get_command)
+@cache
+def _built() -> Any:  # noqa: ANN401 - Typer's, under changing names
+    """Return the command. Typer's own options are flags, which take nothing."""
+    command = get_command(app)
+    for parameter in command.params:
+        parameter.metavar = ""
+    return command
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -133,6 +184,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     _prepare_output()
+    choose_form(arguments)
     try:
         with raising():
             _invoke(arguments)
@@ -148,15 +200,14 @@ def run(arguments: Sequence[str]) -> int:
         silence_output()
         return 0
     except Interrupted as error:
-        print_error(str(error))
-        return error.code
+        return report_interrupted(str(error), error.code)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
         return _usage(error) or report_error(error)
     return 0
 
 
 def _invoke(arguments: Sequence[str]) -> None:
-    command = _built(app)
+    command = _built()
     with command.make_context("aiocake", list(arguments)) as context:
         command.invoke(context)
     sys.stdout.flush()
@@ -183,5 +234,4 @@ def _usage(error: Exception) -> int | None:
     if said is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    print_error(f"{said} (see {path} --help)")
-    return USAGE
+    return report_usage(said, path)

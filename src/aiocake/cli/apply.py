@@ -38,6 +38,8 @@ from aiocake.profiles import Profile
 
 _CONFLICTS: Final = 10
 _DIFFERENT: Final = 1
+#: The line of control totals of rows whose amount the plan does not know.
+_UNPRICED: Final = "not priced"
 #: So many rows that would be skipped are said one by one.
 _MOST_SAID: Final = 20
 
@@ -332,6 +334,14 @@ def _rehearse(connection: Connection, plan: Plan) -> NoReturn:
         print_error(f"and {len(stale) - _MOST_SAID} more")
     left = plan.header.rows - len(stale)
     print_error(f"{left:,} of {plan.header.rows:,} rows would be sent; nothing was sent")
+    creates = sum(row.record is None for row in plan.rows)
+    if creates:
+        what = "create" if creates == 1 else "creates"
+        print_error(
+            f"not looked at: {creates:,} {what}, whose partner may have an invoice of that period "
+            "already; apply looks before it sends each"
+        )
+    print_error("not looked at: what a journal says was sent before")
     raise typer.Exit(_CONFLICTS if stale else 0)
 
 
@@ -363,6 +373,10 @@ def _compared(found: Applied) -> Iterator[_Compared]:
             line[f"{name}_amount"] = amount + total.amount  # type: ignore[operator]
     for kind, currency in sorted(sums, key=lambda key: (key[0] or "", key[1] or "")):
         yield _Compared(kind=kind, currency=currency, **sums[kind, currency])  # type: ignore[arg-type]
+    # Creates, whose amounts are known only once they are done.
+    unpriced = len(found.audit.entries) - sum(total.count for total in found.planned)
+    if unpriced:
+        yield _Compared(kind=_UNPRICED, currency=None, planned=unpriced, done=found.audit.unpriced)
 
 
 def _fields(line: _Compared) -> Fields:

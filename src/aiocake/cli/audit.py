@@ -234,6 +234,7 @@ CALLS: Final = RecordLayout(
         "message",
     ),
     table_spare=("at", "index", "message", "partner"),
+    table_heads={"currency": "ccy"},
 )  # fmt: skip
 
 

@@ -173,7 +173,8 @@ HELPS: Final[Mapping[str, str]] = {
     "end_date": "Last day.",
     "bill_id": "The bill.",
     "memo": "A note.",
-    "paid_at": "When it was paid, such as 2024-02-15T10:00:00Z; only with --status paid.",
+    "paid_at": "When it was paid, such as 2024-02-15 (12:00 UTC) or 2024-02-15T10:00:00Z; only "
+    "with --status paid.",
     "row_limit": "Rows per page, up to 10000. Default: 100 or more.",
     "billing_cycle": "Only bills of this cycle",
     "paid_only": "Only bills that are paid.",
@@ -234,6 +235,9 @@ TOTALS: Final = (
     "Show totals by kind, status and currency in place of the rows. Amounts of two kinds or "
     "currencies are never added up."
 )
+LIMIT: Final = "Stop after this many rows."
+KIND: Final = "Only invoices of this kind. CAKE does not filter by it: all are read."
+CURRENCY: Final = "Only invoices in this currency, such as USD. CAKE does not filter by it either."
 LONGEST: Final = (
     "The longest period that an invoice can have: with it, --match overlaps and ends_in read fewer "
     "invoices."

@@ -5,23 +5,26 @@ records.
 """
 
 import inspect
+import itertools
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import attrs
 
-from aiocake import ArgumentError, Client
+from aiocake import ArgumentError, Client, Invoice, InvoiceKind
 from aiocake._operations.operation import ExportedBills
 from aiocake.bulk import Call
 from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connection, files_of
-from aiocake.cli.errors import Check
-from aiocake.cli.formats import RecordLayout
+from aiocake.cli.errors import Check, print_error
+from aiocake.cli.formats import OutputFormat, RecordLayout
+from aiocake.cli.help import paragraphs
 from aiocake.cli.options import Option
 from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.prompts import Prompt, prompt_of
-from aiocake.cli.terminal import Advance, bar, confirm, need_terminal
+from aiocake.cli.terminal import Advance, bar, confirm, is_terminal, need_terminal
 from aiocake.errors import Problem
 from aiocake.models import Total
 from aiocake.models.totals import Tally
@@ -57,11 +60,19 @@ class CommandSession:
                 progress.
         """
         connection = self.connect()
+        counts = itertools.count()
         with (
             self.output.records(kind) as write,
             bar(what, hidden=not self.output.goes_to_a_file) as advance,
         ):
-            connection.run(lambda client: work(client, write, advance))
+
+            def counted(record: T) -> None:
+                write(record)
+                next(counts)
+
+            connection.run(lambda client: work(client, counted, advance))
+        if self.output.file is not None and is_terminal(sys.stderr):
+            print_error(f"rows written to {self.output.file}: {next(counts):,}")
 
     def show_all(
         self, kind: RecordLayout[T], call: Callable[[Client], Awaitable[Iterable[T]]]
@@ -109,6 +120,46 @@ def streamed(export: Callable[[Client], ExportedBills[T]]) -> Read[T]:
             async for bill in bills:
                 write(bill)
                 advance(1, bills.row_count)
+
+    return work
+
+
+def chosen(read: Read[Invoice], kind: InvoiceKind | None, currency: str | None) -> Read[Invoice]:
+    """Return what reads the same invoices, and gives only those of a kind and a currency."""
+    if kind is None and currency is None:
+        return read
+
+    async def work(client: Client, write: Callable[[Invoice], object], advance: Advance) -> None:
+        def put(invoice: Invoice) -> None:
+            if kind in {None, invoice.kind} and currency in {None, invoice.currency}:
+                write(invoice)
+
+        await read(client, put, advance)
+
+    return work
+
+
+class _Enough(Exception):
+    """So many records as were asked for were given."""
+
+
+def first(read: Read[T], most: int | None) -> Read[T]:
+    """Return what reads the same records, and gives the first of them only."""
+    if most is None:
+        return read
+
+    async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
+        given = 0
+
+        def put(record: T) -> None:
+            nonlocal given
+            write(record)
+            given += 1
+            if given == most:
+                raise _Enough
+
+        with suppress(_Enough):
+            await read(client, put, advance)
 
     return work
 
@@ -226,7 +277,7 @@ def _shown(
 ) -> Callable[..., None]:
     """Give a function the name, help and options of a command, by which Typer knows it."""
     run.__name__ = function.__name__
-    run.__doc__ = function.__doc__
+    run.__doc__ = paragraphs(function.__doc__)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in offered}
     # Typer passes all of them by name.
     by_name = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in offered]
@@ -236,8 +287,13 @@ def _shown(
 
 
 def _output(values: Mapping[str, Any]) -> Output:
+    form = values["form"]
+    if values["json"]:
+        if form not in {None, OutputFormat.JSON}:
+            raise ArgumentError(Problem("json", f"cannot be combined with --format {form}"))
+        form = OutputFormat.JSON
     given = {name: values[name] for name in ("excel", "raw", "columns", "template")}
-    return Output.of(values["form"], values["out"], **given)
+    return Output.of(form, values["out"], **given)
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

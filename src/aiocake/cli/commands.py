@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import typer
 
-from aiocake import ERASE, SKIP, ArgumentError, Binding, Client, bulk
+from aiocake import ERASE, SKIP, ArgumentError, Binding, Client, Invoice, InvoiceKind, bulk
 from aiocake._codec import prepare
 from aiocake._operations import parameters as kinds
 from aiocake._operations.arguments import matched_days, period_bounds
@@ -13,10 +13,12 @@ from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import InvalidArgument, Parameter
 from aiocake.cli import catalogue, parse
 from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
-from aiocake.cli.command import CommandSession, streamed, summed, with_session
+from aiocake.cli.command import CommandSession, Read, chosen, first, streamed, summed, with_session
 from aiocake.cli.connection import binding_of
-from aiocake.cli.errors import USAGE, AllErrors, Check
+from aiocake.cli.errors import USAGE, AllErrors, Check, print_error
+from aiocake.cli.examples import example_of
 from aiocake.cli.formats import layout_of
+from aiocake.cli.help import Group
 from aiocake.cli.options import Option
 from aiocake.cli.prompts import Prompt
 from aiocake.cli.terminal import Advance
@@ -41,6 +43,11 @@ _MATCH: Final = "match"
 _LONGEST: Final = "longest"
 _PERIOD: Final = "period"
 _TOTALS: Final = "totals"
+_LIMIT: Final = "limit"
+_KIND: Final = "kind"
+_CURRENCY: Final = "currency"
+#: Options of lists, which are no parameters of a call.
+_OF_LISTS: Final = frozenset({_TOTALS, _LIMIT, _KIND, _CURRENCY})
 #: What is long enough to be added up.
 _LISTS: Final = frozenset({ResponseShape.PAGE, ResponseShape.STREAM})
 
@@ -49,14 +56,20 @@ def add_to(app: typer.Typer) -> None:
     """Add the groups of commands, and the commands, to the application."""
     groups = {"": app}
     for path, text in GROUPS.items():
-        groups[path] = typer.Typer(help=text)
+        groups[path] = typer.Typer(cls=Group, help=text)
         above, _, name = path.rpartition(" ")
         groups[above].add_typer(groups[path], name=name)
     for each in COMMANDS:
         function = _command(each)
         for path, panel in each.paths():
             group, _, name = path.rpartition(" ")
-            add = groups[group].command(name, cls=AllErrors, help=each.help, rich_help_panel=panel)
+            add = groups[group].command(
+                name,
+                cls=AllErrors,
+                help=each.help,
+                epilog=example_of(path),
+                rich_help_panel=panel,
+            )
             add(function)
     anything = {"allow_extra_args": True, "ignore_unknown_options": True}
     groups["bills"].command("mark-sent", hidden=True, context_settings=anything)(_sent_to_whom)
@@ -64,10 +77,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _sent_to_whom() -> None:
     """Say which bills are sent: an affiliate's is received, then paid."""
-    typer.echo(
-        "aiocake: whose bill was sent? bills advertiser mark-sent, or bills buyer mark-sent",
-        err=True,
-    )
+    print_error("whose bill was sent? bills advertiser mark-sent, or bills buyer mark-sent")
     raise typer.Exit(USAGE)
 
 
@@ -95,7 +105,13 @@ def _options(text: CommandText) -> list[Option]:
     found = list(_of_parameters(text))
     if operation.shape is ResponseShape.MARK:
         found.append(_period(catalogue.PERIOD_OF_A_BILL))
+    if operation.model is Invoice and operation.shape in _LISTS:
+        found += [
+            Option(_KIND, catalogue.KIND, parse.one_of(InvoiceKind), "|".join(InvoiceKind)),
+            Option(_CURRENCY, catalogue.CURRENCY, parse.text, "CODE"),
+        ]
     if operation.shape in _LISTS:
+        found.append(Option(_LIMIT, catalogue.LIMIT, parse.count, "ROWS"))
         found.append(Option(_TOTALS, catalogue.TOTALS))
     return sorted(found, key=lambda option: (option.panel == _ERASERS, not option.required))
 
@@ -191,7 +207,7 @@ def _check_of(text: CommandText) -> Check:
     known = {each.name: each for each in operation.parameters}
 
     def check(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:
-        own = {option.name for option in _options(text)} - {_TOTALS}
+        own = {option.name for option in _options(text)} - _OF_LISTS
         arguments, problems = _arguments(operation, {name: values.get(name) for name in own})
         binding = binding_of(values)
         problems += _refuse_get(operation, arguments, values.get("binding"))
@@ -265,7 +281,7 @@ def _put_dates(
 def _carry_out(text: CommandText, session: CommandSession, values: dict[str, Any]) -> None:
     operation = text.operation
     period = values.pop(_PERIOD, None) if operation.shape is ResponseShape.MARK else None
-    added_up: bool = values.pop(_TOTALS, False)
+    of_list = {name: values.pop(name, None) for name in _OF_LISTS}
     arguments, _ = _arguments(operation, values)
     layout = layout_of(operation.model)
     group, _, name = operation.name.partition(".")
@@ -291,9 +307,11 @@ def _carry_out(text: CommandText, session: CommandSession, values: dict[str, Any
         return
     match operation.shape:
         case ResponseShape.PAGE | ResponseShape.STREAM:
-            read = pages if operation.shape is ResponseShape.PAGE else streamed(call)
+            read: Read[Any] = pages if operation.shape is ResponseShape.PAGE else streamed(call)
+            read = chosen(read, of_list[_KIND], of_list[_CURRENCY])
+            read = first(read, of_list[_LIMIT])
             what = operation.element.rpartition("_")[2]
-            if added_up:
+            if of_list[_TOTALS]:
                 session.read(layout_of(Total), what, summed(read))
             else:
                 session.read(layout, what, read)

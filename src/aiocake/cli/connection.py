@@ -1,5 +1,6 @@
 """The connection of a command: instance, key, proxy, limits."""
 
+import re
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import attrs
-import typer
 
 from aiocake import Binding, Client, ConfigurationError, Timeouts
 from aiocake._environment import (
@@ -99,6 +99,10 @@ CONNECTION_OPTIONS: Final = (
         parse.count,
         "NUMBER",
     ),
+    _option(
+        "debug",
+        "Write each attempt, retry and pause to the standard error, without names and amounts.",
+    ),
 )
 BINDING_OPTION: Final = _option(
     "binding",
@@ -154,6 +158,7 @@ class Connection:
     key: str | Callable[[], Awaitable[str]] = attrs.field(repr=False)
     settings: ClientSettings = attrs.field(repr=False)
     profile: Profile | None = None
+    debug: bool = False
     writes: Writes = attrs.field(factory=Writes, init=False)
 
     @classmethod
@@ -182,7 +187,8 @@ class Connection:
             profile, concurrency=values["concurrency"], rate=values["rate"]
         )
         every: ClientSettings = {**settings_of_environment(domain, settings, profile), **settings}
-        return cls(domain, _key(values["key_file"], values["api_key"], profile), every, profile)
+        key = _key(values["key_file"], values["api_key"], profile)
+        return cls(domain, key, every, profile, values.get("debug", False))
 
     def send(self, call: Callable[[Client], Call[T]]) -> T:
         """Send a write.
@@ -204,7 +210,7 @@ class Connection:
             **self.settings,
             "ledger": self.writes,
             "grace": GRACE,
-            "on_event": _Waits(),
+            "on_event": _Waits(debug=self.debug),
         }
 
         async def with_client() -> T:
@@ -241,13 +247,16 @@ class Connection:
 
 
 class _Waits:
-    """Reports the partners that a run waits for, once for each."""
+    """Reports the partners that a run waits for, once for each; and all events, if asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, debug: bool) -> None:
         self._said: set[int] = set()
+        self._debug = debug
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
+        if self._debug:
+            print_error(_in_words(event))
         if isinstance(event, PartnerBusy) and event.partner not in self._said:
             self._said.add(event.partner)
             run = "another run on this host"
@@ -258,14 +267,25 @@ class _Waits:
                 print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")
 
 
+def _in_words(event: Event) -> str:
+    """Return an event on one line, as in ``attempt ended: operation invoices.get, number 1``."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    fields = attrs.asdict(event)
+    said = (f"{each} {_short(value)}" for each, value in fields.items() if value is not None)
+    return f"{name}: {', '.join(said)}"
+
+
+def _short(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value
+
+
 def _key(
     key_file: Path | None, api_key: str | None, profile: Profile | None
 ) -> str | KeyFile | KeyCommand:
     if api_key is not None:
-        typer.echo(
-            "aiocake: warning: other users of this machine can read --api-key in the process "
-            "list; better set CAKE_API_KEY, or give --key-file",
-            err=True,
+        print_error(
+            "warning: other users of this machine can read --api-key in the process list; better "
+            "set CAKE_API_KEY, or give --key-file"
         )
         return api_key
     if key_file is not None:

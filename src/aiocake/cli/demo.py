@@ -39,6 +39,7 @@ def demo() -> None:
     show.line(f"A fake CAKE is started on this machine, with {_INVOICES:,} invoices.")
     with serve(Sandbox(invoices=_INVOICES, api_key=_KEY, latency=_LATENCY)) as url:
         run(partial(_walk, url, show))
+    show.line("Next: aiocake sandbox --period 2024-01, and in another terminal what it prints.")
 
 
 class _Show:

@@ -1,24 +1,27 @@
-"""Report errors: on one line, by the names of options, with an exit code.
+"""Report errors: on one line, by the names of options, with an exit code; or as JSON.
 
 Typer ends at the first word of a command line that it cannot read. Here the other words are read as
 well, and what could be read is checked as the client will check it, so that all errors are reported
 at once.
 """
 
+import itertools
+import json
 import os
 import re
 import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import typer
 from typer.core import TyperCommand
 
 from aiocake.cli.catalogue import OPERATIONS, option_of
-from aiocake.cli.text import escaped
+from aiocake.cli.help import PlainHelp
+from aiocake.cli.text import escaped, escaped_json
 from aiocake.errors import (
     AlreadyExists,
     ApiError,
@@ -37,6 +40,9 @@ from aiocake.errors import (
     Problem,
     RateLimited,
     ServerError,
+)
+from aiocake.errors import (
+    __all__ as PUBLIC,  # noqa: N812 - a constant
 )
 
 #: Checks the values of options that could be read.
@@ -79,7 +85,7 @@ class UsageErrors(Exception):
         return "; ".join(self._said)
 
 
-class AllErrors(TyperCommand):
+class AllErrors(PlainHelp, TyperCommand):
     """A command that names all of its bad arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
@@ -146,12 +152,19 @@ def in_options(error: ArgumentError) -> list[str]:
 
 
 def _in_options(problem: Problem) -> str:
+    return f"{_named(problem)}: {_worded(problem)}"
+
+
+def _named(problem: Problem) -> str:
     # An operation's name is no identifier: it has a dot.
     names = [option_of(name) if name.isidentifier() else name for name in problem.name.split(", ")]
-    reason = problem.reason
-    if problem.name not in _OF_COLUMNS:
-        reason = _PYTHON.sub(_as_typed, reason)
-    return f"{', '.join(names)}: {reason}"
+    return ", ".join(names)
+
+
+def _worded(problem: Problem) -> str:
+    if problem.name in _OF_COLUMNS:
+        return problem.reason
+    return _PYTHON.sub(_as_typed, problem.reason)
 
 
 def _as_typed(found: re.Match[str]) -> str:
@@ -207,6 +220,9 @@ def report_error(error: BaseException) -> int:
         The exit code.
     """
     code = code_of(error)
+    if _Form.json:
+        print_object(_fields(error, code))
+        return code
     if isinstance(error, PlanError) and len(error.problems) > 1:
         for problem in error.problems:
             print_error(str(problem))
@@ -221,6 +237,68 @@ def report_error(error: BaseException) -> int:
     return code
 
 
+def report_usage(said: str, path: str) -> int:
+    """Write what is wrong with the command line.
+
+    Args:
+        said: What is wrong.
+        path: The command, whose help explains it.
+
+    Returns:
+        The exit code.
+    """
+    if _Form.json:
+        print_object({"type": "UsageError", "message": said, "exit_code": USAGE})
+    else:
+        print_error(f"{said} (see {path} --help)")
+    return USAGE
+
+
+def report_interrupted(text: str, code: int) -> int:
+    """Write that a signal ended the command, and what became of its work.
+
+    Returns:
+        The exit code.
+    """
+    if _Form.json:
+        print_object({"type": "Interrupted", "message": text, "exit_code": code})
+    else:
+        print_error(text)
+    return code
+
+
+def _fields(error: BaseException, code: int) -> dict[str, object]:
+    """Return an error as an object of JSON; docs/cli.md explains each field."""
+    name = next((each.__name__ for each in type(error).__mro__ if each.__name__ in PUBLIC), None)
+    name = name or type(error).__name__
+    fields: dict[str, object] = {
+        "type": name,
+        "message": text_of(error) or name,
+        "exit_code": code,
+    }
+    if isinstance(error, CakeError) and error.outcome is not None:
+        fields["outcome"] = error.outcome
+    if isinstance(error, OutcomeUnknown):
+        fields |= {"intent": error.intent.id, "operation": error.intent.operation}
+        fields["applied_likely"] = error.applied_likely
+    if isinstance(error, ApiError):
+        fields["status"] = error.status
+    if isinstance(error, RateLimited):
+        fields["retry_after"] = error.retry_after
+    if isinstance(error, ArgumentError | PlanError):
+        problems = error.problems
+        if isinstance(error, ArgumentError):
+            fields["problems"] = [_problem(_named(each), _worded(each)) for each in problems]
+        else:
+            fields["message"] = error.args[0]
+            fields["problems"] = [_problem(each.name, each.reason) for each in problems]
+    return fields
+
+
+def _problem(name: str, reason: str) -> dict[str, object]:
+    return {"name": name, "reason": reason}
+
+
 def text_of(error: BaseException) -> str:
     """Return what an error says, by the names of options."""
     if isinstance(error, ArgumentError):
@@ -232,8 +310,44 @@ def text_of(error: BaseException) -> str:
     return text.removeprefix("nothing was sent: ") if code_of(error) == _NOT_SENT else text
 
 
+class _Form:
+    """Holds how this command reports on the standard error."""
+
+    json = False
+
+
+def choose_form(words: Sequence[str]) -> None:
+    """Report in JSON if the words of a command line ask for JSON, also where they are wrong."""
+    before = [*words[: words.index("--")]] if "--" in words else [*words]
+    _Form.json = not {"--json", *_JOINED}.isdisjoint(before) or any(
+        name in _FORMAT and value in _JSON for name, value in itertools.pairwise(before)
+    )
+
+
+def reports_in_json() -> bool:
+    """Return True if errors are reported in JSON."""
+    return _Form.json
+
+
+_FORMAT: Final = ("--format", "-f")
+_JSON: Final = ("json", "jsonl")
+_JOINED: Final = tuple(f"{name}{value}" for name in ("--format=", "-f") for value in _JSON)
+
+
+def print_object(fields: Mapping[str, object]) -> None:
+    """Write an object of JSON on the standard error, on one line."""
+    _echo(escaped_json(json.dumps(fields, ensure_ascii=False)))
+
+
 def print_error(text: str) -> None:
-    """Write a line on the standard error; a terminal shows it wrapped at words."""
+    """Write a line on the standard error; a terminal shows it wrapped at words.
+
+    Where errors are reported in JSON, it is an object ``{"note": "…"}``: what a person should know,
+    and no error by itself.
+    """
+    if _Form.json:
+        print_object({"note": text})
+        return
     line = f"aiocake: {escaped(text)}"
     width = _width()
     if width is None or len(line) <= width:

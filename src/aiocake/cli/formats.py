@@ -6,11 +6,12 @@ are in :mod:`aiocake.cli.workbook` and :mod:`aiocake.cli.parquet`.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -19,7 +20,7 @@ from aiocake import ColumnType, ExchangeRate, Invoice, columns, to_dict
 from aiocake.cli.table import Screen, Table, shown
 from aiocake.cli.text import escaped_json, spreadsheet_text
 from aiocake.models import Bill
-from aiocake.records import cells, column_types
+from aiocake.records import cells, column_types, row
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -51,9 +52,11 @@ class RecordLayout(Generic[T]):
         to_table: Gives what a table shows, by column.
         table_columns: The names of a table's columns.
         table_spare: The columns of a table that a narrow terminal goes without, the first first.
+        table_heads: Shorter names of columns, for the head of a table.
         one: True for a single record: then JSON is an object, and a table has a line for each
             field.
         jsonl: Gives a line of JSON lines by column, too; None if it is as ``json`` gives it.
+        values: Gives what ``csv`` does in the order of the columns; None to take it from there.
         types: The types of the columns; None if each is a text to Parquet.
         optional: Columns that a table goes without while no record has a value for them.
         keep: Tells the records that are written from those that are left out; None if all are.
@@ -67,13 +70,27 @@ class RecordLayout(Generic[T]):
     to_table: Callable[[T], Fields]
     table_columns: tuple[str, ...]
     table_spare: tuple[str, ...] = ()
+    table_heads: Mapping[str, str] = MappingProxyType({})
     one: bool = False
     jsonl: Callable[[T], Fields] | None = None
+    values: Callable[[T], Collection[object]] | None = None
     types: Mapping[str, ColumnType] | None = None
     optional: tuple[str, ...] = ()
     keep: Callable[[T], bool] | None = None
     sheet: str = "records"
     added_up: bool = False
+
+    def reader(self) -> Callable[[T], Collection[object]]:
+        """Return what gives the values of the columns, in their order."""
+        if self.values is not None:
+            return self.values
+        fields, names = self.csv, self.csv_columns
+
+        def read(record: T) -> Collection[object]:
+            found = fields(record)
+            return [found[name] for name in names]
+
+        return read
 
 
 class Writer(Protocol[T_contra]):
@@ -113,7 +130,12 @@ class _Table(Generic[T]):
         self._kind = kind
         names = ("field", "value") if kind.one else kind.table_columns
         self._table = Table(
-            names, screen, paired=kind.one, spare=kind.table_spare, optional=kind.optional
+            names,
+            screen,
+            paired=kind.one,
+            spare=kind.table_spare,
+            optional=kind.optional,
+            heads=kind.table_heads,
         )
 
     def row(self, record: T) -> str:
@@ -163,28 +185,30 @@ class _Csv(Generic[T]):
     """
 
     def __init__(self, kind: RecordLayout[T], cells: "_Cells") -> None:
-        self._kind = kind
+        self._values = kind.reader()
         self._cells = cells
         self._head = self._line(kind.csv_columns)
 
     def row(self, record: T) -> str:
-        fields = self._kind.csv(record)
-        return self._taken() + self._line([fields[name] for name in self._kind.csv_columns])
+        line = self._line(self._values(record))
+        return self._taken() + line if self._head else line
 
     def end(self) -> str:
         return self._taken()
 
-    def _line(self, values: Iterable[object]) -> str:
+    def _line(self, values: Collection[object]) -> str:
+        cells = self._cells
+        written = ["" if value is None else cells[type(value)](value) for value in values]
         # A line that is empty would be none.
-        return (",".join(map(self._cells, values)) or '""') + "\n"
+        return (",".join(written) or '""') + "\n"
 
     def _taken(self) -> str:
         head, self._head = self._head, ""
         return head
 
 
-class _Cells:
-    """Cells of CSV.
+class _Cells(dict[type, Callable[[Any], str]]):
+    """What writes values to cells of CSV, by their type.
 
     Args:
         text: Returns what is written of a text.
@@ -192,36 +216,39 @@ class _Cells:
     """
 
     def __init__(self, text: Callable[[str], str], json: Callable[[object], str]) -> None:
-        self._text = text
-        self._json = json
-        self._written: dict[type, Callable[[Any], str]] = {
-            type(None): lambda _: "",
-            bool: lambda value: str(value).lower(),
-            Decimal: lambda value: format(value, "f"),
-            int: str,
-            date: str,
-            datetime: str,
-            str: self._quoted,
-        }
+        super().__init__({int: str, date: str, datetime: str, bool: _lower, Decimal: _amount})
+        self._text = partial(_quoted, text)
+        self._nested = partial(_nested, json)
 
-    def __call__(self, value: object) -> str:
-        write = self._written.get(type(value))
-        if write is None:
-            nested = isinstance(value, Mapping | list)
-            write = self._written[type(value)] = self._nested if nested else self._as_text
-        return write(value)
+    def __missing__(self, kind: type) -> Callable[[Any], str]:
+        found: Callable[[Any], str] = self._text
+        if issubclass(kind, Mapping | list):
+            found = self._nested
+        elif issubclass(kind, str):
+            # Names, statuses and currencies are the same in many rows.
+            found = lru_cache(2_048)(self._text)
+        self[kind] = found
+        return found
 
-    def _quoted(self, text: str) -> str:
-        written = self._text(text)
-        if written and not _SPECIAL(written):
-            return written
-        return '"' + written.replace('"', '""') + '"'
 
-    def _as_text(self, value: object) -> str:
-        return self._quoted(str(value))
+def _lower(value: object) -> str:
+    return str(value).lower()
 
-    def _nested(self, value: object) -> str:
-        return '"' + self._json(value).replace('"', '""') + '"'
+
+def _amount(value: Decimal) -> str:
+    text = str(value)
+    return format(value, "f") if "E" in text else text
+
+
+def _nested(json: Callable[[object], str], value: object) -> str:
+    return '"' + json(value).replace('"', '""') + '"'
+
+
+def _quoted(text: Callable[[str], str], value: object) -> str:
+    written = text(str(value))
+    if written and not _SPECIAL(written):
+        return written
+    return '"' + written.replace('"', '""') + '"'
 
 
 _SPECIAL: Final = re.compile(r'[",\r\n]').search
@@ -248,6 +275,7 @@ def plain(model: type[RecordT]) -> RecordLayout[RecordT]:
         to_table=cells,
         table_columns=names,
         jsonl=partial(to_dict, flat=True),
+        values=row,
         types=column_types(model),
     )
 
@@ -270,7 +298,26 @@ _INVOICE: Final = attrs.evolve(
         "currency",
         "currency_symbol",
     ),
-    table_spare=("kind", "affiliate_id", "advertiser_id", "start_date"),
+    table_spare=(
+        "start_date",
+        "kind",
+        "affiliate_id",
+        "advertiser_id",
+        "affiliate_name",
+        "advertiser_name",
+    ),
+    table_heads={
+        "invoice_id": "invoice",
+        "invoice_status": "status",
+        "affiliate_id": "affiliate",
+        "affiliate_name": "its name",
+        "advertiser_id": "advertiser",
+        "advertiser_name": "its name",
+        "start_date": "start",
+        "end_date": "end",
+        "total_amount": "amount",
+        "currency": "ccy",
+    },
     optional=(
         "affiliate_id",
         "affiliate_name",
@@ -311,7 +358,28 @@ def _bill(model: type[BillT]) -> RecordLayout[BillT]:
         "sent_payment",
     )
 
-    return attrs.evolve(plain(model), table_columns=shown, sheet="bills", added_up=True)
+    def in_short(bill: BillT) -> Fields:
+        fields = cells(bill)
+        amount = bill.bill_amount
+        # It names the currency, and stays where the table is too narrow for both.
+        text = amount.formatted_amount or f"{amount.amount:,f} (currency {amount.currency_id})"
+        return {**fields, "formatted_amount": text}
+
+    return attrs.evolve(
+        plain(model),
+        to_table=in_short,
+        table_columns=shown,
+        table_spare=("amount", f"{partner}_name", "sent_payment"),
+        table_heads={
+            "bill_id": "bill",
+            f"{partner}_id": partner,
+            f"{partner}_name": "name",
+            "formatted_amount": "as shown",
+            "sent_payment": "paid",
+        },
+        sheet="bills",
+        added_up=True,
+    )
 
 
 def layout_of(model: type[Any]) -> RecordLayout[Any]:

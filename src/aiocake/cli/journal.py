@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import attrs
 import typer
 
+from aiocake import _clock
 from aiocake.bulk import Double, Journal, PlanIdentity
 from aiocake.bulk.journal import Entry, EntryState, WorkSession
 from aiocake.bulk.journal import WorkSession as Worked
@@ -18,7 +19,9 @@ from aiocake.bulk.journal_store import JournalPlace
 from aiocake.cli import parse
 from aiocake.cli.command import with_output
 from aiocake.cli.errors import AllErrors
+from aiocake.cli.examples import example_of
 from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.help import Group
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import double_text
 from aiocake.cli.signals import run
@@ -26,7 +29,7 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app: typer.Typer = typer.Typer(help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(cls=Group, help="Runs of writes: show, resume, export.")
 
 File = Annotated[
     JournalPlace,
@@ -72,7 +75,7 @@ class JournalStatus:
         return next((each for each in self.sessions if each.running), None)
 
 
-@app.command(cls=AllErrors)
+@app.command(cls=AllErrors, epilog=example_of("journal show"))
 @with_output
 def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = False) -> None:
     """Show the state of a run, who worked on it and when, and if it is running now."""
@@ -83,7 +86,7 @@ def show(output: Output, file: File, *, allow_unknown_filesystem: AllowOption = 
         write(status)
 
 
-@app.command(cls=AllErrors)
+@app.command(cls=AllErrors, epilog=example_of("journal export"))
 @with_output
 def export(
     output: Output,
@@ -231,6 +234,8 @@ _CALL: Final = RecordLayout(
     csv_columns=_COLUMNS,
     to_table=_entry_in_columns,
     table_columns=("index", "state", "operation", "arguments", "detail"),
+    table_spare=("detail", "operation"),
+    table_heads={"index": "call"},
 )
 
 
@@ -342,7 +347,7 @@ def _begun(sessions: list[WorkSession]) -> str:
 
 
 def _ago(when: datetime) -> str:
-    seconds = (datetime.now(UTC) - when).total_seconds()
+    seconds = (_clock.now() - when).total_seconds()
     for unit, size in _UNITS:
         count = int(seconds // size)
         if count > 0:

@@ -66,6 +66,7 @@ OUTPUT_OPTIONS: Final = (
         names=("--format", "-f"),
         panel=OUTPUT,
     ),
+    Option("json", "Same as --format json. Errors are JSON as well then.", panel=OUTPUT),
     Option(
         "out",
         "Write to FILE, replaced atomically once complete; or to a pipe, a device or a "
@@ -142,7 +143,8 @@ class Output:
                 brings the format is missing.
         """
         form = _format(form, file)
-        to_screen = file is None and is_terminal(sys.stdout)
+        target = None if str(file) in _STANDARD_OUTPUT else file
+        to_screen = target is None and is_terminal(sys.stdout)
         problems = list(_problems_of(form, to_screen=to_screen))
         for name, given in {"excel": excel, "raw": raw}.items():
             if given and form is not OutputFormat.CSV:
@@ -157,7 +159,6 @@ class Output:
         if problems:
             raise ArgumentError(*problems)
         raw = raw or (template is not None and template.raw and not excel and not to_screen)
-        target = None if str(file) in _STANDARD_OUTPUT else file
         return cls(form, target, bom=excel, raw=raw, columns=columns, template=template)
 
     def spare(self, *files: Path) -> None:
@@ -248,17 +249,17 @@ class Output:
         if self.file is None and not self.raw:
 
             def show(text: str) -> None:
-                with refused():
+                with refused:
                     sys.stdout.write(text)
 
             yield show, goes_on(sys.stdout)
-            with refused():
+            with refused:
                 sys.stdout.flush()
             return
         with self._opened() as stream:
 
             def write(text: str) -> None:
-                with refused():
+                with refused:
                     stream.write(text.encode())
 
             yield write, goes_on(stream)
@@ -268,7 +269,7 @@ class Output:
         """Open what bytes are written to."""
         if self.file is None:
             yield sys.stdout.buffer
-            with refused():
+            with refused:
                 sys.stdout.buffer.flush()
             return
         with ExitStack() as stack:
@@ -285,7 +286,7 @@ class Output:
                     yield packed
             else:
                 yield place.stream
-            with refused():
+            with refused:
                 place.finish()
 
 
@@ -376,7 +377,7 @@ def screen() -> Screen | None:
 
 def say_out(line: str) -> None:
     """Write a line to the standard output, at once."""
-    with refused():
+    with refused:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 

@@ -1,7 +1,7 @@
 """Write records as Parquet, by pyarrow: exact, or not at all."""
 
 import importlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import BinaryIO, Final, TypeVar
 
@@ -44,39 +44,40 @@ def parquet(stream: BinaryIO, kind: RecordLayout[T]) -> Generator[Callable[[T], 
         data_page_size=_PAGE,
     )
 
+    read = kind.reader()
+
     def write(record: T) -> None:
-        fields = kind.csv(record)
-        with _fitting():
-            rows.add([fields[name] for name in names] if kind.types else _texts(fields, names))
+        values = read(record)
+        try:
+            rows.add(values if kind.types else list(map(_text, values)))
             if len(rows) >= ROW_GROUP:
                 file.write_table(rows.take())
+        except Unfitting as error:
+            raise _unwritable(error) from None
 
     try:
         yield write
-        with _fitting():
-            if len(rows):
-                file.write_table(rows.take())
+        if len(rows):
+            file.write_table(rows.take())
         file.close()
+    except Unfitting as error:
+        sink.abandon()
+        file.close()
+        raise _unwritable(error) from None
     except BaseException:
         sink.abandon()
         file.close()
         raise
 
 
-def _texts(fields: Mapping[str, object], names: tuple[str, ...]) -> list[str | None]:
-    """Return what the command itself reports: its columns have no types."""
-    values = [plain_value(fields[name]) for name in names]
-    return [
-        value if value is None or isinstance(value, str) else as_json(value) for value in values
-    ]
+def _text(value: object) -> str | None:
+    """Return a value of what the command itself reports, whose columns have no types."""
+    plain = plain_value(value)
+    return plain if plain is None or isinstance(plain, str) else as_json(plain)
 
 
-@contextmanager
-def _fitting() -> Generator[None]:
-    try:
-        yield
-    except Unfitting as error:
-        raise OutputError(
-            f"row {error.row + 1} does not fit into Parquet: {error.column} {error.reason}; "
-            "use csv or jsonl"
-        ) from None
+def _unwritable(error: Unfitting) -> OutputError:
+    return OutputError(
+        f"row {error.row + 1} does not fit into Parquet: {error.column} {error.reason}; "
+        "use csv or jsonl"
+    )

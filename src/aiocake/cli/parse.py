@@ -6,11 +6,11 @@ import re
 import ssl
 import sys
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 import typer
@@ -18,14 +18,16 @@ import typer
 from aiocake import ArgumentError, ConfigurationError, Period
 from aiocake._transport import context_of_user
 from aiocake._transport.proxy import parse_proxy
-from aiocake.bulk.journal_file import place_of
-from aiocake.bulk.journal_store import JournalPlace
+
+if TYPE_CHECKING:
+    from aiocake.bulk.journal_store import JournalPlace
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
 #: How the name of a run in PostgreSQL begins. A file of such a name is ``./pg:NAME``.
 _IN_POSTGRES: Final = "pg:"
 _NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DAYS: Final = re.compile(r"[1-9]\d{0,6}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -54,14 +56,20 @@ def day(text: str) -> date:
 
 
 def moment(text: str) -> datetime:
-    """Read a date and time with its zone, as in 2024-02-15T10:00:00Z."""
+    """Read a date and time with its zone, as in 2024-02-15T10:00:00Z; a date alone is its noon.
+
+    At noon in UTC it is the same date almost everywhere.
+    """
     try:
+        if _DATE.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), time(12), UTC)
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
         raise typer.BadParameter(
-            f"{text!r} is not a time with its zone such as 2024-02-15T10:00:00Z"
+            f"{text!r} is not a date such as 2024-02-15, nor a time with its zone such as "
+            "2024-02-15T10:00:00Z"
         )
     return found
 
@@ -191,8 +199,10 @@ def proxy(text: str) -> str:
     return text
 
 
-def journal(text: str) -> JournalPlace:
+def journal(text: str) -> "JournalPlace":
     """Read where a journal is: the path of a file, or ``pg:NAME`` for a run in PostgreSQL."""
+    from aiocake.bulk.journal_file import place_of  # noqa: PLC0415 - few commands have a journal
+
     if not text.startswith(_IN_POSTGRES):
         return place_of("journal", text)
     from aiocake.bulk.postgres.books import named_run  # noqa: PLC0415 - an extra

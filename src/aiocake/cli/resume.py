@@ -2,9 +2,8 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, NoReturn
 
-import attrs
 import typer
 
 from aiocake import ArgumentError, Client, JournalError, bulk
@@ -15,14 +14,12 @@ from aiocake.cli import parse
 from aiocake.cli.apply import ReceiptOption, ReportOption, apply_and_report
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
-from aiocake.cli.destination import OutputError
-from aiocake.cli.errors import code_of, print_error, silence_output
-from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.errors import print_error
 from aiocake.cli.journal import AllowOption, File, in_use, read_status, unfinished
 from aiocake.cli.output import Output
-from aiocake.cli.run_outcome import exit_code, problem_text, report_problems
+from aiocake.cli.run_outcome import run_and_report
 from aiocake.cli.signals import run
-from aiocake.cli.terminal import confirm, run_bar
+from aiocake.cli.terminal import confirm
 from aiocake.errors import Problem
 from aiocake.monthend import Applied, resume_plan
 
@@ -72,31 +69,17 @@ def resume(  # noqa: PLR0913 - one for each option
     for name, given in (("report", report), ("receipt", receipt)):
         if given is not None:
             raise ArgumentError(Problem(name, "is for the run of a plan; use aiocake audit"))
-    code = 0
 
-    async def work(client: Client) -> Summary:
-        with run_bar() as progress:
-            return await bulk.resume(
-                file,
-                client,
-                settle=settle,
-                on_progress=progress,
-                allow_unknown_filesystem=allow_unknown_filesystem,
-            )
+    async def work(client: Client, on_progress: OnProgress) -> Summary:
+        return await bulk.resume(
+            file,
+            client,
+            settle=settle,
+            on_progress=on_progress,
+            allow_unknown_filesystem=allow_unknown_filesystem,
+        )
 
-    try:
-        with connection.accounted(file), output.record(_SUMMARY) as write:
-            summary = connection.run(work)
-            # What the run ends in is known before the record is written, which may fail.
-            code = exit_code(summary)
-            report_problems(summary)
-            write(summary)
-    except BrokenPipeError:
-        silence_output()
-    except OutputError as error:
-        print_error(str(error))
-        code = code or code_of(error)
-    raise typer.Exit(code)
+    run_and_report(output, connection, work, file)
 
 
 def _resume_plan(  # noqa: PLR0913, PLR0917 - each is needed
@@ -120,28 +103,3 @@ def _resume_plan(  # noqa: PLR0913, PLR0917 - each is needed
         )
 
     apply_and_report(output, connection, work, journal, report, receipt)
-
-
-def _summary_fields(summary: Summary) -> Fields:
-    fields = attrs.asdict(summary, recurse=False)
-    return {
-        **fields,
-        "problems": [problem_text(each) for each in summary.problems],
-        "doubles": [attrs.asdict(each) for each in summary.doubles],
-        "notes": list(summary.notes),
-    }
-
-
-def _summary_in_short(summary: Summary) -> Fields:
-    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
-    return {**_summary_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
-
-
-_SUMMED: Final = tuple(field.name for field in attrs.fields(Summary))
-_SUMMARY: Final = RecordLayout(
-    json=_summary_fields,
-    csv=_summary_in_short,
-    csv_columns=_SUMMED,
-    to_table=_summary_in_short,
-    table_columns=_SUMMED,
-)

@@ -4,21 +4,18 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import attrs
 import typer
 
 from aiocake import Client, bulk
 from aiocake.bulk import Call, Journal, Summary
 from aiocake.bulk.journal_store import JournalPlace, NotBegun
+from aiocake.bulk.options import OnProgress
 from aiocake.bulk.plan import CallPlan
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
-from aiocake.cli.destination import OutputError
-from aiocake.cli.errors import code_of, print_error, silence_output
-from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption
-from aiocake.cli.run_outcome import exit_code, report_problems
-from aiocake.cli.terminal import confirm, run_bar
+from aiocake.cli.run_outcome import run_and_report
+from aiocake.cli.terminal import confirm
 from aiocake.errors import PlanError, Problem
 from aiocake.monthend import CallFile
 from aiocake.monthend.rows import OPERATIONS, Action, Repeats, described
@@ -103,32 +100,18 @@ def carry_out(  # noqa: PLR0913 - by name
     if not session.confirmed:
         confirm(f"At {connection.domain}: {what}, {count:,} calls: send")
 
-    async def work(client: Client) -> Summary:
+    async def work(client: Client, on_progress: OnProgress) -> Summary:
         file = file_of(client)
-        with run_bar() as progress:
-            return await bulk.carry(
-                journal,
-                client,
-                calls=lambda: list(file) if count <= _AS_A_WHOLE else _one_by_one(file),
-                settle=settle,
-                on_progress=progress,
-                allow_unknown_filesystem=allow_unknown_filesystem,
-            )
+        return await bulk.carry(
+            journal,
+            client,
+            calls=lambda: list(file) if count <= _AS_A_WHOLE else _one_by_one(file),
+            settle=settle,
+            on_progress=on_progress,
+            allow_unknown_filesystem=allow_unknown_filesystem,
+        )
 
-    code = 0
-    try:
-        with connection.accounted(journal), output.record(_SUMMARY) as write:
-            summary = connection.run(work)
-            # What the run ends in is known before the record is written, which may fail.
-            code = exit_code(summary)
-            report_problems(summary)
-            write(summary)
-    except BrokenPipeError:
-        silence_output()
-    except OutputError as error:
-        print_error(str(error))
-        code = code or code_of(error)
-    raise typer.Exit(code)
+    run_and_report(output, connection, work, journal)
 
 
 def _checked(file: CallFile) -> tuple[int, str]:
@@ -178,19 +161,3 @@ async def _compare(file: CallFile, path: JournalPlace, *, allow: bool) -> None:
 async def _one_by_one(file: CallFile) -> AsyncGenerator[Call[Any]]:
     for call in file:
         yield call
-
-
-def _fields(summary: Summary) -> Fields:
-    counts = attrs.asdict(summary, recurse=False)
-    of_many = {name: len(counts[name]) for name in ("problems", "doubles")}
-    return {**counts, **of_many, "notes": "; ".join(summary.notes) or None}
-
-
-_NAMES: Final = tuple(field.name for field in attrs.fields(Summary))
-_SUMMARY: Final = RecordLayout(
-    json=_fields,
-    csv=_fields,
-    csv_columns=_NAMES,
-    to_table=_fields,
-    table_columns=_NAMES,
-)

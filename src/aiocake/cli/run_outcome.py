@@ -1,14 +1,80 @@
-"""What a run of writes came to: its problems, on lines of their own, and the exit code."""
+"""Run a run of writes, and report what it came to: its problems, its summary, the exit code."""
 
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn
 
-from aiocake.bulk import Double, Failed, Skipped, Summary, Unknown
-from aiocake.cli.errors import print_error, text_of
+import attrs
+import typer
+
+from aiocake import Client, Outcome
+from aiocake._operations.parameters import format_value
+from aiocake.bulk import Call, Double, Failed, Skipped, Summary, Unknown
+from aiocake.bulk.journal_store import JournalPlace
+from aiocake.bulk.options import OnProgress
+from aiocake.cli.connection import Connection
+from aiocake.cli.destination import OutputError
+from aiocake.cli.errors import (
+    code_of,
+    print_error,
+    print_object,
+    reports_in_json,
+    silence_output,
+    text_of,
+)
+from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.output import Output
+from aiocake.cli.terminal import run_bar
+from aiocake.monthend.rows import OPERATIONS, described
 
 #: How many of a run's problems are said one by one.
 _MOST_SAID: Final = 20
 #: The worst that is true of a run decides.
 DOUBLE, UNKNOWN, REFUSED, UNFINISHED, CONFLICTS = 9, 7, 5, 1, 10
+_MEANINGS: Final = {
+    DOUBLE: "something was created twice",
+    UNKNOWN: "the outcome of a call is unknown",
+    REFUSED: "calls were refused",
+    UNFINISHED: "calls are left",
+    CONFLICTS: "records were not as expected",
+}
+
+
+def run_and_report(
+    output: Output,
+    connection: Connection,
+    work: Callable[[Client, OnProgress], Awaitable[Summary]],
+    journal: JournalPlace,
+) -> NoReturn:
+    """Run a run of writes, and show its summary.
+
+    Args:
+        output: Where the summary goes.
+        connection: The instance.
+        work: Runs it.
+        journal: Its journal.
+
+    Raises:
+        typer.Exit: Always; with the exit code.
+    """
+    code = 0
+
+    async def with_bar(client: Client) -> Summary:
+        with run_bar() as progress:
+            return await work(client, progress)
+
+    try:
+        with connection.accounted(journal), output.record(SUMMARY) as write:
+            summary = connection.run(with_bar)
+            # What the run ends in is known before the record is written, which may fail.
+            code = exit_code(summary)
+            report_problems(summary)
+            write(summary)
+    except BrokenPipeError:
+        silence_output()
+    except OutputError as error:
+        print_error(str(error))
+        code = code or code_of(error)
+    raise typer.Exit(code)
 
 
 def exit_code(summary: Summary) -> int:
@@ -27,6 +93,9 @@ def exit_code(summary: Summary) -> int:
 
 def report_problems(summary: Summary) -> None:
     """Write what a person has to know of a run on the standard error."""
+    if reports_in_json():
+        _report_in_json(summary)
+        return
     for problem in summary.problems[:_MOST_SAID]:
         print_error(problem_text(problem))
     if len(summary.problems) > _MOST_SAID:
@@ -45,9 +114,42 @@ def report_problems(summary: Summary) -> None:
         print_error("the plan was not read to its end: only the program that made it has the rest")
 
 
+def _report_in_json(summary: Summary) -> None:
+    """Write one object, if anything is left to do; docs/cli.md explains each field."""
+    code = exit_code(summary)
+    if not code:
+        return
+    print_object(
+        {
+            "type": "RunProblems",
+            "message": _MEANINGS[code],
+            "exit_code": code,
+            "problems": [_problem_fields(each) for each in summary.problems],
+            "doubles": [attrs.asdict(each) for each in summary.doubles],
+            "notes": list(summary.notes),
+            "stopped": summary.stopped,
+        }
+    )
+
+
+def _problem_fields(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "index": problem.index,
+        "operation": problem.call.operation,
+        "what": call_text(problem.call),
+        "outcome": Outcome.UNKNOWN if isinstance(problem, Unknown) else Outcome.NOT_DONE,
+    }
+    if isinstance(problem, Failed):
+        return fields | {"type": type(problem.error).__name__, "reason": text_of(problem.error)}
+    fields["type"] = type(problem).__name__
+    if isinstance(problem, Unknown):
+        return fields | {"reason": problem.reason, "candidates": list(problem.candidates)}
+    return fields | {"reason": problem.reason, "existing": list(problem.existing)}
+
+
 def problem_text(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     """Return a call that was not carried out, and why."""
-    call = f"call {problem.index}, {problem.call.describe()}"
+    call = f"call {problem.index}, {call_text(problem.call)}"
     if isinstance(problem, Failed):
         return f"{call}: not done: {text_of(problem.error)}"
     if isinstance(problem, Unknown):
@@ -56,6 +158,21 @@ def problem_text(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
     if problem.conflict:
         return f"{call}: skipped: {problem.reason}"
     return f"{call}: skipped, since there is already {_ids(problem.existing)}"
+
+
+def call_text(call: Call[Any]) -> str:
+    """Return a call in words: ``invoices.update of invoice 4821, invoice status paid``."""
+    operation = OPERATIONS.get(call.operation)
+    if operation is None:
+        return call.describe()
+    about = described(operation, call.arguments)
+    unsaid = {operation.record, operation.create_lookup and operation.create_lookup.owner}
+    said = [
+        f"{name.replace('_', ' ')} {format_value(value)}"
+        for name, value in call.arguments.items()
+        if name not in unsaid | call.sensitive
+    ]
+    return ", ".join([f"{operation.name} of {about}", *said])
 
 
 def double_text(double: Double) -> str:
@@ -68,3 +185,27 @@ def double_text(double: Double) -> str:
 
 def _ids(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def _fields(summary: Summary) -> Fields:
+    return {
+        **attrs.asdict(summary, recurse=False),
+        "problems": [problem_text(each) for each in summary.problems],
+        "doubles": [attrs.asdict(each) for each in summary.doubles],
+        "notes": list(summary.notes),
+    }
+
+
+def _in_short(summary: Summary) -> Fields:
+    counted = {"problems": len(summary.problems), "doubles": len(summary.doubles)}
+    return {**_fields(summary), **counted, "notes": "; ".join(summary.notes) or None}
+
+
+_NAMES: Final = tuple(field.name for field in attrs.fields(Summary))
+SUMMARY: Final = RecordLayout(
+    json=_fields,
+    csv=_in_short,
+    csv_columns=_NAMES,
+    to_table=_in_short,
+    table_columns=_NAMES,
+)

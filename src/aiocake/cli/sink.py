@@ -43,7 +43,7 @@ class Sink(io.RawIOBase):
         """
         count = memoryview(data).nbytes
         if self._stream is not None:
-            with refused():
+            with refused:
                 self._stream.write(data)
         self._at += count
         return count

@@ -1,11 +1,12 @@
 """A table for people, lined up by its first rows, so that a long one needs no memory.
 
 Columns that can be empty are left out while they are. On a terminal that is too narrow, names are
-cut first, then columns are left out that a list can spare. Where that is not enough, each record is
-a block with a line for each field: amounts, dates and ids are never cut, nor wrapped.
+cut first, then columns are left out that are empty or that a list can spare. Where that is not
+enough, each record is a block with a line for each field that it has: amounts, dates and ids are
+never cut, nor wrapped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import attrs
 from rich.cells import cell_len, set_cell_size
 
+from aiocake import _display
 from aiocake.cli.text import escaped
 
 _SAMPLE: Final = 500
@@ -53,19 +55,22 @@ class Table:
         screen: The terminal; None if the table may have any width and any character.
         paired: True if each row is the name and the value of one field of a single record.
         spare: The columns that a narrow terminal goes without, the first of them first.
+        heads: Shorter names of columns, for the head of the table.
         optional: The columns that are left out while no row has a value for them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name
         self,
         names: Sequence[str],
         screen: Screen | None,
         *,
         paired: bool = False,
         spare: Sequence[str] = (),
+        heads: Mapping[str, str] | None = None,
         optional: Sequence[str] = (),
     ) -> None:
         self._names = names
+        self._heads_of: Mapping[str, str] = heads or {}
         self._spare = spare
         self._optional = optional
         #: The columns that are shown.
@@ -97,23 +102,26 @@ class Table:
         rows = self._waiting
         self._waiting = []
         self._measured = True
+        if self._screen is not None and not rows:
+            return "(none)\n"
         self._unset = [
             at
             for at, name in enumerate(self._names)
             if rows and name in self._optional and all(row[at] is None for row in rows)
         ]
-        for count in range(len(self._spare) + 1):
-            left_out = self._spare[:count]
-            self._kept = [
-                at
-                for at, name in enumerate(self._names)
-                if at not in self._unset and name not in left_out
-            ]
+        self._kept = [at for at in self._kept if at not in self._unset]
+        self._widths = self._fitting(rows)
+        if self._widths is None and len(rows) < _SAMPLE:
+            # What no row has is left out first; a row to come may have it.
+            self._kept = [at for at in self._kept if any(self._text(row[at]) for row in rows)]
             self._widths = self._fitting(rows)
+        for name in self._spare:
             if self._widths is not None:
                 break
+            self._kept = [at for at in self._kept if self._names[at] != name]
+            self._widths = self._fitting(rows)
         if self._widths is None:
-            return "".join(map(self._block, rows)) or "(none)\n"
+            return "".join(map(self._block, rows))
         rule = [self._rule * width for width in self._widths]
         head = "".join(
             _GAP.join(cells).rstrip() + "\n" for cells in (self._heads(self._widths), rule)
@@ -121,13 +129,13 @@ class Table:
         return head + "".join(map(self._line, rows))
 
     def _fitting(self, rows: Sequence[Sequence[object]]) -> list[int] | None:
-        columns = [(self._names[at], *(row[at] for row in rows)) for at in self._kept]
+        columns = [(self._head(at), *(row[at] for row in rows)) for at in self._kept]
         widths = [max(cell_len(self._text(value)) for value in column) for column in columns]
         if self._screen is None:
             return widths
         surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - self._screen.width
-        for at, (name, *_) in enumerate(columns):
-            if surplus > 0 and str(name).endswith(_CUT):
+        for at, kept in enumerate(self._kept):
+            if surplus > 0 and self._names[kept].endswith(_CUT):
                 cut = min(surplus, max(0, widths[at] - _LEAST))
                 widths[at] -= cut
                 surplus -= cut
@@ -149,8 +157,11 @@ class Table:
         return line + "\n"
 
     def _heads(self, widths: Sequence[int]) -> list[str]:
-        names = [self._names[at] for at in self._kept]
-        return [self._cell(name, name, width) for name, width in zip(names, widths, strict=True)]
+        kept = zip(self._kept, widths, strict=True)
+        return [self._cell(self._names[at], self._head(at), width) for at, width in kept]
+
+    def _head(self, at: int) -> str:
+        return self._heads_of.get(self._names[at], self._names[at])
 
     def _block(self, values: Sequence[object]) -> str:
         if self._paired:
@@ -158,12 +169,8 @@ class Table:
             return self._field(str(name), value)
         self._blocks += 1
         between = "\n" if self._blocks > 1 or self._widths is not None else ""
-        fields = zip(self._names, values, strict=True)
-        return between + "".join(
-            self._field(name, value)
-            for name, value in fields
-            if value is not None or name not in self._optional
-        )
+        said = (at for at, value in enumerate(values) if self._text(value))
+        return between + "".join(self._field(self._names[at], values[at]) for at in said)
 
     def _field(self, name: str, value: object) -> str:
         line = f"{name}: {self._text(value)}".rstrip()
@@ -195,7 +202,7 @@ def shown(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case Decimal():
-            return format(value, ",f")
+            return _display.amount_text(value)
         case date():
             return str(value)
         case _:

@@ -50,6 +50,8 @@ _COLUMN_KEYS: Final = ("name", "from", "value", "date", "add_days", "decimals")
 _MOST_PLACES: Final = 10
 _EXACT: Final = Context(prec=100, traps=[Inexact])
 _SAMPLE: Final = date(2024, 1, 31)
+#: What is added up, of invoices and of bills.
+_AMOUNTS: Final = frozenset({"total_amount", "amount"})
 _DATES: Final = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP})
 
 
@@ -176,7 +178,8 @@ def selected(kind: RecordLayout[T], names: Sequence[str]) -> RecordLayout[T]:
         return {name: found[name] for name in names}
 
     types = kind.types and {name: kind.types[name] for name in names}
-    return _with(kind, tuple(names), fields, types)
+    added_up = kind.added_up and not _AMOUNTS.isdisjoint(names)
+    return attrs.evolve(_with(kind, tuple(names), fields, types), added_up=added_up)
 
 
 def _with(
@@ -194,6 +197,7 @@ def _with(
         jsonl=plain,
         csv=fields,
         csv_columns=names,
+        values=None,
         to_table=fields,
         table_columns=names,
         table_spare=(),

@@ -23,7 +23,7 @@ from aiocake import ConfigurationError
 from aiocake._display import escaped
 from aiocake.bulk import Progress as RunProgress
 from aiocake.bulk.options import OnProgress
-from aiocake.cli.errors import begin_line
+from aiocake.cli.errors import begin_line, print_error
 from aiocake.cli.signals import Interrupted
 
 
@@ -66,7 +66,7 @@ def confirm(what: str, otherwise: str = _NOT_SENT) -> None:
     if not reply.endswith("\n"):  # the end of the input: the cursor is still behind the question
         typer.echo(err=True)
     if reply.strip().lower() not in {"y", "yes"}:
-        typer.echo(f"aiocake: {otherwise}", err=True)
+        print_error(otherwise)
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ Texts are never formulas.
 import importlib
 import json
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final, Generic, TypeVar
 from aiocake import ColumnType, Invoice
 from aiocake._display import places_of
 from aiocake.cli.destination import OutputError, refused
-from aiocake.cli.formats import Fields, RecordLayout
+from aiocake.cli.formats import RecordLayout
 from aiocake.cli.sink import Sink
-from aiocake.models import Bill
+from aiocake.models import Bill, Total
 from aiocake.models.totals import Tally
 from aiocake.records import plain_value
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 # Source: "Excel specifications and limits", a page of Microsoft.
 MOST_ROWS: Final = 1_048_576
 _MOST_DIGITS: Final = 15
+_MOST_NOTES: Final = 2
 _MOST_CHARACTERS: Final = 32_767
 #: Excel takes 1900 for a leap year, so that dates before this one are a day off.
 _FIRST_DATE: Final = date(1900, 3, 1)
@@ -62,7 +63,7 @@ def workbook(
     library = importlib.import_module("xlsxwriter")
     sink = Sink(stream)
     with ExitStack() as stack:
-        with refused():
+        with refused:
             # A folder of its own, which goes whatever becomes of the file.
             made = tempfile.TemporaryDirectory(prefix="aiocake-", ignore_cleanup_errors=True)
             folder = stack.enter_context(made)
@@ -70,11 +71,11 @@ def workbook(
             sheets = _Sheets(book, kind)
         try:
             yield sheets.write
-            with refused():
+            with refused:
                 notes = sheets.finish()
                 book.close()
         except library.exceptions.FileCreateError as error:  # it cannot be written
-            with refused():
+            with refused:
                 raise error.args[0] from None
         except library.exceptions.FileSizeError:
             raise OutputError("it is more than XLSX can hold: use csv or parquet") from None
@@ -93,6 +94,10 @@ class _Sheets(Generic[T]):
         self._book = book
         self._kind = kind
         self._names = kind.csv_columns
+        self._read = kind.reader()
+        self._currency = next(
+            (at for at, name in enumerate(self._names) if name == "currency"), None
+        )
         self._head = book.add_format({"bold": True, "bottom": 1})
         self._bold = book.add_format({"bold": True})
         self._formats: dict[tuple[str, bool], Any] = {}
@@ -107,12 +112,14 @@ class _Sheets(Generic[T]):
         """Add the row of a record."""
         if self._row >= MOST_ROWS:
             self._begin()
-        fields = self._kind.csv(record)
         if self._kind.added_up and isinstance(record, Invoice | Bill):
             self._tally.add(record)
         self._count += 1
-        with refused():
-            self._put(fields, places_of(_currency(fields)))
+        values = tuple(self._read(record))
+        currency = None if self._currency is None else values[self._currency]
+        places = places_of(currency if isinstance(currency, str) else None)
+        with refused:
+            self._put(values, places)
 
     def finish(self) -> list[str]:
         """Add the totals, and what a person has to know of the file.
@@ -121,37 +128,40 @@ class _Sheets(Generic[T]):
             The latter.
         """
         self._filtered()
-        notes: list[str] = []
-        if self._rounded:
-            notes.append(
-                f"{self._rounded:,} of the numbers are texts, since they have more than "
-                f"{_MOST_DIGITS} digits: Excel would round them"
-            )
-        if (sheets := len(self._book.worksheets())) > 1:
-            notes.append(
-                f"a sheet of Excel has {MOST_ROWS:,} rows: the records are in {sheets} sheets"
-            )
         totals = self._tally.totals() if self._kind.added_up else ()
-        if self._row + 2 + len(totals) + len(notes) > MOST_ROWS:
+        if self._row + 1 + len(totals) + _MOST_NOTES > MOST_ROWS:
             self._begin()
         self._row += 1
         for total in totals:
-            found = {
-                "kind": total.kind,
-                "invoice_status": total.invoice_status,
-                "currency": total.currency,
-                "currency_id": total.currency,
-                "total_amount": total.amount,
-                "amount": total.amount,
-            }
-            label = next((name for name in self._names if name not in found), None)
-            found |= {label or "": f"Total of {total.count:,}"}
-            fields = {name: found.get(name) for name in self._names}
-            self._put(fields, places_of(total.currency), bold=True)
+            self._put(self._values_of(total), places_of(total.currency), bold=True)
+        notes = list(self._notes())
         for note in notes:
             self._sheet.write_string(self._row, 0, note)
             self._row += 1
         return notes
+
+    def _values_of(self, total: Total) -> list[object]:
+        found = {
+            "kind": total.kind,
+            "invoice_status": total.invoice_status,
+            "currency": total.currency,
+            "currency_id": total.currency,
+            "total_amount": total.amount,
+            "amount": total.amount,
+        }
+        label = next((name for name in self._names if name not in found), "")
+        return [
+            found.get(n, f"Total of {total.count:,}" if n == label else None) for n in self._names
+        ]
+
+    def _notes(self) -> Iterator[str]:
+        if self._rounded:
+            yield (
+                f"{self._rounded:,} of the numbers are texts, since they have more than "
+                f"{_MOST_DIGITS} digits: Excel would round them"
+            )
+        if (sheets := len(self._book.worksheets())) > 1:
+            yield f"a sheet of Excel has {MOST_ROWS:,} rows: the records are in {sheets} sheets"
 
     def _begin(self) -> None:
         """Begin a sheet."""
@@ -176,14 +186,13 @@ class _Sheets(Generic[T]):
         if self._sheet is not None and self._row > 1:
             self._sheet.autofilter(0, 0, self._row - 1, len(self._names) - 1)
 
-    def _put(self, fields: Fields, places: int, *, bold: bool = False) -> None:
-        for at, name in enumerate(self._names):
-            value = fields[name]
+    def _put(self, values: Sequence[object], places: int, *, bold: bool = False) -> None:
+        for at, value in enumerate(values):
             if value is not None:
-                self._cell(at, name, value, places, bold=bold)
+                self._cell(at, value, places, bold=bold)
         self._row += 1
 
-    def _cell(self, at: int, name: str, value: object, places: int, *, bold: bool) -> None:
+    def _cell(self, at: int, value: object, places: int, *, bold: bool) -> None:
         sheet, row = self._sheet, self._row
         match value:
             case bool():
@@ -203,8 +212,8 @@ class _Sheets(Generic[T]):
                 text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
                 if sheet.write_string(row, at, text, self._bold if bold else None):
                     raise OutputError(
-                        f"row {self._count} does not fit into XLSX: {name} must have at most "
-                        f"{_MOST_CHARACTERS:,} characters; use csv or parquet"
+                        f"row {self._count} does not fit into XLSX: {self._names[at]} must "
+                        f"have at most {_MOST_CHARACTERS:,} characters; use csv or parquet"
                     )
 
     def _format(self, form: str, *, bold: bool) -> Any:  # noqa: ANN401 - as above
@@ -213,11 +222,6 @@ class _Sheets(Generic[T]):
             found = self._book.add_format({"num_format": form, "bold": bold})
             self._formats[form, bold] = found
         return found
-
-
-def _currency(fields: Fields) -> str | None:
-    found = fields.get("currency")
-    return found if isinstance(found, str) else None
 
 
 def _digits(number: Decimal) -> int:

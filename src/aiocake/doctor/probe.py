@@ -24,8 +24,8 @@ from aiocake.errors import (
 )
 from aiocake.values import Binding
 
-#: An examination sends no more than these.
 MOST_REQUESTS: Final = 60
+"""How many requests an examination sends at most."""
 #: A call can take one more, where the connection was closed meanwhile, and one for another key.
 _MOST_OF_A_CALL: Final = 3
 #: Seconds of the whole examination, and of one call.

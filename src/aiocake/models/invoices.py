@@ -38,9 +38,9 @@ __all__ = ["CreatedInvoice", "Invoice", "Page", "UpdatedInvoice"]
 
 
 # Without a slot for weak references, which would cost each of many thousand rows eight bytes and
-# keep a decoder from laying out rows before it fills them.
-@by_fields
-@attrs.frozen(kw_only=True, weakref_slot=False, eq=False, repr=False)
+# keep a decoder from laying out rows before it fills them. With methods of its own: lists of them
+# are compared.
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class Invoice(Record):
     """A row of the list of invoices.
 

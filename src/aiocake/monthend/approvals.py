@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,6 +22,7 @@ from typing import Final, Protocol
 import anyio.to_thread
 import attrs
 
+from aiocake import _clock
 from aiocake._normalize import class_name, guarded, normalized, path_of
 from aiocake.errors import ArgumentError, ConfigurationError, PlanError, Problem
 from aiocake.monthend import signatures
@@ -266,7 +267,7 @@ def refuse_expired(plan: SignedPlan, at: datetime | None = None) -> None:
         PlanError: It has expired.
     """
     until = plan.header.expires_at
-    if (at or datetime.now(UTC)) >= until:
+    if (at or _clock.now()) >= until:
         raise PlanError(f"the plan has expired: it was good until {until:%Y-%m-%d %H:%M} UTC")
 
 

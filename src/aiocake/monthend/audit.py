@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, cast
 
 import attrs
 
+from aiocake import _clock
 from aiocake.bulk import Journal, PlanIdentity
 from aiocake.bulk.calls import untagged
 from aiocake.bulk.execution import instance_of
@@ -143,7 +144,7 @@ async def _read(journal: Journal, plan: Plan | None, receipts: Sequence[Receipt]
     completeness += rows.missing()
     found = Audit(
         domain=domain,
-        audited_at=datetime.now(UTC).replace(microsecond=0),
+        audited_at=_clock.now().replace(microsecond=0),
         plan=identity,
         sessions=sessions,
         entries=tuple(entries),

@@ -19,12 +19,13 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import aclosing, closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from math import ceil
 from typing import Any, Final, Literal, Protocol, TypedDict, cast, get_args, runtime_checkable
 
 import attrs
 
+from aiocake import _clock
 from aiocake._normalize import class_name, guarded, normalized
 from aiocake._operations.operation import Operation, executor_of
 from aiocake.bulk.calls import Call, call
@@ -159,7 +160,7 @@ class Terms:
                 found[name] = guarded(name, check)
             except ArgumentError as error:
                 problems += [Problem(name, each.reason) for each in error.problems]
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = _clock.now().replace(microsecond=0)
         if "expires_in" in found:
             try:
                 found["expires_at"] = (now + found["expires_in"]).replace(microsecond=0)

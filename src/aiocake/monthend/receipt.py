@@ -5,13 +5,14 @@ of hashes still holds. A receipt that somebody else has kept shows it.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 import attrs
 import msgspec
 
+from aiocake import _clock
 from aiocake._normalize import path_of
 from aiocake.bulk.log_chain import Approval, LogHead
 from aiocake.errors import JournalError
@@ -36,7 +37,7 @@ class Receipt:
     """
 
     domain: str
-    made_at: datetime = attrs.field(factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    made_at: datetime = attrs.field(factory=lambda: _clock.now().replace(microsecond=0))
     log: LogHead
     totals: tuple[Total, ...] = ()
     plan_hash: str | None = None

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import attrs
 
+from aiocake import _clock
 from aiocake._display import money
 from aiocake._operations.parameters import format_value
 from aiocake.models.totals import exact_sum
@@ -58,7 +59,7 @@ def facts_of(plan: SignedPlan, at: datetime | None = None) -> Facts:
     """
     header = plan.header
     key = maker_fingerprint(plan)
-    over = (at or datetime.now(UTC)) >= header.expires_at
+    over = (at or _clock.now()) >= header.expires_at
     found = {
         "action": header.action,
         "period": None if header.period is None else str(header.period),

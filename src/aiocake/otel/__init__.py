@@ -25,6 +25,7 @@ except ModuleNotFoundError as _error:
         "aiocake.otel: opentelemetry-api missing: pip install 'aiocake[otel]'", name=_error.name
     ) from None
 
+from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent, ignore
 from aiocake.otel.telemetry import Telemetry as _Telemetry
 
@@ -50,7 +51,21 @@ def listener(
 
     Returns:
         The listener.
+
+    Raises:
+        ConfigurationError: A provider is none of OpenTelemetry.
     """
+    given = (
+        ("tracer_provider", tracer_provider, TracerProvider),
+        ("meter_provider", meter_provider, MeterProvider),
+    )
+    wrong = [
+        f"{name}: must be a {kind.__name__} of OpenTelemetry"
+        for name, value, kind in given
+        if not isinstance(value, kind | None)  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+    ]
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
     if tracer_provider is None and meter_provider is None and not _is_recorded():
         return ignore
     return _Telemetry(tracer_provider, meter_provider)

@@ -6,7 +6,7 @@ HTTP (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/); the other
 
 from typing import Final
 
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
 
 #: Seconds: the boundaries that the conventions recommend.
 _SHORT: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -22,42 +22,42 @@ class Instruments:
     """
 
     def __init__(self, meter: Meter) -> None:
-        self.writes_unknown = meter.create_counter(
+        self.writes_unknown: Counter = meter.create_counter(
             "aiocake.writes.unknown",
             unit="{write}",
             description="Writes that may have been carried out: somebody has to look.",
         )
-        self.operation_duration = meter.create_histogram(
+        self.operation_duration: Histogram = meter.create_histogram(
             "aiocake.operation.duration",
             unit="s",
             description="Duration of calls, with their waits and retries.",
             explicit_bucket_boundaries_advisory=_LONG,
         )
-        self.request_duration = meter.create_histogram(
+        self.request_duration: Histogram = meter.create_histogram(
             "http.client.request.duration",
             unit="s",
             description="Duration of HTTP client requests.",
             explicit_bucket_boundaries_advisory=_SHORT,
         )
-        self.requests_active = meter.create_up_down_counter(
+        self.requests_active: UpDownCounter = meter.create_up_down_counter(
             "aiocake.requests.active",
             unit="{request}",
             description="HTTP requests under way.",
         )
-        self.retries = meter.create_counter(
+        self.retries: Counter = meter.create_counter(
             "aiocake.retries", unit="{retry}", description="Attempts after the first of a call."
         )
-        self.throttle_wait = meter.create_histogram(
+        self.throttle_wait: Histogram = meter.create_histogram(
             "aiocake.throttle.wait",
             unit="s",
             description="Time for which calls waited in the throttle's queue, of those that did.",
             explicit_bucket_boundaries_advisory=_SHORT,
         )
-        self.throttle_pauses = meter.create_counter(
+        self.throttle_pauses: Counter = meter.create_counter(
             "aiocake.throttle.pauses",
             unit="{pause}",
             description="Pauses of a client after a throttled response.",
         )
-        self.run_calls = meter.create_counter(
+        self.run_calls: Counter = meter.create_counter(
             "aiocake.run.calls", unit="{call}", description="Calls of bulk runs, by how they ended."
         )

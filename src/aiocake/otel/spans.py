@@ -38,11 +38,19 @@ Attributes = Mapping[str, AttributeValue]
 
 @attrs.frozen
 class Attempt:
-    """What is known of one attempt, and when it ended, in nanoseconds."""
+    """What is known of one attempt.
+
+    Attributes:
+        began: Its beginning.
+        began_at: When that was, in nanoseconds since 1970.
+        ended: Its end.
+        ended_at: When that was.
+    """
 
     began: AttemptBegan
+    began_at: int
     ended: AttemptEnded
-    at: int
+    ended_at: int
 
 
 @attrs.define
@@ -103,6 +111,8 @@ def record_call(  # noqa: PLR0913 - what is known of a call
         context = set_span_in_context(INVALID_SPAN, context)
         links = [Link(run.span.get_span_context())]
     began = at - int(ended.seconds * _NANOSECONDS)
+    if attempts:  # whatever came in between on this machine, no attempt began before its call
+        began = min(began, attempts[0].began_at)
     span = tracer.start_span(
         ended.operation,
         context,
@@ -118,7 +128,7 @@ def record_call(  # noqa: PLR0913 - what is known of a call
         span.set_status(StatusCode.ERROR, ended.error or "the outcome is unknown")
     under = set_span_in_context(span, context)
     for each in attempts:
-        _record_attempt(tracer, each, under, began)
+        _record_attempt(tracer, each, under)
     span.end(at)
 
 
@@ -138,7 +148,7 @@ def _of_call(ended: CallEnded, queue_seconds: float) -> Attributes:
     return attributes
 
 
-def _record_attempt(tracer: Tracer, attempt: Attempt, context: Context, earliest: int) -> None:
+def _record_attempt(tracer: Tracer, attempt: Attempt, context: Context) -> None:
     began, ended = attempt.began, attempt.ended
     attributes: dict[str, AttributeValue] = {
         "http.request.method": began.method,
@@ -156,12 +166,10 @@ def _record_attempt(tracer: Tracer, attempt: Attempt, context: Context, earliest
     failure = error_type(ended)
     if failure is not None:
         attributes["error.type"] = failure
-    # The two clocks differ a little: no attempt began before its call.
-    start = max(earliest, attempt.at - int(ended.seconds * _NANOSECONDS))
-    span = tracer.start_span(name, context, SpanKind.CLIENT, attributes, None, start)
+    span = tracer.start_span(name, context, SpanKind.CLIENT, attributes, None, attempt.began_at)
     if failure is not None:
         span.set_status(StatusCode.ERROR, ended.error)
-    span.end(attempt.at)
+    span.end(attempt.ended_at)
 
 
 def begin_run(tracer: Tracer, began: RunBegan, context: Context) -> Span:

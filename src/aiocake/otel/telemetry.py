@@ -61,17 +61,28 @@ class OpenCall:
         queue_seconds: How long it waited in the throttle's queue.
         attempts: The attempts that have ended.
         began: The attempt under way, or the last one.
+        began_at: When it began, in nanoseconds since 1970.
         before: The context around that attempt.
         suppressed: The context of that attempt.
     """
 
-    __slots__ = ("attempts", "before", "began", "context", "queue_seconds", "suppressed")
+    __slots__ = (
+        "attempts",
+        "before",
+        "began",
+        "began_at",
+        "context",
+        "queue_seconds",
+        "suppressed",
+    )
 
     def __init__(self, context: Context) -> None:
-        self.context = self.before = context
-        self.queue_seconds = 0.0
+        self.context: Context = context
+        self.before: Context = context
+        self.queue_seconds: float = 0.0
         self.attempts: list[Attempt] = []
         self.began: AttemptBegan | None = None
+        self.began_at = 0
         self.suppressed: Context | None = None
 
 
@@ -119,7 +130,7 @@ class Telemetry:
     def _attempt_began(self, event: AttemptBegan) -> None:
         context = get_current()
         call = self._open(event.call, context)
-        call.began, call.before = event, context
+        call.began, call.began_at, call.before = event, time.time_ns(), context
         # The attempt is made in the task that this is called in, and ends there.
         call.suppressed = Context({**context, _SUPPRESS_HTTP_INSTRUMENTATION_KEY: True})
         attach(call.suppressed)
@@ -131,7 +142,7 @@ class Telemetry:
         # A coroutine that is thrown away ends wherever that happens: not in a context of ours.
         if get_current() is call.suppressed:
             attach(call.before)
-        call.attempts.append(Attempt(began, event, time.time_ns()))
+        call.attempts.append(Attempt(began, call.began_at, event, time.time_ns()))
         server = endpoint(began.server)
         self._instruments.requests_active.add(-1, server)
         attributes = {"http.request.method": began.method, **server}

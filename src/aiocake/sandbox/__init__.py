@@ -18,6 +18,7 @@ import sys
 try:
     from aiocake.sandbox.app import Sandbox
     from aiocake.sandbox.dialect import Dialect
+    from aiocake.sandbox.faults import FAULTS, Fault, FaultName
     from aiocake.sandbox.server import serve
     from aiocake.sandbox.state import (
         BillRecord,
@@ -34,8 +35,11 @@ except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(_message, name=_error.name) from None
 
 __all__ = [
+    "FAULTS",
     "BillRecord",
     "Dialect",
+    "Fault",
+    "FaultName",
     "InvoiceRecord",
     "Partner",
     "RecordedRequest",

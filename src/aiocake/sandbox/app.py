@@ -2,6 +2,9 @@
 
 import inspect
 from collections import deque
+from datetime import date, timedelta
+from decimal import Decimal
+from http import HTTPStatus
 from random import Random
 
 import anyio
@@ -11,11 +14,28 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aiocake.sandbox.data import fill, month_of
+from aiocake.sandbox.data import (
+    CURRENCY_BY_ID,
+    days_of,
+    fill,
+    month_of,
+    partner_of,
+    period_total,
+    settle,
+)
 from aiocake.sandbox.dialect import Dialect
+from aiocake.sandbox.faults import Exchange, FaultName, Faults
 from aiocake.sandbox.messages import Call, Incoming, pairs
-from aiocake.sandbox.state import RecordedRequest, State
+from aiocake.sandbox.state import (
+    BillRecord,
+    InvoiceRecord,
+    PartnerKind,
+    RecordedRequest,
+    State,
+)
+from aiocake.sandbox.v1.operations import OPERATIONS as V1_OPERATIONS
 from aiocake.sandbox.v1.service import Asmx
+from aiocake.sandbox.v2 import OPERATIONS as V2_OPERATIONS
 from aiocake.sandbox.v2 import V2
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -83,7 +103,137 @@ class Sandbox:
         self._asmx = Asmx(self.state, self.dialect)
         self._chance = Random(seed)  # noqa: S311 - jitter, no secret
         self._admitted: deque[float] = deque()
+        self._faults = Faults()
+        self._seed = seed
         self.app = Starlette(routes=[Route("/{path:path}", self._respond, methods=_METHODS)])
+
+    def add_invoice(  # noqa: PLR0913 - all of them keywords with defaults
+        self,
+        *,
+        invoice_id: int | None = None,
+        affiliate_id: int | None = None,
+        advertiser_id: int | None = None,
+        invoice_status: str = "pending",
+        total_amount: Decimal | int | str | None = None,
+        currency: str | None = None,
+        period: str | tuple[date, date] = "2024-01",
+        memo: str | None = None,
+    ) -> InvoiceRecord:
+        """Add an invoice; what is not given fits what is.
+
+        Args:
+            invoice_id: Its id; by default the one after the highest.
+            affiliate_id: Who is paid; by default the first affiliate, if no advertiser is given. An
+                affiliate of an unknown id is added.
+            advertiser_id: Who pays: it is a revenue invoice then.
+            invoice_status: ``pending``, ``approved``, ``paid`` or ``void``.
+            total_amount: The amount; by default what CAKE would compute for a new invoice.
+            currency: The currency's code; by default the partner's.
+            period: A month such as ``"2024-01"``, or the first and the last day, included.
+            memo: Its note.
+
+        Returns:
+            The record, which can be changed.
+
+        Raises:
+            ValueError: The period is none, or both partners are given.
+        """
+        if affiliate_id is not None and advertiser_id is not None:
+            raise ValueError("an invoice is of an affiliate or of an advertiser, never of both")
+        payout = advertiser_id is None
+        kind: PartnerKind = "affiliate" if payout else "advertiser"
+        partner = partner_of(self.state, kind, affiliate_id if payout else advertiser_id)
+        start, end = days_of(period)
+        if total_amount is None:
+            total_amount = period_total(self._seed, partner, start, end)
+        record = InvoiceRecord(
+            invoice_id=self.state.invoices.next_id() if invoice_id is None else invoice_id,
+            affiliate_id=partner.partner_id if payout else None,
+            advertiser_id=None if payout else partner.partner_id,
+            partner_name=partner.name,
+            invoice_status=invoice_status,
+            start_date=start,
+            end_date=end,
+            total_amount=Decimal(total_amount),
+            currency=currency or CURRENCY_BY_ID[partner.currency_id].code,
+            billing_cycle=partner.billing_cycle,
+            memo=memo,
+            paid_at=f"{end}T10:00:00Z" if invoice_status == "paid" else None,
+        )
+        self.state.invoices[record.invoice_id] = record
+        return record
+
+    def add_bill(  # noqa: PLR0913 - all of them keywords with defaults
+        self,
+        kind: PartnerKind = "affiliate",
+        *,
+        bill_id: int | None = None,
+        partner_id: int | None = None,
+        amount: Decimal | int | str | None = None,
+        period: str | tuple[date, date] = "2014-06",
+        notes: str | None = None,
+        settled: bool = False,
+    ) -> BillRecord:
+        """Add a bill, which nothing was noted on yet.
+
+        Args:
+            kind: ``affiliate``, ``advertiser`` or ``buyer``.
+            bill_id: Its id; by default the one after the highest.
+            partner_id: The partner; by default the first. One of an unknown id is added.
+            amount: Its amount, in the partner's currency.
+            period: A month such as ``"2014-06"``, or the first and the last day, included.
+            notes: Its notes.
+            settled: True if it was received and paid; an advertiser's or a buyer's, sent and
+                received.
+
+        Returns:
+            The record, which can be changed.
+
+        Raises:
+            ValueError: The period is none.
+        """
+        partner, table = partner_of(self.state, kind, partner_id), self.state.bills(kind)
+        start, end = days_of(period)
+        if amount is None:
+            amount = period_total(self._seed, partner, start, end)
+        bill = BillRecord(
+            bill_id=table.next_id() if bill_id is None else bill_id,
+            partner=partner,
+            start_date=start,
+            end_date=end + timedelta(days=1),
+            amount=Decimal(amount),
+            notes=notes,
+        )
+        if settled:
+            settle(bill)
+        table[bill.bill_id] = bill
+        return bill
+
+    def fail_next(
+        self, fault: FaultName, *, times: int | None = 1, operation: str | None = None
+    ) -> None:
+        """Have a fault happen to the next request; further ones follow in the order of the calls.
+
+        Args:
+            fault: Its name, such as ``"lost"``: :data:`aiocake.sandbox.FAULTS` explains each. A
+                call of the SDK that meets it once is mostly retried, and succeeds.
+            times: To how many requests in a row it happens. A client makes three attempts at a
+                call. None: to each, until :meth:`recover`.
+            operation: The operation whose requests count, as ``RecordedRequest.operation`` has
+                it: ``update_invoice``, ``MarkAffiliateBillAsPaid``. None: those of all.
+
+        Raises:
+            ValueError: There is no such fault or operation, or the number is below 1.
+        """
+        known = (*V2_OPERATIONS, *V1_OPERATIONS)
+        if operation is not None and operation not in known:
+            there = ", ".join(known)
+            raise ValueError(f"{operation!r} is no operation of the sandbox; there are {there}")
+        self._faults.add(fault, times, operation)
+
+    def recover(self) -> None:
+        """Forget the faults that have not happened yet."""
+        self._faults.clear()
 
     async def _respond(self, request: Request) -> Response:
         arrived = anyio.current_time()
@@ -109,20 +259,25 @@ class Sandbox:
         kept = self.state.requests
         kept.append(recorded)
         del kept[: -self.state.keep_requests]
-        response = await self._carry_out(call, recorded)
+        response = await self._carry_out(request, call, recorded)
         if self.latency:
             takes = self.latency * (1 + self.jitter * self._chance.uniform(-1, 1))
             await anyio.sleep_until(arrived + takes)
         return response
 
-    async def _carry_out(self, call: Call, recorded: RecordedRequest) -> Response:
+    async def _carry_out(self, request: Request, call: Call, recorded: RecordedRequest) -> Response:
         for before in self.state.on_request:
             early = before(recorded)
             if inspect.isawaitable(early):
                 early = await early
             if early is not None:
                 return early
-        response = call.run() if self._admit(recorded.time) else call.restricted()
+        if (fault := self._faults.take(call.operation)) is not None:
+            response = await fault.play(Exchange(request, call))
+        elif self._admit(recorded.time):
+            response = call.run()
+        else:
+            response = call.refuse(HTTPStatus.TOO_MANY_REQUESTS, "Restricted")
         for after in self.state.on_response:
             other = after(recorded, response)
             if inspect.isawaitable(other):
@@ -163,4 +318,4 @@ def _refusal(status: int, text: str) -> Call:
             status,
         )
 
-    return Call(operation=None, arguments={}, run=run, restricted=run)
+    return Call(operation=None, arguments={}, run=run, refuse=lambda _status, _text: run())

@@ -11,10 +11,13 @@ from contextlib import ExitStack
 from socket import gaierror
 from typing import Any, Final, NoReturn
 
+from starlette.responses import Response
+
 from aiocake.sandbox.app import Sandbox
 from aiocake.sandbox.data import month_of
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.server import serve
+from aiocake.sandbox.state import RecordedRequest
 
 _ABOUT: Final = "Serve a fake CAKE with generated data on this machine, until Ctrl-C."
 _MOST: Final = sys.float_info.max
@@ -37,9 +40,13 @@ def run(words: Sequence[str], prog: str) -> None:
         UsageError: The command line cannot be used, or the port cannot be listened on.
     """
     chosen = _parse(words, prog)
-    host, port, key, limit = (chosen.pop(name) for name in ("host", "port", "key", "rate_limit"))
+    host, port, key, limit, log = (
+        chosen.pop(name) for name in ("host", "port", "key", "rate_limit", "log")
+    )
     limit = None if limit is None else (int(limit[0]), limit[1])
     sandbox = Sandbox(**chosen, api_key=key, rate_limit=limit)
+    if log:
+        sandbox.state.on_response.append(_log)
     with ExitStack() as stack:
         try:
             url = stack.enter_context(serve(sandbox, host, port))
@@ -63,6 +70,13 @@ def run(words: Sequence[str], prog: str) -> None:
         threading.Event().wait()
 
 
+def _log(request: RecordedRequest, response: Response) -> None:
+    """Write a request on one line of the standard error."""
+    said = [f"{name}={str(value)!r}" for name, value in request.arguments.items()]
+    line = " ".join([str(response.status_code), request.method, request.path, *said])
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - it was asked for
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -70,15 +84,32 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     """Read the command line; all values that cannot be used are reported at once."""
-    parser = _Parser(prog, description=_ABOUT, allow_abbrev=False)
     problems: list[str] = []
+    chosen = vars(parser_of(prog, problems).parse_args(words))
+    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
+    if problems:
+        raise UsageError("; ".join(problems))
+    return chosen
+
+
+def parser_of(prog: str, problems: list[str] | None = None) -> argparse.ArgumentParser:
+    """Return what reads the command line.
+
+    Args:
+        prog: The name of the command.
+        problems: Gets what is wrong with each value that cannot be used.
+    """
+    example = f"Example: {prog} --period 2024-01 --invoices 400 --port 8765 --log"
+    parser = _Parser(prog, description=_ABOUT, epilog=example, allow_abbrev=False)
+    found = [] if problems is None else problems
 
     def option(name: str, read: Callable[[str], object], about: str, **more: Any) -> None:  # noqa: ANN401 - argparse's own
         def collect(text: str) -> object:
             try:
                 return read(text)
             except ValueError as error:
-                problems.append(f"Invalid value for '{name}': {error}")
+                found.append(f"Invalid value for '{name}': {error}")
                 return None
 
         if "default" in more:
@@ -108,12 +139,10 @@ def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     limits = {"nargs": 2, "metavar": ("CALLS", "SECONDS")}
     option("--rate-limit", limit, "refuse calls above this number in any such time", **limits)
     option("--dialect", _dialect, "the variant of CAKE's API to serve", default="default")
-    chosen = vars(parser.parse_args(words))
-    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
-    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
-    if problems:
-        raise UsageError("; ".join(problems))
-    return chosen
+    parser.add_argument(
+        "--log", action="store_true", help="write each request, without the key, and its status"
+    )
+    return parser
 
 
 def _within(

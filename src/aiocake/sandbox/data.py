@@ -24,12 +24,13 @@ from aiocake.sandbox.state import (
 
 @attrs.frozen
 class Currency:
-    """A currency as both APIs show it."""
+    """A currency as both APIs show it, and how many decimals its amounts have (ISO 4217)."""
 
     currency_id: int
     symbol: str
     name: str
     code: str
+    decimals: int = 2
 
     def fields(self) -> dict[str, Json]:
         """Return the fields of a response; v2's pages show none, so they are v1's."""
@@ -45,9 +46,35 @@ CURRENCIES = (
     Currency(1, "$", "US Dollar", "USD"),
     Currency(2, "€", "Euro", "EUR"),
     Currency(3, "£", "Pound Sterling", "GBP"),
-    Currency(4, "¥", "Japanese Yen", "JPY"),
+    Currency(4, "¥", "Japanese Yen", "JPY", decimals=0),
 )
-_YEN: Final = 4  # it has no hundredths
+#: The decimals of currencies that have not two: ISO 4217, list one.
+_DECIMALS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+}
+_BY_CODE: Final = {currency.code: currency for currency in CURRENCIES}
 CURRENCY_BY_ID = {currency.currency_id: currency for currency in CURRENCIES}
 
 V1_BILLING_CYCLES = {1: "Weekly", 2: "Bi-Monthly", 3: "Monthly"}
@@ -142,20 +169,83 @@ def month_of(text: str) -> tuple[int, int]:
     raise ValueError(f"{text!r} is not a month such as 2024-01")
 
 
-def period_total(seed: int, affiliate_id: int, start: date, end: date) -> Decimal:
+def period_total(seed: int, affiliate: Partner, start: date, end: date) -> Decimal:
     """Return what an affiliate earned in a period: each time the same amount.
 
     Args:
         seed: The seed of the data.
-        affiliate_id: The affiliate.
+        affiliate: The affiliate.
         start: First day.
         end: Last day.
 
     Returns:
-        An amount with two places.
+        An amount with the decimals of the affiliate's currency.
     """
-    chance = Random(f"{seed}/{affiliate_id}/{start}/{end}")  # noqa: S311 - made-up data
-    return Decimal(chance.randint(5_000, 500_000)).scaleb(-2)
+    chance = Random(f"{seed}/{affiliate.partner_id}/{start}/{end}")  # noqa: S311 - made-up data
+    return _in_currency(chance.randint(5_000, 500_000), affiliate)
+
+
+def currency_of(code: str) -> Currency:
+    """Return a currency by its code, also one that the sandbox's own partners have not."""
+    return _BY_CODE.get(code) or Currency(0, f"{code} ", code, code, _DECIMALS.get(code, 2))
+
+
+def written(amount: Decimal, currency: Currency) -> str:
+    """Return an amount with the decimals of its currency, or more where it has more."""
+    exponent = amount.normalize().as_tuple().exponent
+    needed = -exponent if isinstance(exponent, int) else 0
+    return format(amount, f".{max(currency.decimals, needed)}f")
+
+
+def _in_currency(minor: int, partner: Partner) -> Decimal:
+    """Return an amount in a partner's currency, by the number of its smallest units."""
+    return Decimal(minor).scaleb(-CURRENCY_BY_ID[partner.currency_id].decimals)
+
+
+def days_of(period: str | tuple[date, date]) -> tuple[date, date]:
+    """Return the first and the last day of a month such as ``"2024-01"``, or those given.
+
+    Raises:
+        ValueError: It is no month, or the last day is before the first.
+    """
+    if isinstance(period, str):
+        year, month = month_of(period)
+        return date(year, month, 1), date(year, month, monthrange(year, month)[1])
+    if period[0] > period[1]:
+        raise ValueError(f"the period ends on {period[1]}, before it begins on {period[0]}")
+    return period
+
+
+def partner_of(state: State, kind: PartnerKind, partner_id: int | None) -> Partner:
+    """Return a partner, by default the first; one of an unknown id is added, billed monthly."""
+    table = state.partners(kind)
+    if partner_id is None:
+        partner_id = next(iter(table), FIRST_PARTNER[kind])
+    if partner_id not in table:
+        table[partner_id] = Partner(
+            kind=kind,
+            partner_id=partner_id,
+            name=f"{kind.title()} {partner_id}",
+            currency_id=1,
+            billing_cycle="monthly",
+            payment_type_id=2,
+        )
+    return table[partner_id]
+
+
+def settle(bill: BillRecord) -> None:
+    """Mark a bill as received and paid, or as sent and received, ten days after its period."""
+    later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
+    bill.invoice_number = f"A-{bill.bill_id}"
+    bill.payment_type_id = bill.partner.payment_type_id
+    if bill.partner.kind == "affiliate":
+        bill.invoiced_amount = bill.amount
+        bill.date_invoice_received = bill.payment_date = later
+        bill.marked = frozenset({"received", "paid"})
+    else:
+        bill.payment_amount = bill.amount
+        bill.date_sent_invoice = bill.date_payment_received = later
+        bill.marked = frozenset({"sent", "received"})
 
 
 def _add_partners(state: State, kind: PartnerKind, count: int, chance: Random) -> None:
@@ -200,7 +290,7 @@ def _add_invoices(state: State, count: int, chance: Random) -> None:
             invoice_status=status,
             start_date=start,
             end_date=end - timedelta(days=1),
-            total_amount=Decimal("1250.00") if first else _amount(chance),
+            total_amount=Decimal("1250.00") if first else _amount(chance, partner),
             currency=CURRENCY_BY_ID[partner.currency_id].code,
             billing_cycle=partner.billing_cycle,
             memo="Made by hand" if chance.random() < 0.1 else None,  # noqa: PLR2004 - one in ten
@@ -231,8 +321,8 @@ def _add_month_end(state: State, count: int, period: tuple[int, int], chance: Ra
         cents = usual[place] * chance.randint(80, 120)
         if not before:
             cents = _of_the_month(place, usual[place], cents)
-        if partner.currency_id == _YEN:
-            cents = cents // 100 * 10_000
+        if not CURRENCY_BY_ID[partner.currency_id].decimals:
+            cents = cents // 100 * 100  # yen, in hundreds
         invoice_id = FIRST_INVOICE + index
         status = "pending" if place % 37 != 17 else "approved"  # noqa: PLR2004
         state.invoices[invoice_id] = InvoiceRecord(
@@ -243,7 +333,7 @@ def _add_month_end(state: State, count: int, period: tuple[int, int], chance: Ra
             invoice_status="paid" if before else status,
             start_date=start,
             end_date=end - timedelta(days=1),
-            total_amount=Decimal(cents).scaleb(-2),
+            total_amount=_in_currency(cents, partner),
             currency=CURRENCY_BY_ID[partner.currency_id].code,
             billing_cycle=partner.billing_cycle,
             paid_at=f"{end}T10:00:00Z" if before else None,
@@ -280,31 +370,17 @@ def _add_bills(
             partner=partner,
             start_date=start,
             end_date=end,
-            amount=_amount(chance),
+            amount=_amount(chance, partner),
             notes=_NOTES[index % len(_NOTES)],
         )
         if index % 3 == 2:  # noqa: PLR2004 - the first two are left as they were made
-            _mark_all(bill, f"A-{bill.bill_id}")
+            settle(bill)
         table[bill.bill_id] = bill
 
 
-def _mark_all(bill: BillRecord, invoice_number: str) -> None:
-    later = datetime.combine(bill.end_date, datetime.min.time()) + timedelta(days=10)
-    bill.invoice_number = invoice_number
-    bill.payment_type_id = bill.partner.payment_type_id
-    if bill.partner.kind == "affiliate":
-        bill.invoiced_amount = bill.amount
-        bill.date_invoice_received = bill.payment_date = later
-        bill.marked = frozenset({"received", "paid"})
-    else:
-        bill.payment_amount = bill.amount
-        bill.date_sent_invoice = bill.date_payment_received = later
-        bill.marked = frozenset({"sent", "received"})
-
-
-def _amount(chance: Random) -> Decimal:
-    cents = chance.randint(1, 2_000_000)
-    return Decimal(-cents if chance.random() < 0.06 else cents).scaleb(-2)  # noqa: PLR2004
+def _amount(chance: Random, partner: Partner) -> Decimal:
+    minor = chance.randint(1, 2_000_000)
+    return _in_currency(-minor if chance.random() < 0.06 else minor, partner)  # noqa: PLR2004
 
 
 def _period(cycle: BillingCycle, year: int, month: int, chance: Random) -> tuple[date, date]:

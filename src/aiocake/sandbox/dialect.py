@@ -18,7 +18,7 @@ class Dialect:
         payment_method_fields: ``type`` has ``payment_type_id`` and ``payment_type_name``;
             ``method`` has ``payment_method_id``, ``payment_method_name``, ``payment_type_id``.
         status_case: ``pending`` or ``Pending``.
-        money: a text with two places, or a JSON number.
+        money: a text with the decimals of the currency, or a JSON number.
         first_row: the number of the first row, and where a list begins by default.
         row_zero: how a server that counts from 1 treats row 0: it is ``first``, as in v1; it
             ``counts`` as a row that nothing is in, so that a page from there is one row short;

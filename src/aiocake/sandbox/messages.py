@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TypeAlias, TypeGuard
 from urllib.parse import unquote_to_bytes
 
@@ -48,13 +49,14 @@ class Call:
         operation: The name of the operation, if it is one.
         arguments: What was read from the request.
         run: Carries it out, or returns the refusal.
-        restricted: Returns the refusal of a call above the rate limit.
+        refuse: Returns a refusal with a message, in the API's own form; the status counts where
+            that form has one.
     """
 
     operation: str | None
     arguments: Mapping[str, object]
     run: Callable[[], Response]
-    restricted: Callable[[], Response]
+    refuse: Callable[[HTTPStatus, str], Response]
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:

@@ -6,8 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aiocake.sandbox.app import Sandbox
+from aiocake.sandbox.faults import CLOSE
 
 
 @contextmanager
@@ -41,6 +43,14 @@ def serve(sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> Generator
         listener.close()
 
 
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, with the extension by which faults close a connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CLOSE: {"close": self.transport.close}}
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Listen on an address of IPv4 or IPv6."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -58,6 +68,7 @@ def server_config(sandbox: Sandbox) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         log_config=None,
+        http=_Protocol,
         lifespan="off",
         ws="none",
         timeout_keep_alive=60,

@@ -16,7 +16,9 @@ from aiocake.sandbox.data import (
     CURRENCY_BY_ID,
     V2_BILLING_CYCLES,
     V2_PAYMENT_METHODS,
+    currency_of,
     period_total,
+    written,
 )
 from aiocake.sandbox.dialect import Dialect
 from aiocake.sandbox.messages import (
@@ -170,7 +172,7 @@ class V2:
             The call, which may be a refusal.
         """
         name = incoming.path.removeprefix("/api/2/").removesuffix(".json")
-        found = _OPERATIONS.get(name) if incoming.path.endswith(".json") else None
+        found = OPERATIONS.get(name) if incoming.path.endswith(".json") else None
         if found is None:
             return self._no_operation(HTTPStatus.NOT_FOUND)
         method, work = found
@@ -194,14 +196,14 @@ class V2:
             operation=name,
             arguments=sent or {},
             run=run,
-            restricted=lambda: self._error(HTTPStatus.TOO_MANY_REQUESTS, "Restricted"),
+            refuse=self._error,
         )
 
     def _no_operation(self, status: HTTPStatus) -> Call:
         def run() -> Response:
             return json_response({"message": status.phrase}, status)
 
-        return Call(operation=None, arguments={}, run=run, restricted=run)
+        return Call(operation=None, arguments={}, run=run, refuse=lambda _status, _text: run())
 
     def _success(self, content: dict[str, Json]) -> Response:
         if self.dialect.envelope == "beside":
@@ -291,7 +293,7 @@ class V2:
             invoice_status="pending",
             start_date=start,
             end_date=end,
-            total_amount=period_total(self.seed, affiliate.partner_id, start, end),
+            total_amount=period_total(self.seed, affiliate, start, end),
             currency=CURRENCY_BY_ID[affiliate.currency_id].code,
             billing_cycle=affiliate.billing_cycle,
             memo=memo,
@@ -382,17 +384,18 @@ class V2:
     def _amount(self, record: InvoiceRecord) -> dict[str, Scalar]:
         amount: Scalar = record.total_amount
         if self.dialect.money == "text":
-            amount = format(record.total_amount, ".2f")
+            amount = written(record.total_amount, currency_of(record.currency))
         if self.dialect.invoice_fields == "amount":
             return {"total_amount": amount, "currency": record.currency}
-        return {"total_payout": amount, "currency_symbol": _SYMBOLS.get(record.currency)}
+        return {"total_payout": amount, "currency_symbol": currency_of(record.currency).symbol}
 
     def _shown_status(self, record: InvoiceRecord) -> str:
         status = record.invoice_status
         return status.title() if self.dialect.status_case == "title" else status
 
 
-_OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
+#: Each operation, by the last part of its path: its method, and what carries it out.
+OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, Json]]]]] = {
     "invoices": ("GET", V2.find),
     "invoice": ("POST", V2.create),
     "update_invoice": ("POST", V2.update),
@@ -400,7 +403,6 @@ _OPERATIONS: Final[Mapping[str, tuple[str, Callable[[V2, Arguments], dict[str, J
     "payment_methods": ("GET", V2.payment_methods),
     "currencies": ("GET", V2.currencies),
 }
-_SYMBOLS: Final = {currency.code: currency.symbol for currency in CURRENCIES}
 
 
 def _matching(  # noqa: PLR0913, PLR0917 - one for each filter of the page

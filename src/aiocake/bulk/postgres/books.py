@@ -8,6 +8,7 @@ import anyio.to_thread
 from aiocake._normalize import (
     FUNCTION,
     YES_OR_NO,
+    Wanted,
     a_number,
     class_name,
     guarded,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 63
 _LONGEST_RUN: Final = 200
 _LEASE: Final = a_number("a number of seconds, at least 0.1", least=0.1)
-_TEXT: Final = ((lambda value: type(normalized(value)) is str), "a text")
+_TEXT: Final[Wanted] = ((lambda value: type(normalized(value)) is str), "a text")
 
 
 class Postgres:
@@ -66,7 +67,7 @@ class Postgres:
         connect: "Callable[[], psycopg.Connection[Any]] | None" = None,
         allow_foreign_transport: bool = False,
     ) -> None:
-        wanted = {
+        wanted: dict[str, tuple[object, Wanted]] = {
             "schema": (schema, _TEXT),
             "lease": (lease, _LEASE),
             "conninfo": (conninfo, or_none(_TEXT)),

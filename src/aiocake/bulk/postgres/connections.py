@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from aiocake._normalize import class_name
 from aiocake.errors import ConfigurationError, JournalError
 
 if TYPE_CHECKING:
@@ -63,14 +64,16 @@ class Connector:
         import psycopg  # noqa: PLC0415 - an extra
 
         try:
+            opened: object
             if self.connect is not None:
-                connection = self.connect()
+                opened = self.connect()
             else:
-                connection = psycopg.Connection.connect(**self.parameters)
-            if isinstance(connection, psycopg.Connection):
+                opened = psycopg.Connection.connect(**self.parameters)
+            if isinstance(opened, psycopg.Connection):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
+                connection: psycopg.Connection[Any] = opened
                 _prepare(connection)
                 return connection
-            text = f"connect: must return a psycopg.Connection, got {type(connection).__name__}"
+            text = f"connect: must return a psycopg.Connection, got {class_name(opened)}"
         except psycopg.Error as error:
             text = self.cleaned(error)
         except Exception as error:  # noqa: BLE001 - the caller's, whose text may hold anything

@@ -84,13 +84,13 @@ _LOG: Final = ("entry", "place", "session", "at", "what", "intent", "detail", "h
 class Group:
     """What a group of changes comes to: each call in the last state that the group gives it."""
 
-    added: dict[int, list[Any]] = attrs.field(factory=dict)
-    moved: dict[int, list[Any]] = attrs.field(factory=dict)
+    added: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
+    moved: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
     #: The calls whose claim ends.
-    freed: set[int] = attrs.field(factory=set)
-    looked: dict[int, Sequence[Value]] = attrs.field(factory=dict)
-    logged: list[Sequence[Value]] = attrs.field(factory=list)
-    single: dict[str, object] = attrs.field(factory=dict)
+    freed: set[int] = attrs.field(factory=set[int])
+    looked: dict[int, Sequence[Value]] = attrs.field(factory=dict[int, Sequence[Value]])
+    logged: list[Sequence[Value]] = attrs.field(factory=list[Sequence[Value]])
+    single: dict[str, object] = attrs.field(factory=dict[str, object])
 
     @classmethod
     def of(cls, changes: Changes) -> "Group":

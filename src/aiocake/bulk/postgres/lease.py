@@ -46,6 +46,8 @@ class Lease:
         self.asked_for = seconds + answer_time
         self.renewed_at = clock()
         self._until = -inf
+        self._over = False
+        self._one = threading.Lock()
 
     def renewed(self, asked_at: float) -> None:
         """Note that the database has renewed it.
@@ -54,11 +56,15 @@ class Lease:
             asked_at: When the request was about to be sent.
         """
         self.renewed_at = asked_at
-        self._until = asked_at + self.asked_for * (1 - _MARGIN)
+        with self._one:
+            if not self._over:
+                self._until = asked_at + self.asked_for * (1 - _MARGIN)
 
     def end(self) -> None:
-        """End it now: nothing is sent any more."""
-        self._until = -inf
+        """End it now, for good: nothing is sent any more."""
+        with self._one:
+            self._over = True
+            self._until = -inf
 
     def left(self) -> float:
         """Return the seconds that are left of it; at most 0 if it has ended."""

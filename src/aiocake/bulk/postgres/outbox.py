@@ -161,7 +161,7 @@ def _session_of(connection: object) -> _Session:
                 f"{class_name(connection)}",
             )
         )
-    its: Any = connection
+    its = cast("Any", connection)
     idle = its.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     if its.autocommit and idle:
         raise ArgumentError(

@@ -30,7 +30,7 @@ from aiocake.bulk.log_chain import (
 )
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, is_passing
-from aiocake.bulk.postgres.lease import Lease, clock
+from aiocake.bulk.postgres.lease import Lease, clock, shut_down
 from aiocake.bulk.postgres.schema import VERSION, quoted, tables
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 #: How often a run is begun or taken before its opening fails, and the seconds between.
 _TRIES, _PAUSE = 3, 0.2
+#: Seconds that a statement may take which opens a journal.
+_PATIENCE = 30.0
 #: Seconds that an answer may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
 
@@ -208,7 +210,7 @@ class _Opener:
             "pid": self._owner.pid,
             "aiocake": version(),
         }
-        self._began = {**{name: self._session[name] for name in ("user", "host", "pid", "aiocake")}}
+        self._began = {name: self._session[name] for name in ("user", "host", "pid", "aiocake")}
         self._connection: psycopg.Connection[Any] | None = None
         self._notes: tuple[str, ...] = ()
 
@@ -234,8 +236,9 @@ class _Opener:
             **{f"log_{name}": column for name, column in zip(names, columns, strict=True)},
         }
         try:
+            # Before the first try: it may be the one that was carried out.
+            asked_at, run = clock(), 0
             for again in range(_TRIES):
-                asked_at = clock()
                 try:
                     rows = self._rows(_CREATE, values)
                     run = int(rows[0][0]) if rows else self._made_before(values)
@@ -276,9 +279,8 @@ class _Opener:
             values = {**self._values, "run": found[0]}
             if plan is not None:
                 refuse_other_plan(self._plan_of(found[0]), self._place, plan)
-            epoch, judged_in = 0, 0.0
+            asked_at, epoch, judged_in = clock(), 0, 0.0  # as above
             for again in range(_TRIES):
-                asked_at = clock()
                 try:
                     epoch, judged_in = self._taken(values)
                     break
@@ -419,7 +421,25 @@ class _Opener:
         return self._connection
 
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
-        return self._connected().execute(self._books.text(text), values).fetchall()
+        connection = self._connected()
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            shut_down(connection)
+
+        # No lease ends this wait yet: a lock of somebody's may last for ever.
+        timer = threading.Timer(_PATIENCE, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return connection.execute(self._books.text(text), values).fetchall()
+        except Exception:
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        raise JournalError(f"{self._place}: the database did not answer within {_PATIENCE:g} s")
 
     def _failed(self, error: Exception, *, last: bool) -> None:
         """Go on over another connection, if that may help; or raise the error to raise.

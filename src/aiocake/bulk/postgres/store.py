@@ -151,8 +151,10 @@ class PostgresStore:
     def _carry_out(self, statement: str, values: Mapping[str, object]) -> None:
         number = self._written + 1
         values = {**values, **self._of, "written": number}
+        first: float | None = None
         with self._one:
             for asked_at in self._tries():
+                first = asked_at if first is None else first
                 try:
                     done = self._rows(statement, values)
                     # Where the fence holds, a try before may be there, whose answer was lost.
@@ -162,7 +164,8 @@ class PostgresStore:
                     self._failed(error)
                 else:
                     self._written = number
-                    self._lease.renewed(asked_at)
+                    # That one may be the one by which the database counts, too.
+                    self._lease.renewed(asked_at if done else first)
                     return
         raise self._gone()
 
@@ -175,12 +178,13 @@ class PostgresStore:
         with self._one:
             for asked_at in self._tries():
                 try:
-                    if not self._rows(_RENEW, self._of):
+                    if self._rows(_RENEW, self._of):
+                        self._lease.renewed(asked_at)
+                    else:
                         self._held()
                 except Exception as error:  # noqa: BLE001 - the same
                     self._failed(error)
                 else:
-                    self._lease.renewed(asked_at)
                     return
 
     def _held(self) -> int:
@@ -286,6 +290,7 @@ class PostgresStore:
         """End what waits for the database: the lease has ended."""
         if self.lost is None:
             self.lost = "its lease has ended, and the database was not reached"
+        self._lease.end()
         connection = self._connection
         if connection is not None:
             shut_down(connection)

@@ -110,8 +110,8 @@ def _bills(found: list[BillRecord]) -> Iterator[dict[str, Json]]:
         partner = partners.get(bill.partner.partner_id)
         if partner is None:
             partner = partners[bill.partner.partner_id] = _partner(bill.partner)
-        symbol = CURRENCY_BY_ID[bill.partner.currency_id].symbol
-        shown = f"{symbol}{abs(bill.amount):,.2f}"
+        currency = CURRENCY_BY_ID[bill.partner.currency_id]
+        shown = f"{currency.symbol}{abs(bill.amount):,.{currency.decimals}f}"
         yield {
             "bill_id": bill.bill_id,
             bill.partner.kind: partner,

@@ -138,7 +138,7 @@ class Asmx:
             operation=operation.name,
             arguments={name: arguments[name] for name in arguments if name != "api_key"},
             run=run,
-            restricted=lambda: self._show(operation, refusal(operation, "Restricted"), envelope),
+            refuse=lambda _, text: self._show(operation, refusal(operation, text), envelope),
         )
 
     def _show(
@@ -179,7 +179,10 @@ def _unrecognized(operation: str) -> Response:
 
 def _fixed(response: Response, operation: str | None = None) -> Call:
     return Call(
-        operation=operation, arguments={}, run=lambda: response, restricted=lambda: response
+        operation=operation,
+        arguments={},
+        run=lambda: response,
+        refuse=lambda _status, _text: response,
     )
 
 

@@ -4,9 +4,14 @@ Name it in your ``conftest.py``, and each test may ask for the fixtures::
 
     pytest_plugins = ["aiocake.testing"]
 
+A test chooses the sandbox by a mark, which takes the options of
+:class:`~aiocake.sandbox.Sandbox` and of :class:`~aiocake.sandbox.Dialect`::
+
+    @pytest.mark.cake_sandbox(invoices=20, first_row=1)
+
 They are not asynchronous, so they work with each plugin for asynchronous tests: pytest-asyncio,
 anyio's, pytest-trio. They need pytest and the extra ``sandbox``; :func:`cake_client` uses httpx,
-which comes with that, or httpx2 where httpx is not installed.
+or httpx2 where httpx is not installed.
 
 It also keeps tests from reaching a real instance: aiocake's own transport, and each
 ``AsyncHTTPTransport`` of httpx and httpx2, can connect to loopback addresses only. Mocks and ASGI
@@ -15,8 +20,10 @@ address counts. A refused call raises :class:`aiocake.NotSent`, and is not retri
 ``@pytest.mark.cake_network`` may connect to any address.
 """
 
+import inspect
 import ipaddress
 from collections.abc import Awaitable, Callable, Generator, Iterator
+from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,20 +31,40 @@ from types import ModuleType
 from typing import Any, Final, Unpack
 
 import anyio
+import attrs
 import pytest
 
 from aiocake import Client, RetryPolicy
 from aiocake._transport import AsyncBaseTransport, ConnectionForbidden, dial
 from aiocake.client import ClientSettings
-from aiocake.sandbox import Sandbox, serve
+from aiocake.sandbox import Dialect, Sandbox, serve
+from aiocake.testing.builders import (
+    BillFields,
+    PayerBillFields,
+    make_advertiser_bill,
+    make_affiliate_bill,
+    make_buyer_bill,
+    make_invoice,
+)
+from aiocake.testing.clock import FROZEN_AT, FrozenClock, frozen_clock
 
 __all__ = [
+    "FROZEN_AT",
     "KEY",
     "NO_BACKOFF",
+    "BillFields",
     "Clients",
+    "FrozenClock",
+    "PayerBillFields",
     "cake_client",
+    "cake_clock",
     "cake_env",
     "cake_sandbox",
+    "frozen_clock",
+    "make_advertiser_bill",
+    "make_affiliate_bill",
+    "make_buyer_bill",
+    "make_invoice",
     "pytest_configure",
     "pytest_runtest_protocol",
 ]
@@ -88,21 +115,59 @@ class Clients:
 
 @pytest.fixture
 def cake_sandbox(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Sandbox:
     """Return a sandbox of this test's own: 200 invoices, 50 affiliate bills, alike in each run.
 
     ``state`` has the stored records, and each request as it came. Runs of creates keep their locks
-    in a folder of the test, not in the user's.
+    in a folder of the test, not in the user's. The mark ``cake_sandbox`` gives it options; a
+    parameter (``indirect=True``) is a dialect, or a mapping of options.
     """
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("aiocake-state")))
-    return Sandbox(api_key=KEY)
+    options: dict[str, object] = {}
+    # The nearest mark counts most: that of the test, then its class, then its module.
+    for mark in reversed(list(request.node.iter_markers(_SANDBOX))):
+        if mark.args:
+            raise pytest.UsageError(f"@pytest.mark.{_SANDBOX} takes options by name only")
+        options |= mark.kwargs
+    parameter: object = getattr(request, "param", {})
+    options |= {"dialect": parameter} if isinstance(parameter, Dialect) else dict(parameter)  # type: ignore[call-overload] # else a mapping
+    return _sandbox(options)
+
+
+_SANDBOX: Final = "cake_sandbox"
+_DIALECT: Final = frozenset(field.name for field in attrs.fields(Dialect))
+
+
+def _sandbox(options: dict[str, object]) -> Sandbox:
+    """Return the sandbox that options describe, by the names of both of its classes."""
+    own = set(inspect.signature(Sandbox).parameters)
+    unknown = sorted(options.keys() - own - _DIALECT)
+    if unknown:
+        known = sorted(own | _DIALECT)
+        close = get_close_matches(unknown[0], known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        raise pytest.UsageError(f"{_SANDBOX} has no option {', '.join(unknown)}: {hint}")
+    spoken: dict[str, Any] = {name: options.pop(name) for name in _DIALECT & options.keys()}
+    given: dict[str, Any] = {"api_key": KEY, **options}
+    if spoken:
+        given["dialect"] = attrs.evolve(given.get("dialect", Dialect()), **spoken)
+    return Sandbox(**given)
 
 
 @pytest.fixture
 def cake_client(cake_sandbox: Sandbox) -> Clients:
     """Return a factory of clients, each for an ``async with``."""
     return Clients(cake_sandbox)
+
+
+@pytest.fixture
+def cake_clock() -> Generator[FrozenClock]:
+    """Freeze the clock of aiocake at :data:`FROZEN_AT`, and yield it to be set or moved."""
+    with frozen_clock() as clock:
+        yield clock
 
 
 @pytest.fixture
@@ -127,8 +192,9 @@ class _Network:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and guard each connection that is opened from now on."""
+    """Register the markers, and guard each connection that is opened from now on."""
     config.addinivalue_line("markers", f"{_MARKER}: let the test connect to other machines.")
+    config.addinivalue_line("markers", f"{_SANDBOX}(**options): options of the test's sandbox.")
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     patch.setattr(dial, "open_socket", _guarded(dial.open_socket))
@@ -155,7 +221,7 @@ def _in_process(sandbox: Sandbox) -> AsyncBaseTransport:
         transport: AsyncBaseTransport = package.ASGITransport(app=sandbox.app)
         return transport
     raise ModuleNotFoundError(
-        "aiocake.testing: neither httpx nor httpx2 is installed: pip install 'aiocake[sandbox]'"
+        "aiocake.testing: neither httpx nor httpx2 is installed: pip install httpx"
     )
 
 

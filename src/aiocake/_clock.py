@@ -1,0 +1,12 @@
+"""What time it is, for what bears a date. Waits and deadlines have the clock of the event loop."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+#: What tells the time; :func:`aiocake.testing.frozen_clock` puts another in its place.
+source: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731 - it is replaced
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return source()

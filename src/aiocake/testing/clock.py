@@ -1,0 +1,64 @@
+"""A clock that stands still, for tests of what bears a date: plans, approvals, receipts."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiocake import _clock
+
+__all__ = ["FROZEN_AT", "FrozenClock", "frozen_clock"]
+
+#: What a frozen clock shows if nothing else is said.
+FROZEN_AT: Final = datetime(2024, 2, 1, 9, tzinfo=UTC)
+
+
+class FrozenClock:
+    """What time it is for aiocake: it passes only when it is told to.
+
+    Deadlines, waits and the pace of calls go on as ever; so do the clocks of other libraries.
+    """
+
+    def __init__(self, at: datetime) -> None:
+        self.set(at)
+
+    @property
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return self._now
+
+    def set(self, at: datetime) -> None:
+        """Set the time.
+
+        Raises:
+            ValueError: It has no time zone.
+        """
+        if at.tzinfo is None:
+            raise ValueError(f"{at} has no time zone: datetime(…, tzinfo=UTC)")
+        self._now = at.astimezone(UTC)
+
+    def move(self, by: timedelta) -> None:
+        """Move the time, as in ``clock.move(timedelta(days=8))``."""
+        self._now += by
+
+
+@contextmanager
+def frozen_clock(at: datetime = FROZEN_AT) -> Generator[FrozenClock]:
+    """Freeze the clock of aiocake in this process, until the block is left.
+
+    Args:
+        at: The time, with its zone.
+
+    Yields:
+        The clock.
+
+    Raises:
+        ValueError: The time has no zone.
+    """
+    clock = FrozenClock(at)
+    before = _clock.source
+    _clock.source = lambda: clock.now
+    try:
+        yield clock
+    finally:
+        _clock.source = before
