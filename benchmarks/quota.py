@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+from tests.support import postgres, redis_server
 
 from benchmarks.harness.answers import KEY
-from benchmarks.harness.processes import Worker
+from benchmarks.harness.processes import Skipped, Worker
 from benchmarks.harness.rounds import Cases, interleaved
-from benchmarks.harness.stores import postgres_server, redis_server
 from benchmarks.harness.verdict import Target
 
 TITLE: Final = "A quota that processes share"
@@ -135,8 +135,11 @@ def of_server(way: str, processes: int, url: str, conninfo: str, asked: int = 10
 def run(rounds: int) -> Cases:
     """Measure."""
     cases: Cases = {}
-    with redis_server() as url, postgres_server() as conninfo:
-        where = {"url": url, "conninfo": conninfo}
+    if missing := redis_server.MISSING or postgres.MISSING:
+        raise Skipped(missing)
+    as_set_up = {"autovacuum": "on", "shared_buffers": "128MB"}
+    with redis_server.redis_server() as of_redis, postgres.server(**as_set_up) as of_postgres:
+        where = {"url": of_redis.url, "conninfo": of_postgres.conninfo()}
         with (
             Worker("benchmarks.quota:cost", **where) as client,
             Worker("benchmarks.quota:of_server", **where) as server,

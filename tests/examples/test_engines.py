@@ -19,7 +19,8 @@ import pytest
 from aiocake.bulk.postgres import Postgres
 from aiocake.sandbox import Sandbox, serve
 
-from ..support.postgres import Server, postgres
+from ..support.database import postgres
+from ..support.postgres import Server
 
 __all__ = ["postgres"]
 
