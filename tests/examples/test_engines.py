@@ -52,11 +52,17 @@ class Instance:
     def killed_behind_the_post(self, *command: str, **where: Any) -> None:  # noqa: ANN401 - Popen's
         """Start a process, and kill it when all creates have arrived: it has no response yet."""
         with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, **where) as life:
-            watch = Thread(target=lambda: (life.communicate(), self.arrived.put("its end")))
-            watch.start()
+
+            def watch() -> None:
+                life.communicate()
+                for _ in AFFILIATES:
+                    self.arrived.put("its end")
+
+            watching = Thread(target=watch)
+            watching.start()
             arrived = [self.arrived.get(timeout=WATCHDOG) for _ in AFFILIATES]
             life.kill()
-            watch.join()
+            watching.join()
         self.go_on.set()
         assert arrived == ["a create"] * len(AFFILIATES)
         assert self.invoices == dict.fromkeys(AFFILIATES, 1)
@@ -96,9 +102,11 @@ def where_of(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in {**names, "USER": "aiocake"}.items():
         monkeypatch.setenv(f"PG{name}", value)
     anyio.run(Postgres().migrate)
-    yield
-    with server.connect() as connection:
-        connection.execute("DROP SCHEMA aiocake CASCADE")
+    try:
+        yield
+    finally:
+        with server.connect() as connection:
+            connection.execute("DROP SCHEMA aiocake CASCADE")
 
 
 def test_procrastinate_calls_the_task_again_and_there_is_one_invoice(
