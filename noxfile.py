@@ -167,6 +167,13 @@ def crash(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Run what is inside of engines: DBOS, procrastinate, Temporal, and Celery, too."""
+    session.install(PACKAGE, *group("tests"), *group("engines"))
+    session.run("pytest", "tests/examples/test_engines.py", *session.posargs)
+
+
+@nox.session
 def journals(session: nox.Session) -> None:
     """Try each fault 100 times on runs in PostgreSQL, then through PgBouncer; ``-- --times 9``.
 

@@ -1,6 +1,7 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """The examples inside of engines: killed behind the POST, started again, one invoice."""
 
+import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -15,11 +16,13 @@ import anyio
 import anyio.to_thread
 import procrastinate
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from aiocake.bulk.postgres import Postgres
 from aiocake.sandbox import Sandbox, serve
 
 from ..support.database import postgres
+from ..support.pages import blocks, source
 from ..support.postgres import Server
 
 __all__ = ["postgres"]
@@ -133,3 +136,30 @@ def test_procrastinate_calls_the_task_again_and_there_is_one_invoice(
         assert instance.invoices == dict.fromkeys(AFFILIATES, 1)
         jobs = "SELECT status, attempts FROM procrastinate_jobs WHERE task_name LIKE '%invoices'"
         assert database.execute(jobs).fetchall() == [("succeeded", 2)]
+
+
+@pytest.fixture
+def recipes(postgres, instance, monkeypatch) -> Iterator[list[str]]:
+    """The code of docs/engines.md, and what its functions find when they are called."""
+    instance.go_on.set()
+    with where_of(postgres, monkeypatch):
+        yield [source(block) for block in blocks("docs/engines.md", "python")]
+
+
+def test_the_recipe_for_temporal(recipes, instance) -> None:
+    found: dict[str, Any] = {"__name__": "recipe"}
+    exec(compile(recipes[0], "docs/engines.md", "exec"), found)  # noqa: S102 - our own page
+    for _ in range(2):
+        attempt = ActivityEnvironment().run(found["create_invoices"], "2024-01", AFFILIATES)
+        assert asyncio.run(attempt) == len(AFFILIATES)
+        assert instance.invoices == dict.fromkeys(AFFILIATES, 1)
+
+
+def test_the_recipe_for_celery(recipes, instance) -> None:
+    pytest.importorskip("celery", reason="Celery is in an environment of its own: nox -s engines")
+    found: dict[str, Any] = {"__name__": "recipe"}
+    exec(compile(recipes[1], "docs/engines.md", "exec"), found)  # noqa: S102 - our own page
+    for _ in range(2):
+        done = found["create_invoices"].apply(args=["2024-01", AFFILIATES]).get()
+        assert done == len(AFFILIATES)
+        assert instance.invoices == dict.fromkeys(AFFILIATES, 1)
