@@ -38,9 +38,10 @@ SIMULATED = (
     "tests/scorecard/test_lists.py::test_a_month_end_beside_somebody_who_changes_an_invoice_each_second",
 )
 #: What says the same on each Python, and is said once, on the newest one: random faults against a
-#: server that keeps books, responses of every kind, and the list of mutants.
+#: server that keeps books, responses of every kind, killed engines, and the list of mutants.
 ONCE = (
     "tests/campaign",
+    "tests/examples/test_engines.py",
     "tests/fuzz",
     "tests/journals",
     "tests/mutants",
@@ -163,6 +164,13 @@ def crash(session: nox.Session) -> None:
     workers = ("--numprocesses=auto", "--maxprocesses=4")
     what = ("tests/crash", "tests/monthend/test_any_order.py")
     session.run("pytest", *what, "--quiet", *amounts, *workers, *chosen, *session.posargs)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run what is inside of engines: DBOS, procrastinate, Temporal, and Celery, too."""
+    session.install(PACKAGE, *group("tests"), *group("engines"))
+    session.run("pytest", "tests/examples/test_engines.py", *session.posargs)
 
 
 @nox.session

@@ -22,6 +22,7 @@ BENCHMARKS: Final = (
     "bulk",
     "journals",
     "pace",
+    "quota",
     "events",
     "blocking",
     "where",

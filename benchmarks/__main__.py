@@ -21,7 +21,7 @@ import time
 
 from benchmarks import BENCHMARKS
 from benchmarks.harness import results
-from benchmarks.harness.processes import Failed
+from benchmarks.harness.processes import Failed, Skipped
 from benchmarks.harness.verdict import ENOUGH
 
 
@@ -33,6 +33,9 @@ def run(names: list[str], rounds: int) -> bool:
         benchmark = importlib.import_module(f"benchmarks.{name}")
         try:
             cases = benchmark.run(rounds)
+        except Skipped as reason:
+            print(f"\n{name} skipped: {reason}", flush=True)
+            continue
         except Failed as failure:
             print(f"\n{name} FAILED: {failure}", flush=True)
             well = False

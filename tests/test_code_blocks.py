@@ -44,8 +44,10 @@ from .support.signing import People
 ELSEWHERE = {
     "docs/cli.md": "tests/cli/test_help_and_docs.py",
     "docs/data.md": "tests/test_tables.py",
+    "docs/engines.md": "tests/examples/test_engines.py",
     "docs/guide.md": "tests/cli/test_guide.py",
     "docs/postgres.md": "tests/bulk/test_postgres_page.py",
+    "docs/quota.md": "tests/quota/test_quota_page.py",
     "docs/testing.md": "tests/test_testing.py",
 }
 WITH_CODE = [page for page in PAGES if page not in ELSEWHERE and blocks(page, "python", "sh")]

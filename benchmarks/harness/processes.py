@@ -21,6 +21,10 @@ class Failed(Exception):
     """A way that is measured failed, or answered with something else than it should have."""
 
 
+class Skipped(Exception):
+    """What a benchmark needs is not on this machine."""
+
+
 class Worker:
     """A process that measures one way, whenever it is asked to.
 
