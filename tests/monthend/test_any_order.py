@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -181,17 +182,14 @@ class AnyMonthEnd(RuleBasedStateMachine):
                 await anyio.lowlevel.checkpoint()
             return work(*arguments)
 
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz: object = None) -> datetime:  # type: ignore[override] # of UTC alone
-                del tz
-                return datetime(2100, 1, 1, tzinfo=UTC) if self.late else datetime.now(UTC)
+        def now() -> datetime:
+            return datetime(2100, 1, 1, tzinfo=UTC) if self.late else datetime.now(UTC)
 
         self._patches = ExitStack()
         for patch in (
             mock.patch.object(GroupCommit, "_write", write),
             mock.patch("anyio.to_thread.run_sync", run_here),
-            mock.patch("aiocake.monthend.approvals.datetime", Clock),
+            mock.patch("aiocake.monthend.approvals._clock", SimpleNamespace(now=now)),
             mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(self.folder / "state")}),
         ):
             self._patches.enter_context(patch)

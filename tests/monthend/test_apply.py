@@ -1,7 +1,7 @@
 """Applying a plan: checked whole, carried out row by row, once."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -170,7 +170,7 @@ async def test_what_must_not_be_applied(
         data = plan.to_bytes().replace(b"sandbox.example", b"another.example")
         plan = rehashed(data)
     elif what == "expired":
-        monkeypatch.setattr("aiocake.monthend.approvals.datetime", later(plan))
+        monkeypatch.setattr("aiocake._clock.source", lambda: plan.header.expires_at)
     else:
         given |= {"approvals": 1, "signers": tmp_path / "signers"}
         (tmp_path / "signers").write_text("")
@@ -184,16 +184,6 @@ def rehashed(data: bytes) -> Plan:
     """Return a plan whose lines were changed, with the hash that they have now."""
     before = b"".join(data.splitlines(keepends=True)[:-1])
     return Plan.from_bytes(before + b'{"sha256":"%s"}\n' % sha256(before).hexdigest().encode())
-
-
-def later(plan: Plan) -> type[datetime]:
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            del tz
-            return plan.header.expires_at.astimezone(UTC)
-
-    return Later
 
 
 async def test_caps_are_checked_again(january: Sandbox, cake: Client, tmp_path: Path) -> None:
