@@ -257,7 +257,7 @@ def test_numbers_of_a_sheet_show_the_places_of_their_currency(tmp_path: Path) ->
         assert run(words) == 0
     rows = openpyxl.load_workbook(file)["invoices"]
     forms = {rows.cell(at, 11).value: rows.cell(at, 4).number_format for at in range(2, 6)}
-    assert forms == {"JPY": "#,##0", "KWD": "#,##0.000", "USD": "#,##0.00", "EUR": "#,##0.00"}
+    assert forms == {"JPY": "#,##0", "KWD": "#,##0.000", "USD": "#,##0.00", "EUR": "#,##0.0000"}
     bills = openpyxl.load_workbook(tmp_path / "b.xlsx")["bills"]
     place = list(COLUMNS[AffiliateBill]).index("amount") + 1
     assert (bills.cell(2, place).value, bills.cell(2, place).number_format) == (

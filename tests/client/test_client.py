@@ -215,7 +215,14 @@ async def test_stats_tell_what_goes_on_and_send_nothing() -> None:
     peer = Peer(held, says("slow down", 429))
     async with peer.client(throttle=Throttle(concurrency=1)) as cake:
         assert cake.stats() == ClientStats(
-            in_flight=0, waiting=0, paused_until=None, budget=500, unknowns=0, limit=1, pace=None
+            in_flight=0,
+            waiting=0,
+            paused_until=None,
+            budget=500,
+            unknowns=0,
+            limit=1,
+            pace=None,
+            quota=None,
         )
         assert peer.requests == []
         async with anyio.create_task_group() as group:
