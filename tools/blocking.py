@@ -428,4 +428,5 @@ def meaning(text: str) -> tuple[set[str], list[str]]:
 if __name__ == "__main__":
     FILE.write_text(render(), encoding="utf-8")
     for arguments in (["check", "--quiet", "--fix", "--select=F401,I"], ["format", "--quiet"]):
-        subprocess.run(["ruff", *arguments, str(FILE)], check=True)  # noqa: S603, S607 - our tools
+        # That of this environment, which need not be activated.
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(FILE)], check=True)  # noqa: S603 - our tools

@@ -28,14 +28,14 @@ from aiocake.cli.errors import (
     usage_of,
 )
 from aiocake.cli.examples import example_of
-from aiocake.cli.help import Group, paragraphs
+from aiocake.cli.help import CommandGroup, paragraphs
 from aiocake.cli.output import OUTPUT_OPTIONS, say_out
 from aiocake.cli.resume import resume
 from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
-class _InOrder(Group):
+class _InOrder(CommandGroup):
     """The commands as people need them; Typer would list groups last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names

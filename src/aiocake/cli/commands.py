@@ -18,7 +18,7 @@ from aiocake.cli.connection import binding_of
 from aiocake.cli.errors import USAGE, AllErrors, Check, print_error
 from aiocake.cli.examples import example_of
 from aiocake.cli.formats import layout_of
-from aiocake.cli.help import Group
+from aiocake.cli.help import CommandGroup
 from aiocake.cli.options import Option
 from aiocake.cli.prompts import Prompt
 from aiocake.cli.terminal import Advance
@@ -56,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the groups of commands, and the commands, to the application."""
     groups = {"": app}
     for path, text in GROUPS.items():
-        groups[path] = typer.Typer(cls=Group, help=text)
+        groups[path] = typer.Typer(cls=CommandGroup, help=text)
         above, _, name = path.rpartition(" ")
         groups[above].add_typer(groups[path], name=name)
     for each in COMMANDS:

@@ -18,7 +18,7 @@ class PlainHelp:
         return option
 
 
-class Group(PlainHelp, TyperGroup):
+class CommandGroup(PlainHelp, TyperGroup):
     """A group of commands."""
 
 

@@ -21,7 +21,7 @@ from aiocake.cli.command import with_output
 from aiocake.cli.errors import AllErrors
 from aiocake.cli.examples import example_of
 from aiocake.cli.formats import Fields, RecordLayout
-from aiocake.cli.help import Group
+from aiocake.cli.help import CommandGroup
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import double_text
 from aiocake.cli.signals import run
@@ -29,7 +29,7 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app: typer.Typer = typer.Typer(cls=Group, help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(cls=CommandGroup, help="Runs of writes: show, resume, export.")
 
 File = Annotated[
     JournalPlace,

@@ -15,7 +15,7 @@ from aiocake.cli.command import with_connection
 from aiocake.cli.connection import Connection
 from aiocake.cli.errors import AllErrors, Check, print_error
 from aiocake.cli.examples import example_of
-from aiocake.cli.help import Group
+from aiocake.cli.help import CommandGroup
 from aiocake.cli.options import Option
 from aiocake.cli.signals import run
 from aiocake.errors import Problem
@@ -42,7 +42,7 @@ Connect = Callable[[], Connection]
 Make = Callable[[Client, PlanTerms], Awaitable[tuple[Plan, list[str]]]]
 
 
-class _PlanGroup(Group):
+class _PlanGroup(CommandGroup):
     """The group ``plan``: without the name of a command, it is ``update``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
