@@ -148,7 +148,10 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_what_was_there(
         ran = cake(*LIST, "--out", tmp_path / name)
         assert (ran.code, ran.err) == (
             1,
-            "aiocake: the output cannot be written: No such file or directory\n",
+            (
+                "aiocake: the folder for temporary files cannot be written: "
+                "No such file or directory: set TMPDIR to another one\n"
+            ),
         )
         assert nothing_else_in(tmp_path)
 
