@@ -72,7 +72,7 @@ def test_the_same_records_are_the_same_file(cake, tmp_path: Path) -> None:
         (("--template", "xero"), "xero is no file, and no template has this name: xero-bills, "),
         (
             ("--template", "xero-bills"),
-            "--template: xero-bills: column '*InvoiceNumber': there is no column 'bill_id'; ",
+            "--template: xero-bills: it is for other records: there are no columns 'bill_id', ",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -149,8 +149,13 @@ class Template:
 
     def _problems(self, kind: RecordLayout[Any]) -> Iterator[str]:
         used = [(f"column {each.name!r}", each.source) for each in self.columns if each.source]
-        for where, name in [*used, *(("where", name) for name in self.where)]:
-            if name not in kind.csv_columns:
+        used += [("where", name) for name in self.where]
+        unknown = {name: where for where, name in used if name not in kind.csv_columns}
+        if len(unknown) > 1:  # it is of another kind of record: one line says so
+            names, known = ", ".join(map(repr, unknown)), ", ".join(kind.csv_columns)
+            yield f"it is for other records: there are no columns {names}; the columns are {known}"
+        else:
+            for name, where in unknown.items():
                 yield f"{where}: {_unknown(name, kind.csv_columns)}"
         for each in self.columns:
             found = (kind.types or {}).get(each.source or "")
