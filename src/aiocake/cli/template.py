@@ -29,6 +29,7 @@ from datetime import date, timedelta
 from decimal import Context, Decimal, Inexact
 from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -224,25 +225,27 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 # Templates as files.
 
 
+def shipped() -> dict[str, Traversable]:
+    """Return the templates that are shipped, by name."""
+    files = {each.name: each for each in _SHIPPED.iterdir() if each.name.endswith(_ENDING)}
+    return {name.removesuffix(_ENDING): files[name] for name in sorted(files)}
+
+
 def template(text: str) -> Template:
     """Read a template: a file, or the name of one that is shipped.
 
     Raises:
         typer.BadParameter: There is none, or it cannot be used.
     """
-    shipped = {
-        each.name.removesuffix(_ENDING): each
-        for each in _SHIPPED.iterdir()
-        if each.name.endswith(_ENDING)
-    }
+    own = shipped()
     file = Path(text)
     try:
-        if text in shipped:
-            content = shipped[text].read_text("utf-8")
+        if text in own:
+            content = own[text].read_text("utf-8")
         elif file.exists():
             content = file.read_text("utf-8")
         else:
-            names = ", ".join(sorted(shipped))
+            names = ", ".join(own)
             raise typer.BadParameter(f"{text} is no file, and no template has this name: {names}")
         found = tomllib.loads(content)
     except OSError as error:
