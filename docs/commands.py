@@ -22,7 +22,9 @@ from aiocake.cli.app import app
 from aiocake.cli.catalogue import COMMANDS
 from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
+from aiocake.cli.template import shipped
 from aiocake.monthend.rows import OPERATIONS
+from aiocake.sandbox import Dialect
 from aiocake.sandbox.command import parser_of as sandbox_parser
 
 PAGE: Final = Path(__file__).with_name("cli.md")
@@ -125,6 +127,7 @@ VALUES: Final[Mapping[str, Iterable[str]]] = {
     "MATCH": ("inside", "overlaps", "ends_in"),
     "KIND": ("payout", "revenue", "both"),
     "PARTNER": ("affiliate", "advertiser", "buyer"),
+    "FILE|NAME": shipped(),
     "NAME=VALUE": tuple(f"status={status.value}" for status in InvoiceStatus),
 }
 #: What is looked up when it is asked for.
@@ -146,9 +149,7 @@ def completed(command: Any, known: dict[str, int]) -> dict[str, Any]:  # noqa: A
     ]
     options.append({"names": ["--help", "-h"], "help": "Show the help."})
     if command.name == "sandbox":
-        options += [
-            {"names": [name], "help": text, "takes": True} for name, text in sandbox_options()
-        ]
+        options += sandbox_options()
     numbers = [known.setdefault(compact(option), len(known)) for option in options]
     found: dict[str, Any] = {"help": first_sentence(command.help), "options": numbers}
     if hasattr(command, "commands"):
@@ -178,20 +179,27 @@ def value_of(option: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
         found["values"] = list(OPERATIONS)
     elif option.name == "profile":
         found["file"] = "profile"
-    elif "|" in metavar:
-        found["values"] = metavar.split("|")
     elif metavar in VALUES:
         found["values"] = [str(value) for value in VALUES[metavar]]
+    elif "|" in metavar:
+        found["values"] = metavar.split("|")
     elif metavar in SOURCES:
         found["file"] = SOURCES[metavar]
     return found
 
 
-def sandbox_options() -> Iterator[tuple[str, str]]:
+def sandbox_options() -> Iterator[dict[str, Any]]:
     """Yield the options of the sandbox, which reads its words itself."""
     for action in sandbox_parser("aiocake sandbox")._actions:  # noqa: SLF001 - argparse has no other way
-        if action.option_strings != ["-h", "--help"]:
-            yield action.option_strings[0], first_sentence(action.help or "")
+        if action.option_strings == ["-h", "--help"]:
+            continue
+        text = (action.help or "").partition(" (default: ")[0]
+        found: dict[str, Any] = {"names": action.option_strings[:1], "help": first_sentence(text)}
+        if action.nargs != 0:
+            found["takes"] = True
+        if action.dest == "dialect":
+            found["values"] = list(Dialect.all())
+        yield found
 
 
 def first_sentence(text: str | None) -> str:

@@ -1,5 +1,6 @@
 """One exception handler for all errors of aiocake: above all, it says whether to try again."""
 
+import logging
 import math
 from http import HTTPStatus
 from typing import Final
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 import aiocake
 
+_log: Final = logging.getLogger("error_responses")
 _BUSY: Final = HTTPStatus.SERVICE_UNAVAILABLE
 #: For each class: the status, what is said, and seconds to wait. The first that fits counts.
 _RESPONSES: Final[dict[type[aiocake.CakeError], tuple[HTTPStatus, str, float | None]]] = {
@@ -39,7 +41,11 @@ def add_error_responses(app: FastAPI) -> None:
 
     async def respond(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, aiocake.CakeError)  # noqa: S101 - the only ones that come here
-        return response_of(error)
+        response = response_of(error)
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # The caller is not told what is wrong here. The text has no key, name or amount.
+            _log.warning("%d: %s: %s", response.status_code, type(error).__name__, error)
+        return response
 
     app.add_exception_handler(aiocake.CakeError, respond)
 

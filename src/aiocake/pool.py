@@ -112,7 +112,8 @@ class ClientPool:
         idle_timeout: Seconds after which a client that nobody uses is closed. While the server
             has paused it, it stays open: a new one would not know of the pause.
         **settings: Settings of all clients, by name, as :class:`aiocake.Client` has them; no
-            ``transport``, which a client closes: ``settings_for`` can give each its own.
+            ``transport``, which a client closes, and no ``throttle`` with a shared quota, which is
+            of one key: ``settings_for`` can give each tenant its own.
 
     Raises:
         ConfigurationError: Settings are bad; the message names each of them.
@@ -142,6 +143,12 @@ class ClientPool:
         if settings.get("transport") is not None:
             raise ConfigurationError(
                 "transport: a client closes its own: give each tenant one by settings_for"
+            )
+        throttle = settings.get("throttle")
+        if throttle is not None and throttle.shared is not None:
+            raise ConfigurationError(
+                "throttle: a shared quota would be one for all tenants: give each tenant's key its "
+                "own by settings_for"
             )
         self._api_key = api_key
         self._allowed = _patterns(allowed_domains)

@@ -390,5 +390,7 @@ def test_bad_arguments_of_a_run_are_refused_as_there(cake: Client) -> None:
         cake.bulk.carry("x.db", calls=[made])  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="method: must be a method of a client"):
         cake.bulk.call(print, 1)
+    with pytest.raises(ArgumentError, match=r"a blocking client has cake\.bulk\.call"):
+        bulk.call(cake.invoices.update, 1, memo="x")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="only reads"):
         cake.bulk.call(cake.invoices.get, 1)

@@ -62,6 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--prof", ""),
         ("invoices list --profile ", "live staging"),
         ("sandbox --dia", "--dialect"),
+        ("sandbox --log --dialect typ", "typed-errors"),
+        ("invoices list --template ", "xero-bills xero-payouts"),
         ("no such command ", ""),
         ("apply nowhere/a", ""),
     ],

@@ -32,6 +32,7 @@ from aiocake._transport import tls
 
 from ..support.clock import SIMULATED
 from ..support.peer import Held, Peer, Step, done, lost, page, says
+from ..support.quota_memory import MemoryQuota
 
 pytestmark = pytest.mark.anyio
 
@@ -426,6 +427,7 @@ async def test_a_transport_that_cannot_be_closed_is_logged_and_stops_nobody(
         ({"max_clients": 0, "idle_timeout": math.inf}, "max_clients must.*; idle_timeout must"),
         ({"grace": -1, "throttle": 8}, "grace: must be.*|throttle: must be"),
         ({"transport": httpx.MockTransport(lambda _: httpx.Response(200))}, "settings_for"),
+        ({"throttle": Throttle(shared=MemoryQuota(lambda: 0.0))}, "settings_for"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, Any], said: str) -> None:

@@ -49,10 +49,11 @@ def test_each_tenant_reaches_its_own_instance(backend, sandboxes, tmp_path) -> N
     assert get(backend, "/invoices/4821", "acme").status_code == 200
 
 
-def test_who_is_not_allowed_opens_nothing(backend, sandboxes) -> None:
+def test_who_is_not_allowed_opens_nothing(backend, sandboxes, caplog) -> None:
     assert get(backend, "/invoices/4821", "nobody").status_code == 401
     evil = get(backend, "/invoices/4821", "evil")
     assert (evil.status_code, evil.json()["error"]) == (500, "Not configured.")
+    assert "500: ConfigurationError: domain: not among allowed_domains" in caplog.text
     assert backend.get("/health").json()["open"] == 0
     assert not any(each.state.requests for each in sandboxes.values())
 

@@ -279,7 +279,11 @@ def _owner(method: object) -> tuple[Endpoints, str]:
         or getattr(type(group), name, None) is not getattr(method, "__func__", method)
     ):
         raise ArgumentError(
-            Problem("method", "must be a method of a client, such as cake.invoices.update")
+            Problem(
+                "method",
+                "must be a method of a client, such as cake.invoices.update (a "
+                "blocking client has cake.bulk.call for its own)",
+            )
         )
     return group, name
 

@@ -45,9 +45,17 @@ class _Refused:
     """Turns errors of the operating system into errors of the output; a closed pipe is none.
 
     A class, because it is entered for each row: a generator takes four times as long.
+
+    Args:
+        what: What cannot be written.
+        remedy: What to do about it.
     """
 
-    __slots__ = ()
+    __slots__ = ("_remedy", "_what")
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self._what = what
+        self._remedy = remedy
 
     def __enter__(self) -> None:
         pass
@@ -59,13 +67,16 @@ class _Refused:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            raise OutputError(f"the output cannot be written: {error.strerror}") from None
+            reason = f"{error.strerror}{self._remedy}"
+            raise OutputError(f"{self._what} cannot be written: {reason}") from None
         if isinstance(error, UnicodeEncodeError):
             reason = "a text has half of a character, which UTF-8 cannot"
-            raise OutputError(f"the output cannot be written: {reason}") from None
+            raise OutputError(f"{self._what} cannot be written: {reason}") from None
 
 
-refused: Final = _Refused()
+refused: Final = _Refused("the output")
+#: Of what a library collects before it writes it: another disk, perhaps.
+refused_aside: Final = _Refused("the folder for temporary files", ": set TMPDIR to another one")
 
 
 class Destination:

@@ -29,6 +29,7 @@ from datetime import date, timedelta
 from decimal import Context, Decimal, Inexact
 from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -149,8 +150,13 @@ class Template:
 
     def _problems(self, kind: RecordLayout[Any]) -> Iterator[str]:
         used = [(f"column {each.name!r}", each.source) for each in self.columns if each.source]
-        for where, name in [*used, *(("where", name) for name in self.where)]:
-            if name not in kind.csv_columns:
+        used += [("where", name) for name in self.where]
+        unknown = {name: where for where, name in used if name not in kind.csv_columns}
+        if len(unknown) > 1:  # it is of another kind of record: one line says so
+            names, known = ", ".join(map(repr, unknown)), ", ".join(kind.csv_columns)
+            yield f"it is for other records: there are no columns {names}; the columns are {known}"
+        else:
+            for name, where in unknown.items():
                 yield f"{where}: {_unknown(name, kind.csv_columns)}"
         for each in self.columns:
             found = (kind.types or {}).get(each.source or "")
@@ -219,25 +225,27 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 # Templates as files.
 
 
+def shipped() -> dict[str, Traversable]:
+    """Return the templates that are shipped, by name."""
+    files = {each.name: each for each in _SHIPPED.iterdir() if each.name.endswith(_ENDING)}
+    return {name.removesuffix(_ENDING): files[name] for name in sorted(files)}
+
+
 def template(text: str) -> Template:
     """Read a template: a file, or the name of one that is shipped.
 
     Raises:
         typer.BadParameter: There is none, or it cannot be used.
     """
-    shipped = {
-        each.name.removesuffix(_ENDING): each
-        for each in _SHIPPED.iterdir()
-        if each.name.endswith(_ENDING)
-    }
+    own = shipped()
     file = Path(text)
     try:
-        if text in shipped:
-            content = shipped[text].read_text("utf-8")
+        if text in own:
+            content = own[text].read_text("utf-8")
         elif file.exists():
             content = file.read_text("utf-8")
         else:
-            names = ", ".join(sorted(shipped))
+            names = ", ".join(own)
             raise typer.BadParameter(f"{text} is no file, and no template has this name: {names}")
         found = tomllib.loads(content)
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 from aiocake import ColumnType, Invoice
 from aiocake._display import places_of
-from aiocake.cli.destination import OutputError, refused
+from aiocake.cli.destination import OutputError, refused, refused_aside
 from aiocake.cli.formats import RecordLayout
 from aiocake.cli.sink import Sink
 from aiocake.models import Bill, Total
@@ -63,7 +63,7 @@ def workbook(
     library = importlib.import_module("xlsxwriter")
     sink = Sink(stream)
     with ExitStack() as stack:
-        with refused:
+        with refused_aside:
             # A folder of its own, which goes whatever becomes of the file.
             made = tempfile.TemporaryDirectory(prefix="aiocake-", ignore_cleanup_errors=True)
             folder = stack.enter_context(made)
@@ -71,7 +71,7 @@ def workbook(
             sheets = _Sheets(book, kind)
         try:
             yield sheets.write
-            with refused:
+            with refused_aside:
                 notes = sheets.finish()
                 book.close()
         except library.exceptions.FileCreateError as error:  # it cannot be written
@@ -118,7 +118,7 @@ class _Sheets(Generic[T]):
         values = tuple(self._read(record))
         currency = None if self._currency is None else values[self._currency]
         places = places_of(currency if isinstance(currency, str) else None)
-        with refused:
+        with refused_aside:
             self._put(values, places)
 
     def finish(self) -> list[str]:
