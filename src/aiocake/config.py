@@ -33,6 +33,10 @@ def _must_be(
 _positive = _must_be(a_number("a positive number", least=math.ulp(0.0)), real)
 _seconds = _must_be(SECONDS, real)
 _whole = _must_be(a_number("a whole number of at least 1", least=1, whole=True), real)
+_STORE: Wanted = (
+    lambda value: value is None or callable(getattr(value, "ask", None)),
+    "a store of aiocake.quota, such as aiocake.quota.Redis(url, name=…)",
+)
 _not_negative = _must_be(a_number("a whole number of at least 0", least=0, whole=True), real)
 
 
@@ -126,14 +130,7 @@ class Throttle:
     max_waiting: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )
-    shared: QuotaStore | None = attrs.field(default=None)
-
-    @shared.validator
-    def _is_store(self, _: object, value: object) -> None:
-        if value is not None and not callable(getattr(value, "ask", None)):
-            raise ConfigurationError(
-                "shared: must be a store of aiocake.quota, such as aiocake.quota.Redis(url, name=…)"
-            )
+    shared: QuotaStore | None = attrs.field(default=None, validator=_must_be(_STORE))
 
 
 @attrs.frozen(kw_only=True)

@@ -6,8 +6,9 @@ Debian has it: ``apt-get install redis-server``. Tests that need it are skipped 
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import attrs
 import redis
@@ -29,7 +30,7 @@ class RedisServer:
 
     port: int
     home: str
-    process: "subprocess.Popen[bytes] | None" = None
+    process: "subprocess.Popen[Any] | None" = None
 
     @property
     def url(self) -> str:
@@ -38,7 +39,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self.process = subprocess.Popen(
+        process = self.process = subprocess.Popen(
             [
                 str(shutil.which("redis-server")),
                 "--port",
@@ -55,9 +56,9 @@ class RedisServer:
         with redis.Redis(port=self.port) as client:
             while True:
                 try:
-                    client.ping()
+                    cast("Any", client).ping()
                 except redis.ConnectionError:
-                    assert self.process.poll() is None, "redis-server has ended"
+                    assert process.poll() is None, "redis-server has ended"
                 else:
                     return
 
@@ -74,7 +75,7 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server() -> Iterator[RedisServer]:
+def redis_server() -> Generator[RedisServer]:
     """Run one."""
     with unprivileged_folder() as home:
         server = RedisServer(free_port(), str(home))

@@ -5,6 +5,7 @@ on asyncio and trio alike, and an answer cannot be taken for that of another que
 """
 
 import math
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from aiocake._normalize import Wanted, a_number, misfit
@@ -123,7 +124,7 @@ class Redis:
             raise ConfigurationError(f"timeout {reason}")
         try:
             parts = urlsplit(url)
-            self._redis = redis.Redis.from_url(
+            self._redis: redis.Redis = cast("Any", redis.Redis).from_url(
                 url,
                 socket_timeout=timeout,
                 socket_connect_timeout=timeout,
