@@ -157,9 +157,9 @@ class SharedTurns:
         self._members = 1
         self._pauses = 0
         self._pace = AdaptiveRate()
-        self._version = 0
+        self._version: int = 0
         #: Whether the store has to be told what was learnt once more, since it has forgotten it.
-        self._forgotten = False
+        self._forgotten: bool = False
         #: How many turns have been given, and how many when the pace was learnt.
         self._total = self._total_then = 0
         #: How many had been given when the store's span began, and when that was, on its clock.
