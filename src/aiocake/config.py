@@ -114,7 +114,8 @@ class Throttle:
             send no more calls a second than the server was found to accept.
         max_waiting: How many calls may wait; one more ends in ``NotSent`` at once. None for
             any number. Work that has begun is not turned away: later attempts, the later pages of
-            a list, and all calls of a bulk run.
+            a list, and all calls of a bulk run. With ``shared``, as many as could be in flight
+            besides may wait in any case: for the store.
         shared: A store of :mod:`aiocake.quota`. ``rate`` and ``burst``, pauses and what refusals
             have taught then hold for all processes that use it together. None for a throttle of
             this client's own.

@@ -1,6 +1,7 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """Runs in PostgreSQL: what is refused, who has a run, and what keeps creates apart."""
 
+import threading
 import traceback
 from datetime import date
 from typing import Any
@@ -20,7 +21,7 @@ from aiocake import (
 )
 from aiocake.bulk import Call, Journal, PlanIdentity
 from aiocake.bulk.journal import EntryState
-from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere
+from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere, Opening
 from aiocake.bulk.postgres import Postgres
 from aiocake.bulk.postgres.lease import Lease, clock
 from aiocake.bulk.postgres.store import PostgresStore
@@ -81,6 +82,9 @@ async def test_a_schema_of_another_version(ledgers, database) -> None:
 async def test_a_role_without_rights_and_one_with_just_enough(ledgers, database) -> None:
     with database.connect() as connection:
         connection.execute(f"CREATE ROLE {database.schema}_worker LOGIN")
+        # As careful owners have it.
+        functions = f"ALL FUNCTIONS IN SCHEMA {database.schema}"
+        connection.execute(f"REVOKE EXECUTE ON {functions} FROM PUBLIC")
     role = f"{database.schema}_worker"
     books = database.books(conninfo=database.server.conninfo(user=role))
     match = f"schema {database.schema} cannot be used: permission denied .+ migrate --role"
@@ -111,12 +115,13 @@ async def test_the_log_is_append_only_for_its_owner_as_well(database) -> None:
                 connection.execute(change)
 
 
+@pytest.mark.parametrize("table", ["meta", "run"])
 async def test_a_database_that_does_not_answer_when_a_run_is_opened(
-    ledgers, database, monkeypatch
+    ledgers, database, monkeypatch, table
 ) -> None:
     monkeypatch.setattr("aiocake.bulk.postgres.places._PATIENCE", 0.2)
     with database.connect() as connection, connection.transaction():
-        connection.execute("LOCK TABLE run")
+        connection.execute(f"LOCK TABLE {table}")
         match = r"pg:x: the database did not answer within 0\.2 s"
         await refused(ledgers, database.books().run("x"), JournalError, match)
 
@@ -128,6 +133,7 @@ async def test_a_database_that_does_not_answer_when_a_run_is_opened(
         ({"conninfo": "password=hunter2", "connect": print}, ConfigurationError, "one of the two"),
         ({"schema": "", "lease": 0}, ArgumentError, "lease: must be .+ at least 0.1"),
         ({"schema": "x" * 64}, ArgumentError, "schema: must have 1 to 63"),
+        ({"schema": "100%"}, ArgumentError, "schema: must have no %"),
         ({"connect": "x"}, ArgumentError, "connect: must be a function"),
         ({"allow_foreign_transport": "no"}, ArgumentError, "must be True or False"),
     ],
@@ -225,6 +231,43 @@ async def test_a_database_that_does_not_answer_ends_the_run_with_its_lease(
             with pytest.raises(JournalLost, match="its lease has ended"):
                 await bulk.each(update(cake, 4821, 4822), journal=where, limit=1, on_outcome=locked)
     assert len(books.writes) == 1
+
+
+def test_a_database_that_hangs_keeps_nobody_who_closes(database, monkeypatch) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.store._TO_GIVE_BACK", 0.1)
+    store = database.books().run("x").create("d", None, Opening())
+    with database.connect() as other, other.transaction():
+        other.execute("SELECT 1 FROM run FOR UPDATE")
+        # Waits for that, and has the store meanwhile.
+        renewing = threading.Thread(target=store.renew)
+        renewing.start()
+        store.close()
+        renewing.join()
+
+
+async def test_tables_that_two_make_at_once(postgres) -> None:
+    books = [Postgres(conninfo=postgres.conninfo(), schema="at_once") for _ in range(2)]
+    made: list[bool] = []
+
+    async def make(each: Postgres) -> None:
+        made.append(await each.migrate())
+
+    async with anyio.create_task_group() as group:
+        with postgres.connect() as other, other.transaction():
+            # Both have found none by then, and wait for this one, which goes back.
+            other.execute("CREATE SCHEMA at_once")
+            for each in books:
+                group.start_soon(make, each)
+            await _waiting(postgres, 2)
+            raise psycopg.Rollback
+    assert sorted(made) == [False, True]
+
+
+async def _waiting(postgres, count: int) -> None:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with postgres.connect() as connection:
+        while connection.execute(query).fetchone() != (count,):
+            await anyio.lowlevel.checkpoint()
 
 
 def _quick() -> Any:  # noqa: ANN401 - Timeouts

@@ -7,6 +7,7 @@ import pytest
 
 from aiocake.quota import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
 
+from ..support.redis_server import RedisServer
 from .conftest import Place
 
 RATE, BURST = 50.0, 3
@@ -133,3 +134,18 @@ def test_a_wrong_place_is_one_clear_line() -> None:
     with pytest.raises(QuotaUnavailable, match=r"^Redis at 127\.0\.0\.1:1: Connection refused$"):
         nobody.ask(request(1))
     assert "hunter2" not in repr(nobody)
+
+
+def test_who_closes_a_store_cuts_off_nobody_who_asks(redis_place: RedisServer) -> None:
+    from aiocake.quota import Redis  # noqa: PLC0415 - an extra
+
+    store = Redis(redis_place.url, name="x")
+    pool = store._redis.connection_pool
+    of_another = pool.get_connection()
+    socket = of_another._sock
+    assert socket is not None
+    store.close()
+    assert of_another._sock is socket
+    pool.release(of_another)
+    store.close()
+    assert of_another._sock is None

@@ -37,6 +37,7 @@ class Network:
 
     hangs: bool = False
     trips: int = 0
+    round_trip: float = ROUND_TRIP
 
 
 @pytest.fixture
@@ -48,9 +49,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
         ask: Callable[[QuotaRequest], QuotaReply], request: QuotaRequest, _: object
     ) -> QuotaReply:
         network.trips += 1
-        await anyio.sleep(math.inf if network.hangs else ROUND_TRIP / 2)
+        await anyio.sleep(math.inf if network.hangs else network.round_trip / 2)
         reply = ask(request)
-        await anyio.sleep(ROUND_TRIP / 2)
+        await anyio.sleep(network.round_trip / 2)
         return reply
 
     monkeypatch.setattr(shared_turns, "in_thread", ask)
@@ -284,4 +285,107 @@ async def test_a_store_that_raises_anything_keeps_nobody_waiting() -> None:
     slot = await turns.acquire()
     assert isinstance(slot, int)
     assert turns.quota == "alone"
+    await turns.aclose()
+
+
+async def test_a_turn_far_ahead_is_not_lost_to_a_slow_store(network) -> None:
+    network.round_trip = 0.35
+    turns = process(MemoryQuota(anyio.current_time), rate=0.5, burst=1)
+    looks = 0
+    take = turns._may_pass
+
+    def counted() -> bool:
+        nonlocal looks
+        looks += 1
+        return take()
+
+    turns._may_pass = counted  # type: ignore[method-assign] # it does the same
+    begun = await run([turns], 60)
+    assert 25 <= len(begun) <= 31
+    # And nobody asks the clock over and over meanwhile.
+    assert looks < 20 * len(begun)
+
+
+@pytest.mark.parametrize("long", [False, True])
+async def test_a_store_that_forgets_is_told_again(long) -> None:
+    store = MemoryQuota(anyio.current_time)
+    told, other = process(store, rate=None), process(store, rate=None)
+    for turns in (told, other):
+        slot = await turns.acquire()
+        assert isinstance(slot, int)
+        turns.release(slot)
+    if long:
+        told.refuse(600.0, 3600.0, since=anyio.current_time(), status=429)
+    else:
+        told.pause(600.0, since=anyio.current_time(), asked=True)
+    await anyio.sleep(1)
+    store.__init__(anyio.current_time)  # type: ignore[misc] # FLUSHALL
+    # A question that is not about turns: those wait for the end of the pause.
+    told.on_timeout(anyio.current_time())
+    assert told._shared is not None
+    told._shared._ask_soon()
+    await anyio.sleep(1)
+    left = told.paused_for()
+    assert left is not None
+    assert 590 < left < 600
+    assert store.pause - anyio.current_time() == pytest.approx(left, abs=0.1)
+    for turns in (told, other):
+        await turns.aclose()
+
+
+async def test_what_was_learnt_outlives_a_store_that_forgets() -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, rate=None, concurrency=1)
+    for _ in range(2):
+        for _ in range(20):
+            slot = await turns.acquire()
+            assert isinstance(slot, int)
+            began = anyio.current_time()
+            await anyio.sleep(0.05)
+            turns.on_accepted(began)
+            turns.release(slot)
+        turns.pause(1.0, since=anyio.current_time(), asked=False)
+        await anyio.sleep(2)
+    pace = turns.pace()
+    assert pace is not None
+    store.__init__(anyio.current_time)  # type: ignore[misc] # FLUSHALL
+    for _ in range(3):
+        slot = await turns.acquire()
+        assert isinstance(slot, int)
+        turns.release(slot)
+    kept = turns.pace()
+    assert kept is not None
+    assert kept == pytest.approx(pace, rel=0.5)
+    newcomer = process(store, rate=None)
+    assert isinstance(await newcomer.acquire(), int)
+    assert newcomer.pace() == pytest.approx(turns.pace(), rel=0.1)
+    for each in (turns, newcomer):
+        await each.aclose()
+
+
+async def test_a_pause_that_could_not_be_told_grows_no_longer() -> None:
+    store = MemoryQuota(anyio.current_time)
+    told = process(store)
+    slot = await told.acquire()
+    assert isinstance(slot, int)
+    store.away = True
+    told.refuse(60.0, 3600.0, since=anyio.current_time(), status=429)
+    told.release(slot)
+    began = anyio.current_time()
+    await anyio.sleep(50)
+    store.away = False
+    assert told._shared is not None
+    told._shared._ask_soon()
+    await anyio.sleep(1)
+    assert store.refuse == pytest.approx(began + 60, abs=0.1)
+    await anyio.sleep(10)
+    assert isinstance(await told.acquire(), int)
+    await told.aclose()
+
+
+async def test_waiting_for_the_store_fills_no_queue() -> None:
+    turns = process(MemoryQuota(anyio.current_time), max_waiting=0, concurrency=2)
+    assert isinstance(await turns.acquire(), int)
+    assert isinstance(await turns.acquire(), int)
+    assert await turns.acquire() is None
     await turns.aclose()

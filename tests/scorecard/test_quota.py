@@ -169,11 +169,9 @@ class PostgresStore(Store):
 
     def _backends(self) -> list[int]:
         with self._server.connect() as connection:
-            query = (
-                "SELECT pid FROM pg_stat_activity WHERE query LIKE '%%take_turns%%' AND pid <> %s"
-            )
+            query = "SELECT pid FROM pg_stat_activity WHERE query LIKE %s AND pid <> %s"
             own = connection.info.backend_pid
-            return [pid for (pid,) in connection.execute(query, [own])]
+            return [pid for (pid,) in connection.execute(query, ["%take_turns%", own])]
 
     def stop(self) -> None:
         for pid in self._backends():

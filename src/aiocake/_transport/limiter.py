@@ -227,7 +227,7 @@ class RequestLimiter:
             return refusal
         if (slot := self.acquire_nowait(export=export)) is not None:
             return slot
-        if not again and self._max_waiting is not None and len(lane.waiters) >= self._max_waiting:
+        if not again and self._is_full(lane):
             return None
         self._tickets += 1
         waiter = _Waiter(self._tickets)
@@ -244,6 +244,14 @@ class RequestLimiter:
             self._leave(lane, waiter)
             return reason
         return waiter.slot
+
+    def _is_full(self, lane: _Queue) -> bool:
+        """Return True if nobody more may wait in a queue."""
+        if self._max_waiting is None:
+            return False
+        # Who has only to wait for the answer of a shared quota's store is no queue.
+        room = 0 if self._shared is None else lane.limit - lane.busy
+        return len(lane.waiters) >= max(self._max_waiting, room)
 
     def follow_nowait(self, slot: int) -> bool:
         """Return True if a further request may be sent at once with a slot that a call has."""
@@ -441,17 +449,27 @@ class RequestLimiter:
     def _on_reply(self, reply: QuotaReply | None) -> None:
         """Heed what the store of a shared quota says; None when it is found to be away."""
         if reply is not None and reply.pauses != self._pauses:
-            self._pauses = reply.pauses
+            # A store that has forgotten pauses does not end them.
+            forgets, self._pauses = reply.pauses < self._pauses, reply.pauses
             now = anyio.current_time()
+            if forgets and self._shared is not None:
+                self._tell_again(self._shared, now)
             if reply.refuse:
                 self._pause.refuse(reply.refuse, math.inf, since=now, status=reply.status)
             elif reply.pause:
                 self._pause.extend(reply.pause, since=now, asked=True)
-            elif self.paused:
+            elif self.paused and not forgets:
                 self._pause.end()
             if (refusal := self._pause.refusal()) is not None:
                 self._turn_away(refusal)
         self._grant()
+
+    def _tell_again(self, shared: SharedTurns, now: float) -> None:
+        """Tell a store that has forgotten it of the pause that goes on."""
+        if (refusal := self._pause.refusal()) is not None:
+            shared.on_refuse(refusal.seconds, refusal.status)
+        elif self._pause.until > now:
+            shared.on_pause(self._pause.until - now)
 
     def _open(self) -> int:
         """Return how many calls could be sent now if each of them had a turn."""

@@ -103,10 +103,10 @@ class _Refused:
 
 @attrs.define
 class _News:
-    """What the store has not been told yet."""
+    """What the store has not been told yet. Pauses are there by when they end."""
 
-    pause: float = 0.0
-    refuse: float = 0.0
+    pause: float = _NEVER
+    refuse: float = _NEVER
     status: int = 0
     end_pause: bool = False
     refused: int = 0
@@ -157,7 +157,9 @@ class SharedTurns:
         self._members = 1
         self._pauses = 0
         self._pace = AdaptiveRate()
-        self._version = 0
+        self._version: int = 0
+        #: Whether the store has to be told what was learnt once more, since it has forgotten it.
+        self._forgotten: bool = False
         #: How many turns have been given, and how many when the pace was learnt.
         self._total = self._total_then = 0
         #: How many had been given when the store's span began, and when that was, on its clock.
@@ -179,9 +181,17 @@ class SharedTurns:
         """Return when the next turn begins; infinite while the store is being asked."""
         if self._share is not None:
             return self._share.earliest()
+        asking = self._job is not None and not self._job.done
         if self._turns:
-            return self._turns[0]
-        return _NEVER if self._job is None or self._job.done else math.inf
+            turn = self._turns[0]
+            if not self._is_far(turn):
+                return turn
+            return math.inf if asking else turn - _PATIENCE
+        return math.inf if asking else _NEVER
+
+    def _is_far(self, turn: float) -> bool:
+        """Return True if the store is to be asked once more before a turn is used."""
+        return turn - self._heard > _FRESH
 
     def take(self, now: float, *, wanted: int) -> bool:
         """Return True if a call may begin now: it has a turn.
@@ -199,12 +209,14 @@ class SharedTurns:
         while self._turns and (self._owed or self._turns[0] < now - _LATEST):
             self._turns.popleft()
             self._owed = max(self._owed - 1, 0)
-        has_come = bool(self._turns) and self._turns[0] <= now
-        if has_come and now - self._heard <= _FRESH:
+        is_far = bool(self._turns) and self._is_far(self._turns[0])
+        if self._turns and self._turns[0] <= now and not is_far:
             self._turns.popleft()
             return True
+        # In time, or the turn would have passed when a slow store has answered.
+        look_again = is_far and self._turns[0] - _PATIENCE <= now
         self._wanted = max(wanted + self._owed - len(self._turns) - self._asked, 0)
-        if self._wanted or has_come:
+        if self._wanted or look_again:
             self._ask_soon()
         return False
 
@@ -217,17 +229,20 @@ class SharedTurns:
 
     def on_pause(self, seconds: float) -> None:
         """Have all processes hold their calls back, for so many seconds."""
-        self._news.pause = max(self._news.pause, seconds)
+        self._news.pause = max(self._news.pause, anyio.current_time() + seconds)
+        self._news.end_pause = False
         self._ask_soon()
 
     def on_refuse(self, seconds: float, status: int) -> None:
         """Have all processes refuse their calls, for so many seconds."""
-        self._news.refuse, self._news.status = max(self._news.refuse, seconds), status
+        ends = anyio.current_time() + seconds
+        self._news.refuse, self._news.status = max(self._news.refuse, ends), status
+        self._news.end_pause = False
         self._ask_soon()
 
     def end_pause(self) -> None:
         """End the pauses of all processes, where the store is at hand."""
-        self._news = attrs.evolve(self._news, pause=0.0, refuse=0.0, end_pause=True)
+        self._news = _News(end_pause=True, refused=self._news.refused)
         if self._reached and not self._closed:
             self._ask_soon()
 
@@ -270,14 +285,14 @@ class SharedTurns:
         while True:
             self._asked, self._wanted = self._wanted, 0
             request = self._request(now())
-            self._news = _News()
+            told, self._news = self._news, _News()
             reply = await self._ask(request)
             if isinstance(reply, str):
-                self._tell_again(request)
+                self._tell_again(told)
                 self._lost(reply, now())
                 return
             self._hear(request, reply, now())
-            if not (self._wanted or self._lessons or self._news != _News()):
+            if not (self._wanted or self._lessons or self._forgotten or self._news != _News()):
                 return
 
     async def _ask(self, request: QuotaRequest) -> QuotaReply | str:
@@ -294,7 +309,8 @@ class SharedTurns:
 
     def _request(self, now: float) -> QuotaRequest:
         news, rate = self._news, self._pace.rate(now + self._ahead)
-        learned = self._learn() if self._lessons and self._heard > _NEVER else None
+        has_learnt = self._forgotten or (self._lessons and self._heard > _NEVER)
+        learned = self._learn() if has_learnt else None
         interval, slack = self._interval, self._slack
         if rate < _MOST and 1 / rate > interval:
             interval = 1 / rate
@@ -305,8 +321,8 @@ class SharedTurns:
             turns=0 if share is not None else self._asked,
             interval=interval,
             slack=slack,
-            pause=news.pause,
-            refuse=news.refuse,
+            pause=max(news.pause - now, 0.0),
+            refuse=max(news.refuse - now, 0.0),
             status=news.status,
             end_pause=news.end_pause,
             learned=learned,
@@ -322,7 +338,13 @@ class SharedTurns:
         self._heard, self._members, self._reached = now, reply.members, True
         if request.learned is not None and reply.learned == request.learned:
             self._lessons.clear()
-        if reply.version != self._version:
+        # It was flushed, or lost what it had last: what is known here is not less true by that.
+        forgets = reply.version < self._version and reply.learned is None
+        self._forgotten = forgets and self._pace.known
+        if self._forgotten:
+            self._total_then += reply.admitted - self._total
+            self._version = reply.version
+        elif reply.version != self._version:
             self._version = reply.version
             self._read(reply.learned)
         self._total = reply.admitted
@@ -367,12 +389,13 @@ class SharedTurns:
         self._return_at = _NEVER
         _log.warning("the shared quota is back")
 
-    def _tell_again(self, request: QuotaRequest) -> None:
+    def _tell_again(self, told: _News) -> None:
         """Keep what could not be told."""
         news = self._news
-        news.pause, news.refuse = max(news.pause, request.pause), max(news.refuse, request.refuse)
-        news.status = news.status or request.status
-        news.refused += request.refused
+        news.refused += told.refused
+        if not news.end_pause:
+            news.pause, news.refuse = max(news.pause, told.pause), max(news.refuse, told.refuse)
+            news.status = news.status or told.status
 
     def _learn(self) -> str:
         """Return what is known once the lessons were learnt, as the store keeps it."""

@@ -174,8 +174,9 @@ class Redis:
         return _read(reply)
 
     def close(self) -> None:
-        """Close the connections. They are opened again when somebody asks."""
-        self._redis.close()
+        """Close idle connections. They are opened again when somebody asks."""
+        # Over the others somebody else, who shares this, may be asking.
+        self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def _times_of(request: QuotaRequest) -> tuple[float, float, float, float]:

@@ -80,8 +80,8 @@ class Postgres:
             if (reason := misfit(value, must))
         ]
         text = str(schema)
-        if not problems and not (0 < len(text.encode()) <= _LONGEST_NAME and text.isprintable()):
-            problems.append(Problem("schema", f"must have 1 to {_LONGEST_NAME} printable bytes"))
+        if not problems and (unfit := _unfit(text)):
+            problems.append(Problem("schema", unfit))
         if problems:
             raise ArgumentError(*problems)
         self._books = Books(
@@ -177,6 +177,14 @@ class Postgres:
             JournalError: They cannot be made, or those of another version are there.
         """
         return await anyio.to_thread.run_sync(migrate, self._books, role)
+
+
+def _unfit(schema: str) -> str | None:
+    """Return why a text cannot be the name of a schema; None if it can."""
+    if not (0 < len(schema.encode()) <= _LONGEST_NAME and schema.isprintable()):
+        return f"must have 1 to {_LONGEST_NAME} printable bytes"
+    # They stand for something in statements.
+    return "must have no %, ?, { or }" if set("%?{}") & set(schema) else None
 
 
 def _name(name: object) -> str:

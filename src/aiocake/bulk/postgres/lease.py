@@ -14,8 +14,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any, Final
 
@@ -117,6 +117,33 @@ class Keeper:
                 with suppress(Exception):
                     self._cut()
                 return
+
+
+@contextmanager
+def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[threading.Event]:
+    """End a connection if the block takes longer: a server that hangs answers nobody.
+
+    Args:
+        seconds: How long the block may take.
+        connection: Returns the connection that it waits for; None if there is none.
+
+    Yields:
+        An event, which is set if it took longer.
+    """
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(Exception):
+            shut_down(connection())
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def shut_down(connection: Any) -> None:  # noqa: ANN401 - of psycopg

@@ -1,10 +1,14 @@
 """Make the tables, or print the SQL that makes them."""
 
-from typing import Any, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from aiocake.bulk.postgres.places import Books
 from aiocake.bulk.postgres.schema import VERSION, creation, grants, quoted
 from aiocake.errors import JournalError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def migration(schema: str, role: str | None) -> str:
@@ -25,11 +29,11 @@ def migrate(books: Books, role: str | None) -> bool:
     import psycopg  # noqa: PLC0415 - an extra
 
     schema = books.schema
-    problem = ""
+    problem, there = "", False
     with books.connector.open() as connection:
         try:
-            row = connection.execute("SELECT to_regclass(%s)", [f"{quoted(schema)}.meta"])
-            if row.fetchone() != (None,):
+            there = _is_there(books, connection)
+            if there:
                 books.refuse_schema(connection)
                 if role is not None:
                     connection.execute(cast("Any", grants(schema, role)))
@@ -37,6 +41,17 @@ def migrate(books: Books, role: str | None) -> bool:
             connection.execute(cast("Any", migration(schema, role)))
         except psycopg.Error as error:
             problem = books.connector.cleaned(error)
+            with suppress(psycopg.Error):
+                connection.rollback()
+                if not there and _is_there(books, connection):
+                    problem = ""  # somebody else has made them at the same moment
         else:
             return True
+    if not problem:
+        return migrate(books, role)
     raise JournalError(f"version {VERSION} of schema {schema} cannot be made: {problem}")
+
+
+def _is_there(books: Books, connection: "psycopg.Connection[Any]") -> bool:
+    name = f"{quoted(books.schema)}.meta"
+    return connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)

@@ -6,7 +6,8 @@ the server all processes return to it together, at the pace that is known then
 (:mod:`aiocake.quota.store`). So it does not wait for the disk, and a question costs a round trip.
 """
 
-import select
+import os
+import selectors
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
 #: Seconds that an answer may take.
 _PATIENCE: Final = 0.3
-#: libpq waits no shorter for a connection: seconds. What was sent is acknowledged within
-#: milliseconds, or the network is gone.
-_TIMEOUTS: Final = {"connect_timeout": "2", "tcp_user_timeout": "1000"}
+#: libpq waits no shorter for a connection: seconds.
+_TO_CONNECT: Final = {"connect_timeout": "2"}
+#: What was sent is acknowledged within milliseconds, or the network is gone; and the version of
+#: libpq that knows this.
+_ACKNOWLEDGED: Final = {"tcp_user_timeout": "1000"}
+_SINCE: Final = 120_000
 _ASK: Final = (
     "SELECT * FROM {s}.take_turns($1, $2, $3::bigint, $4::float8, $5::float8, $6::float8,"
     " $7::float8, $8::bigint, $9::boolean, $10, $11::bigint, $12::bigint, $13::boolean)"
@@ -41,13 +45,18 @@ class PostgresPace:
     """
 
     def __init__(self, books: "Books", name: str) -> None:
+        import psycopg  # noqa: PLC0415 - an extra
+
         connector = books.connector
-        parameters = {**connector.parameters, **_TIMEOUTS}
+        parameters = {**connector.parameters, **_TO_CONNECT}
+        if psycopg.pq.version() >= _SINCE:
+            parameters |= _ACKNOWLEDGED
         self._connector = attrs.evolve(connector, parameters=parameters)
         self._statement = _ASK.replace("{s}", quoted(books.schema)).encode()
         self._schema, self._name = books.schema, name
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     @property
     def where(self) -> str:
@@ -65,9 +74,13 @@ class PostgresPace:
         """
         import psycopg  # noqa: PLC0415 - an extra
 
+        if self._process != os.getpid():
+            self._leave_to_parent()
         with self._lock:
             try:
-                if self._connection is None or self._connection.closed:
+                if self._connection is not None and _has_ended(self._connection):
+                    self._close()
+                if self._connection is None:
                     self._connection = self._connector.open()
                 return self._exchange(self._connection.pgconn, request)
             except Unreachable as error:
@@ -80,6 +93,8 @@ class PostgresPace:
 
     def close(self) -> None:
         """Close the connection. It is opened again when somebody asks."""
+        if self._process != os.getpid():
+            self._leave_to_parent()
         with self._lock:
             self._close()
 
@@ -87,6 +102,12 @@ class PostgresPace:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _leave_to_parent(self) -> None:
+        """Have nothing to do with a connection and a lock that a fork has copied."""
+        if self._connection is not None:
+            _parents.append(self._connection)
+        self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()
 
     def _exchange(self, connection: "PGconn", request: QuotaRequest) -> QuotaReply:
         values = (
@@ -110,6 +131,21 @@ class PostgresPace:
         return _read(_result(connection))
 
 
+#: Connections of the process from which this one was forked: closed here, they would end there.
+_parents: Final[list[object]] = []
+
+
+def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
+    """Return True if an idle connection is of no use: the server has closed it, or said so."""
+    return connection.closed or _is_readable(connection.pgconn, 0)
+
+
+def _is_readable(connection: "PGconn", within: float) -> bool:
+    with selectors.DefaultSelector() as selector:  # select() knows no number above 1023
+        selector.register(connection.socket, selectors.EVENT_READ)
+        return bool(selector.select(within))
+
+
 def _result(connection: "PGconn") -> "PGresult":
     """Wait for the one result of a statement.
 
@@ -122,7 +158,7 @@ def _result(connection: "PGconn") -> "PGresult":
     ends = time.monotonic() + _PATIENCE
     while connection.is_busy():
         left = ends - time.monotonic()
-        if left <= 0 or not select.select([connection.socket], [], [], left)[0]:
+        if left <= 0 or not _is_readable(connection, left):
             raise psycopg.OperationalError("no answer in time")
         connection.consume_input()
     result = connection.get_result()

@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
@@ -30,7 +32,7 @@ from aiocake.bulk.log_chain import (
 )
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, is_passing
-from aiocake.bulk.postgres.lease import Lease, clock, shut_down
+from aiocake.bulk.postgres.lease import Lease, clock, cut_after
 from aiocake.bulk.postgres.schema import VERSION, quoted, tables
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 #: How often a run is begun or taken before its opening fails, and the seconds between.
 _TRIES, _PAUSE = 3, 0.2
-#: Seconds that a statement may take which opens a journal.
+#: Seconds that each step may take which opens a journal.
 _PATIENCE = 30.0
 #: Seconds that an answer may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
@@ -334,9 +336,10 @@ class _Opener:
 
         problem: Exception | None = None
         try:
-            connection = self._connected()
-            # All later reads see what this one sees.
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            with self._in_time():
+                connection = self._connected()
+                # All later reads see what this one sees.
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             found = self._found()
             owner = Owner(str(found[6]), str(found[7]), int(found[8] or 0), str(found[9]))
             alive = found[5] > 0 and found[6] is not None
@@ -421,24 +424,27 @@ class _Opener:
         return self._connection
 
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
-        connection = self._connected()
-        late = threading.Event()
+        with self._in_time():
+            return self._connected().execute(self._books.text(text), values).fetchall()
+        raise AssertionError  # which no type checker knows
 
-        def give_up() -> None:
-            late.set()
-            shut_down(connection)
+    @contextmanager
+    def _in_time(self) -> Generator[None]:
+        """End what waits for the database for too long: no lease does so yet.
 
-        # No lease ends this wait yet: a lock of somebody's may last for ever.
-        timer = threading.Timer(_PATIENCE, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            return connection.execute(self._books.text(text), values).fetchall()
-        except Exception:
-            if not late.is_set():
-                raise
-        finally:
-            timer.cancel()
+        A lock of somebody's may last for ever, and PgBouncer lets in where its server hangs.
+
+        Raises:
+            JournalError: It took too long.
+        """
+        with cut_after(_PATIENCE, lambda: self._connection) as late:
+            try:
+                yield
+            except Exception:
+                if not late.is_set():
+                    raise
+            else:
+                return
         raise JournalError(f"{self._place}: the database did not answer within {_PATIENCE:g} s")
 
     def _failed(self, error: Exception, *, last: bool) -> None:

@@ -194,6 +194,7 @@ GRANT INSERT ON ALL TABLES IN SCHEMA {s} TO {role};
 GRANT UPDATE ON {s}.run, {s}.session, {s}.call, {s}.look, {s}.partner, {s}.claim TO {role};
 GRANT UPDATE ON {s}.pace, {s}.pace_member TO {role};
 GRANT DELETE ON {s}.claim, {s}.pace_member TO {role};
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {s} TO {role};
 REVOKE INSERT ON {s}.meta FROM {role};
 """
 

@@ -18,7 +18,7 @@ from aiocake.bulk.log_chain import Chain
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, Unreachable, is_passing
 from aiocake.bulk.postgres.groups import ChangeGroup
-from aiocake.bulk.postgres.lease import Keeper, Lease, clock, shut_down
+from aiocake.bulk.postgres.lease import Keeper, Lease, clock, cut_after, shut_down
 from aiocake.bulk.postgres.schema import quoted, tables
 from aiocake.errors import JournalError, JournalLost
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two tries to reach the database: the first, and the most.
 _SHORTEST, _LONGEST = 0.05, 1.0
+#: Seconds that a database gets to take a run back: the lease ends by itself.
+_TO_GIVE_BACK = 5.0
 
 _RENEW: Final = """\
 UPDATE {s}.run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -254,6 +256,9 @@ class PostgresStore:
                 if self._connection is None:
                     self._connection = self._connector.open()
                     asked_at = clock()
+                    # That takes long at times, and who would cut this one off has done its work.
+                    if self._lease.left() <= 0:
+                        break
             except Unreachable as error:
                 self._why = str(error)
             else:
@@ -303,8 +308,9 @@ class PostgresStore:
         """Give the run back, so that others need not wait for the end of the lease."""
         self._keeper.stop()
         self._closing.set()
-        with self._one:
-            connection, self._connection = self._connection, None
+        # Whoever renews the lease may wait for a database that hangs, and this would do so next.
+        with cut_after(_TO_GIVE_BACK, lambda: self._connection), self._one:
+            connection = self._connection
             if connection is None:
                 return
             with suppress(Exception):
@@ -313,6 +319,7 @@ class PostgresStore:
                     connection.execute(cast("Any", text), self._of)
             with suppress(Exception):
                 connection.close()
+            self._connection = None
             self._lease.end()
 
 
