@@ -27,6 +27,7 @@ import anyio.to_thread
 import attrs
 
 from aiocake._background import BackgroundTask, clock, spawn
+from aiocake._normalize import class_name
 from aiocake._transport.adaptive_rate import AdaptiveRate
 from aiocake.errors import NotSent
 from aiocake.quota import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
@@ -299,12 +300,15 @@ class SharedTurns:
         """Return the store's answer, or why there is none."""
         with anyio.move_on_after(_PATIENCE):
             try:
-                return await in_thread(self._store.ask, request, self._one)
+                reply: object = await in_thread(self._store.ask, request, self._one)
             except QuotaUnavailable as error:
                 return str(error)
             # A store of somebody else's may raise anything: no call may hang by it.
             except Exception as error:  # noqa: BLE001
                 return f"{self._store.where}: {type(error).__name__}"
+            if isinstance(reply, QuotaReply):
+                return reply
+            return f"{self._store.where}: it answered with {class_name(reply)}"
         return f"{self._store.where}: no answer within {_PATIENCE} s"
 
     def _request(self, now: float) -> QuotaRequest:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final
 
@@ -93,8 +94,11 @@ def release(file: File, *, yes: YesOption = False) -> None:
             f"At {domain}: let other runs create in place of {count} of {file}",
             "nothing was released",
         )
-    run(partial(_release, file, domain, [entry.index for entry, _ in doubts]))
-    print_error(f"released: {len(doubts)}; the outcome is unknown still: resume the run")
+    seen = {entry.index: entry.intent for entry, _ in doubts}
+    released = run(partial(_release, file, domain, seen))
+    print_error(f"released: {released}; the outcome is unknown still: resume the run")
+    if released < len(doubts):
+        print_error(f"not released: {len(doubts) - released}, which have moved on meanwhile")
 
 
 async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
@@ -118,9 +122,17 @@ async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
     return found, domain
 
 
-async def _release(file: JournalPlace, domain: str, places: list[int]) -> None:
+async def _release(file: JournalPlace, domain: str, seen: Mapping[int, str | None]) -> int:
+    """Release creates that are in doubt as they were when somebody was asked; return how many."""
+    released, place = 0, -1
     async with await Journal.open(file, domain) as journal:
-        for place in places:
-            journal.release(place)
+        states = (EntryState.SENDING, EntryState.UNKNOWN)
+        while entries := await journal.entries(*states, after=place):
+            place = entries[-1].index
+            for entry in entries:
+                if entry.index in seen and seen[entry.index] == entry.intent:
+                    journal.release(entry.index)
+                    released += 1
         journal.stopped("creates were released")
         await journal.flush()
+    return released
