@@ -392,3 +392,26 @@ async def test_waiting_for_the_store_fills_no_queue() -> None:
     assert isinstance(await turns.acquire(), int)
     assert await turns.acquire() is None
     await turns.aclose()
+
+
+@pytest.mark.parametrize("outage", [0.3, 0.5, 0.7, 1.0, 1.4])
+async def test_what_a_short_outage_costs(network, outage) -> None:
+    """Some do not notice it; the others send their shares beside them for one question's time."""
+    store = MemoryQuota(anyio.current_time)
+    processes = [process(store) for _ in range(4)]
+    begun: list[float] = []
+
+    async def outages() -> None:
+        for _ in range(4):
+            await anyio.sleep(5)
+            network.hangs = True
+            await anyio.sleep(outage)
+            network.hangs = False
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(outages)
+        begun = await run(processes, 30)
+    for window in (0.5, 1.0, 3.0):
+        shares = 3 / 4 * 0.8 * RATE * 0.4
+        assert most(begun, window) <= RATE * window + BURST + shares
+    assert {turns.quota for turns in processes} == {"shared"}

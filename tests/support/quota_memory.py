@@ -55,7 +55,7 @@ class MemoryQuota:
                 self.span, self.span_admitted = now, self.admitted
             self.due = due + turns * request.interval
             self.admitted += turns
-            self.last = max(base, due - request.slack + (turns - 1) * request.interval)
+            self.last = now
         self.members[request.member] = now
         self.members = {one: at for one, at in self.members.items() if at > now - MEMBER_FOR}
         return QuotaReply(

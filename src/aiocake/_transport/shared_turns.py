@@ -36,7 +36,7 @@ _log: Final = logging.getLogger("aiocake")
 _NEVER: Final = -math.inf
 #: Seconds that an answer of the store may take.
 _PATIENCE: Final = 0.4
-#: Seconds between two tries to reach a store that is away.
+#: Seconds between two tries to reach a store that is away, at most.
 _RETRY: Final = 0.5
 #: A turn is used at most so many seconds late: who comes later must not send at once with others.
 _LATEST: Final = 0.1
@@ -63,11 +63,12 @@ async def in_thread(
 class _Share:
     """The turns of a process that cannot reach the store."""
 
-    __slots__ = ("_due", "_interval", "_learnt", "last")
+    __slots__ = ("_began", "_due", "_interval", "_learnt", "_sent", "last")
 
     def __init__(self, interval: float, now: float) -> None:
         self._interval = interval
         self._due = now + interval
+        self._began, self._sent = now, 0
         #: What is learnt meanwhile, where no rate is known that could be shared out.
         self._learnt = AdaptiveRate()
         self.last = _NEVER
@@ -83,8 +84,13 @@ class _Share:
 
     def count(self, now: float) -> None:
         self.last = now
+        self._sent += 1
         self._due = max(self._due, now) + self._interval
         self._learnt.begins(now)
+
+    def lately(self, now: float) -> int:
+        """Return about how many calls were sent in the last second."""
+        return round(self._sent / max(now - self._began, 1.0))
 
     def on_accepted(self, since: float) -> None:
         self._learnt.on_accepted(since)
@@ -167,6 +173,8 @@ class SharedTurns:
         self._span = (0, 0.0)
         self._share: _Share | None = None
         self._retry_at = self._return_at = _NEVER
+        #: How often it was tried in vain to reach the store again.
+        self._tries = 0
 
     @property
     def alone(self) -> bool:
@@ -357,6 +365,8 @@ class SharedTurns:
             self._return_at = now + reply.away
             self._retry_at = max(self._return_at, now + _RETRY)
             if not reply.away:
+                # The others had the store meanwhile: what was sent beside them is made up for.
+                self._owed += self._share.lately(now)
                 self._return()
         else:
             self._turns.extend(now + at for at in reply.turns(request.turns, request.interval))
@@ -369,7 +379,9 @@ class SharedTurns:
     def _lost(self, reason: str, now: float) -> None:
         """Go on without the store."""
         self._asked = self._wanted = 0
-        self._retry_at = now + _RETRY
+        # At first at once, then less and less often: it may have been for a moment.
+        self._tries = 0 if self._share is None else self._tries + 1
+        self._retry_at = now + min(_RETRY * (2**self._tries - 1) / 8, _RETRY)
         if not self._reached:
             text = f"nothing was sent: the shared quota was not reached: {reason}"
             self._on_unreached(NotSent(text))

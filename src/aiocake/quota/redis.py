@@ -76,7 +76,7 @@ if turns > 0 then
     end
     row.due = due + turns * interval
     row.admitted = row.admitted + turns
-    row.last = math.max(base, due - slack + (turns - 1) * interval)
+    row.last = now
 end
 local write = {}
 for _, field in ipairs(fields) do

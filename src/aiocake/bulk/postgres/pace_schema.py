@@ -22,7 +22,7 @@ CREATE TABLE {{s}}.pace (
     span_admitted bigint NOT NULL DEFAULT 0,
     span float8 NOT NULL DEFAULT 0,
     back float8 NOT NULL DEFAULT 0,     -- when all return after an outage
-    last float8 NOT NULL DEFAULT 0      -- when the last turn begins that was given
+    last float8 NOT NULL DEFAULT 0      -- when a turn was given last
 ) WITH (fillfactor = 50);
 
 CREATE TABLE {{s}}.pace_member (
@@ -82,7 +82,7 @@ BEGIN
         END IF;
         p.due := due + granted * spacing;
         p.admitted := p.admitted + granted;
-        p.last := greatest(base, due - slack + (granted - 1) * spacing);
+        p.last := now;
     END IF;
     UPDATE {{s}}.pace AS kept SET due = p.due, pauses = p.pauses, pause = p.pause,
         refuse = p.refuse, status = p.status, version = p.version, learned = p.learned,
