@@ -20,7 +20,7 @@ import math
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import anyio
 import anyio.to_thread
@@ -308,7 +308,7 @@ class SharedTurns:
         """Return the store's answer, or why there is none."""
         with anyio.move_on_after(_PATIENCE):
             try:
-                reply: object = await in_thread(self._store.ask, request, self._one)
+                reply = cast("object", await in_thread(self._store.ask, request, self._one))
             except QuotaUnavailable as error:
                 return str(error)
             # A store of somebody else's may raise anything: no call may hang by it.
