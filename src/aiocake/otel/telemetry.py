@@ -82,7 +82,7 @@ class OpenCall:
         self.queue_seconds: float = 0.0
         self.attempts: list[Attempt] = []
         self.began: AttemptBegan | None = None
-        self.began_at = 0
+        self.began_at: int = 0
         self.suppressed: Context | None = None
 
 

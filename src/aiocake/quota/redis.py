@@ -137,7 +137,7 @@ class Redis:
             message = "url: must be redis://host:port/db, rediss://… or unix:///path"
             raise ConfigurationError(message) from None
         place = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
-        self.where = f"Redis at {place or 'localhost'}"
+        self.where: str = f"Redis at {place or 'localhost'}"
         self._name = name
         # In braces, so that a cluster keeps both keys on one node.
         self._keys = [f"{{aiocake:{name}}}:quota", f"{{aiocake:{name}}}:members"]

@@ -41,10 +41,10 @@ class Lease:
     """
 
     def __init__(self, seconds: float, answer_time: float) -> None:
-        self.every = seconds / _TIMES
+        self.every: float = seconds / _TIMES
         #: What the database is asked for.
-        self.asked_for = seconds + answer_time
-        self.renewed_at = clock()
+        self.asked_for: float = seconds + answer_time
+        self.renewed_at: float = clock()
         self._until = -inf
         self._over = False
         self._one = threading.Lock()

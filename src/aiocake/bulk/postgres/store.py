@@ -91,10 +91,11 @@ class PostgresStore:
     ) -> None:
         import psycopg  # noqa: PLC0415 - an extra
 
-        self.log, self.plan = Chain(), Chain()
+        self.log: Chain = Chain()
+        self.plan: Chain = Chain()
         self.run = epoch
         self.name = name
-        self.owners = frozenset({owner})
+        self.owners: frozenset[Owner] = frozenset({owner})
         self.failures: tuple[type[Exception], ...] = (psycopg.Error,)
         self.deadline = lease
         self.notes = notes
@@ -352,7 +353,8 @@ class PostgresView:
     ) -> None:
         import psycopg  # noqa: PLC0415 - an extra
 
-        self.log, self.plan = Chain(), Chain()
+        self.log: Chain = Chain()
+        self.plan: Chain = Chain()
         self.owners = owners
         self.failures: tuple[type[Exception], ...] = (psycopg.Error,)
         self._connector, self._connection = connector, connection
