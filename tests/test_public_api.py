@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType, NoneType, UnionType
-from typing import Any, ForwardRef, Literal, TypeGuard, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ForwardRef,
+    Literal,
+    TypeGuard,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 import attrs
 from _pytest.fixtures import FixtureFunctionDefinition
@@ -89,6 +99,12 @@ def constant(thing: object) -> str:
 def described(name: str, thing: Any) -> Iterator[str]:  # noqa: ANN401 - a class or a function
     if not inspect.isclass(thing):
         yield f"{prefix(thing)}def {name}{signature(thing)}"
+        return
+    if is_typeddict(thing):  # whose bases Python 3.11 does not know
+        yield f"class {name}(TypedDict)"
+        yield from (
+            f"    {key}: {shown(hint)}" for key, hint in sorted(get_type_hints(thing).items())
+        )
         return
     bases = [
         shown(base)
