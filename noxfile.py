@@ -46,6 +46,8 @@ ONCE = (
     "tests/journals",
     "tests/mutants",
     *(f"tests/scorecard/test_{each}.py" for each in ("json", "lists", "throttled", "xml")),
+    # How a terminal, a shell and a file system behave.
+    *(f"tests/cli/test_{each}.py" for each in ("completion", "guide", "output", "terminal")),
 )
 #: What is about the network, and where it runs on uvloop. What lies between the oldest Python and
 #: the newest one seldom differs from both: there, what else runs is what moves money.
