@@ -415,3 +415,21 @@ async def test_what_a_short_outage_costs(network, outage) -> None:
         shares = 3 / 4 * 0.8 * RATE * 0.4
         assert most(begun, window) <= RATE * window + BURST + shares
     assert {turns.quota for turns in processes} == {"shared"}
+
+
+async def test_an_outage_of_a_quarter_of_an_hour_ends_as_a_short_one_does(network) -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, rate=4.0)
+    begun: list[float] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(calls, turns, anyio.current_time() + 960, begun)
+        await anyio.sleep(1)
+        store.away = True
+        tried = network.trips
+        await anyio.sleep(900)
+        # Twice a second at most.
+        assert 1_030 < network.trips - tried < 1_900
+        store.away = False
+    assert turns.quota == "shared"
+    assert len(begun) > 0.75 * 4 * 960
+    await turns.aclose()

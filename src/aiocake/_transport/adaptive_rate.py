@@ -52,6 +52,8 @@ _DEPTH: Final = 0.06
 #: How far it is below at least, and how far after refusals that came early.
 _STEP: Final = 0.02
 _LARGEST_STEP: Final = 0.5
+#: After so many the step is at its largest: a power of two outgrows a float.
+_MOST_EARLY: Final = 10
 #: More of them in a row tell that what was known is no longer true: it is searched for anew.
 _EARLY: Final = 2
 #: A call may be late by half of an interval, between these, and the next ones catch up.
@@ -214,7 +216,7 @@ class AdaptiveRate:
             self._early += 1
             if self._early > _EARLY:
                 self._share = _FIRST_SHARE
-        step = min(_STEP * 2**self._early, _LARGEST_STEP)
+        step = min(_STEP * 2 ** min(self._early, _MOST_EARLY), _LARGEST_STEP)
         low = (1 - step) * high
         if enough:
             took = max(took - self._pause / 2, took / 2)

@@ -38,6 +38,8 @@ _NEVER: Final = -math.inf
 _PATIENCE: Final = 0.4
 #: Seconds between two tries to reach a store that is away, at most.
 _RETRY: Final = 0.5
+#: After so many tries they are that far apart: a power of two outgrows a float.
+_TRIES: Final = 4
 #: A turn is used at most so many seconds late: who comes later must not send at once with others.
 _LATEST: Final = 0.1
 #: What the store said counts as true for so many seconds.
@@ -110,7 +112,7 @@ class _Refused:
 
 @attrs.define
 class _News:
-    """What the store has not been told yet. Pauses are there by when they end."""
+    """Keep what the store has not been told yet; of a pause, when it ends."""
 
     pause: float = _NEVER
     refuse: float = _NEVER
@@ -380,7 +382,7 @@ class SharedTurns:
         """Go on without the store."""
         self._asked = self._wanted = 0
         # At first at once, then less and less often: it may have been for a moment.
-        self._tries = 0 if self._share is None else self._tries + 1
+        self._tries = 0 if self._share is None else min(self._tries + 1, _TRIES)
         self._retry_at = now + min(_RETRY * (2**self._tries - 1) / 8, _RETRY)
         if not self._reached:
             text = f"nothing was sent: the shared quota was not reached: {reason}"

@@ -172,7 +172,7 @@ class JournalStore(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Opening:
-    """What a run says of itself to open its journal.
+    """Name the run that opens a journal.
 
     Attributes:
         executor: Sends its calls; None for an empty plan.

@@ -140,7 +140,7 @@ def chosen(read: Read[Invoice], kind: InvoiceKind | None, currency: str | None) 
 
 
 class _Enough(Exception):
-    """So many records as were asked for were given."""
+    """End a list: as many records as were asked for were given."""
 
 
 def first(read: Read[T], most: int | None) -> Read[T]:

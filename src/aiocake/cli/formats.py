@@ -208,7 +208,7 @@ class _Csv(Generic[T]):
 
 
 class _Cells(dict[type, Callable[[Any], str]]):
-    """What writes values to cells of CSV, by their type.
+    """Find what writes a value to a cell of CSV, by its type.
 
     Args:
         text: Returns what is written of a text.

@@ -173,7 +173,7 @@ def show(output: Output, plan: PlanFile) -> None:
 
 @attrs.frozen
 class _Change:
-    """What differs between two plans: a row, or a field of the header.
+    """Describe a difference between two plans: a row, or a field of the header.
 
     Attributes:
         what: ``removed``, ``added`` or ``changed``; of the header ``header``.

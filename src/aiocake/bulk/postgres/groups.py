@@ -82,7 +82,7 @@ _LOG: Final = ("entry", "place", "session", "at", "what", "intent", "detail", "h
 
 @attrs.define
 class ChangeGroup:
-    """What a group of changes comes to: each call in the last state that the group gives it."""
+    """Merge a group of changes: each call has the last state that the group gives it."""
 
     added: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
     moved: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
