@@ -645,13 +645,20 @@ async def test_cancelled_at_each_await_nothing_is_left(
         names["two.localhost"] = ["127.0.0.1"]
     scheme = "https" if secure else "http"
     transport = lab.transport(f"{scheme}://two.localhost:{server.port}", **settings)
+    sender = transport.transport.sender
     at, came = 0, True
     while came:
-        sender = transport.transport.sender
-        call = transport.exchange(lab.get, lab.fine, lab.plan())
-        came = await interrupted(call, range(at, at + 1), natively=natively)
-        if came:
-            assert not any(sender._connections)
+        answers: list[object] = []
+
+        async def call(answers: list[object] = answers) -> None:
+            answers.append(await transport.exchange(lab.get, lab.fine, lab.plan()))
+
+        came = await interrupted(call(), range(at, at + 1), natively=natively)
+        if answers:
+            # Of a cancellation and an answer in one turn of the loop, the answer counts. The next
+            # call opens a connection again, for its awaits to be cancelled as well.
+            sender.drop(0)
+        assert not any(sender._connections)
         at += 1
     assert at >= 3
     await transport.aclose()
