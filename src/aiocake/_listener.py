@@ -137,8 +137,9 @@ def _write(event: Event) -> None:  # noqa: C901, PLR0912 - a table of events
             )
         case PartnerBusy(seconds=None):
             _log.info(
-                "%s: waiting for another run on this host that creates for partner %d",
+                "%s: waiting for %s, which creates for partner %d",
                 event.operation,
+                event.run or "another run on this host",
                 event.partner,
             )
         case PartnerBusy():

@@ -350,18 +350,23 @@ class RunEnded:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class PartnerBusy:
-    """A create of a run waits, so that two runs on one host do not create the same.
+    """A create of a run waits, so that two runs do not create the same.
+
+    The other one is on this host, or shares a database with it.
 
     Attributes:
         operation: The operation's name.
         partner: The id of the affiliate that the create is for.
         seconds: How long it waits for an earlier create of another run to show up whose outcome is
             unknown; None where it waits for as long as another run creates for the partner.
+        run: The other run as ``journal=`` names it, on whatever host it is carried out; None for
+            one on this host, whose name is not known.
     """
 
     operation: str
     partner: int
     seconds: float | None
+    run: str | None = None
 
 
 @by_fields

@@ -3,6 +3,7 @@
 
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -22,9 +23,11 @@ from aiocake import (
 from aiocake.bulk import Call, Journal, PlanIdentity
 from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere, Opening
-from aiocake.bulk.postgres import Postgres
+from aiocake.bulk.postgres import Postgres, PostgresRun
 from aiocake.bulk.postgres.lease import Lease, clock
 from aiocake.bulk.postgres.store import PostgresStore
+from aiocake.events import PartnerBusy
+from aiocake.quota import QuotaRequest, QuotaUnavailable
 from aiocake.sandbox import Sandbox
 
 from ..support.loops import one_loop
@@ -501,6 +504,26 @@ async def test_a_create_that_another_run_has_in_doubt_is_not_sent(
         assert len(its.periods()) == 1
 
 
+async def test_a_create_that_waits_names_the_run_that_it_waits_for(
+    ledgers, database, january
+) -> None:
+    its, books = ledgers(), database.books()
+    (partner,) = its.affiliates(1)
+    busy: list[PartnerBusy] = []
+    async with await opened(database, "a") as other:
+        await other.claim(0, partner, *JANUARY)
+
+        def told(event: object) -> None:
+            if isinstance(event, PartnerBusy):
+                busy.append(event)
+                other.unclaim(0)
+
+        async with its.client(on_event=told) as cake:
+            calls = [january(cake, partner)]
+            assert (await bulk.each(calls, journal=books.run("b"))).complete
+    assert [(each.partner, each.seconds, each.run) for each in busy] == [(partner, None, "pg:a")]
+
+
 async def test_a_plan_that_was_approved_is_carried_out_by_one_run(ledgers, database) -> None:
     its, books = ledgers(Sandbox()), database.books()
     identity = PlanIdentity(hash="a" * 64)
@@ -563,3 +586,102 @@ async def test_a_server_that_may_lose_what_it_has_committed_is_told_of(ledgers, 
         summary = await bulk.each(update(cake, 4821), journal=where)
     (note,) = summary.notes
     assert "may lose what it has committed, as it is set to synchronous_commit=off" in note
+
+
+# What a role or a database has for its defaults.
+
+#: None of them is ours to know: each has been seen with somebody.
+DEFAULTS = {
+    "default_transaction_isolation": "serializable",
+    "search_path": "",
+    "standard_conforming_strings": "off",
+    "backslash_quote": "off",
+    "bytea_output": "escape",
+    "client_encoding": "SQL_ASCII",
+    "datestyle": "German, DMY",
+    "intervalstyle": "sql_standard",
+    "timezone": "Asia/Kathmandu",
+    "idle_in_transaction_session_timeout": "20s",
+    "statement_timeout": "20s",
+    "extra_float_digits": "0",
+}
+
+
+@pytest.fixture
+def role(database) -> str:
+    """A role that carries out runs, whose defaults a test sets."""
+    role = f"{database.schema}_role"
+    with database.connect() as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN")
+    anyio.run(lambda: database.books().migrate(role=role))
+    return role
+
+
+async def test_whatever_the_defaults_of_a_role_are_runs_go_on(
+    ledgers, database, role, january
+) -> None:
+    conninfo = database.server.conninfo(user=role)
+    with database.connect() as connection:
+        for name, value in DEFAULTS.items():
+            connection.execute(f"ALTER ROLE {role} SET {name} TO '{value}'")
+    its, others = ledgers(), ledgers(Sandbox())
+    books = [database.books(conninfo=conninfo).run(name) for name in ("kühn", "雪\\'", "c")]
+    async with its.client() as cake, others.client() as other:
+        calls = [january(cake, each) for each in its.affiliates(4)]
+
+        async def carry(where: PostgresRun) -> None:
+            summary = await bulk.carry(where, cake, calls=lambda: calls, settle=0)
+            assert summary.complete, [str(each.error) for each in summary.problems]
+
+        async with anyio.create_task_group() as group:
+            for where in books:  # whose creates meet
+                group.start_soon(carry, where)
+        texts = ["a\\'b", "$1 %s {NULL}", 'grün "雪"']
+        memos = [bulk.call(other.invoices.update, 4821, memo=each) for each in texts]
+        where = database.books(conninfo=conninfo).run("memos")
+        assert (await bulk.carry(where, other, calls=lambda: memos)).done == len(texts)
+        async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+            with pytest.raises(ArgumentError, match="must have standard_conforming_strings on"):
+                await database.books().plan("x", memos, connection=connection)
+    assert len(its.periods()) == len(calls)
+    for each in (*books, where):
+        async with await Journal.open(each) as journal:
+            found = await journal.verify_log()
+            assert (found.integrity, found.completeness) == ((), ())
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_whatever_its_isolation_is_a_quota_is_asked_once(database, role, isolation) -> None:
+    conninfo = database.server.conninfo(user=role)
+    with database.connect() as connection:
+        connection.execute(f"ALTER ROLE {role} SET default_transaction_isolation TO '{isolation}'")
+
+    def ask(number: int) -> list[float]:
+        store = database.books(conninfo=conninfo).pace("it's \\ 雪")
+        learned = "it's \\ 雪"
+        replies = [
+            store.ask(QuotaRequest(member=f"{number}", turns=1, interval=0.01, learned=learned))
+            for _ in range(40)
+        ]
+        store.close()
+        assert replies[0].learned in {learned, None}
+        return [reply.now + reply.due for reply in replies]
+
+    with ThreadPoolExecutor(4) as pool:
+        due = sorted(at for own in pool.map(ask, range(4)) for at in own)
+    assert len(due) == len({round(at, 3) for at in due}) == 160
+
+
+async def test_a_role_that_may_only_read_is_told_so(database, role) -> None:
+    with database.connect() as connection:
+        connection.execute(f"ALTER ROLE {role} SET default_transaction_read_only TO on")
+    books = database.books(conninfo=database.server.conninfo(user=role))
+    async with await Journal.create(database.books().run("x"), "x.example"):
+        pass
+    match = "in a read-only transaction .default_transaction_read_only is on, or the server is a"
+    async with await Journal.open(books.run("x")) as journal:  # which reads only
+        assert await journal.domain() == "x.example"
+    with pytest.raises(JournalError, match=match):
+        await Journal.create(books.run("y"), "x.example")
+    with pytest.raises(QuotaUnavailable, match="read-only transaction"):
+        books.pace("x").ask(QuotaRequest(member="a"))

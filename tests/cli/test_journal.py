@@ -491,7 +491,7 @@ def test_a_wait_for_another_run_is_said_once_for_each_partner(
     monkeypatch.setattr(connection_module, "print_error", let_go)
     ran = cake("journal", "resume", journal)
     locks.close()
-    line = "aiocake: waiting for another run on this host that creates for affiliate 67890\n"
+    line = "aiocake: waiting for another run on this host, which creates for affiliate 67890\n"
     assert ran.err.count(line) == 1
     assert ran.code == 5
 

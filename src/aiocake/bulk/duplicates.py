@@ -373,7 +373,7 @@ class DuplicateGuard:
                 )
             if not told:
                 told = True
-                executor.emit(PartnerBusy(create.operation, create.owner, None))
+                executor.emit(PartnerBusy(create.operation, create.owner, None, found.run))
             await anyio.sleep(wait)
             wait = min(2 * wait, _LONGEST)
         if found.number != owner.claimed:

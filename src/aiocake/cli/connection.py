@@ -259,9 +259,9 @@ class _Waits:
             print_error(_in_words(event))
         if isinstance(event, PartnerBusy) and event.partner not in self._said:
             self._said.add(event.partner)
-            run = "another run on this host"
+            run = event.run or "another run on this host"
             if event.seconds is None:
-                print_error(f"waiting for {run} that creates for affiliate {event.partner}")
+                print_error(f"waiting for {run}, which creates for affiliate {event.partner}")
             else:
                 made = f"may have created for affiliate {event.partner}"
                 print_error(f"waiting {event.seconds:.3g} s for what {run} {made}")

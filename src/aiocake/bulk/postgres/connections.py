@@ -5,12 +5,14 @@ a journal uses a sync one in a thread, on trio as well.
 
 Nothing that is done with a connection outlives a statement, but for the read transaction of who
 looks at a journal. So PgBouncer may stand in between, with a pool for each transaction: no prepared
-statement, LISTEN, session lock or setting is used.
+statement, LISTEN, session lock or setting is used. What a role or a database has for its default
+(``ALTER ROLE … SET default_transaction_isolation``) reaches each transaction, so each says its
+isolation itself: see :data:`READ_COMMITTED`.
 """
 
-from collections.abc import Callable  # noqa: TC003 - imported like the others
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
@@ -30,10 +32,21 @@ _DEFAULTS: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
+#: What a role may have otherwise, and a session must not. PgBouncer keeps both for each client
+#: (https://www.pgbouncer.org/config.html, "track_extra_parameters"). Plans and names are of any
+#: letters; and where backslashes escape, psycopg escapes those of a bytea[] twice.
+_NEEDED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+#: Of a transaction that may only read.
+_READ_ONLY: Final = "25006"
 #: The classes and codes of errors after which the same may go well: the connection failed, the
 #: server is starting, stopping or a standby, or somebody's time-out or lock was in the way.
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_PASSING: Final = ("08", "40", "57P", "57014", "55P03", "25006", "53300")
+_PASSING: Final = ("08", "40", "57P", "57014", "55P03", _READ_ONLY, "53300")
+#: Goes before a statement, in one message with it: both are one transaction then, which is over
+#: when its answer comes (https://www.postgresql.org/docs/current/protocol-flow.html, "Multiple
+#: Statements in a Simple Query"). With the values as literals, since no other kind of message has
+#: two statements.
+READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n"
 
 
 class Unreachable(JournalError):
@@ -85,6 +98,8 @@ class Connector:
         """Return what an error says, on one line, and without the password."""
         diagnosis = getattr(getattr(error, "diag", None), "message_primary", None)
         text = " ".join(str(diagnosis or error).split())
+        if getattr(error, "sqlstate", None) == _READ_ONLY:
+            text += " (default_transaction_read_only is on, or the server is a standby)"
         password = self.parameters.get("password")
         return text.replace(str(password), "<password>") if password else text
 
@@ -95,6 +110,30 @@ def _prepare(connection: "psycopg.Connection[Any]") -> None:
     connection.autocommit = True
     connection.prepare_threshold = None
     connection.row_factory = tuple_row
+    for name, value in _NEEDED.items():
+        if (connection.info.parameter_status(name) or value).upper() != value.upper():
+            connection.execute(cast("Any", f"SET {name} TO {value}"))
+
+
+def carry_out(
+    connection: "psycopg.Connection[Any]",
+    statement: str,
+    values: Mapping[str, object] | Sequence[object] | None = None,
+) -> list[tuple[Any, ...]]:
+    """Carry one statement out in a transaction of its own, and return its rows.
+
+    It sees what others commit while it waits for them, as ``READ COMMITTED`` has it. With a
+    stricter default of the role's it would end in error 40001 instead, whenever it had to wait.
+
+    Raises:
+        psycopg.Error: It failed: nothing of it was carried out, or its answer is lost.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+
+    with psycopg.ClientCursor(connection) as cursor:
+        cursor.execute(cast("Any", READ_COMMITTED + statement), values)
+        cursor.nextset()
+        return cursor.fetchall() if cursor.description else []
 
 
 def connector(

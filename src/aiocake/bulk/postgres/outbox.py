@@ -167,4 +167,7 @@ def _session_of(connection: object) -> _Session:
         raise ArgumentError(
             Problem("connection", "must be in a transaction: it commits each statement by itself")
         )
+    if its.info.parameter_status("standard_conforming_strings") == "off":
+        # psycopg would write other bytes than those of the hashes.
+        raise ArgumentError(Problem("connection", "must have standard_conforming_strings on"))
     return _Session(its, is_async=isinstance(connection, psycopg.AsyncConnection))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from aiocake.bulk.postgres.connections import Unreachable
+from aiocake.bulk.postgres.connections import READ_COMMITTED, Unreachable
 from aiocake.bulk.postgres.schema import quoted
 from aiocake.quota import QuotaReply, QuotaRequest, QuotaUnavailable
 
@@ -32,10 +32,7 @@ _TO_CONNECT: Final = {"connect_timeout": "2"}
 #: libpq that knows this.
 _ACKNOWLEDGED: Final = {"tcp_user_timeout": "1000"}
 _SINCE: Final = 120_000
-_ASK: Final = (
-    "SELECT * FROM {s}.take_turns($1, $2, $3::bigint, $4::float8, $5::float8, $6::float8,"
-    " $7::float8, $8::bigint, $9::boolean, $10, $11::bigint, $12::bigint, $13::boolean)"
-)
+_ASK: Final = READ_COMMITTED + "SELECT * FROM {s}.take_turns("
 
 
 class PostgresPace:
@@ -125,9 +122,8 @@ class PostgresPace:
             request.refused,
             request.returning,
         )
-        connection.send_query_params(
-            self._statement, [None if value is None else str(value).encode() for value in values]
-        )
+        literals = b", ".join(_literal(connection, value) for value in values)
+        connection.send_query(self._statement + literals + b")")
         return _read(_result(connection))
 
 
@@ -140,6 +136,14 @@ def _has_ended(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
     return connection.closed or _is_readable(connection.pgconn, 0)
 
 
+def _literal(connection: "PGconn", value: float | str | None) -> bytes:
+    from psycopg.pq import Escaping  # noqa: PLC0415 - an extra
+
+    if value is None:
+        return b"NULL"
+    return Escaping(connection).escape_literal(str(value).encode())
+
+
 def _is_readable(connection: "PGconn", within: float) -> bool:
     with selectors.DefaultSelector() as selector:  # select() knows no number above 1023
         selector.register(connection.socket, selectors.EVENT_READ)
@@ -147,7 +151,7 @@ def _is_readable(connection: "PGconn", within: float) -> bool:
 
 
 def _result(connection: "PGconn") -> "PGresult":
-    """Wait for the one result of a statement.
+    """Wait for the result of a statement, the last one of its message.
 
     Raises:
         psycopg.OperationalError: There is none in time.
@@ -156,14 +160,17 @@ def _result(connection: "PGconn") -> "PGresult":
     from psycopg.pq import ExecStatus  # noqa: PLC0415 - the same
 
     ends = time.monotonic() + _PATIENCE
-    while connection.is_busy():
-        left = ends - time.monotonic()
-        if left <= 0 or not _is_readable(connection, left):
-            raise psycopg.OperationalError("no answer in time")
-        connection.consume_input()
-    result = connection.get_result()
-    while connection.get_result() is not None:
-        pass
+    result: PGresult | None = None
+    while True:
+        while connection.is_busy():
+            left = ends - time.monotonic()
+            if left <= 0 or not _is_readable(connection, left):
+                raise psycopg.OperationalError("no answer in time")
+            connection.consume_input()
+        following = connection.get_result()
+        if following is None:
+            break
+        result = following
     if result is None or result.status != ExecStatus.TUPLES_OK:
         said = b"" if result is None else result.error_message
         raise psycopg.DatabaseError(said.decode(errors="replace").partition("\n")[0])

@@ -31,7 +31,7 @@ from aiocake.bulk.log_chain import (
     log_entry,
 )
 from aiocake.bulk.ownership import Owner
-from aiocake.bulk.postgres.connections import Connector, is_passing
+from aiocake.bulk.postgres.connections import Connector, carry_out, is_passing
 from aiocake.bulk.postgres.lease import Lease, clock, cut_after
 from aiocake.bulk.postgres.schema import VERSION, quoted, tables
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
@@ -425,7 +425,7 @@ class _Opener:
 
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
         with self._in_time():
-            return self._connected().execute(self._books.text(text), values).fetchall()
+            return carry_out(self._connected(), self._books.text(text), values)
         raise AssertionError  # which no type checker knows
 
     @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from aiocake.bulk.journal_store import Changes, Claimed, ClaimedElsewhere, Row, Value
 from aiocake.bulk.log_chain import Chain
 from aiocake.bulk.ownership import Owner
-from aiocake.bulk.postgres.connections import Connector, Unreachable, is_passing
+from aiocake.bulk.postgres.connections import Connector, Unreachable, carry_out, is_passing
 from aiocake.bulk.postgres.groups import ChangeGroup
 from aiocake.bulk.postgres.lease import Keeper, Lease, clock, cut_after, shut_down
 from aiocake.bulk.postgres.schema import quoted, tables
@@ -284,7 +284,7 @@ class PostgresStore:
         if known is None:
             known = self._statements[text] = text.replace("{s}", self._schema)
         connection = cast("psycopg.Connection[Any]", self._connection)
-        return connection.execute(cast("Any", known), values).fetchall()
+        return carry_out(connection, known, values)
 
     def _failed(self, error: Exception) -> None:
         """Close a connection that has failed, for another one to be opened; or raise the error."""
@@ -316,8 +316,7 @@ class PostgresStore:
                 return
             with suppress(Exception):
                 if self.lost is None and self._lease.left() > 0:
-                    text = _GIVE_BACK.replace("{s}", self._schema)
-                    connection.execute(cast("Any", text), self._of)
+                    carry_out(connection, _GIVE_BACK.replace("{s}", self._schema), self._of)
             with suppress(Exception):
                 connection.close()
             self._connection = None
