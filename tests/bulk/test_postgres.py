@@ -1,6 +1,8 @@
 # ruff: noqa: ANN001 - the fixtures come from a conftest, whose types cannot be imported
 """Runs in PostgreSQL: what is refused, who has a run, and what keeps creates apart."""
 
+import os
+import signal
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere, Opening
 from aiocake.bulk.postgres import Postgres, PostgresRun
 from aiocake.bulk.postgres.lease import Lease, clock
-from aiocake.bulk.postgres.store import PostgresStore
+from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.events import PartnerBusy
 from aiocake.quota import QuotaRequest, QuotaUnavailable
 from aiocake.sandbox import Sandbox
@@ -122,11 +124,45 @@ async def test_the_log_is_append_only_for_its_owner_as_well(database) -> None:
 async def test_a_database_that_does_not_answer_when_a_run_is_opened(
     ledgers, database, monkeypatch, table
 ) -> None:
-    monkeypatch.setattr("aiocake.bulk.postgres.places._PATIENCE", 0.2)
+    for module in ("places", "migration"):
+        monkeypatch.setattr(f"aiocake.bulk.postgres.{module}.PATIENCE", 0.2)
     with database.connect() as connection, connection.transaction():
         connection.execute(f"LOCK TABLE {table}")
         match = r"pg:x: the database did not answer within 0\.2 s"
         await refused(ledgers, database.books().run("x"), JournalError, match)
+        match = rf"schema {database.schema}: the database did not answer within 0\.2 s"
+        if table == "meta":
+            with pytest.raises(JournalError, match=match):
+                await database.books().migrate()
+
+
+@pytest.mark.parametrize("work", ["verify_log", "entries", "counts"])
+async def test_a_server_that_stands_still_while_a_journal_is_read(
+    database, monkeypatch, work
+) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.store._TO_READ", 0.2)
+    async with await opened(database, "x"):
+        pass
+    async with await Journal.open(database.books().run("x")) as journal:
+        assert await journal.size() == 1
+        assert isinstance(journal._store, PostgresView)
+        server = journal._store._connection.info.backend_pid
+        os.kill(server, signal.SIGSTOP)
+        try:
+            with pytest.raises(JournalError, match=r"^pg:x: the database did not answer within"):
+                await getattr(journal, work)()
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+
+async def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(database) -> None:
+    async with await opened(database, "x") as journal:
+        async with await Journal.open(database.books().run("x")) as reader:
+            journal.ended(0, EntryState.FAILED, None, None)
+            await journal.flush()
+            assert await reader.counts() == {EntryState.PLANNED: 1}
+        async with await Journal.open(database.books().run("x")) as reader:
+            assert await reader.counts() == {EntryState.FAILED: 1}
 
 
 @pytest.mark.parametrize(

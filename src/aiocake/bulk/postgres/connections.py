@@ -120,7 +120,7 @@ def carry_out(
     statement: str,
     values: Mapping[str, object] | Sequence[object] | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Carry one statement out in a transaction of its own, and return its rows.
+    """Carry one statement out, in a transaction of its own if there is none; return its rows.
 
     It sees what others commit while it waits for them, as ``READ COMMITTED`` has it. With a
     stricter default of the role's it would end in error 40001 instead, whenever it had to wait.
@@ -130,9 +130,11 @@ def carry_out(
     """
     import psycopg  # noqa: PLC0415 - an extra
 
+    alone = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     with psycopg.ClientCursor(connection) as cursor:
-        cursor.execute(cast("Any", READ_COMMITTED + statement), values)
-        cursor.nextset()
+        cursor.execute(cast("Any", READ_COMMITTED * alone + statement), values)
+        if alone:
+            cursor.nextset()
         return cursor.fetchall() if cursor.description else []
 
 

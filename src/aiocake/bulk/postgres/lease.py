@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any, Final
 
+from aiocake.errors import JournalError
+
 #: Of the time of a lease, for clocks that do not go at the same pace.
 _MARGIN: Final = 0.05
 #: So often in the time of its setting a lease is renewed.
@@ -144,6 +146,32 @@ def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[thread
         yield late
     finally:
         timer.cancel()
+
+
+@contextmanager
+def answered_within(seconds: float, connection: Callable[[], Any], who: object) -> Generator[None]:
+    """End what waits for the database for too long, where no lease does so.
+
+    A lock of somebody's may last for ever, PgBouncer lets in where its server hangs, and so does a
+    server whose processes stand still: the system answers for it.
+
+    Args:
+        seconds: How long the block may take.
+        connection: As of :func:`cut_after`.
+        who: What waits, as the message names it.
+
+    Raises:
+        JournalError: It took too long.
+    """
+    with cut_after(seconds, connection) as late:
+        try:
+            yield
+        except Exception:
+            if not late.is_set():
+                raise
+        else:
+            return
+    raise JournalError(f"{who}: the database did not answer within {seconds:g} s")
 
 
 def shut_down(connection: Any) -> None:  # noqa: ANN401 - of psycopg

@@ -3,7 +3,8 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from aiocake.bulk.postgres.places import Books
+from aiocake.bulk.postgres.lease import answered_within
+from aiocake.bulk.postgres.places import PATIENCE, Books
 from aiocake.bulk.postgres.schema import VERSION, creation, grants, quoted
 from aiocake.errors import JournalError
 
@@ -32,13 +33,14 @@ def migrate(books: Books, role: str | None) -> bool:
     problem, there = "", False
     with books.connector.open() as connection:
         try:
-            there = _is_there(books, connection)
-            if there:
-                books.refuse_schema(connection)
-                if role is not None:
-                    connection.execute(cast("Any", grants(schema, role)))
-                return False
-            connection.execute(cast("Any", migration(schema, role)))
+            with answered_within(PATIENCE, lambda: connection, f"schema {schema}"):
+                there = _is_there(books, connection)
+                if there:
+                    books.refuse_schema(connection)
+                    if role is not None:
+                        connection.execute(cast("Any", grants(schema, role)))
+                    return False
+                connection.execute(cast("Any", migration(schema, role)))
         except psycopg.Error as error:
             problem = books.connector.cleaned(error)
             with suppress(psycopg.Error):

@@ -32,7 +32,7 @@ _TO_CONNECT: Final = {"connect_timeout": "2"}
 #: libpq that knows this.
 _ACKNOWLEDGED: Final = {"tcp_user_timeout": "1000"}
 _SINCE: Final = 120_000
-_ASK: Final = READ_COMMITTED + "SELECT * FROM {s}.take_turns("
+_ASK: Final = READ_COMMITTED + "SELECT * FROM {s}.take_turns("  # noqa: S608 - ours
 
 
 class PostgresPace:

@@ -2,8 +2,7 @@
 
 import json
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
@@ -32,7 +31,7 @@ from aiocake.bulk.log_chain import (
 )
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, carry_out, is_passing
-from aiocake.bulk.postgres.lease import Lease, clock, cut_after
+from aiocake.bulk.postgres.lease import Lease, answered_within, clock
 from aiocake.bulk.postgres.schema import VERSION, quoted, tables
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 #: How often a run is begun or taken before its opening fails, and the seconds between.
 _TRIES, _PAUSE = 3, 0.2
 #: Seconds that each step may take which opens a journal.
-_PATIENCE = 30.0
+PATIENCE: Final = 30.0
 #: Seconds that an answer may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
 
@@ -423,29 +422,13 @@ class _Opener:
             self._notes = _notes(self._connection.execute(cast("Any", _SETTINGS)).fetchone())
         return self._connection
 
+    def _in_time(self) -> AbstractContextManager[None]:
+        return answered_within(PATIENCE, lambda: self._connection, self._place)
+
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
         with self._in_time():
             return carry_out(self._connected(), self._books.text(text), values)
         raise AssertionError  # which no type checker knows
-
-    @contextmanager
-    def _in_time(self) -> Generator[None]:
-        """End what waits for the database for too long: no lease does so yet.
-
-        A lock of somebody's may last for ever, and PgBouncer lets in where its server hangs.
-
-        Raises:
-            JournalError: It took too long.
-        """
-        with cut_after(_PATIENCE, lambda: self._connection) as late:
-            try:
-                yield
-            except Exception:
-                if not late.is_set():
-                    raise
-            else:
-                return
-        raise JournalError(f"{self._place}: the database did not answer within {_PATIENCE:g} s")
 
     def _failed(self, error: Exception, *, last: bool) -> None:
         """Go on over another connection, if that may help; or raise the error to raise.

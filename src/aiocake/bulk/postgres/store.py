@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiocake.bulk.journal_store import Changes, Claimed, ClaimedElsewhere, Row, Value
@@ -18,7 +19,14 @@ from aiocake.bulk.log_chain import Chain
 from aiocake.bulk.ownership import Owner
 from aiocake.bulk.postgres.connections import Connector, Unreachable, carry_out, is_passing
 from aiocake.bulk.postgres.groups import ChangeGroup
-from aiocake.bulk.postgres.lease import Keeper, Lease, clock, cut_after, shut_down
+from aiocake.bulk.postgres.lease import (
+    Keeper,
+    Lease,
+    answered_within,
+    clock,
+    cut_after,
+    shut_down,
+)
 from aiocake.bulk.postgres.schema import quoted, tables
 from aiocake.errors import JournalError, JournalLost
 
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 0.05, 1.0
 #: Seconds that a database gets to take a run back: the lease ends by itself.
 _TO_GIVE_BACK = 5.0
+#: Seconds that a reader waits for so many rows: the first of them may need a sort of all.
+_TO_READ, _AT_ONCE = 60.0, 500
 
 _RENEW: Final = """\
 UPDATE {s}.run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -368,7 +378,14 @@ class PostgresView:
         """Yield the rows of a query, as they come."""
         text = query.format_map(self._names).replace("?", "%s")
         with self._connection.cursor() as cursor:
-            yield from cursor.stream(cast("Any", text), values or None)
+            rows = cursor.stream(cast("Any", text), values or None)
+            while found := self._next_of(rows):
+                yield from found
+
+    def _next_of(self, rows: Iterator[Row]) -> list[Row]:
+        with answered_within(_TO_READ, lambda: self._connection, self._name):
+            return list(islice(rows, _AT_ONCE))
+        raise AssertionError  # which no type checker knows
 
     @staticmethod
     def seconds_to_judge() -> float:
