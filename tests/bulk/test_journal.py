@@ -433,6 +433,6 @@ def test_a_full_disk_stops_before_sending_and_says_so(tmp_path: Path) -> None:
         env=environment,
     )
     sent, _, message = ended.stdout.partition(" ")
-    assert message.startswith("the journal cannot be used: ")
+    assert message.startswith(f"{path.resolve()} cannot be used: ")
     begun = rows(path, "SELECT count(DISTINCT place) FROM log WHERE what = 'sending'")[0][0]
     assert 0 < int(sent) <= int(str(begun)) < 3000

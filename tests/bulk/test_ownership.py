@@ -196,7 +196,7 @@ async def test_a_program_that_keeps_a_lock_is_named_as_the_cause(
                     browser.execute("BEGIN IMMEDIATE")
 
             books.state.on_request.append(change)
-            with pytest.raises(JournalError, match=f"the journal cannot be used: {cause}"):
+            with pytest.raises(JournalError, match=f"run.db cannot be used: {cause}"):
                 await bulk.each(calls, journal=path, limit=1)
             # The first went, and no other.
             assert len(books.state.requests) == 1

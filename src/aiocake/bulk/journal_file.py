@@ -1,13 +1,8 @@
 """The SQLite file of a journal: created, or opened unless something speaks against using it.
 
-The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
-(https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
-(:mod:`aiocake.bulk.ownership`), so that others can look at it meanwhile: it is in WAL mode with
-shared memory, in which readers and the writer do not wait for each other
-(https://www.sqlite.org/wal.html).
-
-The log is a chain of hashes (:mod:`aiocake.bulk.log_chain`). A journal of schema 1 has none: it is
-read as it is, and becomes one of schema 2 when its run is resumed.
+A run owns it by a lock of its own (:mod:`aiocake.bulk.ownership`), so that others can look at it
+meanwhile: it is in WAL mode with shared memory, in which readers and the writer do not wait for
+each other (https://www.sqlite.org/wal.html). Its tables are in :mod:`aiocake.bulk.journal_schema`.
 
 An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
 nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
@@ -29,6 +24,14 @@ from aiocake import _clock
 from aiocake._normalize import path_of
 from aiocake._version import version
 from aiocake.bulk.filesystem import accept, has_shared_memory
+from aiocake.bulk.journal_schema import (
+    SCHEMA,
+    UNCHAINED,
+    make_chain,
+    make_tables,
+    pragma,
+    schema_of,
+)
 from aiocake.bulk.journal_store import (
     TABLES,
     Change,
@@ -39,6 +42,7 @@ from aiocake.bulk.journal_store import (
     Opening,
     Row,
     Value,
+    exists_already,
     refuse_other,
     refuse_other_plan,
 )
@@ -49,44 +53,9 @@ from aiocake.bulk.log_chain import (
     PlanIdentity,
     identity_of,
     log_entry,
-    planned,
 )
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
 from aiocake.errors import JournalError
-
-#: "CAKE" in ASCII.
-_APPLICATION: Final = 0x43414B45
-_SCHEMA: Final = 2
-#: The schema whose log is no chain.
-_UNCHAINED: Final = 1
-
-#: All that ever happened, in order: to each call, and (without a place) to the run.
-_LOG: Final = """CREATE TABLE log (
-        entry INTEGER PRIMARY KEY, place INTEGER, run INTEGER NOT NULL, at TEXT NOT NULL,
-        what TEXT NOT NULL, intent TEXT, detail TEXT, hash BLOB NOT NULL
-    )"""
-#: The creates that were checked for doubles, and those that were found.
-_LOOKS: Final = """CREATE TABLE IF NOT EXISTS looks (
-        place INTEGER PRIMARY KEY, ours INTEGER NOT NULL, theirs TEXT NOT NULL,
-        run INTEGER NOT NULL, at TEXT NOT NULL
-    )"""
-
-_TABLES: Final = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE runs (
-        run INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT, stopped TEXT,
-        user TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, aiocake TEXT NOT NULL
-    )""",
-    # The plan, and the state of each call.
-    """CREATE TABLE calls (
-        place INTEGER PRIMARY KEY, digest BLOB NOT NULL, call TEXT NOT NULL,
-        state TEXT NOT NULL DEFAULT 'planned', intent TEXT, before TEXT, detail TEXT, hash BLOB
-    )""",
-    """CREATE VIEW standing AS
-        SELECT place, call, state, intent, before, detail FROM calls ORDER BY place""",
-    _LOG,
-    _LOOKS,
-)
 
 #: What is written down, in SQLite's words. Nothing is claimed here.
 _STATEMENTS: Final[Mapping[Change, str]] = {
@@ -143,7 +112,7 @@ class JournalFile:
     run: int
     ownership: Ownership | None
     owners: frozenset[Owner]
-    schema: int = _SCHEMA
+    schema: int = SCHEMA
     log: Chain = attrs.field(factory=Chain)
     plan: Chain = attrs.field(factory=Chain)
     _opened: tuple[int, int] | None = attrs.field(
@@ -158,7 +127,7 @@ class JournalFile:
     @property
     def is_chained(self) -> bool:
         """Return True if its log is a chain."""
-        return self.schema > _UNCHAINED
+        return self.schema > UNCHAINED
 
     @property
     def has_looks(self) -> bool:
@@ -192,10 +161,9 @@ class JournalFile:
         """Return 0: its lock says that no earlier session sends any more."""
         return 0.0
 
-    @staticmethod
-    def unusable(error: Exception) -> JournalError:
-        """Return the error to raise for one of SQLite."""
-        return JournalError(f"the journal cannot be used: {reason(error)}")
+    def unusable(self, error: Exception) -> JournalError:
+        """Return the error to raise for one of SQLite: the disk is full, or fails."""
+        return _unusable(self.path, error)
 
     def _refuse_moved(self) -> None:
         # Its lock and its -wal go by its name: under another one somebody may go on with it, and
@@ -298,10 +266,7 @@ def create(
             connection.execute("BEGIN EXCLUSIVE")
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 raise _taken(path)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-            for table in _TABLES:
-                connection.execute(table)
+            make_tables(connection)
             about = {"domain": domain, "created_at": now()}
             connection.executemany("INSERT INTO meta VALUES (?, ?)", about.items())
             file = JournalFile(connection, path, 1, ownership, frozenset({ownership.owner}))
@@ -345,7 +310,7 @@ def open_existing(
             schema = _identify(connection, path)
             refuse_other(_domain(connection, path), path, domain)
             if plan is not None:
-                kept = plan_of(connection) if schema > _UNCHAINED else None
+                kept = plan_of(connection) if schema > UNCHAINED else None
                 refuse_other_plan(kept, path, plan)
             allowed = _allowed(connection)
             kind = accept(path, for_tests=for_tests, allowed=allowed, allow_unknown=allow_unknown)
@@ -360,8 +325,8 @@ def open_existing(
                 log=_end_of(connection, "log"),
                 plan=_end_of(connection, "calls"),
             )
-            if schema == _UNCHAINED:
-                _chain(file)
+            if schema == UNCHAINED:
+                _write(file, LogEvent.CHAINED, make_chain(connection, file.log, file.plan))
             _begin(file, ownership.owner, kind, plan)
             stack.pop_all()
     except sqlite3.Error as error:
@@ -389,7 +354,7 @@ def view(path: Path, *, allow_unknown: bool = False) -> JournalFile:
             connection = _connect(path)
             stack.callback(connection.close)
             connection.execute("BEGIN")
-            _pragma(connection, "schema_version")  # all later reads see what this one sees
+            pragma(connection, "schema_version")  # all later reads see what this one sees
             owners.append(_owner(path))
             schema = _identify(connection, path)
             _domain(connection, path)
@@ -542,20 +507,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _identify(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema of a journal; refuse a file that is none."""
-    if not _pragma(connection, "page_count"):
+    if not pragma(connection, "page_count"):
         raise _empty(path)
-    if _pragma(connection, "application_id") != _APPLICATION:
-        raise JournalError(f"{path} is not a journal of aiocake")
-    schema = _pragma(connection, "user_version")
-    if not isinstance(schema, int) or not _UNCHAINED <= schema <= _SCHEMA:
-        raise JournalError(
-            f"{path} has schema {schema}, but this version of aiocake reads schemas "
-            f"{_UNCHAINED} to {_SCHEMA} only"
-        )
-    found = str(_pragma(connection, "quick_check(1)"))
-    if found != "ok":
-        raise JournalError(f"{path} is damaged: {found}")
-    return schema
+    return schema_of(connection, path)
 
 
 def _domain(connection: sqlite3.Connection, path: Path) -> str:
@@ -573,11 +527,6 @@ def plan_of(connection: sqlite3.Connection) -> PlanIdentity | None:
     """
     row = connection.execute(PLAN_ENTRY.format_map(_NAMES)).fetchone()
     return None if row is None else identity_of(*row)
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> object:
-    value: object = connection.execute(f"PRAGMA {name}").fetchone()[0]
-    return value
 
 
 def _allowed(connection: sqlite3.Connection) -> str | None:
@@ -633,29 +582,6 @@ def _end_of(connection: sqlite3.Connection, table: str) -> Chain:
     return Chain(row[0] + (table == "calls"), row[1] if isinstance(row[1], bytes) else b"")
 
 
-def _chain(file: JournalFile) -> None:
-    """Make the log of a journal of schema 1 a chain, and say in it that it was none before."""
-    connection = file.connection
-    connection.execute("ALTER TABLE calls ADD COLUMN hash BLOB")
-    rows = connection.execute("SELECT place, digest, call FROM calls ORDER BY place")
-    hashes = [(file.plan.add(*planned(*row)), row[0]) for row in rows]
-    connection.executemany("UPDATE calls SET hash = ? WHERE place = ?", hashes)
-    connection.execute("ALTER TABLE log RENAME TO unchained")
-    connection.execute(_LOG)
-    for row in connection.execute("SELECT * FROM unchained ORDER BY entry"):
-        file.log.count = row[0] - 1
-        connection.execute(
-            "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, file.log.add(*row))
-        )
-    connection.execute("DROP TABLE unchained")
-    connection.execute(_LOOKS)
-    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-    about = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    runs = connection.execute("SELECT * FROM runs ORDER BY run").fetchall()
-    detail = {"entries": file.log.count, "meta": about, "runs": runs, **file.plan.head}
-    _write(file, LogEvent.CHAINED, detail)
-
-
 def _user() -> str:
     try:
         import getpass  # noqa: PLC0415 - a module of terminals
@@ -676,7 +602,7 @@ def _irregular(path: Path) -> JournalError:
 
 
 def _taken(path: Path) -> JournalError:
-    return JournalError(f"{path} exists already: resume it, or choose another name")
+    return exists_already(path)
 
 
 def _empty(path: Path) -> JournalError:
@@ -692,7 +618,7 @@ def _in_use(path: Path, owner: Owner | None) -> JournalError:
     return JournalError(f"{path} is in use by another run{who}")
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> JournalError:
+def _unusable(path: Path, error: Exception) -> JournalError:
     return JournalError(f"{path} cannot be used: {reason(error)}")
 
 

@@ -228,6 +228,14 @@ class JournalPlace(ABC):
 JournalPath: TypeAlias = str | PathLike[str] | JournalPlace
 
 
+def exists_already(place: object) -> JournalError:
+    """Return the error to raise for a place where a new run finds an older one."""
+    return JournalError(
+        f"{place} exists already: go on with its run by bulk.resume (or the command aiocake "
+        "resume), or choose another name for a new one"
+    )
+
+
 def refuse_other(kept: str, place: object, domain: str) -> None:
     """Refuse a journal of another instance."""
     if kept not in {domain, ""}:

@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from aiocake._normalize import class_name
 from aiocake.bulk.journal_file import now
+from aiocake.bulk.journal_store import exists_already
 from aiocake.bulk.log_chain import Chain, LogEvent, log_entry, planned
 from aiocake.bulk.plan import CallPlan, Calls, DuplicateFilter
 from aiocake.bulk.postgres.places import Books, PostgresRun
@@ -57,7 +58,7 @@ async def _write(books: Books, place: PostgresRun, plan: CallPlan, session: "_Se
     values = {"name": place.name, "domain": plan.domain, "created_at": created_at}
     rows = await session.execute(books.text(_MAKE), values, rows=True)
     if not rows:
-        raise JournalError(f"{place} exists already: resume it, or choose another name")
+        raise exists_already(place)
     run = rows[0][0]
     chain = Chain()
     waiting: list[tuple[int, bytes, str, bytes]] = []

@@ -18,6 +18,7 @@ from aiocake.bulk.journal_store import (
     NotBegun,
     Opening,
     Row,
+    exists_already,
     refuse_other,
     refuse_other_plan,
 )
@@ -270,7 +271,7 @@ class _Opener:
             return int(found[0][0])
         if found[0][5] > 0:
             raise self._in_use(found[0])
-        raise JournalError(f"{self._place} exists already: resume it, or choose another name")
+        raise exists_already(self._place)
 
     def take(self, domain: str, plan: PlanIdentity | None) -> PostgresStore:
         """Take the run for this process."""
