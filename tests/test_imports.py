@@ -132,11 +132,25 @@ def test_type_checkers_see_where_the_parts_of_bulk_are() -> None:
         assert getattr(bulk, name) is getattr(import_module(module), name)
 
 
-def test_who_wants_journals_in_postgresql_without_the_extra_is_told_what_to_do() -> None:
-    code = (
-        "import sys; sys.modules['psycopg'] = None; from aiocake.bulk.postgres import Postgres; "
-        "Postgres()"
-    )
+@pytest.mark.parametrize(
+    ("package", "use", "said"),
+    [
+        (
+            "psycopg",
+            "from aiocake.bulk.postgres import Postgres; Postgres()",
+            "aiocake.bulk.postgres: psycopg missing: pip install 'aiocake[postgres]'",
+        ),
+        (
+            "redis",
+            "from aiocake.quota import Redis",
+            "aiocake.quota.Redis: redis missing: pip install 'aiocake[redis]'",
+        ),
+    ],
+)
+def test_who_uses_what_an_extra_brings_without_it_is_told_what_to_install(
+    package: str, use: str, said: str
+) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; {use}"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert "ConfigurationError: psycopg is missing: pip install 'aiocake[postgres]'" in ran.stderr
+    assert f"\nModuleNotFoundError: {said}\n" in ran.stderr

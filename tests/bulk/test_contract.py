@@ -68,9 +68,7 @@ async def test_a_journal_that_is_there_is_refused(ledgers, place) -> None:
     async with books.client() as cake:
         await bulk.each(updates(cake, 4821), journal=place)
         books.state.requests.clear()
-        with pytest.raises(
-            JournalError, match=r"exists already: go on with its run by"
-        ):
+        with pytest.raises(JournalError, match=r"exists already: go on with its run by"):
             await bulk.each(updates(cake, 4822), journal=place)
     assert books.state.requests == []
 

@@ -1,6 +1,7 @@
 """``aiocake approve``: what a second person sees of a plan, and how it is signed, or is not."""
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -89,6 +90,21 @@ def test_without_a_key_it_only_shows(cake, case: Case) -> None:
         assert line in ran.out.splitlines()
     assert "payout  USD       1        Acme          1,200.00      2  3, 4" in ran.out
     assert list(case.file.parent.iterdir()) == [case.file]
+
+
+def test_an_object_of_what_there_is_to_see(cake, case: Case) -> None:
+    ran = cake("approve", case.file, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    shown = json.loads(ran.out)
+    assert (shown["hash"], shown["rows"]) == (case.plan.hash, case.plan.header.rows)
+    assert (shown["signed_by"], shown["signatures"]) == (None, 0)
+    assert shown["found"][0]["rows"][0]["amount"] == "77.07"
+    key = ("--key", case.people.key("ben"), "--json")
+    ran = cake("approve", case.file, *key, yes=False)
+    assert ran.code == 2
+    assert "--json: needs --yes with --key" in json.loads(ran.err)["message"]
+    shown = json.loads(cake("approve", case.file, *key, "--yes").out)
+    assert (shown["signed_by"], shown["signatures"]) == (case.fingerprint("ben"), 1)
 
 
 def test_a_name_that_is_code_is_shown_harmlessly(cake, case: Case, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 # ruff: noqa: ANN001 - fixtures of this folder's conftest, whose types cannot be imported
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -88,10 +89,23 @@ def test_migrate_prints_the_sql_or_carries_it_out(cake, libpq: Database, monkeyp
         connection.execute("CREATE ROLE worker")
         connection.execute(ran.out)
         connection.execute("DROP SCHEMA printed CASCADE")
+    shown = json.loads(cake("journal", "migrate", "--json").out)
+    assert (shown["schema"], shown["role"], shown["made"]) == ("printed", None, False)
+    assert "CREATE TABLE" in shown["sql"]
     ran = cake("journal", "migrate", "--apply")
     assert (ran.code, ran.out, ran.err) == (0, "", "aiocake: schema printed was made\n")
+    ran = cake("journal", "migrate", "--apply", "--json")
+    assert json.loads(ran.out) == {"schema": "printed", "role": None, "made": False, "sql": None}
     ran = cake("journal", "migrate", "--apply")
     assert (ran.code, ran.err) == (0, "aiocake: schema printed is up to date\n")
+
+
+def test_a_missing_extra_is_said(cake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for words in (("migrate",), ("show", "pg:march")):
+        ran = cake("journal", *words)
+        assert (ran.code, ran.out) == (2, "")
+        assert "psycopg missing: pip install 'aiocake[postgres]'" in ran.err
 
 
 def test_release_asks_and_is_logged_and_lets_others_create(
@@ -123,9 +137,14 @@ def test_release_asks_and_is_logged_and_lets_others_create(
     # Somebody was asked about another attempt than the one that is in doubt now.
     _, domain = anyio.run(journal_database._doubts, books.run("a"))
     assert anyio.run(journal_database._release, books.run("a"), domain, {0: "older"}) == 0
-    ran = cake("journal", "release", "pg:a", "--yes")
-    assert (ran.code, ran.out) == (0, "")
-    assert "in doubt: call 0, for affiliate 67890" in ran.err
+    ran = cake("journal", "release", "pg:a", "--yes", "--json")
+    assert (ran.code, json.loads(ran.err)) == (0, {"note": "in doubt: call 0, for affiliate 67890"})
+    assert json.loads(ran.out) == {
+        "journal": "pg:a",
+        "in_doubt": [{"index": 0, "affiliate_id": 67890}],
+        "released": 1,
+        "moved_on": 0,
+    }
 
     async def claimed() -> object:
         async with await Journal.open(books.run("a")) as journal:

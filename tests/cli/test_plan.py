@@ -69,6 +69,21 @@ def test_a_plan_of_a_period_is_written_and_nothing_is_sent(cake, sandbox, folder
     assert lines[-2] == "next, a second person: aiocake approve year.plan"
 
 
+def test_an_object_of_what_a_plan_comes_to(cake) -> None:
+    words = (*APPROVE, "--max-rows", "9999", "--out", "year.plan", "--maker", "ada", "--json")
+    ran = cake(*words)
+    assert (ran.code, ran.err) == (0, "")
+    plan, shown = Plan.read("year.plan"), json.loads(ran.out)
+    assert (shown["plan"], shown["hash"], shown["rows"]) == ("year.plan", plan.hash, len(plan.rows))
+    assert [Decimal(each["amount"]) for each in shown["totals"]] == [
+        each.amount for each in plan.totals
+    ]
+    assert (shown["maker"], shown["signature"]) == ("ada", None)
+    assert shown["caps"] == {"max_total": {}, "max_row": None, "max_rows": 9999}
+    assert shown["expires_at"] == plan.header.expires_at.isoformat()
+    assert json.loads(cake(*words).err)["exit_code"] == 2  # it is there now
+
+
 def test_what_was_left_out_is_said(cake, sandbox) -> None:
     first = next(iter(sandbox.state.invoices.values()))
     first.start_date, first.end_date = date(2024, 12, 30), date(2025, 1, 5)

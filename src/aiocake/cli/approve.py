@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from aiocake.cli.options import JsonOption
+
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
 KeyOption = Annotated[
     Path | None,
@@ -60,6 +62,7 @@ def approve(  # noqa: PLR0913 - one for each option
     revoked: RevokedOption = None,
     html: HtmlOption = None,
     yes: YesOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what differs in a plan from the months before, and approve it with --key.
 
@@ -68,5 +71,11 @@ def approve(  # noqa: PLR0913 - one for each option
     from aiocake.cli import approving  # noqa: PLC0415 - no other command waits for it
 
     approving.run_approve(
-        plan_file, key=key, signers=signers, revoked=revoked, html=html, confirmed=yes
+        plan_file,
+        key=key,
+        signers=signers,
+        revoked=revoked,
+        html=html,
+        confirmed=yes,
+        as_json=as_json,
     )

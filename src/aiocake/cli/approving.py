@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,8 @@ import typer
 
 from aiocake import ArgumentError, PlanError
 from aiocake.cli.destination import destination
-from aiocake.cli.output import say_lines, say_out, screen, wrapped
+from aiocake.cli.formats import Fields
+from aiocake.cli.output import say_lines, say_object, say_out, screen, wrapped
 from aiocake.cli.signals import run
 from aiocake.cli.table import Screen, Table
 from aiocake.cli.terminal import confirm
@@ -47,6 +49,7 @@ def run_approve(  # noqa: PLR0913 - one for each option
     revoked: Path | None,
     html: Path | None,
     confirmed: bool,
+    as_json: bool,
 ) -> None:
     """Show what there is to see of a plan; with a key, ask about it and sign it.
 
@@ -57,22 +60,30 @@ def run_approve(  # noqa: PLR0913 - one for each option
         revoked: The keys that count no more.
         html: Where to write the page.
         confirmed: True to sign without asking.
+        as_json: True to show it as one object.
 
     Raises:
         PlanError: The plan, or a signature, must not be used.
         ArgumentError: The options do not fit together.
     """
     _check(plan_file, key, signers, revoked, html)
+    if as_json and key is not None and not confirmed:
+        reason = "needs --yes with --key: an object is no question that somebody could answer"
+        raise ArgumentError(Problem("json", reason))
     plan = Plan.read(plan_file)
     found = Differences.of(plan)
     signatures = read_signatures(plan_file)
     signed, problems, approvals = run(partial(_signed, plan, signatures, signers, revoked))
-    _show(facts=(*facts_of(plan), *signed), found=found)
+    facts = (*facts_of(plan), *signed)
+    if not as_json:
+        _show(facts, found)
     if html is not None:
         write_page(html, approval_page(plan, found, approvals))
     if problems:
         raise PlanError("the signatures do not count together", *problems)
     if key is None:
+        if as_json:
+            say_object(_outcome(plan_file, plan, facts, found, None))
         return
     fingerprint = run(partial(approver_of, plan, plan_file, key))
     if not confirmed:
@@ -80,7 +91,11 @@ def run_approve(  # noqa: PLR0913 - one for each option
         confirm(f"Approve with {fingerprint}", _UNSIGNED)
     run(partial(sign, plan, plan_file, key, signers=signers, revoked=revoked))
     count = len(blocks_of(read_signatures(plan_file)))
-    say_out(escaped(f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."))
+    if as_json:
+        say_object(_outcome(plan_file, plan, facts, found, fingerprint))
+    else:
+        said = f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."
+        say_out(escaped(said))
     if html is not None:
         _, _, approvals = run(partial(_signed, plan, read_signatures(plan_file), signers, revoked))
         write_page(html, approval_page(plan, found, approvals))
@@ -132,6 +147,37 @@ def _unchecked(plan: Plan, text: str) -> Facts:
         for each in blocks_of(text)
     ]
     return (("signatures", f"not checked (--signers): {', '.join(said) or 'none'}"),)
+
+
+def _outcome(
+    plan_file: Path, plan: Plan, facts: Facts, found: Differences, signed_by: str | None
+) -> Fields:
+    """Return what there is to see of a plan, and by which key it was signed, if by any."""
+    return {
+        "plan": str(plan_file),
+        "hash": plan.hash,
+        "rows": plan.header.rows,
+        "facts": dict(facts),
+        "found": [
+            {
+                "title": section.title,
+                "rows": [
+                    dict(zip(section.columns, map(_plain, row), strict=True))
+                    for row in section.rows
+                ],
+                "notes": list(section.notes),
+            }
+            for section in sections_of(found)
+        ],
+        "signed_by": signed_by,
+        "signatures": len(blocks_of(read_signatures(plan_file))),
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _described(plan: Plan, plan_file: Path, found: Differences) -> str:

@@ -181,9 +181,10 @@ _OTHER: Final = 1
 _NOT_SENT: Final = 6
 
 # The first that fits counts: a NotFound is an ApiError, too.
-_CODES: Final[tuple[tuple[type[CakeError], int], ...]] = (
+_CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (ArgumentError, USAGE),
     (ConfigurationError, USAGE),
+    (ModuleNotFoundError, USAGE),  # of an extra; its text has the command that installs it
     (JournalLost, _OTHER),
     (JournalError, USAGE),
     (PlanError, USAGE),

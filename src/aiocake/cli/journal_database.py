@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Annotated, Final
 
@@ -13,8 +13,10 @@ from aiocake.bulk import Journal
 from aiocake.bulk.journal import Entry, EntryState
 from aiocake.bulk.journal_store import JournalPlace
 from aiocake.cli.errors import print_error
+from aiocake.cli.formats import Fields
 from aiocake.cli.journal import File
-from aiocake.cli.output import say_out
+from aiocake.cli.options import JsonOption
+from aiocake.cli.output import say_object, say_out
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
 from aiocake.errors import Problem
@@ -54,6 +56,7 @@ def migrate(
             show_default=False,
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the SQL that makes the tables for journals in PostgreSQL, or carry it out.
 
@@ -64,16 +67,19 @@ def migrate(
 
     schema = os.environ.get("CAKE_JOURNAL_SCHEMA") or "aiocake"
     books = Postgres(schema=schema)
-    if not apply:
-        say_out(books.migration(role=role).rstrip())
-        return
-    if run(partial(books.migrate, role=role)):
+    sql = books.migration(role=role).rstrip()
+    made = run(partial(books.migrate, role=role)) if apply else False
+    if as_json:
+        say_object({"schema": schema, "role": role, "made": made, "sql": None if apply else sql})
+    elif not apply:
+        say_out(sql)
+    elif made:
         print_error(f"schema {schema} was made")
     else:
         print_error(f"schema {schema} is up to date")
 
 
-def release(file: File, *, yes: YesOption = False) -> None:
+def release(file: File, *, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Let other runs create where this run has left the outcome of a create unknown.
 
     A create in doubt keeps all other runs of the same database from creating for its partner and
@@ -82,7 +88,10 @@ def release(file: File, *, yes: YesOption = False) -> None:
     """
     doubts, domain = run(partial(_doubts, file))
     if not doubts:
-        print_error(f"{file}: the outcome of no create is unknown: there is nothing to release")
+        if as_json:
+            say_object(_outcome(file, (), 0))
+        else:
+            print_error(f"{file}: the outcome of no create is unknown: there is nothing to release")
         return
     for entry, partner in doubts[:_MOST_SAID]:
         print_error(f"in doubt: call {entry.index}, for affiliate {partner}")
@@ -96,9 +105,23 @@ def release(file: File, *, yes: YesOption = False) -> None:
         )
     seen = {entry.index: entry.intent for entry, _ in doubts}
     released = run(partial(_release, file, domain, seen))
+    if as_json:
+        say_object(_outcome(file, doubts, released))
+        return
     print_error(f"released: {released}; the outcome is unknown still: resume the run")
     if released < len(doubts):
         print_error(f"not released: {len(doubts) - released}, which have moved on meanwhile")
+
+
+def _outcome(file: JournalPlace, doubts: Iterable[tuple[Entry, object]], released: int) -> Fields:
+    """Return what came of it, with the creates that were in doubt when somebody was asked."""
+    found = [{"index": entry.index, "affiliate_id": partner} for entry, partner in doubts]
+    return {
+        "journal": str(file),
+        "in_doubt": found,
+        "released": released,
+        "moved_on": len(found) - released,
+    }
 
 
 async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:

@@ -8,7 +8,15 @@ import attrs
 import typer
 
 OUTPUT: Final = "Output"
+#: Of a command that does something, and shows one object of what came of it.
+AS_JSON: Final = "Show what came of it as an object of JSON. Errors are JSON as well then."
 CONNECTION: Final = "Connection"
+
+
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", metavar="", help=AS_JSON, show_default=False, rich_help_panel=OUTPUT),
+]
 
 
 @attrs.frozen

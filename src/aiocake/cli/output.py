@@ -18,7 +18,7 @@ from aiocake import ArgumentError
 from aiocake.cli import parse
 from aiocake.cli.destination import destination, goes_on, refused
 from aiocake.cli.errors import print_error
-from aiocake.cli.formats import OutputFormat, RecordLayout, writer
+from aiocake.cli.formats import Fields, OutputFormat, RecordLayout, writer
 from aiocake.cli.options import OUTPUT, Option
 from aiocake.cli.sink import Sink
 from aiocake.cli.table import Screen
@@ -380,6 +380,17 @@ def say_out(line: str) -> None:
     with refused:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
+
+
+def say_object(fields: Fields) -> None:
+    """Write an object to the standard output, as ``--json`` does."""
+    with Output.of(OutputFormat.JSON, None).record(_OBJECT) as write:
+        write(fields)
+
+
+_OBJECT: Final = RecordLayout[Fields](
+    json=dict, csv=dict, csv_columns=(), to_table=dict, table_columns=()
+)
 
 
 def say_lines(lines: Iterable[str], on: Screen | None) -> None:

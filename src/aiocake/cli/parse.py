@@ -210,5 +210,5 @@ def journal(text: str) -> "JournalPlace":
     schema = os.environ.get("CAKE_JOURNAL_SCHEMA") or None
     try:
         return named_run(text.removeprefix(_IN_POSTGRES), schema)
-    except (ArgumentError, ConfigurationError) as error:
+    except (ArgumentError, ModuleNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None

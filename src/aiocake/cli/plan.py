@@ -198,7 +198,8 @@ def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
     plan.write(file)
     if signature is not None:
         _beside(file).write_text(signature, encoding="ascii")
-    plan_view.show_made(plan, file, notes, signed=signature is not None)
+    show = plan_view.show_outcome if values["as_json"] else plan_view.show_made
+    show(plan, file, notes, signed=signature is not None)
 
 
 def _terms(values: Mapping[str, Any]) -> PlanTerms:

@@ -11,7 +11,7 @@ import typer
 from aiocake import InvoiceKind, InvoiceStatus
 from aiocake.cli import parse
 from aiocake.cli.catalogue import LONGEST, MATCH, PERIOD_OF_BILLS
-from aiocake.cli.options import Option
+from aiocake.cli.options import AS_JSON, OUTPUT, Option
 from aiocake.monthend.bank import MATCHES
 
 #: What may be typed in place of a parameter's name.
@@ -85,6 +85,7 @@ _OUT: Final = Option(
 )
 _PANEL: Final = "Terms"
 _TERMS: Final = (
+    Option("as_json", AS_JSON, names=("--json",), panel=OUTPUT),
     Option(
         "max_total",
         "Refuse a plan whose total in this currency is larger. May be repeated; amounts in "

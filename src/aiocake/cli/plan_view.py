@@ -10,8 +10,8 @@ import typer
 
 from aiocake._display import money
 from aiocake.cli.command import with_output
-from aiocake.cli.formats import Fields, OutputFormat, RecordLayout
-from aiocake.cli.output import Output, say_lines, say_out, screen
+from aiocake.cli.formats import Fields, OutputFormat, RecordLayout, layout_of
+from aiocake.cli.output import Output, say_lines, say_object, say_out, screen
 from aiocake.cli.table import Table
 from aiocake.models import Total
 from aiocake.monthend import Caps, Plan, PlanDiff, PlanHeader, PlanRow
@@ -33,6 +33,32 @@ def show_made(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> 
     if plan.totals:
         say_out(_table(plan.totals))
     say_lines([*notes, *_lines(plan, file, signed=signed)], on)
+
+
+def show_outcome(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> None:
+    """Show the same as an object."""
+    header, caps = plan.header, plan.header.caps
+    layout = layout_of(Total)
+    say_object(
+        {
+            "plan": str(file),
+            "hash": plan.hash,
+            "domain": header.domain,
+            "action": header.action,
+            "rows": header.rows,
+            "totals": [layout.json(each) for each in plan.totals],
+            "history_months": list(header.history_months),
+            "caps": {
+                "max_total": {name: f"{most:f}" for name, most in caps.max_total.items()},
+                "max_row": None if caps.max_row is None else f"{caps.max_row:f}",
+                "max_rows": caps.max_rows,
+            },
+            "maker": header.maker,
+            "expires_at": header.expires_at.isoformat(),
+            "signature": f"{file}.sig" if signed else None,
+            "notes": list(notes),
+        }
+    )
 
 
 def _lines(plan: Plan, file: Path, *, signed: bool) -> Iterator[str]:

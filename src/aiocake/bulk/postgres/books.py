@@ -54,7 +54,8 @@ class Postgres:
             back right before the first byte of a write.
 
     Raises:
-        ConfigurationError: psycopg is missing, or ``conninfo`` is none of libpq's.
+        ModuleNotFoundError: psycopg is missing, which the extra ``postgres`` brings.
+        ConfigurationError: ``conninfo`` is none of libpq's.
         ArgumentError: Another argument is invalid.
     """
 
@@ -201,7 +202,7 @@ def named_run(name: str, schema: str | None = None) -> PostgresRun:
     """Return the run that a command names as ``pg:NAME``.
 
     Raises:
-        ConfigurationError: psycopg is missing.
+        ModuleNotFoundError: psycopg is missing.
         ArgumentError: The name or the schema is none.
     """
     books = Postgres() if schema is None else Postgres(schema=schema)

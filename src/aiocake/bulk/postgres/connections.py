@@ -148,14 +148,18 @@ def connector(
         connect: Opens a connection; in place of ``conninfo``.
 
     Raises:
-        ConfigurationError: The extra is missing, or the string is none of libpq's.
+        ModuleNotFoundError: The extra is missing.
+        ConfigurationError: The string is none of libpq's.
     """
     try:
         import psycopg  # noqa: PLC0415 - an extra
         from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise ConfigurationError(
-            f"{error.name or 'psycopg'} is missing: pip install 'aiocake[postgres]'"
+        # Where psycopg finds no libpq it says so without a name, and the extra brings one.
+        missing = error.name or "psycopg"
+        raise ModuleNotFoundError(
+            f"aiocake.bulk.postgres: {missing} missing: pip install 'aiocake[postgres]'",
+            name=missing,
         ) from None
     if connect is not None and conninfo is not None:
         raise ConfigurationError("conninfo and connect: give one of the two")
