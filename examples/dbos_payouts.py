@@ -20,20 +20,16 @@ from aiocake import Client, Period, bulk
 @DBOS.step(retries_allowed=True, max_attempts=5)
 async def create_invoices(month: str, affiliates: list[int]) -> int:
     """Create the invoices that are missing; return how many the run has created."""
-    period = Period.parse(month)
+    days = Period.parse(month)
     # The client is opened in here, since DBOS runs steps on an event loop of its own.
     async with Client.from_env() as cake:
+        create = cake.invoices.create
         summary = await bulk.carry(
             f"payouts-{month}.db",  # the run; DBOS has recorded the arguments, so the plan is too
             cake,
             calls=lambda: [
-                bulk.call(
-                    cake.invoices.create,
-                    affiliate_id=affiliate,
-                    start_date=period.start,
-                    end_date=period.end,
-                )
-                for affiliate in affiliates
+                bulk.call(create, affiliate_id=each, start_date=days.start, end_date=days.end)
+                for each in affiliates
             ],
         )
     if not summary.complete:

@@ -26,19 +26,15 @@ books = Postgres()
 @app.task(retry=RetryStrategy(max_attempts=20, wait=30))
 async def create_invoices(month: str, affiliates: list[int]) -> None:
     """Create the invoices of a month that are missing."""
-    period = Period.parse(month)
+    days = Period.parse(month)
     async with Client.from_env() as cake:
+        create = cake.invoices.create
         summary = await bulk.carry(
             books.run(f"payouts-{month}"),
             cake,
             calls=lambda: [
-                bulk.call(
-                    cake.invoices.create,
-                    affiliate_id=affiliate,
-                    start_date=period.start,
-                    end_date=period.end,
-                )
-                for affiliate in affiliates
+                bulk.call(create, affiliate_id=each, start_date=days.start, end_date=days.end)
+                for each in affiliates
             ],
         )
     if not summary.complete:

@@ -417,6 +417,38 @@ async def test_what_a_short_outage_costs(network, outage) -> None:
     assert {turns.quota for turns in processes} == {"shared"}
 
 
+@pytest.mark.parametrize("how", ["refused", "hung"])
+async def test_who_was_idle_in_an_outage_has_the_rate_until_the_others_try_again(
+    network, how
+) -> None:
+    # At different moments between two of their tries.
+    for later in (0.0, 0.2, 0.4):
+        store = MemoryQuota(anyio.current_time)
+        processes = [process(store) for _ in range(4)]
+        begun: list[float] = []
+        until = anyio.current_time() + 14
+        async with anyio.create_task_group() as group:
+            for turns in processes:
+                group.start_soon(calls, turns, anyio.current_time() + 1, begun)
+            await anyio.sleep(2)
+            for turns in processes[:-1]:
+                for _ in range(8):
+                    group.start_soon(calls, turns, until, begun)
+            await anyio.sleep(2)
+            store.away, network.hangs = how == "refused", how == "hung"
+            await anyio.sleep(5 + later)
+            store.away = network.hangs = False
+            for _ in range(16):
+                group.start_soon(calls, processes[-1], until, begun)
+        begun.sort()
+        for window in (0.5, 1.0, 3.0):
+            shares = 3 / 4 * 0.8 * RATE * 0.9
+            assert most(begun, window) <= RATE * window + BURST + shares
+        assert {turns.quota for turns in processes} == {"shared"}
+        for turns in processes:
+            await turns.aclose()
+
+
 async def test_an_outage_of_a_quarter_of_an_hour_ends_as_a_short_one_does(network) -> None:
     store = MemoryQuota(anyio.current_time)
     turns = process(store, rate=4.0)
