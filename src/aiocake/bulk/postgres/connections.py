@@ -5,7 +5,8 @@ a journal uses a sync one in a thread, on trio as well.
 
 Nothing that is done with a connection outlives a statement, but for the read transaction of who
 looks at a journal. So PgBouncer may stand in between, with a pool for each transaction: no prepared
-statement, LISTEN, session lock or setting is used. What a role or a database has for its default
+statement, LISTEN or session lock is used, and no setting but two that PgBouncer keeps for each
+client, where the role's are others (:data:`_NEEDED`). What a role or a database has for its default
 (``ALTER ROLE … SET default_transaction_isolation``) reaches each transaction, so each says its
 isolation itself: see :data:`READ_COMMITTED`.
 """
