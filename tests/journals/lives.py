@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -215,6 +216,9 @@ def lead(job: Job, say: Callable[[dict[str, object]], None]) -> None:
             os.close(reader)
             live(job, writer)
             code = 0
+        except BaseException:  # noqa: BLE001 - shown, whatever it is
+            # Whoever gave the job shows it: nothing but its end would be seen otherwise.
+            os.write(writer, json.dumps({"raised": traceback.format_exc()}).encode())
         finally:
             os._exit(code)
     os.close(writer)
