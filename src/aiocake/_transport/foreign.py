@@ -141,7 +141,7 @@ class ForeignSender:
         request = self._package.Request(
             signed.method,
             # Not kept: the key may stand in its query.
-            self._package.URL(self._base + signed.target.decode("ascii")),
+            self._package.URL(self._base + signed.target),
             headers=headers,
             stream=self._package.ByteStream(signed.body),
             extensions={"timeout": timeout},

@@ -1,7 +1,7 @@
 """A response whose body is still on its way, whatever carries it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Final, Protocol
 
 from aiocake._transport.failures import TransportFailure
 
@@ -83,9 +83,11 @@ class IncomingResponse:
         length: As above.
         framed: As above.
         encoding: All values of Content-Encoding, in lower case, joined by commas.
+        next: Returns the next raw piece of the body; None at its end.
+        aclose: Ends the response. If its body was not read to its end, so is the connection.
     """
 
-    __slots__ = ("_pieces", "encoding", "framed", "headers", "length", "status")
+    __slots__ = ("_pieces", "aclose", "encoding", "framed", "headers", "length", "next", "status")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a response is
         self,
@@ -101,6 +103,8 @@ class IncomingResponse:
         self.framed: bool = framed
         self.headers: Headers = Headers(raw, clean)
         self._pieces = pieces
+        self.next: Callable[[], Coroutine[Any, Any, bytes | TransportFailure | None]] = pieces.next
+        self.aclose: Callable[[], Coroutine[Any, Any, None]] = pieces.aclose
         # Lengths are compared first: most headers are others.
         encodings = [
             value
@@ -116,11 +120,3 @@ class IncomingResponse:
     def whole(self) -> bytes | None:
         """Return the body if it is there as a whole, and not compressed: nothing to wait for."""
         return self._pieces.whole() if self.encoding in {"", "identity"} else None
-
-    async def next(self) -> bytes | TransportFailure | None:
-        """Return the next raw piece of the body; None at its end."""
-        return await self._pieces.next()
-
-    async def aclose(self) -> None:
-        """End the response. If its body was not read to its end, so is the connection."""
-        await self._pieces.aclose()

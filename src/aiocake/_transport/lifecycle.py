@@ -56,7 +56,12 @@ class Lifecycle:
             raise WrongLoopError(
                 f"the {self._what} was made in another process: make one after the fork"
             )
-        loop = _running_loop()
+        try:
+            loop: object = asyncio.get_running_loop()
+        except RuntimeError:
+            import trio  # noqa: PLC0415 - only there when it is in use
+
+            loop = trio.lowlevel.current_trio_token()
         if self._home is None:
             self._home = process, loop
             self.clock = clock()
@@ -140,12 +145,3 @@ class Lifecycle:
     def _look(self) -> None:
         if self._changed is not None:
             self._changed.set()
-
-
-def _running_loop() -> object:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio  # noqa: PLC0415 - only there when it is in use
-
-        return trio.lowlevel.current_trio_token()
