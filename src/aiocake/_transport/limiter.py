@@ -195,7 +195,7 @@ class RequestLimiter:
     def acquire_nowait(self, *, export: bool = False) -> int | None:
         """Return a slot, where a call may be sent at once; None where it has to wait.
 
-        It does not look at a long pause: :meth:`refusal` does.
+        Why there is none during a long pause, :attr:`refusal` tells.
         """
         lane = self._exports if export else self._calls
         waits = self._calls.waiters or self._exports.waiters or self._again.waiters
