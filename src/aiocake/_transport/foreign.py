@@ -154,11 +154,13 @@ class ForeignSender:
         if not isinstance(response.stream, self._package.AsyncByteStream):
             raise TypeError("the transport gives a body that is not asynchronous")
         raw: list[tuple[bytes, bytes]] = response.headers.raw
-        chunked, size = False, b""
+        chunked, size, encodings = False, b"", list[bytes]()
         for name, value in raw:
             lower = name.lower()
             if lower == b"content-length":
                 size = value
+            elif lower == b"content-encoding":
+                encodings.append(value)
             chunked = chunked or lower == b"transfer-encoding"
         counts = not chunked and size.isdigit()
         # Python makes no number of more than 4,300 digits.
@@ -169,7 +171,7 @@ class ForeignSender:
             if length in {None, len(content)} and len(content) <= LARGEST_BODY:
                 body.content = content
         return IncomingResponse(
-            response.status_code, raw, length, chunked or counts, body, self._clean
+            response.status_code, raw, encodings, length, chunked or counts, body, self._clean
         )
 
 

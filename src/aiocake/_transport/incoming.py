@@ -1,15 +1,12 @@
 """A response whose body is still on its way, whatever carries it."""
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from aiocake._transport.failures import TransportFailure
 
 #: The headers of a response without the key.
 Clean = Callable[[dict[str, str]], dict[str, str]]
-
-
-_ENCODING: Final = b"content-encoding"
 
 
 class BodyPieces(Protocol):
@@ -72,6 +69,7 @@ class IncomingResponse:
     Args:
         status: The status.
         raw: The headers, as they came.
+        encodings: The values of Content-Encoding among them.
         length: What Content-Length says; None where it does not count.
         framed: Whether its end can be told from that of its connection.
         pieces: Where its body comes from.
@@ -93,6 +91,7 @@ class IncomingResponse:
         self,
         status: int,
         raw: list[tuple[bytes, bytes]],
+        encodings: list[bytes],
         length: int | None,
         framed: bool,  # noqa: FBT001 - one of two senders says it
         pieces: BodyPieces,
@@ -105,12 +104,6 @@ class IncomingResponse:
         self._pieces = pieces
         self.next: Callable[[], Coroutine[Any, Any, bytes | TransportFailure | None]] = pieces.next
         self.aclose: Callable[[], Coroutine[Any, Any, None]] = pieces.aclose
-        # Lengths are compared first: most headers are others.
-        encodings = [
-            value
-            for name, value in raw
-            if len(name) == len(_ENCODING) and name.lower() == _ENCODING
-        ]
         self.encoding: str = (
             ",".join(value.decode("latin-1").strip().lower() for value in encodings)
             if encodings
