@@ -81,11 +81,10 @@ class IncomingResponse:
         length: As above.
         framed: As above.
         encoding: All values of Content-Encoding, in lower case, joined by commas.
-        next: Returns the next raw piece of the body; None at its end.
         aclose: Ends the response. If its body was not read to its end, so is the connection.
     """
 
-    __slots__ = ("_pieces", "aclose", "encoding", "framed", "headers", "length", "next", "status")
+    __slots__ = ("_pieces", "aclose", "encoding", "framed", "headers", "length", "status")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a response is
         self,
@@ -102,7 +101,6 @@ class IncomingResponse:
         self.framed: bool = framed
         self.headers: Headers = Headers(raw, clean)
         self._pieces = pieces
-        self.next: Callable[[], Coroutine[Any, Any, bytes | TransportFailure | None]] = pieces.next
         self.aclose: Callable[[], Coroutine[Any, Any, None]] = pieces.aclose
         self.encoding: str = (
             ",".join(value.decode("latin-1").strip().lower() for value in encodings)
@@ -113,3 +111,7 @@ class IncomingResponse:
     def whole(self) -> bytes | None:
         """Return the body if it is there as a whole, and not compressed: nothing to wait for."""
         return self._pieces.whole() if self.encoding in {"", "identity"} else None
+
+    async def next(self) -> bytes | TransportFailure | None:
+        """Return the next raw piece of the body; None at its end."""
+        return await self._pieces.next()
