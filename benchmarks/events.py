@@ -43,7 +43,7 @@ Cuts = Mapping[str, Sequence[tuple[str, str, int]]]
 #: By file: a piece of its text, what stands there without events, and how often it is there.
 CUTS: Final[Cuts] = {
     "_pipeline/executor.py": (
-        ("            self._judge.begin(call)\n", "", 1),
+        ("self._judge.emit_begin(call)\n", "pass\n", 1),
         ("with CallReport(self.emitter, call) as report", "if report := None or True", 1),
         ("with CallReport(self.emitter, look) as report", "if report := None or True", 1),
         ("report.outcome = Outcome.UNKNOWN\n", "\n", 1),
@@ -54,8 +54,13 @@ CUTS: Final[Cuts] = {
         ("if reply.dropped:", "if False:", 1),
     ),
     "_pipeline/attempt_judge.py": (
-        ('        self._emit(call, attempt, "Cancelled")\n', "", 1),
-        ("self._emit(call, attempt, None if error is None else type(error).__name__)\n", "\n", 1),
+        ('self._emit_end(call, attempt, "Cancelled")\n', "pass\n", 1),
+        (
+            "self._emit_end(call, attempt, None if error is None else type(error).__name__)",
+            "pass",
+            1,
+        ),
+        ("if self._emitter.enabled:", "if False:", 2),
     ),
 }
 

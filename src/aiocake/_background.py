@@ -84,16 +84,16 @@ class BackgroundTask(Generic[T]):
         A caller that is cancelled here leaves the task running. A task that was cancelled raises
         :class:`BackgroundTaskCancelled`, which is no cancellation of the caller.
         """
-        await self._wait()
+        if not self.done:
+            await self._wait()
         if self._error is not None:
             raise self._error
         return self._value[0]
 
     async def _wait(self) -> None:
-        if not self.done:
-            if self._ended is None:
-                self._ended = anyio.Event()
-            await self._ended.wait()
+        if self._ended is None:
+            self._ended = anyio.Event()
+        await self._ended.wait()
 
     def cancel(self) -> None:
         """Cancel the task. Safe from any thread, from a finaliser, and twice.
@@ -106,7 +106,8 @@ class BackgroundTask(Generic[T]):
     async def aclose(self) -> None:
         """Cancel the task and wait until it has ended; its result is dropped."""
         self.cancel()
-        await self._wait()
+        if not self.done:
+            await self._wait()
 
     def _on_asyncio(self, coroutine: Coroutine[Any, Any, T], *, eager: bool) -> Callable[[], None]:
         loop = asyncio.get_running_loop()

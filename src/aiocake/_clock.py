@@ -2,11 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
-#: What tells the time; :func:`aiocake.testing.frozen_clock` puts another in its place.
-source: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731 - it is replaced
-
-
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return source()
+#: Returns the time, in UTC; :func:`aiocake.testing.frozen_clock` puts another in its place.
+now: Callable[[], datetime] = partial(datetime.now, UTC)

@@ -72,9 +72,9 @@ def _is_framed(response: "Response") -> bool:
     return not _FRAMES.isdisjoint(response.headers)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # not frozen, as a request is not
 class Response:
-    """One whole HTTP response, decompressed.
+    """One whole HTTP response, decompressed. Nothing changes it.
 
     Attributes:
         status: The HTTP status.

@@ -170,7 +170,7 @@ async def test_what_must_not_be_applied(
         data = plan.to_bytes().replace(b"sandbox.example", b"another.example")
         plan = rehashed(data)
     elif what == "expired":
-        monkeypatch.setattr("aiocake._clock.source", lambda: plan.header.expires_at)
+        monkeypatch.setattr("aiocake._clock.now", lambda: plan.header.expires_at)
     else:
         given |= {"approvals": 1, "signers": tmp_path / "signers"}
         (tmp_path / "signers").write_text("")

@@ -155,6 +155,20 @@ async def test_how_a_call_ends(case: Case) -> None:
         assert str(error) == f"{operation} may have been carried out: {error.cause}"
 
 
+async def test_a_response_that_breaks_its_reader_is_none_that_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(*_: object) -> CakeError | None:
+        raise RecursionError
+
+    monkeypatch.setattr("aiocake._codec.error_of", breaks)
+    peer = Peer(done())
+    async with peer.client() as cake:
+        with pytest.raises(OutcomeUnknown, match="broke its reader") as caught:
+            await create(cake)
+    assert isinstance(caught.value.cause, DecodeError)
+
+
 async def test_an_unknown_write_tells_when_it_first_left() -> None:
     peer = Peer(unreached, lost, says("no", 500))
     moments: list[datetime] = []

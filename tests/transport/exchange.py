@@ -62,7 +62,7 @@ class _Checked(CallState):
 class _Checks(CallCodec):
     """Judges responses by the function of their call."""
 
-    def _error(self, call: CallState, reply: Reply) -> CakeError | None:
+    def error_in(self, call: CallState, reply: Reply) -> CakeError | None:
         assert isinstance(call, _Checked)
         return call.check(reply.response)
 

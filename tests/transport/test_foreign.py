@@ -111,6 +111,22 @@ async def test_a_length_of_thousands_of_digits(lab, package) -> None:
     assert closed == [True]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(("length", "most", "kept"), [("3", 9, [b"ok"]), ("2", 1, [])])
+async def test_bytes_that_are_no_whole_body(  # noqa: PLR0913, PLR0917 - what a body is
+    lab, package, monkeypatch, length: str, most: int, kept: list[bytes]
+) -> None:
+    async def answer(_: object) -> object:
+        return package.Response(200, headers={"Content-Length": length}, content=b"ok")
+
+    for module in ("_transport.foreign", "_pipeline.executor"):
+        monkeypatch.setattr(f"aiocake.{module}.LARGEST_BODY", most)
+    async with aclosing(lab.transport("x.example", package.MockTransport(answer))) as transport:
+        done = await transport.exchange(lab.get, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
+    assert isinstance(done.error, DecodeError)
+    assert [each.body for each in done.partial if each.body] == kept
+
+
 async def test_what_breaks_in_its_body(lab, package) -> None:
     class Broken(package.AsyncByteStream):  # type: ignore[misc, name-defined] # of either
         async def __aiter__(self):  # noqa: ANN204 - the same

@@ -26,7 +26,6 @@ from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake.config import RetryPolicy, Throttle
 from aiocake.errors import (
     AuthenticationError,
-    CakeError,
     ConfigurationError,
     DeadlineExceeded,
     DecodeError,
@@ -559,17 +558,6 @@ async def test_an_exception_of_the_listener_breaks_no_call(lab, caplog) -> None:
         done = await transport.exchange(lab.get, lab.check, lab.plan())
     assert done.error is None
     assert len([record for record in caplog.records if record.name == "aiocake"]) == 5
-
-
-async def test_a_check_that_breaks_is_an_unreadable_answer(lab) -> None:
-    def check(_: object) -> CakeError | None:
-        raise RecursionError
-
-    play = Play(FINE)
-    async with aclosing(lab.transport("x.cake.com", play.http)) as transport:
-        done = await transport.exchange(lab.get, check, lab.plan(Idempotency.NON_IDEMPOTENT))
-    assert isinstance(done.error, DecodeError)
-    assert done.sent
 
 
 async def test_the_same_seed_gives_the_same_trace(lab) -> None:

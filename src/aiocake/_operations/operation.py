@@ -411,8 +411,8 @@ class Endpoints:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def _call(self, operation: Operation[T], **arguments: object) -> T:
-        return await self._executor.execute(operation, arguments)
+    def _call(self, operation: Operation[T], **arguments: object) -> Coroutine[Any, Any, T]:
+        return self._executor.execute(operation, arguments)
 
     def _stream(self, operation: Operation[T], **arguments: object) -> ExportedBills[T]:
         return self._executor.stream(operation, arguments)

@@ -55,21 +55,20 @@ class AttemptJudge:
             call.needed = self._times.needed(call.limits.total)
         return call.needed
 
-    def begin(self, call: CallState) -> None:
+    def emit_begin(self, call: CallState) -> None:
         """Emit that an attempt is sent now."""
-        emitter, request = self._emitter, call.request
-        if emitter.enabled:
-            path = None if request.own_path else request.path
-            emitter.emit(
-                AttemptBegan(
-                    call.name, call.attempts, request.method, self._server, path, call.number
-                )
-            )
+        request = call.request
+        path = None if request.own_path else request.path
+        self._emitter.emit(
+            AttemptBegan(call.name, call.attempts, request.method, self._server, path, call.number)
+        )
 
     def cut(self, call: CallState, attempt: AttemptState) -> None:
         """Take note of an attempt that is cut from outside."""
-        self._note_time(call, attempt, answered=False)
-        self._emit(call, attempt, "Cancelled")
+        if call.writes:
+            self._times.cut_off(call.now() - attempt.began)
+        if self._emitter.enabled:
+            self._emit_end(call, attempt, "Cancelled")
 
     def judge(
         self,
@@ -80,16 +79,20 @@ class AttemptJudge:
         """End an attempt, adapt the limiter, and decide on a further one."""
         error = call.end(outcome)
         failure = outcome if isinstance(outcome, TransportFailure) else None
-        if failure is None or failure.sent:
-            self._note_time(call, attempt, answered=failure is None)
-        self._emit(call, attempt, None if error is None else type(error).__name__)
+        if call.writes and (failure is None or failure.sent):
+            note = self._times.add if failure is None else self._times.cut_off
+            note(call.now() - attempt.began)
+        if self._emitter.enabled:
+            self._emit_end(call, attempt, None if error is None else type(error).__name__)
+        if outcome is not None:
+            if not call.limits.export:
+                self._adapt(attempt, outcome)
+            return self.failed(call, outcome, attempt)
         if not call.limits.export:
-            self._adapt(attempt, failure, error)
-        if outcome is None:
-            self._proven.add(call.name)
-            self._note_response(call, attempt, throttled=False)
-            return SUCCEEDED
-        return self.failed(call, outcome, attempt)
+            self._limiter.on_accepted(attempt.began)
+        self._proven.add(call.name)
+        self._note_response(call, attempt, throttled=False)
+        return SUCCEEDED
 
     def failed(
         self,
@@ -124,14 +127,12 @@ class AttemptJudge:
             self._pause(call, last, wait, asked=asked is not None)
         return AttemptOutcome(error, decision, wait)
 
-    def _adapt(
-        self, attempt: AttemptState, failure: TransportFailure | None, error: CakeError | None
-    ) -> None:
+    def _adapt(self, attempt: AttemptState, outcome: CakeError | TransportFailure) -> None:
         """Tell the limiter what was too much; throttled responses do so by their pause."""
-        if failure is not None:
-            if failure.kind is FailureKind.TIMEOUT and failure.sent:
+        if isinstance(outcome, TransportFailure):
+            if outcome.kind is FailureKind.TIMEOUT and outcome.sent:
                 self._limiter.on_timeout(attempt.began)
-        elif error is None or _was_accepted(error):
+        elif _was_accepted(outcome):
             self._limiter.on_accepted(attempt.began)
 
     def _pause(
@@ -159,29 +160,21 @@ class AttemptJudge:
         if took is not None:
             self._emitter.emit(PauseEnded(call.name, took, call.number))
 
-    def _note_time(self, call: CallState, attempt: AttemptState, *, answered: bool) -> None:
-        """Take note of how long a write has waited for its response."""
-        if call.writes:
-            took = call.now() - attempt.began
-            (self._times.add if answered else self._times.cut_off)(took)
-
-    def _emit(self, call: CallState, attempt: AttemptState, error: str | None) -> None:
-        emitter = self._emitter
-        if emitter.enabled:
-            request = call.request
-            emitter.emit(
-                AttemptEnded(
-                    call.name,
-                    call.attempts,
-                    emitter.now() - attempt.began,
-                    attempt.status,
-                    error,
-                    attempt.trace.sent,
-                    request.method,
-                    None if request.own_path else request.path,
-                    call.number,
-                )
+    def _emit_end(self, call: CallState, attempt: AttemptState, error: str | None) -> None:
+        request = call.request
+        self._emitter.emit(
+            AttemptEnded(
+                call.name,
+                call.attempts,
+                self._emitter.now() - attempt.began,
+                attempt.status,
+                error,
+                attempt.trace.sent,
+                request.method,
+                None if request.own_path else request.path,
+                call.number,
             )
+        )
 
 
 def _was_accepted(error: CakeError) -> bool:

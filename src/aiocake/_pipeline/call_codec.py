@@ -13,7 +13,7 @@ from aiocake import _codec as codec
 from aiocake._codec.raw import OPERATION as RAW
 from aiocake._codec.raw import RawResponse, error_of_raw, prepare_raw
 from aiocake._listener import EventEmitter
-from aiocake._messages import Request, Response
+from aiocake._messages import Request
 from aiocake._normalize import class_name
 from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import Operation
@@ -101,14 +101,13 @@ class CallCodec:
             return operation.sensitive
         return operation.sensitive | operation.look.sensitive
 
-    def reply(self, response: Response) -> codec.Reply:
-        """Return a response as what :meth:`error_in` and :meth:`decode` take: it is parsed once."""
-        return codec.read_reply(response, show_sensitive=self._show_sensitive)
-
     def error_in(self, call: CallState, reply: codec.Reply) -> CakeError | None:
         """Return the error that a response holds, of whatever status; None for a success."""
         try:
-            error = self._error(call, reply)
+            if call.operation is None:
+                error = error_of_raw(reply, call.limits.idempotency)
+            else:
+                error = codec.error_of(call.operation, reply, call.arguments)
         except Exception as broke:  # noqa: BLE001 - the response of a write must never be lost
             return DecodeError(f"the answer broke its reader ({type(broke).__name__})")
         if error is not None:
@@ -117,25 +116,18 @@ class CallCodec:
 
     def decode(self, call: CallState, reply: codec.Reply) -> tuple[object, CakeError | None]:
         """Return the value of a success, or the error that decoding it met."""
+        operation, response = call.operation, reply.response
+        if operation is None:
+            raw = RawResponse(response.status, response.headers, response.body, self._scrub)
+            return raw, None
+        leniency = codec.Leniency()
         try:
-            return self._value(call, reply), None
+            value = codec.decode(
+                operation, call.arguments, reply, leniency=leniency, repeated=call.sent_before
+            )
         except CakeError as error:
             _note_likely(call, reply, error)
             return None, error
-
-    def _error(self, call: CallState, reply: codec.Reply) -> CakeError | None:
-        if call.operation is None:
-            return error_of_raw(reply, call.limits.idempotency)
-        return codec.error_of(call.operation, reply, call.arguments)
-
-    def _value(self, call: CallState, reply: codec.Reply) -> object:
-        operation, response = call.operation, reply.response
-        if operation is None:
-            return RawResponse(response.status, response.headers, response.body, self._scrub)
-        leniency = codec.Leniency()
-        value = codec.decode(
-            operation, call.arguments, reply, leniency=leniency, repeated=call.sent_before
-        )
         if isinstance(value, MarkResult):
             value = attrs.evolve(value, message=self._scrub(value.message))
         if reply.dropped:
@@ -143,7 +135,7 @@ class CallCodec:
         if leniency.count:
             fields = tuple(map(self._scrub, leniency.fields))
             self._emitter.emit(ValuesNormalized(call.name, fields, leniency.count, call.number))
-        return value
+        return value, None
 
 
 _NOTHING: frozenset[str] = frozenset()

@@ -58,5 +58,5 @@ class Examiner(CallExecutor):
 class _AsItCame(CallCodec):
     """Finds no error in the response to a call without a method."""
 
-    def _error(self, call: CallState, reply: Reply) -> CakeError | None:
-        return None if call.operation is None else super()._error(call, reply)
+    def error_in(self, call: CallState, reply: Reply) -> CakeError | None:
+        return None if call.operation is None else super().error_in(call, reply)

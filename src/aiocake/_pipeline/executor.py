@@ -28,6 +28,7 @@ from aiocake._background import (
     checkpoint_if_cancelled,
     spawn,
 )
+from aiocake._codec import Reply
 from aiocake._codec.raw import RawResponse, idempotency_of_raw
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response, SendDeadline
@@ -64,7 +65,6 @@ from aiocake.errors import (
     CakeError,
     Conflict,
     FoundInvoice,
-    Intent,
     NotSent,
     Outcome,
 )
@@ -209,7 +209,11 @@ class CallExecutor(ClientPipeline):
         """Make a call: return its value, or raise the error that it ends in."""
         intent = call.intent
         with CallReport(self.emitter, call) as report:
-            self._check_usable(call)
+            try:
+                self.transport.lifecycle.check_usable()
+            except CakeError as refused:
+                _refused(call, refused)
+                raise
             if (refusal := self._limiter.refusal()) is not None:
                 # Before a ledger is told of it; and whoever calls in a loop lets others run.
                 await anyio.lowlevel.checkpoint()
@@ -218,7 +222,7 @@ class CallExecutor(ClientPipeline):
                 await self.run_attempts(call, self._read)
             else:
                 if call.condition is None:  # else once its record was seen
-                    await self._record(call, intent)
+                    await self._recorder.before(call, intent)
                 report.outcome = Outcome.UNKNOWN
                 self.transport.lifecycle.begin_write(call.has_left)
                 try:
@@ -227,33 +231,12 @@ class CallExecutor(ClientPipeline):
                     self.transport.lifecycle.end_write(call.has_left)
             value, failure = self._conclude(call)
             report.finish(failure)
-            await self._record_end(call, value, failure)
+            if call.recorded:
+                await self._recorder.after(call, value, failure)
             # Not where the response is among the locals: a report of the error would show it.
             if failure is not None:
                 raise failure
             return value
-
-    async def _record(self, call: CallState, intent: Intent) -> None:
-        """Tell ledger and observer that a write is about to be sent.
-
-        Raises:
-            NotSent: One of them does not take it.
-        """
-        await self._recorder.before(intent, call.observer)
-        call.recorded = True
-
-    async def _record_end(self, call: CallState, value: object, failure: CakeError | None) -> None:
-        """Tell ledger and observer how a write ended of which they know."""
-        if call.intent is not None and call.recorded:
-            await self._recorder.after(call.intent, value, failure, call.observer)
-
-    def _check_usable(self, call: CallState) -> None:
-        """Refuse a call that cannot be made here or any more."""
-        try:
-            self.transport.lifecycle.check_usable()
-        except CakeError as refused:
-            _refused(call, refused)
-            raise
 
     async def _attempts_of_write(self, call: CallState, report: CallReport) -> None:
         """Make the attempts of a write in a task that no cancellation of the caller cuts."""
@@ -274,7 +257,9 @@ class CallExecutor(ClientPipeline):
                     await last.result()
                 raise
         except CakeError as refused:  # before anything was sent
-            await self._record_end(call, None, _refused(call, refused))
+            _refused(call, refused)
+            if call.recorded:
+                await self._recorder.after(call, None, refused)
             raise
 
     async def _outlive_caller(
@@ -291,7 +276,8 @@ class CallExecutor(ClientPipeline):
                 call.abandon()
                 value, failure = self._conclude(call)
                 report.finish(failure)
-                await self._record_end(call, value, failure)
+                if call.recorded:
+                    await self._recorder.after(call, value, failure)
         except Exception:  # noqa: BLE001 - it is the ledger's
             _log.exception("telling the outcome of a cancelled write failed")
 
@@ -341,7 +327,7 @@ class CallExecutor(ClientPipeline):
         if made is None or made.error is not None:
             await self._attempts_in_scope(call, read, made, broken)
         else:
-            self._retries.succeeded()
+            self._retries.refund()
 
     async def _attempt_at_once(self, call: CallState, read: ReadResponse) -> AttemptOutcome | None:
         """Make the first attempt, where key and slot are at hand, as they mostly are.
@@ -352,11 +338,11 @@ class CallExecutor(ClientPipeline):
         Returns:
             What came of it; None where something has to be waited for before.
         """
-        keys, lifecycle, limiter = self.transport.keys, self.transport.lifecycle, self._limiter
+        keys, lifecycle = self.transport.keys, self.transport.lifecycle
         key, asked = keys.current, keys.asked
-        if key is None or limiter.refusal() is not None:
+        if key is None:
             return None
-        slot = limiter.acquire_nowait(export=call.limits.export)
+        slot = self._limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             return None
         lifecycle.hold()
@@ -388,7 +374,7 @@ class CallExecutor(ClientPipeline):
                         call.end(broken)
                         made = self._judge.failed(call, broken)
                     if made.error is None:
-                        self._retries.succeeded()
+                        self._retries.refund()
                     elif made.decision is not RetryDecision.NONE:
                         await self._retry(call, read, made)
                 except BaseException as error:
@@ -491,21 +477,22 @@ class CallExecutor(ClientPipeline):
             if self.emitter.enabled:
                 self.emitter.emit(Looked(call.name, waited, call.number))
         try:
-            self._judge.begin(call)
+            if self.emitter.enabled:
+                self._judge.emit_begin(call)
             outcome = await self._send(call, attempt, authorized, read)
+            if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
+                self._judge.cut(call, attempt)
+                self._cut(call)
+                return AttemptOutcome(call.error)
+            # Before the slot is given on: the pause that this may begin holds back who gets it.
+            made = self._judge.judge(call, attempt, outcome)
+            attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
         except BaseException:
             self._judge.cut(call, attempt)
-            self._release(attempt)
             raise
-        if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
-            self._judge.cut(call, attempt)
-            self._cut(call)
-            self._release(attempt)
-            return AttemptOutcome(call.error)
-        # Before the slot is given on: who gets it is held back by the pause that this may begin.
-        made = self._judge.judge(call, attempt, outcome)
-        attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
-        self._release(attempt)
+        finally:
+            if not attempt.kept:
+                limiter.release(slot)
         if call.on_response is not None and made.error is None:
             call.on_response()
             # What that lets go on is sent before this response is decoded, which takes longer.
@@ -610,7 +597,7 @@ class CallExecutor(ClientPipeline):
                 call.broken_off(incoming.status, incoming.headers, whole)
                 return fault
         response = Response(incoming.status, incoming.headers, whole, incoming.framed)
-        reply = self._codec.reply(response)
+        reply = Reply(response, show_sensitive=self.settings.show_sensitive)
         error = self._codec.error_in(call, reply)
         if error is None:
             call.reply = reply
@@ -796,7 +783,7 @@ class CallExecutor(ClientPipeline):
         if call.intent is None:
             return None
         try:
-            await self._record(call, call.intent)
+            await self._recorder.before(call, call.intent)
         except NotSent as refused:
             return await self._not_begun(call, refused)
         return None
@@ -809,10 +796,6 @@ class CallExecutor(ClientPipeline):
     def _record_of(call: CallState) -> int:
         """Return the id of the record that a call writes."""
         return cast("int", call.arguments[cast("Operation[Any]", call.operation).record])
-
-    def _release(self, attempt: AttemptState) -> None:
-        if not attempt.kept:
-            self._limiter.release(attempt.slot)
 
     def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
         error = type(made.error).__name__

@@ -6,7 +6,7 @@ the end of a write and its record.
 
 import logging
 import os
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 
@@ -36,9 +36,13 @@ class WriteRecorder:
         self._show_sensitive = show_sensitive
         self.unknowns = 0
 
-    async def before(self, intent: Intent, observer: WriteObserver[Any] | None) -> None:
-        """Record a write that is going to be sent; what raises here keeps it from being sent."""
-        ledger = self._ledger
+    async def before(self, call: CallState, intent: Intent) -> None:
+        """Record a write that is going to be sent.
+
+        Raises:
+            NotSent: The ledger does not take it, or the observer does not.
+        """
+        ledger, observer = self._ledger, call.observer
         begun = False
         try:
             if ledger is not None:
@@ -51,27 +55,26 @@ class WriteRecorder:
             refused.outcome = Outcome.NOT_DONE
             refused.operation = intent.operation
             if begun and observer is not None:
-                await self.after(intent, None, refused, None)
+                await self.after(call, None, refused, observed=False)
             raise refused from error
         except BaseException:  # cancelled: the intent may stand in the ledger already
             if begun:
-                await self.after(intent, None, _cancelled(intent), None)
+                await self.after(call, None, _cancelled(intent), observed=False)
             raise
+        call.recorded = True
 
     async def after(
-        self,
-        intent: Intent,
-        value: object,
-        failure: CakeError | None,
-        observer: WriteObserver[Any] | None,
+        self, call: CallState, value: object, failure: CakeError | None, *, observed: bool = True
     ) -> None:
         """Record how a write ended: its value, or the error that the call ends in."""
+        observer = call.observer if observed else None
         outcome = Outcome.DONE if failure is None else failure.outcome or Outcome.UNKNOWN
         if outcome is Outcome.UNKNOWN:
             self.unknowns += 1
         if self._ledger is None:
             recording = None if observer is None else observer.after(value, failure)
         else:
+            intent = cast("Intent", call.intent)
             recording = self._record(self._ledger, intent, outcome, value, failure, observer)
         if recording is None:
             return

@@ -179,9 +179,9 @@ class Retries:
         base = policy.throttle_base if again is RetryDecision.THROTTLED else policy.base
         return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
 
-    def succeeded(self) -> None:
-        """Give a token back: a call succeeded at its first attempt."""
-        self._give(_GAIN)
+    def refund(self, tokens: int = _GAIN) -> None:
+        """Give tokens back: one for a call that succeeded at its first attempt."""
+        self._tokens = min(self._policy.budget, self._tokens + tokens)
 
     async def run(
         self,
@@ -235,7 +235,7 @@ class Retries:
         )
         last: AttemptOutcome = await controller(next_attempt)
         if last.error is None or not last.begun:
-            self._give(took)
+            self.refund(took)
         return last
 
     def _take(self, tokens: int) -> bool:
@@ -243,9 +243,6 @@ class Retries:
             return False
         self._tokens -= tokens
         return True
-
-    def _give(self, tokens: int) -> None:
-        self._tokens = min(self._policy.budget, self._tokens + tokens)
 
 
 def _result(state: tenacity.RetryCallState) -> AttemptOutcome:

@@ -170,14 +170,15 @@ class AdaptiveRate:
         """Let calls begin at once: a pause was ended before its time."""
         self._due = _NEVER
 
-    def on_accepted(self, since: float) -> None:
-        """Learn from a call that the server let in, by when it began."""
+    def on_accepted(self, since: float) -> bool:
+        """Learn from a call let in, by when it began; return True if calls are spaced."""
         if not self._middle:
             if self._estimating and since >= self._refused_at:
                 self._estimate(since)
             elif since - self._since > _GAP and not self._estimating:
                 self._since, self._admitted = since, 0
         self._admitted += 1
+        return self._middle > 0
 
     def on_refused(self, since: float, now: float, pause: float) -> None:
         """Learn from a call that the server refused, and from the pause that follows, in seconds.

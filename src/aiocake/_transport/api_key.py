@@ -22,6 +22,7 @@ _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 #: RFC 9110 sections 5.1 and 5.5.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_VISIBLE: Final = re.compile(r"[!-~]*")
 #: Their requests have a Content-Length even without a body (RFC 9110 section 8.6).
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 #: How many heads are kept: many more than there are operations.
@@ -37,6 +38,7 @@ class AuthorizedRequest:
     Attributes:
         method: The method.
         path: The path, without a query.
+        target: Path and query, as the request line has them.
         headers: All headers but Content-Length, which a transport may set by itself.
         head: All that an HTTP/1.1 connection writes before the body.
         body: The body.
@@ -44,15 +46,10 @@ class AuthorizedRequest:
 
     method: str
     path: str
-    _query: str
+    target: str
     headers: list[tuple[bytes, bytes]]
     head: bytes
     body: bytes
-
-    @property
-    def target(self) -> bytes:
-        """Return path and query, as the request line has them."""
-        return (f"{self.path}?{self._query}" if self._query else self.path).encode("ascii")
 
     def __repr__(self) -> str:
         return f"<AuthorizedRequest {self.method} {self.path}>"
@@ -118,7 +115,7 @@ class KeyInserter:
         method, path, query, body = request.method, request.path, request.query, request.body
         known = self._heads.get((method, path, request.headers))
         headers, lines = known or self._head(request)
-        if not _is_visible(query):
+        if _VISIBLE.fullmatch(query) is None:
             raise ArgumentError(_unwritable("query"))
         if key is not self._key:
             self._key, self._quoted = key, Secret(quote(key.reveal(), safe=""))
@@ -137,13 +134,13 @@ class KeyInserter:
             body = body[:at] + filling.encode("ascii") + body[at:]
         if body or method in _WITH_BODY:
             lines = f"{lines}Content-Length: {len(body)}\r\n"
-        mark = "?" if query else ""
-        head = f"{method} {path}{mark}{query} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
-        return AuthorizedRequest(method, path, query, headers, head, body)
+        target = f"{path}?{query}" if query else path
+        head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        return AuthorizedRequest(method, path, target, headers, head, body)
 
     def _head(self, request: Request) -> tuple[list[tuple[bytes, bytes]], str]:
         """Return the headers of a request, and as they are written; check them and the path."""
-        problems = [] if _is_visible(request.path) else [_unwritable("path")]
+        problems = [_unwritable("path")] if _VISIBLE.fullmatch(request.path) is None else []
         problems += [
             Problem("headers", f"{name!a} cannot be written as an HTTP header")
             for name, value in request.headers
@@ -159,11 +156,6 @@ class KeyInserter:
             self._heads.clear()
         found = self._heads[request.method, request.path, request.headers] = headers, lines
         return found
-
-
-def _is_visible(text: str) -> bool:
-    """Return True for visible ASCII only."""
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _unwritable(name: str) -> Problem:
@@ -192,18 +184,14 @@ class Keys:
     def __init__(self, source: Secret | KeySource, seen: Callable[[Secret], None]) -> None:
         """Use a source. ``seen`` is called with each key before its use, to redact it in texts."""
         self._seen = seen
-        self._asked = 0
+        #: How often the function was asked: :meth:`renew` takes it.
+        self.asked: int = 0
         self._lock = anyio.Lock()
         #: The key in use; None as long as the function was not asked.
         self.current = check_key(source) if isinstance(source, Secret) else None
         self._ask = _never if isinstance(source, Secret) else source
         if self.current is not None:
             seen(self.current)
-
-    @property
-    def asked(self) -> int:
-        """Return how often the function was asked: :meth:`renew` takes it."""
-        return self._asked
 
     async def get(self) -> Secret | CakeError:
         """Return the key. The first time, ask the function for it, once for all callers."""
@@ -224,7 +212,7 @@ class Keys:
         if self._ask is _never:
             return False
         async with self._lock:
-            if self._asked == asked:
+            if self.asked == asked:
                 fetched = await self._fetch()
                 if not isinstance(fetched, Secret):
                     return fetched
@@ -240,5 +228,5 @@ class Keys:
             return NotSent(f"the function that gives the key raised {type(error).__name__}")
         self._seen(key)
         self.current = key
-        self._asked += 1
+        self.asked += 1
         return key

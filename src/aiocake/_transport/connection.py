@@ -432,6 +432,8 @@ class HttpConnection:
                 return False
             if self._out or self._blocked():
                 await self._wait(writing=bool(self._out))
+            elif not self._layers:
+                break  # nothing was waited for, and nothing sealed
             if not self._goes_on():
                 return False
         return True
@@ -467,7 +469,8 @@ class HttpConnection:
     def _rest(self) -> None:
         if self.used or self.reader.done:
             self._idle, self._answered = True, False
-            self.reader.headers = []  # a server may repeat the key in them
+            # A server may repeat the key in them.
+            self.reader.headers, self.reader.encodings = [], []
             self._idle_since = self._clock()
             self._resume()
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from aiocake._transport.api_key import AuthorizedRequest
+from aiocake._transport.body import LARGEST_BODY
 from aiocake._transport.connection import HELD_BACK, SendTrace
 from aiocake._transport.failures import (
     ConnectionForbidden,
@@ -141,7 +142,7 @@ class ForeignSender:
         request = self._package.Request(
             signed.method,
             # Not kept: the key may stand in its query.
-            self._package.URL(self._base + signed.target.decode("ascii")),
+            self._package.URL(self._base + signed.target),
             headers=headers,
             stream=self._package.ByteStream(signed.body),
             extensions={"timeout": timeout},
@@ -153,36 +154,44 @@ class ForeignSender:
         if not isinstance(response.stream, self._package.AsyncByteStream):
             raise TypeError("the transport gives a body that is not asynchronous")
         raw: list[tuple[bytes, bytes]] = response.headers.raw
-        chunked, size = False, b""
+        chunked, size, encodings = False, b"", list[bytes]()
         for name, value in raw:
             lower = name.lower()
             if lower == b"content-length":
                 size = value
+            elif lower == b"content-encoding":
+                encodings.append(value)
             chunked = chunked or lower == b"transfer-encoding"
         counts = not chunked and size.isdigit()
+        # Python makes no number of more than 4,300 digits.
+        length = (int(size) if len(size) < _DIGITS else BEYOND_ANY) if counts else None
+        body = _ForeignBody(response.stream, self._route, response.status_code)
+        if type(response.stream) is self._package.ByteStream:
+            content = b"".join(response.stream)
+            if length in {None, len(content)} and len(content) <= LARGEST_BODY:
+                body.content = content
         return IncomingResponse(
-            response.status_code,
-            raw,
-            # Python makes no number of more than 4,300 digits.
-            (int(size) if len(size) < _DIGITS else BEYOND_ANY) if counts else None,
-            chunked or counts,
-            _ForeignBody(response.stream, self._route, response.status_code),
-            self._clean,
+            response.status_code, raw, encodings, length, chunked or counts, body, self._clean
         )
 
 
 class _ForeignBody:
-    """The body of a response, as its transport gives it."""
+    """The body of a response, as its transport gives it.
+
+    Attributes:
+        content: The whole of it, where that is at hand.
+    """
 
     def __init__(self, stream: Any, route: Route, status: int) -> None:  # noqa: ANN401 - of either
         self._stream = stream
         self._pieces: AsyncIterator[bytes] = aiter(stream)
         self._route = route
         self._status = status
+        self.content: bytes | None = None
 
     def whole(self) -> bytes | None:
-        """Return None: it is waited for."""
-        return None
+        """Return the whole body if it is there; None where it is to be waited for."""
+        return self.content
 
     async def next(self) -> bytes | TransportFailure | None:
         """Return the next raw piece of the body; None at its end."""

@@ -1,15 +1,12 @@
 """A response whose body is still on its way, whatever carries it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Protocol
 
 from aiocake._transport.failures import TransportFailure
 
 #: The headers of a response without the key.
 Clean = Callable[[dict[str, str]], dict[str, str]]
-
-
-_ENCODING: Final = b"content-encoding"
 
 
 class BodyPieces(Protocol):
@@ -72,6 +69,7 @@ class IncomingResponse:
     Args:
         status: The status.
         raw: The headers, as they came.
+        encodings: The values of Content-Encoding among them.
         length: What Content-Length says; None where it does not count.
         framed: Whether its end can be told from that of its connection.
         pieces: Where its body comes from.
@@ -83,14 +81,16 @@ class IncomingResponse:
         length: As above.
         framed: As above.
         encoding: All values of Content-Encoding, in lower case, joined by commas.
+        aclose: Ends the response. If its body was not read to its end, so is the connection.
     """
 
-    __slots__ = ("_pieces", "encoding", "framed", "headers", "length", "status")
+    __slots__ = ("_pieces", "aclose", "encoding", "framed", "headers", "length", "status")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a response is
         self,
         status: int,
         raw: list[tuple[bytes, bytes]],
+        encodings: list[bytes],
         length: int | None,
         framed: bool,  # noqa: FBT001 - one of two senders says it
         pieces: BodyPieces,
@@ -101,12 +101,7 @@ class IncomingResponse:
         self.framed: bool = framed
         self.headers: Headers = Headers(raw, clean)
         self._pieces = pieces
-        # Lengths are compared first: most headers are others.
-        encodings = [
-            value
-            for name, value in raw
-            if len(name) == len(_ENCODING) and name.lower() == _ENCODING
-        ]
+        self.aclose: Callable[[], Coroutine[Any, Any, None]] = pieces.aclose
         self.encoding: str = (
             ",".join(value.decode("latin-1").strip().lower() for value in encodings)
             if encodings
@@ -120,7 +115,3 @@ class IncomingResponse:
     async def next(self) -> bytes | TransportFailure | None:
         """Return the next raw piece of the body; None at its end."""
         return await self._pieces.next()
-
-    async def aclose(self) -> None:
-        """End the response. If its body was not read to its end, so is the connection."""
-        await self._pieces.aclose()

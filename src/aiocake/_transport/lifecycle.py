@@ -11,6 +11,18 @@ import anyio
 from aiocake._background import clock
 from aiocake.errors import ClosedError, WrongLoopError
 
+#: Stands for this process: to ask for its number is a call of the system.
+_process = object()
+
+
+def _after_fork() -> None:
+    global _process  # noqa: PLW0603 - one for all clients
+    _process = object()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 class Lifecycle:
     """From the first call of a client, which binds it to a loop and a process, to its closing.
@@ -21,7 +33,7 @@ class Lifecycle:
 
     def __init__(self, what: str = "client") -> None:
         self._what = what
-        self._home: tuple[int, object] | None = None
+        self._home: tuple[object, object] | None = None
         #: Each with what says that it holds a write which has left.
         self._scopes: dict[anyio.CancelScope, Callable[[], bool]] = {}
         #: Of the writes that are under way: whether they have left.
@@ -50,15 +62,19 @@ class Lifecycle:
         Raises:
             WrongLoopError: It is not.
         """
-        process = os.getpid()
         # First: asyncio says that none of its loops runs in a process that was forked off within.
-        if self._home is not None and self._home[0] != process:
+        if self._home is not None and self._home[0] is not _process:
             raise WrongLoopError(
                 f"the {self._what} was made in another process: make one after the fork"
             )
-        loop = _running_loop()
+        try:
+            loop: object = asyncio.get_running_loop()
+        except RuntimeError:
+            import trio  # noqa: PLC0415 - only there when it is in use
+
+            loop = trio.lowlevel.current_trio_token()
         if self._home is None:
-            self._home = process, loop
+            self._home = _process, loop
             self.clock = clock()
         elif self._home[1] is not loop:
             raise WrongLoopError(
@@ -85,7 +101,8 @@ class Lifecycle:
     def close_scope(self, scope: anyio.CancelScope) -> None:
         """Forget a scope that was left."""
         del self._scopes[scope]
-        self._look()
+        if self._changed is not None:
+            self._changed.set()
 
     def hold(self) -> None:
         """Have :meth:`end` wait until :meth:`release`."""
@@ -94,7 +111,8 @@ class Lifecycle:
     def release(self) -> None:
         """Take one :meth:`hold` back."""
         self._holds -= 1
-        self._look()
+        if self._changed is not None:
+            self._changed.set()
 
     @contextmanager
     def pending(self) -> Generator[None]:
@@ -112,7 +130,8 @@ class Lifecycle:
     def end_write(self, has_left: Callable[[], bool]) -> None:
         """Take :meth:`begin_write` back."""
         self._writes.discard(has_left)
-        self._look()
+        if self._changed is not None:
+            self._changed.set()
 
     async def finish_writes(self, seconds: float) -> None:
         """Take nothing more, cancel what can be, and give writes that have left some time."""
@@ -136,16 +155,3 @@ class Lifecycle:
         if self._changed is None or self._changed.is_set():
             self._changed = anyio.Event()  # one for all who wait
         await self._changed.wait()
-
-    def _look(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-
-
-def _running_loop() -> object:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio  # noqa: PLC0415 - only there when it is in use
-
-        return trio.lowlevel.current_trio_token()

@@ -58,11 +58,11 @@ class _Waiter:
 
 
 class _Queue:
-    __slots__ = ("_changed", "_in_a_row", "_most", "busy", "free", "limit", "waiters")
+    __slots__ = ("_changed", "_in_a_row", "busy", "free", "limit", "most", "waiters")
 
     def __init__(self, slots: range) -> None:
-        #: How many of the slots may be in use at once.
-        self.limit = self._most = len(slots)
+        #: How many of the slots may be in use at once: now, and at most.
+        self.limit = self.most = len(slots)
         self._changed = _NEVER
         self._in_a_row = 0
         self.busy = 0
@@ -80,13 +80,9 @@ class _Queue:
         self.busy += 1
         return self.free.pop()
 
-    def give_back(self, slot: int) -> None:
-        self.busy -= 1
-        self.free.append(slot)
-
     def widen(self, since: float) -> bool:
         """Count an accepted call; return True if there is room for one more now."""
-        if self.limit == self._most or since < self._changed:
+        if since < self._changed:
             return False
         self._in_a_row += 1
         if self._in_a_row < self.limit:
@@ -104,7 +100,11 @@ class _Queue:
 
 
 class RequestLimiter:
-    """The throttle of one client."""
+    """The throttle of one client.
+
+    Attributes:
+        refusal: Returns why no call is sent now, where a long pause goes on; None where calls are.
+    """
 
     def __init__(self, settings: Throttle, draw: Callable[[], float]) -> None:
         count = settings.concurrency
@@ -136,6 +136,7 @@ class RequestLimiter:
         #: When the next call would begin if all had come at the even pace of the rate.
         self._due = _NEVER
         self._pause = Pause()
+        self.refusal: Callable[[], Refusal | None] = self._pause.refusal
         #: How many pauses others have begun, as the store of a shared quota counts them.
         self._pauses = 0
         self._ramp_left = 0
@@ -194,7 +195,7 @@ class RequestLimiter:
     def acquire_nowait(self, *, export: bool = False) -> int | None:
         """Return a slot, where a call may be sent at once; None where it has to wait.
 
-        It does not look at a long pause: :meth:`refusal` does.
+        Why there is none during a long pause, :attr:`refusal` tells.
         """
         lane = self._exports if export else self._calls
         waits = self._calls.waiters or self._exports.waiters or self._again.waiters
@@ -204,7 +205,8 @@ class RequestLimiter:
             return None
         lane.busy += 1
         slot = lane.free.pop()
-        self._pause.probes(slot)
+        if self._timed:  # as during each pause
+            self._pause.probes(slot)
         return slot
 
     async def acquire(
@@ -296,9 +298,12 @@ class RequestLimiter:
     def release(self, slot: int) -> None:
         """Give a slot back, to the first who waits."""
         lane = self._exports if slot == self._export_slot else self._calls
-        lane.give_back(slot)
-        self._pause.released(slot)
-        self._grant()
+        lane.busy -= 1
+        lane.free.append(slot)
+        if self._pause.probe == slot:  # whatever became of the call that went first
+            self._pause.probe = None
+        if self._calls.waiters or self._exports.waiters or self._again.waiters:
+            self._grant()
 
     def pause(self, seconds: float, *, since: float, asked: bool) -> bool:
         """Hold all calls back, after a throttled answer.
@@ -330,10 +335,6 @@ class RequestLimiter:
     def _holds_back(self) -> bool:
         """Return True during a pause, and while the call that goes first after it is out."""
         return self._pause.is_long or self._pause.until > anyio.current_time()
-
-    def refusal(self) -> Refusal | None:
-        """Return why no call is sent now, where a long pause goes on."""
-        return self._pause.refusal()
 
     def may_refuse(self, status: int) -> bool:
         """Return True if the last response, of a status, may begin a long pause."""
@@ -396,9 +397,9 @@ class RequestLimiter:
         if self._shared is not None:
             self._shared.on_accepted(since)
         if self._pace is not None:
-            self._pace.on_accepted(since)
-            self._timed = self._timed or self._pace.known
-        if self._adaptive and self._calls.widen(since):
+            self._timed = self._pace.on_accepted(since) or self._timed
+        calls = self._calls
+        if calls.limit < calls.most and calls.widen(since):
             self._grant()
 
     def on_timeout(self, since: float) -> None:
@@ -507,8 +508,6 @@ class RequestLimiter:
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
         """
-        if not (self._calls.waiters or self._exports.waiters or self._again.waiters):
-            return None
         open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
         if self._pause.is_long:
             return next(iter(open_lanes), None)

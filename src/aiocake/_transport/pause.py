@@ -143,11 +143,6 @@ class Pause:
         if self._status is not None:
             self.probe = slot
 
-    def released(self, slot: int) -> None:
-        """Take note of a slot that is given back, whatever became of the call."""
-        if self.probe == slot:
-            self.probe = None
-
     def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
         """Take note of a response.
 

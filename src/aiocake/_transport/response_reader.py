@@ -30,7 +30,9 @@ BEYOND_ANY: Final = 1 << 64
 _VERSION: Final = b"HTTP/1."
 _HEAD_END: Final = b"\r\n\r\n"
 #: How long the names of the headers are that say where a body ends.
-_FRAMING: Final = frozenset(map(len, (b"content-length", b"transfer-encoding")))
+_FRAMING: Final = frozenset(
+    map(len, (b"content-length", b"transfer-encoding", b"content-encoding"))
+)
 
 _CONTINUE: Final = 100
 _OK: Final = 200
@@ -88,6 +90,7 @@ class ResponseReader:
     Attributes:
         status: The status; None until the head is whole.
         headers: Name and value pairs as they came, without blanks around the values.
+        encodings: The values of Content-Encoding.
         length: Bytes of the body, where the head says it. One of :data:`BEYOND_ANY` or more is
             wrong at once, but its status counts, for the body is refused for its length.
         framed: Whether the end of the body can be told from that of the connection.
@@ -109,6 +112,7 @@ class ResponseReader:
         "_taken",
         "_tunnel",
         "done",
+        "encodings",
         "framed",
         "headers",
         "keep_alive",
@@ -131,6 +135,7 @@ class ResponseReader:
         """
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
+        self.encodings: list[bytes] = []
         self.length: int | None = None
         self.framed = self.done = self.keep_alive = self.surplus = False
         self.wrong: str | None = None
@@ -230,7 +235,7 @@ class ResponseReader:
         if self._tunnel and status >= _OK:
             self._begin_body(status, 0, chunked=False)
             return
-        length, encodings = _framing(self.headers)
+        length, encodings, self.encodings = _framing(self.headers)
         # In HTTP/1.0 it may come from a server that does not know what it passes on.
         if encodings and (encodings != [b"chunked"] or parser.get_http_version() != "1.1"):
             self._refuse(_NOT_CHUNKED)
@@ -365,10 +370,13 @@ class ResponseReader:
             self._end(keep_alive=self._parser.should_keep_alive())
 
 
-def _framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, list[bytes]]:
-    """Return the Content-Length, which the parser has checked, and each Transfer-Encoding."""
+def _framing(
+    headers: list[tuple[bytes, bytes]],
+) -> tuple[int | None, list[bytes], list[bytes]]:
+    """Return Content-Length, which the parser has checked, Transfer-, and Content-Encoding."""
     length: int | None = None
     encodings: list[bytes] = []
+    contents: list[bytes] = []
     for name, value in headers:
         if len(name) in _FRAMING:
             lower = name.lower()
@@ -377,4 +385,6 @@ def _framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, list[bytes
                 length = int(value.lstrip(b"0") or b"0")
             elif lower == b"transfer-encoding":
                 encodings.append(value.lower())
-    return length, encodings
+            elif lower == b"content-encoding":
+                contents.append(value)
+    return length, encodings, contents

@@ -114,6 +114,7 @@ class RequestSender:
                     return IncomingResponse(
                         reader.status or 0,
                         reader.headers,
+                        reader.encodings,
                         reader.length,
                         reader.framed,
                         connection,

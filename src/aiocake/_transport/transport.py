@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import attrs
 
-from aiocake._messages import Request
+from aiocake._messages import Request  # noqa: TC001 - imported like the others
 from aiocake._transport.address import Address
 from aiocake._transport.api_key import AuthorizedRequest, KeyInserter, Keys
 from aiocake._transport.dial import Dialer
@@ -52,6 +52,7 @@ class Transport:
     Attributes:
         server: The URL of the server, without a path.
         keys: The key in use.
+        authorize: Puts the key into a request, as :meth:`KeyInserter.insert` does.
         limiter: Gives each attempt its slot.
         lifecycle: From the first call to the closing.
         sender: Sends over the connection of a slot.
@@ -85,13 +86,14 @@ class Transport:
             raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
         else:
             self.sender = self._foreign(http, address, route)
-        self._inserter = KeyInserter(
+        inserter = KeyInserter(
             [
                 (b"Host", address.authority.encode("ascii")),
                 (b"User-Agent", user_agent.encode("ascii")),
                 (b"Accept-Encoding", b"gzip, deflate"),
             ]
         )
+        self.authorize: Callable[[Request, Secret], AuthorizedRequest] = inserter.insert
         self.lifecycle: Lifecycle = Lifecycle()
         self._streams: set[OpenStream] = set()
         self._sender_closed = False
@@ -117,14 +119,6 @@ class Transport:
             raise ConfigurationError("transport: must be an AsyncBaseTransport of httpx or httpx2")
         watch_logs(self._scrubber)
         return ForeignSender(http, package, address.base, route, self._scrubber.scrub_headers)
-
-    def authorize(self, request: Request, key: Secret) -> AuthorizedRequest:
-        """Put the key into a request.
-
-        Raises:
-            ArgumentError: The request with the key in it is too long, or cannot be written as HTTP.
-        """
-        return self._inserter.insert(request, key)
 
     def stream(
         self, incoming: IncomingResponse, slot: int, network_time: NetworkTimeBudget

@@ -56,9 +56,9 @@ def frozen_clock(at: datetime = FROZEN_AT) -> Generator[FrozenClock]:
         ValueError: The time has no zone.
     """
     clock = FrozenClock(at)
-    before = _clock.source
-    _clock.source = lambda: clock.now
+    before = _clock.now
+    _clock.now = lambda: clock.now
     try:
         yield clock
     finally:
-        _clock.source = before
+        _clock.now = before
