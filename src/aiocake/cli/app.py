@@ -15,6 +15,7 @@ import aiocake
 from aiocake.cli import audit, commands, demo, doctor, journal, journal_database, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
+from aiocake.cli.catalogue import GROUPS
 from aiocake.cli.connection import CONNECTION_OPTIONS
 from aiocake.cli.errors import (
     USAGE,
@@ -50,9 +51,10 @@ class _InOrder(CommandGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
+        groups = (path for path in GROUPS if " " not in path)
         return [
-            "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
-            "journal", "doctor", "sandbox", "demo",
+            *groups, "plan", "approve", "apply", "run", "resume", "audit", "journal", "doctor",
+            "sandbox", "demo",
         ]  # fmt: skip
 
 
