@@ -58,7 +58,7 @@ CONNECTION_OPTIONS: Final = (
         "key_file",
         "A file that holds the API key. Default: CAKE_API_KEY or CAKE_API_KEY_FILE from the "
         "environment, else the profile's. If none is set, you are prompted.",
-        Path,
+        parse.key_file,
         "FILE",
     ),
     _option(

@@ -305,6 +305,10 @@ def _problems_of_update(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(", ".join(missing), "needed, or --from with a file")
         if not (values["settings"] or values["paid_at"]):
             yield Problem("set", "needed: what is to be set, such as status=approved")
+        try:
+            _settings(_UPDATE, values)
+        except ArgumentError as error:
+            yield from error.problems
         return
     if values["invoice_status"] is not None:
         yield Problem("invoice_status", "cannot be combined with --from")
