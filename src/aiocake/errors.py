@@ -175,7 +175,7 @@ class CakeError(Exception):
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error holds through ``clean``.
+        """Replace every text of this error by ``clean`` of it.
 
         Its cause and context are dropped: a parser's exception holds the whole response.
         """
@@ -243,7 +243,7 @@ class OutcomeUnknown(CakeError):
         self.outcome: Outcome | None = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error and its cause hold through ``clean``."""
+        """Replace every text of this error and its cause by ``clean`` of it."""
         super().scrub(clean)
         self.cause.scrub(clean)
 
@@ -439,7 +439,7 @@ class Conflict(ConsistencyError):
         self.outcome: Outcome | None = Outcome.NOT_DONE
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error and the invoice hold through ``clean``."""
+        """Replace every text of this error and its invoice by ``clean`` of it."""
         super().scrub(clean)
         found = cast("Any", self.found)
         model = cast("type[attrs.AttrsInstance]", type(found))

@@ -129,7 +129,11 @@ async def test_a_database_that_does_not_answer_when_a_run_is_opened(
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [
-        ({"conninfo": "postgres//u:hunter2@h"}, ConfigurationError, "conninfo: is no connection"),
+        (
+            {"conninfo": "postgres//u:hunter2@h"},
+            ConfigurationError,
+            "conninfo: is not a connection",
+        ),
         ({"conninfo": "password=hunter2", "connect": print}, ConfigurationError, "one of the two"),
         ({"schema": "", "lease": 0}, ArgumentError, "lease: must be .+ at least 0.1"),
         ({"schema": "x" * 64}, ArgumentError, "schema: must have 1 to 63"),

@@ -209,7 +209,7 @@ def test_an_expired_plan_is_shown_and_not_signed(cake, people: People, tmp_path:
     ran = cake("approve", case.file)
     assert ran.code == 0
     assert " UTC: IT HAS EXPIRED\n" in ran.out
-    assert "the plan has expired: it was good until " in refused(cake, case)
+    assert "the plan has expired: it was valid until " in refused(cake, case)
 
 
 def test_an_edited_plan_is_not_shown(cake, case: Case) -> None:

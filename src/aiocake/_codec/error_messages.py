@@ -93,7 +93,7 @@ def is_first(message: str) -> bool | None:
 
 def error_from_message(message: str, status: int) -> ApiError:
     """Return the error that a message of CAKE's with an HTTP status is."""
-    text = short(message) or "CAKE said no, and not why"
+    text = short(message) or "CAKE refused the call without a reason"
     return error_class_of(message)(text, status=status)
 
 

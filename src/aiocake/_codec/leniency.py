@@ -60,7 +60,7 @@ class Leniency:
         return tuple(self._fields)
 
     def note(self, path: str, count: int = 1) -> None:
-        """Note that a field was read leniently, so many times."""
+        """Count the times that a field was read leniently."""
         self.count += count
         if len(self._fields) < _MOST_FIELDS:
             self._fields[_ROW.sub("", path) if "[" in path else path] = None

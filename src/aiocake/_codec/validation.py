@@ -55,7 +55,7 @@ def validator(operation: Operation[object]) -> Validate:
 def _problems(
     provided: Mapping[str, object], known: Collection[str], needed: Collection[str]
 ) -> list[Problem]:
-    """Return what is wrong with each argument by itself."""
+    """Return the problems of each argument by itself."""
     problems: list[Problem] = []
     for name in provided:
         if name not in known:

@@ -32,7 +32,7 @@ class PipelineSettings:
 
 @attrs.frozen
 class ClientStats:
-    """Count what a client is doing.
+    """Counts of what a client is doing.
 
     Attributes:
         in_flight: Calls that are being sent or answered.

@@ -18,7 +18,7 @@ class ConnectionForbidden(Exception):
 
 
 class FailureKind(Enum):
-    """Name what went wrong, and so if trying again can help."""
+    """What went wrong, and so if trying again can help."""
 
     CONNECT = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""
@@ -67,7 +67,7 @@ class TransportFailure:
 
 
 def clear_tracebacks(error: BaseException) -> None:
-    """Take the frames off an exception that goes on, and part it from what led to it.
+    """Remove the traceback, cause and context of an exception that is passed on.
 
     What led to it keeps its frames: it may be an exception that the caller is handling.
     """
@@ -111,7 +111,7 @@ class Route:
 
 
 def connect_failure_reason(error: BaseException, route: Route) -> tuple[str, bool]:
-    """Why no connection came about, in words that name the host; whether it will be so again."""
+    """Return why a connection failed, naming the host, and whether that is permanent."""
     host, port = route.dialled
     if isinstance(error, ConnectionForbidden):
         return str(error), True

@@ -24,7 +24,7 @@ class BodyPieces(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End the response. If its body was not read to its end, so is the connection."""
+        """Close the response, and the connection if the body was not read completely."""
         ...
 
 
@@ -122,5 +122,5 @@ class IncomingResponse:
         return await self._pieces.next()
 
     async def aclose(self) -> None:
-        """End the response. If its body was not read to its end, so is the connection."""
+        """Close the response, and the connection if the body was not read completely."""
         await self._pieces.aclose()

@@ -47,7 +47,7 @@ class Scrubber:
         self._pieces: frozenset[str] = frozenset()
 
     def learn(self, secret: Secret) -> None:
-        """Take this out as well from now on. A key that was replaced stays a secret."""
+        """Redact one more secret from now on. Replaced keys stay secret."""
         if secret in self._secrets or not secret.reveal():
             return
         self._secrets += (secret,)
@@ -110,7 +110,7 @@ def _alone(form: str, secret: str) -> str:
 
 
 def _mixture(secret: str) -> str:
-    """Each character in any form. One text can be read in one way only, or few.
+    """Return the pattern of a secret with each character in any of its encodings.
 
     Otherwise a text that nearly holds the secret is tried in all of them. So backslashes, which
     also escape what is behind them, are counted together with those.

@@ -812,7 +812,7 @@ class Bulk:
         allow_unknown_filesystem: bool = False,
         identity: PlanIdentity | None = None,
     ) -> Summary:
-        """Carry out a plan to its end: the same line begins it, goes on with it, or finds it done.
+        """Carry out a plan to its end: the same call starts it, continues it, or finds it done.
 
         ::
 

@@ -181,7 +181,7 @@ class Call(Generic[T]):
 
     @property
     def sensitive(self) -> frozenset[str]:
-        """Return the names of what errors and logs hide: of arguments, and of what is expected."""
+        """Return the names of the arguments and expected fields that errors and logs hide."""
         look = self._table.look
         return self._table.sensitive if look is None else self._table.sensitive | look.sensitive
 

@@ -1,4 +1,4 @@
-"""The SQLite file of a journal: created, or opened unless something speaks against using it.
+"""The SQLite file of a journal: created, or opened after checks that it can be used.
 
 The file names itself by ``PRAGMA application_id`` and its schema by ``PRAGMA user_version``
 (https://www.sqlite.org/pragma.html). A run owns it by a lock of its own
@@ -9,8 +9,8 @@ shared memory, in which readers and the writer do not wait for each other
 The log is a chain of hashes (:mod:`aiocake.bulk.log_chain`). A journal of schema 1 has none: it is
 read as it is, and becomes one of schema 2 when its run is resumed.
 
-An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
-nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
+An older aiocake locked the whole file instead. The two exclude each other: SQLite neither locks a
+whole file that another process has open in WAL mode, nor reads a file that is locked.
 """
 
 import json
@@ -162,12 +162,12 @@ class JournalFile:
 
     @property
     def has_looks(self) -> bool:
-        """Return True if it can tell of creates that were checked for doubles."""
+        """Return True if it records which creates were checked for doubles."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'looks'"
         return self.connection.execute(query).fetchone() is not None
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -194,7 +194,7 @@ class JournalFile:
 
     @staticmethod
     def unusable(error: Exception) -> JournalError:
-        """Return the error to raise for one of SQLite."""
+        """Convert an error of SQLite to the one to raise."""
         return JournalError(f"the journal cannot be used: {reason(error)}")
 
     def _refuse_moved(self) -> None:
@@ -410,7 +410,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def reason(error: Exception) -> str:
-    """Return why SQLite failed, and what may be done about it."""
+    """Return why SQLite failed, and how to fix it."""
     if _is_busy(error):
         return (
             "another program has locked it: a database browser with unsaved changes, a run of an "
@@ -429,7 +429,7 @@ def _is_busy(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int | None:
-    """Return SQLite's code of an error; None of an error that is not SQLite's."""
+    """Return SQLite's code of an error; None for other errors."""
     if not isinstance(error, sqlite3.Error):
         return None
     # Errors of the module itself have no code.
@@ -494,7 +494,7 @@ def _refuse_renamed(path: Path) -> None:
 
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
-    """Own a journal and connect to it, until the stack is closed."""
+    """Lock a journal and connect to it, until the stack is closed."""
     owner = this_process()
     try:
         ownership = take(_beside(path), owner)

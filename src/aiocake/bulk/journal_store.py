@@ -126,7 +126,7 @@ class JournalStore(Protocol):
 
     @property
     def has_looks(self) -> bool:
-        """Return True if it can tell of creates that were checked for doubles."""
+        """Return True if it records which creates were checked for doubles."""
         ...
 
     @property
@@ -141,7 +141,7 @@ class JournalStore(Protocol):
 
     @property
     def claims(self) -> Claims | None:
-        """Return what keeps the creates of all runs apart; None where nothing does."""
+        """Return the claims that keep the creates of all runs apart; None if there are none."""
         ...
 
     @property
@@ -150,7 +150,7 @@ class JournalStore(Protocol):
         ...
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         ...
 
     def read(self, query: str, *values: Value) -> Iterator[Row]:
@@ -162,7 +162,7 @@ class JournalStore(Protocol):
         ...
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         ...
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ PLAN_ENTRY: Final = (
 
 
 class LogEvent(StrEnum):
-    """Name what the log tells of the run itself; all else in it is the state of a call."""
+    """Name an entry of the log about the run itself; all other entries are states of calls."""
 
     #: The journal was made, for an instance.
     CREATED = "created"
@@ -82,7 +82,7 @@ class PlanIdentity:
         approvals: Who approved it.
         required: How many approvals were asked for.
         file: The file of the plan; None if there is none.
-        signers: The file of those whose signatures count; None if no approvals were asked for.
+        signers: The file of those whose signatures count; None if no approvals were required.
         revoked: The file of the keys that count no more; None if there is none.
     """
 

@@ -67,7 +67,7 @@ class Ownership:
         _held.add(self)
 
     def release(self) -> None:
-        """Remove the file and let the lock go."""
+        """Remove the file and release the lock."""
         if self._descriptor is None:
             return
         # While it is locked: whoever opened it before finds out that it is gone (see take).

@@ -95,7 +95,7 @@ class Doubles:
             self._found[made.index] = Double(made.index, made.record, theirs)
 
     async def look(self, executor: Executor, limit: int, total: int | None) -> None:
-        """Check what is due, if anything. It ends at the first list that cannot be read.
+        """Check the creates that are due. Stops at the first list that cannot be read.
 
         Args:
             executor: Lists the records.

@@ -56,7 +56,7 @@ class RecordLocks:
             raise
 
     def release(self, record: Record) -> None:
-        """Let the next call for a record go."""
+        """Resume the next call for a record."""
         queue = self._waiting.get(record)
         if queue:
             queue.popleft().set()

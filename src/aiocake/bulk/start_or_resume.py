@@ -1,4 +1,4 @@
-"""``carry``: begin a run, go on with it, or find that it is done, whichever its journal says."""
+"""``carry``: start a run, continue it, or find it done, depending on its journal."""
 
 from collections.abc import (
     AsyncIterable,
@@ -64,7 +64,7 @@ async def carry(  # noqa: PLR0913 - all by name
     allow_unknown_filesystem: bool = False,
     identity: PlanIdentity | None = None,
 ) -> Summary:
-    """Carry out a plan to its end: the same line begins it, goes on with it, or finds it done.
+    """Carry out a plan to its end: the same call starts it, continues it, or finds it done.
 
     ::
 

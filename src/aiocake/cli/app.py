@@ -231,7 +231,7 @@ def _nowhere() -> TextIO:
 
 
 def _usage(error: Exception) -> int | None:
-    """Print what is wrong with the command line, if this is such an error."""
+    """Report an error of the command line, if this is one."""
     said = usage_of(error)
     if said is None:
         return None

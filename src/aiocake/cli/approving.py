@@ -48,7 +48,7 @@ def run_approve(  # noqa: PLR0913 - one for each option
     html: Path | None,
     confirmed: bool,
 ) -> None:
-    """Show what there is to see of a plan; with a key, ask about it and sign it.
+    """Show the differences of a plan; with a key, ask for confirmation and sign it.
 
     Args:
         plan_file: The plan's file.
@@ -106,7 +106,7 @@ def _check(
 async def _signed(
     plan: Plan, text: str, signers: Path | None, revoked: Path | None
 ) -> tuple[Facts, list[Problem], Approvals | None]:
-    """Return who has signed, in words; what is wrong with it; and the approvals, if checked."""
+    """Return who has signed, the problems of that, and the approvals if they were checked."""
     if signers is None:
         return _unchecked(plan, text), [], None
     checked = await examine(plan.pieces(), text, signers=signers, revoked=revoked)
@@ -123,7 +123,7 @@ async def _signed(
 
 
 def _unchecked(plan: Plan, text: str) -> Facts:
-    """Return whose signatures are said to be there."""
+    """Return the names of the signers, which were not checked."""
     maker = maker_fingerprint(plan)
     said = [
         f"{each.name} {each.reason}"
@@ -135,7 +135,7 @@ def _unchecked(plan: Plan, text: str) -> Facts:
 
 
 def _described(plan: Plan, plan_file: Path, found: Differences) -> str:
-    """Return what is going to be approved, on one line."""
+    """Describe on one line what will be approved."""
     sums = [
         f"{each.kind} {money(each.amount, each.currency)}" for each in found.totals if each.count
     ]

@@ -53,7 +53,7 @@ class CommandText:
         return OPERATIONS[self.name]
 
     def paths(self) -> Iterator[tuple[str, str | None]]:
-        """Return what can be typed, each with the part of the group's help that it stands in."""
+        """Return the paths that can be typed, each with its panel in the group's help."""
         lookup = self.path.startswith("lookups ")
         if self.path.startswith(_LONG):
             yield self.path.replace(_LONG, "bills "), f"Short for {_LONG}".rstrip()
@@ -279,11 +279,11 @@ LONGEST: Final = (
 
 
 def set_by_client(operation: Operation[Any]) -> set[str]:
-    """Return the names of the parameters that are no options, since the client sets them."""
+    """Return the names of the parameters that the client sets, so that they are not options."""
     first_row = {"start_at_row"} if operation.shape is ResponseShape.PAGE else set[str]()
     return first_row | _SET_BY_CLIENT.get(operation.name, set())
 
 
 def option_of(name: str) -> str:
-    """Return what a parameter is called on the command line."""
+    """Return the name of a parameter on the command line."""
     return _CALLED.get(name, f"--{name.replace('_', '-')}")

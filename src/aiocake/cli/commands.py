@@ -187,7 +187,7 @@ def _period(text: str, *, required: bool = False) -> Option:
 def _arguments(
     operation: Operation[Any], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the arguments of the client's method, and what does not go together."""
+    """Return the arguments of the client's method, and the problems of combining them."""
     erasers = {each.name: f"erase_{each.name}" for each in operation.parameters if each.erasable}
     problems: list[Problem] = []
     arguments = {
@@ -240,7 +240,7 @@ def _refuse_get(
 
 
 def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> str | None:
-    """Return why a value is refused, where the client would speak of Python's ways out."""
+    """Return why a value is refused, if the client's reason would name Python's SKIP and ERASE."""
     name = parameter.name
     if isinstance(parameter, kinds.Byte) and value == 0:
         return "0 is not allowed: leave the option out"
@@ -259,7 +259,7 @@ def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> s
 def _put_dates(
     operation: Operation[Any], arguments: dict[str, Any], unread: frozenset[str]
 ) -> None:
-    """Put the dates that a period stands for in its place."""
+    """Replace a period by its dates."""
     dates = _dates(operation)
     period = arguments.pop(_PERIOD, SKIP)
     match, longest = arguments.pop(_MATCH, "inside"), arguments.pop(_LONGEST, SKIP)

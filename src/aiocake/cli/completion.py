@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def candidates(words: list[str], typed: str) -> list[Candidate]:
-    """Return what can stand at the end of a command line; nothing if that is up to the shell.
+    """Return the completions of a command line; none if the shell completes files.
 
     Args:
         words: The words after ``aiocake``, without the last.

@@ -38,7 +38,7 @@ _CREATE: Final = _WRITE | os.O_CREAT | os.O_EXCL
 
 
 class OutputError(Exception):
-    """Say that what was asked for cannot be written."""
+    """The output cannot be written."""
 
 
 class _Refused:
@@ -93,11 +93,11 @@ class Destination:
         self.stream = stream
 
     def finish(self) -> None:
-        """Put what was written in its place: all of it is there."""
+        """Move the complete output to its place."""
         self.stream.flush()
 
     def close(self) -> None:
-        """Close it. What could not be written before cannot now; that has been said."""
+        """Close it, and ignore errors, which were reported before."""
         with suppress(OSError):
             self.stream.close()
 

@@ -140,14 +140,14 @@ class AllErrors(PlainHelp, TyperCommand):
 
 
 def usage_of(error: Exception) -> str | None:
-    """Return what an error says is wrong with the command line; None if it is no such error."""
+    """Return the problems of a command line that an error reports; None for other errors."""
     # Typer has these errors from Click, under a name that has changed with its versions.
     text = getattr(error, "format_message", None)
     return None if text is None else " ".join(text().split()).rstrip(".")
 
 
 def in_options(error: ArgumentError) -> list[str]:
-    """Return what is wrong with arguments, by the names of the options."""
+    """Return the problems of arguments by the names of the options."""
     return list(map(_in_options, error.problems))
 
 
@@ -238,7 +238,7 @@ def report_error(error: BaseException) -> int:
 
 
 def report_usage(said: str, path: str) -> int:
-    """Write what is wrong with the command line.
+    """Report the problems of a command line.
 
     Args:
         said: What is wrong.
@@ -255,7 +255,7 @@ def report_usage(said: str, path: str) -> int:
 
 
 def report_interrupted(text: str, code: int) -> int:
-    """Write that a signal ended the command, and what became of its work.
+    """Report that a signal ended the command, and the outcome of its work.
 
     Returns:
         The exit code.
@@ -300,7 +300,7 @@ def _problem(name: str, reason: str) -> dict[str, object]:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an error says, by the names of options."""
+    """Return the text of an error, with the names of options."""
     if isinstance(error, ArgumentError):
         return "; ".join(in_options(error))
     if isinstance(error, OSError) and error.strerror:  # whose number tells people nothing

@@ -31,7 +31,7 @@ Fields = Mapping[str, object]
 
 
 class OutputFormat(StrEnum):
-    """Name a format in which records are written."""
+    """A format in which records are written."""
 
     TABLE = "table"
     JSON = "json"
@@ -43,7 +43,7 @@ class OutputFormat(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RecordLayout(Generic[T]):
-    """Say how one kind of record is written.
+    """How one kind of record is written.
 
     Attributes:
         json: Gives all that a record holds, as JSON has it.
@@ -81,7 +81,7 @@ class RecordLayout(Generic[T]):
     added_up: bool = False
 
     def reader(self) -> Callable[[T], Collection[object]]:
-        """Return what gives the values of the columns, in their order."""
+        """Return a function that returns a record's values in the order of the columns."""
         if self.values is not None:
             return self.values
         fields, names = self.csv, self.csv_columns
@@ -108,7 +108,7 @@ class Writer(Protocol[T_contra]):
 def writer(
     form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None, raw: bool = False
 ) -> Writer[T]:
-    """Return what writes records of a kind in a format of text.
+    """Return a writer of records in a text format.
 
     Args:
         form: The format.

@@ -41,7 +41,7 @@ def migrate(
         typer.Option(
             "--apply",
             metavar="",
-            help="Carry the SQL out, unless the tables are there.",
+            help="Run the SQL, unless the tables exist.",
             show_default=False,
         ),
     ] = False,
@@ -49,13 +49,13 @@ def migrate(
         str | None,
         typer.Option(
             metavar="ROLE",
-            help="A role that is to carry out runs and does not own the tables: it gets what it "
-            "needs, and cannot change the log.",
+            help="A role that carries out runs and does not own the tables: grant what it needs. "
+            "It cannot change the log.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Print the SQL that makes the tables for journals in PostgreSQL, or carry it out.
+    """Print the SQL that creates the tables for journals in PostgreSQL, or run it with --apply.
 
     Where the database is, libpq's environment says: PGHOST, PGDATABASE, PGSERVICE, PGPASSFILE and
     the like. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
@@ -96,16 +96,16 @@ def release(file: File, *, yes: YesOption = False) -> None:
         )
     seen = {entry.index: entry.intent for entry, _ in doubts}
     released = run(partial(_release, file, domain, seen))
-    print_error(f"released: {released}; the outcome is unknown still: resume the run")
+    print_error(f"released: {released}; the outcome is still unknown: resume the run")
     if released < len(doubts):
-        print_error(f"not released: {len(doubts) - released}, which have moved on meanwhile")
+        print_error(f"not released: {len(doubts) - released}, which have changed state meanwhile")
 
 
 async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
     """Return the creates in doubt of a run, with their partners, and its instance."""
     if file.files():
         raise ArgumentError(
-            Problem("RUN.DB", "only runs in PostgreSQL keep others away: name one as pg:NAME")
+            Problem("RUN.DB", "only runs in PostgreSQL hold others back: name one as pg:NAME")
         )
     found: list[tuple[Entry, object]] = []
     async with await Journal.open(file) as journal:
@@ -123,7 +123,7 @@ async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
 
 
 async def _release(file: JournalPlace, domain: str, seen: Mapping[int, str | None]) -> int:
-    """Release creates that are in doubt as they were when somebody was asked; return how many."""
+    """Release the creates that were in doubt when the prompt was shown; return how many."""
     released, place = 0, -1
     async with await Journal.open(file, domain) as journal:
         states = (EntryState.SENDING, EntryState.UNKNOWN)

@@ -1,7 +1,7 @@
 """Words of the command line as values: dates, periods, amounts, files and proxies."""
 
-import math
 import errno
+import math
 import os
 import re
 import ssl

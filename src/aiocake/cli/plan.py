@@ -54,7 +54,7 @@ class _PlanGroup(CommandGroup):
 
 app: typer.Typer = typer.Typer(
     cls=_PlanGroup,
-    help="Plan what is to be sent, for a second person to approve: nothing is sent. "
+    help="Plan writes, for a second person to approve. Sends nothing. "
     "`aiocake plan --period …` is short for `aiocake plan update --period …`.",
 )
 
@@ -159,7 +159,7 @@ def mark_paid(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of man
 
 
 def _refuse_mismatches(source: Path, bank: BankFile) -> None:
-    """List the rows that pay no bill as it is, with amounts, which no error has.
+    """Report the rows that match no bill, with amounts, which errors do not contain.
 
     Raises:
         PlanError: There are some.
@@ -186,7 +186,7 @@ def _mismatch(each: Mismatch) -> str:
 
 
 def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
-    """Make a plan, write it, and show what it comes to."""
+    """Make a plan, write it, and show its totals."""
     file: Path = values["out"]
     sign: Path | None = values["sign"]
     terms = _terms(values)
@@ -235,7 +235,7 @@ def _operation(values: Mapping[str, Any]) -> str | None:
 
 
 def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, object]:
-    """Return what the options set on each row.
+    """Return the arguments that the options set on each row.
 
     Raises:
         ArgumentError: It cannot be read.

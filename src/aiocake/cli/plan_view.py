@@ -20,7 +20,7 @@ from aiocake.values import Period
 
 
 def show_made(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> None:
-    """Show what a plan comes to that was just made.
+    """Show the totals of a new plan.
 
     Args:
         plan: The plan.
@@ -61,7 +61,7 @@ def _table(totals: Iterable[Total]) -> str:
 
 
 def left_out(plan: Plan, period: Period, match: str) -> Iterator[str]:
-    """Yield what was read and is not in the plan."""
+    """Yield the records that were read but are not in the plan."""
     left = plan.left_out
     if left is None:
         return
@@ -173,7 +173,7 @@ def show(output: Output, plan: PlanFile) -> None:
 
 @attrs.frozen
 class _Change:
-    """Describe a difference between two plans: a row, or a field of the header.
+    """A difference between two plans: a row, or a field of the header.
 
     Attributes:
         what: ``removed``, ``added`` or ``changed``; of the header ``header``.

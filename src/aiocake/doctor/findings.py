@@ -77,4 +77,4 @@ class Findings:
         if isinstance(error, AuthenticationError | RateLimited | Restricted):
             raise CutShort(error)
         if error is not None:
-            self.unknown(topic, f"could not be told: {error}")
+            self.unknown(topic, f"could not be determined: {error}")

@@ -432,7 +432,7 @@ def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
             continue
         found = getattr(row, name)
         if found is None and getattr(row, other) is not None:
-            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was asked for"
+            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was requested"
         if found is not None and found != filters[name]:
             return f"invoice {row.invoice_id} has {name} {found}, not {filters[name]}"
     status = filters.get("invoice_status", row.invoice_status)

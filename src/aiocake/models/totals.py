@@ -47,7 +47,7 @@ _Key = tuple[InvoiceKind | None, InvoiceStatus | None, str | None]
 
 
 class Tally:
-    """Adds up amounts one by one; :meth:`totals` may be asked for at any time."""
+    """Adds up amounts one by one; :meth:`totals` can be called at any time."""
 
     def __init__(self) -> None:
         self._sums: dict[_Key, tuple[int, Decimal]] = {}

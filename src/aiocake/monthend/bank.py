@@ -200,7 +200,7 @@ class _Matcher:
         self.lines = array("q")
 
     def take(self, row: SourceRow, problems: Problems) -> None:
-        """Take a row; what cannot be read in it is a problem, what disagrees a mismatch."""
+        """Add a row: unreadable values are problems, disagreeing ones are mismatches."""
         self.rows += 1
         self.lines.append(row.line)
         self.bills.append(0)

@@ -230,7 +230,7 @@ class More:
 
 
 def shortened(found: Sequence[F], most: int = MOST_SHOWN) -> Iterator[tuple[list[F], More | None]]:
-    """Yield what to show of each kind and currency, and what more there is.
+    """Yield the rows to show of each kind and currency, and how many more there are.
 
     Args:
         found: A list of :class:`Differences`.

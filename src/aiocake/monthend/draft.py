@@ -35,7 +35,7 @@ class Problems:
             self.refuse()
 
     def refuse(self) -> None:
-        """Raise what was found, if there is something.
+        """Raise the problems, if there are any.
 
         Raises:
             PlanError: There is.

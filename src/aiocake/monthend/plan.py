@@ -91,7 +91,7 @@ class Plan:
         period: Period | None = None,
         **terms: Unpack[PlanTerms],
     ) -> Self:
-        """Plan some calls: read what is true of each record now, and write both down.
+        """Plan some calls: read the current state of each record, and store both.
 
         Nothing is written to the instance. What is read is complete, or this raises.
 

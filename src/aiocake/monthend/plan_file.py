@@ -204,7 +204,7 @@ class Control:
         self.rows: int = 0
 
     def add(self, row: PlanRow) -> str:
-        """Take a row; return why it cannot be one of the plan, or an empty text."""
+        """Add a row; return why the plan cannot contain it, or an empty text."""
         self.rows += 1
         operation, record = OPERATIONS[row.operation], row.record
         self._action.add(operation, row.arguments)

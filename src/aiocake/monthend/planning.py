@@ -277,7 +277,7 @@ async def _take(
     kept: "_CallsAndRecords",
     header: PlanHeader,
 ) -> None:
-    """Keep the calls, checked as far as they can be without reading anything."""
+    """Store the calls, checked as far as possible without reading anything."""
     problems = Problems("some rows cannot be planned")
     repeats = Repeats()
     count = 0
@@ -361,7 +361,7 @@ def _misfit(
     if operation is not invoices.UPDATE:
         return ""
     if record.kind not in terms.kinds:
-        return f"is a {record.kind} invoice, of which none was asked for"
+        return f"is a {record.kind} invoice, of which none was requested"
     wanted = arguments.get("invoice_status")
     return "" if wanted is None else _beyond(record.invoice_status, InvoiceStatus(str(wanted)))
 
@@ -444,7 +444,7 @@ class _CallsAndRecords:
         self._database.close()
 
     def add(self, place: int, each: Call[Any]) -> None:
-        """Add a call; of a create there is no record."""
+        """Add a call; a create has no record."""
         group = _group(each.operation)
         operation = OPERATIONS[each.operation]
         number = each.arguments[operation.record] if operation.record else None
@@ -456,7 +456,7 @@ class _CallsAndRecords:
         self._groups.add(group)
 
     def put(self, group: str, number: int, record: Callable[[], PlannedRecord | None]) -> None:
-        """Put a record to its calls, if there are some."""
+        """Attach a record to its calls, if there are any."""
         of_record = (group, number)
         where = "WHERE owner = ? AND number = ?"
         found = self._database.execute(f"SELECT 1 FROM kept {where}", of_record)  # noqa: S608 - of our own texts

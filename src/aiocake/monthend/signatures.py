@@ -90,7 +90,7 @@ def blocks_of(signatures: str) -> tuple[Block | Problem, ...]:
         except ValueError as error:
             found.append(Problem(_name(number), f"is damaged: {error}"))
     if _BLOCK.sub("", text).strip():
-        found.append(Problem("the file of signatures", "holds text that is no signature"))
+        found.append(Problem("the file of signatures", "contains text that is not a signature"))
     return tuple(found)
 
 

@@ -492,7 +492,7 @@ def arguments_of(operation: str, cells: Mapping[str, object]) -> dict[str, objec
 
 
 def _no_column(known: Iterable[str]) -> str:
-    return f"is none of the columns that are read: {', '.join(sorted(known))}"
+    return f"is not one of the columns that are read: {', '.join(sorted(known))}"
 
 
 def _shown(name: str) -> str:

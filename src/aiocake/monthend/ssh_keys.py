@@ -90,7 +90,7 @@ class PublicKey:
         """Return the key of a line such as ``ssh-ed25519 AAAA… comment``.
 
         Raises:
-            ValueError: The line is no public key of a known type.
+            ValueError: The line is not a public key of a known type.
         """
         kind, text, *_ = [*line.split(maxsplit=2), "", ""]
         key = cls.of(_from_base64(text))
@@ -122,7 +122,7 @@ def key_in_private(data: bytes) -> PublicKey | None:
         return None
     blob = _from_base64(b"".join(found[1].split()).decode("ascii"))
     if not blob.startswith(_MAGIC_PRIVATE):
-        raise ValueError("it is no private key of OpenSSH")
+        raise ValueError("it is not an OpenSSH private key")
     read = _Reader(blob[len(_MAGIC_PRIVATE) :])
     for _ in ("cipher", "key derivation", "its options"):
         read.string()
@@ -141,7 +141,7 @@ def read_signature(armored: str) -> tuple[PublicKey, str]:
     """
     blob = _from_base64("".join(armored.split()))
     if not blob.startswith(_MAGIC_SIGNATURE):
-        raise ValueError("it is no signature of SSH")
+        raise ValueError("it is not an SSH signature")
     read = _Reader(blob[len(_MAGIC_SIGNATURE) :])
     read.skip(4)  # the version
     key = PublicKey.of(read.string())

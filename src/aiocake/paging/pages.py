@@ -79,11 +79,11 @@ class Prefetcher(Generic[P]):
         return self._queue[0][0] if self._queue else None
 
     def request(self, start_at_row: int, row_limit: int) -> None:
-        """Start to fetch a page that is taken last."""
+        """Start to fetch a page; it becomes the last of the queue."""
         self._queue.append((start_at_row, self._begin(start_at_row, row_limit)))
 
     def request_first(self, start_at_row: int, row_limit: int) -> None:
-        """Start to fetch a page that is taken first."""
+        """Start to fetch a page; it becomes the first of the queue."""
         self._queue.appendleft((start_at_row, self._begin(start_at_row, row_limit)))
 
     async def take(self) -> tuple[int, P]:

@@ -148,7 +148,7 @@ class Redis:
         return f"<aiocake.quota.Redis {self._name!r} in {self.where}>"
 
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
-        """Do what a request says. Called in the client's thread for its store.
+        """Carry out a request. Called in the client's thread for its store.
 
         Raises:
             QuotaUnavailable: Redis is not there, is slow, or refuses.

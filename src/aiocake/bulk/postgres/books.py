@@ -95,7 +95,7 @@ class Postgres:
         return f"Postgres(schema={self._books.schema!r}, lease={self._books.lease:g})"
 
     def run(self, name: str) -> PostgresRun:
-        """Return a run by its name, for ``journal=``. Asks nothing.
+        """Return a run by its name, for ``journal=``. Does not connect.
 
         Args:
             name: Any printable text of at most 200 characters, such as ``"payouts-2024-01"``.
@@ -156,7 +156,7 @@ class Postgres:
         await plan_in(self._books, self.run(name), calls, connection, allow_repeats=allow_repeats)
 
     def migration(self, *, role: str | None = None) -> str:
-        """Return the SQL that makes the tables. Asks nothing.
+        """Return the SQL that creates the tables. Does not connect.
 
         Args:
             role: A role that is to carry out runs, and that does not own the tables: it may not
@@ -165,7 +165,7 @@ class Postgres:
         return migration(self._books.schema, role)
 
     async def migrate(self, *, role: str | None = None) -> bool:
-        """Make the tables, unless they are there.
+        """Create the tables, unless they exist.
 
         Args:
             role: As in :meth:`migration`.

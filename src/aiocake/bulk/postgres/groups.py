@@ -82,7 +82,7 @@ _LOG: Final = ("entry", "place", "session", "at", "what", "intent", "detail", "h
 
 @attrs.define
 class ChangeGroup:
-    """Merge a group of changes: each call has the last state that the group gives it."""
+    """A merged group of changes: each call has its last state."""
 
     added: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
     moved: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
@@ -94,7 +94,7 @@ class ChangeGroup:
 
     @classmethod
     def of(cls, changes: Changes) -> "ChangeGroup":
-        """Return what changes come to, which were made in this order."""
+        """Return the group of some changes, in their order."""
         group = cls()
         for change, values in changes:
             group._add(change, values)

@@ -50,7 +50,7 @@ class Lease:
         self._one = threading.Lock()
 
     def renewed(self, asked_at: float) -> None:
-        """Note that the database has renewed it.
+        """Record that the database has renewed the lease.
 
         Args:
             asked_at: When the request was about to be sent.
@@ -61,7 +61,7 @@ class Lease:
                 self._until = asked_at + self.asked_for * (1 - _MARGIN)
 
     def end(self) -> None:
-        """End it now, for good: nothing is sent any more."""
+        """End the lease now: nothing more is sent."""
         with self._one:
             self._over = True
             self._until = -inf
@@ -97,7 +97,7 @@ class Keeper:
             threading.Thread(target=work, name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         self._ended.set()
 
     def _keep(self) -> None:
@@ -121,7 +121,7 @@ class Keeper:
 
 @contextmanager
 def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[threading.Event]:
-    """End a connection if the block takes longer: a server that hangs answers nobody.
+    """Close a connection if the block takes too long, since a server may hang.
 
     Args:
         seconds: How long the block may take.
@@ -147,6 +147,6 @@ def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[thread
 
 
 def shut_down(connection: Any) -> None:  # noqa: ANN401 - of psycopg
-    """End a connection that another thread may wait for: that gets an error at once."""
+    """Shut down a connection; another thread that waits for it gets an error at once."""
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as its:
         its.shutdown(socket.SHUT_RDWR)

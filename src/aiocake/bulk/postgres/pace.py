@@ -67,7 +67,7 @@ class PostgresPace:
         return f"<pace {self._name!r} in {self.where}>"
 
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
-        """Do what a request says. Called in the client's thread for its store.
+        """Carry out a request. Called in the client's thread for its store.
 
         Raises:
             QuotaUnavailable: The database is not there, is slow, or refuses.
@@ -92,7 +92,7 @@ class PostgresPace:
         raise QuotaUnavailable(reason)
 
     def close(self) -> None:
-        """Close the connection. It is opened again when somebody asks."""
+        """Close the connection. The next request opens another one."""
         if self._process != os.getpid():
             self._leave_to_parent()
         with self._lock:
@@ -104,7 +104,7 @@ class PostgresPace:
             self._connection = None
 
     def _leave_to_parent(self) -> None:
-        """Have nothing to do with a connection and a lock that a fork has copied."""
+        """Abandon the connection and lock that a fork has copied."""
         if self._connection is not None:
             _parents.append(self._connection)
         self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()

@@ -167,12 +167,12 @@ class PostgresRun(JournalPlace):
         return _Opener(self, opening).create(domain, plan)
 
     def take(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalStore:
-        """Take a run over whose lease has ended, or that was given back."""
+        """Take over a run whose lease has ended or was released."""
         self._refuse_transport(opening)
         return _Opener(self, opening).take(domain, plan)
 
     def view(self, opening: Opening) -> JournalStore:
-        """Look at a run as it is now, whoever has it."""
+        """Open a run to read it as it is now, whoever owns it."""
         return _Opener(self, opening).view()
 
     def _refuse_transport(self, opening: Opening) -> None:
@@ -254,7 +254,7 @@ class _Opener:
             raise
 
     def _made_before(self, values: dict[str, Any]) -> int:
-        """Return the run that a try before has made, whose answer was lost.
+        """Return the run that an earlier attempt created, if its response was lost.
 
         Raises:
             JournalError: Somebody else has made it.
@@ -274,7 +274,7 @@ class _Opener:
         raise JournalError(f"{self._place} exists already: resume it, or choose another name")
 
     def take(self, domain: str, plan: PlanIdentity | None) -> PostgresStore:
-        """Take the run for this process."""
+        """Make this process the owner of the run."""
         try:
             found = self._found()
             refuse_other(found[1], self._place, domain)
@@ -331,7 +331,7 @@ class _Opener:
         ]
 
     def view(self) -> PostgresView:
-        """Look at the run as it is now."""
+        """Open the run to read it as it is now."""
         import psycopg  # noqa: PLC0415 - an extra
 
         problem: Exception | None = None
@@ -430,7 +430,7 @@ class _Opener:
 
     @contextmanager
     def _in_time(self) -> Generator[None]:
-        """End what waits for the database for too long: no lease does so yet.
+        """Close the connection if opening takes too long: there is no lease yet to do it.
 
         A lock of somebody's may last for ever, and PgBouncer lets in where its server hangs.
 
@@ -448,7 +448,7 @@ class _Opener:
         raise JournalError(f"{self._place}: the database did not answer within {_PATIENCE:g} s")
 
     def _failed(self, error: Exception, *, last: bool) -> None:
-        """Go on over another connection, if that may help; or raise the error to raise.
+        """Continue over another connection if that may help; else raise the error.
 
         Raises:
             JournalError: It does not.
@@ -477,7 +477,7 @@ _CHAINS: Final = (("log", "entry"), ("calls", "place"))
 
 
 def _notes(settings: Row | None) -> tuple[str, ...]:
-    """Return what a summary says of a server that may lose what it has committed."""
+    """Return the summary's notes about a server that may lose what it has committed."""
     if settings is None:
         return ()
     commit, fsync, pages, number = settings

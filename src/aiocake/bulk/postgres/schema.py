@@ -205,7 +205,7 @@ def quoted(name: str) -> str:
 
 
 def creation(schema: str) -> str:
-    """Return the SQL that makes the tables of a schema that has none."""
+    """Return the SQL that creates the tables of a new schema."""
     sql = PACE_TABLES.join(_TABLES.split("-- {pace}\n"))
     return sql.replace("{s}", quoted(schema)).replace("{version}", str(VERSION))
 

@@ -126,7 +126,7 @@ class PostgresStore:
         return max(0.0, self._judged_at - clock())
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         if isinstance(error, JournalError):
             return error
         return JournalError(f"{self.name} cannot be used: {self._connector.cleaned(error)}")
@@ -134,14 +134,14 @@ class PostgresStore:
     # Writing.
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         group = ChangeGroup.of(changes)
         group.freed &= self._claimed
         self._carry_out(group.statement(self._schema), group.values())
         self._claimed -= group.freed
 
     def begin(self, session: Mapping[str, object], changes: Changes) -> None:
-        """Write down that a session has begun.
+        """Record that a session has begun.
 
         Args:
             session: Its columns.
@@ -191,7 +191,7 @@ class PostgresStore:
                     return
 
     def _held(self) -> int:
-        """Return the number of the last group that is there.
+        """Return the number of the last group in the database.
 
         Raises:
             JournalLost: The run is not this process's any more.
@@ -247,7 +247,7 @@ class PostgresStore:
     # The connection.
 
     def _tries(self) -> Iterator[float]:
-        """Yield the time of each try, for as long as the run is this process's."""
+        """Yield the time of each attempt, as long as this process owns the run."""
         wait = 0.0
         while self.lost is None and not self._closing.wait(wait):
             asked_at = clock()
@@ -267,7 +267,7 @@ class PostgresStore:
             wait = min(max(2 * wait, _SHORTEST), _LONGEST)
 
     def _gone(self) -> JournalLost:
-        """Return the error to raise since the run may not be this process's any more."""
+        """Return the error for a run that this process may no longer own."""
         if self.lost is None:
             self._lose("its lease has ended, and the database was not reached")
         why = f" ({self._why})" if self._why else ""
@@ -297,7 +297,7 @@ class PostgresStore:
                 connection.close()
 
     def _cut(self) -> None:
-        """End what waits for the database: the lease has ended."""
+        """Close the connection, because the lease has ended."""
         if self.lost is None:
             self.lost = "its lease has ended, and the database was not reached"
         self._lease.end()
@@ -306,7 +306,7 @@ class PostgresStore:
             shut_down(connection)
 
     def close(self) -> None:
-        """Give the run back, so that others need not wait for the end of the lease."""
+        """Release the run, so that others need not wait for the end of the lease."""
         self._keeper.stop()
         self._closing.set()
         # Whoever renews the lease may wait for a database that hangs, and this would do so next.
@@ -362,7 +362,7 @@ class PostgresView:
         self._name = name
 
     def write(self, changes: Changes) -> None:  # noqa: ARG002 - as of the other
-        """Refuse to: it is only looked at."""
+        """Refuse to write to a view."""
         raise JournalError(f"{self._name} was opened to be read")
 
     def read(self, query: str, *values: Value) -> Iterator[Row]:
@@ -377,7 +377,7 @@ class PostgresView:
         return 0.0
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         if isinstance(error, JournalError):
             return error
         return JournalError(f"{self._name} cannot be read: {self._connector.cleaned(error)}")
