@@ -101,7 +101,7 @@ class Problem:
 
 @attrs.frozen(repr=False)
 class Intent:
-    """A write that was going to be sent, with all that a person needs to look for it in CAKE.
+    """A write that was about to be sent, with all that a person needs to find it in CAKE.
 
     Attributes:
         id: Unique for each call of a write (a UUID as text).
@@ -461,7 +461,7 @@ class JournalError(CakeError):
 
 
 class JournalLost(JournalError):
-    """The run is not this process's any more, or may not be: it sends nothing more.
+    """This process no longer owns the run, or may not: it sends nothing more.
 
     Its lease has ended, since the database was not heard of for too long, or the process stood
     still; or another process has taken the run over by now. Whoever has it goes on with it, and

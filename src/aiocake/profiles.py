@@ -106,7 +106,7 @@ class Profile:
                 holds what is no setting; the message names the line where that is known.
         """
         file = (file or config_file()).absolute()
-        return cls(name=name, file=file, **_Reader(name, file, _text_of(file)).settings())
+        return cls(name=name, file=file, **_ProfileReader(name, file, _text_of(file)).settings())
 
     def save_traits(self, traits: InstanceTraits) -> None:
         """Put traits into the profile, in place of those that are there. The rest stays as it is.
@@ -230,7 +230,7 @@ def _tables(content: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str,
     return named
 
 
-class _Reader:
+class _ProfileReader:
     """Reads one profile; all that is wrong with it is told at once.
 
     Args:

@@ -236,7 +236,7 @@ def test_a_damaged_file_of_signatures(cake, case: Case) -> None:
     Path(f"{case.file}.sig").write_text("approved, Ben\n", "ascii")
     ran = cake("approve", case.file)
     assert ran.code == 0
-    assert "not checked (--signers): the file of signatures holds text that is no" in ran.out
+    assert "not checked (--signers): the file of signatures contains text that is not a" in ran.out
     assert "no signature can be added" in refused(cake, case)
 
 

@@ -23,7 +23,7 @@ from aiocake.errors import (
     TipaltiError,
 )
 
-#: Where an answer of JSON may have its text, in whatever case; no page shows an error of v2.
+#: Where a response of JSON may have its text, in whatever case; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")
 _LONGEST: Final = 300
 #: Shorter beginnings of an argument are found in any text by accident.

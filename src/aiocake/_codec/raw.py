@@ -64,7 +64,7 @@ class RawResponse:
     _clean: Callable[[str], str] = str
 
     def __repr__(self) -> str:
-        return f"<Answer {self.status}, {len(self.body)} bytes>"
+        return f"<RawResponse {self.status}, {len(self.body)} bytes>"
 
     def json(self) -> object:
         """Return the body as JSON, read exactly: numbers are int or Decimal.

@@ -2,7 +2,7 @@
 
 To look at each record by itself doubles the requests of a run. Where the rows of a plan lie
 together in a list, one page of it shows hundreds of them at once. This class says which page to ask
-for, if any, and keeps what came; whoever makes the requests reads its answers.
+for, if any, and keeps what came; whoever makes the requests reads its responses.
 
 It learns from the records that were read one by one: where the first two, or later three in a row,
 have their status and month in common, others will, and the list is filtered by these. The next page
@@ -111,7 +111,7 @@ class RecentRows:
         #: Set when a look has ended from which others learn.
         self._reading: anyio.Event | None = None
 
-    async def settled(self, number: int, now: Callable[[], float]) -> None:
+    async def wait_for_look(self, number: int, now: Callable[[], float]) -> None:
         """Wait while another look may show the record or the positions of the rows."""
         while self._reading is not None and self.find(number, now()) is None:
             await self._reading.wait()

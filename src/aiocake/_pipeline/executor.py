@@ -454,7 +454,7 @@ class CallExecutor(ClientPipeline):
         asked = keys.asked
         if condition is not None and condition.rows is not None:
             # Without a slot, which whoever looks may need.
-            await condition.rows.settled(self._record_of(call), call.now)
+            await condition.rows.wait_for_look(self._record_of(call), call.now)
         slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             turn = await self._wait_for_turn(call)
@@ -590,8 +590,8 @@ class CallExecutor(ClientPipeline):
             if not attempt.kept:
                 await response.aclose()
         if isinstance(outcome, TransportFailure) or response.status == HTTPStatus.REQUEST_TIMEOUT:
-            # However well it was framed: a connection that brings this is not used again. A 408 may
-            # be the end of the silence before the request; then the answer to that comes behind it.
+            # Such a connection is not used again, however well the response was framed: a 408 may
+            # end the silence before the request, and the response to that comes after it.
             sender.drop(attempt.slot)
         return outcome
 
@@ -669,7 +669,7 @@ class CallExecutor(ClientPipeline):
         rows = None if call.attempts or condition.in_doubt else condition.rows
         leads = None
         if rows is not None:
-            await rows.settled(number, call.now)
+            await rows.wait_for_look(number, call.now)
             if self._is_listed(call, condition, rows):
                 return None
             asked, leads = rows.next_page(call.now()), rows.begin()

@@ -252,7 +252,7 @@ class OpenExport(Generic[T]):
     async def collect(self) -> list[T]:
         """Return all records, as a list.
 
-        None was given before the last is here. So where the answer breaks off, it is asked for
+        None was given before the last is here. So where the response breaks off, it is asked for
         again, as other reads are: inside the deadline, attempts and retry budget of the call.
 
         Raises:

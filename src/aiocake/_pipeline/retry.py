@@ -30,7 +30,7 @@ _GAIN: Final = 1
 #: CAKE's "Restricted" passes slowly if it passes: wait 3 seconds, then 9.
 _RESTRICTED_WAIT: Final = 3.0
 _UNAVAILABLE: Final = 503
-#: The statuses of answers that are read, and of those that say no or point elsewhere.
+#: The statuses of responses that are read, and of those that say no or point elsewhere.
 _READ: Final = frozenset({200, 201})
 _NO: Final = range(300, 600)
 #: Beyond it the cap of a wait has long been reached.

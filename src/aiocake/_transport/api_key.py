@@ -216,7 +216,7 @@ class Keys:
         Args:
             refused: The key that the server refused.
             asked: What :attr:`asked` was when the refused call took it. When another call has
-                asked since, its answer is good for this one, too.
+                asked since, its response is good for this one, too.
 
         Returns:
             True if there is another key now; or why the function gave none.

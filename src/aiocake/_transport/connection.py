@@ -51,7 +51,7 @@ class SendTrace:
 
     Attributes:
         sent: Whether a byte of it may have left.
-        stale: Whether the connection had been used before, and ended without a byte of an answer:
+        stale: Whether the connection had been used before, and ended without a byte of a response:
             most likely the server had closed it before the request came.
         latest: When it may leave at the latest, on the event loop's clock: dialling may take long.
         not_after: The moment after which no byte of it may leave; None where there is none.
@@ -76,7 +76,7 @@ class SendTrace:
 
 
 class HttpConnection:
-    """One connection, and the answer that is read over it.
+    """One connection, and the response that is read over it.
 
     Args:
         connected: The socket, which does not block.
@@ -85,8 +85,8 @@ class HttpConnection:
 
     Attributes:
         closed: Whether it is.
-        used: Whether an answer was read over it before this one.
-        reader: Reads the answer.
+        used: Whether a response was read over it before this one.
+        reader: Reads the response.
     """
 
     __slots__ = (
@@ -119,14 +119,14 @@ class HttpConnection:
         self.reader = ResponseReader()
         self.reader.begin()
         self.closed = self.used = False
-        #: Between two calls: whatever comes then is no answer.
+        #: Between two calls: whatever comes then is no response.
         self._idle = False
         self._idle_since = 0.0
         #: Whether the whole request has left.
         self._whole = True
         #: What is on its way into the socket.
         self._out: bytes | memoryview = b""
-        #: Whether a byte of the answer has come.
+        #: Whether a byte of the response has come.
         self._answered = False
         #: Whether nothing more comes; whether that was too early; and why, if it is known.
         self._over = self._cut = False
@@ -167,7 +167,7 @@ class HttpConnection:
         """Request a tunnel from a proxy by CONNECT, and return the status of its response.
 
         Raises:
-            Exception: The proxy gave no answer.
+            Exception: The proxy gave no response.
         """
         reader = self.reader
         reader.begin(tunnel=True)
@@ -203,14 +203,14 @@ class HttpConnection:
             request: The whole of it. It is not kept once it was written.
             trace: Takes note of whether a byte of it may have left.
             read: Seconds to wait for the next bytes.
-            total: When the answer must be whole, on the event loop's clock.
+            total: When the response must be whole, on the event loop's clock.
 
         Returns:
             What went wrong, if anything.
         """
         await self._checkpoint()
         self._read, self._total = read, total
-        self._late = False  # the end of the last answer may have come as its time was up
+        self._late = False  # the end of the last response may have come as its time was up
         reader = self.reader
         self._receive()
         if self._idle:
@@ -220,8 +220,8 @@ class HttpConnection:
                 return self._unsent()
             self._idle = False
             reader.begin()
-        # What came before anything was sent is an answer, too, if it is a refusal: then nothing is
-        # sent, even if that is not whole yet, for its end would look like an answer to the request.
+        # What came before anything was sent is a response, too, if it is a refusal: then nothing is
+        # sent, even if that is incomplete yet: its end would look like a response to the request.
         if not self._answered and self._goes_on():
             if trace.latest < math.inf and self._clock() > trace.latest:
                 self._rest()

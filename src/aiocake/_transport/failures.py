@@ -27,7 +27,7 @@ class FailureKind(Enum):
     INVALID_REQUEST = "illegal"
     """The request cannot be written as HTTP."""
     CONNECTION_LOST = "broken"
-    """The connection ended, or what came is no HTTP, before the answer was whole."""
+    """The connection ended, or sent no valid HTTP, before the response was complete."""
     TIMEOUT = "slow"
     """No bytes for too long."""
     HELD_BACK = "held back"
@@ -38,13 +38,13 @@ class FailureKind(Enum):
 
 @attrs.frozen(eq=False)
 class TransportFailure:
-    """An attempt that ended without a whole answer.
+    """An attempt that ended without a whole response.
 
     Attributes:
         kind: What went wrong.
         sent: Whether the request may have left.
         text: What happened, in words; holds nothing that the server sent.
-        status: The HTTP status, where the answer came as far as that.
+        status: The HTTP status, where the response came as far as that.
     """
 
     kind: FailureKind

@@ -249,7 +249,7 @@ class RequestLimiter:
         """Return True if nobody more may wait in a queue."""
         if self._max_waiting is None:
             return False
-        # Who has only to wait for the answer of a shared quota's store is no queue.
+        # Who has only to wait for the response of a shared quota's store is no queue.
         room = 0 if self._shared is None else lane.limit - lane.busy
         return len(lane.waiters) >= max(self._max_waiting, room)
 
@@ -305,7 +305,7 @@ class RequestLimiter:
 
         Args:
             seconds: For how long.
-            since: When the throttled request was sent. If a pause has begun since, this answer
+            since: When the throttled request was sent. If a pause has begun since, this response
                 tells of the same congestion, and does not begin another.
             asked: Whether the server named the time, which may make a pause longer.
 

@@ -34,7 +34,7 @@ from aiocake.quota import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
 
 _log: Final = logging.getLogger("aiocake")
 _NEVER: Final = -math.inf
-#: Seconds that an answer of the store may take.
+#: Seconds that a response of the store may take.
 _PATIENCE: Final = 0.4
 #: Seconds between two tries to reach a store that is away, at most.
 _RETRY: Final = 0.5
@@ -129,7 +129,7 @@ class SharedTurns:
         rate: Calls a second, of all processes together; None for no limit but what is learnt.
         burst: How many calls may go at once after a quiet time.
         adaptive: Whether refusals teach how many calls a second the instance accepts.
-        on_reply: Is called with each answer of the store, and with None when it is found to be
+        on_reply: Is called with each response of the store, and with None when it is found to be
             away: turns may have come, and pauses.
         on_unreached: Is called when the store could not be reached for the first time.
     """

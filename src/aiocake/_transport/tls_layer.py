@@ -97,7 +97,7 @@ class TlsLayer:
     def goodbye(self) -> bytes:
         """Return the bytes of a close_notify."""
         if self.ready and self.error is None:
-            # It would wait for the peer's answer, as nobody else does.
+            # It would wait for the peer's response, as nobody else does.
             with suppress(ssl.SSLError, OSError, ValueError):
                 self._tls.unwrap()
         return self._outgoing.read()

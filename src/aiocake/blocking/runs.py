@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from aiocake._operations.operation import Endpoints
 from aiocake.blocking.thread import ClientThread
-from aiocake.blocking.waited_call import ask, tell
+from aiocake.blocking.waited_call import ask, notify
 from aiocake.bulk import Call
 
 T = TypeVar("T")
@@ -86,6 +86,6 @@ def asked(function: Callable[[V], object] | None) -> Callable[[V], Awaitable[Non
     return call
 
 
-def told(function: Callable[[V], object] | None) -> Callable[[V], None] | None:
+def notifier(function: Callable[[V], object] | None) -> Callable[[V], None] | None:
     """Return a callback that is called on the thread of the user; the run goes on meanwhile."""
-    return (lambda value: tell(function, value)) if callable(function) else function
+    return (lambda value: notify(function, value)) if callable(function) else function

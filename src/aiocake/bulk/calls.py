@@ -156,8 +156,8 @@ class Call(Generic[T]):
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
         """
-        given = {**intent.expect, **intent.arguments}
-        lost = [name for name in intent.hidden if given.get(name) == _HIDDEN]
+        passed = {**intent.expect, **intent.arguments}
+        lost = [name for name in intent.hidden if passed.get(name) == _HIDDEN]
         if lost:
             raise ArgumentError(*(Problem(name, "is hidden in a pickled intent") for name in lost))
         return rebuild(intent.operation, intent.arguments, cake, intent.expect)

@@ -360,7 +360,7 @@ class DuplicateGuard:
         owner: "_Owner",
     ) -> None:
         """Wait until no other run has a claim for the partner and days of a create, and take it."""
-        wait, told = _SHORTEST, False
+        wait, reported = _SHORTEST, False
         while True:
             found = await journal.claim(index, create.owner, create.start, create.end)
             if isinstance(found, Claimed):
@@ -371,8 +371,8 @@ class DuplicateGuard:
                     f"overlapping days is unknown in {found.run}: resume that run, or, once you "
                     f"have seen in CAKE what became of it: aiocake journal release {found.run}"
                 )
-            if not told:
-                told = True
+            if not reported:
+                reported = True
                 executor.emit(PartnerBusy(create.operation, create.owner, None))
             await anyio.sleep(wait)
             wait = min(2 * wait, _LONGEST)

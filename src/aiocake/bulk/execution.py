@@ -460,7 +460,7 @@ async def _end(run: Run, reason: str | None) -> list[Exception]:
             book.stopped(run.stopped or reason)
             await book.flush()
     except JournalError as error:
-        return [run.told(error)]
+        return [run.error_to_raise(error)]
     finally:
         run.guard.close()
         if book is not None:

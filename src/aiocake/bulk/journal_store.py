@@ -31,11 +31,11 @@ TABLES: Final = ("meta", "runs", "calls", "log", "looks", "is_not")
 
 
 class NotBegun(JournalError):
-    """There is no journal at a place, or one that was not made to its end: nothing was sent."""
+    """There is no journal at a place, or an incomplete one: nothing was sent."""
 
 
 class Change(Enum):
-    """Name what is written down, each with its values in order."""
+    """A change of a journal, with its values in order."""
 
     PLANNED = "a call: place, digest, JSON and hash"
     WHOLE = "the plan has no more calls: when"
@@ -53,7 +53,7 @@ Changes = Sequence[tuple[Change, Sequence[Value]]]
 
 @attrs.frozen
 class Claimed:
-    """The claim of a create: no other run creates for its partner and days meanwhile.
+    """The claim of a create, during which no other run creates for its partner and days.
 
     Attributes:
         number: Moves with each claim for the partner: what was listed at another one may be out of
@@ -81,7 +81,7 @@ class ClaimedElsewhere:
 
 
 class Claims(Protocol):
-    """Keep the creates of all runs apart that share a database."""
+    """The claims by which runs that share a database keep their creates apart."""
 
     def take(self, place: int, partner: int, first: date, last: date) -> Claimed | ClaimedElsewhere:
         """Claim a create before its partner's records are looked at.
@@ -97,7 +97,7 @@ class Claims(Protocol):
 
 
 class JournalStore(Protocol):
-    """The open journal of one run. Its methods are called from one thread at a time, and wait."""
+    """The open journal of one run. Its methods block, and one thread at a time calls them."""
 
     @property
     def run(self) -> int:
@@ -172,7 +172,7 @@ class JournalStore(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Opening:
-    """Name the run that opens a journal.
+    """The process that opens a journal, and for what.
 
     Attributes:
         executor: Sends its calls; None for an empty plan.

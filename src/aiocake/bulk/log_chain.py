@@ -47,7 +47,7 @@ class LogEvent(StrEnum):
 
 @attrs.frozen
 class LogHead:
-    """The end of a log: what identifies all that is in it.
+    """The end of a log, whose hash identifies everything in it.
 
     Attributes:
         count: The number of its last entry.
@@ -73,7 +73,7 @@ class Approval:
 
 @attrs.frozen(kw_only=True)
 class PlanIdentity:
-    """Which plan a run carries out, and who stands for it.
+    """The plan that a run carries out, and who approved it.
 
     Attributes:
         hash: The plan's hash.

@@ -118,7 +118,7 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
-            raise self.told(self._broken)
+            raise self.error_to_raise(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
@@ -150,7 +150,7 @@ class Run:
             )
         )
 
-    def told(self, error: Exception) -> Exception:
+    def error_to_raise(self, error: Exception) -> Exception:
         """Return the error to raise; that of a lost run names the calls it could not record."""
         places = () if self.journal is None else self.journal.unwritten
         if not isinstance(error, JournalLost) or not places:

@@ -138,8 +138,8 @@ async def carry(  # noqa: PLR0913 - all by name
         done = await _done(book, cake, check=on_existing != "create") if whole else None
     if done is not None:
         return done
-    given = None if whole else await _made(calls)
-    return await resume(file, cake, calls=given, identity=identity, **options)
+    passed = None if whole else await _made(calls)
+    return await resume(file, cake, calls=passed, identity=identity, **options)
 
 
 async def _made(calls: Callable[[], Calls[T] | Awaitable[Calls[T]]]) -> Calls[T]:

@@ -37,7 +37,7 @@ from aiocake.cli.signals import Interrupted, raising
 
 
 class _InOrder(CommandGroup):
-    """The commands as people need them; Typer would list groups last."""
+    """The root group, with the commands in a useful order: Typer would list groups last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read the words: options that commands share may stand before the command."""

@@ -151,10 +151,10 @@ def apply(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Apply a plan. Rows whose record is not as planned are skipped, with the reason.
 
-    The same command begins it, goes on with it after a crash, and says when it is done.
+    The same command starts it, continues it after a crash, and says when it is done.
 
-    Exit codes: 0 all is done, 10 all is done but rows that were not as planned, 9 something is
-    there twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls are left.
+    Exit codes: 0 all done; 10 all done, but rows that were not as planned were skipped; 9 something
+    was created twice; 7 the outcome of a call is unknown; 5 calls were refused; 1 calls are left.
     """
     connection = session.connect()
     profile = connection.profile
@@ -274,7 +274,7 @@ def _say_end(found: Applied, journal: JournalPlace, code: int) -> None:
     if found.audit.unpriced:
         print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not report")
     if code in {1, 5, 7}:
-        print_error(f"to go on: the same command, or aiocake resume {shlex.quote(str(journal))}")
+        print_error(f"to continue: the same command, or aiocake resume {shlex.quote(str(journal))}")
     for difference in found.audit.differences[:_MOST_SAID]:
         print_error(f"different in CAKE: {difference}")
     receipt = found.receipt

@@ -149,13 +149,13 @@ def first(read: Read[T], most: int | None) -> Read[T]:
         return read
 
     async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
-        given = 0
+        passed = 0
 
         def put(record: T) -> None:
-            nonlocal given
+            nonlocal passed
             write(record)
-            given += 1
-            if given == most:
+            passed += 1
+            if passed == most:
                 raise _Enough
 
         with suppress(_Enough):
@@ -292,8 +292,8 @@ def _output(values: Mapping[str, Any]) -> Output:
         if form not in {None, OutputFormat.JSON}:
             raise ArgumentError(Problem("json", f"cannot be combined with --format {form}"))
         form = OutputFormat.JSON
-    given = {name: values[name] for name in ("excel", "raw", "columns", "template")}
-    return Output.of(form, values["out"], **given)
+    passed = {name: values[name] for name in ("excel", "raw", "columns", "template")}
+    return Output.of(form, values["out"], **passed)
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

@@ -242,7 +242,7 @@ class Connection:
         except Interrupted as error:
             note = f"{error.note}{self.writes}"
             if journal is not None and journal.exists():
-                note += f"; to go on: aiocake resume {shlex.quote(str(journal))}"
+                note += f"; to continue: aiocake resume {shlex.quote(str(journal))}"
             raise Interrupted(error.number, note) from None
 
 

@@ -68,7 +68,7 @@ _NARROWEST: Final = 40
 
 
 class UsageErrors(Exception):
-    """Several words of a command line are wrong.
+    """Several problems of a command line.
 
     Args:
         said: What is wrong with each.
@@ -86,7 +86,7 @@ class UsageErrors(Exception):
 
 
 class AllErrors(PlainHelp, TyperCommand):
-    """A command that names all of its bad arguments."""
+    """A command that reports all of its bad arguments at once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read and check the words.
@@ -220,7 +220,7 @@ def report_error(error: BaseException) -> int:
         The exit code.
     """
     code = code_of(error)
-    if _Form.json:
+    if _ReportForm.json:
         print_object(_fields(error, code))
         return code
     if isinstance(error, PlanError) and len(error.problems) > 1:
@@ -247,7 +247,7 @@ def report_usage(said: str, path: str) -> int:
     Returns:
         The exit code.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"type": "UsageError", "message": said, "exit_code": USAGE})
     else:
         print_error(f"{said} (see {path} --help)")
@@ -260,7 +260,7 @@ def report_interrupted(text: str, code: int) -> int:
     Returns:
         The exit code.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"type": "Interrupted", "message": text, "exit_code": code})
     else:
         print_error(text)
@@ -310,8 +310,8 @@ def text_of(error: BaseException) -> str:
     return text.removeprefix("nothing was sent: ") if code_of(error) == _NOT_SENT else text
 
 
-class _Form:
-    """Holds how this command reports on the standard error."""
+class _ReportForm:
+    """How this command reports on the standard error: as text or JSON."""
 
     json = False
 
@@ -319,14 +319,14 @@ class _Form:
 def choose_form(words: Sequence[str]) -> None:
     """Report in JSON if the words of a command line ask for JSON, also where they are wrong."""
     before = [*words[: words.index("--")]] if "--" in words else [*words]
-    _Form.json = not {"--json", *_JOINED}.isdisjoint(before) or any(
+    _ReportForm.json = not {"--json", *_JOINED}.isdisjoint(before) or any(
         name in _FORMAT and value in _JSON for name, value in itertools.pairwise(before)
     )
 
 
 def reports_in_json() -> bool:
     """Return True if errors are reported in JSON."""
-    return _Form.json
+    return _ReportForm.json
 
 
 _FORMAT: Final = ("--format", "-f")
@@ -345,7 +345,7 @@ def print_error(text: str) -> None:
     Where errors are reported in JSON, it is an object ``{"note": "…"}``: what a person should know,
     and no error by itself.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"note": text})
         return
     line = f"aiocake: {escaped(text)}"

@@ -94,7 +94,7 @@ class RecordLayout(Generic[T]):
 
 
 class Writer(Protocol[T_contra]):
-    """Gives the text of a list, piece by piece."""
+    """Writes a list as text, piece by piece."""
 
     def row(self, record: T_contra, /) -> str:
         """Return the text that this record adds; it may be empty for now."""
@@ -179,7 +179,7 @@ class _JsonArray(Generic[T]):
 
 
 class _Csv(Generic[T]):
-    """CSV as RFC 4180 has it, but for line ends of one character.
+    """CSV after RFC 4180, but with line ends of one character.
 
     An empty text is quoted, and what is not there is not: so a reader can tell them apart.
     """
@@ -208,7 +208,7 @@ class _Csv(Generic[T]):
 
 
 class _Cells(dict[type, Callable[[Any], str]]):
-    """Find what writes a value to a cell of CSV, by its type.
+    """The writers of CSV cells, by the type of the value.
 
     Args:
         text: Returns what is written of a text.

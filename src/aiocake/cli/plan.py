@@ -240,14 +240,14 @@ def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, obj
     Raises:
         ArgumentError: It cannot be read.
     """
-    given: list[tuple[str, str]] = values["settings"] or []
-    found: dict[str, object] = dict(given)
+    passed: list[tuple[str, str]] = values["settings"] or []
+    found: dict[str, object] = dict(passed)
     problems = [
         Problem("set", f"names {name} twice")
         for name in found
-        if sum(name == each for each, _ in given) > 1
+        if sum(name == each for each, _ in passed) > 1
     ]
-    if operation is None and (given or values.get("paid_at")):
+    if operation is None and (passed or values.get("paid_at")):
         problems.append(Problem("set", f"does not go with a column {OPERATION}"))
     elif operation is not None:
         known = [each.name for each in OPERATIONS[operation].parameters]

@@ -172,7 +172,7 @@ def show(output: Output, plan: PlanFile) -> None:
 
 
 @attrs.frozen
-class _Change:
+class _PlanChange:
     """A difference between two plans: a row, or a field of the header.
 
     Attributes:
@@ -204,7 +204,7 @@ def _header_text(plan: Plan, name: str) -> str:
     return ", ".join(plan.header.history_months) if name == "history_months" else str(value)
 
 
-def _diff_fields(change: _Change) -> dict[str, object]:
+def _diff_fields(change: _PlanChange) -> dict[str, object]:
     before, after = change.before, change.after
     if not isinstance(before, PlanRow) and not isinstance(after, PlanRow):
         return {
@@ -233,7 +233,7 @@ def _diff_fields(change: _Change) -> dict[str, object]:
     }
 
 
-def _diff_in_table(change: _Change) -> dict[str, object]:
+def _diff_in_table(change: _PlanChange) -> dict[str, object]:
     """Return the fields of a table, which has no room for the values of the header."""
     fields = _diff_fields(change)
     if change.what == _HEADER:
@@ -250,7 +250,7 @@ _DIFF_COLUMNS: Final = (
     "change", "operation", "record_id", "kind", "partner_id", "partner_name", "amount_before",
     "amount", "currency", "changed", "before", "after",
 )  # fmt: skip
-_DIFF: Final = RecordLayout[_Change](
+_DIFF: Final = RecordLayout[_PlanChange](
     json=lambda change: _as_json(_diff_fields(change)),
     csv=_diff_fields,
     csv_columns=_DIFF_COLUMNS,
@@ -279,7 +279,7 @@ def diff(
     one, other = Plan.read(first), Plan.read(second)
     found = PlanDiff.between(one, other)
     header = [
-        _Change(_HEADER, _header_text(one, name), _header_text(other, name), name)
+        _PlanChange(_HEADER, _header_text(one, name), _header_text(other, name), name)
         for name in found.header
     ]
     if output.form is OutputFormat.TABLE and output.file is None:
@@ -290,10 +290,10 @@ def diff(
         for each in header:
             write(each)
         for row in found.removed:
-            write(_Change("removed", row, None))
+            write(_PlanChange("removed", row, None))
         for row in found.added:
-            write(_Change("added", None, row))
+            write(_PlanChange("added", None, row))
         for before, after in found.changed:
-            write(_Change("changed", before, after))
+            write(_PlanChange("changed", before, after))
     if found:
         raise typer.Exit(1)

@@ -77,11 +77,11 @@ def carry_out(  # noqa: PLR0913 - by name
 ) -> None:
     """Send the rows of a file, without approval: start a run, or continue it.
 
-    All rows are checked before the first is sent. The same line begins the run, goes on with it
-    after a crash, and finds that it is done. For a second person's approval, make a plan.
+    All rows are checked before the first is sent. The same command starts the run, continues it
+    after a crash, and reports when it is done. For a second person's approval, make a plan.
 
-    Exit codes: 0 all is done, 10 all is done but calls whose record was not as expected, 9
-    something was created twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls
+    Exit codes: 0 all done; 10 all done, but records that were not as expected were skipped; 9
+    something was created twice; 7 the outcome of a call is unknown; 5 calls were refused; 1 calls
     are left.
     """
     output = session.output

@@ -11,7 +11,7 @@ from aiocake.traits import InstanceTraits
 
 
 class Findings:
-    """Takes findings and traits."""
+    """Collects findings and traits."""
 
     def __init__(self) -> None:
         self.all: list[Finding] = []

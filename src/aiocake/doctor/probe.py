@@ -49,7 +49,7 @@ class CutShort(Exception):
 
 @attrs.frozen
 class InvoicePage:
-    """A page of the list of invoices, as the instance writes it.
+    """A page of the list of invoices, as the instance sends it.
 
     Attributes:
         rows: The rows.

@@ -404,7 +404,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             expect: What the invoice has to be for the update to be sent.
 
         Returns:
-            The invoice's id, and what was set where the instance says so. Where the answer to an
+            The invoice's id, and what was set where the instance says so. Where the response to an
             attempt was lost, and the invoice is found as the update leaves it, what was read.
 
         Raises:

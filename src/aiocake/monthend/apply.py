@@ -53,7 +53,7 @@ _STOP: Final = Stop()
 
 @attrs.frozen(kw_only=True)
 class Applied:
-    """What became of a plan.
+    """The result of applying a plan.
 
     Attributes:
         summary: How many of its calls ended how, and the problems.
@@ -154,7 +154,7 @@ async def apply(  # noqa: PLR0913 - by name
 ) -> Applied:
     """Carry out a plan, row by row; skip records that are no longer as planned.
 
-    The same line begins it, goes on with it after a crash, and finds it done: as
+    The same line begins it, continues it after a crash, and finds it done: as
     :func:`aiocake.bulk.carry` does. Each time the plan is checked anew, its signatures included.
     A plan is single-use: with another journal it is refused on the same host.
 

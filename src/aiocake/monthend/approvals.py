@@ -35,7 +35,7 @@ _HASH: Final = re.compile("[0-9a-f]{64}")
 
 
 class SignedPlan(Protocol):
-    """What of a plan is looked at here."""
+    """The parts of a plan that approvals are checked against."""
 
     @property
     def header(self) -> PlanHeader:
@@ -54,7 +54,7 @@ class SignedPlan(Protocol):
 
 @attrs.frozen
 class Approvals:
-    """Who stands behind a plan. All of them are different people with different keys.
+    """The maker and the approvers of a plan: different people with different keys.
 
     Attributes:
         maker: The signature of whoever made the plan; None without one.

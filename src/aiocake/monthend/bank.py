@@ -38,7 +38,7 @@ MATCHES: Final = (*_KEYS, AMOUNT, CURRENCY)
 
 @attrs.frozen(kw_only=True)
 class Mismatch:
-    """A row of the file that pays no bill as it stands in CAKE.
+    """A row of the file that matches no bill in CAKE.
 
     Attributes:
         line: Its line.
@@ -59,7 +59,7 @@ class Mismatch:
 
 @attrs.frozen
 class _Payable:
-    """What a payment is compared with."""
+    """The bill that a payment is compared with."""
 
     bill_id: int
     amount: Decimal
@@ -69,7 +69,7 @@ class _Payable:
 
 @attrs.frozen(eq=False)
 class BankFile:
-    """What a bank has paid, row by row, matched with the bills of a period.
+    """A file of bank payments, matched row by row with the bills of a period.
 
     Made by :meth:`match`. Its calls mark the bills as paid, for :meth:`Plan.of`; they are given
     only if each row was matched.
@@ -181,7 +181,7 @@ class BankFile:
 
 
 class _Matcher:
-    """Finds the bill of each row, and adds up what the rows come to."""
+    """Finds the bill of each row, and adds up the rows."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from aiocake.monthend.rows import OPERATIONS, PlanRow, identity_of
 
 @attrs.frozen(kw_only=True)
 class PlanDiff:
-    """How a plan differs from another.
+    """The differences between two plans.
 
     Attributes:
         header: The names of the fields of the header that differ; the times at which the plans

@@ -33,7 +33,7 @@ _ROUND_DIGITS: Final = 2
 
 
 class Observation(Protocol):
-    """What all that is found in a plan has, so that it can be put in order and cut."""
+    """The fields of all findings about a plan, by which they are sorted and shortened."""
 
     @property
     def kind(self) -> InvoiceKind:
@@ -172,7 +172,7 @@ class CapUse:
 
 @attrs.frozen(kw_only=True)
 class Differences:
-    """What a second person has to see of a plan.
+    """What the approver of a plan should see.
 
     Each list is in the order of kind and currency, in these by money, the largest first.
 
@@ -214,7 +214,7 @@ class Differences:
 
 @attrs.frozen(kw_only=True)
 class More:
-    """What is not shown of a list.
+    """The rest of a list that is not shown.
 
     Attributes:
         kind: Payout or revenue.

@@ -17,7 +17,7 @@ MOST_PROBLEMS: Final = 10_000
 
 
 class Problems:
-    """Collects what is wrong with rows, up to a number that nobody reads any more."""
+    """Collects the problems of rows, up to a readable number."""
 
     def __init__(self, what: str) -> None:
         self._what = what

@@ -40,8 +40,8 @@ class InvoiceSettings(TypedDict, total=False):
     paid_at: datetime
 
 
-class _Rows(Sequence[PlanRow]):
-    """The rows of a plan, each read from its line when it is asked for."""
+class _LazyRows(Sequence[PlanRow]):
+    """The rows of a plan, each parsed from its line on access."""
 
     def __init__(self, pieces: tuple[bytes, ...], size: int) -> None:
         self._pieces = pieces
@@ -71,7 +71,7 @@ class _Rows(Sequence[PlanRow]):
 
 @final
 class Plan:
-    """Calls that are to be sent, each with what was true of its record: immutable, under one hash.
+    """Planned calls, each with the state of its record: immutable, under one hash.
 
     Two plans are equal if their hashes are, which is so if their files are equal to the byte.
     """
@@ -180,7 +180,7 @@ class Plan:
     @property
     def rows(self) -> Sequence[PlanRow]:
         """Return the rows, each read from its line when it is asked for."""
-        return _Rows(self._text.pieces, self.header.rows)
+        return _LazyRows(self._text.pieces, self.header.rows)
 
     @property
     def totals(self) -> tuple[Total, ...]:

@@ -189,7 +189,7 @@ def read_row(line: bytes, index: int) -> PlanRow:
 
 
 class Control:
-    """What follows from the rows: how many there are, what they do, and what they come to.
+    """The summary of the rows: their number, what they do, and their totals.
 
     Args:
         header: The header that they have to fit to; only its caps are looked at here.
@@ -232,7 +232,7 @@ class Control:
 
 @attrs.frozen(kw_only=True)
 class PlanText:
-    """A plan as it stands in its file.
+    """A plan as it is in its file.
 
     Attributes:
         header: The header.

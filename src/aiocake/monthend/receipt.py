@@ -25,7 +25,7 @@ _VERSION: Final = 1
 
 @attrs.frozen(kw_only=True)
 class Receipt:
-    """What a run came to.
+    """The totals of a run, and the end of its log.
 
     Attributes:
         domain: The instance that the run is for.

@@ -72,8 +72,8 @@ def _name(journal: JournalPlace) -> Path:
 def _refuse(theirs: Path, ours: Path) -> None:
     if theirs != ours:
         raise PlanError(
-            f"nothing was sent: this plan was applied before, with the journal {theirs}: go on with"
-            " that one, or make a new plan of what is left"
+            f"nothing was sent: this plan was applied before, with the journal {theirs}: resume"
+            " that run, or make a new plan of what is left"
         )
 
 

@@ -132,7 +132,7 @@ _USUAL: Final = 100
 
 @final
 class ListPass:
-    """The bookkeeping of one pass over a list.
+    """The state of one pass over a list.
 
     Args:
         row_limit: How many rows to ask for in each page.

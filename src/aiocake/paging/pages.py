@@ -157,7 +157,7 @@ _MOST_ROWS: Final = 10_000
 
 
 class PageLike(Protocol[T_co]):
-    """The attributes of a page that paging needs."""
+    """The attributes of a page that paging uses."""
 
     @property
     def items(self) -> Sequence[T_co]:
@@ -195,7 +195,7 @@ class NewRows(Generic[T_co]):
 
 @attrs.frozen(kw_only=True, eq=False)
 class PagedList(Generic[T]):
-    """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
+    """The source of a list and the checks of its rows: :class:`Pager`'s arguments."""
 
     fetch: Callable[[PageRequest], Awaitable[PageLike[T]]]
     row_id: Callable[[T], int]

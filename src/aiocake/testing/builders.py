@@ -205,10 +205,10 @@ def _of_payers(fields: PayerBillFields, bill_id: int) -> dict[str, Any]:
     }
 
 
-def _amount(given: Amount | None, currency: Currency) -> Decimal:
+def _amount(passed: Amount | None, currency: Currency) -> Decimal:
     """Return an amount with the decimals of its currency, or more where more are given."""
-    return Decimal(written(Decimal(1250 if given is None else given), currency))
+    return Decimal(written(Decimal(1250 if passed is None else passed), currency))
 
 
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
+def _or(passed: T | None, default: T) -> T:
+    return default if passed is None else passed

@@ -44,7 +44,7 @@ class Postgres:
 
     Args:
         schema: The schema that ``aiocake journal migrate`` has made.
-        lease: Seconds that a run may go on sending without an answer of the database. When its
+        lease: Seconds that a run may go on sending without a response of the database. When its
             process is killed, nobody else has it before this and the client's ``Timeouts.total``
             are over.
         conninfo: A connection string of libpq, or a URL.

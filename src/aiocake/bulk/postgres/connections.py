@@ -37,7 +37,7 @@ _PASSING: Final = ("08", "40", "57P", "57014", "55P03", "25006", "53300")
 
 
 class Unreachable(JournalError):
-    """The database cannot be reached, or not now."""
+    """The database cannot be reached, at least not now."""
 
 
 @attrs.frozen(repr=False)

@@ -1,9 +1,9 @@
 """One group of changes as one statement of SQL: fenced, and atomic by itself.
 
-The statement begins by the fence: it renews the lease and counts the group, if the run is still
-this process's by the database's clock. All else in it is written only if that went well. So there
-is no transaction that a process which stands still could leave open, and a commit whose answer was
-lost can be told from one that never came: by the count.
+The statement begins with the fence: it renews the lease and counts the group, if this process still
+owns the run by the database's clock. Everything else is written only if that succeeds. So a hanging
+process leaves no transaction open, and the count shows whether a commit whose response was lost has
+arrived.
 """
 
 from collections.abc import Sequence

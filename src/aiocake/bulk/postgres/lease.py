@@ -5,7 +5,7 @@ it counts from *before* the request that renewed the lease was sent, less a marg
 goes on while the machine sleeps (``CLOCK_BOOTTIME``; where there is none, such as on macOS and
 Windows, on ``time.monotonic()``, which may stand still then).
 
-A write must have its answer before the lease ends, or whoever takes the run over could send the
+A write must have its response before the lease ends, or whoever takes the run over could send the
 next one beside it. So the lease in the database is longer than the setting by the time that an
 answer may take, and no first byte of a write leaves in that last part (:meth:`Lease.has_passed`).
 """
@@ -36,8 +36,8 @@ class Lease:
     """The view that a process has of its lease.
 
     Args:
-        seconds: How long a run may send without an answer of the database.
-        answer_time: How long the answer to a write may take.
+        seconds: How long a run may send without a response of the database.
+        answer_time: How long the response to a write may take.
     """
 
     def __init__(self, seconds: float, answer_time: float) -> None:
@@ -76,7 +76,7 @@ class Lease:
 
 
 class Keeper:
-    """Renews a lease as long as its run lives, and cuts the connection off when it has ended.
+    """Renews a lease as long as its run lives, and closes the connection when the lease has ended.
 
     In threads of its own: a program that keeps the event loop busy does not lose its run by that,
     and neither does one whose database does not answer hang for longer than its lease.

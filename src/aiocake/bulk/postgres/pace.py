@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiocake.bulk.postgres.places import Books
 
-#: Seconds that an answer may take.
+#: Seconds that a response may take.
 _PATIENCE: Final = 0.3
 #: libpq waits no shorter for a connection: seconds.
 _TO_CONNECT: Final = {"connect_timeout": "2"}
@@ -87,7 +87,7 @@ class PostgresPace:
                 reason = str(error)
             except psycopg.Error as error:
                 reason = f"{self.where}: {self._connector.cleaned(error)}"
-            # An answer that comes later must not be taken for the next one's.
+            # A response that comes later must not be taken for the next one's.
             self._close()
         raise QuotaUnavailable(reason)
 

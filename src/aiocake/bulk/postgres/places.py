@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _TRIES, _PAUSE = 3, 0.2
 #: Seconds that each step may take which opens a journal.
 _PATIENCE = 30.0
-#: Seconds that an answer may take where no client says how long.
+#: Seconds that a response may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
 
 _FIND: Final = """\
@@ -105,7 +105,7 @@ class Books:
     Attributes:
         connector: Opens connections.
         schema: The schema.
-        lease: The seconds that a run may send without an answer of the database.
+        lease: The seconds that a run may send without a response of the database.
         allow_foreign: Whether a transport is accepted that cannot hold back a first byte.
     """
 
@@ -190,7 +190,7 @@ class PostgresRun(JournalPlace):
 
 
 class _Opener:
-    """Opens the journal of a run over a connection of its own. All of it waits."""
+    """Opens the journal of a run over a connection of its own. Its methods block."""
 
     def __init__(self, place: PostgresRun, opening: Opening) -> None:
         self._place, self._books = place, place.books
@@ -264,8 +264,8 @@ class _Opener:
         if not found:
             ((other,),) = self._rows(_WITH_PLAN, values) or [("another name",)]
             raise PlanError(
-                f"nothing was sent: this plan was applied before, with the journal pg:{other}: go "
-                "on with that one, or make a new plan of what is left"
+                f"nothing was sent: this plan was applied before, with the journal pg:{other}: "
+                "resume that run, or make a new plan of what is left"
             )
         if found[0][4]:
             return int(found[0][0])
@@ -311,7 +311,7 @@ class _Opener:
         Raises:
             JournalError: Another process has it.
         """
-        # The second by a try before, whose answer was lost.
+        # The second by a try before, whose response was lost.
         rows = self._rows(_TAKE, values) or self._rows(_TAKEN, values)
         if not rows:
             raise self._in_use(self._found())

@@ -1,10 +1,10 @@
 """The journal of one run in PostgreSQL, owned by this process, or looked at.
 
-Every write is fenced: it is carried out only while the run is this process's by the database's own
-clock, in the epoch in which it was taken. Who finds that it is not raises :class:`JournalLost`, and
-sends nothing more. A connection that breaks is opened anew for as long as the lease lasts. Whether
-a commit whose answer was lost went through is read back by the number of its group, before anything
-else is written, and so before anything is sent.
+Every write is fenced: it is carried out only while this process owns the run, by the database's own
+clock and in the epoch in which it was taken. A process that lost the run raises
+:class:`JournalLost` and sends nothing more. A broken connection is reopened as long as the lease
+lasts. If the response to a commit was lost, the number of its group shows whether it went through;
+that is read before anything else is written, and so before anything is sent.
 """
 
 import threading
@@ -160,7 +160,7 @@ class PostgresStore:
                 first = asked_at if first is None else first
                 try:
                     done = self._rows(statement, values)
-                    # Where the fence holds, a try before may be there, whose answer was lost.
+                    # Where the fence holds, a try before may be there, whose response was lost.
                     if not done:
                         self._refuse_missing(number)
                 except Exception as error:  # noqa: BLE001 - sorted there
