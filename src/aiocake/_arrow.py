@@ -1,4 +1,4 @@
-"""Columns as Arrow has them: exact, or refused. The one place that knows pyarrow's types."""
+"""Convert rows to Arrow columns, exactly or not at all. Only this module knows pyarrow's types."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Values as people read them: texts with nothing hidden in them, amounts with their currency.
+"""Format values for people: texts without hidden characters, amounts with their currency.
 
 Names and notes are typed by CAKE's users. To a terminal an ESC in them is code, and everywhere a
 right-to-left override lets a text read as another one.

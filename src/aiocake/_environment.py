@@ -1,4 +1,4 @@
-"""Settings in environment variables and in a profile: an instance, its key, and the way to it.
+"""Settings from environment variables and a profile: the instance, its key and its connection.
 
 What is passed comes before the environment, and the environment before the profile. The variables
 of other programs (``HTTPS_PROXY``, ``SSL_CERT_FILE``, …) are not read.

@@ -1,4 +1,4 @@
-"""Events: one small frozen class for each thing that ``Client(on_event=…)`` reports.
+"""Events: one small frozen class for each kind that ``Client(on_event=…)`` gets.
 
 Events hold no key, no URL with a query, no names, notes or amounts. ``on_event`` is called in the
 task, and in the context variables, of the call that the event is about, in the order in which

@@ -1,4 +1,4 @@
-"""Profiles: the settings of each instance that one works with, in one file, by name.
+"""Profiles: named settings of instances, in one file.
 
 The file is ``config.toml`` in the platform's folder (:func:`config_file`; on Linux
 ``~/.config/aiocake/config.toml``)::

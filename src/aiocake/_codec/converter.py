@@ -1,4 +1,4 @@
-"""How values of a response become fields of a model, by cattrs: the exact reading.
+"""Convert the values of a response to the fields of a model, exactly, by cattrs.
 
 The models know no format, so whatever a response may look like is said here, once for JSON and XML:
 

@@ -1,4 +1,4 @@
-"""The messages by which CAKE, ASP.NET and SOAP report an error, and the class of each.
+"""The error messages of CAKE, ASP.NET and SOAP, and the error class of each.
 
 CAKE reports one in the body of a 200, by a text; the texts are those of its pages, compared without
 case. ASP.NET answers with a 500 of its own when it cannot bind a request to a method, and so does

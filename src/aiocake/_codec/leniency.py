@@ -1,4 +1,4 @@
-"""What only decorates a response is read leniently: one odd value there must not decide over it.
+"""Read decorative values leniently, so that a malformed one does not fail the response.
 
 An id, a status, an amount and a yes or no carry the verdict, and are read as strictly as ever. Of
 the rest:

@@ -1,4 +1,4 @@
-"""Calls that have no method yet: the request from its parts, the response as it came."""
+"""Calls of endpoints without a method: build the request, and return the response as it is."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

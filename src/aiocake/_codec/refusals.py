@@ -1,4 +1,4 @@
-"""Which error a response is, if any: in any status, and in the body of a 200.
+"""Find the error that a response reports, in any status, and in the body of a 200.
 
 Three layers say no: CAKE (a 200 whose ``success`` is false or whose ``request_status`` is not
 Success), ASP.NET (a 500 with its own text, or a SOAP Fault), and IIS or the network between (HTML,

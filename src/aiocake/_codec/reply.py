@@ -1,4 +1,4 @@
-"""One response, parsed once: the format of its body, its fields, and how it says the call went.
+"""One response, parsed once: the format of its body, its fields, and its status.
 
 The content type is often wrong, or that of HTML, so a body is judged by its own bytes. It is parsed
 when something first asks for its fields: both the search for an error and the decoder do, and a

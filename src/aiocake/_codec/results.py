@@ -1,4 +1,4 @@
-"""Values from the response to a successful call, by the shape that its operation names."""
+"""Decode the response to a successful call, by the shape of its operation."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Check all arguments of a call before anything is sent, and report all that is wrong at once."""
+"""Check all arguments of a call before anything is sent, and report all problems at once."""
 
 from collections.abc import Callable, Collection, Mapping
 

@@ -1,4 +1,4 @@
-"""The condition of one write: what it expects of its record, and what was seen of that."""
+"""The condition of one write: what it expects of its record, and what a look has shown."""
 
 import math
 from typing import Final, Protocol

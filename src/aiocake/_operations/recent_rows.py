@@ -1,4 +1,4 @@
-"""What lists have shown lately of the records that a run is going to write.
+"""The records that a run is about to write, as recent list pages have shown them.
 
 To look at each record by itself doubles the requests of a run. Where the rows of a plan lie
 together in a list, one page of it shows hundreds of them at once. This class says which page to ask

@@ -1,4 +1,4 @@
-"""What the functions of :mod:`aiocake.bulk` take, made of what a blocking client's user gives.
+"""Convert the arguments of a blocking client to those of the functions of :mod:`aiocake.bulk`.
 
 Plans and callbacks run on the thread that makes the call, see
 :mod:`aiocake.blocking.waited_call`.

@@ -1,4 +1,4 @@
-"""The one seam between a journal and its database: SQLite's file, or PostgreSQL.
+"""The interface between a journal and its database: an SQLite file, or PostgreSQL.
 
 :class:`~aiocake.bulk.Journal` says *what* is written down, as a :class:`Change`; a
 :class:`JournalStore` says it to its database, in its own statements, all of one group in one

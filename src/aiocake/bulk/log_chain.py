@@ -1,4 +1,4 @@
-"""The chain of hashes by which a journal shows that its log is what was written.
+"""The chain of hashes by which a journal proves that its log was not changed.
 
 Each entry of the log has the SHA-256 of the hash before it and of its own values, as
 ``json.dumps`` writes them in a list. Whoever changes, swaps, inserts or removes an entry would have

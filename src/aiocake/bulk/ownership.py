@@ -1,4 +1,4 @@
-"""The lock by which a run owns its journal: it ends with its process, however that ends.
+"""The lock by which a run owns its journal; it ends with the process, however that ends.
 
 The lock is on a file beside the journal, which nobody else opens, so that it is independent of
 SQLite's own: others may look at the journal meanwhile. It is a lock of the open file (flock(2)) and

@@ -1,4 +1,4 @@
-"""One run on this host at a time creates for a partner; the others wait, and list again.
+"""Locks by which one run on a host at a time creates for a partner; others wait and list again.
 
 A file in the user's state folder for each instance. Each partner has a place in it, which a run
 locks from its look at the partner's records until the end of its create is known, and a row:

@@ -1,4 +1,4 @@
-"""The last check of a run: do the records that it created exist twice?
+"""The last check of a run: find records that it created and that exist twice.
 
 Two runs on two hosts look, find nothing, and both create. Nothing prevents that, since CAKE has no
 idempotency keys; but whichever of them looks last, after both have created, sees it. So each run

@@ -1,4 +1,4 @@
-"""``aiocake apply``: carry out a plan that was approved, row by row, as it stands."""
+"""``aiocake apply``: carry out an approved plan, row by row, unchanged."""
 
 import os
 import shlex

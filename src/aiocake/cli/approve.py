@@ -1,4 +1,4 @@
-"""``aiocake approve``: its options. What it does is loaded when it runs: no other waits for it."""
+"""The options of ``aiocake approve``. The rest is loaded only when the command runs."""
 
 from pathlib import Path
 from typing import Annotated

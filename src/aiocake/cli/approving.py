@@ -1,4 +1,4 @@
-"""Show what a second person has to see of a plan, and sign it."""
+"""Show what the approver of a plan should see, and sign the plan."""
 
 import os
 from contextlib import suppress

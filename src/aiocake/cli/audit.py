@@ -1,4 +1,4 @@
-"""``aiocake audit``: what a run did, by whom and when, and whether its journal can be trusted."""
+"""``aiocake audit``: show what a run did, who ran it when, and if its journal can be trusted."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The words of the commands that call one operation: their names, helps and questions.
+"""The texts of the commands that call one operation: names, helps, examples and questions.
 
 The operation's own table says which options a command has, what they take and what is refused. The
 words are here: a new operation needs an entry in :data:`COMMANDS` and a help for each parameter

@@ -1,4 +1,4 @@
-"""Make a command of a function: the session that it gets, and the options that all commands share.
+"""Turn functions into commands, with a session and the options that all commands share.
 
 A :class:`CommandSession` is one run of a command against an instance: it reads, writes and shows
 records.

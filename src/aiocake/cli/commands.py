@@ -1,4 +1,4 @@
-"""The commands that call one operation each, made from its table and the words of the catalogue."""
+"""The commands that call one operation each, built from its table and the catalogue's texts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Complete the words of a command line, for bash, zsh and fish.
+"""Complete command lines for bash, zsh and fish.
 
 A shell asks on each press of Tab, so nothing else of the package is loaded, not even its root:
 what can be typed stands in ``completion.json``, which ``python docs/commands.py`` writes. No key is

@@ -1,4 +1,4 @@
-"""``aiocake doctor``: is the instance reached, does it take the key, and which CAKE is it?"""
+"""``aiocake doctor``: check connection and key, and find out which variant of CAKE it is."""
 
 import textwrap
 from collections.abc import Iterator, Mapping

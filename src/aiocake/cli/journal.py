@@ -1,4 +1,4 @@
-"""``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
+"""``aiocake journal``: show the state of a run, and export its calls."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""``aiocake journal migrate`` and ``release``: what only journals in PostgreSQL need."""
+"""``aiocake journal migrate`` and ``release``, for journals in PostgreSQL."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where records go: the standard output, or what ``--out`` names."""
+"""Write records to the standard output, or to what ``--out`` names."""
 
 import gzip
 import os

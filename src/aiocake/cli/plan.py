@@ -1,4 +1,4 @@
-"""``aiocake plan``: write down what is to be sent, with what is true now; nothing is sent."""
+"""``aiocake plan``: record planned writes with the current state of their records; send nothing."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches

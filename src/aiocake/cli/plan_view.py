@@ -1,4 +1,4 @@
-"""Plans on the screen: what one comes to, all of its rows, and how two differ."""
+"""Show plans on the screen: totals, all rows, and how two plans differ."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping

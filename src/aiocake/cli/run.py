@@ -1,4 +1,4 @@
-"""``aiocake run``: carry out the rows of a file, without a plan and its approval."""
+"""``aiocake run``: send the rows of a file, without a plan and its approval."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path

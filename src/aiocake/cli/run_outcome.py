@@ -1,4 +1,4 @@
-"""Run a run of writes, and report what it came to: its problems, its summary, the exit code."""
+"""Run writes, and report the outcome: problems, summary, exit code."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn

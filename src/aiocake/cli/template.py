@@ -1,4 +1,4 @@
-"""Which columns are written, in which order, and by which names: ``--columns`` and ``--template``.
+"""Select, order and rename columns: ``--columns`` and ``--template``.
 
 A template is a file of TOML::
 

@@ -1,4 +1,4 @@
-"""What an examination finds, as plain values."""
+"""The result of an examination, as plain values."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What an examination has found so far."""
+"""The findings of an examination so far."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

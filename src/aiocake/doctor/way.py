@@ -1,4 +1,4 @@
-"""The way to an instance: address, proxy, TLS, and the first response with key and clock."""
+"""The connection to an instance: address, proxy, TLS, key and clock."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Totals of invoices and bills: exact, by kind, status and currency, never added over them."""
+"""Totals of invoices and bills: exact, by kind, status and currency, never added across them."""
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation

@@ -1,4 +1,4 @@
-"""Four eyes: who made a plan, who approved it, and whether that is enough.
+"""Four-eyes principle: who made a plan, who approved it, and whether that suffices.
 
 The signatures of a plan stand in a file of their own beside it, ``january.plan.sig`` beside
 ``january.plan``, one after the other: the maker's, and one for each approval. They count together

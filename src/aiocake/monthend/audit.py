@@ -1,4 +1,4 @@
-"""Audit a run: what its journal says was done, whether it can be trusted, and what CAKE says."""
+"""Audit a run: what its journal records, whether that can be trusted, and what CAKE shows."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What an audit finds: each call with all that is known of it, and what is wrong with a run."""
+"""The result of an audit: every call with all known facts, and the problems of the run."""
 
 from datetime import date, datetime
 from decimal import Decimal

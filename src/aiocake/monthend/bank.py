@@ -1,4 +1,4 @@
-"""The way back from the bank: rows of what was paid, each matched with the bill that it pays."""
+"""Match the rows of a bank's file of payments with the bills that they pay."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping

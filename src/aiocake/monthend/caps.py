@@ -1,4 +1,4 @@
-"""Caps: what a plan must not go beyond. They are part of what is signed."""
+"""Caps: the limits of a plan. They are part of what is signed."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""How two plans differ: what is in one of them only, and what is in both and not the same."""
+"""Compare two plans: rows that only one of them has, and rows that differ."""
 
 from collections.abc import Iterator
 

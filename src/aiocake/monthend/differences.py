@@ -1,4 +1,4 @@
-"""What a second person has to see of a plan: what differs from the months before, not all rows.
+"""What the approver of a plan should see: the differences from earlier months, not all rows.
 
 Somebody who approves 400 rows reads none of them. What goes wrong at month end shows elsewhere: in
 a total that is not like last month's, in somebody who was never paid before, in an amount that is

@@ -1,4 +1,4 @@
-"""A plan in the making: rows are added one by one, and the header follows from them."""
+"""Build a plan: add rows one by one, and derive the header from them."""
 
 import hashlib
 from typing import Final

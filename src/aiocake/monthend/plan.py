@@ -1,4 +1,4 @@
-"""A plan: calls that are to be sent, each with what was true of its record, under one hash."""
+"""A plan: calls to be sent, each with the state of its record, under one hash."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The form of a plan's file, version 1: canonical JSON lines, and the hash of them.
+"""The format of plan files, version 1: canonical JSON lines, and their hash.
 
 UTF-8, line feeds, one JSON object a line, its names sorted and no blanks between; money as text
 with all of its digits, dates as ISO 8601 has them, times in UTC and whole seconds::

@@ -1,4 +1,4 @@
-"""Make a plan: check each call, read what is true of its record, and write both down.
+"""Make a plan: check each call, read the state of its record, and store both.
 
 Calls and records come in different orders, and there may be many. They meet in a private database
 of SQLite's in a temporary file, so that no more than the plan itself is held in memory.

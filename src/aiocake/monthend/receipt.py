@@ -1,4 +1,4 @@
-"""A receipt: what a run came to, and the end of its log, to be kept away from its journal.
+"""A receipt: the totals of a run and the end of its log, to be stored apart from its journal.
 
 Whoever can write a journal can cut off the end of its log, or write all of it anew, and its chain
 of hashes still holds. A receipt that somebody else has kept shows it.

@@ -1,4 +1,4 @@
-"""The page that an approver reads on a phone, and the one that an auditor files.
+"""The HTML pages for approvers and auditors.
 
 Each is one self-contained file (:mod:`aiocake.monthend.html_page`).
 """

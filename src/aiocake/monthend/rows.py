@@ -1,4 +1,4 @@
-"""A row of a plan: one call, and what was true of its record when the plan was made."""
+"""A row of a plan: one call, and the state of its record when the plan was made."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A plan is applied once: the state folder of the user keeps which journal each plan has.
+"""Apply each plan only once: the user's state folder records the journal of each plan.
 
 A journal of another plan is refused by what it holds. Two journals of one plan on one host are
 refused here: else a second one, begun after the first, would look at each record, find it as it was

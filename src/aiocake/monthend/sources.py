@@ -1,4 +1,4 @@
-"""Rows of a file of one's own, CSV or JSON lines, as calls.
+"""Read calls from the rows of a CSV or JSON lines file.
 
 A column has the name of a parameter of the method, such as ``bill_id``. A spreadsheet is not to be
 trusted with money: it turns dates around, puts commas into amounts and drops zeros. So what could

@@ -1,4 +1,4 @@
-"""SSH keys and signatures as bytes: whose key is it, and what was it used for?
+"""Parse SSH keys and signatures: whose key it is, and what it was used for.
 
 Nothing here decides whether a signature is good: ``ssh-keygen`` does. What it does not say is read
 here: which key a signature is of, and for which purpose (its namespace) it was made.

@@ -1,4 +1,4 @@
-"""Rows of a plan whose record is no longer as it was planned."""
+"""Find rows of a plan whose record has changed since."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""For the tests of your own code: a sandbox in each test, and clients of it that do not wait.
+"""Fixtures for tests of your own code: a sandbox in each test, and clients that do not wait.
 
 Name it in your ``conftest.py``, and each test may ask for the fixtures::
 

@@ -1,4 +1,4 @@
-"""Invoices and bills for tests of code that takes them: each field has a sensible value.
+"""Build invoices and bills for your tests, with a sensible value in each field.
 
 Only what a test is about has to be given. What follows from it is made to fit: an invoice with an
 ``advertiser_id`` is a revenue invoice, a bill with a ``payment_date`` was paid, and amounts have

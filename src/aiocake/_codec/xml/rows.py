@@ -1,4 +1,4 @@
-"""The rows of a long list of XML, each as soon as it is whole; all around them is kept, too."""
+"""The rows of a long XML list, each as soon as it is complete, and the fields around the list."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A whole small response of XML as a tree of elements, by their local names.
+"""A small XML response as a tree of elements, by their local names.
 
 CAKE's namespaces and the roots of its responses are irregular, so elements go by local names.
 """

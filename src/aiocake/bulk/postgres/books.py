@@ -1,4 +1,4 @@
-"""``Postgres``: where runs are, and the outbox that plans one in a transaction of the caller's."""
+"""``Postgres``: the runs of a schema, and the outbox that plans one in the caller's transaction."""
 
 from collections.abc import Callable  # noqa: TC003 - imported like the others
 from typing import TYPE_CHECKING, Any, Final

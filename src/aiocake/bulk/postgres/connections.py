@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, whose secrets nobody sees: psycopg's sync ones, one for each journal.
+"""Connections to PostgreSQL without visible secrets: sync ones of psycopg, one for each journal.
 
 psycopg's own async connection knows asyncio only (https://github.com/psycopg/psycopg/issues/29), so
 a journal uses a sync one in a thread, on trio as well.

@@ -1,4 +1,4 @@
-"""How long a process may take a run for its own.
+"""The lease by which a process owns a run.
 
 The database says until when, by its own clock. The process has a view of its own, which ends first:
 it counts from *before* the request that renewed the lease was sent, less a margin, on a clock that

@@ -1,4 +1,4 @@
-"""Make the tables, or print the SQL that makes them."""
+"""Create the tables, or print the SQL that creates them."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast

@@ -1,4 +1,4 @@
-"""The outbox: a plan that is written down in a transaction of the caller's."""
+"""The outbox: write a plan in a transaction of the caller's."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping

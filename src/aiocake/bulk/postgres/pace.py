@@ -1,4 +1,4 @@
-"""A quota in PostgreSQL, beside the runs: one call of a function for each question.
+"""A quota in PostgreSQL, beside the runs: one function call for each request.
 
 The function locks the row of the quota, reads the database's clock, and changes the row, all in one
 statement that commits by itself. What it writes need not be on the disk at once: after a crash of

@@ -1,4 +1,4 @@
-"""The runs of a schema: begun, taken over when their lease has ended, or looked at."""
+"""The runs of a schema: create one, take one over when its lease has ended, or read one."""
 
 import json
 import threading

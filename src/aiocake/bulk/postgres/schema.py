@@ -1,4 +1,4 @@
-"""The tables of journals in PostgreSQL, and the SQL that makes them.
+"""The tables of journals in PostgreSQL, and the SQL that creates them.
 
 A schema holds any number of runs. ``run`` says who has each of them, until when, and in which
 *epoch*: the number of times that it was taken. ``session`` has a row for each taking, ``call`` the

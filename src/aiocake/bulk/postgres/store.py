@@ -1,4 +1,4 @@
-"""The journal of one run in PostgreSQL, owned by this process, or looked at.
+"""The journal of one run in PostgreSQL, owned by this process or opened to be read.
 
 Every write is fenced: it is carried out only while this process owns the run, by the database's own
 clock and in the epoch in which it was taken. A process that lost the run raises
