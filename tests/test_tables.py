@@ -363,7 +363,7 @@ def changed(read: dict[str, list[Any]], **fields: object) -> Invoice:
         ),
         pytest.param(
             lambda r: [changed(r, affiliate_name="\ud800")],
-            None, r"records\[0\]\.affiliate_name: must be a text that UTF-8 has", id="half",
+            None, r"records\[0\]\.affiliate_name: must be a text that UTF-8 can encode", id="half",
         ),
     ],
 )  # fmt: skip

@@ -45,7 +45,7 @@ They are those of the asynchronous client: change those, then run it again.
 ALWAYS: Final = {
     "aiocake": ("bulk",),
     "aiocake.blocking.readers": READERS,
-    "aiocake.blocking.runs": ("Group", "asked", "made", "method_of", "read", "told"),
+    "aiocake.blocking.runs": ("Group", "asked", "made", "method_of", "read", "notifier"),
     "aiocake.blocking.thread": ("ClientThread",),
     "collections.abc": ("Awaitable", "Callable", "Iterable"),
     "typing": ("Any", "Concatenate", "Final", "ParamSpec", "TypeVar", "TypedDict"),
@@ -368,7 +368,7 @@ def passed(node: Function, *, wrapped: bool = False) -> str:
             ("Callable[[], Calls", "made"),
             ("Calls[", "read"),
             ("OnOutcome", "asked"),
-            ("OnProgress", "told"),
+            ("OnProgress", "notifier"),
         ):
             if part in hint:
                 text = f"{function}({each.arg})"

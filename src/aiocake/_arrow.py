@@ -1,4 +1,4 @@
-"""Columns as Arrow has them: exact, or refused. The one place that knows pyarrow's types."""
+"""Convert rows to Arrow columns, exactly or not at all. Only this module knows pyarrow's types."""
 
 import importlib
 import json
@@ -95,7 +95,7 @@ class ArrowRows:
             self._pack()
 
     def take(self) -> Any:  # noqa: ANN401 - a table of pyarrow
-        """Return what is here as a table of pyarrow, and begin anew.
+        """Return the collected rows as a table of pyarrow, and start over.
 
         Raises:
             Unfitting: A value does not fit.
@@ -213,11 +213,11 @@ _BUFFERS: Final[Mapping[ColumnType, Callable[[Sequence[Any]], list[Any]]]] = {
     ColumnType.TIMESTAMP: _times,
     ColumnType.BOOLEAN: lambda values: [_bits(values)],
 }
-_UTF_8: Final = "must be a text that UTF-8 has"
+_UTF_8: Final = "must be a text that UTF-8 can encode"
 _REASONS: Final[Mapping[ColumnType, str]] = {
     ColumnType.INTEGER: "must be a whole number of at most 64 bits",
     ColumnType.DECIMAL: f"must have at most {_PLACES} decimal places, and {_BEFORE} digits before",
     ColumnType.TEXT: _UTF_8,
     ColumnType.JSON: _UTF_8,
-    ColumnType.TIMESTAMP: "must be a time that UTC has",
+    ColumnType.TIMESTAMP: "must be a time that UTC can express",
 }

@@ -1,4 +1,4 @@
-"""One-shot tasks that outlive the frame which started them, on asyncio and on trio.
+"""One-shot tasks that outlive the frame that started them, on asyncio and on trio.
 
 A task group cannot be held open across a ``yield`` or by an iterator: it would wrap the caller's
 own exceptions in a group and break cancellation (PEP 789). A :class:`BackgroundTask` can: it is one

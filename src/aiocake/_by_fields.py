@@ -18,7 +18,7 @@ Read = Callable[[object], object]
 
 
 def by_fields(model: type[T]) -> type[T]:
-    """Have the instances of an attrs class, of ``eq=False, repr=False``, do what they else would.
+    """Add comparing, hashing and printing to an attrs class made with ``eq=False, repr=False``.
 
     They are equal if they are of the same class and their fields are, they are hashed by their
     fields, and their ``repr`` shows them.

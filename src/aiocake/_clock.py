@@ -1,4 +1,4 @@
-"""What time it is, for what bears a date. Waits and deadlines have the clock of the event loop."""
+"""The time, for records with a date. Waits and deadlines use the clock of the event loop."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Values as people read them: texts with nothing hidden in them, amounts with their currency.
+"""Format values for people: texts without hidden characters, amounts with their currency.
 
 Names and notes are typed by CAKE's users. To a terminal an ESC in them is code, and everywhere a
 right-to-left override lets a text read as another one.
@@ -55,7 +55,7 @@ def money(amount: Decimal, currency: str | None) -> str:
 
 
 def amount_text(amount: Decimal) -> str:
-    """Return an amount for people: v1 sends four places, of which two are mostly enough."""
+    """Format an amount for people: v1 sends four decimal places, but two are mostly enough."""
     whole, _, digits = f"{amount:,f}".partition(".")
     digits = digits[:2] + digits[2:].rstrip("0")
     return f"{whole}{'.' if digits else ''}{digits}"

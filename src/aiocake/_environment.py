@@ -1,4 +1,4 @@
-"""Settings in environment variables and in a profile: an instance, its key, and the way to it.
+"""Settings from environment variables and a profile: the instance, its key and its connection.
 
 What is passed comes before the environment, and the environment before the profile. The variables
 of other programs (``HTTPS_PROXY``, ``SSL_CERT_FILE``, …) are not read.
@@ -54,7 +54,7 @@ def profile_of_environment(name: str | None = None) -> Profile | None:
 
 
 def domain_of(domain: str | None, profile: Profile | None, name: str = "CAKE_DOMAIN") -> str | None:
-    """Return the instance: what is passed or in the environment, else that of the profile.
+    """Return the domain of the instance: passed, else from the environment, else from the profile.
 
     Args:
         domain: The instance that is passed, or in the environment.
@@ -123,7 +123,7 @@ def _add_profile(
 def throttle_of(
     profile: Profile | None, *, concurrency: int | None = None, rate: float | None = None
 ) -> Throttle:
-    """Return the throttle of a profile, with what is passed in place of the profile's."""
+    """Return the throttle of a profile; arguments override its values."""
     if profile is not None:
         concurrency = profile.concurrency if concurrency is None else concurrency
         rate = profile.rate if rate is None else rate
@@ -249,7 +249,7 @@ class KeyCommand:
         except ConfigurationError as error:  # of what it has printed
             reason = str(error)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no command that can be run"
+            reason = getattr(error, "strerror", None) or "it is not a command that can be run"
         raise ConfigurationError(f"{self._name} gives no key: {reason}; run it by hand to see why")
 
     async def _run(self) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Locks on numbered places of a file, which the system takes back when their process ends.
+"""Locks on numbered places of a file, which the system releases when their process ends.
 
 Two that have opened the file exclude each other, in one process as well as in two: on Linux by
 locks of the open file description (``F_OFD_SETLK``,

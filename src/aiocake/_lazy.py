@@ -1,4 +1,4 @@
-"""Parts of a package that are loaded when a name of theirs is first asked for (PEP 562)."""
+"""Load parts of a package when one of their names is first used (PEP 562)."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping

@@ -1,4 +1,4 @@
-"""Pass events to ``on_event``, and write the few that people should see to the log.
+"""Pass events to ``on_event``, and log the few that people should see.
 
 The log is for what somebody may have to act on or will ask about; what every call does is for
 ``on_event``. docs/observability.md lists both.

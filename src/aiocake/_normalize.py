@@ -158,7 +158,7 @@ Wanted = tuple[Callable[[Any], bool], str]
 
 
 def misfit(value: object, wanted: Wanted) -> str:
-    """Return why a setting is not what it has to be; empty if it is.
+    """Return why a setting is refused; an empty text if it is valid.
 
     Args:
         value: Whatever a caller passed. Its methods may raise anything.

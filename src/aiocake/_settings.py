@@ -1,4 +1,4 @@
-"""What each setting of a client has to be, of whatever class a caller passes it."""
+"""Check the settings of a client, of whatever class a caller passes them."""
 
 import ssl
 from collections.abc import Callable, Mapping

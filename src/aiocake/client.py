@@ -1,4 +1,4 @@
-"""The client: builds the layers once, has an attribute for each group of endpoints, closes them.
+"""The client: an attribute for each group of endpoints, over layers that it builds and closes.
 
 ::
 

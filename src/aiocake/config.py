@@ -152,7 +152,7 @@ class CallOptions:
 
 
 class Ledger(Protocol):
-    """Records each write before it is sent and after it ended, in your own database say."""
+    """Records each write before it is sent and after it ended, for example in your own database."""
 
     async def before(self, intent: Intent) -> None:
         """Record a write that is about to be sent.

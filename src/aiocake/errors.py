@@ -104,7 +104,7 @@ class Problem:
 
 @attrs.frozen(repr=False)
 class Intent:
-    """A write that was going to be sent, with all that a person needs to look for it in CAKE.
+    """A write that was about to be sent, with all that a person needs to find it in CAKE.
 
     Attributes:
         id: Unique for each call of a write (a UUID as text).
@@ -178,7 +178,7 @@ class CakeError(Exception):
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error holds through ``clean``.
+        """Replace every text of this error by ``clean`` of it.
 
         Its cause and context are dropped: a parser's exception holds the whole response.
         """
@@ -246,7 +246,7 @@ class OutcomeUnknown(CakeError):
         self.outcome: Outcome | None = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error and its cause hold through ``clean``."""
+        """Replace every text of this error and its cause by ``clean`` of it."""
         super().scrub(clean)
         self.cause.scrub(clean)
 
@@ -442,7 +442,7 @@ class Conflict(ConsistencyError):
         self.outcome: Outcome | None = Outcome.NOT_DONE
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Pass every text that this error and the invoice hold through ``clean``."""
+        """Replace every text of this error and its invoice by ``clean`` of it."""
         super().scrub(clean)
         found = cast("Any", self.found)
         model = cast("type[attrs.AttrsInstance]", type(found))
@@ -464,7 +464,7 @@ class JournalError(CakeError):
 
 
 class JournalLost(JournalError):
-    """The run is not this process's any more, or may not be: it sends nothing more.
+    """This process no longer owns the run, or may not: it sends nothing more.
 
     Its lease has ended, since the database was not heard of for too long, or the process stood
     still; or another process has taken the run over by now. Whoever has it goes on with it, and

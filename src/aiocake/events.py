@@ -1,4 +1,4 @@
-"""Events: one small frozen class for each thing that ``Client(on_event=…)`` reports.
+"""Events: one small frozen class for each kind that ``Client(on_event=…)`` gets.
 
 Events hold no key, no URL with a query, no names, notes or amounts. ``on_event`` is called in the
 task, and in the context variables, of the call that the event is about, in the order in which
@@ -51,7 +51,7 @@ __all__ = [
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class Waited:
-    """A call waited for its turn in the throttle's queue, or was turned away from it.
+    """A call waited in the throttle's queue, or was refused because the queue was full.
 
     Attributes:
         operation: The operation's name, such as ``"invoices.update"``.
@@ -70,7 +70,7 @@ class Waited:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class Looked:
-    """A write whose record was looked at, and is as expected, is sent now.
+    """A write is about to be sent, since its record was read and is as expected.
 
     The look was a call of its own, with events of its own. One page of a list may serve many
     writes.
@@ -89,7 +89,7 @@ class Looked:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class AttemptBegan:
-    """An attempt is sent now. Its :class:`AttemptEnded` follows, in the same task.
+    """An attempt is about to be sent. Its :class:`AttemptEnded` follows, in the same task.
 
     Attributes:
         operation: The operation's name.
@@ -112,7 +112,7 @@ class AttemptBegan:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class AttemptEnded:
-    """One attempt is over: of an export, when its list began or the response proved to be none.
+    """An attempt has ended; that of an export ends when its list begins or the response has none.
 
     An export that broke off while it was collected is read again: such an attempt is over when it
     is complete, or breaks off, too.
@@ -146,7 +146,7 @@ class AttemptEnded:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class RetryScheduled:
-    """There will be another attempt.
+    """Another attempt is scheduled.
 
     Attributes:
         operation: The operation's name.
@@ -185,7 +185,7 @@ class Paused:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class PauseEnded:
-    """A pause in which calls were refused is over.
+    """A pause in which calls were refused has ended.
 
     It ends when the call that went first has its response, or by ``end_pause()``.
 
@@ -203,7 +203,7 @@ class PauseEnded:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class CallEnded:
-    """A call is over: also one that was refused before it was sent, cancelled, or an export.
+    """A call has ended, including refused and cancelled ones, and exports.
 
     Each page of a list is a call; ``find()`` makes many.
 
@@ -234,7 +234,7 @@ class CallEnded:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class ListAnomaly:
-    """A list behaved in a way that CAKE's documents do not promise, and was read anyway.
+    """A list behaved in a way that CAKE's pages do not describe, and was read anyway.
 
     An export emits it once, at its end, and only for copies of bills, which are left out.
 
@@ -296,7 +296,7 @@ class ValuesNormalized:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class RunBegan:
-    """A bulk run begins: none of its writes was sent yet.
+    """A bulk run begins; none of its writes was sent yet.
 
     A plan without calls has no client to report to, and emits neither this nor :class:`RunEnded`.
 
@@ -320,7 +320,7 @@ class RunBegan:
 @by_fields
 @attrs.frozen(eq=False, repr=False)
 class RunEnded:
-    """A bulk run that began is over. The counts are those of the whole plan, earlier runs included.
+    """A bulk run has ended. The counts are those of the whole plan, earlier runs included.
 
     Attributes:
         seconds: How long it took.

@@ -1,4 +1,4 @@
-"""Clients of many tenants: one for each, opened when it is needed and closed when it is idle.
+"""Clients of many tenants: one for each, opened when needed and closed when idle.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Profiles: the settings of each instance that one works with, in one file, by name.
+"""Profiles: named settings of instances, in one file.
 
 The file is ``config.toml`` in the platform's folder (:func:`config_file`; on Linux
 ``~/.config/aiocake/config.toml``)::
@@ -43,8 +43,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _LONGEST: Final = 1 << 20
 _HEADER: Final = re.compile(r"\s*\[([^\[\]]*)\]\s*(?:#.*)?")
 _NO_KEY: Final = (
-    "no key belongs into this file: name a file (api_key_file) or a command (key_command), or set "
-    "CAKE_API_KEY"
+    "this file must not contain a key: name a file (api_key_file) or a command (key_command), or "
+    "set CAKE_API_KEY"
 )
 _TABLE: Final = "profiles"
 _TRAITS: Final = "traits"
@@ -106,7 +106,7 @@ class Profile:
                 holds what is no setting; the message names the line where that is known.
         """
         file = (file or config_file()).absolute()
-        return cls(name=name, file=file, **_Reader(name, file, _text_of(file)).settings())
+        return cls(name=name, file=file, **_ProfileReader(name, file, _text_of(file)).settings())
 
     def save_traits(self, traits: InstanceTraits) -> None:
         """Put traits into the profile, in place of those that are there. The rest stays as it is.
@@ -141,8 +141,8 @@ def config_file() -> Path:
     from platformdirs import user_config_path  # noqa: PLC0415
 
     folder = user_config_path("aiocake", appauthor=False)
-    if not folder.is_absolute():  # no home is known
-        raise ConfigurationError("there is no folder for config.toml: no home is known")
+    if not folder.is_absolute():  # the home folder is unknown
+        raise ConfigurationError("there is no folder for config.toml: the home folder is unknown")
     return folder / "config.toml"
 
 
@@ -171,7 +171,7 @@ def _text_of(file: Path) -> str:
             about = os.fstat(opened.fileno())
             content = opened.read(_LONGEST + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no path"
+        reason = getattr(error, "strerror", None) or "it is not a path"
     else:
         reason = _why_not_trusted(about) or _why_not_text(content)
         if not reason:
@@ -185,7 +185,7 @@ def _why_not_trusted(about: os.stat_result) -> str:
     if about.st_uid not in {0, os.getuid()}:
         return "it belongs to another user, who could direct your key elsewhere"
     if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "others can write it, and direct your key elsewhere: chmod go-w"
+        return "others can write to it, and direct your key elsewhere: chmod go-w"
     return ""
 
 
@@ -207,7 +207,7 @@ def _parsed(text: str, file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         # The error holds the whole text in later versions of Python: it goes no further.
         reason = str(error) if isinstance(error, ValueError) else "nested too deep"
-    raise ConfigurationError(f"{file} is no TOML: {reason}")
+    raise ConfigurationError(f"{file} is not TOML: {reason}")
 
 
 def _tables(content: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -218,19 +218,19 @@ def _tables(content: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str,
         reason = _NO_KEY if _is_key(others[0]) else "is not known; a profile is [profiles.NAME]"
         raise ConfigurationError(f"{file}: {others[0]}: {reason}")
     if not isinstance(tables, dict):
-        raise ConfigurationError(f"{file}: {_TABLE!r} is no table")
+        raise ConfigurationError(f"{file}: {_TABLE!r} is not a table")
     named = cast("dict[str, Any]", tables)
     for name, table in named.items():
         if _NAME.fullmatch(name) is None:
             raise ConfigurationError(
-                f"{file}: {name!r} is no name of a profile: use letters, digits, - and _"
+                f"{file}: {name!r} is not a profile name: use letters, digits, - and _"
             )
         if not isinstance(table, dict):
-            raise ConfigurationError(f"{file}: {_TABLE}.{name} is no table")
+            raise ConfigurationError(f"{file}: {_TABLE}.{name} is not a table")
     return named
 
 
-class _Reader:
+class _ProfileReader:
     """Reads one profile; all that is wrong with it is told at once.
 
     Args:
@@ -317,7 +317,7 @@ def _a_path(value: object) -> Path:
     try:
         return Path(_a_text(value)).expanduser()
     except RuntimeError:
-        raise ConfigurationError("begins with ~, and no home is known") from None
+        raise ConfigurationError("begins with ~, but the home folder is unknown") from None
 
 
 def _a_command(value: object) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Records as plain values: a dict for JSON, or one column for each field, with its type.
+"""Convert records to plain values: a dict for JSON, or typed columns.
 
 Money is text there. As a number of JSON it would be a float to most programs that read it, and
 lose digits.

@@ -1,4 +1,4 @@
-"""Records as columns with types: what a file of them has, and a table for data frames.
+"""The typed columns of records, and Arrow tables for data frames.
 
 The command writes the same columns to CSV, JSON lines, XLSX and Parquet. CSV and XLSX do not keep
 types, so :data:`COLUMNS` says them: a reader that is told keeps every digit of an amount, where one

@@ -1,4 +1,4 @@
-"""What one instance of CAKE does where CAKE's pages contradict each other, or say nothing.
+"""The traits of one instance, where CAKE's pages contradict each other or say nothing.
 
 ``aiocake doctor`` finds it out, ``--save`` keeps it in a profile, and ``Client(traits=…)`` takes
 it. The client needs none of it: it reads every variant as it comes. It uses these, and checks what

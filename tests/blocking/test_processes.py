@@ -53,7 +53,10 @@ def test_interrupts_and_forks(tmp_path: Path) -> None:
             "each once: True",
         ],
         "forked": [
-            "the client was used before a fork, which copies no thread: make one in each process",
+            (
+                "the client was used before a fork, which does not copy its thread: make one in "
+                "each process"
+            ),
             "one that was not used yet works: True",
             "child ended with 0",
             "parent goes on: True",

@@ -134,7 +134,7 @@ async def test_the_plan_and_who_approved_it_are_in_the_log(path: Path) -> None:
         (
             ["DELETE FROM log WHERE entry IN (9, 10)"],
             ["entries 9 to 10 of the log are missing"],
-            ["call 2 is done, but the log tells nothing of it"],
+            ["call 2 is done, but the log does not mention it"],
         ),
         (
             [
@@ -194,14 +194,14 @@ async def test_the_plan_and_who_approved_it_are_in_the_log(path: Path) -> None:
         (
             ["DELETE FROM looks"],
             [],
-            ["the doubles of call 2 are missing: entry 13 of the log tells of them"],
+            ["the doubles of call 2 are missing: entry 13 of the log names them"],
         ),
         (
             ["UPDATE runs SET user = 'eve', stopped = 'x'"],
             ["reason, user of session 1: not what entry 14 of the log says"],
             [],
         ),
-        (["DELETE FROM runs"], ["session 1 is missing: entry 14 of the log tells of it"], []),
+        (["DELETE FROM runs"], ["session 1 is missing: entry 14 of the log names it"], []),
         (
             ["INSERT INTO runs VALUES (2, 'x', NULL, NULL, 'eve', 'h', 1, '1')"],
             ["session 2 is not in the log"],
@@ -444,7 +444,7 @@ async def test_what_is_wrong_with_a_log_that_is_no_chain_is_found_as_far_as_it_c
     assert (await check(path)).completeness == (
         "call 1 is missing",
         "call 0 is planned, but by entry 2 of the log it is done",
-        "call 1 is missing: entry 3 of the log tells of it",
+        "call 1 is missing: entry 3 of the log names it",
     )
 
 

@@ -168,7 +168,11 @@ async def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(database) 
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [
-        ({"conninfo": "postgres//u:hunter2@h"}, ConfigurationError, "conninfo: is no connection"),
+        (
+            {"conninfo": "postgres//u:hunter2@h"},
+            ConfigurationError,
+            "conninfo: is not a connection",
+        ),
         ({"conninfo": "password=hunter2", "connect": print}, ConfigurationError, "one of the two"),
         ({"schema": "", "lease": 0}, ArgumentError, "lease: must be .+ at least 0.1"),
         ({"schema": "x" * 64}, ArgumentError, "schema: must have 1 to 63"),

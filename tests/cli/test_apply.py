@@ -50,7 +50,7 @@ def test_a_plan_that_became_another_while_the_question_was_open_is_refused(
     monkeypatch.setattr("aiocake.cli.apply.confirm", exchange)
     ran = cake(*APPLY, yes=False)
     assert ran.code == 2
-    assert "the plan is another" in ran.err
+    assert "this is another plan" in ran.err
     assert planned.hash in ran.err
     assert not writes(sandbox)
 
@@ -75,4 +75,4 @@ def test_ctrl_c_says_how_to_go_on(planned: Plan, interrupted) -> None:
     del planned
     ran = interrupted(*APPLY, "--yes", by=signal.SIGINT)
     assert ran.code == 130
-    assert ran.err.endswith("; to go on: aiocake resume run.db\n")
+    assert ran.err.endswith("; to continue: aiocake resume run.db\n")

@@ -225,7 +225,7 @@ def test_an_expired_plan_is_shown_and_not_signed(cake, people: People, tmp_path:
     ran = cake("approve", case.file)
     assert ran.code == 0
     assert " UTC: IT HAS EXPIRED\n" in ran.out
-    assert "the plan has expired: it was good until " in refused(cake, case)
+    assert "the plan has expired: it was valid until " in refused(cake, case)
 
 
 def test_an_edited_plan_is_not_shown(cake, case: Case) -> None:
@@ -252,7 +252,7 @@ def test_a_damaged_file_of_signatures(cake, case: Case) -> None:
     Path(f"{case.file}.sig").write_text("approved, Ben\n", "ascii")
     ran = cake("approve", case.file)
     assert ran.code == 0
-    assert "not checked (--signers): the file of signatures holds text that is no" in ran.out
+    assert "not checked (--signers): the file of signatures contains text that is not a" in ran.out
     assert "no signature can be added" in refused(cake, case)
 
 

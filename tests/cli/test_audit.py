@@ -88,7 +88,7 @@ def test_it_shows_what_was_done_by_whom_and_says_whether_it_can_be_trusted(
     assert said[4].startswith("skipped: call 2, invoice ")
     assert said[5:] == [
         "integrity: the chain of the log holds",
-        "integrity: no receipt was given; without one, an end that was cut off does not show",
+        "integrity: there is no receipt: without one, a cut off end of the log does not show",
         "completeness: every call is there, and its state follows from the log",
     ]
     assert sandbox.state.requests == []
@@ -141,7 +141,7 @@ def test_verify_lists_exactly_what_is_otherwise_in_cake(
     sandbox.state.invoices[number].invoice_status = "approved"
     ran = cake("audit", journal, "--verify")
     assert ran.code == 0
-    assert "aiocake: in CAKE, all that could be compared is as planned" in ran.err
+    assert "aiocake: in CAKE, everything that could be compared is as planned" in ran.err
     sandbox.state.api_keys.clear()
     assert cake("audit", journal, "--verify").code == 3
 
@@ -215,9 +215,9 @@ def test_a_journal_of_an_older_aiocake_says_that_its_log_is_no_chain(cake, tmp_p
     path.write_bytes(kept.read_bytes())
     ran = cake("audit", path)
     assert ran.code == 1
-    assert "no plan was approved: a run of its own" in ran.err
-    assert "integrity: not known: an aiocake that kept no chain wrote the log" in ran.err
-    assert "done: 1 more, whose amount the journal does not tell" in ran.err
+    assert "no plan was approved: the run was started without one" in ran.err
+    assert "integrity: unknown: an older aiocake wrote the log without a chain" in ran.err
+    assert "done: 1 more, whose amount is not in the journal" in ran.err
     assert "completeness: 1 call was not sent" in ran.err
     assert "not finished (killed)" in ran.err
 

@@ -161,10 +161,10 @@ def test_6_is_a_call_that_a_paused_client_does_not_send(
 
 
 def test_1_is_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
-    assert code_of(DeadlineExceeded("no answer within 60 s")) == 1
-    assert report_error(DeadlineExceeded("no answer within 60 s")) == 1
+    assert code_of(DeadlineExceeded("no response within 60 s")) == 1
+    assert report_error(DeadlineExceeded("no response within 60 s")) == 1
     assert report_error(RuntimeError()) == 1
-    assert capsys.readouterr().err == "aiocake: no answer within 60 s\naiocake: RuntimeError\n"
+    assert capsys.readouterr().err == "aiocake: no response within 60 s\naiocake: RuntimeError\n"
 
 
 def test_what_is_no_error_of_ours_is_one_line_too(cake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,10 @@ def test_the_same_records_are_the_same_file(cake, tmp_path: Path) -> None:
             "--columns: there is no column 'total_amuont'; did you mean 'total_amount'?",
         ),
         (("--columns", "x"), "--columns: there is no column 'x'; the columns are kind, invoice_id"),
-        (("--template", "xero"), "xero is no file, and no template has this name: xero-bills, "),
+        (
+            ("--template", "xero"),
+            "xero is neither a file nor a template; the templates are xero-bills, ",
+        ),
         (
             ("--template", "xero-bills"),
             "--template: xero-bills: it is for other records: there are no columns 'bill_id', ",
@@ -114,7 +117,7 @@ def test_a_terminal_is_shown_neither_bytes_nor_raw_texts(terminal, sandbox) -> N
     ran = terminal(*LIST, "-f", "csv", "--raw").end()
     assert (ran.code, ran.out) == (
         2,
-        "aiocake: --raw: a terminal might obey the texts: use --out, or a pipe\n",
+        "aiocake: --raw: a terminal would interpret control characters: use --out, or a pipe\n",
     )
     assert sandbox.state.requests == []
 

@@ -123,7 +123,7 @@ def test_where_nobody_reads_the_output_a_create_says_what_it_made(process, sandb
     ran = process(*CREATE, stdout=writer)
     os.close(writer)
     reported = (
-        f"aiocake: the reader of the output has gone; invoices.create: done: {made_in(sandbox)}\n"
+        f"aiocake: the output was closed by its reader; invoices.create: done: {made_in(sandbox)}\n"
     )
     assert (ran.code, ran.err) == (0, reported)
 

@@ -70,7 +70,11 @@ def test_each_command_that_connects_takes_a_profile(cake, profile: Path, sandbox
         ("", ("--profile", "x"), "there is no profile 'x' (there are: none)"),
         ("[profiles.x]", ("--profile", "x"), "no instance: give --domain or set CAKE_DOMAIN"),
         ("[profiles.x]\ndomain = 'x.example'", ("--profile", "x"), "no API key: set CAKE_API_KEY"),
-        ("[profiles.x]\napi_key = 'canary-K3Y'", ("--profile", "x"), "no key belongs into this"),
+        (
+            "[profiles.x]\napi_key = 'canary-K3Y'",
+            ("--profile", "x"),
+            "this file must not contain a key",
+        ),
         (
             "[profiles.x]\ndomain = 'x.example'",
             ("--profile", "x", "--domain", "y.example"),
@@ -181,7 +185,7 @@ def test_doctor_writes_each_format(cake, tmp_path: Path) -> None:
 
 def test_doctor_keeps_the_traits_in_the_profile(cake, profile: Path) -> None:
     ran = cake("doctor", "--profile", "here", "--save")
-    assert (ran.code, ran.err) == (0, f"aiocake: kept in profile here of {profile}\n")
+    assert (ran.code, ran.err) == (0, f"aiocake: saved in profile here of {profile}\n")
     text = profile.read_text()
     assert "[profiles.here.traits]\n" in text
     assert 'bindings = ["get", "post", "soap11", "soap12"]\n' in text

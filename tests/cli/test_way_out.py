@@ -174,7 +174,7 @@ def test_rate_concurrency_and_timeout_are_those_of_the_client(
         (("--concurrency", "0"), "'--concurrency': '0' is not a whole number of at least 1"),
         (("--concurrency", "2.5"), "'--concurrency': '2.5' is not a whole number"),
         (("--ca-file", "/no.pem"), "'--ca-file': /no.pem: No such file or directory"),
-        (("--ca-file", __file__), f"'--ca-file': {__file__}: it holds no certificates in PEM"),
+        (("--ca-file", __file__), f"'--ca-file': {__file__}: it contains no certificates in PEM"),
         (("--proxy", "ftp://u:canary@h"), "'--proxy': the scheme must be one of http, https"),
         (("--proxy", "http://u:canary@h/path"), "'--proxy': it must not have a path or query"),
     ],

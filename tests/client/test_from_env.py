@@ -251,8 +251,8 @@ async def test_what_other_programs_read_is_not_read(named: Env, tmp_path: Path) 
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        (b"", "it holds no certificates in PEM"),
-        (b"KEY", "it holds no certificates in PEM"),
+        (b"", "it contains no certificates in PEM"),
+        (b"KEY", "it contains no certificates in PEM"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no"),
     ],
 )

@@ -115,10 +115,10 @@ BEGIN = "[profiles.p]\n"
         ("", "there is no profile 'p' (there are: none)"),
         ("[profiles.other]", "there is no profile 'p' (there are: other)"),
         ("[p]\ndomain = 'x'", "p: is not known; a profile is [profiles.NAME]"),
-        ("profiles = 1", "'profiles' is no table"),
-        ("profiles.p = 1", "profiles.p is no table"),
-        ("[profiles.'a b']", "'a b' is no name of a profile"),
-        ("[profiles.p", "is no TOML: Expected ']'"),
+        ("profiles = 1", "'profiles' is not a table"),
+        ("profiles.p = 1", "profiles.p is not a table"),
+        ("[profiles.'a b']", "'a b' is not a profile name"),
+        ("[profiles.p", "is not TOML: Expected ']'"),
         (BEGIN + "\ndomian = 'x'", "line 3: profile p: domian: is not known; known are domain, "),
         (BEGIN + "domain = 3", "line 2: profile p: domain: must be a text"),
         (BEGIN + "domain = ''", "line 2: profile p: domain: must be a text"),
@@ -170,7 +170,7 @@ def test_a_file_that_holds_a_key_is_refused(config: Write, name: str, where: str
     config(f'{where}{name} = "{KEY}"\n')
     with pytest.raises(ConfigurationError) as caught:
         Profile.read("p")
-    assert "no key belongs into this file: name a file (api_key_file) or" in str(caught.value)
+    assert "this file must not contain a key: name a file (api_key_file) or" in str(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))
     assert KEY.encode() not in pickle.dumps(caught.value)
 
@@ -200,7 +200,7 @@ def test_others_may_read_it(config: Write, mode: int) -> None:
 def test_a_file_that_others_can_write_is_refused(config: Write, mode: int) -> None:
     config(BEGIN + "key_command = ['sh']", mode)
     for read in (lambda: Profile.read("p"), profile_names):
-        with pytest.raises(ConfigurationError, match=r"others can write it, .*: chmod go-w"):
+        with pytest.raises(ConfigurationError, match=r"others can write to it, .*: chmod go-w"):
             read()
 
 

@@ -134,7 +134,7 @@ async def test_rows_that_are_alike_are_all_given(form: Form) -> None:
     ("change", "path", "reason"),
     [
         ({"amount": "12,50"}, "amount", "is not a number"),
-        ({"conversion_id": "0"}, "conversion_id", "is no id"),
+        ({"conversion_id": "0"}, "conversion_id", "is not an id"),
         ({"source": {"affiliate_id": "x"}}, "source.affiliate_id", "is not an integer"),
         ({"source": {}}, "source", ""),
     ],

@@ -193,18 +193,18 @@ async def test_a_cut_that_the_transport_sees_says_how_many_were_read(
     stream: Stream, collect: Collect
 ) -> None:
     start = export(bill(1), bill(2)).partition(b"</affiliate_bills>")[0]
-    cut = DecodeError("the body ended before it was whole", status=200)
+    cut = DecodeError("the body ended before it was complete", status=200)
     bills = stream(start, error=cut)
     ids, error = await collect(bills)
     assert ids == [1, 2]
     assert isinstance(error, DecodeError)
-    assert str(error) == "the body ended before it was whole (after 2 bills)"
+    assert str(error) == "the body ended before it was complete (after 2 bills)"
     assert await collect(bills) == ([], error)
 
 
 async def test_what_the_transport_raises_before_the_first_bill_is_passed_on(stream: Stream) -> None:
     start = export(bill(1)).partition(b"<affiliate_bills>")[0]
-    cut = DecodeError("the body ended before it was whole", status=200)
+    cut = DecodeError("the body ended before it was complete", status=200)
     for body in (start, b"", start + b" " * 2000):
         with pytest.raises(DecodeError) as caught:
             await stream(body, error=cut).head()

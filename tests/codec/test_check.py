@@ -199,7 +199,7 @@ def test_a_success_says_so(operation: Operation[object], body: str, status: int)
     ],
 )
 def test_what_does_not_say_that_it_was_done_was_not_known_to_be(body: str) -> None:
-    silent = "the answer does not say whether the call was carried out"
+    silent = "the response does not say whether the call was carried out"
     for operation in (PAGE, UPDATE, MARK):
         assert found(operation, body) == (DecodeError, silent)
     # Some look-ups of v1 have no `success`.
@@ -226,7 +226,7 @@ def test_a_yes_and_a_no_in_one_answer_are_a_no() -> None:
 
 
 def test_a_no_without_a_reason_is_one_too() -> None:
-    assert found(MARK, xml("false")) == (ApiError, "CAKE said no, and not why")
+    assert found(MARK, xml("false")) == (ApiError, "CAKE refused the call without a reason")
     assert found(UPDATE, '{"request_status": "Error"}')[0] is ApiError
     assert found(UPDATE, '{"request_status": "Error", "invoice": null}')[0] is ApiError
 
@@ -255,14 +255,14 @@ def test_a_yes_with_the_status_of_a_no_is_neither(body: str, status: int) -> Non
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"", "nothing in place of an answer"),
-        (b"\xef\xbb\xbf \r\n", "nothing in place of an answer"),
-        (LOGIN, "a page of HTML in place of an answer"),
-        (HELP, "a page of HTML in place of an answer"),
-        (b"  <HTML>", "a page of HTML in place of an answer"),
-        (b"ok", "plain text in place of an answer"),
-        (b"null", "JSON that is no object"),
-        (b"[]", "JSON that is no object"),
+        (b"", "nothing in place of a response"),
+        (b"\xef\xbb\xbf \r\n", "nothing in place of a response"),
+        (LOGIN, "a page of HTML in place of a response"),
+        (HELP, "a page of HTML in place of a response"),
+        (b"  <HTML>", "a page of HTML in place of a response"),
+        (b"ok", "plain text in place of a response"),
+        (b"null", "JSON that is not an object"),
+        (b"[]", "JSON that is not an object"),
         (b'{"request_status": "Success"', "not JSON"),
         (b'{"request_status": "Success"} x', "not JSON"),
         (b'{"request_status": "Success", "request_status": "Success"}', "JSON with a value that"),
@@ -457,7 +457,7 @@ def test_a_404_is_cakes_only_in_json_or_in_its_words() -> None:
 @pytest.mark.parametrize("status", [100, 101, 202, 204, 206, 299, 600, 999])
 def test_an_odd_status_is_no_answer(status: int) -> None:
     kind, text = found(UPDATE, '{"request_status": "Success"}', status)
-    assert (kind, text) == (DecodeError, f"an answer with the status {status}")
+    assert (kind, text) == (DecodeError, f"a response with the status {status}")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])

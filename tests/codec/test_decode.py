@@ -345,7 +345,7 @@ def test_an_update_gives_back_what_was_set() -> None:
 def test_an_answer_of_something_else_is_refused(
     fields: str, arguments: dict[str, object], name: str
 ) -> None:
-    with pytest.raises(ConsistencyError, match=f"another {name} than was asked for"):
+    with pytest.raises(ConsistencyError, match=f"another {name} than was requested"):
         updated(fields, **arguments)
 
 
@@ -414,7 +414,7 @@ def test_lists_of_v1_that_are_empty_short_or_missing() -> None:
     assert refused(CURRENCIES, unread).path == "currencies[1].currency_id"
     twice = lookup(f"<currencies>{EURO.replace('<currency_name', '<currency_id')}</currencies>")
     assert "an element twice" in str(refused(CURRENCIES, twice))
-    assert refused(CURRENCIES, "<string>x</string>").args[0] == "an answer without any fields"
+    assert refused(CURRENCIES, "<string>x</string>").args[0] == "a response without any fields"
 
 
 def marked(message: str, more: str = "") -> str:

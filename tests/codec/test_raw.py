@@ -139,7 +139,7 @@ def test_a_status_is_judged() -> None:
 def test_an_answer_is_read_exactly() -> None:
     raw = RawResponse(200, {"content-type": "x"}, b'\xef\xbb\xbf{"a": 0.10, "b": [1, "x"]}')
     assert raw.json() == {"a": Decimal("0.10"), "b": [1, "x"]}
-    assert repr(raw) == "<Answer 200, 29 bytes>"
+    assert repr(raw) == "<RawResponse 200, 29 bytes>"
     root = RawResponse(200, {}, b'<r xmlns="urn:x"><a>1</a><a/></r>').xml()
     assert (root.name, [child.text for child in root.children]) == ("r", ["1", ""])
 

@@ -268,7 +268,7 @@ def test_a_document_that_ends_early_is_told(end: int) -> None:
     if end == len(body):
         assert parse(body[:end]).name == "a"
         return
-    with pytest.raises(DecodeError, match="ends before it is whole"):
+    with pytest.raises(DecodeError, match="ends before it is complete"):
         parse(body[:end])
 
 

@@ -80,7 +80,7 @@ async def test_json_of_something_else_is_no_cake() -> None:
 
 async def test_a_list_whose_rows_are_no_objects() -> None:
     found = await examined(Odd(says({"request_status": "Success", "invoices": [1, 2]})))
-    assert "rows are no objects" in of(found, "version 2").text
+    assert "rows are not objects" in of(found, "version 2").text
 
 
 async def test_rows_without_an_amount_cannot_be_read() -> None:

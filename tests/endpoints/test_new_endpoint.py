@@ -1,20 +1,27 @@
 """A list of v2 that this package does not have is a model, an operation and two short methods.
 
 No page of CAKE's documents one that is missing, so the list of affiliates here is made up. What it
-needs stands between the two rules below; nothing of it is known to codec, pipeline or paging.
+needs stands between the two rules below; codec, pipeline, paging, the command and the pages know
+nothing of it.
 """
 
+import importlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import assert_type
 
 import attrs
 import httpx
 import pytest
+import typer
+from typer.main import get_command
 
 from aiocake import ArgumentError, Client, ConsistencyError, Page, bulk, to_dict
 from aiocake._operations.operation import Api, Endpoints, Operation, ResponseShape, executor_of
 from aiocake._operations.parameters import Id
+from aiocake.cli import catalogue, commands
+from aiocake.cli.catalogue import CommandText
 from aiocake.endpoints._paging import PAGING, paged
 from aiocake.paging import Pager
 from aiocake.records import Record
@@ -57,7 +64,12 @@ class Affiliates(Endpoints, operations=(FIND,)):
     def find(
         self, *, account_status_id: int | Skip = SKIP, row_limit: int | Skip = SKIP
     ) -> Pager[Affiliate]:
-        """Return every affiliate that matches."""
+        """Return every affiliate that matches.
+
+        Args:
+            account_status_id: Only those of this status.
+            row_limit: Rows per page.
+        """
         filters = {"account_status_id": account_status_id, "row_limit": row_limit}
         return paged(self._executor, FIND, filters, row_id=lambda row: row.affiliate_id)
 
@@ -76,6 +88,14 @@ class Affiliates(Endpoints, operations=(FIND,)):
             row_limit=row_limit,
         )
 
+
+TEXT = CommandText(
+    "affiliates list",
+    "affiliates.find",
+    "List affiliates: all that match, or an error.",
+    "--account-status-id 1",
+    helps={"account_status_id": "Only affiliates of this status."},
+)
 
 # ------------------------------------------------------------------------------------------------
 
@@ -160,3 +180,28 @@ async def test_its_arguments_are_checked_before_anything_is_sent() -> None:
         with pytest.raises(ArgumentError, match="find only reads"):
             bulk.call(affiliates.find)
     assert server.queries == []
+
+
+def test_its_command_and_its_help_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalogue.OPERATIONS, FIND.name, FIND)
+    monkeypatch.setitem(catalogue.GROUPS, "affiliates", "Affiliates.")
+    monkeypatch.setattr(commands, "COMMANDS", (TEXT,))
+    app = typer.Typer()
+    commands.add_to(app)
+    command = vars(vars(get_command(app))["commands"]["affiliates"])["commands"]["list"]
+    helps = {each.name: each.help for each in command.params}
+    assert helps["account_status_id"] == "Only affiliates of this status."
+    # The first row of a page is the client's business, and there are no amounts to add up.
+    assert {"row_limit", "limit", "form", "concurrency"} <= set(helps)
+    assert {"start_at_row", "totals", "period"}.isdisjoint(helps)
+    assert command.epilog == "Example: aiocake affiliates list --account-status-id 1"
+
+
+def test_its_section_of_the_page_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "docs")
+    reference = importlib.import_module("reference")
+    method = reference.Method(FIND.name, Affiliates.find, FIND)
+    lines = list(reference.details({FIND.name: method}))
+    assert lines[0] == "### `affiliates.find`"
+    assert "- Sends GET `/api/2/affiliates.json`: safe" in lines
+    assert "| `account_status_id` | `int` | left out | Only those of this status. |" in lines

@@ -92,7 +92,7 @@ async def test_an_instance_that_gives_none_of_the_rows_it_counts(
     page = {"request_status": "Success", "total_rows": 1, "invoices": []}
     router.get("https://x.example/api/2/invoices.json").respond(json=page)
     async with routed() as cake:
-        with pytest.raises(ConsistencyError, match="1 rows match invoice 4821, and none came"):
+        with pytest.raises(ConsistencyError, match="1 rows match invoice 4821, but none came"):
             await cake.invoices.get(4821)
 
 
@@ -133,7 +133,7 @@ async def test_a_look_up_whose_filter_the_instance_does_not_know(
     router.get(f"https://x.example/api/2/{name}s.json").respond(json=answer)
     async with routed() as cake:
         look_up = getattr(cake.reference, f"{name}s")
-        with pytest.raises(ConsistencyError, match=f"another {name}_id than was asked for"):
+        with pytest.raises(ConsistencyError, match=f"another {name}_id than was requested"):
             await look_up(**{f"{name}_id": 2})
         assert len(await look_up()) == 2
 

@@ -36,7 +36,7 @@ def held_up(ground: Ground, dice: random.Random, backend: str, stage: str, *, di
         assert not last["complete"], last
         assert "JournalLost" in last["error"], last
         if stage in STAGES[5:8]:  # its request has left, and its end was not written down
-            assert "sent, but not written down" in last["error"], (stage, last)
+            assert "sent, but the outcome was not recorded" in last["error"], (stage, last)
         ended = ground.second.begin(job)
         assert ended.get("complete"), ended
     ground.seen[f"{'kill -9' if dies else 'SIGSTOP'} {stage}"] += 1

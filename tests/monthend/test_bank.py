@@ -113,7 +113,7 @@ async def test_bills_are_found_by_what_the_file_has(box: Sandbox, tmp_path: Path
         ("bill_id,amount\n345,\n", "line 2: amount: is missing"),
         ('bill_id,amount\n345,"1,000.00"\n', "line 2: amount: is not an amount in plain digits"),
         ("bill_id,amount\nx,1\n", "line 2: bill_id: is not a whole number"),
-        ("bill_id,amount,iban\n345,100.10,X\n", "line 1: 'iban': is none of the columns"),
+        ("bill_id,amount,iban\n345,100.10,X\n", "line 1: 'iban': is not one of the columns"),
         ("bill_id\n345\n", "line 2: amount: is missing"),
         ("bill_id,amount\n345\n", "line 2: has 1 cells, but there are 2 columns"),
         ("", "line 1: is empty"),

@@ -131,7 +131,7 @@ async def test_all_bad_rows_are_named_and_nothing_is_sent() -> None:
             "calls[2]: invoice 3: is paid, and would be set back to approved",
             "calls[3]: invoice 4: is void",
             "calls[4]: invoice 5: has a status that CAKE does not document: draft",
-            "calls[5]: invoice 6: is a revenue invoice, of which none was asked for",
+            "calls[5]: invoice 6: is a revenue invoice, of which none was requested",
             "calls[6]: invoice 7: there is no such invoice",
             "calls[7]: invoice 8: its amount is above max_row",
         ]

@@ -205,10 +205,16 @@ async def test_a_certificate_of_two_names_is_nobodys(people: People) -> None:
 def damaged(text: str) -> Iterator[tuple[str, str]]:
     begin, *lines, end = text.splitlines()
     yield "\n".join([begin, *lines[:-1], end]), "signature 1: is damaged"
-    yield text.replace("U1NIU0lH", "U1NIU0lI"), "signature 1: is damaged: it is no signature of SSH"
+    yield (
+        text.replace("U1NIU0lH", "U1NIU0lI"),
+        "signature 1: is damaged: it is not an SSH signature",
+    )
     yield f"{begin}\n%%%%\n{end}", "signature 1: is damaged: it is not in base64"
-    yield "\n".join([begin, *lines]), "the file of signatures: holds text that is no signature"
-    yield f"{text}approved\n", "the file of signatures: holds text that is no signature"
+    yield (
+        "\n".join([begin, *lines]),
+        "the file of signatures: contains text that is not a signature",
+    )
+    yield f"{text}approved\n", "the file of signatures: contains text that is not a signature"
     yield f"{text}{begin}\n%\n{end}\n", "signature 2: is damaged"
 
 

@@ -169,7 +169,7 @@ def test_a_file_of_a_broken_form_says_where(
 def test_unknown_columns_are_named_once_and_can_be_left_out(cake: Client, file: Path) -> None:
     file.write_text("invoice_id,memo,iban,\x1b[31m\n1,x,A,B\n2,y,C,D\n")
     found = problems(file, cake)
-    where = "is none of the columns that are read: invoice_id, invoice_status, memo, paid_at"
+    where = "is not one of the columns that are read: invoice_id, invoice_status, memo, paid_at"
     assert found[:2] == [f"line 1: 'iban': {where}", f"line 1: '\\x1b[31m': {where}"]
     calls = CallFile(file, cake, operation=UPDATE, ignore=["iban", "\x1b[31m"])
     assert [dict(each.arguments) for each in calls] == [
@@ -190,7 +190,7 @@ def test_unknown_columns_are_named_once_and_can_be_left_out(cake: Client, file: 
         ('{"invoice_id": 1, "memo": {"a": 1}}', "memo: is an object, and none that a call has"),
         ('{"invoice_id": 1, "memo": {"a": 1, "b": 2}}', "memo: is an object"),
         ('{"invoice_id": 1, "memo": []}', "memo: must be"),
-        ('{"invoice_id": 1, "mem": "x"}', "'mem': is none of the columns"),
+        ('{"invoice_id": 1, "mem": "x"}', "'mem': is not one of the columns"),
         ('{"invoice_id": 1}', "invoice_status, memo, paid_at: an update must set one"),
         ("[" * 100_000, "is not JSON"),
     ],

@@ -442,7 +442,7 @@ async def test_more_rows_are_asked_for_than_a_capped_server_gives(
 REFUSALS = [
     RequestRejected("row_limit is too large", status=400),
     ServerError("timed out", status=504),
-    DeadlineExceeded("no answer within 60 s"),
+    DeadlineExceeded("no response within 60 s"),
     DecodeError("a body of over 64 MB"),
 ]
 

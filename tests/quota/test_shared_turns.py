@@ -242,8 +242,8 @@ async def test_without_the_store_each_goes_on_with_its_share(network, how, caplo
     assert len(after) >= 0.95 * RATE * 17
     assert {turns.quota for turns in processes} == {"shared"}
     said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert len([text for text in said if "going on with a share, one of 4" in text]) == 4
-    assert len([text for text in said if "is back" in text]) == 4
+    assert len([text for text in said if "using a share, as one of 4" in text]) == 4
+    assert len([text for text in said if "can be reached again" in text]) == 4
 
 
 async def test_until_the_store_was_reached_nothing_is_sent() -> None:

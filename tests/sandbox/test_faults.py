@@ -135,5 +135,7 @@ def test_what_is_wrong_is_said() -> None:
         sandbox.fail_next("lots")  # type: ignore[arg-type] # on purpose
     with pytest.raises(ValueError, match="times=0 must be at least 1"):
         sandbox.fail_next("lost", times=0)
-    with pytest.raises(ValueError, match="'pay' is no operation of the sandbox; there are invoi"):
+    with pytest.raises(
+        ValueError, match="'pay' is not an operation of the sandbox; there are invoi"
+    ):
         sandbox.fail_next("lost", operation="pay")

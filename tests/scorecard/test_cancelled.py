@@ -64,7 +64,7 @@ LIST: Final = attrs.evolve(
 
 
 def paged(connection: Connection) -> None:
-    """Answer with the rows that were asked for."""
+    """Respond with the rows that were requested."""
     while request := connection.request():
         query = parse_qs(request.split(b" ", 2)[1].partition(b"?")[2].decode())
         start = int(query.get("start_at_row", ["0"])[0])

@@ -248,12 +248,12 @@ def test_a_store_that_hangs_is_killed_and_is_started_again(
         store.stop()
         stopped = time.monotonic()
         for each in running:
-            each.says("going on with a share, one of 4 processes")
+            each.says("using a share, as one of 4 processes")
         noticed = time.monotonic() - stopped
         instance.wait(calls // 4)
         store.restart()
         for each in running:
-            each.says("the shared quota is back")
+            each.says("the shared quota can be reached again")
         instance.wait(calls // 4)
         results = [each.end() for each in running]
     assert [kept for _, kept in results] == ["shared"] * len(results)

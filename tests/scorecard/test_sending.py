@@ -104,7 +104,7 @@ async def test_ended_on_accept(card: Card, call: Call, how: str, passing: bool) 
     elif call.reads:
         assert isinstance(met.error, DecodeError)
     else:
-        # Whether it had left could not be told: what is said is that.
+        # Whether it had left could not be determined: what is said is that.
         met.unknown((DecodeError, NotSent), met.attempts)
         left = [event.sent for event in met.events if isinstance(event, AttemptEnded)]
         assert not (call.once and any(left[:-1]))

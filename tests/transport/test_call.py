@@ -117,12 +117,12 @@ async def test_what_is_left() -> None:
 @pytest.mark.parametrize(
     ("sent", "sent_before", "sending", "met", "kind", "text"),
     [
-        (True, False, True, None, DeadlineExceeded, "no answer within 7.5 s"),
-        (False, True, True, None, DeadlineExceeded, "no answer within 7.5 s"),
-        (False, False, True, None, NotSent, "nothing was sent: no answer within 7.5 s"),
+        (True, False, True, None, DeadlineExceeded, "no response within 7.5 s"),
+        (False, True, True, None, DeadlineExceeded, "no response within 7.5 s"),
+        (False, False, True, None, NotSent, "nothing was sent: no response within 7.5 s"),
         (False, False, False, None, NotSent, "nothing was sent: no turn within 7.5 s"),
         (True, False, False, "x", CakeError, "x"),
-        (True, False, True, "x", DeadlineExceeded, "no answer within 7.5 s"),
+        (True, False, True, "x", DeadlineExceeded, "no response within 7.5 s"),
     ],
 )
 async def test_what_a_deadline_makes_of_it(  # noqa: PLR0913 - a table
@@ -142,7 +142,7 @@ def test_what_the_end_of_the_client_makes_of_it() -> None:
     call.error = CakeError("x")
     call.cut(closed=True)
     assert isinstance(call.error, ClosedError)
-    assert str(call.error) == "the client was closed while the call was on its way"
+    assert str(call.error) == "the client was closed during the call"
     call = CallState(REQUEST, WRITE)
     call.reply = FINE
     call.cut(closed=True)

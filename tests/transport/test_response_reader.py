@@ -298,7 +298,7 @@ def test_a_body_is_taken_as_it_comes(framing: bytes) -> None:
 
 BARE_LF = "a bare line feed"
 BARE_CR = "a bare carriage return"
-NO_NUMBER = "a Content-Length that is no number"
+NO_NUMBER = "a Content-Length that is not a number"
 BOTH = "both Content-Length and Transfer-Encoding"
 NOT_CHUNKED = "a Transfer-Encoding other than chunked"
 CONTROL = "an invalid character in a header"
@@ -462,7 +462,7 @@ def test_a_tunnel_begins_behind_the_head(line: str) -> None:
     assert (one.status, one.length, one.done, one.wrong) == (200, 0, True, None)
     for behind in (b"x", b"\r\n", head()):
         more = anyhow(data + behind, tunnel=True)
-        assert (more.surplus, more.wrong) == (True, "bytes behind the response of the proxy")
+        assert (more.surplus, more.wrong) == (True, "bytes after the response of the proxy")
 
 
 def test_a_proxy_that_refuses_may_say_more() -> None:

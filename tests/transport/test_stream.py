@@ -152,7 +152,7 @@ async def test_what_breaks_after_the_head_is_an_error_and_not_tried_again(lab) -
         opened = await transport.open(lab.get, begin, lab.plan())
         assert opened.stream is not None
         server.go_on.set()
-        with pytest.raises(DecodeError, match="before the answer was whole"):
+        with pytest.raises(DecodeError, match="before the response was complete"):
             await rest(opened.stream)
         assert transport.stats().in_flight == 0
         with pytest.raises(ClosedError):

@@ -131,7 +131,7 @@ def test_a_reason_names_the_host_once(
 
 def test_what_is_no_http() -> None:
     ended = failure_of(httpx.RemoteProtocolError("Server disconnected"), ROUTE)
-    text = f"no valid HTTP answer came from {ROUTE.host} (RemoteProtocolError)"
+    text = f"no valid HTTP response came from {ROUTE.host} (RemoteProtocolError)"
     assert (ended.kind, ended.text) == (FailureKind.CONNECTION_LOST, text)
     illegal = failure_of(httpx.LocalProtocolError("x"), ROUTE, sent=False)
     assert (illegal.kind, illegal.text) == (

@@ -158,7 +158,7 @@ async def test_a_body_that_breaks_off_raises_after_what_came_and_says_how_many(
 
 async def test_an_end_that_comes_too_early_says_how_many_came(connect: Connect) -> None:
     for body, why in (
-        (Pieces(head(3), bill(1), bill(2)), "ends before it is whole"),
+        (Pieces(head(3), bill(1), bill(2)), "ends before it is complete"),
         (Pieces(head(3), bill(1), bill(2), TAIL), "2 bills where row_count is 3"),
     ):
         async with connect(transport=scripted(body)) as cake:
@@ -482,7 +482,9 @@ async def test_copies_of_a_bill_that_differ_are_an_error(connect: Connect, other
     async with connect(transport=transport) as cake:
         bills = export(cake)
         assert [(await anext(bills)).bill_id for _ in range(2)] == [7, 8]
-        with pytest.raises(DecodeError, match="bill 7 is there twice, and its copies") as caught:
+        with pytest.raises(
+            DecodeError, match="bill 7 occurs twice, with different contents"
+        ) as caught:
             await anext(bills)
     assert caught.value.path == "affiliate_bills[2]"
     assert caught.value.rows_read == 2

@@ -1,4 +1,4 @@
-"""Bills from the fields of a response, by name: what is known becomes typed, the rest is kept.
+"""Decode bills by field name: known fields become typed, the others are kept in ``extra``.
 
 No page of CAKE shows a whole bill, and instances differ. So nothing that is there is lost, and
 nothing is guessed: the bill that is marked as paid later is the one that these fields name.

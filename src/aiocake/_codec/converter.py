@@ -1,4 +1,4 @@
-"""How values of a response become fields of a model, by cattrs: the exact reading.
+"""Convert the values of a response to the fields of a model, exactly, by cattrs.
 
 The models know no format, so whatever a response may look like is said here, once for JSON and XML:
 
@@ -126,7 +126,7 @@ def count_of(
         numbers.add(count(within.get(name), f"response.{name}", leniency))
     numbers.discard(None)
     if len(numbers) > 1:
-        raise DecodeError("it is there twice, and not the same", path=name)
+        raise DecodeError("it occurs twice, with different values", path=name)
     return next(iter(numbers), None)
 
 
@@ -175,7 +175,7 @@ def read_optional_id(value: object) -> int | None:
 
 def _as_id(number: int) -> int:
     if not 1 <= number <= MAX_INT:
-        raise ValueError("is no id: not positive, or beyond 32 bits")
+        raise ValueError("is not an id: not positive, or beyond 32 bits")
     return number
 
 

@@ -1,4 +1,4 @@
-"""The messages by which CAKE, ASP.NET and SOAP report an error, and the class of each.
+"""The error messages of CAKE, ASP.NET and SOAP, and the error class of each.
 
 CAKE reports one in the body of a 200, by a text; the texts are those of its pages, compared without
 case. ASP.NET answers with a 500 of its own when it cannot bind a request to a method, and so does
@@ -23,7 +23,7 @@ from aiocake.errors import (
     TipaltiError,
 )
 
-#: Where an answer of JSON may have its text, in whatever case; no page shows an error of v2.
+#: Where a response of JSON may have its text, in whatever case; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")
 _LONGEST: Final = 300
 #: Shorter beginnings of an argument are found in any text by accident.
@@ -93,7 +93,7 @@ def is_first(message: str) -> bool | None:
 
 def error_from_message(message: str, status: int) -> ApiError:
     """Return the error that a message of CAKE's with an HTTP status is."""
-    text = short(message) or "CAKE said no, and not why"
+    text = short(message) or "CAKE refused the call without a reason"
     return error_class_of(message)(text, status=status)
 
 

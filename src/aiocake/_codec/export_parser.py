@@ -160,7 +160,7 @@ class ExportReader(ABC, Generic[T]):
                 return new
             if not same:
                 raise DecodeError(
-                    f"bill {bill_id} is there twice, and its copies differ",
+                    f"bill {bill_id} occurs twice, with different contents",
                     path=f"{element}[{number}]",
                 )
             self.repeated += 1

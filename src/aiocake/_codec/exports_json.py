@@ -49,7 +49,7 @@ class JsonExport(ExportReader[T]):
         self.row_count = count_of(fields, "row_count", context.leniency)
         rows = found[0][operation.element]
         if not isinstance(rows, list):
-            raise DecodeError("it is no list", path=operation.element)
+            raise DecodeError("it is not a list", path=operation.element)
         read_row = self._row_reader()
         halves = _HALF.search(reply.response.body) is not None
         for number, row in enumerate(cast("list[object]", rows)):

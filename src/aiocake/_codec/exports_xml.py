@@ -1,4 +1,4 @@
-"""Exports in XML: each record as soon as it is whole."""
+"""Exports in XML: each record as soon as it is complete."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar

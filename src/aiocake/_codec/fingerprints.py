@@ -1,4 +1,4 @@
-"""A fingerprint of each record that was read, in few bytes: what tells a copy of a record."""
+"""A short fingerprint of each record that was read, by which copies are recognized."""
 
 from array import array
 from bisect import bisect_left

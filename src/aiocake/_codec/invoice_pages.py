@@ -1,4 +1,4 @@
-"""Pages of invoices, read by msgspec; what is not plain is left to the exact reader.
+"""Decode pages of invoices with msgspec; unusual ones are left to the exact reader.
 
 msgspec takes what a response must not hold: of a key that is there twice it takes the last one, and
 ``"1_000"`` for an amount. So what it read counts only if the body holds each key exactly as often

@@ -1,4 +1,4 @@
-"""What only decorates a response is read leniently: one odd value there must not decide over it.
+"""Read decorative values leniently, so that a malformed one does not fail the response.
 
 An id, a status, an amount and a yes or no carry the verdict, and are read as strictly as ever. Of
 the rest:
@@ -60,7 +60,7 @@ class Leniency:
         return tuple(self._fields)
 
     def note(self, path: str, count: int = 1) -> None:
-        """Note that a field was read leniently, so many times."""
+        """Count the times that a field was read leniently."""
         self.count += count
         if len(self._fields) < _MOST_FIELDS:
             self._fields[_ROW.sub("", path) if "[" in path else path] = None

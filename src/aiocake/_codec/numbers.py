@@ -1,6 +1,6 @@
-"""Numbers as answers write them: exact, bounded, and in ASCII digits, or none at all.
+"""Parse the numbers of responses: exact, bounded, and in ASCII digits only.
 
-``Decimal()`` takes more than a number of an answer may be: ``NaN``, ``1_000``, spaces, the digits
+``Decimal()`` takes more than a number of a response may be: ``NaN``, ``1_000``, spaces, the digits
 of every script, and an exponent of a million.
 """
 

@@ -1,4 +1,4 @@
-"""Calls that have no method yet: the request from its parts, the response as it came."""
+"""Calls of endpoints without a method: build the request, and return the response as it is."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ class RawResponse:
     _clean: Callable[[str], str] = str
 
     def __repr__(self) -> str:
-        return f"<Answer {self.status}, {len(self.body)} bytes>"
+        return f"<RawResponse {self.status}, {len(self.body)} bytes>"
 
     def json(self) -> object:
         """Return the body as JSON, read exactly: numbers are int or Decimal.
@@ -99,7 +99,7 @@ class RawResponse:
 def idempotency_of_raw(
     *, method: object, path: object, repeatable: object, writes: object, **_: object
 ) -> Idempotency:
-    """Return the effect of sending such a request again; one that cannot be sent is a write.
+    """Return the idempotency of a request without a method; one that cannot be sent is a write.
 
     Where ``writes`` is None, all but a GET of v2 do, since v1 has GETs that write.
     """
@@ -170,7 +170,7 @@ def prepare_raw(  # noqa: PLR0913 - what a request is told by
 
 
 def _exact(value: object) -> object:
-    """Return the built-in value that a value is; None where its own methods raise."""
+    """Convert a value to an exact built-in one; return None if its own methods raise."""
     try:
         return normalized(value)
     except Exception:  # noqa: BLE001 - whatever they raise
@@ -203,7 +203,7 @@ def _fields(value: object, name: str, problems: list[Problem]) -> dict[str, obje
         nested = [(key, it) for key, it in found.items() if type(it) in {dict, list}]
         problems += [Problem(key, _no_value(it)) for key, it in nested]
     if any(key.casefold() == "api_key" for key in found):  # ASP.NET does not tell case apart
-        problems.append(Problem("api_key", "is put in at the last moment: leave it out"))
+        problems.append(Problem("api_key", "is added when the call is sent: leave it out"))
     return found
 
 
@@ -274,7 +274,7 @@ def _no_value(value: object) -> str:
 
 
 def error_of_raw(reply: Reply, idempotency: Idempotency = Idempotency.SAFE) -> CakeError | None:
-    """Return the error that the response to such a request holds; None of a success.
+    """Return the error that a response to such a request reports; None for a success.
 
     Args:
         reply: The response.

@@ -1,4 +1,4 @@
-"""Which error a response is, if any: in any status, and in the body of a 200.
+"""Find the error that a response reports, in any status, and in the body of a 200.
 
 Three layers say no: CAKE (a 200 whose ``success`` is false or whose ``request_status`` is not
 Success), ASP.NET (a 500 with its own text, or a SOAP Fault), and IIS or the network between (HTML,
@@ -109,7 +109,7 @@ def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:
         return with_context(unreadable, reply)
     error = _reported_error(reported, reply.response.status)
     if error is None and not (reported.success or may_be_silent):
-        message = "the answer does not say whether the call was carried out"
+        message = "the response does not say whether the call was carried out"
         return with_context(DecodeError(message), reply)
     return error
 
@@ -143,14 +143,14 @@ def _without_verdict(status: int, form: BodyFormat, reported: ReplyStatus) -> st
     if status in range(300, 400):
         return f"a redirect (status {status}), which is not followed"
     if status not in _ERRORS:
-        return f"an answer with the status {status}"
+        return f"a response with the status {status}"
     if reported.success and status in _REFUSALS:
-        return f"an answer that says success with the status {status}"
+        return f"a response that reports success with the status {status}"
     known = reported.fault is not None or error_class_of(reported.message) is not ApiError
     if status == HTTPStatus.NOT_FOUND and not (
         form is BodyFormat.JSON or (form is BodyFormat.XML and known)
     ):
-        return f"{form.value} with the status 404, which is no word of CAKE's"
+        return f"{form.value} with the status 404, which is not CAKE's own"
     return None
 
 
@@ -170,7 +170,7 @@ def _kind(status: int, message: str, form: BodyFormat, body: bytes) -> type[ApiE
 
 
 def _message_of(reply: Reply) -> tuple[BodyFormat, ReplyStatus]:
-    """Return the format of an error's body and what it says, where that can be read."""
+    """Return the format of an error's body, and its message if that can be read."""
     form, body = reply.format, reply.response.body
     if form is BodyFormat.TEXT:
         return form, ReplyStatus(message=as_text(body))

@@ -1,4 +1,4 @@
-"""One response, parsed once: the format of its body, its fields, and how it says the call went.
+"""One response, parsed once: the format of its body, its fields, and its status.
 
 The content type is often wrong, or that of HTML, so a body is judged by its own bytes. It is parsed
 when something first asks for its fields: both the search for an error and the decoder do, and a
@@ -126,7 +126,7 @@ class Reply:
             root, self.dropped = parse_counting(body)
             return _without_envelope(root)
         if form is not BodyFormat.JSON:
-            raise DecodeError(f"{form.value} in place of an answer")
+            raise DecodeError(f"{form.value} in place of a response")
         value = strict_json.parse(body, show_sensitive=self.show_sensitive)
         # ASP.NET wraps its response to a request in JSON like this.
         if is_object(value) and "d" in value:
@@ -134,7 +134,7 @@ class Reply:
         if isinstance(value, str):
             return {"message": value}
         if not is_object(value):
-            raise DecodeError("JSON that is no object")
+            raise DecodeError("JSON that is not an object")
         return value
 
 
@@ -150,7 +150,7 @@ def _without_envelope(root: XmlElement) -> XmlElement:
     body = root.find("Body")
     first = body.children[0] if body is not None and body.children else None
     if first is None:
-        raise DecodeError("an envelope without an answer")
+        raise DecodeError("an envelope without a response")
     return first.children[0] if first.name != "Fault" and len(first.children) == 1 else first
 
 
@@ -170,7 +170,7 @@ def read_status(record: Record) -> ReplyStatus:
     no = bool(words) and not all(words)
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
-        raise DecodeError("an answer that says no, and otherwise is one that says yes")
+        raise DecodeError("a response that reports both success and failure")
     return ReplyStatus(not no if words else None, text)
 
 

@@ -1,4 +1,4 @@
-"""v1 as it is sent by GET and form: all parameters as pairs, in the query or in a body.
+"""Requests of v1 by GET and form: all parameters as pairs, in the query or in the body.
 
 ASMX binds by exact name and wants every parameter of the operation on every call, so what is
 skipped is sent as the value that keeps what is stored. Source: CAKE's pages on ``accounting.asmx``,

@@ -1,4 +1,4 @@
-"""v2 as it is sent: a query, or a query that holds the key alone and a body of JSON.
+"""Requests of v2: a query, or a query with only the key and a JSON body.
 
 Source: CAKE's page "How to Manage Invoices via the CAKE API".
 """

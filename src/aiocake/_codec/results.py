@@ -1,4 +1,4 @@
-"""Values from the response to a successful call, by the shape that its operation names."""
+"""Decode the response to a successful call, by the shape of its operation."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -43,7 +43,7 @@ def decode(
 
     Raises:
         DecodeError: The response cannot be read.
-        ConsistencyError: It holds something else than was asked for.
+        ConsistencyError: It holds something else than was requested.
         NotFound: It is a list, and what was asked for is not in it.
     """
     plain: Operation[Any] = operation
@@ -83,11 +83,11 @@ def _found(
     what = f"{name.removesuffix('_id')} {wanted}"
     if not page.items:
         if page.total_rows:
-            raise ConsistencyError(f"{page.total_rows} rows match {what}, and none came")
+            raise ConsistencyError(f"{page.total_rows} rows match {what}, but none came")
         raise NotFound(f"there is no {what}", status=HTTPStatus.OK)
     came = getattr(page.items[0], name)
     if came != wanted:
-        raise ConsistencyError(f"{what} was asked for and {came} came")
+        raise ConsistencyError(f"{what} was requested, but {came} came")
     return page.items[0]
 
 
@@ -155,14 +155,14 @@ def _success(
     """Return the message of a response and its fields, unless it reports a failure."""
     reported = reply.status
     if reported.success is False:
-        raise DecodeError("an answer that says both success and failure")
+        raise DecodeError("a response that reports both success and failure")
     record = reply.record
     fields: object = record
     if isinstance(record, XmlElement):
         leniency.spaces = True
         fields = _fields(record, operation, leniency)
     if not is_object(fields):
-        raise DecodeError("an answer without any fields")
+        raise DecodeError("a response without any fields")
     return reported.message, fields
 
 
@@ -204,7 +204,7 @@ def _around(
         if is_object(holder) and operation.element in holder
     ]
     if len(found) != 1:
-        message = "it is there twice" if found else "it is missing"
+        message = "it occurs twice" if found else "it is missing"
         raise DecodeError(message, path=operation.element)
     return found[0]
 
@@ -214,7 +214,7 @@ def _items(
 ) -> tuple[object, ...]:
     rows, path = around[operation.element], f"{path}{operation.element}"
     if not isinstance(rows, list):
-        raise DecodeError("it is no list", path=path)
+        raise DecodeError("it is not a list", path=path)
     return tuple(
         structure(row, operation.model, f"{path}[{number}]", leniency)
         for number, row in enumerate(cast("list[object]", rows))
@@ -224,11 +224,11 @@ def _items(
 def _refuse_other(
     operation: Operation[object], arguments: Mapping[str, object], got: Mapping[str, object]
 ) -> None:
-    """Refuse a response that names another record, or another value, than was asked for."""
+    """Refuse a response that names another record, or another value, than was requested."""
     for name in operation.echoed:
         asked, answered = arguments.get(name), got.get(name)
         if asked is not None and answered is not None and not _is_same(asked, answered):
-            raise ConsistencyError(f"the answer has another {name} than was asked for")
+            raise ConsistencyError(f"the response has another {name} than was requested")
 
 
 def _is_same(asked: object, answered: object) -> bool:

@@ -1,4 +1,4 @@
-"""A short part of a response for an error to show: its form, and nothing of what it says.
+"""A short part of a response for errors: its structure without its content.
 
 A response holds names, notes and amounts. What helps to see why it could not be read is its
 punctuation, its tags and its keys; every other word becomes an ellipsis.

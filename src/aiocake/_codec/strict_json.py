@@ -1,4 +1,4 @@
-"""JSON read exactly: decimals as they are written, and refused whatever is not plain JSON.
+"""Parse JSON exactly: decimals as they are written, and nothing but plain JSON.
 
 This is the second reading, and the one that judges: a key that is there twice, ``NaN``, a number
 beyond all bounds, a deep nest, bytes that are not UTF-8 and trailing data are all refused.

@@ -1,4 +1,4 @@
-"""Check all arguments of a call before anything is sent, and report all that is wrong at once."""
+"""Check all arguments of a call before anything is sent, and report all problems at once."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -55,7 +55,7 @@ def validator(operation: Operation[object]) -> Validate:
 def _problems(
     provided: Mapping[str, object], known: Collection[str], needed: Collection[str]
 ) -> list[Problem]:
-    """Return what is wrong with each argument by itself."""
+    """Return the problems of each argument by itself."""
     problems: list[Problem] = []
     for name in provided:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Arguments of a method that become others of its operation: periods become dates."""
+"""Convert arguments of a method to those of its operation: periods become dates."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The condition of one write: what it expects of its record, and what was seen of that."""
+"""The condition of one write: what it expects of its record, and what a look has shown."""
 
 import math
 from typing import Final, Protocol
@@ -12,10 +12,10 @@ FRESH: Final = 5.0
 
 
 class Expectation(Protocol):
-    """Say what a caller expects of a record."""
+    """What a caller expects of a record."""
 
     def stated(self) -> dict[str, object]:
-        """Return what is expected, by field."""
+        """Return the expected values by field."""
         ...
 
 
@@ -64,7 +64,7 @@ class WriteCondition:
     waited: float | None = None
 
     def saw(self, record: object, asked_at: float, seen_at: float) -> None:
-        """Keep a record as it was seen."""
+        """Store a record as it was read."""
         self.record = record
         self.asked_at, self.seen_at = asked_at, seen_at
 
@@ -73,5 +73,5 @@ class WriteCondition:
         return now - self.seen_at <= FRESH
 
     def forget(self) -> None:
-        """Have the record looked at again: an attempt may have changed it."""
+        """Discard the look, so that the record is read again: an attempt may have changed it."""
         self.seen_at = -math.inf

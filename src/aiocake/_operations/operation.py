@@ -38,7 +38,7 @@ class Api(Enum):
 
 
 class ResponseShape(Enum):
-    """Name the layout of a response's body, and so how it is read."""
+    """The layout of a response's body, and so how it is read."""
 
     ONE = "one"
     """One record."""
@@ -75,7 +75,7 @@ class ExistingRecord:
 
 @attrs.frozen(kw_only=True)
 class CreateLookup:
-    """Find the record that a create makes: the only way to learn if it was carried out.
+    """How to find the record that a create makes: the only way to learn if it was carried out.
 
     Attributes:
         owner: The name of the argument that says whose the record will be.
@@ -108,13 +108,13 @@ class Compare(Protocol):
         *,
         show_sensitive: bool,
     ) -> Comparison:
-        """Return what is not as expected, and whether the write was carried out."""
+        """Return the fields that are not as expected, and whether the write was carried out."""
         ...
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class RecordLook:
-    """Look at the record that a write sets, before it is sent.
+    """How to read the record that a write sets, before it is sent.
 
     Attributes:
         read: The operation that reads the record, by the argument that the write names it by.
@@ -241,13 +241,13 @@ class WriteObserver(Protocol[T_contra]):
     """Is called before one write is sent and after it ended, such as a run's journal."""
 
     async def before(self, intent: Intent) -> None:
-        """Take note that the write is about to be sent. If this raises, nothing is sent."""
+        """Record that the write is about to be sent. If this raises, nothing is sent."""
         ...
 
     def after(
         self, value: T_contra | None, error: CakeError | None
     ) -> Coroutine[object, None, None] | None:
-        """Take note that the write has ended.
+        """Record that the write has ended.
 
         Returns:
             A coroutine that is to be awaited without interruption by a cancellation of the caller;
@@ -310,7 +310,7 @@ class Executor(Protocol):
 
     @property
     def traits(self) -> InstanceTraits:
-        """Return what is known of the instance; much of it may be unknown."""
+        """Return the known traits of the instance; some may be unknown."""
         ...
 
     @property
@@ -359,7 +359,7 @@ class Executor(Protocol):
         not_after: SendDeadline | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
-        """Carry one call out, with its retries, inside its deadline.
+        """Carry out one call, with its retries, before its deadline.
 
         Args:
             operation: The call.
@@ -375,7 +375,7 @@ class Executor(Protocol):
         ...
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> ExportedBills[T]:
-        """Begin a streamed call: nothing is sent before the first record is asked for."""
+        """Prepare a streamed call. Sends nothing before the first record is requested."""
         ...
 
     def scrub(self, text: str) -> str:

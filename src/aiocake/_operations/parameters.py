@@ -1,7 +1,7 @@
-"""The arguments of an operation, a class for each kind: what it takes, and how that is written.
+"""The parameters of an operation, a class for each kind: what it accepts and how it is sent.
 
 ASP.NET takes a great deal without a word: an amount with a comma is a hundred times as much, a
-date is read month first, a misspelt element becomes a zero, and the answer is "success". So what
+date is read month first, a misspelt element becomes a zero, and the response is "success". So what
 could be read in two ways is refused. A reason never holds the value, which may be a name, a note or
 an amount, but the name of its class.
 """

@@ -1,8 +1,8 @@
-"""What lists have shown lately of the records that a run is going to write.
+"""The records that a run is about to write, as recent list pages have shown them.
 
 To look at each record by itself doubles the requests of a run. Where the rows of a plan lie
 together in a list, one page of it shows hundreds of them at once. This class says which page to ask
-for, if any, and keeps what came; whoever makes the requests reads its answers.
+for, if any, and keeps what came; whoever makes the requests reads its responses.
 
 It learns from the records that were read one by one: where the first two, or later three in a row,
 have their status and month in common, others will, and the list is filtered by these. The next page
@@ -74,7 +74,7 @@ class Lead:
     _reading: anyio.Event
 
     def end(self) -> None:
-        """Let them go on. Can be called twice."""
+        """Resume the waiting calls. Can be called twice."""
         self._rows.end(self._reading)
 
 
@@ -111,32 +111,32 @@ class RecentRows:
         #: Set when a look has ended from which others learn.
         self._reading: anyio.Event | None = None
 
-    async def settled(self, number: int, now: Callable[[], float]) -> None:
-        """Wait while a look is under way that may show a record, or where others lie."""
+    async def wait_for_look(self, number: int, now: Callable[[], float]) -> None:
+        """Wait while another look may show the record or the positions of the rows."""
         while self._reading is not None and self.find(number, now()) is None:
             await self._reading.wait()
 
     def begin(self) -> "Lead | None":
-        """Note that a look begins; return what holds others back until its end, if anything."""
+        """Record that a look begins; return the lead that others wait for, if any."""
         if self._reading is None and (self._filters is not None or self._learns):
             self._reading = anyio.Event()
             return Lead(self, self._reading)
         return None
 
     def end(self, reading: anyio.Event) -> None:
-        """Let those go on who wait for a look."""
+        """Resume the calls that wait for a look."""
         reading.set()
         if self._reading is reading:
             self._reading = None
 
     @property
     def _learns(self) -> bool:
-        """Return True if nothing is known yet of where the rows lie."""
+        """Return True while the positions of the rows are unknown."""
         first = self._wanted_alike == _ALIKE_AT_FIRST and len(self._single) < _ALIKE_AT_FIRST
         return first and not self._off
 
     def find(self, number: int, now: float) -> tuple[object, float] | None:
-        """Return a record as a page has shown it, and when that was asked for; or None."""
+        """Return a record from a page, and when that page was requested; or None."""
         page = self._page
         if page is None or now - page.asked_at > _FRESH:
             return None
@@ -146,7 +146,7 @@ class RecentRows:
         return row[1], page.asked_at
 
     def use(self, number: int, arguments: Mapping[str, object]) -> None:
-        """Note that a record was found as expected on the page, and is going to be written."""
+        """Record that a record on the page is as expected and is about to be written."""
         page, filters = self._page, self._filters or {}
         if page is None or number not in page.rows:
             return
@@ -158,7 +158,7 @@ class RecentRows:
         self._single.clear()
 
     def wrote(self, number: int, now: float) -> None:
-        """Note that a record was, or may have been, written: what a page shows of it is old."""
+        """Record that a record may have been written, so pages show an old state of it."""
         written = self._written
         written.pop(number, None)
         written[number] = now
@@ -168,7 +168,7 @@ class RecentRows:
             del written[first]
 
     def next_page(self, now: float) -> dict[str, object] | None:
-        """Return the arguments that ask for a page; None to read the record by itself."""
+        """Return the arguments to request a page; None to read the record by itself."""
         if self._off or self._credit < 0:
             return None
         page = self._page
@@ -193,7 +193,7 @@ class RecentRows:
         total: int | None,
         asked_at: float,
     ) -> None:
-        """Keep the rows of a page that was asked for by :meth:`next_page`."""
+        """Store the rows of a page that was requested by :meth:`next_page`."""
         offset = asked.get("start_at_row", 0)
         found: dict[int, tuple[int, object]] = {}
         twice: set[int] = set()
@@ -211,13 +211,13 @@ class RecentRows:
         self._missed = False
 
     def failed(self) -> None:
-        """Note that a page could not be read; after some, no more are asked for."""
+        """Count a page that could not be read; after a few, no more are requested."""
         self._failures += 1
         self._off = self._failures >= _MOST_FAILURES
         self._page = None
 
     def got(self, record: object, now: float) -> None:
-        """Note a record that was read by itself, and was as expected."""
+        """Record that a record was read by itself and was as expected."""
         self._single = [*self._single, record][-self._wanted_alike :]
         page = self._page
         if page is not None and now - page.asked_at <= _FRESH and not page.whole:

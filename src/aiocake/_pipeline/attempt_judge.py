@@ -1,8 +1,8 @@
-"""What the end of an attempt means: for a further attempt, and for the other calls of the client.
+"""What the end of an attempt means for a retry, and for the other calls of the client.
 
-An attempt that failed may be worth another one. A throttled response holds the client's calls
-back, or has them refused; a time-out narrows the limiter, and what is let in widens it again. How
-long writes wait for their responses decides how late another one may still begin.
+A failed attempt may be retried. A throttled response pauses the client's calls, or makes them fail
+at once; a time-out lowers the limiter's concurrency, and accepted calls raise it again. The
+response times of writes decide how late another attempt may start.
 """
 
 from aiocake._listener import EventEmitter
@@ -44,11 +44,11 @@ class AttemptJudge:
         self._proven: set[str] = set()
 
     def forget_key(self) -> None:
-        """Forget which operations the key may call: another one is used from now on."""
+        """Forget which operations the key may call, since another key is used from now on."""
         self._proven.clear()
 
     def needed(self, call: CallState) -> float:
-        """Return the seconds that an attempt needs to have left to be begun."""
+        """Return the minimum seconds that must be left to start an attempt."""
         # Another attempt at what may be done already can only bring a better end: it is not kept
         # back because its own first one was waited for in vain.
         if call.writes and not call.maybe_done:
@@ -64,7 +64,7 @@ class AttemptJudge:
         )
 
     def cut(self, call: CallState, attempt: AttemptState) -> None:
-        """Take note of an attempt that is cut from outside."""
+        """Record that an attempt was cut short from outside."""
         if call.writes:
             self._times.cut_off(call.now() - attempt.began)
         if self._emitter.enabled:
@@ -128,7 +128,7 @@ class AttemptJudge:
         return AttemptOutcome(error, decision, wait)
 
     def _adapt(self, attempt: AttemptState, outcome: CakeError | TransportFailure) -> None:
-        """Tell the limiter what was too much; throttled responses do so by their pause."""
+        """Adapt the limiter to a refused or slow attempt; throttled responses do it by a pause."""
         if isinstance(outcome, TransportFailure):
             if outcome.kind is FailureKind.TIMEOUT and outcome.sent:
                 self._limiter.on_timeout(attempt.began)
@@ -155,7 +155,7 @@ class AttemptJudge:
             self._emitter.emit(Paused(call.name, seconds, call=call.number))
 
     def _note_response(self, call: CallState, attempt: AttemptState, *, throttled: bool) -> None:
-        """Let the other calls go if this one went first after a pause."""
+        """Resume the other calls if this one was the probe after a pause."""
         took = self._limiter.on_response(attempt.slot, attempt.status or 0, throttled=throttled)
         if took is not None:
             self._emitter.emit(PauseEnded(call.name, took, call.number))
@@ -178,6 +178,6 @@ class AttemptJudge:
 
 
 def _was_accepted(error: CakeError) -> bool:
-    """Return whether the server took the time to say no, rather than to say that it has none."""
+    """Return whether the server handled the request, even if it refused it."""
     overloaded = isinstance(error, RateLimited | Restricted | ServerError)
     return isinstance(error, ApiError) and not overloaded

@@ -92,7 +92,7 @@ class CallCodec:
     def hidden(
         self, operation: Operation[Any] | None, condition: WriteCondition | None = None
     ) -> frozenset[str]:
-        """Return the names of what errors and logs hide: of arguments, and of what is expected."""
+        """Return the names of the arguments and expected fields that errors and logs hide."""
         if self._show_sensitive:
             return _NOTHING
         if operation is None:
@@ -109,7 +109,7 @@ class CallCodec:
             else:
                 error = codec.error_of(call.operation, reply, call.arguments)
         except Exception as broke:  # noqa: BLE001 - the response of a write must never be lost
-            return DecodeError(f"the answer broke its reader ({type(broke).__name__})")
+            return DecodeError(f"the response could not be read ({type(broke).__name__})")
         if error is not None:
             _note_likely(call, reply, error)
         return error
@@ -144,7 +144,7 @@ _RAW_HIDDEN = frozenset({"params", "json"})
 
 @contextmanager
 def _also_refusing(operation: Operation[Any], condition: WriteCondition) -> Generator[None]:
-    """Refuse a condition that is none, together with the arguments that are refused within.
+    """Refuse an invalid condition, together with the arguments that are refused in the block.
 
     Raises:
         ArgumentError: Names all of them.

@@ -31,7 +31,7 @@ class CallReport:
         self._began = emitter.now() if emitter.enabled else 0.0
 
     def finish(self, failure: CakeError | None) -> None:
-        """Take note of the error that the call ends in, or of its success."""
+        """Record the error that the call ends in, or its success."""
         if failure is not None:
             self._fail(failure)
         elif self.outcome is not None:

@@ -1,7 +1,7 @@
-"""The state of one call: its facts, kept exact while it runs, and what they come to in the end.
+"""The state of one call, kept exact while it runs, and how the call ends.
 
-The attempt under way has a state of its own, a fresh one each time, so that nothing of the attempt
-before can be taken for a fact of this one.
+Each attempt has a fresh state of its own, so that no fact of an earlier attempt can be taken for a
+fact of this one.
 """
 
 import math
@@ -36,7 +36,7 @@ _BEGINNING: Final = 1024
 
 @attrs.frozen(eq=False)
 class CallLimits:
-    """Hold the limits of a call, and what sending it again does.
+    """The limits of a call, and its idempotency.
 
     Attributes:
         idempotency: What sending it again does.
@@ -108,7 +108,7 @@ class Turn:
         self.asked_at = -math.inf
 
     def took(self, attempt: AttemptState) -> None:
-        """Take the slot over from an attempt that has succeeded with it."""
+        """Take over the slot of an attempt that succeeded."""
         self.slot, self.key = attempt.slot, attempt.key
         self.spent, self.asked_at = True, attempt.began
 
@@ -261,7 +261,7 @@ class CallState:
         return 0.0 if self.abandoned else self.time_left()
 
     def time_left(self) -> float:
-        """Return the seconds that are left, whether or not anybody waits for the call."""
+        """Return the seconds that are left, even if nobody waits for the call."""
         if self.network_time is not None:
             return self.network_time.left
         return self.deadline - self.now()
@@ -279,7 +279,7 @@ class CallState:
         return attempt
 
     def broken_off(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Keep how a response began that did not come whole."""
+        """Store the beginning of a response that is incomplete."""
         self.partial += (Response(status, headers, body[:_BEGINNING]),)
 
     def end(self, outcome: CakeError | TransportFailure | None) -> CakeError | None:
@@ -294,18 +294,18 @@ class CallState:
         return self.error
 
     def renew(self) -> None:
-        """Forget the last attempt: what was refused for the old key did nothing."""
+        """Discard the last attempt: what was refused for the old key was not carried out."""
         self.error = None
         self.attempt = None
 
     def queue_ended(self, reason: CakeError) -> CakeError:
-        """Note that no attempt could be begun; what one before met has the last word."""
+        """Record that no attempt could start; an earlier attempt's error takes precedence."""
         if self.error is None:
             self.error = reason
         return self.error
 
     def looked(self, reason: CakeError) -> CakeError:
-        """End the call by a look at its record: by what it met, or by what is there.
+        """End the call by the look at its record: by its error, or by a conflict.
 
         Of a write that may be done already, what an attempt before met has the last word over a
         look that failed.
@@ -319,7 +319,7 @@ class CallState:
         return self.error
 
     def refused(self, reason: RateLimited) -> CakeError:
-        """Note that no attempt could be begun, since the client is paused.
+        """Record that no attempt could start, since the client is paused.
 
         Of a write that may be done already, what an attempt before met has the last word.
         """
@@ -328,14 +328,14 @@ class CallState:
         return self.error
 
     def cut(self, *, closed: bool) -> None:
-        """End the call from outside: by its deadline, or by the client's end."""
+        """End the call at its deadline, or because the client is closed."""
         if self.reply is not None:  # it was there in time
             return
         self._note_leaving()
         if closed:
-            self.error = ClosedError("the client was closed while the call was on its way")
+            self.error = ClosedError("the client was closed during the call")
         elif self.being_sent:
-            text = f"no answer within {self.limits.total:g} s"
+            text = f"no response within {self.limits.total:g} s"
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else DeadlineExceeded(text)
         else:
@@ -343,7 +343,7 @@ class CallState:
             self.queue_ended(NotSent(f"nothing was sent: {what} within {self.limits.total:g} s"))
 
     def abandon(self) -> None:
-        """End the call whose caller was cancelled, where it has not come to an end by itself."""
+        """End the call of a cancelled caller, unless it has ended by itself."""
         if self.reply is None and self.error is None:
             self._note_leaving()
             text = "the caller was cancelled"

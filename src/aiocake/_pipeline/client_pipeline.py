@@ -16,7 +16,7 @@ from aiocake.values import Binding, Idempotency
 
 
 class ClientPipeline:
-    """Hold what is not the life of a call, as the base of the executor.
+    """The part of the executor that is not the life of a call.
 
     Args:
         transport: Sends the attempts.
@@ -69,7 +69,7 @@ class ClientPipeline:
 
     @property
     def traits(self) -> InstanceTraits:
-        """Return what is known of the instance."""
+        """Return the known traits of the instance."""
         return self.settings.traits
 
     @property

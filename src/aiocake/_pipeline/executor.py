@@ -1,14 +1,13 @@
 """The whole life of a call, from top to bottom.
 
-``execute`` validates the arguments and encodes them. ``_run`` records a write in the ledger, has
-the attempts made, finds the outcome, decodes the response, and records how the write ended.
+``execute`` validates the arguments and encodes them. ``_run`` records a write in the ledger, makes
+the attempts, determines the outcome, decodes the response, and records how the write ended.
 ``run_attempts`` is the loop; ``_attempt`` is one pass through it: key, slot, send, read, judge.
-What a call knows of itself stands in its :class:`~aiocake._pipeline.call_state.CallState`.
+The facts of a call are in its :class:`~aiocake._pipeline.call_state.CallState`.
 
-The attempts of a read are made in its caller's task. Those of a write are made in a task of their
-own, so that no cancellation of the caller, of whatever kind and however often, can cut a write
-while the server carries it out: it is given a grace, and how it ended is recorded before the
-cancellation goes on.
+A read makes its attempts in its caller's task. A write makes them in a task of its own, so that no
+cancellation of the caller can cut it off while the server carries it out. It gets a grace period,
+and its outcome is recorded before the cancellation continues.
 """
 
 import logging
@@ -142,7 +141,7 @@ class CallExecutor(ClientPipeline):
         not_after: SendDeadline | None = None,
         on_response: Callable[[], None] | None = None,
     ) -> T:
-        """Carry one call out, with its retries, inside its deadline.
+        """Carry out one call, with its retries, before its deadline.
 
         Raises:
             CakeError: The verdict of the whole call.
@@ -185,7 +184,7 @@ class CallExecutor(ClientPipeline):
         return cast("RawResponse", await self._run(call))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> "OpenExport[T]":
-        """Begin a streamed call: nothing is sent before the first record is asked for."""
+        """Prepare a streamed call. Sends nothing before the first record is requested."""
         from aiocake._pipeline.exports import OpenExport  # noqa: PLC0415 - exports of v1 only
 
         _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
@@ -265,7 +264,7 @@ class CallExecutor(ClientPipeline):
     async def _outlive_caller(
         self, call: CallState, task: BackgroundTask[None] | None, report: CallReport
     ) -> None:
-        """Give a write that has left its grace, and record what became of it."""
+        """Give a sent write its grace period, and record its outcome."""
         try:
             with self.transport.lifecycle.pending():
                 if task is not None:
@@ -279,10 +278,10 @@ class CallExecutor(ClientPipeline):
                 if call.recorded:
                     await self._recorder.after(call, value, failure)
         except Exception:  # noqa: BLE001 - it is the ledger's
-            _log.exception("telling the outcome of a cancelled write failed")
+            _log.exception("recording the outcome of a cancelled write failed")
 
     def _conclude(self, call: CallState) -> tuple[object, CakeError | None]:
-        """Return the value of a call, or the error that the whole call ends in."""
+        """Return the value of a call, or raise the error of the whole call."""
         value, error = None, call.error
         if call.reply is not None:
             value, error = self._codec.decode(call, call.reply)
@@ -303,7 +302,7 @@ class CallExecutor(ClientPipeline):
         read: ReadResponse,
         broken: CakeError | TransportFailure | None = None,
     ) -> None:
-        """Make attempts until one succeeds, or no further one is worth it.
+        """Make attempts until one succeeds or a retry is not allowed.
 
         Args:
             call: Takes what becomes of them.
@@ -330,7 +329,7 @@ class CallExecutor(ClientPipeline):
             self._retries.refund()
 
     async def _attempt_at_once(self, call: CallState, read: ReadResponse) -> AttemptOutcome | None:
-        """Make the first attempt, where key and slot are at hand, as they mostly are.
+        """Make the first attempt without a cancel scope, if key and slot are available at once.
 
         Nothing but the response is waited for then, and the connection ends that wait in time: no
         scope is needed around it.
@@ -401,7 +400,7 @@ class CallExecutor(ClientPipeline):
     async def _attempt_renewing_key(
         self, call: CallState, read: ReadResponse, made: AttemptOutcome | None
     ) -> AttemptOutcome:
-        """Make an attempt, unless one was made; and another one at once, where that is called for.
+        """Make an attempt, and another one at once after a renewed key or a stale connection.
 
         It is where a read met a connection that had been closed while it was idle, which is no
         failure of anybody's, and where the key was refused and there is another.
@@ -441,7 +440,7 @@ class CallExecutor(ClientPipeline):
         asked = keys.asked
         if condition is not None and condition.rows is not None:
             # Without a slot, which whoever looks may need.
-            await condition.rows.settled(self._record_of(call), call.now)
+            await condition.rows.wait_for_look(self._record_of(call), call.now)
         slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             turn = await self._wait_for_turn(call)
@@ -500,13 +499,13 @@ class CallExecutor(ClientPipeline):
         return made
 
     def _is_cut(self, call: CallState, failure: TransportFailure) -> bool:
-        """Return whether an attempt failed because the time of its call is over, or the client."""
+        """Return whether an attempt failed because its deadline passed or the client was closed."""
         if self.transport.lifecycle.closed:
             return True
         return failure.kind in _OVERDUE and call.now() >= call.deadline
 
     def _cut(self, call: CallState) -> None:
-        """End a call from outside: by its deadline, or with the client."""
+        """End a call at its deadline, or because the client is closed."""
         attempt, closed = call.attempt, self.transport.lifecycle.closed
         if call.being_sent and attempt is not None and call.sent and not closed:
             self._limiter.on_timeout(attempt.began)
@@ -526,10 +525,14 @@ class CallExecutor(ClientPipeline):
             if emitter.enabled:
                 got = isinstance(slot, int)
                 emitter.emit(Waited(call.name, emitter.now() - began, got, call.number))
-        return NotSent("nothing was sent: no turn in the queue") if slot is None else slot
+        return (
+            NotSent("nothing was sent: the call was still waiting in the queue")
+            if slot is None
+            else slot
+        )
 
     async def _not_begun(self, call: CallState, reason: Refusal | CakeError) -> AttemptOutcome:
-        """End an attempt that is not begun: there is no key, no turn, or a pause."""
+        """End a call that got no key or no slot, or whose client is paused."""
         if not isinstance(reason, Refusal):
             return AttemptOutcome(call.queue_ended(reason), begun=False)
         # Whoever calls in a loop all the same lets others run.
@@ -543,7 +546,7 @@ class CallExecutor(ClientPipeline):
         authorized: AuthorizedRequest,
         read: ReadResponse,
     ) -> CakeError | TransportFailure | None:
-        """Send a request and read its response: return what is wrong with it, if anything."""
+        """Send a request and read its response; return the error, if any."""
         limits, sender = call.limits, self.transport.sender
         if call.writes:
             attempt.trace.latest = call.deadline - call.needed
@@ -561,7 +564,7 @@ class CallExecutor(ClientPipeline):
         else:
             waited = await call.network_time.wait_for(sending)
             if waited is OUT_OF_TIME:
-                text = f"no answer within {limits.total:g} s"
+                text = f"no response within {limits.total:g} s"
                 return TransportFailure(FailureKind.TIMEOUT, attempt.trace.sent, text)
             response = waited
         if isinstance(response, TransportFailure):
@@ -574,15 +577,15 @@ class CallExecutor(ClientPipeline):
             if not attempt.kept:
                 await response.aclose()
         if isinstance(outcome, TransportFailure) or response.status == HTTPStatus.REQUEST_TIMEOUT:
-            # However well it was framed: a connection that brings this is not used again. A 408 may
-            # be the end of the silence before the request; then the answer to that comes behind it.
+            # Such a connection is not used again, however well the response was framed: a 408 may
+            # end the silence before the request, and the response to that comes after it.
             sender.drop(attempt.slot)
         return outcome
 
     async def _read(
         self, call: CallState, _: AttemptState, incoming: IncomingResponse
     ) -> CakeError | TransportFailure | None:
-        """Read a whole response: return what is wrong with it, or keep it as that of the call."""
+        """Read a whole response; return its error, or store it as that of the call."""
         whole = incoming.whole()
         if whole is None:
             came = BytesIO()
@@ -608,7 +611,7 @@ class CallExecutor(ClientPipeline):
     async def _see_record(
         self, call: CallState, condition: WriteCondition, turn: Turn
     ) -> AttemptOutcome | None:
-        """See that a record is as its write expects, by a look of the last seconds.
+        """Check that a record is as its write expects, by a look of the last seconds.
 
         A look that is missing or too old is made with the slot that the write has got, so that
         whoever waits for a slot never has to begin anew. Ledger and observer are told of the write
@@ -643,7 +646,7 @@ class CallExecutor(ClientPipeline):
     async def _look(
         self, call: CallState, condition: WriteCondition, turn: Turn
     ) -> CakeError | None:
-        """Look at the record of a write: on a page that shows many, or by itself.
+        """Read the record of a write: from a page that shows many, or by itself.
 
         Returns:
             What kept it from being seen.
@@ -653,7 +656,7 @@ class CallExecutor(ClientPipeline):
         rows = None if call.attempts or condition.in_doubt else condition.rows
         leads = None
         if rows is not None:
-            await rows.settled(number, call.now)
+            await rows.wait_for_look(number, call.now)
             if self._is_listed(call, condition, rows):
                 return None
             asked, leads = rows.next_page(call.now()), rows.begin()
@@ -677,7 +680,7 @@ class CallExecutor(ClientPipeline):
         return failure
 
     def _is_listed(self, call: CallState, condition: WriteCondition, rows: RecentRows) -> bool:
-        """Return True if a page has shown the record as it is expected."""
+        """Return True if a page shows the record as expected."""
         number = self._record_of(call)
         found = rows.find(number, call.now())
         if found is None or self._differences(call, condition, found[0]).differences:
@@ -696,7 +699,7 @@ class CallExecutor(ClientPipeline):
         *,
         again: bool = False,
     ) -> tuple[Any, CakeError | None]:
-        """Make a read with the slot of a write, which has it back when that succeeds.
+        """Make a read with the slot of a write; return the slot if it succeeds.
 
         Args:
             call: The write, in whose time it is made.
@@ -741,7 +744,7 @@ class CallExecutor(ClientPipeline):
         )
 
     def _compare(self, call: CallState, condition: WriteCondition) -> AttemptOutcome | None:
-        """Return how a call ends by what its record is; None where it is to be sent."""
+        """Return the conflict that the record's state means; None if the write can be sent."""
         seen = self._differences(call, condition, condition.record)
         maybe_done = call.maybe_done or condition.in_doubt
         if maybe_done and seen.applied:
@@ -757,7 +760,7 @@ class CallExecutor(ClientPipeline):
         )
 
     async def _turn_again(self, call: CallState, turn: Turn) -> Refusal | None:
-        """Wait for a further turn with a slot with which a request was sent.
+        """Wait for a further turn, keeping the slot of a request that was sent.
 
         Returns:
             Why there is none.
@@ -779,7 +782,7 @@ class CallExecutor(ClientPipeline):
         return refusal
 
     async def _record_in_time(self, call: CallState) -> AttemptOutcome | None:
-        """Tell ledger and observer of a write whose record was seen; None if they take it."""
+        """Announce a write whose record was read to ledger and observer; return their refusal."""
         if call.intent is None:
             return None
         try:
@@ -805,7 +808,7 @@ class CallExecutor(ClientPipeline):
 
 
 def _refused(call: CallState, error: CakeError) -> CakeError:
-    """Return the error of a call of which nothing was sent, with what it lacks."""
+    """Complete the error of a call of which nothing was sent."""
     error.operation = call.name
     error.outcome = Outcome.NOT_DONE if call.writes else None
     return error

@@ -1,4 +1,4 @@
-"""An export: bills as the body arrives, with all that has to be given back in the end."""
+"""An export: bills as the body arrives, and the slot and connection that it holds until its end."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -126,7 +126,7 @@ class StreamedCall:
         return await self.open(head, stream.chunks.fault or error)
 
     async def aclose(self) -> None:
-        """Give slot and connection back. Can be called twice, and from any task."""
+        """Release slot and connection. Can be called twice, and from any task."""
         if self.stream is not None:
             await self.stream.aclose()
 
@@ -252,7 +252,7 @@ class OpenExport(Generic[T]):
     async def collect(self) -> list[T]:
         """Return all records, as a list.
 
-        None was given before the last is here. So where the answer breaks off, it is asked for
+        None was given before the last is here. So where the response breaks off, it is asked for
         again, as other reads are: inside the deadline, attempts and retry budget of the call.
 
         Raises:
@@ -295,7 +295,7 @@ class OpenExport(Generic[T]):
         raise met if says_more else broken
 
     async def aclose(self) -> None:
-        """Stop and give slot and connection back. Can be called twice."""
+        """Stop, and release slot and connection. Can be called twice."""
         self._closed = True
         if self._scope is None:
             self._emit_end(None, left=True)

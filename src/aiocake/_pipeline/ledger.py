@@ -118,7 +118,7 @@ def _cancelled(intent: Intent) -> NotSent:
 
 
 def intent_of(call: CallState, hidden: frozenset[str]) -> Intent:
-    """Return what a call is going to write, by an id of its own.
+    """Return the intent of a write, with a new id.
 
     Args:
         call: The call.

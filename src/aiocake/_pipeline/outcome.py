@@ -1,8 +1,8 @@
-"""What became of a call: of the whole call, not of its last attempt.
+"""The outcome of a call: of the whole call, not of its last attempt.
 
-A first try can be carried out and its response be lost while the second is refused, or finds no
-connection: "not done" would be untrue. So a write ends in a verified response, in an error that
-says it was not done, or in OutcomeUnknown; nothing else.
+The first attempt may have been carried out and its response lost, while the second one is refused
+or finds no connection: "not done" would be untrue. So a write ends in a verified response, in an
+error that says it was not done, or in OutcomeUnknown; nothing else.
 """
 
 import attrs

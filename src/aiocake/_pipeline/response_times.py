@@ -37,7 +37,7 @@ class ResponseTimes:
             self._longest = max(last)
 
     def cut_off(self, seconds: float) -> None:
-        """Note a response that was waited for in vain: it takes longer, nobody knows how much."""
+        """Record that a response did not come in time: it takes longer than this."""
         if seconds > self._longest:
             self.add(seconds)
 

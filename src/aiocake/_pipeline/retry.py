@@ -1,8 +1,8 @@
-"""Which attempts are worth another one, how long to wait for it, and when enough is enough.
+"""Retries: which attempts may be repeated, how long to wait, and when to stop.
 
-The first attempt runs bare: tenacity takes over when it failed, so a call that simply works does
-not pay for it. What keeps an outage from being multiplied is the budget: a bucket of tokens that
-each retry takes from and each success gives back to, after the retry quota of the AWS SDKs.
+The first attempt runs without tenacity, which takes over after a failure, so that calls that
+succeed do not pay for it. A budget keeps retries from multiplying an outage: each retry takes
+tokens from a bucket and each success returns some, like the retry quota of the AWS SDKs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ _GAIN: Final = 1
 #: CAKE's "Restricted" passes slowly if it passes: wait 3 seconds, then 9.
 _RESTRICTED_WAIT: Final = 3.0
 _UNAVAILABLE: Final = 503
-#: The statuses of answers that are read, and of those that say no or point elsewhere.
+#: The statuses of responses that are read, and of those that say no or point elsewhere.
 _READ: Final = frozenset({200, 201})
 _NO: Final = range(300, 600)
 #: Beyond it the cap of a wait has long been reached.
@@ -87,7 +87,7 @@ class RetryLimits:
 def classify_retry(
     outcome: CakeError | TransportFailure, idempotency: Idempotency, *, framed: bool = True
 ) -> RetryDecision:
-    """Return whether a call may be sent again after what an attempt ended in.
+    """Return whether, and when, a call may be sent again after a failed attempt.
 
     A response that cannot be read is one at the next try as well, but for two kinds: one of a
     status that no server gives on purpose, and one that ended with its connection, which may
@@ -180,7 +180,7 @@ class Retries:
         return self._draw() * min(base * 2.0 ** min(retried, _MOST_DOUBLINGS), policy.cap)
 
     def refund(self, tokens: int = _GAIN) -> None:
-        """Give tokens back: one for a call that succeeded at its first attempt."""
+        """Return tokens to the budget: one for a call that succeeded at its first attempt."""
         self._tokens = min(self._policy.budget, self._tokens + tokens)
 
     async def run(
@@ -189,7 +189,7 @@ class Retries:
         attempt: Callable[[], Awaitable[AttemptOutcome]],
         terms: RetryLimits,
     ) -> AttemptOutcome:
-        """Try again, after a first attempt that failed, as long as it is worth it.
+        """Retry after a failed first attempt, as long as policy, budget and time allow.
 
         Args:
             first: The end of the first attempt.

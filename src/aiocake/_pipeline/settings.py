@@ -32,7 +32,7 @@ class PipelineSettings:
 
 @attrs.frozen
 class ClientStats:
-    """Count what a client is doing.
+    """Counts of what a client is doing.
 
     Attributes:
         in_flight: Calls that are being sent or answered.
@@ -41,7 +41,7 @@ class ClientStats:
         budget: Tokens that are left for retries.
         unknowns: Writes so far whose outcome is unknown.
         limit: How many calls may be in flight at once now, exports apart: the throttle's
-            concurrency, or fewer after throttled answers and time-outs.
+            concurrency, or fewer after throttled responses and time-outs.
         pace: To how many calls a second the server's refusals hold them; None when to none. With a
             shared quota, those of all processes together.
         quota: ``"shared"`` while a quota is shared with other processes, ``"alone"`` while its

@@ -1,27 +1,27 @@
-"""How fast a server lets calls in, learnt from its refusals.
+"""The rate at which a server accepts calls, learnt from its refusals.
 
-A server that limits calls refuses what is too much, and does not say how much that is. Halving
-what is in flight alone does not find it out: where an answer takes 20 ms, one call at a time is
-50 a second. So calls are also spaced, as soon as a server has refused some:
+A server with a rate limit refuses calls above it, without saying what the limit is. Halving the
+calls in flight does not find it: if a response takes 20 ms, one call at a time is 50 a second. So
+calls are also spaced once a server has refused some:
 
-1. *At first* nothing is spaced, for nothing is known.
-2. *An estimate.* After the first refusals, the rate is what was let in, divided by the time until
-   something was let in again. The size of the server's bucket makes this too high or, with the
-   pause, too low; so the rate then doubles each second until it is refused.
+1. *At first* calls are not spaced, since nothing is known.
+2. *An estimate.* After the first refusals, the rate is the number of accepted calls divided by the
+   time until one was accepted again. The size of the server's bucket makes this too high or, with
+   the pause, too low; so the rate then doubles each second until it is refused.
 3. *A search.* A bucket is empty at each refusal. Between two of them a server cannot have let in
    more than its rate allows, so what it did let in is a lower bound (too low, by as much of the
    pause as its bucket did not keep: half of it is left out). And it refused the rate that was
    sent at: an upper one. The rate begins again at the lower bound, passes the geometric mean of
    both after a span of time, flat as a cubic is there, and goes on faster beyond: the curve of
    TCP's CUBIC (RFC 9438). Each refusal makes the span three times as long, from 8 to 72 s, and
-   the lower bound less far from the upper one. In the end a server is tried every other minute,
-   by a call too many, and used to 95 % in between.
-4. *Too high all the same.* A refusal before the span is over tells that the rate is still too
-   high, since a large bucket hid it, or the server has become stricter: it goes down by 4 %, then
-   8 %, 16 %... A refusal before which nothing was let in tells nothing at all: that is an outage.
+   the lower bound less far from the upper one. In the end one call too many
+   probes the server every other minute, and it is used to 95 % in between.
+4. *Still too high.* A refusal before the span is over means that the rate is too high: a large
+   bucket hid it, or the server has become stricter. The rate goes down by 4 %, then 8 %, 16 %... A
+   refusal before which nothing was accepted says nothing about the rate: that is an outage.
 
-A limit that is lifted is found in a few minutes, and a rate beyond use is forgotten. Calls that
-come late, on a busy event loop, may catch up, by 10 to 30 ms.
+A limit that is lifted is found in a few minutes, and a rate that is never reached is forgotten.
+Calls that start late, on a busy event loop, may catch up, by 10 to 30 ms.
 """
 
 import math
@@ -103,19 +103,19 @@ class AdaptiveRate:
         self._slack = _LEAST_LATE
 
     def saved(self) -> dict[str, float]:
-        """Return what is known, for :meth:`restored`: plain numbers, times on the same clock."""
+        """Return the state for :meth:`restored`: plain numbers, times on the same clock."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def restored(cls, saved: Mapping[str, float]) -> Self:
-        """Return a rate that knows what another one has :meth:`saved`."""
+        """Return a rate with the state that :meth:`saved` returned."""
         rate = cls()
         for name in cls.__slots__:
             setattr(rate, name, saved[name])
         return rate
 
     def count(self, admitted: int, since: float) -> None:
-        """Take over how many calls were let in, by all who share this rate.
+        """Set how many calls all processes that share this rate were allowed.
 
         Args:
             admitted: How many, since what is known was learnt, or else since ``since``.
@@ -127,7 +127,7 @@ class AdaptiveRate:
 
     @property
     def admitted(self) -> int:
-        """Return how many calls were let in since what is known was learnt."""
+        """Return how many calls were accepted since the rate was last learnt."""
         return self._admitted
 
     @property
@@ -141,7 +141,7 @@ class AdaptiveRate:
         return self._middle > 0
 
     def rate(self, now: float) -> float:
-        """Return the calls a second at a time; infinite as long as nothing is known."""
+        """Return the calls per second at a time; infinite while the rate is unknown."""
         if not self._middle:
             return math.inf
         elapsed = max(now - self._began, 0.0)
@@ -167,11 +167,11 @@ class AdaptiveRate:
             self._due = max(self._due, now - self._slack) + interval
 
     def go_on(self) -> None:
-        """Let calls begin at once: a pause was ended before its time."""
+        """Allow calls at once, after a pause that was ended early."""
         self._due = _NEVER
 
     def on_accepted(self, since: float) -> bool:
-        """Learn from a call let in, by when it began; return True if calls are spaced."""
+        """Learn from an accepted call, by when it began; return True if calls are spaced."""
         if not self._middle:
             if self._estimating and since >= self._refused_at:
                 self._estimate(since)

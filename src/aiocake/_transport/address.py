@@ -81,7 +81,7 @@ def parse_address(domain: str) -> Address:
         # handshake (RFC 6066 section 3) are without the dot.
         host = host.removesuffix(".")
     if text != text.strip() or not _is_host(host, bracketed="[" in parts.netloc):
-        raise ConfigurationError(_bad("the host is no host name or IP address in ASCII"))
+        raise ConfigurationError(_bad("the host is not a host name or IP address in ASCII"))
     if parts.netloc.endswith(":") or port == 0:
         raise ConfigurationError(_bad(f"the port must be a number from 1 to {_HIGHEST_PORT}"))
     if parts.scheme == "http" and not _is_loopback(host):

@@ -103,7 +103,7 @@ class KeyInserter:
         self._key = self._quoted = Secret("")
 
     def insert(self, request: Request, key: Secret) -> AuthorizedRequest:
-        """Put the key into its hole, escaped for the place in which it stands.
+        """Insert the key at its placeholder, escaped for that place.
 
         Returns:
             The request as it goes over the wire.
@@ -174,7 +174,7 @@ def _too_long(length: int, limit: int) -> None:
 
 
 async def _never() -> str:
-    """Stand for the function where the key is a text: nothing calls this."""
+    """Replace the function when the key is a text: it is never called."""
     raise NotImplementedError
 
 
@@ -194,17 +194,17 @@ class Keys:
             seen(self.current)
 
     async def get(self) -> Secret | CakeError:
-        """Return the key. The first time, ask the function for it, once for all callers."""
+        """Return the key. The first time, call the function, once for all callers."""
         async with self._lock:  # behind which another caller may have got it
             return self.current or await self._fetch()
 
     async def renew(self, refused: Secret, asked: int) -> bool | CakeError:
-        """Ask the function again, after the server refused a key.
+        """Call the function again, after the server refused a key.
 
         Args:
             refused: The key that the server refused.
             asked: What :attr:`asked` was when the refused call took it. When another call has
-                asked since, its answer is good for this one, too.
+                asked since, its response is good for this one, too.
 
         Returns:
             True if there is another key now; or why the function gave none.

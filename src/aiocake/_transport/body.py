@@ -113,7 +113,7 @@ class Body:
         length = self._raw.length
         cut = length is not None and self._came != length
         if cut or (self._inflater is not None and self._came and not self._inflater.whole):
-            return self._fail(FailureKind.CONNECTION_LOST, "the body ended before it was whole")
+            return self._fail(FailureKind.CONNECTION_LOST, "the body ended before it was complete")
         return None
 
     def _fail(self, kind: FailureKind, text: str) -> TransportFailure:
@@ -172,5 +172,5 @@ class _Inflater:
 
     def _begin_member(self, data: bytes) -> None:
         if self._window != _GZIP or not _GZIP_MAGIC.startswith(data[:2]):
-            raise zlib.error("bytes behind the end of the compressed data")
+            raise zlib.error("bytes after the end of the compressed data")
         self._inflate = zlib.decompressobj(_GZIP)

@@ -1,12 +1,12 @@
 """A connection of our own: HTTP/1.1 over a plain socket that does not block.
 
-What comes is read by :class:`~aiocake._transport.response_reader.ResponseReader`, which does no
-I/O; TLS is a layer that does none either. So all of this is one code for asyncio, uvloop and trio,
-and only how to wait for the socket is not: :class:`LoopConnection` has the event loop read
-whatever comes, and :class:`~aiocake._transport.pulling.PullingConnection` waits when it is asked.
+:class:`~aiocake._transport.response_reader.ResponseReader` parses the bytes without I/O, and the
+TLS layer does no I/O either. So asyncio, uvloop and trio share all of this code but the waiting for
+the socket: in :class:`LoopConnection` the event loop reads whatever arrives, and
+:class:`~aiocake._transport.pulling.PullingConnection` reads on demand.
 
-A connection knows whether a byte of a request has left, for it sends them itself. It raises nothing
-but cancellations, and whoever is cancelled closes it at once: that is no await.
+A connection sends the bytes itself, so it knows if one of a request has left. It raises nothing but
+cancellations, and a cancelled caller closes it at once, without an await.
 """
 
 import asyncio
@@ -47,11 +47,11 @@ _REFUSED: Final = 400
 
 
 class SendTrace:
-    """Record if a request may have left, and until when it may leave.
+    """Whether a request may have left, and until when it may.
 
     Attributes:
         sent: Whether a byte of it may have left.
-        stale: Whether the connection had been used before, and ended without a byte of an answer:
+        stale: Whether the connection had been used before, and ended without a byte of a response:
             most likely the server had closed it before the request came.
         latest: When it may leave at the latest, on the event loop's clock: dialling may take long.
         not_after: The moment after which no byte of it may leave; None where there is none.
@@ -70,13 +70,13 @@ class SendTrace:
         self.takes: float = 0.0
 
     def holds_back(self) -> bool:
-        """Return True, and note it, if it must not leave any more."""
+        """Return True, and record it, if the request must not leave any more."""
         self.held_back = self.not_after is not None and self.not_after.has_passed(self.takes)
         return self.held_back
 
 
 class HttpConnection:
-    """One connection, and the answer that is read over it.
+    """One connection, and the response that is read over it.
 
     Args:
         connected: The socket, which does not block.
@@ -85,8 +85,8 @@ class HttpConnection:
 
     Attributes:
         closed: Whether it is.
-        used: Whether an answer was read over it before this one.
-        reader: Reads the answer.
+        used: Whether a response was read over it before this one.
+        reader: Reads the response.
     """
 
     __slots__ = (
@@ -119,14 +119,14 @@ class HttpConnection:
         self.reader = ResponseReader()
         self.reader.begin()
         self.closed = self.used = False
-        #: Between two calls: whatever comes then is no answer.
+        #: Between two calls: whatever comes then is no response.
         self._idle = False
         self._idle_since = 0.0
         #: Whether the whole request has left.
         self._whole = True
         #: What is on its way into the socket.
         self._out: bytes | memoryview = b""
-        #: Whether a byte of the answer has come.
+        #: Whether a byte of the response has come.
         self._answered = False
         #: Whether nothing more comes; whether that was too early; and why, if it is known.
         self._over = self._cut = False
@@ -147,7 +147,7 @@ class HttpConnection:
     # For whoever opens it.
 
     async def secure(self, layer: TlsLayer) -> None:
-        """Speak TLS from here on.
+        """Start TLS on the connection.
 
         Raises:
             Exception: There is no TLS with the peer; most often an ``ssl.SSLError``.
@@ -164,10 +164,10 @@ class HttpConnection:
                 await self._wait(writing=bool(self._out))
 
     async def tunnel(self, request: bytes) -> int:
-        """Ask a proxy by CONNECT for a connection to another, and return its status.
+        """Request a tunnel from a proxy by CONNECT, and return the status of its response.
 
         Raises:
-            Exception: The proxy gave no answer.
+            Exception: The proxy gave no response.
         """
         reader = self.reader
         reader.begin(tunnel=True)
@@ -186,7 +186,7 @@ class HttpConnection:
 
     @property
     def in_use(self) -> bool:
-        """Return True if somebody waits for a response over it."""
+        """Return True if a response is awaited over it."""
         return not (self.closed or self._idle)
 
     @property
@@ -197,20 +197,20 @@ class HttpConnection:
     async def ask(
         self, request: bytes, trace: SendTrace, read: float, total: float = math.inf
     ) -> TransportFailure | None:
-        """Send a request, and wait for the head of its answer, which is then in ``reader``.
+        """Send a request, and wait for the head of its response, which is then in ``reader``.
 
         Args:
             request: The whole of it. It is not kept once it was written.
             trace: Takes note of whether a byte of it may have left.
             read: Seconds to wait for the next bytes.
-            total: When the answer must be whole, on the event loop's clock.
+            total: When the response must be whole, on the event loop's clock.
 
         Returns:
             What went wrong, if anything.
         """
         await self._checkpoint()
         self._read, self._total = read, total
-        self._late = False  # the end of the last answer may have come as its time was up
+        self._late = False  # the end of the last response may have come as its time was up
         reader = self.reader
         self._receive()
         if self._idle:
@@ -220,8 +220,8 @@ class HttpConnection:
                 return self._unsent()
             self._idle = False
             reader.begin()
-        # What came before anything was sent is an answer, too, if it is a refusal: then nothing is
-        # sent, even if that is not whole yet, for its end would look like an answer to the request.
+        # What came before anything was sent is a response, too, if it is a refusal: then nothing is
+        # sent, even if that is incomplete yet: its end would look like a response to the request.
         if not self._answered and self._goes_on():
             if trace.latest < math.inf and self._clock() > trace.latest:
                 self._rest()
@@ -243,7 +243,7 @@ class HttpConnection:
             return self._failure() if trace.sent else self._unsent()
         if not self._whole and status < _REFUSED:
             # It is not to this request: who has not got it as a whole can only refuse it.
-            text = "an answer came although the request had not left"
+            text = "a response came before the request was sent"
             return TransportFailure(FailureKind.CONNECTION_LOST, trace.sent, text, status)
         return None
 
@@ -266,7 +266,7 @@ class HttpConnection:
         return self.reader.take() if self.reader.done else None
 
     def release(self) -> None:
-        """End the answer: the connection stays open only if its end was seen, and nothing else."""
+        """End the response: the connection stays open only if all of it was read, and no more."""
         reader = self.reader
         if (
             reader.done
@@ -281,7 +281,7 @@ class HttpConnection:
             self.close()
 
     async def aclose(self) -> None:
-        """End the answer, as :meth:`release` does."""
+        """End the response, as :meth:`release` does."""
         self.release()
 
     def close(self) -> None:
@@ -293,7 +293,7 @@ class HttpConnection:
             self._socket.close()
 
     def goodbye(self) -> None:
-        """Close it, and tell the peer if that can be done at once."""
+        """Close it, with a TLS close_notify if that can be sent at once."""
         if not self.closed:
             for layer in reversed(self._layers):
                 self._out = bytes(self._out) + self._sealed(layer.goodbye(), within=layer)
@@ -303,7 +303,7 @@ class HttpConnection:
     # What the subclasses do.
 
     async def _checkpoint(self) -> None:
-        """See that a call that is cancelled sends nothing."""
+        """Raise the cancellation of a cancelled call, before anything is sent."""
         await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def _wait(self, *, writing: bool = False) -> None:
@@ -317,7 +317,7 @@ class HttpConnection:
         """Read again."""
 
     def _forget(self) -> None:
-        """Have nothing more to do with the socket, which will be closed."""
+        """Stop watching the socket, which is about to be closed."""
 
     # Reading.
 
@@ -401,7 +401,7 @@ class HttpConnection:
             self._cut = not reader.done
 
     def _goes_on(self) -> bool:
-        """Return True if there is any use in waiting for more."""
+        """Return True if more of the response can come."""
         reader = self.reader
         return not (
             self._over
@@ -439,7 +439,7 @@ class HttpConnection:
         return True
 
     def _flush(self) -> bool:
-        """Write what the socket takes of what is on its way; return False if it takes no more."""
+        """Write as many pending bytes as the socket takes; return False if some are left."""
         while self._out:
             try:
                 count = self._socket.send(self._out)
@@ -453,7 +453,7 @@ class HttpConnection:
     def _sealed(
         self, data: bytes | memoryview, *, within: TlsLayer | None = None
     ) -> bytes | memoryview:
-        """Return what goes over the wire for these bytes of what is within a layer."""
+        """Return the bytes on the wire for these bytes, through all layers of TLS."""
         layers = self._layers if within is None else self._layers[: self._layers.index(within)]
         for layer in reversed(layers):
             data = layer.seal(data)
@@ -487,9 +487,9 @@ class HttpConnection:
             text = "no bytes came for too long"
             return TransportFailure(FailureKind.TIMEOUT, sent=True, text=text, status=status)
         if self.reader.wrong and not self._cut:
-            text = f"no valid HTTP answer came from {self._host} ({self.reader.wrong})"
+            text = f"no valid HTTP response came from {self._host} ({self.reader.wrong})"
         else:
-            text = "the connection ended before the answer was whole"
+            text = "the connection ended before the response was complete"
         return TransportFailure(FailureKind.CONNECTION_LOST, sent=True, text=text, status=status)
 
 

@@ -87,7 +87,7 @@ class Dialer:
         )
 
     def abort(self) -> None:
-        """End all attempts to connect, and begin none any more."""
+        """Cancel all attempts to connect, and refuse new ones."""
         self.aborted = True
         for scope in self._under_way:
             scope.cancel()
@@ -122,7 +122,7 @@ class Dialer:
             raise ConnectionForbidden(f"no HTTP/1.1 with {host}: the ssl_context offers others")
 
     async def _connect(self, connection: HttpConnection, proxy: Proxy) -> None:
-        """Have a proxy connect to the host: it sees that, and nothing of a request."""
+        """Connect through a proxy, which sees the host but nothing of a request."""
         host, _ = self.route.dialled
         status = await connection.tunnel(_connect_request(self.route, proxy))
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:

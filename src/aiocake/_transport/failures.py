@@ -18,7 +18,7 @@ class ConnectionForbidden(Exception):
 
 
 class FailureKind(Enum):
-    """Name what went wrong, and so if trying again can help."""
+    """What went wrong, and so if trying again can help."""
 
     CONNECT = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""
@@ -27,7 +27,7 @@ class FailureKind(Enum):
     INVALID_REQUEST = "illegal"
     """The request cannot be written as HTTP."""
     CONNECTION_LOST = "broken"
-    """The connection ended, or what came is no HTTP, before the answer was whole."""
+    """The connection ended, or sent no valid HTTP, before the response was complete."""
     TIMEOUT = "slow"
     """No bytes for too long."""
     HELD_BACK = "held back"
@@ -38,13 +38,13 @@ class FailureKind(Enum):
 
 @attrs.frozen(eq=False)
 class TransportFailure:
-    """An attempt that ended without a whole answer.
+    """An attempt that ended without a whole response.
 
     Attributes:
         kind: What went wrong.
         sent: Whether the request may have left.
         text: What happened, in words; holds nothing that the server sent.
-        status: The HTTP status, where the answer came as far as that.
+        status: The HTTP status, where the response came as far as that.
     """
 
     kind: FailureKind
@@ -67,7 +67,7 @@ class TransportFailure:
 
 
 def clear_tracebacks(error: BaseException) -> None:
-    """Take the frames off an exception that goes on, and part it from what led to it.
+    """Remove the traceback, cause and context of an exception that is passed on.
 
     What led to it keeps its frames: it may be an exception that the caller is handling.
     """
@@ -111,7 +111,7 @@ class Route:
 
 
 def connect_failure_reason(error: BaseException, route: Route) -> tuple[str, bool]:
-    """Why no connection came about, in words that name the host; whether it will be so again."""
+    """Return why a connection failed, naming the host, and whether that is permanent."""
     host, port = route.dialled
     if isinstance(error, ConnectionForbidden):
         return str(error), True

@@ -43,7 +43,7 @@ class AsyncBaseTransport(Protocol):
     """A transport of httpx or httpx2, such as their ``MockTransport`` or ``ASGITransport``."""
 
     async def handle_async_request(self, request: Any, /) -> Any:  # noqa: ANN401 - of either package
-        """Answer a request of the same package."""
+        """Return the response to a request of the same package."""
         ...
 
     async def aclose(self) -> None:
@@ -125,10 +125,10 @@ class ForeignSender:
             raise
 
     def drop(self, slot: int) -> None:
-        """Do nothing: whatever is used again is its own."""
+        """Do nothing: the transport keeps its own connections."""
 
     def abort(self) -> None:
-        """Do nothing: whoever waits is cancelled."""
+        """Do nothing: waiting calls are cancelled."""
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -226,10 +226,10 @@ def failure_of(
             return TransportFailure(
                 FailureKind.CONNECTION_LOST,
                 sent,
-                f"no valid HTTP answer came from {route.host} ({name})",
+                f"no valid HTTP response came from {route.host} ({name})",
                 status,
             )
-        text = f"the connection ended before the answer was whole ({name})"
+        text = f"the connection ended before the response was complete ({name})"
         return TransportFailure(FailureKind.CONNECTION_LOST, sent, text, status)
     if _is(error, *_ILLEGAL):
         return TransportFailure(FailureKind.INVALID_REQUEST, sent, f"nothing was sent: {name}")

@@ -21,7 +21,7 @@ class BodyPieces(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End the response. If its body was not read to its end, so is the connection."""
+        """Close the response, and the connection if the body was not read completely."""
         ...
 
 

@@ -57,7 +57,7 @@ class Lifecycle:
             raise ClosedError(f"the {self._what} is closed")
 
     def check_home(self) -> None:
-        """See that this is the loop and the process of the first call.
+        """Raise if this is not the event loop and process of the first call.
 
         Raises:
             WrongLoopError: It is not.
@@ -105,18 +105,18 @@ class Lifecycle:
             self._changed.set()
 
     def hold(self) -> None:
-        """Have :meth:`end` wait until :meth:`release`."""
+        """Make :meth:`end` wait until :meth:`release`."""
         self._holds += 1
 
     def release(self) -> None:
-        """Take one :meth:`hold` back."""
+        """Undo one :meth:`hold`."""
         self._holds -= 1
         if self._changed is not None:
             self._changed.set()
 
     @contextmanager
     def pending(self) -> Generator[None]:
-        """Have :meth:`end` wait for what is done within, and not cancel it."""
+        """Make :meth:`end` wait for the block instead of cancelling it."""
         self.hold()
         try:
             yield
@@ -124,17 +124,17 @@ class Lifecycle:
             self.release()
 
     def begin_write(self, has_left: Callable[[], bool]) -> None:
-        """Have :meth:`finish_writes` wait for a write that has left, until :meth:`end_write`."""
+        """Make :meth:`finish_writes` wait for a sent write, until :meth:`end_write`."""
         self._writes.add(has_left)
 
     def end_write(self, has_left: Callable[[], bool]) -> None:
-        """Take :meth:`begin_write` back."""
+        """Undo :meth:`begin_write`."""
         self._writes.discard(has_left)
         if self._changed is not None:
             self._changed.set()
 
     async def finish_writes(self, seconds: float) -> None:
-        """Take nothing more, cancel what can be, and give writes that have left some time."""
+        """Refuse new calls, cancel what can be cancelled, and give sent writes some time."""
         self.closed = True
         for scope, has_left in tuple(self._scopes.items()):
             if not (seconds and has_left()):

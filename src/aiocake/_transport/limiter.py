@@ -1,20 +1,20 @@
 """Who may send, and when: slots and a rate, first come, first served.
 
-A call waits in one queue until it is the first, a slot is free and the rate lets it go; only then
-it gets its slot, and sends at once. So no slot is ever held by a call that waits or sleeps. The
+A call waits in one queue until it is the first, a slot is free and the rate allows it. Only then
+does it get its slot, and it sends at once. So no waiting or sleeping call ever holds a slot. The
 rate is a GCRA (the virtual scheduling of ITU-T I.371): in any window of ``W`` seconds at most
 ``rate * W + burst`` calls begin. Exports have a lane with a slot of their own, so that a loop over
 a running export can make other calls; rate and pause count for both lanes together.
 
-Where a server refuses calls as too many, or lets them time out, fewer are sent: half as many at
-once, at most once for each round trip, and one more whenever as many in a row as are sent at once
-were let in (additive increase, multiplicative decrease). What it refuses is also learnt from:
-:mod:`aiocake._transport.adaptive_rate`. Where it says to wait, all calls of the client do, or are
-refused: :mod:`aiocake._transport.pause`.
+When a server refuses calls as too many, or calls time out, the limiter halves the number of
+concurrent calls, at most once per round trip. It adds one whenever as many calls in a row were
+accepted (additive increase, multiplicative decrease). It also learns the rate from refusals:
+:mod:`aiocake._transport.adaptive_rate`. When the server asks to wait, all calls of the client wait,
+or are refused: :mod:`aiocake._transport.pause`.
 
-There is no task that keeps the time: the first of each queue watches the clock for all.
+No task keeps the time: the first call of each queue watches the clock for all.
 
-Where a quota is shared with other processes, its store gives the turns in place of the rate:
+If other processes share the quota, its store grants the turns instead of the rate:
 :mod:`aiocake._transport.shared_turns`.
 """
 
@@ -251,7 +251,7 @@ class RequestLimiter:
         """Return True if nobody more may wait in a queue."""
         if self._max_waiting is None:
             return False
-        # Who has only to wait for the answer of a shared quota's store is no queue.
+        # Who has only to wait for the response of a shared quota's store is no queue.
         room = 0 if self._shared is None else lane.limit - lane.busy
         return len(lane.waiters) >= max(self._max_waiting, room)
 
@@ -296,7 +296,7 @@ class RequestLimiter:
         return refusal or self._pause.refusal()
 
     def release(self, slot: int) -> None:
-        """Give a slot back, to the first who waits."""
+        """Release a slot to the first waiting call."""
         lane = self._exports if slot == self._export_slot else self._calls
         lane.busy -= 1
         lane.free.append(slot)
@@ -306,11 +306,11 @@ class RequestLimiter:
             self._grant()
 
     def pause(self, seconds: float, *, since: float, asked: bool) -> bool:
-        """Hold all calls back, after a throttled answer.
+        """Pause all calls after a throttled response.
 
         Args:
             seconds: For how long.
-            since: When the throttled request was sent. If a pause has begun since, this answer
+            since: When the throttled request was sent. If a pause has begun since, this response
                 tells of the same congestion, and does not begin another.
             asked: Whether the server named the time, which may make a pause longer.
 
@@ -328,7 +328,7 @@ class RequestLimiter:
 
     @property
     def paused(self) -> bool:
-        """Return True if calls are held back or refused, or were until now."""
+        """Return True during a pause, or right after it."""
         return self._pause.is_long or self._pause.until > _NEVER
 
     @property
@@ -365,7 +365,7 @@ class RequestLimiter:
         return begins
 
     def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
-        """Note a response, as :meth:`Pause.on_response` does; let those go that waited for it."""
+        """Record a response, as :meth:`Pause.on_response` does; resume the calls waiting for it."""
         took = self._pause.on_response(slot, status, throttled=throttled)
         if took is not None:
             self._grant()
@@ -389,11 +389,11 @@ class RequestLimiter:
         return began if was_long else None
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep before a retry: so long, or until a long pause begins."""
+        """Sleep before a retry, or until a long pause begins."""
         await self._pause.sleep(seconds)
 
     def on_accepted(self, since: float) -> None:
-        """Note a call, no export, that was neither refused nor timed out, by when it was sent."""
+        """Record a call (no export) that was neither refused nor timed out, by when it was sent."""
         if self._shared is not None:
             self._shared.on_accepted(since)
         if self._pace is not None:
@@ -403,12 +403,12 @@ class RequestLimiter:
             self._grant()
 
     def on_timeout(self, since: float) -> None:
-        """Note a call, no export, that timed out, by when it was sent."""
+        """Record a call (not an export) that timed out, by when it was sent."""
         if self._adaptive:
             self._calls.halve(since)
 
     async def aclose(self) -> None:
-        """Ask the store of a shared quota no more."""
+        """Stop using the store of a shared quota."""
         if self._shared is not None:
             await self._shared.aclose()
 
@@ -424,7 +424,7 @@ class RequestLimiter:
         return slot
 
     def _leave(self, lane: _Queue, waiter: _Waiter) -> None:
-        """Remove a waiter, and let the next one go, with its slot where it has got one."""
+        """Remove a waiting call; if it had a slot already, pass that on."""
         if waiter.slot is not None:
             self.release(waiter.slot)
             return
@@ -448,7 +448,7 @@ class RequestLimiter:
             lane.waiters.clear()
 
     def _on_reply(self, reply: QuotaReply | None) -> None:
-        """Heed what the store of a shared quota says; None when it is found to be away."""
+        """Apply a reply of the store of a shared quota; None means that it cannot be reached."""
         if reply is not None and reply.pauses != self._pauses:
             # A store that has forgotten pauses does not end them.
             forgets, self._pauses = reply.pauses < self._pauses, reply.pauses
@@ -466,7 +466,7 @@ class RequestLimiter:
         self._grant()
 
     def _tell_again(self, shared: SharedTurns, now: float) -> None:
-        """Tell a store that has forgotten it of the pause that goes on."""
+        """Report the current pause again to a store that has lost it."""
         if (refusal := self._pause.refusal()) is not None:
             shared.on_refuse(refusal.seconds, refusal.status)
         elif self._pause.until > now:
@@ -492,7 +492,7 @@ class RequestLimiter:
                 self._grant()
 
     def _grant(self) -> None:
-        """Give slots to those who may go now, and see that the next one watches the clock."""
+        """Grant slots to the calls that may start now, and set the timer for the next one."""
         while (lane := self._next_lane()) is not None:
             waiter = lane.waiters[0]
             if not self._may_pass():
@@ -514,14 +514,14 @@ class RequestLimiter:
         return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
 
     def _earliest(self) -> float:
-        """Return when the next call may begin; infinite where something has to happen before."""
+        """Return when the next call may begin; infinite if that does not depend on time."""
         if self._shared is not None:
             return max(self._held_until(), self._shared.earliest())
         paced = _NEVER if self._pace is None else self._pace.earliest()
         return max(self._held_until(), self._due - self._slack, paced)
 
     def _held_until(self) -> float:
-        """Return when pauses let the next call go; infinite where one has gone first."""
+        """Return when the pause allows the next call; infinite while a probe is under way."""
         probe = self._pause.probe
         # An export may take minutes to begin its response: a call goes first beside it.
         if probe is not None and probe != self._export_slot:
@@ -553,7 +553,7 @@ class RequestLimiter:
         return True
 
     def _count(self, now: float) -> None:
-        """Note a call that begins, for the rate."""
+        """Count a call that begins, for the rate."""
         if self._interval:
             self._due = max(self._due, now) + self._interval
         if self._pace is not None:

@@ -50,11 +50,11 @@ class NetworkTimeBudget:
         return OUT_OF_TIME
 
     def rest(self) -> "NetworkTimeBudget":
-        """Return what is left of it as another one, which :meth:`end` of this one does not end."""
+        """Return a new budget with the time that is left, unaffected by :meth:`end` of this one."""
         return NetworkTimeBudget(max(0.0, self._left))
 
     def end(self) -> None:
-        """Whoever waits has no time left, and gets none any more."""
+        """End the budget: current and later waits time out."""
         self._ended = True
         if self._scope is not None:
             self._scope.cancel()

@@ -1,10 +1,10 @@
-"""The pause of one client: until when its calls are held back, and which one goes first after it.
+"""The pause of one client after a throttled response, and the call that probes the server after it.
 
-A short pause makes calls wait. A long one (a quota of the day, say) refuses them, for nobody would
-wait that long: until it ends, all of them end at once, those that wait in the queue and those that
-sleep before a retry as well. Then one call goes first, and the others wait for its response: if
-that one is throttled, too, the pause goes on by the new response. If it gets no response at all
-(it was cancelled, or found no connection), the next one goes first in its place.
+A short pause makes calls wait. A long one (such as a daily quota) refuses them, since nobody would
+wait that long: until it ends, all calls fail at once, also those in the queue and those that sleep
+before a retry. After it, one call goes first as a probe, and the others wait for its response. If
+it is throttled as well, the pause continues. If it gets no response (it was cancelled, or could not
+connect), the next call becomes the probe.
 """
 
 import math
@@ -139,12 +139,12 @@ class Pause:
         return begins
 
     def probes(self, slot: int) -> None:
-        """Take note of a call that begins, by its slot."""
+        """Record that a call begins, by its slot."""
         if self._status is not None:
             self.probe = slot
 
     def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
-        """Take note of a response.
+        """Record a response.
 
         Args:
             slot: That of the call.
@@ -171,7 +171,7 @@ class Pause:
         return since > self._at if self.is_long else since >= self._at
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep so long, or until a long pause begins."""
+        """Sleep, or return early when a long pause begins."""
         if self.refusal() is not None:
             return
         if self._begins is None:

@@ -37,12 +37,12 @@ class Proxy:
 
     @property
     def where(self) -> tuple[str, int]:
-        """Host and port."""
+        """Return host and port."""
         parts = urlsplit(self.url)
         return parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
     def auth(self) -> tuple[bytes, bytes] | None:
-        """User name and password, as they are sent."""
+        """Return user name and password, as they are sent."""
         if self.user is None:
             return None
         return self.user.encode(), self.password.reveal().encode()

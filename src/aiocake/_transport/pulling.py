@@ -16,7 +16,7 @@ Wait = Callable[[socket.socket], Awaitable[None]]
 
 @attrs.frozen(eq=False)
 class Waits:
-    """Hold the functions that wait on one kind of event loop."""
+    """The functions that wait on one kind of event loop."""
 
     readable: Wait
     writable: Wait

@@ -47,7 +47,7 @@ class Scrubber:
         self._pieces: frozenset[str] = frozenset()
 
     def learn(self, secret: Secret) -> None:
-        """Take this out as well from now on. A key that was replaced stays a secret."""
+        """Redact one more secret from now on. Replaced keys stay secret."""
         if secret in self._secrets or not secret.reveal():
             return
         self._secrets += (secret,)
@@ -69,7 +69,7 @@ class Scrubber:
     def scrub_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Redact the headers of a response: a Location echoes the URL, and so the key."""
         together = "\n".join(headers.values())
-        if self._without_whole(together) == together:  # the one search that each answer pays for
+        if self._without_whole(together) == together:  # the one search that each response pays for
             return headers
         return {name: self.scrub(value) for name, value in headers.items()}
 
@@ -110,7 +110,7 @@ def _alone(form: str, secret: str) -> str:
 
 
 def _mixture(secret: str) -> str:
-    """Each character in any form. One text can be read in one way only, or few.
+    """Return the pattern of a secret with each character in any of its encodings.
 
     Otherwise a text that nearly holds the secret is tried in all of them. So backslashes, which
     also escape what is behind them, are counted together with those.
@@ -208,7 +208,7 @@ def _base64(secret: str) -> set[str]:
     return {piece for piece in found if len(piece) >= _SHORTEST_PIECE}
 
 
-#: What httpcore logs of an answer, from its reason phrase or the message of an exception on:
+#: What httpcore logs of a response, from its reason phrase or the message of an exception on:
 #: a server that repeats a URL repeats names, notes and amounts, too.
 _ANSWER: Final = re.compile(
     r"^(receive_response_\w+\.\w+ (?:return_value=\(b'HTTP/[0-9.]+', [0-9]+, |exception=\w+\()).*",
@@ -217,7 +217,7 @@ _ANSWER: Final = re.compile(
 
 
 class _Filter(logging.Filter):
-    """Cleans what is logged at DEBUG: of answers their status alone, no key."""
+    """Cleans what is logged at DEBUG: of responses their status alone, no key."""
 
     def __init__(self) -> None:
         super().__init__()

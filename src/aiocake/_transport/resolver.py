@@ -84,7 +84,7 @@ def _run(look_up: _LookUp, host: str, port: int, end: Callable[[], None]) -> Non
 
 
 def _threadsafe(function: Callable[[], None]) -> Callable[[], None]:
-    """Return what has a function called on the event loop that runs here, while it runs."""
+    """Return a thread-safe way to call a function on the running event loop."""
     if on_trio():
         import trio  # noqa: PLC0415 - only there when it is in use
 

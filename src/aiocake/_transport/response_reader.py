@@ -42,7 +42,7 @@ _NOT_MODIFIED: Final = 304
 
 _BARE_LF: Final = "a bare line feed"
 _BARE_CR: Final = "a bare carriage return"
-_BAD_LENGTH: Final = "a Content-Length that is no number"
+_BAD_LENGTH: Final = "a Content-Length that is not a number"
 _TWO_FRAMINGS: Final = "both Content-Length and Transfer-Encoding"
 _SWITCHED: Final = "a switch to another protocol"
 _NOT_CHUNKED: Final = "a Transfer-Encoding other than chunked"
@@ -166,7 +166,7 @@ class ResponseReader:
             self._read_plain(data[at:])
 
     def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes what it was told
-        """Take note that no byte will follow.
+        """Record that no bytes will follow.
 
         Args:
             clean: Whether the server said so: TLS that ends without close_notify was cut off.
@@ -224,7 +224,7 @@ class ResponseReader:
             self._refuse(f"a head of more than {LARGEST_OVERHEAD} bytes")
 
     def _end_head(self) -> None:
-        """Judge a head that was parsed: what is behind it?"""
+        """Determine from the parsed head whether a body follows, and how it is framed."""
         parser = self._parser
         if parser is None:
             return
@@ -265,7 +265,7 @@ class ResponseReader:
             self._end(keep_alive=self._persistent)
 
     def _read_plain(self, data: bytes) -> None:
-        """Keep what is body; all of it is where the end of the connection is its end."""
+        """Store bytes of a body that has a length or ends with the connection."""
         surplus = 0 if self.length is None else self._came + len(data) - self.length
         if surplus > 0:
             data = data[:-surplus]
@@ -296,7 +296,7 @@ class ResponseReader:
                 self._overhead, self._progressed = 0, False
 
     def _look_behind(self) -> None:
-        """See that a chunked body ended with the first empty line: the parser takes more."""
+        """Check that a chunked body ended with the first empty line: the parser accepts more."""
         if not self._tail.endswith(_HEAD_END) or self._tail[:1] in {b"\r", b"\n"}:
             self._exceed()
 
@@ -332,7 +332,7 @@ class ResponseReader:
         self.surplus = True
         self.keep_alive = False
         if self._tunnel and self.status is not None and self.status < _REDIRECTED:
-            self._refuse("bytes behind the response of the proxy")
+            self._refuse("bytes after the response of the proxy")
 
     def _refuse(self, why: str) -> None:
         self.wrong = why
@@ -342,22 +342,22 @@ class ResponseReader:
     # What httptools calls while it parses. None of these may raise.
 
     def on_message_begin(self) -> None:
-        """Notice that a message begins: behind a whole one it is surplus."""
+        """Handle the beginning of a message: after a complete one it is trailing data."""
         if self.done:
             self._exceed()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; trailers say nothing that is needed."""
+        """Store a header; trailers are ignored."""
         if self.status is None:
             self.headers.append((name, value.strip()))
 
     def on_headers_complete(self) -> None:
-        """Ask what the head says of the connection: later the parser has forgotten it."""
+        """Read the head's fields about the connection, before the parser forgets them."""
         if self._parser is not None:
             self._persistent = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of a chunked body."""
+        """Store a piece of a chunked body."""
         if self._chunked and not self.done:
             self._progressed = True
             self._came += len(body)

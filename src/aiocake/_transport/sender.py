@@ -59,7 +59,7 @@ class Sender(Protocol):
         ...
 
     def abort(self) -> None:
-        """End what is on its way at once; nothing is sent from here on."""
+        """Close all connections at once, and refuse further requests."""
         ...
 
     async def aclose(self) -> None:
@@ -95,7 +95,7 @@ class RequestSender:
     ) -> IncomingResponse | TransportFailure:
         """Send a request, and wait for the head of its response, as :class:`Sender` says."""
         if _METHOD.fullmatch(signed.method) is None:
-            text = "nothing was sent: the method is none of HTTP"
+            text = "nothing was sent: it is not an HTTP method"
             return TransportFailure(FailureKind.INVALID_REQUEST, sent=False, text=text)
         connection = self._connections[slot]
         if connection is not None and (fresh or not connection.usable()):
@@ -151,7 +151,7 @@ class RequestSender:
             connection.close()
 
     def abort(self) -> None:
-        """End what is on its way at once; nothing is sent from here on."""
+        """Close all connections at once, and refuse further requests."""
         self._dialer.abort()
         for connection in self._connections:
             if connection is not None and connection.in_use:

@@ -1,16 +1,16 @@
-"""Turns that all processes with one quota share: asked of a store, for all who wait at once.
+"""Turns from a quota that processes share, reserved in a store for all waiting calls at once.
 
-One task asks the store, one question at a time, in a thread; it ends when there is nothing to ask.
-It reserves as many turns as there are calls which could be sent if they had one, and takes what it
-has to tell along: a pause, or what was learnt from a refusal. What comes back from others is heeded
-before the next turn is used. A turn that lies more than a second ahead may be stale when it comes,
-so the store is asked once more before it is used.
+One task asks the store, one request at a time, in a thread; it ends when there is nothing to ask. A
+request reserves as many turns as there are calls that only lack a turn. It also carries this
+process's news: a pause, or what a refusal has taught. News of other processes comes back with the
+reply, and applies before the next turn is used. A turn more than a second ahead may be stale by
+then, so the store is asked again before it is used.
 
-*What was learnt* (:mod:`aiocake._transport.adaptive_rate`) is of the instance, not of a process. It
-lives in the store as a text with a version. Whoever is refused changes it, in the store's time; of
-several who met the same refusal the first one does, and the others find it done.
+*The learnt rate* (:mod:`aiocake._transport.adaptive_rate`) is that of the instance, not of a
+process. The store holds it as a text with a version. A process that was refused updates it, in the
+store's time; if several met the same refusal, only the first one does.
 
-*Without the store*, a process goes on with its share. See :mod:`aiocake.quota`.
+*Without the store*, a process uses its share of the quota. See :mod:`aiocake.quota`.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from aiocake.quota import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
 
 _log: Final = logging.getLogger("aiocake")
 _NEVER: Final = -math.inf
-#: Seconds that an answer of the store may take.
+#: Seconds that a response of the store may take.
 _PATIENCE: Final = 0.4
 #: Seconds between two tries to reach a store that is away, at most.
 _RETRY: Final = 0.5
@@ -58,7 +58,7 @@ _MOST_LATE: Final = 0.03
 async def in_thread(
     ask: Callable[[QuotaRequest], QuotaReply], request: QuotaRequest, one: anyio.CapacityLimiter
 ) -> QuotaReply:
-    """Ask a store in a thread, which is left behind when this is cancelled."""
+    """Call a store in a thread, which is abandoned on cancellation."""
     return await anyio.to_thread.run_sync(ask, request, abandon_on_cancel=True, limiter=one)
 
 
@@ -112,7 +112,7 @@ class _Refused:
 
 @attrs.define
 class _News:
-    """Keep what the store has not been told yet; of a pause, when it ends."""
+    """News that the store does not have yet; for a pause, when it ends."""
 
     pause: float = _NEVER
     refuse: float = _NEVER
@@ -129,7 +129,7 @@ class SharedTurns:
         rate: Calls a second, of all processes together; None for no limit but what is learnt.
         burst: How many calls may go at once after a quiet time.
         adaptive: Whether refusals teach how many calls a second the instance accepts.
-        on_reply: Is called with each answer of the store, and with None when it is found to be
+        on_reply: Is called with each response of the store, and with None when it is found to be
             away: turns may have come, and pauses.
         on_unreached: Is called when the store could not be reached for the first time.
     """
@@ -180,11 +180,11 @@ class SharedTurns:
 
     @property
     def alone(self) -> bool:
-        """Return True while the store is away, and this process goes on with its share."""
+        """Return True while the store cannot be reached and this process uses its share."""
         return self._share is not None
 
     def pace(self, now: float) -> float | None:
-        """Return the calls a second to which refusals hold all processes together, if to any."""
+        """Return the calls per second that all processes share after refusals, if any."""
         rate = self._pace.rate(now + self._ahead)
         return rate if rate < _MOST else None
 
@@ -201,7 +201,7 @@ class SharedTurns:
         return math.inf if asking else _NEVER
 
     def _is_far(self, turn: float) -> bool:
-        """Return True if the store is to be asked once more before a turn is used."""
+        """Return True if the store has to be asked again before a turn is used."""
         return turn - self._heard > _FRESH
 
     def take(self, now: float, *, wanted: int) -> bool:
@@ -232,27 +232,27 @@ class SharedTurns:
         return False
 
     def use_ahead(self, now: float) -> None:
-        """Count a call that begins without a turn of its own: the next turn is used up by it."""
+        """Count a call that begins without a turn; it uses up the next one."""
         if self._share is not None:
             self._share.count(now)
         else:
             self._owed += 1
 
     def on_pause(self, seconds: float) -> None:
-        """Have all processes hold their calls back, for so many seconds."""
+        """Pause the calls of all processes, for a number of seconds."""
         self._news.pause = max(self._news.pause, anyio.current_time() + seconds)
         self._news.end_pause = False
         self._ask_soon()
 
     def on_refuse(self, seconds: float, status: int) -> None:
-        """Have all processes refuse their calls, for so many seconds."""
+        """Make all processes refuse their calls, for a number of seconds."""
         ends = anyio.current_time() + seconds
         self._news.refuse, self._news.status = max(self._news.refuse, ends), status
         self._news.end_pause = False
         self._ask_soon()
 
     def end_pause(self) -> None:
-        """End the pauses of all processes, where the store is at hand."""
+        """End the pauses of all processes, if the store can be reached."""
         self._news = _News(end_pause=True, refused=self._news.refused)
         if self._reached and not self._closed:
             self._ask_soon()
@@ -269,7 +269,7 @@ class SharedTurns:
             self._ask_soon()
 
     def on_accepted(self, since: float) -> None:
-        """Learn from a call that the instance let in, by when it began."""
+        """Learn from a call that the instance accepted, by when it began."""
         if self._share is not None:
             self._share.on_accepted(since)
         elif self._pace.estimating and not self._lessons:
@@ -277,7 +277,7 @@ class SharedTurns:
             self._ask_soon()
 
     async def aclose(self) -> None:
-        """Ask no more, and close the store's connections: who else uses it opens them again."""
+        """Stop, and close the store's connections; other users of it open new ones."""
         if self._closed:
             return
         self._closed = True
@@ -307,7 +307,7 @@ class SharedTurns:
                 return
 
     async def _ask(self, request: QuotaRequest) -> QuotaReply | str:
-        """Return the store's answer, or why there is none."""
+        """Return the store's reply, or why there is none."""
         with anyio.move_on_after(_PATIENCE):
             try:
                 reply = cast("object", await in_thread(self._store.ask, request, self._one))
@@ -318,8 +318,8 @@ class SharedTurns:
                 return f"{self._store.where}: {type(error).__name__}"
             if isinstance(reply, QuotaReply):
                 return reply
-            return f"{self._store.where}: it answered with {class_name(reply)}"
-        return f"{self._store.where}: no answer within {_PATIENCE} s"
+            return f"{self._store.where}: it responded with {class_name(reply)}"
+        return f"{self._store.where}: no response within {_PATIENCE} s"
 
     def _request(self, now: float) -> QuotaRequest:
         news, rate = self._news, self._pace.rate(now + self._ahead)
@@ -346,7 +346,7 @@ class SharedTurns:
         )
 
     def _hear(self, request: QuotaRequest, reply: QuotaReply, now: float) -> None:
-        """Take note of an answer, which came now."""
+        """Apply a reply that has just come."""
         self._asked = 0
         self._ahead = reply.now - now
         self._heard, self._members, self._reached = now, reply.members, True
@@ -379,13 +379,13 @@ class SharedTurns:
         self._on_reply(reply)
 
     def _lost(self, reason: str, now: float) -> None:
-        """Go on without the store."""
+        """Switch to this process's share, without the store."""
         self._asked = self._wanted = 0
         # At first at once, then less and less often: it may have been for a moment.
         self._tries = 0 if self._share is None else min(self._tries + 1, _TRIES)
         self._retry_at = now + min(_RETRY * (2**self._tries - 1) / 8, _RETRY)
         if not self._reached:
-            text = f"nothing was sent: the shared quota was not reached: {reason}"
+            text = f"nothing was sent: the shared quota could not be reached: {reason}"
             self._on_unreached(NotSent(text))
             return
         if self._share is None:
@@ -396,7 +396,7 @@ class SharedTurns:
             self._turns.clear()
             self._lessons.clear()
             _log.warning(
-                "the shared quota is away (%s): going on with a share, one of %d processes",
+                "the shared quota cannot be reached (%s): using a share, as one of %d processes",
                 reason,
                 self._members,
             )
@@ -405,10 +405,10 @@ class SharedTurns:
     def _return(self) -> None:
         self._share = None
         self._return_at = _NEVER
-        _log.warning("the shared quota is back")
+        _log.warning("the shared quota can be reached again")
 
     def _tell_again(self, told: _News) -> None:
-        """Keep what could not be told."""
+        """Queue news again that the store did not get."""
         news = self._news
         news.refused += told.refused
         if not news.end_pause:
@@ -416,7 +416,7 @@ class SharedTurns:
             news.status = news.status or told.status
 
     def _learn(self) -> str:
-        """Return what is known once the lessons were learnt, as the store keeps it."""
+        """Return the state after learning from the news, in the form that the store keeps."""
         pace = AdaptiveRate.restored(self._pace.saved())
         before, since = self._span
         pace.count(self._total - (self._total_then if pace.known else before), since)
@@ -429,7 +429,7 @@ class SharedTurns:
         return json.dumps({"total": self._total - pace.admitted, "pace": pace.saved()})
 
     def _read(self, learned: str | None) -> None:
-        """Take over what another process has learnt; what cannot be read is as if it were not."""
+        """Take over the state that another process learnt; ignore it if it cannot be read."""
         self._pace, self._total_then = AdaptiveRate(), 0
         with contextlib.suppress(ValueError, KeyError, TypeError):
             kept = json.loads(learned or "")

@@ -20,7 +20,7 @@ _LONGEST: Final = 255
 
 
 async def connect_by_socks(connected: socket.socket, route: Route, proxy: Proxy) -> None:
-    """Have a proxy connect to the host of a route, which it looks up itself.
+    """Connect to the host of a route through a SOCKS5 proxy, which resolves the name.
 
     Raises:
         ConnectionForbidden: It refuses, or is no such proxy.
@@ -34,7 +34,7 @@ async def connect_by_socks(connected: socket.socket, route: Route, proxy: Proxy)
     if version != _VERSION:
         raise ConnectionForbidden(f"{name} does not speak SOCKS5")
     if chosen != method:
-        raise ConnectionForbidden(f"{name} refused (another login is asked for)")
+        raise ConnectionForbidden(f"{name} refused (another login is required)")
     if login is not None:
         user, password = login
         if max(len(user), len(password)) > _LONGEST:
@@ -74,7 +74,7 @@ async def _send(connected: socket.socket, data: bytes) -> None:
 
 
 async def _receive(connected: socket.socket, count: int) -> bytes:
-    """Return so many bytes: those behind them are not read."""
+    """Read exactly this many bytes."""
     came = b""
     while len(came) < count:
         try:

@@ -44,7 +44,7 @@ class Chunks:
         raise error
 
     def close(self) -> None:
-        """Give no more pieces; whoever waits for one gets a ClosedError."""
+        """Stop yielding pieces; a waiting reader gets a ClosedError."""
         self._closed = True
         self._network_time.end()
 
@@ -55,8 +55,8 @@ class Chunks:
         if ended is not OUT_OF_TIME:
             return None
         if self._closed:
-            return ClosedError("the client was closed while the answer was read")
-        return DeadlineExceeded("the rest of the answer did not come in time")
+            return ClosedError("the client was closed while the response was being read")
+        return DeadlineExceeded("the rest of the response did not come in time")
 
 
 class OpenStream:
@@ -97,7 +97,7 @@ class OpenStream:
         self.chunks.finish = self.aclose
 
     async def aclose(self) -> None:
-        """Give slot and connection back. Can be called twice, and from any task."""
+        """Release slot and connection. Can be called twice, and from any task."""
         if self not in self._streams:
             return
         self._streams.remove(self)

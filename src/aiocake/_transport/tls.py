@@ -18,7 +18,7 @@ def context_of(file: str) -> ssl.SSLContext:
 
 
 def context_of_user(file: str, name: str) -> ssl.SSLContext:
-    """Return the same of a file that a user names.
+    """Return such a context for a file that a user names, or raise a readable error.
 
     Args:
         file: Its path.
@@ -31,9 +31,9 @@ def context_of_user(file: str, name: str) -> ssl.SSLContext:
         Path(file).open("rb").close()  # whose errors say what is wrong, as those of ssl do not
         return context_of(file)
     except ssl.SSLError:
-        reason = "it holds no certificates in PEM"
+        reason = "it contains no certificates in PEM"
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no path"
+        reason = getattr(error, "strerror", None) or "it is not a path"
     raise ConfigurationError(f"{name} cannot be used: {file}: {reason}")
 
 
@@ -41,7 +41,7 @@ _making_context: Final = threading.Lock()
 
 
 def default_context() -> ssl.SSLContext:
-    """Return the one context of all clients of this process that give none.
+    """Return the shared context of all clients without one of their own.
 
     Reading its certificates takes longer than many a call: once, and only where TLS is spoken.
     """

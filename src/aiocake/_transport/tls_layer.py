@@ -74,7 +74,7 @@ class TlsLayer:
         return opened[0] if len(opened) == 1 else b"".join(opened)
 
     def end(self) -> None:
-        """Take note that nothing more comes in: an error, unless TLS itself has ended before."""
+        """Record the end of input: an error unless TLS was closed before."""
         if not self.ended and self.error is None:
             self._incoming.write_eof()
             self.open(b"")
@@ -95,9 +95,9 @@ class TlsLayer:
         return self._outgoing.read()
 
     def goodbye(self) -> bytes:
-        """Return what tells the peer that nothing more comes."""
+        """Return the bytes of a close_notify."""
         if self.ready and self.error is None:
-            # It would wait for the peer's answer, as nobody else does.
+            # It would wait for the peer's response, as nobody else does.
             with suppress(ssl.SSLError, OSError, ValueError):
                 self._tls.unwrap()
         return self._outgoing.read()

@@ -1,7 +1,7 @@
 """The transport of one client: it sends one attempt over a slot of the limiter, with the key in it.
 
-It knows nothing of retries, of what a response means, or of what becomes of a call: the loop in
-:mod:`aiocake._pipeline.executor` does, and takes from here what an attempt needs, in this order: a
+It knows nothing of retries, of the meaning of responses, or of outcomes: the loop in
+:mod:`aiocake._pipeline.executor` does. That takes what an attempt needs from here, in this order: a
 key, a slot, and :meth:`Transport.send`.
 """
 
@@ -83,7 +83,9 @@ class Transport:
         if http is None:
             self.sender: Sender = self._own(address, route, proxy, ssl_context)
         elif proxy is not None or ssl_context is not None:
-            raise ConfigurationError("proxy and ssl_context: a transport of yours has its own")
+            raise ConfigurationError(
+                "proxy and ssl_context: cannot be combined with transport, which has its own"
+            )
         else:
             self.sender = self._foreign(http, address, route)
         inserter = KeyInserter(
@@ -127,11 +129,11 @@ class Transport:
         return OpenStream(incoming, slot, network_time, self.limiter.release, self._streams)
 
     def scrub(self, text: str) -> str:
-        """Take the key, and the password of the proxy, out of a text, in whatever disguise."""
+        """Redact the key and the proxy's password in a text, however they are encoded."""
         return self._scrubber.scrub(text)
 
     async def aclose(self, grace: float = 0.0) -> None:
-        """End what is on its way, and close all connections. Can be called twice.
+        """Cancel pending requests and close all connections. Can be called twice.
 
         Args:
             grace: Seconds that a write which has left is given before.

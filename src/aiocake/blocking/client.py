@@ -47,9 +47,9 @@ class Client(BaseClient):
         Raises:
             ConfigurationError: As there.
         """
-        given = {**settings, "ledger": counted(settings.get("ledger"))}
+        passed = {**settings, "ledger": counted(settings.get("ledger"))}
         made = cls.__new__(cls)
-        client = AsyncClient.from_env(profile=profile, **cast("AsyncClientSettings", given))
+        client = AsyncClient.from_env(profile=profile, **cast("AsyncClientSettings", passed))
         made._begin(client)  # noqa: SLF001 - it is ours
         return made
 

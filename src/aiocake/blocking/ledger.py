@@ -1,4 +1,4 @@
-"""The ledger of the asynchronous client behind a blocking one: it counts, and hands on."""
+"""The ledger of the client behind a blocking one: counts writes and passes them on."""
 
 from typing import Protocol, cast
 

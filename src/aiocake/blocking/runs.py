@@ -1,4 +1,4 @@
-"""What the functions of :mod:`aiocake.bulk` take, made of what a blocking client's user gives.
+"""Convert the arguments of a blocking client to those of the functions of :mod:`aiocake.bulk`.
 
 Plans and callbacks run on the thread that makes the call, see
 :mod:`aiocake.blocking.waited_call`.
@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from aiocake._operations.operation import Endpoints
 from aiocake.blocking.thread import ClientThread
-from aiocake.blocking.waited_call import ask, tell
+from aiocake.blocking.waited_call import ask, notify
 from aiocake.bulk import Call
 
 T = TypeVar("T")
@@ -86,6 +86,6 @@ def asked(function: Callable[[V], object] | None) -> Callable[[V], Awaitable[Non
     return call
 
 
-def told(function: Callable[[V], object] | None) -> Callable[[V], None] | None:
+def notifier(function: Callable[[V], object] | None) -> Callable[[V], None] | None:
     """Return a callback that is called on the thread of the user; the run goes on meanwhile."""
-    return (lambda value: tell(function, value)) if callable(function) else function
+    return (lambda value: notify(function, value)) if callable(function) else function

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FORKED: Final = (
-    "the client was used before a fork, which copies no thread: make one in each process"
+    "the client was used before a fork, which does not copy its thread: make one in each process"
 )
 _OWN_THREAD: Final = (
     "the client's own thread cannot wait for a call of the client: on_event, and what run() is "

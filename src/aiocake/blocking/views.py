@@ -15,7 +15,7 @@ from aiocake._pipeline import ClientStats
 from aiocake._transport import AsyncBaseTransport
 from aiocake.blocking.ledger import Ledger, counted
 from aiocake.blocking.readers import ExportedBills, Pager
-from aiocake.blocking.runs import Group, asked, made, method_of, read, told
+from aiocake.blocking.runs import Group, asked, made, method_of, notifier, read
 from aiocake.blocking.thread import ClientThread
 from aiocake.bulk import Call, Ended, OnConflict, OnExisting, PlanIdentity, Progress, Stop, Summary
 from aiocake.bulk.journal_store import JournalPath
@@ -247,7 +247,7 @@ class Invoices(Group[AsyncInvoices]):
             expect: What the invoice has to be for the update to be sent.
 
         Returns:
-            The invoice's id, and what was set where the instance says so. Where the answer to an
+            The invoice's id, and what was set where the instance says so. Where the response to an
             attempt was lost, and the invoice is found as the update leaves it, what was read.
 
         Raises:
@@ -812,7 +812,7 @@ class Bulk:
         allow_unknown_filesystem: bool = False,
         identity: PlanIdentity | None = None,
     ) -> Summary:
-        """Carry out a plan to its end: the same line begins it, goes on with it, or finds it done.
+        """Carry out a plan to its end: the same call starts it, continues it, or finds it done.
 
         ::
 
@@ -861,7 +861,7 @@ class Bulk:
             calls=made(calls),
             limit=limit,
             on_outcome=None if on_outcome is None else asked(on_outcome),
-            on_progress=None if on_progress is None else told(on_progress),
+            on_progress=None if on_progress is None else notifier(on_progress),
             stop_after=stop_after,
             expected=expected,
             on_existing=on_existing,
@@ -960,7 +960,7 @@ class Bulk:
             journal=journal,
             limit=limit,
             on_outcome=None if on_outcome is None else asked(on_outcome),
-            on_progress=None if on_progress is None else told(on_progress),
+            on_progress=None if on_progress is None else notifier(on_progress),
             stop_after=stop_after,
             expected=expected,
             on_existing=on_existing,
@@ -1036,7 +1036,7 @@ class Bulk:
             calls=None if calls is None else read(calls),
             limit=limit,
             on_outcome=None if on_outcome is None else asked(on_outcome),
-            on_progress=None if on_progress is None else told(on_progress),
+            on_progress=None if on_progress is None else notifier(on_progress),
             stop_after=stop_after,
             expected=expected,
             on_existing=on_existing,

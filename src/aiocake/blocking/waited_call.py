@@ -105,7 +105,7 @@ class WaitedCall(Generic[T]):
         finally:
             self._questions.discard(question)
 
-    def tell(self, function: Callable[[], object]) -> None:
+    def notify(self, function: Callable[[], object]) -> None:
         """Run a function on the thread that waits, some time; an error of it ends the call."""
         self._inbox.put(lambda: None if self._interrupted else function())
 
@@ -203,7 +203,7 @@ class _Question(Generic[V]):
                 self._loop.call_soon_threadsafe(self.answer, value, error)
 
     def answer(self, value: V | None, error: BaseException | None) -> None:
-        """Take the answer: on the client's thread."""
+        """Take the response: on the client's thread."""
         if not self._answer.done():
             self._answer.set_result((value, error))
 
@@ -239,10 +239,10 @@ async def ask(function: Callable[..., V], *arguments: object) -> V:
     return cast("V", await answer) if isawaitable(answer) else answer
 
 
-def tell(function: Callable[..., object], *arguments: object) -> None:
+def notify(function: Callable[..., object], *arguments: object) -> None:
     """Run a function there some time; an error that it raises ends the call."""
-    call, told = _waited_call.get(), partial(function, *arguments)
+    call, notification = _waited_call.get(), partial(function, *arguments)
     if call is None:
-        told()
+        notification()
     else:
-        call.tell(told)
+        call.notify(notification)

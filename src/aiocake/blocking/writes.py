@@ -1,4 +1,4 @@
-"""What one call writes, counted for the error of a call that is interrupted."""
+"""Count the writes of one call, for the error of an interrupted call."""
 
 from collections import Counter
 from collections.abc import Iterator

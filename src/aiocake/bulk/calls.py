@@ -156,8 +156,8 @@ class Call(Generic[T]):
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.
         """
-        given = {**intent.expect, **intent.arguments}
-        lost = [name for name in intent.hidden if given.get(name) == _HIDDEN]
+        passed = {**intent.expect, **intent.arguments}
+        lost = [name for name in intent.hidden if passed.get(name) == _HIDDEN]
         if lost:
             raise ArgumentError(*(Problem(name, "is hidden in a pickled intent") for name in lost))
         return rebuild(intent.operation, intent.arguments, cake, intent.expect)
@@ -181,7 +181,7 @@ class Call(Generic[T]):
 
     @property
     def sensitive(self) -> frozenset[str]:
-        """Return the names of what errors and logs hide: of arguments, and of what is expected."""
+        """Return the names of the arguments and expected fields that errors and logs hide."""
         look = self._table.look
         return self._table.sensitive if look is None else self._table.sensitive | look.sensitive
 

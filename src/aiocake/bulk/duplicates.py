@@ -1,15 +1,15 @@
-"""The create guard: a create whose partner has a record of an overlapping period is not sent.
+"""The duplicate guard: holds back a create if the partner has a record of an overlapping period.
 
-:class:`PlannedCreate` is the record that a create is to make, :class:`KnownRecords` those that its
+:class:`PlannedCreate` is the record that a create is to make, :class:`KnownRecords` those that the
 partner has already. :class:`DuplicateGuard` compares the two before a create; recovery and the last
-look of a run (:mod:`aiocake.bulk.reconciliation`) compare them after it.
+check of a run (:mod:`aiocake.bulk.reconciliation`) compare them after it.
 
 CAKE has no idempotency keys, so the only protection against a second invoice for the same work is
 to look whether there is one. Records are listed without dates, since CAKE's filters find only
-those that lie wholly inside a period. Creates of one partner whose periods overlap go one after the
-other, and none goes while the outcome of one before is unknown. Creates of other runs on the same
-host wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`); a partner for whom another
-run has created since it was listed is listed again.
+records that lie entirely within a period. Creates of one partner whose periods overlap are sent one
+after the other, and none is sent while the outcome of an earlier one is unknown. Runs on the same
+host wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`). If another run has created
+for a partner since it was listed, the partner is listed again.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -360,7 +360,7 @@ class DuplicateGuard:
         owner: "_Owner",
     ) -> None:
         """Wait until no other run has a claim for the partner and days of a create, and take it."""
-        wait, told = _SHORTEST, False
+        wait, reported = _SHORTEST, False
         while True:
             found = await journal.claim(index, create.owner, create.start, create.end)
             if isinstance(found, Claimed):
@@ -371,8 +371,8 @@ class DuplicateGuard:
                     f"overlapping days is unknown in {found.run}: resume that run, or, once you "
                     f"have seen in CAKE what became of it: aiocake journal release {found.run}"
                 )
-            if not told:
-                told = True
+            if not reported:
+                reported = True
                 executor.emit(PartnerBusy(create.operation, create.owner, None, found.run))
             await anyio.sleep(wait)
             wait = min(2 * wait, _LONGEST)

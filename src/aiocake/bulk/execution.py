@@ -1,4 +1,4 @@
-"""``each`` and ``resume``: a plan of writes, carried out so that a crash loses nothing."""
+"""``each`` and ``resume``: carry out a plan of writes so that a crash loses nothing."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -313,7 +313,7 @@ def instance_of(cake: Instance) -> Executor:
 async def _nothing(
     journal: JournalPlace | None, identity: PlanIdentity | None, *, allow_unknown: bool
 ) -> Summary:
-    """Write the end of an empty plan down, and return its summary."""
+    """Record the end of an empty plan, and return its summary."""
     if journal is not None:
         creating = Journal.create(
             journal, "", plan=identity, for_tests=True, allow_unknown_filesystem=allow_unknown
@@ -353,7 +353,7 @@ async def _recall(run: Run, book: Journal, cake: Instance) -> None:
 
 
 async def _recall_conflicts(run: Run, book: Journal, cake: Instance) -> None:
-    """Load the calls that earlier sessions of a run skipped, since their record was another."""
+    """Load the calls that earlier sessions of a run skipped because of conflicts."""
     index = -1
     while entries := await book.entries(EntryState.SKIPPED, after=index):
         for entry in entries:
@@ -460,7 +460,7 @@ async def _end(run: Run, reason: str | None) -> list[Exception]:
             book.stopped(run.stopped or reason)
             await book.flush()
     except JournalError as error:
-        return [run.told(error)]
+        return [run.error_to_raise(error)]
     finally:
         run.guard.close()
         if book is not None:

@@ -92,7 +92,7 @@ def network_filesystem(path: Path, mounts: Path = _MOUNTS) -> str | None:
 
     Returns:
         The type, such as ``"nfs4"``, or ``"bind"`` for a file that is mounted by itself. None for
-        a safe one; and where there is no table, for all but a Windows network path.
+        a safe one; and where there is not a table, for all but a Windows network path.
     """
     place = Path(os.path.realpath(path))
     try:

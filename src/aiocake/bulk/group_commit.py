@@ -1,6 +1,6 @@
-"""Writes to a journal off the event loop, in groups: one commit for all that came meanwhile.
+"""Group commit: write to a journal off the event loop, one commit for all concurrent changes.
 
-What was added first is on the disk first, and a group is there whole or not at all: SQLite's
+Changes reach the disk in the order in which they were added, and a group is atomic: SQLite's
 transactions are atomic (https://www.sqlite.org/atomiccommit.html), and so are PostgreSQL's. A
 commit returns when the data has reached the disk: with SQLite's ``synchronous=FULL``, and with
 PostgreSQL's ``synchronous_commit=on``.
@@ -98,7 +98,7 @@ class GroupCommit:
             raise self._store.unusable(error) from None
 
     async def aclose(self) -> None:
-        """Write what is left, and close the connection. No cancellation interrupts it."""
+        """Write all pending changes and close the connection, even if cancelled."""
         ending = spawn(self._end())
         with anyio.CancelScope(shield=True):
             await ending.result()

@@ -224,12 +224,12 @@ class Journal:
 
     @property
     def claims(self) -> Claims | None:
-        """Return what keeps the creates of all runs apart; None where nothing does."""
+        """Return the claims that keep the creates of all runs apart; None if there are none."""
         return self._store.claims
 
     @property
     def unwritten(self) -> tuple[int, ...]:
-        """Return the places of calls that were sent, and whose end could not be written down."""
+        """Return the places of calls that were sent but whose end could not be recorded."""
         return tuple(sorted(self._writer.unwritten))
 
     def seconds_to_judge(self) -> float:
@@ -320,7 +320,7 @@ class Journal:
         self._log(LogEvent.LOOKED, detail, index=index, at=at)
 
     async def flush(self) -> None:
-        """Wait until all that was written down is on the disk.
+        """Wait until all changes so far are on the disk.
 
         Raises:
             JournalError: It cannot be written.
@@ -434,7 +434,7 @@ class Journal:
         return await self._writer.run(check_log)
 
     async def plan_identity(self) -> PlanIdentity | None:
-        """Return which plan is carried out, with the last approvals; None for one without a hash.
+        """Return the identity of the plan, with its last approvals; None for one without a hash.
 
         Raises:
             JournalError: The log is damaged.

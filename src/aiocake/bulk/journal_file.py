@@ -1,11 +1,11 @@
-"""The SQLite file of a journal: created, or opened unless something speaks against using it.
+"""The SQLite file of a journal: created, or opened after checks that it can be used.
 
 A run owns it by a lock of its own (:mod:`aiocake.bulk.ownership`), so that others can look at it
 meanwhile: it is in WAL mode with shared memory, in which readers and the writer do not wait for
 each other (https://www.sqlite.org/wal.html). Its tables are in :mod:`aiocake.bulk.journal_schema`.
 
-An older aiocake locked the whole file in place of that. The two refuse each other: SQLite lets
-nobody lock a file as a whole that somebody else has open in WAL mode, nor read one that is locked.
+An older aiocake locked the whole file instead. The two exclude each other: SQLite neither locks a
+whole file that another process has open in WAL mode, nor reads a file that is locked.
 """
 
 import json
@@ -131,12 +131,12 @@ class JournalFile:
 
     @property
     def has_looks(self) -> bool:
-        """Return True if it can tell of creates that were checked for doubles."""
+        """Return True if it records which creates were checked for doubles."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'looks'"
         return self.connection.execute(query).fetchone() is not None
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         execute = self.connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -162,7 +162,7 @@ class JournalFile:
         return 0.0
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of SQLite: the disk is full, or fails."""
+        """Convert an error of SQLite to the one to raise: the disk is full, or fails."""
         return _unusable(self.path, error)
 
     def _refuse_moved(self) -> None:
@@ -375,7 +375,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def reason(error: Exception) -> str:
-    """Return why SQLite failed, and what may be done about it."""
+    """Return why SQLite failed, and how to fix it."""
     if _is_busy(error):
         return (
             "another program has locked it: a database browser with unsaved changes, a run of an "
@@ -394,7 +394,7 @@ def _is_busy(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int | None:
-    """Return SQLite's code of an error; None of an error that is not SQLite's."""
+    """Return SQLite's code of an error; None for other errors."""
     if not isinstance(error, sqlite3.Error):
         return None
     # Errors of the module itself have no code.
@@ -459,7 +459,7 @@ def _refuse_renamed(path: Path) -> None:
 
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:
-    """Own a journal and connect to it, until the stack is closed."""
+    """Lock a journal and connect to it, until the stack is closed."""
     owner = this_process()
     try:
         ownership = take(_beside(path), owner)

@@ -1,4 +1,4 @@
-"""The one seam between a journal and its database: SQLite's file, or PostgreSQL.
+"""The interface between a journal and its database: an SQLite file, or PostgreSQL.
 
 :class:`~aiocake.bulk.Journal` says *what* is written down, as a :class:`Change`; a
 :class:`JournalStore` says it to its database, in its own statements, all of one group in one
@@ -31,11 +31,11 @@ TABLES: Final = ("meta", "runs", "calls", "log", "looks", "is_not")
 
 
 class NotBegun(JournalError):
-    """There is no journal at a place, or one that was not made to its end: nothing was sent."""
+    """There is no journal at a place, or an incomplete one: nothing was sent."""
 
 
 class Change(Enum):
-    """Name what is written down, each with its values in order."""
+    """A change of a journal, with its values in order."""
 
     PLANNED = "a call: place, digest, JSON and hash"
     WHOLE = "the plan has no more calls: when"
@@ -53,7 +53,7 @@ Changes = Sequence[tuple[Change, Sequence[Value]]]
 
 @attrs.frozen
 class Claimed:
-    """The claim of a create: no other run creates for its partner and days meanwhile.
+    """The claim of a create, during which no other run creates for its partner and days.
 
     Attributes:
         number: Moves with each claim for the partner: what was listed at another one may be out of
@@ -81,7 +81,7 @@ class ClaimedElsewhere:
 
 
 class Claims(Protocol):
-    """Keep the creates of all runs apart that share a database."""
+    """The claims by which runs that share a database keep their creates apart."""
 
     def take(self, place: int, partner: int, first: date, last: date) -> Claimed | ClaimedElsewhere:
         """Claim a create before its partner's records are looked at.
@@ -97,7 +97,7 @@ class Claims(Protocol):
 
 
 class JournalStore(Protocol):
-    """The open journal of one run. Its methods are called from one thread at a time, and wait."""
+    """The open journal of one run. Its methods block, and one thread at a time calls them."""
 
     @property
     def run(self) -> int:
@@ -126,7 +126,7 @@ class JournalStore(Protocol):
 
     @property
     def has_looks(self) -> bool:
-        """Return True if it can tell of creates that were checked for doubles."""
+        """Return True if it records which creates were checked for doubles."""
         ...
 
     @property
@@ -141,7 +141,7 @@ class JournalStore(Protocol):
 
     @property
     def claims(self) -> Claims | None:
-        """Return what keeps the creates of all runs apart; None where nothing does."""
+        """Return the claims that keep the creates of all runs apart; None if there are none."""
         ...
 
     @property
@@ -150,7 +150,7 @@ class JournalStore(Protocol):
         ...
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         ...
 
     def read(self, query: str, *values: Value) -> Iterator[Row]:
@@ -162,7 +162,7 @@ class JournalStore(Protocol):
         ...
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         ...
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class JournalStore(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Opening:
-    """Name the run that opens a journal.
+    """The process that opens a journal, and for what.
 
     Attributes:
         executor: Sends its calls; None for an empty plan.

@@ -1,4 +1,4 @@
-"""The chain of hashes by which a journal shows that its log is what was written.
+"""The chain of hashes by which a journal proves that its log was not changed.
 
 Each entry of the log has the SHA-256 of the hash before it and of its own values, as
 ``json.dumps`` writes them in a list. Whoever changes, swaps, inserts or removes an entry would have
@@ -27,7 +27,7 @@ PLAN_ENTRY: Final = (
 
 
 class LogEvent(StrEnum):
-    """Name what the log tells of the run itself; all else in it is the state of a call."""
+    """Name an entry of the log about the run itself; all other entries are states of calls."""
 
     #: The journal was made, for an instance.
     CREATED = "created"
@@ -47,7 +47,7 @@ class LogEvent(StrEnum):
 
 @attrs.frozen
 class LogHead:
-    """The end of a log: what identifies all that is in it.
+    """The end of a log, whose hash identifies everything in it.
 
     Attributes:
         count: The number of its last entry.
@@ -73,7 +73,7 @@ class Approval:
 
 @attrs.frozen(kw_only=True)
 class PlanIdentity:
-    """Which plan a run carries out, and who stands for it.
+    """The plan that a run carries out, and who approved it.
 
     Attributes:
         hash: The plan's hash.
@@ -82,7 +82,7 @@ class PlanIdentity:
         approvals: Who approved it.
         required: How many approvals were asked for.
         file: The file of the plan; None if there is none.
-        signers: The file of those whose signatures count; None if no approvals were asked for.
+        signers: The file of those whose signatures count; None if no approvals were required.
         revoked: The file of the keys that count no more; None if there is none.
     """
 

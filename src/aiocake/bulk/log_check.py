@@ -23,7 +23,7 @@ _MOST_SWAPPED: Final = 50
 
 @attrs.frozen(kw_only=True)
 class LogCheck:
-    """Tell what is wrong with a journal.
+    """The result of checking a journal against its log.
 
     Attributes:
         head: The end of its log; None if the log is no chain.
@@ -113,7 +113,7 @@ class _Entries:
         self.events.append((number, run, at, what, detail))
 
     def broken(self) -> Iterator[str]:
-        """Say which entries are not what was written, or not in their place."""
+        """Yield the entries that were changed or moved."""
         odd = self._odd
         for one, other in list(combinations(odd, 2)) if len(odd) <= _MOST_SWAPPED else []:
             if one in odd and other in odd and self._are_swapped(one, other):
@@ -173,7 +173,7 @@ class _Calls:
 
 
 class _Known:
-    """Collect what the log says of the journal itself, and of the sessions of its run."""
+    """What the log says about the journal itself and about the sessions of its run."""
 
     def __init__(self) -> None:
         #: A value of the journal by its name, and the entry that says it.
@@ -182,7 +182,7 @@ class _Known:
         self.runs: dict[int, tuple[list[object], int]] = {}
 
     def take(self, number: int, run: int, at: str, what: str, detail: dict[str, Any]) -> None:
-        """Take an entry of the log."""
+        """Add an entry of the log."""
         if what == LogEvent.CREATED:
             self.meta |= {name: (value, number) for name, value in detail.items()}
         elif what == LogEvent.CHAINED:
@@ -203,7 +203,7 @@ class _Known:
 def _about_the_run(
     store: JournalStore, events: Iterable[tuple[int, int, str, str, dict[str, Any]]]
 ) -> Iterator[str]:
-    """Compare what the journal says of itself and of its sessions with the log."""
+    """Compare the journal's own data and sessions with the log."""
     known = _Known()
     for event in events:
         with suppress(ValueError, LookupError, TypeError, AttributeError):  # its hash does not fit
@@ -228,7 +228,7 @@ def _about_the_run(
         elif odd:
             yield f"{', '.join(odd)} of session {run}: not what entry {number} of the log says"
     for run, (_, number) in runs.items():
-        yield f"session {run} is missing: entry {number} of the log tells of it"
+        yield f"session {run} is missing: entry {number} of the log names it"
 
 
 def _missing_calls(store: JournalStore) -> Iterator[str]:
@@ -261,7 +261,7 @@ _LAST: Final = """
 def _states(store: JournalStore, unchained: int) -> Iterator[str]:
     for place, state, what, entry in store.read(_LAST, unchained):
         if entry is None:
-            yield f"call {place} is {state}, but the log tells nothing of it"
+            yield f"call {place} is {state}, but the log does not mention it"
         elif state != what:
             yield f"call {place} is {state}, but by entry {entry} of the log it is {what}"
         else:
@@ -270,11 +270,11 @@ def _states(store: JournalStore, unchained: int) -> Iterator[str]:
         "SELECT place, min(entry) FROM {log} AS log WHERE place IS NOT NULL"
         " AND place NOT IN (SELECT place FROM {calls} AS calls) GROUP BY place"
     ):
-        yield f"call {place} is missing: entry {entry} of the log tells of it"
+        yield f"call {place} is missing: entry {entry} of the log names it"
 
 
 def _looks(store: JournalStore, unchained: int) -> Iterator[str]:
-    """Compare what was found of doubles with the log, since it is a chain."""
+    """Compare the doubles in the journal with the log, since it has been a chain."""
     logged = {
         place: (entry, detail)
         for entry, place, detail in store.read(
@@ -289,7 +289,7 @@ def _looks(store: JournalStore, unchained: int) -> Iterator[str]:
         if detail != json.dumps({"ours": ours, "theirs": _list(theirs)}):
             yield f"the doubles of call {place} are not those of the log"
     for place, (entry, _) in logged.items():
-        yield f"the doubles of call {place} are missing: entry {entry} of the log tells of them"
+        yield f"the doubles of call {place} are missing: entry {entry} of the log names them"
 
 
 def _was_before(store: JournalStore, run: int, unchained: int) -> bool:

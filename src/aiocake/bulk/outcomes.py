@@ -138,7 +138,7 @@ class Stop:
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """Count how far a run is. The numbers are of the whole plan, earlier runs of it included.
+    """The progress of a run. The numbers are of the whole plan, earlier runs of it included.
 
     Attributes:
         done: Calls that were carried out.
@@ -212,7 +212,7 @@ class Summary:
 
 
 def pause_end(error: RateLimited) -> str:
-    """Return until when a server asks to wait."""
+    """Return the time until which a server asks to wait."""
     # On the clock of the wall: a person reads it, maybe in a journal and days later.
     ends = _clock.now() + timedelta(seconds=error.retry_after or 0.0)
     return f"{ends:%Y-%m-%d %H:%M:%S} UTC"
@@ -240,7 +240,7 @@ def detail(ended: Ended[Any], clean: Callable[[str], str]) -> object:
 
 
 def conflict_of(reported: str | None) -> tuple[Invoice | None, str] | None:
-    """Return what was found in a conflict, and the reason; None of any other end.
+    """Return the record and the reason of a conflict; None for other ends.
 
     Args:
         reported: How a call ended: :func:`detail`'s JSON.
@@ -255,7 +255,7 @@ def conflict_of(reported: str | None) -> tuple[Invoice | None, str] | None:
 
 
 def _invoice_as_json(invoice: Invoice, clean: Callable[[str], str]) -> dict[str, object]:
-    """Return what an instance shows of an invoice, with amounts and dates as texts."""
+    """Return an invoice as JSON, with amounts and dates as texts."""
     fields = attrs.asdict(invoice, recurse=False)
     return {
         name: value if isinstance(value, int) else clean(str(value))

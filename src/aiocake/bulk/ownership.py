@@ -1,4 +1,4 @@
-"""The lock by which a run owns its journal: it ends with its process, however that ends.
+"""The lock by which a run owns its journal; it ends with the process, however that ends.
 
 The lock is on a file beside the journal, which nobody else opens, so that it is independent of
 SQLite's own: others may look at the journal meanwhile. It is a lock of the open file (flock(2)) and
@@ -67,7 +67,7 @@ class Ownership:
         _held.add(self)
 
     def release(self) -> None:
-        """Remove the file and let the lock go."""
+        """Remove the file and release the lock."""
         if self._descriptor is None:
             return
         # While it is locked: whoever opened it before finds out that it is gone (see take).

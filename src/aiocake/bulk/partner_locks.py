@@ -1,4 +1,4 @@
-"""One run on this host at a time creates for a partner; the others wait, and list again.
+"""Locks by which one run on a host at a time creates for a partner; others wait and list again.
 
 A file in the user's state folder for each instance. Each partner has a place in it, which a run
 locks from its look at the partner's records until the end of its create is known, and a row:
@@ -175,7 +175,7 @@ class PartnerLocks:
             file.unlock(place)
 
     def close(self) -> None:
-        """Release all partners. Nothing is locked or noted any more."""
+        """Release all partners, and lock no more."""
         self._is_over = True
         self._held.clear()
         file, self._file = self._file, None
@@ -185,7 +185,7 @@ class PartnerLocks:
     async def _settled(
         self, file: LockFile, partner: int, held: _Held, busy: Callable[[float | None], None]
     ) -> int:
-        """Wait for what may still show up of a partner that is locked."""
+        """Wait until creates of a killed run for a locked partner would have shown up."""
         _, held.number, held.until = _row_of(file, held.place)
         now = time.time()
         if held.until > now and held.until != self._own.get(partner):
@@ -241,7 +241,7 @@ class PartnerLocks:
 
     @contextmanager
     def _failing(self) -> Generator[None]:
-        """Go on without locks when they cannot be had."""
+        """Continue without locks when they are unavailable."""
         try:
             yield
         except OSError as error:
@@ -271,7 +271,7 @@ def _path(domain: str) -> Path:
     from platformdirs import user_state_path  # noqa: PLC0415
 
     folder = user_state_path("aiocake")
-    if not folder.is_absolute():  # no home is known
+    if not folder.is_absolute():  # the home folder is unknown
         raise OSError("there is no state folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:

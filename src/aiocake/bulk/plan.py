@@ -1,4 +1,4 @@
-"""Where the calls of a run come from: a plan that is read as it goes, or the journal."""
+"""The source of a run's calls: a plan that is read during the run, or the journal."""
 
 import json
 import sqlite3
@@ -259,7 +259,7 @@ async def recorded_calls(
 
 
 async def one_batch(items: list[PlannedCall]) -> CallSource:
-    """Yield calls that are at hand."""
+    """Yield calls as one batch."""
     yield items
 
 

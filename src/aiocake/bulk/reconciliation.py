@@ -1,4 +1,4 @@
-"""The last check of a run: do the records that it created exist twice?
+"""The last check of a run: find records that it created and that exist twice.
 
 Two runs on two hosts look, find nothing, and both create. Nothing prevents that, since CAKE has no
 idempotency keys; but whichever of them looks last, after both have created, sees it. So each run
@@ -95,7 +95,7 @@ class Doubles:
             self._found[made.index] = Double(made.index, made.record, theirs)
 
     async def look(self, executor: Executor, limit: int, total: int | None) -> None:
-        """Check what is due, if anything. It ends at the first list that cannot be read.
+        """Check the creates that are due. Stops at the first list that cannot be read.
 
         Args:
             executor: Lists the records.

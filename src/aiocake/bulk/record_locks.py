@@ -1,4 +1,4 @@
-"""Calls that set one record go one after the other, in the order of the plan.
+"""Locks by which calls that set one record are sent one after the other, in the plan's order.
 
 Sent side by side, "approved" may arrive after "paid" and undo it. For the same reason a call is
 kept back while one before it for the same record is not done: that one will be sent again, and
@@ -56,7 +56,7 @@ class RecordLocks:
             raise
 
     def release(self, record: Record) -> None:
-        """Let the next call for a record go."""
+        """Resume the next call for a record."""
         queue = self._waiting.get(record)
         if queue:
             queue.popleft().set()

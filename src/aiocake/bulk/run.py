@@ -118,7 +118,7 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
-            raise self.told(self._broken)
+            raise self.error_to_raise(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
         """Emit that the run begins."""
@@ -150,13 +150,13 @@ class Run:
             )
         )
 
-    def told(self, error: Exception) -> Exception:
-        """Return an error to raise: of a run that was lost, with what it could not write down."""
+    def error_to_raise(self, error: Exception) -> Exception:
+        """Return the error to raise; that of a lost run names the calls it could not record."""
         places = () if self.journal is None else self.journal.unwritten
         if not isinstance(error, JournalLost) or not places:
             return error
         calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
-        return JournalLost(f"{error}; sent, but not written down what became of it: {calls}")
+        return JournalLost(f"{error}; sent, but the outcome was not recorded: {calls}")
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
@@ -184,21 +184,24 @@ class Run:
                 note(record, item.index)
 
     def requeue(self, item: PlannedCall) -> None:
-        """Put a call back that was not carried out after all, to be sent."""
+        """Requeue a call that turned out not to be carried out."""
         self.move(item, EntryState.PLANNED)
         self._problems.pop(item.index, None)
         if self.journal is not None:
             self.journal.ended(item.index, EntryState.PLANNED, None, None)
 
     def mark_unresolved(self, item: PlannedCall) -> None:
-        """Take over a call whose outcome an earlier session did not learn."""
+        """Load a call whose outcome an earlier session did not learn."""
         if self.journal is not None and item.state is EntryState.SENDING:
             self.journal.ended(item.index, EntryState.UNKNOWN, None, None)
         self.move(item, EntryState.UNKNOWN)
-        self._keep(item, Unknown(item.index, item.call, "an earlier run did not learn its outcome"))
+        self._keep(
+            item,
+            Unknown(item.index, item.call, "its outcome was unknown when an earlier run ended"),
+        )
 
     def failed_before(self, item: PlannedCall, reported: str | None) -> None:
-        """Keep as a problem a call that failed in an earlier session and was not sent again.
+        """Load a call that failed in an earlier session and was not sent again.
 
         Args:
             item: The call.
@@ -213,7 +216,7 @@ class Run:
         self._keep(item, Failed(item.index, item.call, NotSent(text)))
 
     def recall_skipped(self, item: PlannedCall, reported: str | None) -> None:
-        """Take over a call that an earlier session skipped, if that was for a conflict.
+        """Load a call that an earlier session skipped because of a conflict.
 
         Args:
             item: The call.
@@ -262,7 +265,7 @@ class Run:
     def recall(
         self, item: PlannedCall, reported: str | None, theirs: tuple[int, ...] | None
     ) -> None:
-        """Take over a create that an earlier session of this run carried out.
+        """Load a create that an earlier session of this run carried out.
 
         Args:
             item: The call.
@@ -398,7 +401,7 @@ class Run:
             self._order.release(record)
 
     def _as_known(self, item: PlannedCall) -> Ended[Any] | None:
-        """Return the end of a call by what its caller knows of its record; None if it may be sent.
+        """Return the end of a call whose record's state is known; None if it may be sent.
 
         What may have been carried out is done where the record is as it would leave it, and unknown
         where the record is another.
@@ -410,7 +413,7 @@ class Run:
         if reason is None:
             return None
         if item.maybe_applied:
-            text = f"it may have been carried out, and its record is another: {reason}"
+            text = f"it may have been carried out, but its record differs: {reason}"
             return Unknown(index, call, text)
         return Skipped(index, call, reason=reason)
 
@@ -436,7 +439,7 @@ class Run:
         return Failed(index, call, error)
 
     def condition_of(self, item: PlannedCall) -> WriteCondition | None:
-        """Return what the record of a call has to be for it to be sent; None for anything."""
+        """Return the condition of a call on its record; None if there is none."""
         call, look = item.call, item.call.table.look
         if look is None or self.rules.on_conflict == "overwrite":
             return None
@@ -475,7 +478,7 @@ class Run:
                 self._looked(item, condition)
 
     def _looked(self, item: PlannedCall, condition: WriteCondition) -> None:
-        """Note that the record of a call may have changed, and how old the look at it was."""
+        """Record that the record of a call may have changed, and how old the look at it was."""
         if condition.rows is not None:
             number = int(str(item.call.arguments[item.call.table.record]))
             condition.rows.wrote(number, anyio.current_time())
@@ -661,7 +664,7 @@ class _CallRecorder:
             await notifying
 
     def _stays_planned(self) -> None:
-        """Put the call back: it was not sent, and the run stops before it."""
+        """Requeue a call that was not sent, since the run stops before it."""
         run, item = self._run, self._item
         if item.state is EntryState.SENDING:
             run.move(item, EntryState.PLANNED)
@@ -672,14 +675,14 @@ class _CallRecorder:
 
 
 def _found_done(item: PlannedCall, condition: WriteCondition) -> Done[Any]:
-    """Return the end of a call whose record is as it leaves it, by an attempt before."""
+    """Return the end of a call that an earlier attempt has carried out."""
     look = item.call.table.look
     number = None if look is None else look.number(condition.record)
     return Done(item.index, item.call, None, number)
 
 
 def _found_another(error: CakeError) -> bool:
-    """Return True for a write that may have been carried out, and whose record is another."""
+    """Return True for a write that may have been carried out but whose record differs."""
     return isinstance(error, OutcomeUnknown) and isinstance(error.cause, Conflict)
 
 

@@ -1,4 +1,4 @@
-"""``carry``: begin a run, go on with it, or find that it is done, whichever its journal says."""
+"""``carry``: start a run, continue it, or find it done, depending on its journal."""
 
 from collections.abc import (
     AsyncIterable,
@@ -64,7 +64,7 @@ async def carry(  # noqa: PLR0913 - all by name
     allow_unknown_filesystem: bool = False,
     identity: PlanIdentity | None = None,
 ) -> Summary:
-    """Carry out a plan to its end: the same line begins it, goes on with it, or finds it done.
+    """Carry out a plan to its end: the same call starts it, continues it, or finds it done.
 
     ::
 
@@ -138,8 +138,8 @@ async def carry(  # noqa: PLR0913 - all by name
         done = await _done(book, cake, check=on_existing != "create") if whole else None
     if done is not None:
         return done
-    given = None if whole else await _made(calls)
-    return await resume(file, cake, calls=given, identity=identity, **options)
+    passed = None if whole else await _made(calls)
+    return await resume(file, cake, calls=passed, identity=identity, **options)
 
 
 async def _made(calls: Callable[[], Calls[T] | Awaitable[Calls[T]]]) -> Calls[T]:

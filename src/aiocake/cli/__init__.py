@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
-__all__ = ["main"]
-
 _NEEDED = ("typer", "rich", "starlette", "uvicorn")
 
 

@@ -15,6 +15,7 @@ import aiocake
 from aiocake.cli import audit, commands, demo, doctor, journal, journal_database, plan
 from aiocake.cli.apply import apply
 from aiocake.cli.approve import approve
+from aiocake.cli.catalogue import GROUPS
 from aiocake.cli.connection import CONNECTION_OPTIONS
 from aiocake.cli.errors import (
     USAGE,
@@ -36,7 +37,7 @@ from aiocake.cli.signals import Interrupted, raising
 
 
 class _InOrder(CommandGroup):
-    """The commands as people need them; Typer would list groups last."""
+    """The root group, with the commands in a useful order: Typer would list groups last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read the words: options that commands share may stand before the command."""
@@ -50,9 +51,10 @@ class _InOrder(CommandGroup):
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names of the commands, in order."""
         del ctx
+        groups = (path for path in GROUPS if " " not in path)
         return [
-            "invoices", "bills", "lookups", "plan", "approve", "apply", "run", "resume", "audit",
-            "journal", "doctor", "sandbox", "demo",
+            *groups, "plan", "approve", "apply", "run", "resume", "audit", "journal", "doctor",
+            "sandbox", "demo",
         ]  # fmt: skip
 
 
@@ -229,7 +231,7 @@ def _nowhere() -> TextIO:
 
 
 def _usage(error: Exception) -> int | None:
-    """Print what is wrong with the command line, if this is such an error."""
+    """Report an error of the command line, if this is one."""
     said = usage_of(error)
     if said is None:
         return None

@@ -1,4 +1,4 @@
-"""``aiocake apply``: carry out a plan that was approved, row by row, as it stands."""
+"""``aiocake apply``: carry out an approved plan, row by row, unchanged."""
 
 import os
 import shlex
@@ -49,7 +49,7 @@ JournalOption = Annotated[
     typer.Option(
         parser=parse.journal,
         metavar="RUN.DB",
-        help="The journal of the run: a new file, or the one that the plan was begun with; or "
+        help="The journal of the run: a new file, or the one this plan was started with; or "
         "pg:NAME for a run in PostgreSQL.",
         show_default=False,
     ),
@@ -59,8 +59,8 @@ ApprovalsOption = Annotated[
     typer.Option(
         parser=parse.number,
         metavar="NUMBER",
-        help="How many people must have approved the plan, its maker not counted. 0: nobody. The "
-        "number of a profile can only be raised.",
+        help="How many people must have approved the plan, not counting its maker; 0 for none. "
+        "It can raise the number of the profile, not lower it.",
         show_default=False,
     ),
 ]
@@ -76,7 +76,7 @@ RevokedOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Keys that count no more, as a KRL or a list of public keys.",
+        help="Keys that no longer count, as a KRL or a list of public keys.",
         show_default=False,
     ),
 ]
@@ -149,12 +149,12 @@ def apply(  # noqa: PLR0913 - one for each option
     receipt: ReceiptOption = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Carry out a plan. Rows whose record is not as planned are skipped, with the reason.
+    """Apply a plan. Rows whose record is not as planned are skipped, with the reason.
 
-    The same command begins it, goes on with it after a crash, and says when it is done.
+    The same command starts it, continues it after a crash, and says when it is done.
 
-    Exit codes: 0 all is done, 10 all is done but rows that were not as planned, 9 something is
-    there twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls are left.
+    Exit codes: 0 all done; 10 all done, but rows that were not as planned were skipped; 9 something
+    was created twice; 7 the outcome of a call is unknown; 5 calls were refused; 1 calls are left.
     """
     connection = session.connect()
     profile = connection.profile
@@ -226,7 +226,7 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
     report: Path | None,
     receipt: Path | None,
 ) -> NoReturn:
-    """Carry out a plan and show what became of it.
+    """Carry out a plan and show the result.
 
     Args:
         output: Where the control totals go.
@@ -269,12 +269,12 @@ def apply_and_report(  # noqa: PLR0913, PLR0917 - each is needed
 
 
 def _say_end(found: Applied, journal: JournalPlace, code: int) -> None:
-    """Say what a person has to know of a run of a plan, and show its receipt."""
+    """Report the problems of a run of a plan, and show its receipt."""
     report_problems(found.summary)
     if found.audit.unpriced:
-        print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not tell")
+        print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not report")
     if code in {1, 5, 7}:
-        print_error(f"to go on: the same command, or aiocake resume {shlex.quote(str(journal))}")
+        print_error(f"to continue: the same command, or aiocake resume {shlex.quote(str(journal))}")
     for difference in found.audit.differences[:_MOST_SAID]:
         print_error(f"different in CAKE: {difference}")
     receipt = found.receipt
@@ -300,7 +300,7 @@ def _spare(output: Output, plan_file: Path, journal: JournalPlace, *others: Path
 
 
 def _say_plan(checked: ApprovedPlan, needed: int) -> None:
-    """Show which plan it is, and what stands behind it."""
+    """Show which plan it is, who made it and who approved it."""
     plan, people = checked.plan, checked.approvals
     header = plan.header
     print_error(f"plan {plan.hash}")
@@ -311,22 +311,22 @@ def _say_plan(checked: ApprovedPlan, needed: int) -> None:
         names = ", ".join(each.principal for each in people.approvers)
         print_error(f"signed by {people.maker.principal}, approved by {names}")
     elif not needed:
-        print_error("approved by nobody: no approvals were asked for")
+        print_error("approved by nobody: no approvals were required")
     for total in plan.totals:
         print_error(f"planned: {_total_text(total)}")
 
 
 def _say_progress(journal: JournalPlace) -> None:
-    """Show what is left of a run that was begun. What is wrong with its journal is said later."""
+    """Show what is left of a run that was started; problems of its journal are reported later."""
     if not journal.exists():
         return
     with suppress(JournalError):
         left = run(partial(unfinished, partial(Journal.open, journal), with_plan=False))
-        print_error(f"left: {left}" if left else "all of it was sent before: nothing is left")
+        print_error(f"left: {left}" if left else "everything was sent before: nothing is left")
 
 
 def _rehearse(connection: Connection, plan: Plan) -> NoReturn:
-    """Say which rows would be skipped now."""
+    """Report the rows that would be skipped now."""
     stale = connection.run(partial(stale_rows, plan))
     for row in stale[:_MOST_SAID]:
         print_error(f"line {row.line} would be skipped: {row.reason}")
@@ -363,7 +363,7 @@ class _Compared:
 
 
 def _compared(found: Applied) -> Iterator[_Compared]:
-    """Yield what was planned beside what was done, by kind and currency."""
+    """Yield planned and carried out totals, by kind and currency."""
     sums: dict[tuple[str | None, str | None], dict[str, int | object]] = {}
     for name, totals in (("planned", found.planned), ("done", found.done)):
         for total in totals:

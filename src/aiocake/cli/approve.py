@@ -1,4 +1,4 @@
-"""``aiocake approve``: its options. What it does is loaded when it runs: no other waits for it."""
+"""The options of ``aiocake approve``. The rest is loaded only when the command runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,8 +21,8 @@ SignersOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The people who may sign, as allowed_signers of ssh-keygen: the signatures that are "
-        "there are checked, and yours must count beside them.",
+        help="The people who may sign, as allowed_signers of ssh-keygen: existing signatures "
+        "are checked, and yours must count as well.",
         show_default=False,
     ),
 ]
@@ -30,7 +30,7 @@ RevokedOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="With --signers: keys that count no more, as a KRL or a list of public keys.",
+        help="With --signers: keys that no longer count, as a KRL or a list of public keys.",
         show_default=False,
     ),
 ]
@@ -38,7 +38,7 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write what is shown, and all rows, to a page of HTML. It has names and amounts.",
+        help="Also write it, with all rows, as an HTML page. It contains names and amounts.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Show what a second person has to see of a plan, and sign it."""
+"""Show what the approver of a plan should see, and sign the plan."""
 
 import os
 from contextlib import suppress
@@ -51,7 +51,7 @@ def run_approve(  # noqa: PLR0913 - one for each option
     confirmed: bool,
     as_json: bool,
 ) -> None:
-    """Show what there is to see of a plan; with a key, ask about it and sign it.
+    """Show the differences of a plan; with a key, ask for confirmation and sign it.
 
     Args:
         plan_file: The plan's file.
@@ -121,7 +121,7 @@ def _check(
 async def _signed(
     plan: Plan, text: str, signers: Path | None, revoked: Path | None
 ) -> tuple[Facts, list[Problem], Approvals | None]:
-    """Return who has signed, in words; what is wrong with it; and the approvals, if checked."""
+    """Return who has signed, the problems of that, and the approvals if they were checked."""
     if signers is None:
         return _unchecked(plan, text), [], None
     checked = await examine(plan.pieces(), text, signers=signers, revoked=revoked)
@@ -138,7 +138,7 @@ async def _signed(
 
 
 def _unchecked(plan: Plan, text: str) -> Facts:
-    """Return whose signatures are said to be there."""
+    """Return the names of the signers, which were not checked."""
     maker = maker_fingerprint(plan)
     said = [
         f"{each.name} {each.reason}"
@@ -181,7 +181,7 @@ def _plain(value: object) -> object:
 
 
 def _described(plan: Plan, plan_file: Path, found: Differences) -> str:
-    """Return what is going to be approved, on one line."""
+    """Describe on one line what will be approved."""
     sums = [
         f"{each.kind} {money(each.amount, each.currency)}" for each in found.totals if each.count
     ]

@@ -1,4 +1,4 @@
-"""``aiocake audit``: what a run did, by whom and when, and whether its journal can be trusted."""
+"""``aiocake audit``: show what a run did, who ran it when, and if its journal can be trusted."""
 
 import os
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def audit(  # noqa: PLR0913 - all by name
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write all of it to a page of HTML as well. It has names and amounts.",
+            help="Also write the report as an HTML page. It contains names and amounts.",
             show_default=False,
         ),
     ] = None,
@@ -126,17 +126,21 @@ def _write(session: CommandSession, found: Audit) -> None:
 
 
 def _said(found: Audit) -> Iterator[str]:
-    """Yield what the rows do not tell."""
+    """Yield the lines above and below the rows."""
     count = len(found.entries)
     head = "" if found.log is None else f"; log of {found.log.count} entries, {found.log.hash}"
     yield f"{count} call{'' if count == 1 else 's'} for {found.domain or 'no instance'}{head}"
-    yield "no plan was approved: a run of its own" if found.plan is None else plan_text(found.plan)
+    yield (
+        "no plan was approved: the run was started without one"
+        if found.plan is None
+        else plan_text(found.plan)
+    )
     for number, each in enumerate(found.sessions, 1):
         yield f"session {number}: {_session(each)}"
     for total in found.totals:
         yield f"done: {_total(total)}"
     if found.unpriced:
-        yield f"done: {found.unpriced} more, whose amount the journal does not tell"
+        yield f"done: {found.unpriced} more, whose amount is not in the journal"
     yield from _not_done(found)
     yield from _integrity(found)
     yield from (f"completeness: {each}" for each in found.completeness)
@@ -144,12 +148,12 @@ def _said(found: Audit) -> Iterator[str]:
         yield "completeness: every call is there, and its state follows from the log"
     yield from (f"different in CAKE: {each}" for each in found.differences)
     if found.verified and not found.differences:
-        yield "in CAKE, all that could be compared is as planned"
+        yield "in CAKE, everything that could be compared is as planned"
     yield from (f"not compared with CAKE: {each}" for each in found.unchecked)
 
 
 def _not_done(found: Audit) -> Iterator[str]:
-    """Yield the calls that are not done, which a long table has somewhere."""
+    """Yield the calls that are not done, which are hard to find in a long table."""
     left = [each for each in found.entries if each.state is not EntryState.DONE]
     for each in left[:_MOST_SAID]:
         why = "" if each.message == each.state.value else f": {each.message}"
@@ -162,7 +166,7 @@ def _integrity(found: Audit) -> Iterator[str]:
     yield from (f"integrity: {each}" for each in found.integrity)
     if found.log is None:
         yield (
-            "integrity: not known: an aiocake that kept no chain wrote the log; the chain begins "
+            "integrity: unknown: an older aiocake wrote the log without a chain; the chain begins "
             "when the run is resumed"
         )
         return
@@ -175,7 +179,7 @@ def _integrity(found: Audit) -> Iterator[str]:
         kept = f", and so {_receipts(found.receipts)}" if found.receipts else ""
         yield f"integrity: the chain of the log holds{kept}"
     if not found.receipts:
-        yield "integrity: no receipt was given; without one, an end that was cut off does not show"
+        yield "integrity: there is no receipt: without one, a cut off end of the log does not show"
 
 
 def _receipts(count: int) -> str:

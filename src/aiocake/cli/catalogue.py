@@ -1,8 +1,8 @@
-"""The words of the commands that call one operation: their names, helps and questions.
+"""The texts of the commands that call one operation: names, helps, examples and questions.
 
-Which options a command has, what they take and what is refused follows from the operation's own
-table. What that does not say stands here: a new operation needs a line in :data:`COMMANDS`, and a
-help for each parameter that no other has.
+The operation's own table says which options a command has, what they take and what is refused. The
+words are here: a new operation needs an entry in :data:`COMMANDS` and a help for each parameter
+that no other operation has; a new group needs a line in :data:`GROUPS`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from aiocake._operations.operation import Operation
+from aiocake._operations.operation import Operation, ResponseShape
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices, reference
 
 _MODULES: Final = (invoices, affiliate_bills, advertiser_bills, buyer_bills, reference)
@@ -35,6 +35,7 @@ class CommandText:
         path: What is typed after ``aiocake``.
         name: The operation's name.
         help: One sentence, or more.
+        example: Options for the example at the end of the command's help.
         question: For a write, the question to ask, with its arguments in braces.
         helps: The helps of options that mean something else in other commands.
     """
@@ -42,6 +43,7 @@ class CommandText:
     path: str
     name: str
     help: str
+    example: str = ""
     question: str = ""
     helps: Mapping[str, str] = MappingProxyType({})
 
@@ -51,7 +53,7 @@ class CommandText:
         return OPERATIONS[self.name]
 
     def paths(self) -> Iterator[tuple[str, str | None]]:
-        """Return what can be typed, each with the part of the group's help that it stands in."""
+        """Return the paths that can be typed, each with its panel in the group's help."""
         lookup = self.path.startswith("lookups ")
         if self.path.startswith(_LONG):
             yield self.path.replace(_LONG, "bills "), f"Short for {_LONG}".rstrip()
@@ -71,12 +73,18 @@ GROUPS: Final = {
 
 _EXPORT: Final = "Export the bills of a billing period."
 _MARK: Final = "Mark {} bill {{bill_id}} as {}".format
+#: Of look-ups that are shown best with options.
+_EXAMPLES: Final = {
+    "exchange_rates": "--start-date 2024-01-01 --end-date 2024-03-01 --format csv",
+    "payment_types": "--json",
+}
 
 COMMANDS: Final = (
     CommandText(
         "invoices list",
         "invoices.find",
         "List invoices: all that match, or an error.",
+        "--status pending --period 2024-01 --match ends_in",
         helps={
             "affiliate_id": "Only invoices of this affiliate.",
             "advertiser_id": "Only invoices of this advertiser.",
@@ -85,11 +93,17 @@ COMMANDS: Final = (
             "end_date": "Last day, inclusive.",
         },
     ),
-    CommandText("invoices get", "invoices.get", "Show one invoice."),
+    CommandText(
+        "invoices get",
+        "invoices.get",
+        "Show one invoice.",
+        "4821 --json",
+    ),
     CommandText(
         "invoices create",
         "invoices.create",
         "Create an invoice. Not idempotent: running it twice creates two.",
+        "--affiliate-id 67890 --start-date 2024-01-01 --end-date 2024-01-31",
         "Create an invoice",
         {
             "affiliate_id": "The affiliate to be paid.",
@@ -101,6 +115,7 @@ COMMANDS: Final = (
         "invoices update",
         "invoices.update",
         "Set an invoice's status, note or time of payment.",
+        "4821 --status paid --paid-at 2024-02-15",
         "Update invoice {invoice_id}",
         {"invoice_status": "The new status"},
     ),
@@ -108,48 +123,67 @@ COMMANDS: Final = (
         "bills affiliate export",
         "affiliate_bills.export",
         _EXPORT,
+        "--period 2014-06 --paid-only",
         helps={"payment_type_id": "Only bills paid by this type: `lookups payment-types`."},
     ),
     CommandText(
         "bills affiliate mark-received",
         "affiliate_bills.mark_received",
         "Record that an affiliate's own invoice for a bill has arrived.",
+        "345 --invoiced-amount 20.01 --invoice-number A-17",
         _MARK("affiliate", "received"),
     ),
     CommandText(
         "bills affiliate mark-paid",
         "affiliate_bills.mark_paid",
         "Record that an affiliate's bill was paid.",
+        "345 --payment-date 2014-07-31 --payment-type-id 2",
         _MARK("affiliate", "paid"),
     ),
-    CommandText("bills advertiser export", "advertiser_bills.export", _EXPORT),
+    CommandText(
+        "bills advertiser export",
+        "advertiser_bills.export",
+        _EXPORT,
+        "--period 2014-05-01..2014-06-30",
+    ),
     CommandText(
         "bills advertiser mark-sent",
         "advertiser_bills.mark_sent",
         "Record that the invoice for a bill was sent to the advertiser.",
+        "1000000 --date-sent-invoice 2014-07-02 --invoice-number A-17",
         _MARK("advertiser", "sent"),
     ),
     CommandText(
         "bills advertiser mark-received",
         "advertiser_bills.mark_received",
         "Record that an advertiser's payment for a bill has arrived.",
+        "1000000 --payment-amount 20.01 --period 2014-06",
         _MARK("advertiser", "received"),
     ),
-    CommandText("bills buyer export", "buyer_bills.export", _EXPORT),
+    CommandText(
+        "bills buyer export",
+        "buyer_bills.export",
+        _EXPORT,
+        "--period 2014-06 --binding soap12 --out bills.json",
+    ),
     CommandText(
         "bills buyer mark-sent",
         "buyer_bills.mark_sent",
         "Record that the invoice for a bill was sent to the buyer.",
+        "2000000 --date-sent-invoice 2014-07-02",
         _MARK("buyer", "sent"),
     ),
     CommandText(
         "bills buyer mark-received",
         "buyer_bills.mark_received",
         "Record that a buyer's payment for a bill has arrived.",
+        "2000000 --payment-amount 20.01",
         _MARK("buyer", "received"),
     ),
     *(
-        CommandText(f"lookups {name.replace('_', '-')}", f"reference.{name}", text)
+        CommandText(
+            f"lookups {name.replace('_', '-')}", f"reference.{name}", text, _EXAMPLES.get(name, "")
+        )
         for name, text in {
             "billing_cycles": "List the billing cycles: how often partners can be billed.",
             "payment_methods": "List the payment methods: how partners can be paid.",
@@ -205,9 +239,9 @@ _CALLED: Final = {
     # The whole of a call, which is no option.
     "arguments": "arguments",
 }
-#: Parameters that the client sets by itself.
-OWN_BUSINESS: Final = {
-    "invoices.find": {"invoice_id", "start_at_row"},
+#: Parameters that the client sets by itself, beside the first row of each page of a list.
+_SET_BY_CLIENT: Final = {
+    "invoices.find": {"invoice_id"},
     "invoices.get": {"row_limit"},
 }
 #: The first and the last day of what is listed: ``--period`` stands for both.
@@ -244,6 +278,12 @@ LONGEST: Final = (
 )
 
 
+def set_by_client(operation: Operation[Any]) -> set[str]:
+    """Return the names of the parameters that the client sets, so that they are not options."""
+    first_row = {"start_at_row"} if operation.shape is ResponseShape.PAGE else set[str]()
+    return first_row | _SET_BY_CLIENT.get(operation.name, set())
+
+
 def option_of(name: str) -> str:
-    """Return what a parameter is called on the command line."""
+    """Return the name of a parameter on the command line."""
     return _CALLED.get(name, f"--{name.replace('_', '-')}")

@@ -1,4 +1,4 @@
-"""Make a command of a function: the session that it gets, and the options that all commands share.
+"""Turn functions into commands, with a session and the options that all commands share.
 
 A :class:`CommandSession` is one run of a command against an instance: it reads, writes and shows
 records.
@@ -113,7 +113,7 @@ class CommandSession:
 
 
 def streamed(export: Callable[[Client], ExportedBills[T]]) -> Read[T]:
-    """Return what reads bills as they arrive."""
+    """Return a reader of bills as they arrive."""
 
     async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
         async with export(client) as bills:
@@ -125,7 +125,7 @@ def streamed(export: Callable[[Client], ExportedBills[T]]) -> Read[T]:
 
 
 def chosen(read: Read[Invoice], kind: InvoiceKind | None, currency: str | None) -> Read[Invoice]:
-    """Return what reads the same invoices, and gives only those of a kind and a currency."""
+    """Return a reader that keeps only the invoices of a kind and a currency."""
     if kind is None and currency is None:
         return read
 
@@ -140,22 +140,22 @@ def chosen(read: Read[Invoice], kind: InvoiceKind | None, currency: str | None) 
 
 
 class _Enough(Exception):
-    """End a list: as many records as were asked for were given."""
+    """Stops a list once it has yielded enough records."""
 
 
 def first(read: Read[T], most: int | None) -> Read[T]:
-    """Return what reads the same records, and gives the first of them only."""
+    """Return a reader that stops after a number of records."""
     if most is None:
         return read
 
     async def work(client: Client, write: Callable[[T], object], advance: Advance) -> None:
-        given = 0
+        passed = 0
 
         def put(record: T) -> None:
-            nonlocal given
+            nonlocal passed
             write(record)
-            given += 1
-            if given == most:
+            passed += 1
+            if passed == most:
                 raise _Enough
 
         with suppress(_Enough):
@@ -165,7 +165,7 @@ def first(read: Read[T], most: int | None) -> Read[T]:
 
 
 def summed(read: Read[Any]) -> Read[Total]:
-    """Return what reads the same records, and gives their totals in place of them."""
+    """Return a reader that yields the totals of the records instead of the records."""
 
     async def work(client: Client, write: Callable[[Total], object], advance: Advance) -> None:
         tally = Tally()
@@ -249,12 +249,12 @@ def with_connection(
 def command(
     *, writes: bool = False
 ) -> Callable[[Callable[Concatenate[CommandSession, P], None]], Callable[..., None]]:
-    """Make a command of a function that takes a session first, and options by its signature."""
+    """Turn a function of a session and options into a command."""
     return lambda function: with_session(function, _own(function), writes=writes)
 
 
 def with_output(function: Callable[Concatenate[Output, P], None]) -> Callable[..., None]:
-    """Make a command of a function that takes an output first, and options by its signature."""
+    """Turn a function of an output and options into a command."""
 
     def run(**values: Any) -> None:  # noqa: ANN401 - of many types
         ours = {option.name: values.pop(option.name) for option in OUTPUT_OPTIONS}
@@ -292,8 +292,8 @@ def _output(values: Mapping[str, Any]) -> Output:
         if form not in {None, OutputFormat.JSON}:
             raise ArgumentError(Problem("json", f"cannot be combined with --format {form}"))
         form = OutputFormat.JSON
-    given = {name: values[name] for name in ("excel", "raw", "columns", "template")}
-    return Output.of(form, values["out"], **given)
+    passed = {name: values[name] for name in ("excel", "raw", "columns", "template")}
+    return Output.of(form, values["out"], **passed)
 
 
 def _problems_of_output(values: Mapping[str, Any], unread: frozenset[str]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The commands that call one operation each, made from its table and the words of the catalogue."""
+"""The commands that call one operation each, built from its table and the catalogue's texts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ from aiocake.cli.catalogue import COMMANDS, GROUPS, CommandText, option_of
 from aiocake.cli.command import CommandSession, Read, chosen, first, streamed, summed, with_session
 from aiocake.cli.connection import binding_of
 from aiocake.cli.errors import USAGE, AllErrors, Check, print_error
-from aiocake.cli.examples import example_of
+from aiocake.cli.examples import example_line
 from aiocake.cli.formats import layout_of
 from aiocake.cli.help import CommandGroup
 from aiocake.cli.options import Option
@@ -48,7 +48,7 @@ _KIND: Final = "kind"
 _CURRENCY: Final = "currency"
 #: Options of lists, which are no parameters of a call.
 _OF_LISTS: Final = frozenset({_TOTALS, _LIMIT, _KIND, _CURRENCY})
-#: What is long enough to be added up.
+#: Lists that come in pages or as a stream.
 _LISTS: Final = frozenset({ResponseShape.PAGE, ResponseShape.STREAM})
 
 
@@ -67,7 +67,7 @@ def add_to(app: typer.Typer) -> None:
                 name,
                 cls=AllErrors,
                 help=each.help,
-                epilog=example_of(path),
+                epilog=example_line(path, each.example),
                 rich_help_panel=panel,
             )
             add(function)
@@ -112,15 +112,16 @@ def _options(text: CommandText) -> list[Option]:
         ]
     if operation.shape in _LISTS:
         found.append(Option(_LIMIT, catalogue.LIMIT, parse.count, "ROWS"))
-        found.append(Option(_TOTALS, catalogue.TOTALS))
+        if layout_of(operation.model).added_up:
+            found.append(Option(_TOTALS, catalogue.TOTALS))
     return sorted(found, key=lambda option: (option.panel == _ERASERS, not option.required))
 
 
 def _of_parameters(text: CommandText) -> Iterator[Option]:
     operation = text.operation
-    dates = _dates(operation)
+    dates, hidden = _dates(operation), catalogue.set_by_client(operation)
     for each in operation.parameters:
-        if each.name in catalogue.OWN_BUSINESS.get(operation.name, ()):
+        if each.name in hidden:
             continue
         if dates and each.name == dates[0]:
             yield from _of_period(operation)
@@ -186,7 +187,7 @@ def _period(text: str, *, required: bool = False) -> Option:
 def _arguments(
     operation: Operation[Any], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the arguments of the client's method, and what does not go together."""
+    """Return the arguments of the client's method, and the problems of combining them."""
     erasers = {each.name: f"erase_{each.name}" for each in operation.parameters if each.erasable}
     problems: list[Problem] = []
     arguments = {
@@ -239,7 +240,7 @@ def _refuse_get(
 
 
 def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> str | None:
-    """Return why a value is refused, where the client would speak of Python's ways out."""
+    """Return why a value is refused, if the client's reason would name Python's SKIP and ERASE."""
     name = parameter.name
     if isinstance(parameter, kinds.Byte) and value == 0:
         return "0 is not allowed: leave the option out"
@@ -258,7 +259,7 @@ def _reason(operation: Operation[Any], parameter: Parameter, value: object) -> s
 def _put_dates(
     operation: Operation[Any], arguments: dict[str, Any], unread: frozenset[str]
 ) -> None:
-    """Put the dates that a period stands for in its place."""
+    """Replace a period by its dates."""
     dates = _dates(operation)
     period = arguments.pop(_PERIOD, SKIP)
     match, longest = arguments.pop(_MATCH, "inside"), arguments.pop(_LONGEST, SKIP)

@@ -1,4 +1,4 @@
-"""Complete the words of a command line, for bash, zsh and fish.
+"""Complete command lines for bash, zsh and fish.
 
 A shell asks on each press of Tab, so nothing else of the package is loaded, not even its root:
 what can be typed stands in ``completion.json``, which ``python docs/commands.py`` writes. No key is
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def candidates(words: list[str], typed: str) -> list[Candidate]:
-    """Return what can stand at the end of a command line; nothing if that is up to the shell.
+    """Return the completions of a command line; none if the shell completes files.
 
     Args:
         words: The words after ``aiocake``, without the last.
@@ -40,7 +40,7 @@ def candidates(words: list[str], typed: str) -> list[Candidate]:
     table = _table()
     node: Node = table["root"]
     waiting: Node | None = None  # the option whose value comes next
-    given: set[str] = set()
+    passed: set[str] = set()
     places = 0
     for word in words:
         if waiting is not None:
@@ -49,7 +49,7 @@ def candidates(words: list[str], typed: str) -> list[Candidate]:
             node = _of_option(node, word)
             name, equals, _ = word.partition("=")
             option = _option(table, node, name)
-            given.update(option.get("names", ()) if option and not option.get("again") else ())
+            passed.update(option.get("names", ()) if option and not option.get("again") else ())
             waiting = option if option and option.get("takes") and not equals else None
         elif word in node.get("commands", {}):
             node, places = node["commands"][word], 0
@@ -65,7 +65,7 @@ def candidates(words: list[str], typed: str) -> list[Candidate]:
         found = _fitting(_values(option or {}, value), value)
         return [(f"{name}={each}", text) for each, text in found]
     if typed.startswith("-"):
-        return _fitting(_options(table, _of_option(node, typed), given), typed)
+        return _fitting(_options(table, _of_option(node, typed), passed), typed)
     if "commands" in node:
         commands = ((name, each["help"]) for name, each in node["commands"].items())
         return _fitting(commands, typed)
@@ -91,10 +91,10 @@ def _option(table: Node, node: Node, name: str) -> Node | None:
     return next((each for each in _offered(table, node) if name in each["names"]), None)
 
 
-def _options(table: Node, node: Node, given: set[str]) -> Iterator[Candidate]:
+def _options(table: Node, node: Node, passed: set[str]) -> Iterator[Candidate]:
     """Yield the options that can still be given, those with two dashes."""
     for option in _offered(table, node):
-        if given.isdisjoint(option["names"]):
+        if passed.isdisjoint(option["names"]):
             yield from ((name, option["help"]) for name in option["names"] if name[:2] == "--")
 
 

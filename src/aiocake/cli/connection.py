@@ -58,7 +58,7 @@ CONNECTION_OPTIONS: Final = (
         "key_file",
         "A file that holds the API key. Default: CAKE_API_KEY or CAKE_API_KEY_FILE from the "
         "environment, else the profile's. If none is set, you are prompted.",
-        Path,
+        parse.key_file,
         "FILE",
     ),
     _option(
@@ -126,7 +126,7 @@ def binding_of(values: Mapping[str, Any]) -> Binding:
 
 
 def _readable_profile(values: Mapping[str, Any]) -> Profile | None:
-    """Return the profile; None if there is none, or what is wrong with it is said later."""
+    """Return the profile; None if there is none or it is invalid, which is reported later."""
     with suppress(ConfigurationError):
         return profile_of(values)
     return None
@@ -237,12 +237,12 @@ class Connection:
             raise OutputError(f"{error}{self.writes}") from None
         except BrokenPipeError:
             if str(self.writes):
-                print_error(f"the reader of the output has gone{self.writes}")
+                print_error(f"the output was closed by its reader{self.writes}")
             raise
         except Interrupted as error:
             note = f"{error.note}{self.writes}"
             if journal is not None and journal.exists():
-                note += f"; to go on: aiocake resume {shlex.quote(str(journal))}"
+                note += f"; to continue: aiocake resume {shlex.quote(str(journal))}"
             raise Interrupted(error.number, note) from None
 
 
@@ -254,7 +254,7 @@ class _Waits:
         self._debug = debug
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Report an event."""
         if self._debug:
             print_error(_in_words(event))
         if isinstance(event, PartnerBusy) and event.partner not in self._said:

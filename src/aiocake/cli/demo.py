@@ -130,7 +130,7 @@ async def _mark_one(client: Client, show: _Show) -> None:
 
 
 async def _stored(client: Client) -> str:
-    """Return what the instance holds about the bill now."""
+    """Return the bill as the instance stores it now."""
     async with client.affiliate_bills.export(billing_cycle="monthly", period=_JUNE) as bills:
         (stored,) = [to_dict(bill) async for bill in bills if bill.bill_id == _BILL]
     names = ("invoice_number", "invoiced_amount", "date_invoice_received", "notes")

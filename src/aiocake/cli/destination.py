@@ -38,11 +38,11 @@ _CREATE: Final = _WRITE | os.O_CREAT | os.O_EXCL
 
 
 class OutputError(Exception):
-    """Say that what was asked for cannot be written."""
+    """The output cannot be written."""
 
 
-class _Refused:
-    """Turns errors of the operating system into errors of the output; a closed pipe is none.
+class _OutputErrors:
+    """Turns operating system errors into output errors, except for a closed pipe.
 
     A class, because it is entered for each row: a generator takes four times as long.
 
@@ -74,9 +74,11 @@ class _Refused:
             raise OutputError(f"{self._what} cannot be written: {reason}") from None
 
 
-refused: Final = _Refused("the output")
+refused: Final = _OutputErrors("the output")
 #: Of what a library collects before it writes it: another disk, perhaps.
-refused_aside: Final = _Refused("the folder for temporary files", ": set TMPDIR to another one")
+refused_aside: Final = _OutputErrors(
+    "the folder for temporary files", ": set TMPDIR to another one"
+)
 
 
 class Destination:
@@ -93,17 +95,17 @@ class Destination:
         self.stream = stream
 
     def finish(self) -> None:
-        """Put what was written in its place: all of it is there."""
+        """Move the complete output to its place."""
         self.stream.flush()
 
     def close(self) -> None:
-        """Close it. What could not be written before cannot now; that has been said."""
+        """Close it, and ignore errors, which were reported before."""
         with suppress(OSError):
             self.stream.close()
 
 
 class _Replaced(Destination):
-    """A regular file: another one is written beside it, and takes its place."""
+    """A regular file: a new one is written beside it and replaces it."""
 
     def __init__(self, descriptor: int, aside: Path, file: Path) -> None:
         super().__init__(_binary(descriptor))
@@ -132,7 +134,7 @@ class _Replaced(Destination):
 
 
 class _InPlace(Destination):
-    """A regular file that cannot be replaced: it is written over once all of it is there."""
+    """A regular file that cannot be replaced: it is overwritten once the output is complete."""
 
     def __init__(self, descriptor: int, why: OSError) -> None:
         spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by close()

@@ -1,4 +1,4 @@
-"""``aiocake doctor``: is the instance reached, does it take the key, and which CAKE is it?"""
+"""``aiocake doctor``: check connection and key, and find out which variant of CAKE it is."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ def doctor(
         typer.Option(
             "--save",
             metavar="",
-            help="Keep what the instance does in the profile, so that the client need not find it "
-            "out. Needs --profile or CAKE_PROFILE.",
+            help="Save what was found in the profile, so that the client need not detect it. "
+            "Needs --profile or CAKE_PROFILE.",
             show_default=False,
         ),
     ] = False,
 ) -> None:
-    """Examine the instance: connection, certificate, key and clock, and which CAKE it is.
+    """Examine the instance: connection, certificate, key, clock, and which variant of CAKE it is.
 
     Reads only, in at most 60 requests and less than a minute. Exit codes: 0 if all works, 1 if
     something does not; 3, 5, 6 or 8 if the key is rejected, the call refused, the instance not
@@ -54,7 +54,7 @@ def doctor(
         raise typer.Exit(report_error(diagnosis.error))
     if save and connection.profile is not None:
         connection.profile.save_traits(diagnosis.traits)
-        print_error(f"kept in profile {connection.profile.name} of {connection.profile.file}")
+        print_error(f"saved in profile {connection.profile.name} of {connection.profile.file}")
     if diagnosis.problems:
         raise typer.Exit(_PROBLEMS)
 
@@ -74,7 +74,7 @@ def _show(session: CommandSession, diagnosis: Diagnosis) -> None:
 
 
 def _lines(diagnosis: Diagnosis, on: Screen | None) -> Iterator[str]:
-    """Return what is shown to people: a finding, and below it what to do about it."""
+    """Return the lines for people: each finding, followed by the advice."""
     count = f"{diagnosis.requests} requests, {diagnosis.seconds:.1f} s"
     yield f"{escaped(diagnosis.domain)} ({count})"
     level = max(map(len, Level))

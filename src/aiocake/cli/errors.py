@@ -68,7 +68,7 @@ _NARROWEST: Final = 40
 
 
 class UsageErrors(Exception):
-    """Several words of a command line are wrong.
+    """Several problems of a command line.
 
     Args:
         said: What is wrong with each.
@@ -86,7 +86,7 @@ class UsageErrors(Exception):
 
 
 class AllErrors(PlainHelp, TyperCommand):
-    """A command that names all of its bad arguments."""
+    """A command that reports all of its bad arguments at once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read and check the words.
@@ -140,14 +140,14 @@ class AllErrors(PlainHelp, TyperCommand):
 
 
 def usage_of(error: Exception) -> str | None:
-    """Return what an error says is wrong with the command line; None if it is no such error."""
+    """Return the problems of a command line that an error reports; None for other errors."""
     # Typer has these errors from Click, under a name that has changed with its versions.
     text = getattr(error, "format_message", None)
     return None if text is None else " ".join(text().split()).rstrip(".")
 
 
 def in_options(error: ArgumentError) -> list[str]:
-    """Return what is wrong with arguments, by the names of the options."""
+    """Return the problems of arguments by the names of the options."""
     return list(map(_in_options, error.problems))
 
 
@@ -221,7 +221,7 @@ def report_error(error: BaseException) -> int:
         The exit code.
     """
     code = code_of(error)
-    if _Form.json:
+    if _ReportForm.json:
         print_object(_fields(error, code))
         return code
     if isinstance(error, PlanError) and len(error.problems) > 1:
@@ -239,7 +239,7 @@ def report_error(error: BaseException) -> int:
 
 
 def report_usage(said: str, path: str) -> int:
-    """Write what is wrong with the command line.
+    """Report the problems of a command line.
 
     Args:
         said: What is wrong.
@@ -248,7 +248,7 @@ def report_usage(said: str, path: str) -> int:
     Returns:
         The exit code.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"type": "UsageError", "message": said, "exit_code": USAGE})
     else:
         print_error(f"{said} (see {path} --help)")
@@ -256,12 +256,12 @@ def report_usage(said: str, path: str) -> int:
 
 
 def report_interrupted(text: str, code: int) -> int:
-    """Write that a signal ended the command, and what became of its work.
+    """Report that a signal ended the command, and the outcome of its work.
 
     Returns:
         The exit code.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"type": "Interrupted", "message": text, "exit_code": code})
     else:
         print_error(text)
@@ -301,7 +301,7 @@ def _problem(name: str, reason: str) -> dict[str, object]:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an error says, by the names of options."""
+    """Return the text of an error, with the names of options."""
     if isinstance(error, ArgumentError):
         return "; ".join(in_options(error))
     if isinstance(error, OSError) and error.strerror:  # whose number tells people nothing
@@ -311,8 +311,8 @@ def text_of(error: BaseException) -> str:
     return text.removeprefix("nothing was sent: ") if code_of(error) == _NOT_SENT else text
 
 
-class _Form:
-    """Holds how this command reports on the standard error."""
+class _ReportForm:
+    """How this command reports on the standard error: as text or JSON."""
 
     json = False
 
@@ -320,14 +320,14 @@ class _Form:
 def choose_form(words: Sequence[str]) -> None:
     """Report in JSON if the words of a command line ask for JSON, also where they are wrong."""
     before = [*words[: words.index("--")]] if "--" in words else [*words]
-    _Form.json = not {"--json", *_JOINED}.isdisjoint(before) or any(
+    _ReportForm.json = not {"--json", *_JOINED}.isdisjoint(before) or any(
         name in _FORMAT and value in _JSON for name, value in itertools.pairwise(before)
     )
 
 
 def reports_in_json() -> bool:
     """Return True if errors are reported in JSON."""
-    return _Form.json
+    return _ReportForm.json
 
 
 _FORMAT: Final = ("--format", "-f")
@@ -346,7 +346,7 @@ def print_error(text: str) -> None:
     Where errors are reported in JSON, it is an object ``{"note": "…"}``: what a person should know,
     and no error by itself.
     """
-    if _Form.json:
+    if _ReportForm.json:
         print_object({"note": text})
         return
     line = f"aiocake: {escaped(text)}"

@@ -31,7 +31,7 @@ Fields = Mapping[str, object]
 
 
 class OutputFormat(StrEnum):
-    """Name a format in which records are written."""
+    """A format in which records are written."""
 
     TABLE = "table"
     JSON = "json"
@@ -43,7 +43,7 @@ class OutputFormat(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RecordLayout(Generic[T]):
-    """Say how one kind of record is written.
+    """How one kind of record is written.
 
     Attributes:
         json: Gives all that a record holds, as JSON has it.
@@ -81,7 +81,7 @@ class RecordLayout(Generic[T]):
     added_up: bool = False
 
     def reader(self) -> Callable[[T], Collection[object]]:
-        """Return what gives the values of the columns, in their order."""
+        """Return a function that returns a record's values in the order of the columns."""
         if self.values is not None:
             return self.values
         fields, names = self.csv, self.csv_columns
@@ -94,7 +94,7 @@ class RecordLayout(Generic[T]):
 
 
 class Writer(Protocol[T_contra]):
-    """Gives the text of a list, piece by piece."""
+    """Writes a list as text, piece by piece."""
 
     def row(self, record: T_contra, /) -> str:
         """Return the text that this record adds; it may be empty for now."""
@@ -108,7 +108,7 @@ class Writer(Protocol[T_contra]):
 def writer(
     form: OutputFormat, kind: RecordLayout[T], *, screen: Screen | None, raw: bool = False
 ) -> Writer[T]:
-    """Return what writes records of a kind in a format of text.
+    """Return a writer of records in a text format.
 
     Args:
         form: The format.
@@ -179,7 +179,7 @@ class _JsonArray(Generic[T]):
 
 
 class _Csv(Generic[T]):
-    """CSV as RFC 4180 has it, but for line ends of one character.
+    """CSV after RFC 4180, but with line ends of one character.
 
     An empty text is quoted, and what is not there is not: so a reader can tell them apart.
     """
@@ -208,7 +208,7 @@ class _Csv(Generic[T]):
 
 
 class _Cells(dict[type, Callable[[Any], str]]):
-    """Find what writes a value to a cell of CSV, by its type.
+    """The writers of CSV cells, by the type of the value.
 
     Args:
         text: Returns what is written of a text.

@@ -1,4 +1,4 @@
-"""``aiocake journal``: how a run of writes stands, all of its calls, and going on with it."""
+"""``aiocake journal``: show the state of a run, and export its calls."""
 
 import json
 import sys
@@ -45,8 +45,8 @@ AllowOption = Annotated[
     typer.Option(
         "--allow-unknown-filesystem",
         metavar="",
-        help="Accept a journal on a filesystem whose locks and syncing may not hold, such as a "
-        "network drive. Not needed on the type of filesystem that it was begun on.",
+        help="Accept a journal on a filesystem whose locks and syncing may be unreliable, such "
+        "as a network drive. Not needed on the type of filesystem that the run was started on.",
         show_default=False,
         rich_help_panel="Filesystem",
     ),
@@ -59,7 +59,7 @@ Opening = Callable[[], Awaitable[Journal]]
 
 @attrs.frozen
 class JournalStatus:
-    """Tell how a run stands, and of what plan it is."""
+    """The state of a run, and its plan."""
 
     domain: str
     plan_read: bool
@@ -110,7 +110,7 @@ def export(
 
 
 async def read_status(opening: Opening) -> JournalStatus:
-    """Return how a run stands."""
+    """Return the state of a run."""
     async with await opening() as journal:
         return JournalStatus(
             await journal.domain(),
@@ -141,7 +141,7 @@ async def _export(
 
 
 def in_use(file: JournalPlace, worked: Worked) -> str:
-    """Return which process is working on a run."""
+    """Describe the process that is working on a run."""
     who = f"{worked.user} on {worked.host}, process {worked.pid}, since {worked.started_at}"
     return f"{file} is in use by another run: {who}"
 
@@ -278,7 +278,7 @@ class _Alike:
 async def unfinished(
     opening: Callable[[], Awaitable[Journal]], *, with_plan: bool = True
 ) -> str | None:
-    """Return what is left of a run, who began it when, and of what plan; None if nothing is left.
+    """Describe what is left of a run, who started it and its plan; None if nothing is left.
 
     Args:
         opening: Opens the journal.
@@ -313,7 +313,7 @@ async def unfinished(
 
 
 def plan_text(plan: PlanIdentity) -> str:
-    """Return which plan it is, who made it and who approved it."""
+    """Describe the plan, its maker and its approvers."""
     maker = f", made by {plan.maker}" if plan.maker else ""
     approvers = ", ".join(f"{each.principal} ({each.key})" for each in plan.approvals)
     return f"plan {plan.hash}{maker}, {f'approved by {approvers}' if approvers else 'not approved'}"

@@ -1,4 +1,4 @@
-"""``aiocake journal migrate`` and ``release``: what only journals in PostgreSQL need."""
+"""``aiocake journal migrate`` and ``release``, for journals in PostgreSQL."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def migrate(
         typer.Option(
             "--apply",
             metavar="",
-            help="Carry the SQL out, unless the tables are there.",
+            help="Run the SQL, unless the tables exist.",
             show_default=False,
         ),
     ] = False,
@@ -51,14 +51,14 @@ def migrate(
         str | None,
         typer.Option(
             metavar="ROLE",
-            help="A role that is to carry out runs and does not own the tables: it gets what it "
-            "needs, and cannot change the log.",
+            help="A role that carries out runs and does not own the tables: grant what it needs. "
+            "It cannot change the log.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the SQL that makes the tables for journals in PostgreSQL, or carry it out.
+    """Print the SQL that creates the tables for journals in PostgreSQL, or run it with --apply.
 
     Where the database is, libpq's environment says: PGHOST, PGDATABASE, PGSERVICE, PGPASSFILE and
     the like. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
@@ -108,9 +108,9 @@ def release(file: File, *, yes: YesOption = False, as_json: JsonOption = False) 
     if as_json:
         say_object(_outcome(file, doubts, released))
         return
-    print_error(f"released: {released}; the outcome is unknown still: resume the run")
+    print_error(f"released: {released}; the outcome is still unknown: resume the run")
     if released < len(doubts):
-        print_error(f"not released: {len(doubts) - released}, which have moved on meanwhile")
+        print_error(f"not released: {len(doubts) - released}, which have changed state meanwhile")
 
 
 def _outcome(file: JournalPlace, doubts: Iterable[tuple[Entry, object]], released: int) -> Fields:
@@ -128,7 +128,7 @@ async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
     """Return the creates in doubt of a run, with their partners, and its instance."""
     if file.files():
         raise ArgumentError(
-            Problem("RUN.DB", "only runs in PostgreSQL keep others away: name one as pg:NAME")
+            Problem("RUN.DB", "only runs in PostgreSQL hold others back: name one as pg:NAME")
         )
     found: list[tuple[Entry, object]] = []
     async with await Journal.open(file) as journal:
@@ -146,7 +146,7 @@ async def _doubts(file: JournalPlace) -> tuple[list[tuple[Entry, object]], str]:
 
 
 async def _release(file: JournalPlace, domain: str, seen: Mapping[int, str | None]) -> int:
-    """Release creates that are in doubt as they were when somebody was asked; return how many."""
+    """Release the creates that were in doubt when the prompt was shown; return how many."""
     released, place = 0, -1
     async with await Journal.open(file, domain) as journal:
         states = (EntryState.SENDING, EntryState.UNKNOWN)

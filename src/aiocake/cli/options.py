@@ -1,4 +1,4 @@
-"""One option or argument of a command, as a value of which Typer's own is made."""
+"""An option or argument of a command as a value, from which Typer's own is made."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where records go: the standard output, or what ``--out`` names."""
+"""Write records to the standard output, or to what ``--out`` names."""
 
 import gzip
 import os
@@ -66,7 +66,7 @@ OUTPUT_OPTIONS: Final = (
         names=("--format", "-f"),
         panel=OUTPUT,
     ),
-    Option("json", "Same as --format json. Errors are JSON as well then.", panel=OUTPUT),
+    Option("json", "Same as --format json. Errors are then JSON, too.", panel=OUTPUT),
     Option(
         "out",
         "Write to FILE, replaced atomically once complete; or to a pipe, a device or a "
@@ -93,13 +93,13 @@ OUTPUT_OPTIONS: Final = (
     ),
     Option(
         "raw",
-        "Write the texts of CSV as they are, for programs. Default: guarded for people, so that "
+        "Write CSV texts unchanged, for programs. Default: guarded, so that "
         "no spreadsheet takes one for a formula.",
         panel=OUTPUT,
     ),
     Option(
         "excel",
-        "Begin CSV with the byte order mark (BOM) by which Excel recognizes UTF-8.",
+        "Start CSV with a byte order mark (BOM), so that Excel recognizes UTF-8.",
         panel=OUTPUT,
     ),
 )
@@ -153,7 +153,11 @@ class Output:
         if raw and excel:
             problems.append(Problem("raw", "cannot be combined with --excel, which is for people"))
         if raw and to_screen:
-            problems.append(Problem("raw", "a terminal might obey the texts: use --out, or a pipe"))
+            problems.append(
+                Problem(
+                    "raw", "a terminal would interpret control characters: use --out, or a pipe"
+                )
+            )
         if columns is not None and template is not None:
             problems.append(Problem("columns", "cannot be combined with --template"))
         if problems:

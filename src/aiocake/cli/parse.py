@@ -1,5 +1,6 @@
 """Words of the command line as values: dates, periods, amounts, files and proxies."""
 
+import errno
 import math
 import os
 import re
@@ -180,6 +181,18 @@ class CaFile:
 
     file: Path
     context: ssl.SSLContext
+
+
+def key_file(text: str) -> Path:
+    """Read the path of a file that exists; what it holds is read when the client connects."""
+    file = Path(text)
+    try:
+        if file.exists() and not file.is_dir():
+            return file
+        reason = os.strerror(errno.EISDIR if file.is_dir() else errno.ENOENT)
+    except (OSError, ValueError):
+        reason = "is not a valid path"
+    raise typer.BadParameter(f"{text}: {reason}")
 
 
 def ca_file(text: str) -> CaFile:

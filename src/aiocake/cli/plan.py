@@ -1,4 +1,4 @@
-"""``aiocake plan``: write down what is to be sent, with what is true now; nothing is sent."""
+"""``aiocake plan``: record planned writes with the current state of their records; send nothing."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -54,7 +54,7 @@ class _PlanGroup(CommandGroup):
 
 app: typer.Typer = typer.Typer(
     cls=_PlanGroup,
-    help="Plan what is to be sent, for a second person to approve: nothing is sent. "
+    help="Plan writes, for a second person to approve. Sends nothing. "
     "`aiocake plan --period …` is short for `aiocake plan update --period …`.",
 )
 
@@ -159,7 +159,7 @@ def mark_paid(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of man
 
 
 def _refuse_mismatches(source: Path, bank: BankFile) -> None:
-    """List the rows that pay no bill as it is, with amounts, which no error has.
+    """Report the rows that match no bill, with amounts, which errors do not contain.
 
     Raises:
         PlanError: There are some.
@@ -186,7 +186,7 @@ def _mismatch(each: Mismatch) -> str:
 
 
 def _plan(connect: Connect, values: Mapping[str, Any], make: Make) -> None:
-    """Make a plan, write it, and show what it comes to."""
+    """Make a plan, write it, and show its totals."""
     file: Path = values["out"]
     sign: Path | None = values["sign"]
     terms = _terms(values)
@@ -236,19 +236,19 @@ def _operation(values: Mapping[str, Any]) -> str | None:
 
 
 def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, object]:
-    """Return what the options set on each row.
+    """Return the arguments that the options set on each row.
 
     Raises:
         ArgumentError: It cannot be read.
     """
-    given: list[tuple[str, str]] = values["settings"] or []
-    found: dict[str, object] = dict(given)
+    passed: list[tuple[str, str]] = values["settings"] or []
+    found: dict[str, object] = dict(passed)
     problems = [
         Problem("set", f"names {name} twice")
         for name in found
-        if sum(name == each for each, _ in given) > 1
+        if sum(name == each for each, _ in passed) > 1
     ]
-    if operation is None and (given or values.get("paid_at")):
+    if operation is None and (passed or values.get("paid_at")):
         problems.append(Problem("set", f"does not go with a column {OPERATION}"))
     elif operation is not None:
         known = [each.name for each in OPERATIONS[operation].parameters]
@@ -306,6 +306,10 @@ def _problems_of_update(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(", ".join(missing), "needed, or --from with a file")
         if not (values["settings"] or values["paid_at"]):
             yield Problem("set", "needed: what is to be set, such as status=approved")
+        try:
+            _settings(_UPDATE, values)
+        except ArgumentError as error:
+            yield from error.problems
         return
     if values["invoice_status"] is not None:
         yield Problem("invoice_status", "cannot be combined with --from")

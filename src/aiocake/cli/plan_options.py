@@ -34,7 +34,7 @@ def _set(text: str) -> tuple[str, str]:
 
 
 def typed(name: str) -> str:
-    """Return what is typed for a parameter after ``--set``."""
+    """Return the name of a parameter after ``--set``."""
     called = {each: short for short, each in _CALLED.items()}
     return called.get(name, name.replace("_", "-"))
 
@@ -113,7 +113,12 @@ _TERMS: Final = (
         panel=_PANEL,
     ),
     Option(
-        "expires", "How many days it may be applied.", parse.days, "DAYS", default="7", panel=_PANEL
+        "expires",
+        "How many days the plan stays valid.",
+        parse.days,
+        "DAYS",
+        default="7",
+        panel=_PANEL,
     ),
     Option(
         "maker", "Who makes the plan. Default: user and host.", parse.text, "TEXT", panel=_PANEL
@@ -136,7 +141,7 @@ _SETTINGS: Final = Option(
 )
 _IGNORE: Final = Option(
     "ignore",
-    "A column of the file that is not read. May be repeated.",
+    "A column of the file to ignore. May be repeated.",
     parse.text,
     "COLUMN",
     repeated=True,

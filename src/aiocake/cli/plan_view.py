@@ -1,4 +1,4 @@
-"""Plans on the screen: what one comes to, all of its rows, and how two differ."""
+"""Show plans on the screen: totals, all rows, and how two plans differ."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from aiocake.values import Period
 
 
 def show_made(plan: Plan, file: Path, notes: Iterable[str], *, signed: bool) -> None:
-    """Show what a plan comes to that was just made.
+    """Show the totals of a new plan.
 
     Args:
         plan: The plan.
@@ -87,7 +87,7 @@ def _table(totals: Iterable[Total]) -> str:
 
 
 def left_out(plan: Plan, period: Period, match: str) -> Iterator[str]:
-    """Yield what was read and is not in the plan."""
+    """Yield the records that were read but are not in the plan."""
     left = plan.left_out
     if left is None:
         return
@@ -198,8 +198,8 @@ def show(output: Output, plan: PlanFile) -> None:
 
 
 @attrs.frozen
-class _Change:
-    """Describe a difference between two plans: a row, or a field of the header.
+class _PlanChange:
+    """A difference between two plans: a row, or a field of the header.
 
     Attributes:
         what: ``removed``, ``added`` or ``changed``; of the header ``header``.
@@ -230,7 +230,7 @@ def _header_text(plan: Plan, name: str) -> str:
     return ", ".join(plan.header.history_months) if name == "history_months" else str(value)
 
 
-def _diff_fields(change: _Change) -> dict[str, object]:
+def _diff_fields(change: _PlanChange) -> dict[str, object]:
     before, after = change.before, change.after
     if not isinstance(before, PlanRow) and not isinstance(after, PlanRow):
         return {
@@ -259,7 +259,7 @@ def _diff_fields(change: _Change) -> dict[str, object]:
     }
 
 
-def _diff_in_table(change: _Change) -> dict[str, object]:
+def _diff_in_table(change: _PlanChange) -> dict[str, object]:
     """Return the fields of a table, which has no room for the values of the header."""
     fields = _diff_fields(change)
     if change.what == _HEADER:
@@ -276,7 +276,7 @@ _DIFF_COLUMNS: Final = (
     "change", "operation", "record_id", "kind", "partner_id", "partner_name", "amount_before",
     "amount", "currency", "changed", "before", "after",
 )  # fmt: skip
-_DIFF: Final = RecordLayout[_Change](
+_DIFF: Final = RecordLayout[_PlanChange](
     json=lambda change: _as_json(_diff_fields(change)),
     csv=_diff_fields,
     csv_columns=_DIFF_COLUMNS,
@@ -305,7 +305,7 @@ def diff(
     one, other = Plan.read(first), Plan.read(second)
     found = PlanDiff.between(one, other)
     header = [
-        _Change(_HEADER, _header_text(one, name), _header_text(other, name), name)
+        _PlanChange(_HEADER, _header_text(one, name), _header_text(other, name), name)
         for name in found.header
     ]
     if output.form is OutputFormat.TABLE and output.file is None:
@@ -316,10 +316,10 @@ def diff(
         for each in header:
             write(each)
         for row in found.removed:
-            write(_Change("removed", row, None))
+            write(_PlanChange("removed", row, None))
         for row in found.added:
-            write(_Change("added", None, row))
+            write(_PlanChange("added", None, row))
         for before, after in found.changed:
-            write(_Change("changed", before, after))
+            write(_PlanChange("changed", before, after))
     if found:
         raise typer.Exit(1)

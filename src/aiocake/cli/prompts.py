@@ -28,7 +28,7 @@ _MOST_LISTED: Final = 3
 
 @attrs.frozen
 class Prompt:
-    """Keep what is known of a write before anything is read.
+    """The part of a prompt that is known before anything is read.
 
     Attributes:
         text: The words of its command.
@@ -41,7 +41,7 @@ class Prompt:
 
 @attrs.frozen
 class _Facts:
-    """Keep what was read about a write.
+    """The part of a prompt that was read from the instance.
 
     Attributes:
         record: About the record.
@@ -86,7 +86,7 @@ async def _look_up_invoice(client: Client, arguments: Mapping[str, Any]) -> _Fac
 
 
 async def _look_around(client: Client, arguments: Mapping[str, Any]) -> _Facts:
-    """Return who is going to be paid, and which invoices there are of the same dates."""
+    """Return the affiliate to be paid, and its invoices of the same dates."""
     affiliate: int = arguments["affiliate_id"]
     same = await client.invoices.page(
         affiliate_id=affiliate,

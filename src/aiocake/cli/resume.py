@@ -1,4 +1,4 @@
-"""``aiocake resume``: go on with a run that was stopped, cancelled or killed."""
+"""``aiocake resume``: continue a run that was stopped, cancelled or killed."""
 
 from functools import partial
 from pathlib import Path
@@ -43,11 +43,11 @@ def resume(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Resume a run: find out the outcome of its calls, and send those that were not carried out.
 
-    The run of a plan goes on under the same approval: the plan's file and its signatures are
-    checked anew.
+    The run of a plan continues under the same approval: the plan and its signatures are checked
+    again.
 
-    Exit codes: 0 all is done, 10 all is done but calls whose record was not as expected, 9
-    something was created twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls
+    Exit codes: 0 all done; 10 all done, but records that were not as expected were skipped; 9
+    something was created twice; 7 the outcome of a call is unknown; 5 calls were refused; 1 calls
     are left.
     """
     output = session.output

@@ -1,4 +1,4 @@
-"""``aiocake run``: carry out the rows of a file, without a plan and its approval."""
+"""``aiocake run``: send the rows of a file, without a plan and its approval."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -44,7 +44,7 @@ def carry_out(  # noqa: PLR0913 - by name
         typer.Option(
             parser=parse.journal,
             metavar="RUN.DB",
-            help="The journal: a new file, or that of the same run, which then goes on; or pg:NAME "
+            help="The journal: a new file, or that of the same run to continue it; or pg:NAME "
             "for a run in PostgreSQL.",
             show_default=False,
         ),
@@ -61,7 +61,7 @@ def carry_out(  # noqa: PLR0913 - by name
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="A column of the file that is not read. May be repeated.",
+            help="A column of the file to ignore. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -75,13 +75,13 @@ def carry_out(  # noqa: PLR0913 - by name
     ] = 60.0,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
-    """Carry out the rows of a file, without approval: begin a run, or go on with it.
+    """Send the rows of a file, without approval: start a run, or continue it.
 
-    All rows are checked before the first is sent. The same line begins the run, goes on with it
-    after a crash, and finds that it is done. For a second person's approval, make a plan.
+    All rows are checked before the first is sent. The same command starts the run, continues it
+    after a crash, and reports when it is done. For a second person's approval, make a plan.
 
-    Exit codes: 0 all is done, 10 all is done but calls whose record was not as expected, 9
-    something was created twice, 7 the outcome of a call is unknown, 5 calls were refused, 1 calls
+    Exit codes: 0 all done; 10 all done, but records that were not as expected were skipped; 9
+    something was created twice; 7 the outcome of a call is unknown; 5 calls were refused; 1 calls
     are left.
     """
     output = session.output
@@ -115,7 +115,7 @@ def carry_out(  # noqa: PLR0913 - by name
 
 
 def _checked(file: CallFile) -> tuple[int, str]:
-    """Return how many calls a file has, and what they do.
+    """Return the number of calls in a file, and what they do.
 
     Raises:
         PlanError: Some rows are no calls, or repeat an earlier one; with all of them.

@@ -1,4 +1,4 @@
-"""Run a run of writes, and report what it came to: its problems, its summary, the exit code."""
+"""Run writes, and report the outcome: problems, summary, exit code."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
@@ -45,7 +45,7 @@ def run_and_report(
     work: Callable[[Client, OnProgress], Awaitable[Summary]],
     journal: JournalPlace,
 ) -> NoReturn:
-    """Run a run of writes, and show its summary.
+    """Run writes, and show their summary.
 
     Args:
         output: Where the summary goes.
@@ -92,7 +92,7 @@ def exit_code(summary: Summary) -> int:
 
 
 def report_problems(summary: Summary) -> None:
-    """Write what a person has to know of a run on the standard error."""
+    """Report the problems of a run on the standard error."""
     if reports_in_json():
         _report_in_json(summary)
         return
@@ -148,7 +148,7 @@ def _problem_fields(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> dict[
 
 
 def problem_text(problem: Failed[Any] | Unknown[Any] | Skipped[Any]) -> str:
-    """Return a call that was not carried out, and why."""
+    """Describe a call that was not carried out, and why."""
     call = f"call {problem.index}, {call_text(problem.call)}"
     if isinstance(problem, Failed):
         return f"{call}: not done: {text_of(problem.error)}"
@@ -176,7 +176,7 @@ def call_text(call: Call[Any]) -> str:
 
 
 def double_text(double: Double) -> str:
-    """Return what was created twice."""
+    """Describe an invoice that was created twice."""
     return (
         f"call {double.index} was created twice: it created {double.ours}, "
         f"and there is {_ids(double.theirs)}"

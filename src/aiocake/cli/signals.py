@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM and SIGHUP like it: the first ends the work in order, one more at once.
+"""Handle Ctrl-C, SIGTERM and SIGHUP: the first ends the work in order, a second one at once.
 
 A signal that is ignored, as SIGHUP is under nohup, stays ignored; one that the program around the
 command has taken for itself stays with that program.

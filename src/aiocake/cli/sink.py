@@ -1,4 +1,4 @@
-"""Where the libraries for XLSX and Parquet write: a stream that can be given up.
+"""A stream for the libraries of XLSX and Parquet, which can be abandoned.
 
 Their writers end the file when they are dropped, in the middle of it too: to a disk that is full,
 or a stream that is closed.

@@ -1,4 +1,4 @@
-"""A table for people, lined up by its first rows, so that a long one needs no memory.
+"""A table for people, aligned by its first rows, so that a long one needs no memory.
 
 Columns that can be empty are left out while they are. On a terminal that is too narrow, names are
 cut first, then columns are left out that are empty or that a list can spare. Where that is not

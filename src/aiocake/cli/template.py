@@ -1,4 +1,4 @@
-"""Which columns are written, in which order, and by which names: ``--columns`` and ``--template``.
+"""Select, order and rename columns: ``--columns`` and ``--template``.
 
 A template is a file of TOML::
 
@@ -246,7 +246,9 @@ def template(text: str) -> Template:
             content = file.read_text("utf-8")
         else:
             names = ", ".join(own)
-            raise typer.BadParameter(f"{text} is no file, and no template has this name: {names}")
+            raise typer.BadParameter(
+                f"{text} is neither a file nor a template; the templates are {names}"
+            )
         found = tomllib.loads(content)
     except OSError as error:
         raise typer.BadParameter(f"{text} cannot be read: {error.strerror}") from None
@@ -259,7 +261,7 @@ def template(text: str) -> Template:
 
 
 def _read(title: str, found: Mapping[str, Any]) -> tuple[Template, list[str]]:
-    """Return a template, and what is wrong with it."""
+    """Return a template and its problems."""
     problems = [*_strange(found, _KEYS)]
     raw, where, tables = found.get("raw", False), found.get("where", {}), found.get("column")
     if type(raw) is not bool:

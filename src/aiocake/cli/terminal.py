@@ -97,7 +97,7 @@ def _nothing_done_on_interrupt(otherwise: str = _NOT_SENT) -> Generator[None]:
 Advance = Callable[[int, int | None], None]
 
 
-class _Screen:
+class _ProgressScreen:
     """A terminal to draw on. Once it has gone, as SIGHUP says, what is drawn is lost."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -166,7 +166,9 @@ def run_bar() -> Generator[OnProgress]:
 def _progress(*columns: ProgressColumn) -> Progress:
     return Progress(
         *columns,
-        console=Console(file=cast("TextIO", _Screen(sys.stderr)), markup=False, highlight=False),
+        console=Console(
+            file=cast("TextIO", _ProgressScreen(sys.stderr)), markup=False, highlight=False
+        ),
         transient=True,
         # Records may be written to the standard output meanwhile; they are not its business.
         redirect_stdout=False,

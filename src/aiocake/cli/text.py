@@ -1,4 +1,4 @@
-"""Texts of others, made safe for what shows them.
+"""Make texts of others safe for terminals and spreadsheets.
 
 Names and notes are typed by CAKE's users. To a terminal an ESC in them is code, to a spreadsheet
 a cell that begins with ``=`` is.

@@ -1,4 +1,4 @@
-"""Write records as XLSX, for people: by XlsxWriter, a row at a time.
+"""Write records as XLSX, with XlsxWriter, a row at a time.
 
 Excel keeps 15 digits of a number: one that has more is written as a text, and the sheet says so.
 Texts are never formulas.

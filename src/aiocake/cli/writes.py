@@ -114,7 +114,7 @@ def _explain(number: int, operations: list[str]) -> None:
 
 
 class _Result(Generic[T]):
-    """Keeps what a write gave, also where its caller was cancelled before it was given it."""
+    """Stores the result of a write, even if its caller was cancelled before it got it."""
 
     def __init__(self, keep: Callable[[str, object], object]) -> None:
         self._keep = keep

@@ -1,4 +1,4 @@
-"""Examine an instance: is it reached, does it take the key, and which CAKE is it?
+"""Examine an instance: connection, key, and which variant of CAKE it is.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What an examination finds, as plain values."""
+"""The result of an examination, as plain values."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from aiocake.traits import InstanceTraits
 
 
 class Level(StrEnum):
-    """Say how a finding is to be taken."""
+    """How serious a finding is."""
 
     OK = "ok"
     """As it should be, or handled by the SDK."""
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         topic: What was looked at, such as ``"key"``.

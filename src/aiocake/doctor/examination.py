@@ -38,7 +38,7 @@ async def examine(cake: ClientView) -> Diagnosis:
         error = cut.error
         if error is None:
             text = f"it ended here, after {probe.requests} requests and {probe.seconds:.0f} s"
-            advice = "what is missing could not be told: the instance is slow"
+            advice = "what is missing could not be determined: the instance is slow"
             findings.add("examination", Level.WARNING, text, advice)
         elif not findings.has_problem:
             text = f"the instance takes no more calls: {error}"

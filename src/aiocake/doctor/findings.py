@@ -1,4 +1,4 @@
-"""What an examination has found so far."""
+"""The findings of an examination so far."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from aiocake.traits import InstanceTraits
 
 
 class Findings:
-    """Takes findings and traits."""
+    """Collects findings and traits."""
 
     def __init__(self) -> None:
         self.all: list[Finding] = []
@@ -77,4 +77,4 @@ class Findings:
         if isinstance(error, AuthenticationError | RateLimited | Restricted):
             raise CutShort(error)
         if error is not None:
-            self.unknown(topic, f"could not be told: {error}")
+            self.unknown(topic, f"could not be determined: {error}")

@@ -19,7 +19,7 @@ from aiocake.errors import (
     Restricted,
 )
 
-_NOTHING: Final = "there are no invoices to tell it by"
+_NOTHING: Final = "there are no invoices to determine it from"
 #: An id that no record has: the highest that there can be.
 _NOBODY: Final = 2**31 - 1
 #: As many rows as the client asks for at most: usually, and in a list that does not hold still.
@@ -127,7 +127,7 @@ class InvoiceList:
                 break
             self._first = again
         else:
-            findings.unknown("first row", "the list would not hold still", "try again")
+            findings.unknown("first row", "the list kept changing", "try again")
             return
         if first_row is None:
             findings.unknown("first row", "the pages at rows 1 and 2 do not fit together")
@@ -244,7 +244,7 @@ class InvoiceList:
             "filters",
             Level.PROBLEM,
             f"{name}={value} finds nothing, and there is such an invoice",
-            f"lists by {name} are not to be trusted here: list without it, and choose yourself",
+            f"lists by {name} cannot be trusted here: list without the filter, and filter yourself",
         )
 
     def _tell_filters(self) -> None:
@@ -303,7 +303,7 @@ async def look_at_errors(probe: Probe, findings: Findings) -> None:
     if isinstance(error, AuthenticationError | RateLimited | Restricted):
         raise error
     if error is None:
-        findings.unknown("errors", "an invoice_id that is no number is not refused")
+        findings.unknown("errors", "an invoice_id that is not a number is not refused")
         return
     status: Any = "ok" if response.status == 200 else "typed"  # noqa: PLR2004 - HTTP's OK
     findings.know(error_status=status)

@@ -49,7 +49,7 @@ class CutShort(Exception):
 
 @attrs.frozen
 class InvoicePage:
-    """A page of the list of invoices, as the instance writes it.
+    """A page of the list of invoices, as the instance sends it.
 
     Attributes:
         rows: The rows.
@@ -166,7 +166,7 @@ def page_in(response: RawResponse) -> InvoicePage:
         raise DecodeError("a response without a list of invoices", status=response.status)
     rows = cast("list[object]", content["invoices"])
     if not all(map(is_object, rows)):
-        raise DecodeError("a list of invoices whose rows are no objects", status=response.status)
+        raise DecodeError("a list of invoices whose rows are not objects", status=response.status)
     total = next((each["total_rows"] for each in layers if "total_rows" in each), None)
     if isinstance(total, str) and total.isdecimal():
         total = int(total)

@@ -1,4 +1,4 @@
-"""Version 1: by which bindings an instance answers, and what its responses look like."""
+"""Version 1: the bindings that an instance supports, and the form of its responses."""
 
 from collections.abc import Mapping
 from typing import Final

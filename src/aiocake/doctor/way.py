@@ -1,4 +1,4 @@
-"""The way to an instance: address, proxy, TLS, and the first response with key and clock."""
+"""The connection to an instance: address, proxy, TLS, key and clock."""
 
 import os
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def _look_at_tls(found: Inspection, findings: Findings) -> None:
     text = f"{found.tls}; certificate{issuer} until {found.certificate_until:%Y-%m-%d}"
     if days <= _SOON:
         text += f", {days} days left" if days != 1 else ", 1 day left"
-        advice = "tell whoever runs the instance: without a new one, no call will work"
+        advice = "ask whoever runs the instance for a new one: without it, no call will work"
         findings.add("tls", Level.WARNING, text, advice)
     elif found.tls in _OLD_TLS:
         findings.add("tls", Level.WARNING, text, "this version of TLS is no longer safe (RFC 8996)")

@@ -1,4 +1,4 @@
-"""An invoice compared with a write that is to set it: as expected, as it leaves it, or neither.
+"""Compare an invoice with an update: as expected, updated already, or something else.
 
 Source of the statuses: CAKE's page "How to Manage Invoices via the CAKE API". One other page has a
 draft before pending.

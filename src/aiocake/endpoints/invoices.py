@@ -404,7 +404,7 @@ class Invoices(Endpoints, operations=(FIND, GET, CREATE, UPDATE)):
             expect: What the invoice has to be for the update to be sent.
 
         Returns:
-            The invoice's id, and what was set where the instance says so. Where the answer to an
+            The invoice's id, and what was set where the instance says so. Where the response to an
             attempt was lost, and the invoice is found as the update leaves it, what was read.
 
         Raises:
@@ -432,7 +432,7 @@ def filter_mismatch(row: Invoice, filters: Mapping[str, object]) -> str | None:
             continue
         found = getattr(row, name)
         if found is None and getattr(row, other) is not None:
-            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was asked for"
+            return f"invoice {row.invoice_id} has no {name}, but {filters[name]} was requested"
         if found is not None and found != filters[name]:
             return f"invoice {row.invoice_id} has {name} {found}, not {filters[name]}"
     status = filters.get("invoice_status", row.invoice_status)

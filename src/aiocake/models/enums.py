@@ -1,4 +1,4 @@
-"""Open enums: the values that CAKE documents, and whatever else an instance sends, kept."""
+"""Open enums: the values that CAKE documents, and any others that an instance sends."""
 
 from contextlib import suppress
 from enum import StrEnum

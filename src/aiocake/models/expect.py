@@ -22,7 +22,7 @@ _MAX_ID: Final = 2**31 - 1
 @by_fields
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Expect:
-    """What has to be true of an invoice for a write to be sent.
+    """The condition on an invoice under which a write is sent.
 
     ::
 
@@ -50,16 +50,16 @@ class Expect:
 
     def __attrs_post_init__(self) -> None:
         problems: list[Problem] = []
-        given = {name: getattr(self, name) for name in _REASONS}
-        given = {name: value for name, value in given.items() if value is not SKIP}
-        for name, value in given.items():
+        passed = {name: getattr(self, name) for name in _REASONS}
+        passed = {name: value for name, value in passed.items() if value is not SKIP}
+        for name, value in passed.items():
             exact = guarded(name, lambda value=value: _exact(value))  # type: ignore[misc] # of this turn
             reason = _REASONS[name](exact)
             if reason:
                 problems.append(Problem(name, reason))
             else:
                 object.__setattr__(self, name, exact)
-        if not given:
+        if not passed:
             problems.append(Problem(", ".join(_REASONS), "give at least one of these"))
         if problems:
             raise ArgumentError(*problems)

@@ -19,7 +19,7 @@ T_co = TypeVar("T_co", covariant=True)
 @by_fields
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Page(Record, Generic[T_co]):
-    """One page of a list, as the server gave it.
+    """One page of a list, as the server returned it.
 
     Attributes:
         items: The rows.
@@ -107,7 +107,7 @@ class CreatedInvoice(Record):
 @by_fields
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class UpdatedInvoice(Record):
-    """The result of updating an invoice: its id, and what was set where the instance says so.
+    """The result of updating an invoice: its id, and what was set if the instance reports it.
 
     Attributes:
         invoice_id: The invoice.

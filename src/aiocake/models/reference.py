@@ -99,7 +99,7 @@ class AccountStatus(Record):
 @by_fields
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ExchangeRate(Record):
-    """The worth of one currency in another, for a time.
+    """The exchange rate between two currencies, for a period.
 
     Attributes:
         base_currency: The currency that is changed.

@@ -1,4 +1,4 @@
-"""Totals of invoices and bills: exact, by kind, status and currency, never added over them."""
+"""Totals of invoices and bills: exact, by kind, status and currency, never added across them."""
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -47,7 +47,7 @@ _Key = tuple[InvoiceKind | None, InvoiceStatus | None, str | None]
 
 
 class Tally:
-    """Adds up amounts one by one; :meth:`totals` may be asked for at any time."""
+    """Adds up amounts one by one; :meth:`totals` can be called at any time."""
 
     def __init__(self) -> None:
         self._sums: dict[_Key, tuple[int, Decimal]] = {}

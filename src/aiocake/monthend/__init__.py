@@ -1,4 +1,4 @@
-"""Month end: plan what is to be written, have it approved, apply it, and audit what was done.
+"""Month end: plan writes, approve the plan, apply it, and audit the run.
 
 A plan is a file. It holds every call, what was true of its record when the plan was made, and the
 totals that follow from it::

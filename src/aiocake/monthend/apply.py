@@ -53,7 +53,7 @@ _STOP: Final = Stop()
 
 @attrs.frozen(kw_only=True)
 class Applied:
-    """What became of a plan.
+    """The result of applying a plan.
 
     Attributes:
         summary: How many of its calls ended how, and the problems.
@@ -82,7 +82,7 @@ class ApprovedPlan:
 
     Attributes:
         plan: The plan.
-        approvals: Who stands behind it; nobody if no approvals were asked for.
+        approvals: Who stands behind it; nobody if no approvals were required.
     """
 
     plan: Plan
@@ -152,9 +152,9 @@ async def apply(  # noqa: PLR0913 - by name
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
 ) -> Applied:
-    """Carry out a plan, row by row, as far as its records are as they were planned.
+    """Carry out a plan, row by row; skip records that are no longer as planned.
 
-    The same line begins it, goes on with it after a crash, and finds it done: as
+    The same line begins it, continues it after a crash, and finds it done: as
     :func:`aiocake.bulk.carry` does. Each time the plan is checked anew, its signatures included.
     A plan is single-use: with another journal it is refused on the same host.
 
@@ -260,7 +260,7 @@ async def resume_plan(  # noqa: PLR0913 - by name
     settle: float = 60.0,
     allow_unknown_filesystem: bool = False,
 ) -> Applied:
-    """Go on with a plan from its journal, which keeps where its file and the signers are.
+    """Resume a plan from its journal, which stores where the plan and the signers are.
 
     Args:
         journal: The journal that :func:`apply` wrote.

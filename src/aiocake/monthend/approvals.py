@@ -1,4 +1,4 @@
-"""Four eyes: who made a plan, who approved it, and whether that is enough.
+"""Four-eyes principle: who made a plan, who approved it, and whether that suffices.
 
 The signatures of a plan stand in a file of their own beside it, ``january.plan.sig`` beside
 ``january.plan``, one after the other: the maker's, and one for each approval. They count together
@@ -35,7 +35,7 @@ _HASH: Final = re.compile("[0-9a-f]{64}")
 
 
 class SignedPlan(Protocol):
-    """What of a plan is looked at here."""
+    """The parts of a plan that approvals are checked against."""
 
     @property
     def header(self) -> PlanHeader:
@@ -54,7 +54,7 @@ class SignedPlan(Protocol):
 
 @attrs.frozen
 class Approvals:
-    """Who stands behind a plan. All of them are different people with different keys.
+    """The maker and the approvers of a plan: different people with different keys.
 
     Attributes:
         maker: The signature of whoever made the plan; None without one.
@@ -83,7 +83,7 @@ def read_signatures(plan_file: str | Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        raise PlanError(f"{file} is no file of signatures") from None
+        raise PlanError(f"{file} is not a file of signatures") from None
     except OSError as error:
         raise PlanError(f"{file} cannot be read: {error.strerror}") from None
 
@@ -226,12 +226,14 @@ async def require(  # noqa: PLR0913 - all of it decides
     needed = guarded("approvals", lambda: normalized(approvals))
     if type(needed) is not int or needed < 0:
         raise ArgumentError(
-            Problem("approvals", f"must be a whole number from 0 on, got {class_name(approvals)}")
+            Problem(
+                "approvals", f"must be a whole number of at least 0, got {class_name(approvals)}"
+            )
         )
     if needed == 0:
         return Approvals()
     if signers is None:
-        raise ConfigurationError("approvals are asked for, but no file of signers was given")
+        raise ConfigurationError("approvals are required, but there is no file of signers")
     signed = approvals_of(plan, await _verified(plan, text, signers, revoked, at))
     problems = list(_missing(plan, signed, needed))
     if problems:
@@ -252,12 +254,12 @@ def maker_fingerprint(plan: SignedPlan) -> str | None:
         return PublicKey.of_line(line).fingerprint
     except ValueError as error:
         raise PlanError(
-            "the plan cannot be used", Problem("line 2", f"maker_key is no public key: {error}")
+            "the plan cannot be used", Problem("line 2", f"maker_key is not a public key: {error}")
         ) from None
 
 
 def refuse_expired(plan: SignedPlan, at: datetime | None = None) -> None:
-    """Refuse a plan whose time is over.
+    """Refuse a plan that has expired.
 
     Args:
         plan: The plan.
@@ -268,7 +270,7 @@ def refuse_expired(plan: SignedPlan, at: datetime | None = None) -> None:
     """
     until = plan.header.expires_at
     if (at or _clock.now()) >= until:
-        raise PlanError(f"the plan has expired: it was good until {until:%Y-%m-%d %H:%M} UTC")
+        raise PlanError(f"the plan has expired: it was valid until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def refuse_other_domain(plan: SignedPlan, domain: str) -> None:
@@ -282,7 +284,7 @@ def refuse_other_domain(plan: SignedPlan, domain: str) -> None:
 
 
 def refuse_other_hash(plan: SignedPlan, wanted: str) -> None:
-    """Refuse a plan of another hash than the one that was approved: the small form, without keys.
+    """Refuse a plan with another hash than the approved one (approval without keys).
 
     Args:
         plan: The plan.
@@ -297,7 +299,7 @@ def refuse_other_hash(plan: SignedPlan, wanted: str) -> None:
     if not _HASH.fullmatch(digits):
         raise ArgumentError(Problem("hash", "must be the 64 hexadecimal digits of a plan's hash"))
     if not hmac.compare_digest(digits, plan.hash):
-        raise PlanError(f"the plan is another: its hash is {plan.hash}")
+        raise PlanError(f"this is another plan: its hash is {plan.hash}")
 
 
 async def _verified(
@@ -335,7 +337,7 @@ async def _refuse_makers_name(plan: SignedPlan, signed: Approvals, signers: Path
 
 
 def _missing(plan: SignedPlan, signed: Approvals, needed: int) -> Iterator[Problem]:
-    """Yield what a plan lacks."""
+    """Yield the approvals that a plan still needs."""
     if plan.header.maker_key is None:
         yield Problem("maker", "the plan names no key of its maker, who has to sign it")
     elif signed.maker is None:

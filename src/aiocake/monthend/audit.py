@@ -1,4 +1,4 @@
-"""Audit a run: what its journal says was done, whether it can be trusted, and what CAKE says."""
+"""Audit a run: what its journal records, whether that can be trusted, and what CAKE shows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -124,7 +124,7 @@ async def _read(journal: Journal, plan: Plan | None, receipts: Sequence[Receipt]
     integrity, completeness = list(checked.integrity), list(checked.completeness)
     completeness += _unfinished(counts, whole=await journal.is_complete())
     histories = await _histories(journal)
-    rows = _Rows(plan, None if identity is None else identity.hash)
+    rows = _PlanRows(plan, None if identity is None else identity.hash)
     tally, unpriced = Tally(), 0
     entries: list[AuditedCall] = []
     index = -1
@@ -202,8 +202,8 @@ async def _against(receipt: Receipt, found: Audit, journal: Journal) -> list[str
 
 
 @attrs.define
-class _History:
-    """What the log says of one call."""
+class _CallHistory:
+    """The entries of the log about one call."""
 
     attempts: int = 0
     sent_at: str | None = None
@@ -211,14 +211,14 @@ class _History:
     session: int | None = None
 
 
-async def _histories(journal: Journal) -> dict[int, _History]:
-    found: dict[int, _History] = {}
+async def _histories(journal: Journal) -> dict[int, _CallHistory]:
+    found: dict[int, _CallHistory] = {}
     number = 0
     while page := await journal.log(after=number):
         for entry in page:
             if entry.index is None or entry.what not in _STATES:
                 continue
-            history = found.setdefault(entry.index, _History())
+            history = found.setdefault(entry.index, _CallHistory())
             history.session = entry.session
             if entry.what == EntryState.SENDING:
                 history.attempts += 1
@@ -228,7 +228,7 @@ async def _histories(journal: Journal) -> dict[int, _History]:
     return found
 
 
-class _Rows:
+class _PlanRows:
     """The rows of a plan, compared with the calls of a journal.
 
     Args:
@@ -279,7 +279,7 @@ class _Rows:
 
 
 def _audited(
-    entry: Entry, history: _History | None, sessions: Sequence[WorkSession], rows: _Rows
+    entry: Entry, history: _CallHistory | None, sessions: Sequence[WorkSession], rows: _PlanRows
 ) -> AuditedCall:
     operation, arguments, expected = _call(entry.call)
     detail = _detail(entry.detail)
@@ -287,7 +287,7 @@ def _audited(
     result = cast("Mapping[str, Any]", made if isinstance(made, dict) else {})
     record = rows.at(entry.index, operation, arguments, expected)
     known = _known(operation, arguments, expected, record)
-    history = history or _History()
+    history = history or _CallHistory()
     number = history.session
     session = sessions[number - 1] if number and number <= len(sessions) else None
     creates = operation == "invoices.create"

@@ -1,4 +1,4 @@
-"""What an audit finds: each call with all that is known of it, and what is wrong with a run."""
+"""The result of an audit: every call with all known facts, and the problems of the run."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from aiocake.monthend.receipt import Receipt
 
 @attrs.frozen(kw_only=True)
 class AuditedCall:
-    """A call of a run: what was sent, what was answered, and how it was resolved.
+    """A call of a run: what was sent, the response, and how it was resolved.
 
     Attributes:
         index: Its place in the plan, from 0.
@@ -97,7 +97,7 @@ class Difference:
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What was done by a run, and whether its journal can be trusted.
+    """What a run did, and whether its journal can be trusted.
 
     Attributes:
         domain: The instance that the run is for.

@@ -1,4 +1,4 @@
-"""The way back from the bank: rows of what was paid, each matched with the bill that it pays."""
+"""Match the rows of a bank's file of payments with the bills that they pay."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ MATCHES: Final = (*_KEYS, AMOUNT, CURRENCY)
 
 @attrs.frozen(kw_only=True)
 class Mismatch:
-    """A row of the file that pays no bill as it stands in CAKE.
+    """A row of the file that matches no bill in CAKE.
 
     Attributes:
         line: Its line.
@@ -59,7 +59,7 @@ class Mismatch:
 
 @attrs.frozen
 class _Payable:
-    """What a payment is compared with."""
+    """The bill that a payment is compared with."""
 
     bill_id: int
     amount: Decimal
@@ -69,7 +69,7 @@ class _Payable:
 
 @attrs.frozen(eq=False)
 class BankFile:
-    """What a bank has paid, row by row, matched with the bills of a period.
+    """A file of bank payments, matched row by row with the bills of a period.
 
     Made by :meth:`match`. Its calls mark the bills as paid, for :meth:`Plan.of`; they are given
     only if each row was matched.
@@ -181,7 +181,7 @@ class BankFile:
 
 
 class _Matcher:
-    """Finds the bill of each row, and adds up what the rows come to."""
+    """Finds the bill of each row, and adds up the rows."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class _Matcher:
         self.lines = array("q")
 
     def take(self, row: SourceRow, problems: Problems) -> None:
-        """Take a row; what cannot be read in it is a problem, what disagrees a mismatch."""
+        """Add a row: unreadable values are problems, disagreeing ones are mismatches."""
         self.rows += 1
         self.lines.append(row.line)
         self.bills.append(0)

@@ -1,4 +1,4 @@
-"""Caps: what a plan must not go beyond. They are part of what is signed."""
+"""Caps: the limits of a plan. They are part of what is signed."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -14,9 +14,9 @@ from aiocake.models.totals import exact_sum
 from aiocake.monthend.rows import PlanRow
 
 
-def _exact_totals(given: object) -> Mapping[str, Decimal]:
+def _exact_totals(passed: object) -> Mapping[str, Decimal]:
     name = "max_total"
-    items = guarded(name, lambda: dict(cast("Mapping[str, Decimal]", given)).items())
+    items = guarded(name, lambda: dict(cast("Mapping[str, Decimal]", passed)).items())
     found: dict[str, Decimal] = {}
     for currency, amount in items:
         exact = guarded(name, partial(normalized, currency))
@@ -26,22 +26,22 @@ def _exact_totals(given: object) -> Mapping[str, Decimal]:
     return MappingProxyType(found)
 
 
-def _exact_amount(name: str, given: object) -> Decimal:
-    exact = guarded(name, lambda: normalized(given))
+def _exact_amount(name: str, passed: object) -> Decimal:
+    exact = guarded(name, lambda: normalized(passed))
     if type(exact) is int:
         exact = Decimal(exact)
     if type(exact) is not Decimal or not exact.is_finite() or exact < 0:
-        reason = f"must be a Decimal or an int of at least 0, got {class_name(given)}"
+        reason = f"must be a Decimal or an int of at least 0, got {class_name(passed)}"
         raise ArgumentError(Problem(name, reason))
     return exact
 
 
-def _exact_row(given: object) -> Decimal | None:
-    return None if given is None else _exact_amount("max_row", given)
+def _exact_row(passed: object) -> Decimal | None:
+    return None if passed is None else _exact_amount("max_row", passed)
 
 
-def _exact_rows(given: object) -> int | None:
-    exact = guarded("max_rows", lambda: normalized(given))
+def _exact_rows(passed: object) -> int | None:
+    exact = guarded("max_rows", lambda: normalized(passed))
     if exact is not None and (type(exact) is not int or exact < 0):
         raise ArgumentError(Problem("max_rows", "must be a whole number of at least 0"))
     return exact
@@ -49,7 +49,7 @@ def _exact_rows(given: object) -> int | None:
 
 @attrs.frozen(kw_only=True)
 class Caps:
-    """What a plan must not go beyond.
+    """Upper limits of a plan.
 
     Amounts count by their size: a bill of -100 counts as 100. A row counts by the larger of what
     its record has and what it sets, such as the ``payment_amount`` of a mark.
@@ -112,8 +112,8 @@ class CapCheck:
         if record.currency is None and caps.max_total:
             return "its currency is not known, so max_total cannot be kept"
         # A mark may set an amount of its own, whatever that of the bill is.
-        given = [each for each in row.arguments.values() if isinstance(each, Decimal)]
-        size = max(map(abs, (record.amount, *given)))
+        passed = [each for each in row.arguments.values() if isinstance(each, Decimal)]
+        size = max(map(abs, (record.amount, *passed)))
         key = record.kind, record.currency or ""
         self._totals[key] = exact_sum(self._totals.get(key, Decimal(0)), size)
         if caps.max_row is not None and size > caps.max_row:

@@ -1,4 +1,4 @@
-"""How two plans differ: what is in one of them only, and what is in both and not the same."""
+"""Compare two plans: rows that only one of them has, and rows that differ."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from aiocake.monthend.rows import OPERATIONS, PlanRow, identity_of
 
 @attrs.frozen(kw_only=True)
 class PlanDiff:
-    """How a plan differs from another.
+    """The differences between two plans.
 
     Attributes:
         header: The names of the fields of the header that differ; the times at which the plans

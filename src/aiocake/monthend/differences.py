@@ -1,4 +1,4 @@
-"""What a second person has to see of a plan: what differs from the months before, not all rows.
+"""What the approver of a plan should see: the differences from earlier months, not all rows.
 
 Somebody who approves 400 rows reads none of them. What goes wrong at month end shows elsewhere: in
 a total that is not like last month's, in somebody who was never paid before, in an amount that is
@@ -33,7 +33,7 @@ _ROUND_DIGITS: Final = 2
 
 
 class Observation(Protocol):
-    """What all that is found in a plan has, so that it can be put in order and cut."""
+    """The fields of all findings about a plan, by which they are sorted and shortened."""
 
     @property
     def kind(self) -> InvoiceKind:
@@ -172,7 +172,7 @@ class CapUse:
 
 @attrs.frozen(kw_only=True)
 class Differences:
-    """What a second person has to see of a plan.
+    """What the approver of a plan should see.
 
     Each list is in the order of kind and currency, in these by money, the largest first.
 
@@ -214,7 +214,7 @@ class Differences:
 
 @attrs.frozen(kw_only=True)
 class More:
-    """What is not shown of a list.
+    """The rest of a list that is not shown.
 
     Attributes:
         kind: Payout or revenue.
@@ -230,7 +230,7 @@ class More:
 
 
 def shortened(found: Sequence[F], most: int = MOST_SHOWN) -> Iterator[tuple[list[F], More | None]]:
-    """Yield what to show of each kind and currency, and what more there is.
+    """Yield the rows to show of each kind and currency, and how many more there are.
 
     Args:
         found: A list of :class:`Differences`.

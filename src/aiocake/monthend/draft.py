@@ -1,4 +1,4 @@
-"""A plan in the making: rows are added one by one, and the header follows from them."""
+"""Build a plan: add rows one by one, and derive the header from them."""
 
 import hashlib
 from typing import Final
@@ -17,7 +17,7 @@ MOST_PROBLEMS: Final = 10_000
 
 
 class Problems:
-    """Collects what is wrong with rows, up to a number that nobody reads any more."""
+    """Collects the problems of rows, up to a readable number."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -35,7 +35,7 @@ class Problems:
             self.refuse()
 
     def refuse(self) -> None:
-        """Raise what was found, if there is something.
+        """Raise the problems, if there are any.
 
         Raises:
             PlanError: There is.

@@ -1,4 +1,4 @@
-"""The header of a plan: what it is for, who made it, how long it is good, and what it comes to."""
+"""The header of a plan: its purpose, maker, expiry and totals."""
 
 from collections.abc import Mapping
 from datetime import datetime

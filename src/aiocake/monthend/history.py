@@ -1,4 +1,4 @@
-"""What each partner had in the months before: what an approver compares a plan with.
+"""The amounts of each partner in earlier months, with which an approver compares a plan.
 
 It is kept in the plan's header, so that an approver needs neither a key nor a network.
 """

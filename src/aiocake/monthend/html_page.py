@@ -92,7 +92,7 @@ _EMPTY: Final = frozenset({"meta", "rect"})
 
 
 class Markup(str):
-    """A text that is HTML, made here."""
+    """A text of HTML made by this module."""
 
     __slots__ = ()
 

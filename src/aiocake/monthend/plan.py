@@ -1,4 +1,4 @@
-"""A plan: calls that are to be sent, each with what was true of its record, under one hash."""
+"""A plan: calls to be sent, each with the state of its record, under one hash."""
 
 import io
 import os
@@ -40,8 +40,8 @@ class InvoiceSettings(TypedDict, total=False):
     paid_at: datetime
 
 
-class _Rows(Sequence[PlanRow]):
-    """The rows of a plan, each read from its line when it is asked for."""
+class _LazyRows(Sequence[PlanRow]):
+    """The rows of a plan, each parsed from its line on access."""
 
     def __init__(self, pieces: tuple[bytes, ...], size: int) -> None:
         self._pieces = pieces
@@ -71,7 +71,7 @@ class _Rows(Sequence[PlanRow]):
 
 @final
 class Plan:
-    """Calls that are to be sent, each with what was true of its record: immutable, under one hash.
+    """Planned calls, each with the state of its record: immutable, under one hash.
 
     Two plans are equal if their hashes are, which is so if their files are equal to the byte.
     """
@@ -91,7 +91,7 @@ class Plan:
         period: Period | None = None,
         **terms: Unpack[PlanTerms],
     ) -> Self:
-        """Plan some calls: read what is true of each record now, and write both down.
+        """Plan some calls: read the current state of each record, and store both.
 
         Nothing is written to the instance. What is read is complete, or this raises.
 
@@ -180,7 +180,7 @@ class Plan:
     @property
     def rows(self) -> Sequence[PlanRow]:
         """Return the rows, each read from its line when it is asked for."""
-        return _Rows(self._text.pieces, self.header.rows)
+        return _LazyRows(self._text.pieces, self.header.rows)
 
     @property
     def totals(self) -> tuple[Total, ...]:

@@ -1,4 +1,4 @@
-"""The form of a plan's file, version 1: canonical JSON lines, and the hash of them.
+"""The format of plan files, version 1: canonical JSON lines, and their hash.
 
 UTF-8, line feeds, one JSON object a line, its names sorted and no blanks between; money as text
 with all of its digits, dates as ISO 8601 has them, times in UTC and whole seconds::
@@ -189,7 +189,7 @@ def read_row(line: bytes, index: int) -> PlanRow:
 
 
 class Control:
-    """What follows from the rows: how many there are, what they do, and what they come to.
+    """The summary of the rows: their number, what they do, and their totals.
 
     Args:
         header: The header that they have to fit to; only its caps are looked at here.
@@ -204,7 +204,7 @@ class Control:
         self.rows: int = 0
 
     def add(self, row: PlanRow) -> str:
-        """Take a row; return why it cannot be one of the plan, or an empty text."""
+        """Add a row; return why the plan cannot contain it, or an empty text."""
         self.rows += 1
         operation, record = OPERATIONS[row.operation], row.record
         self._action.add(operation, row.arguments)
@@ -232,7 +232,7 @@ class Control:
 
 @attrs.frozen(kw_only=True)
 class PlanText:
-    """A plan as it stands in its file.
+    """A plan as it is in its file.
 
     Attributes:
         header: The header.

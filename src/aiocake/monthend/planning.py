@@ -1,4 +1,4 @@
-"""Make a plan: check each call, read what is true of its record, and write both down.
+"""Make a plan: check each call, read the state of its record, and store both.
 
 Calls and records come in different orders, and there may be many. They meet in a private database
 of SQLite's in a temporary file, so that no more than the plan itself is held in memory.
@@ -67,7 +67,7 @@ Calls = Iterable[Call[Any]] | AsyncIterable[Call[Any]]
 
 @runtime_checkable
 class PlacedCalls(Protocol):
-    """Calls that know where each of them came from, such as ``"line 12"`` of a file."""
+    """Calls with their origins, such as ``"line 12"`` of a file."""
 
     def place(self, index: int, /) -> str:
         """Return where a call came from that was already yielded."""
@@ -76,7 +76,7 @@ class PlacedCalls(Protocol):
 
 @attrs.frozen
 class LeftOut:
-    """What was read for a plan, matches its status, and is not in it.
+    """Invoices that match a plan's status but are not in it, and why.
 
     Attributes:
         overlapping: Totals of invoices that share a day with the period and do not match it.
@@ -88,7 +88,7 @@ class LeftOut:
 
 
 class PlanTerms(TypedDict, total=False):
-    """The terms of a plan, which all ways to make one take.
+    """The terms of a plan: the options that all functions that make one take.
 
     Attributes:
         maker: Who makes the plan, as text; by default the user and host of this process.
@@ -207,10 +207,10 @@ def _checked(value: object, kind: type, *, or_none: bool = False) -> object:
 
 def _kinds(value: object) -> frozenset[InvoiceKind]:
     known = {each.value: each for each in InvoiceKind}
-    given = [normalized(each) for each in cast("Iterable[object]", value)]
-    if not given or any(each not in known for each in given):
+    passed = [normalized(each) for each in cast("Iterable[object]", value)]
+    if not passed or any(each not in known for each in passed):
         raise ArgumentError(Problem("", "must name payout or revenue, or both, in a list"))
-    return frozenset(known[str(each)] for each in given)
+    return frozenset(known[str(each)] for each in passed)
 
 
 def _months(value: object) -> int:
@@ -277,15 +277,15 @@ async def _take(
     kept: "_CallsAndRecords",
     header: PlanHeader,
 ) -> None:
-    """Keep the calls, checked as far as they can be without reading anything."""
+    """Store the calls, checked as far as possible without reading anything."""
     problems = Problems("some rows cannot be planned")
     repeats = Repeats()
     count = 0
     if isinstance(calls, CallFile) and calls.longer_than(MOST_ROWS):
         raise PlanError("the file cannot be planned", Problem("the last lines", too_many()))
     try:
-        async with aclosing(_iterated(calls)) as given:
-            async for value in given:
+        async with aclosing(_iterated(calls)) as passed:
+            async for value in passed:
                 if not issubclass(type(value), Call):  # isinstance would ask a value for its class
                     raise ArgumentError(Problem(f"calls[{count}]", "must be made by bulk.call"))
                 each = cast("Call[Any]", value)
@@ -310,13 +310,13 @@ async def _take(
 
 async def _iterated(calls: object) -> AsyncGenerator[object]:
     if isinstance(calls, AsyncIterable):
-        given = aiter(cast("AsyncIterable[object]", calls))
+        passed = aiter(cast("AsyncIterable[object]", calls))
         try:
-            async for each in given:
+            async for each in passed:
                 yield each
         finally:
-            if isinstance(given, AsyncGenerator):
-                await cast("AsyncGenerator[object]", given).aclose()
+            if isinstance(passed, AsyncGenerator):
+                await cast("AsyncGenerator[object]", passed).aclose()
     elif isinstance(calls, Iterable):
         for each in cast("Iterable[object]", calls):
             yield each
@@ -361,7 +361,7 @@ def _misfit(
     if operation is not invoices.UPDATE:
         return ""
     if record.kind not in terms.kinds:
-        return f"is a {record.kind} invoice, of which none was asked for"
+        return f"is a {record.kind} invoice, of which none was requested"
     wanted = arguments.get("invoice_status")
     return "" if wanted is None else _beyond(record.invoice_status, InvoiceStatus(str(wanted)))
 
@@ -444,7 +444,7 @@ class _CallsAndRecords:
         self._database.close()
 
     def add(self, place: int, each: Call[Any]) -> None:
-        """Add a call; of a create there is no record."""
+        """Add a call; a create has no record."""
         group = _group(each.operation)
         operation = OPERATIONS[each.operation]
         number = each.arguments[operation.record] if operation.record else None
@@ -456,7 +456,7 @@ class _CallsAndRecords:
         self._groups.add(group)
 
     def put(self, group: str, number: int, record: Callable[[], PlannedRecord | None]) -> None:
-        """Put a record to its calls, if there are some."""
+        """Attach a record to its calls, if there are any."""
         of_record = (group, number)
         where = "WHERE owner = ? AND number = ?"
         found = self._database.execute(f"SELECT 1 FROM kept {where}", of_record)  # noqa: S608 - of our own texts
@@ -534,7 +534,7 @@ async def plan_of_updates(  # noqa: PLR0913 - by name
 
 
 class _Selection:
-    """Takes invoices that overlap a period, and plans those that match it.
+    """Selects from the invoices that overlap a period those that match, and plans them.
 
     Args:
         terms: What is asked for.
@@ -585,11 +585,11 @@ class _Selection:
 
 def _settings(cake: ClientView, settings: Mapping[str, object]) -> dict[str, object]:
     """Return what is to be set, checked as the client checks it."""
-    given = guarded("set", lambda: dict(settings))
-    if "invoice_id" in given:
+    passed = guarded("set", lambda: dict(settings))
+    if "invoice_id" in passed:
         raise ArgumentError(Problem("set", "must not name an invoice: it is set on all"))
     try:
-        return dict(call(cake.invoices.update, 1, **cast("dict[str, Any]", given)).arguments)
+        return dict(call(cake.invoices.update, 1, **cast("dict[str, Any]", passed)).arguments)
     except TypeError as error:
         raise ArgumentError(Problem("set", f"does not fit invoices.update: {error}")) from None
 

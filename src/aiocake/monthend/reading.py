@@ -1,4 +1,4 @@
-"""Read what is true of records now: each list completely, or an error."""
+"""Read the current state of records: each list completely, or raise."""
 
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter

@@ -1,4 +1,4 @@
-"""A receipt: what a run came to, and the end of its log, to be kept away from its journal.
+"""A receipt: the totals of a run and the end of its log, to be stored apart from its journal.
 
 Whoever can write a journal can cut off the end of its log, or write all of it anew, and its chain
 of hashes still holds. A receipt that somebody else has kept shows it.
@@ -25,7 +25,7 @@ _VERSION: Final = 1
 
 @attrs.frozen(kw_only=True)
 class Receipt:
-    """What a run came to.
+    """The totals of a run, and the end of its log.
 
     Attributes:
         domain: The instance that the run is for.

@@ -1,4 +1,4 @@
-"""The page that an approver reads on a phone, and the one that an auditor files.
+"""The HTML pages for approvers and auditors.
 
 Each is one self-contained file (:mod:`aiocake.monthend.html_page`).
 """
@@ -180,7 +180,7 @@ def _audit_facts(audit: Audit) -> Facts:
 
 
 def _findings(audit: Audit) -> Iterator[Markup]:
-    """Yield whether the journal is as it was written, whether all is there, and what differs."""
+    """Yield the findings on the journal's integrity and completeness, and the differences."""
     unknown = () if audit.log is not None else ("not known: the log was written without a chain",)
     yield from _finding("Integrity", (*audit.integrity, *unknown), "the chain of the log holds")
     if not audit.receipts:
@@ -219,7 +219,7 @@ def _finding(
 
 
 def _done_beside(audit: Audit, plan: Plan | None) -> Iterator[Markup]:
-    """Yield what was done, of each kind and currency, beside the plan and the month before."""
+    """Yield the totals done, of each kind and currency, beside the plan and the last month."""
     done: dict[_Key, Decimal] = {}
     for total in audit.totals:
         key = (total.kind, total.currency)

@@ -1,4 +1,4 @@
-"""A row of a plan: one call, and what was true of its record when the plan was made."""
+"""A row of a plan: one call, and the state of its record when the plan was made."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ _CODE: Final = re.compile(r"[A-Za-z]{3}")
 
 @attrs.frozen(kw_only=True)
 class PlannedRecord:
-    """What was true of an invoice or a bill when the plan was made.
+    """The state of an invoice or a bill when the plan was made.
 
     Attributes:
         kind: Payout or revenue.
@@ -164,7 +164,7 @@ def identity_of(operation: Operation[Any], arguments: Mapping[str, object]) -> o
 
 
 class Repeats:
-    """Finds calls that a plan has already: of two, the second would meet what the first has set."""
+    """Finds repeated calls of a plan: the second of two would meet what the first has set."""
 
     def __init__(self) -> None:
         self._records: dict[str, IdSet] = {}

@@ -65,7 +65,7 @@ class Signature:
 
 @attrs.frozen
 class Block:
-    """A signature that was read, and not verified: anybody may have made it.
+    """A signature that was read but not verified: anybody may have made it.
 
     Attributes:
         number: Its number, from 1.
@@ -90,7 +90,7 @@ def blocks_of(signatures: str) -> tuple[Block | Problem, ...]:
         except ValueError as error:
             found.append(Problem(_name(number), f"is damaged: {error}"))
     if _BLOCK.sub("", text).strip():
-        found.append(Problem("the file of signatures", "holds text that is no signature"))
+        found.append(Problem("the file of signatures", "contains text that is not a signature"))
     return tuple(found)
 
 
@@ -195,7 +195,7 @@ async def examine(
     async with anyio.TemporaryDirectory(prefix="aiocake-") as folder:
         # Copies: what is read here and what ssh-keygen reads are the same, whoever writes to them.
         lines = (await _text_of(signers, "signers")).splitlines()
-        check = _Check(tool, Path(folder), signers.name, lines, at)
+        check = _SignatureCheck(tool, Path(folder), signers.name, lines, at)
         await anyio.to_thread.run_sync(_write, check.data, data)
         await anyio.Path(check.signers).write_text("\n".join(lines), "utf-8", newline="\n")
         if revoked is not None:
@@ -213,7 +213,7 @@ async def examine(
 
 
 @attrs.frozen
-class _Check:
+class _SignatureCheck:
     """A check of the signatures of one plan, in a private folder.
 
     Attributes:

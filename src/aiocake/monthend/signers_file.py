@@ -79,7 +79,7 @@ def check_revoked(data: bytes, file: str) -> None:
             try:
                 PublicKey.of_line(line)
             except ValueError as error:
-                problems.append(Problem(f"line {number}", f"is no public key: {error}"))
+                problems.append(Problem(f"line {number}", f"is not a public key: {error}"))
     if problems:
         raise PlanError(f"the revoked keys in {file} cannot be read", *problems)
 

@@ -1,4 +1,4 @@
-"""A plan is applied once: the state folder of the user keeps which journal each plan has.
+"""Apply each plan only once: the user's state folder records the journal of each plan.
 
 A journal of another plan is refused by what it holds. Two journals of one plan on one host are
 refused here: else a second one, begun after the first, would look at each record, find it as it was
@@ -17,7 +17,7 @@ from aiocake.errors import PlanError
 
 
 def claim(plan_hash: str, journal: JournalPlace) -> None:
-    """Note that a plan is applied with a journal, unless it has another one.
+    """Record that a plan is applied with a journal, unless it has another one.
 
     Args:
         plan_hash: The hash of the plan: 64 hexadecimal digits.
@@ -50,7 +50,7 @@ def claim(plan_hash: str, journal: JournalPlace) -> None:
 
 
 def refuse_other_journal(plan_hash: str, journal: JournalPlace) -> None:
-    """Refuse a plan that was applied with another journal. Notes nothing.
+    """Refuse a plan that was applied with another journal. Records nothing.
 
     Raises:
         PlanError: It was.
@@ -72,8 +72,8 @@ def _name(journal: JournalPlace) -> Path:
 def _refuse(theirs: Path, ours: Path) -> None:
     if theirs != ours:
         raise PlanError(
-            f"nothing was sent: this plan was applied before, with the journal {theirs}: go on with"
-            " that one, or make a new plan of what is left"
+            f"nothing was sent: this plan was applied before, with the journal {theirs}: resume"
+            " that run, or make a new plan of what is left"
         )
 
 
@@ -86,7 +86,7 @@ def _folder() -> Path:
     from platformdirs import user_state_path  # noqa: PLC0415 - it takes a while
 
     folder = user_state_path("aiocake") / "plans"
-    if not folder.is_absolute():  # no home is known
+    if not folder.is_absolute():  # the home folder is unknown
         raise OSError("there is no state folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

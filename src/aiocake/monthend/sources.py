@@ -1,4 +1,4 @@
-"""Rows of a file of one's own, CSV or JSON lines, as calls.
+"""Read calls from the rows of a CSV or JSON lines file.
 
 A column has the name of a parameter of the method, such as ``bill_id``. A spreadsheet is not to be
 trusted with money: it turns dates around, puts commas into amounts and drops zeros. So what could
@@ -55,7 +55,7 @@ class SourceRow:
 
 
 class RowFile:
-    """The rows of a CSV file with a header, or of a file of JSON lines; read each time anew.
+    """The rows of a CSV file with a header, or of a file of JSON lines; read on each iteration.
 
     Args:
         path: The file.
@@ -76,7 +76,7 @@ class RowFile:
         """
         try:
             with self.path.open("rb") as stream:
-                yield from self._rows(_Lines(stream))
+                yield from self._rows(_TextLines(stream))
         except FileNotFoundError:
             raise PlanError(f"no such file: {self.path}") from None
         except OSError as error:
@@ -98,7 +98,7 @@ class RowFile:
         """Return the error for a file that cannot be read on."""
         return PlanError(f"{self.path} cannot be read", Problem(f"line {line}", reason))
 
-    def _rows(self, lines: "_Lines") -> Iterator[SourceRow]:
+    def _rows(self, lines: "_TextLines") -> Iterator[SourceRow]:
         try:
             first = lines.peek()
             if first.lstrip().startswith("{"):
@@ -108,7 +108,7 @@ class RowFile:
         except _BrokenError as error:
             raise self.broken(max(lines.count, 1), str(error)) from None
 
-    def _csv_rows(self, lines: "_Lines", first: str) -> Iterator[SourceRow]:
+    def _csv_rows(self, lines: "_TextLines", first: str) -> Iterator[SourceRow]:
         reader = csv.reader(lines, strict=True)
         header: list[str] = []
         self.header = None
@@ -135,7 +135,7 @@ class _BrokenError(Exception):
     """The form of a file is broken; the message says how."""
 
 
-class _Lines:
+class _TextLines:
     """The lines of a file as texts, with their ends; counts them."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -143,7 +143,7 @@ class _Lines:
         self._again: str | None = None
         self.count = 0
 
-    def __iter__(self) -> "_Lines":
+    def __iter__(self) -> "_TextLines":
         return self
 
     def __next__(self) -> str:
@@ -201,7 +201,7 @@ def _bare(cell: str) -> str:
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
-def _json_rows(lines: _Lines) -> Iterator[SourceRow]:
+def _json_rows(lines: _TextLines) -> Iterator[SourceRow]:
     for line in lines:
         if not line.strip():
             continue
@@ -213,7 +213,7 @@ def _json_rows(lines: _Lines) -> Iterator[SourceRow]:
                 object_pairs_hook=_once,
             )
         except (ValueError, ArithmeticError, RecursionError) as error:
-            reason = str(error) if isinstance(error, _TwiceError) else "is not JSON"
+            reason = str(error) if isinstance(error, _DuplicateNameError) else "is not JSON"
             yield SourceRow(lines.count, {}, reason)
             continue
         if isinstance(found, dict):
@@ -222,14 +222,14 @@ def _json_rows(lines: _Lines) -> Iterator[SourceRow]:
             yield SourceRow(lines.count, {}, "is not a JSON object")
 
 
-class _TwiceError(ValueError):
+class _DuplicateNameError(ValueError):
     """A JSON object has a name twice."""
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _TwiceError("names a field twice")
+        raise _DuplicateNameError("names a field twice")
     return found
 
 
@@ -333,7 +333,7 @@ def value_of(parameter: Parameter, value: object) -> object:
 
 
 class CallFile:
-    """The calls of a file: one for each row, read each time anew.
+    """The calls of a file, one for each row; read on each iteration.
 
     ::
 
@@ -492,7 +492,7 @@ def arguments_of(operation: str, cells: Mapping[str, object]) -> dict[str, objec
 
 
 def _no_column(known: Iterable[str]) -> str:
-    return f"is none of the columns that are read: {', '.join(sorted(known))}"
+    return f"is not one of the columns that are read: {', '.join(sorted(known))}"
 
 
 def _shown(name: str) -> str:

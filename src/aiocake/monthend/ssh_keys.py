@@ -1,4 +1,4 @@
-"""SSH keys and signatures as bytes: whose key is it, and what was it used for?
+"""Parse SSH keys and signatures: whose key it is, and what it was used for.
 
 Nothing here decides whether a signature is good: ``ssh-keygen`` does. What it does not say is read
 here: which key a signature is of, and for which purpose (its namespace) it was made.
@@ -60,7 +60,7 @@ class PublicKey:
         Raises:
             ValueError: They are no key of a known type.
         """
-        read = _Reader(blob)
+        read = _StringReader(blob)
         name = read.string()
         kind = name.decode("ascii", "replace")
         if not kind.endswith(_CERTIFICATE):
@@ -73,7 +73,7 @@ class PublicKey:
         plain = b"".join(map(_framed, (kind.encode("ascii"), *_parts(read, kind))))
         read.skip(8 + 4)  # its serial number; a user's or a host's
         read.string()  # its id
-        names = _Reader(read.string())
+        names = _StringReader(read.string())
         principals: list[str] = []
         while names.left:
             principals.append(names.string().decode())
@@ -90,18 +90,18 @@ class PublicKey:
         """Return the key of a line such as ``ssh-ed25519 AAAA… comment``.
 
         Raises:
-            ValueError: The line is no public key of a known type.
+            ValueError: The line is not a public key of a known type.
         """
         kind, text, *_ = [*line.split(maxsplit=2), "", ""]
         key = cls.of(_from_base64(text))
-        if _Reader(key.blob).string() != kind.encode():
+        if _StringReader(key.blob).string() != kind.encode():
             raise ValueError("its type is not what the line says")
         return key
 
     @property
     def line(self) -> str:
         """Return the plain key as a line without a comment."""
-        kind = _Reader(self.plain).string().decode("ascii")
+        kind = _StringReader(self.plain).string().decode("ascii")
         return f"{kind} {base64.b64encode(self.plain).decode('ascii')}"
 
     @property
@@ -122,8 +122,8 @@ def key_in_private(data: bytes) -> PublicKey | None:
         return None
     blob = _from_base64(b"".join(found[1].split()).decode("ascii"))
     if not blob.startswith(_MAGIC_PRIVATE):
-        raise ValueError("it is no private key of OpenSSH")
-    read = _Reader(blob[len(_MAGIC_PRIVATE) :])
+        raise ValueError("it is not an OpenSSH private key")
+    read = _StringReader(blob[len(_MAGIC_PRIVATE) :])
     for _ in ("cipher", "key derivation", "its options"):
         read.string()
     read.skip(4)  # how many keys: one
@@ -141,8 +141,8 @@ def read_signature(armored: str) -> tuple[PublicKey, str]:
     """
     blob = _from_base64("".join(armored.split()))
     if not blob.startswith(_MAGIC_SIGNATURE):
-        raise ValueError("it is no signature of SSH")
-    read = _Reader(blob[len(_MAGIC_SIGNATURE) :])
+        raise ValueError("it is not an SSH signature")
+    read = _StringReader(blob[len(_MAGIC_SIGNATURE) :])
     read.skip(4)  # the version
     key = PublicKey.of(read.string())
     namespace = read.string().decode()
@@ -152,7 +152,7 @@ def read_signature(armored: str) -> tuple[PublicKey, str]:
     return key, namespace
 
 
-class _Reader:
+class _StringReader:
     """Reads length-prefixed strings, one after the other."""
 
     def __init__(self, data: bytes) -> None:
@@ -177,7 +177,7 @@ class _Reader:
             raise ValueError("more follows than belongs to it")
 
 
-def _parts(read: _Reader, kind: str) -> list[bytes]:
+def _parts(read: _StringReader, kind: str) -> list[bytes]:
     if kind not in _PARTS:
         raise ValueError("its key is of an unknown type")
     return [read.string() for _ in range(_PARTS[kind])]

@@ -1,4 +1,4 @@
-"""Rows of a plan whose record is no longer as it was planned."""
+"""Find rows of a plan whose record has changed since."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -32,7 +32,7 @@ _Key = tuple[str, object]
 
 @attrs.frozen
 class StaleRow:
-    """A row of a plan that would be skipped now.
+    """A row of a plan whose record has changed, so that it would be skipped now.
 
     Attributes:
         index: Its place among the rows, from 0.
@@ -62,7 +62,7 @@ async def stale_rows(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
 
 @attrs.frozen
 class BillsSeen:
-    """What one export shows of the bills of a plan.
+    """The bills of a plan, as one export shows them.
 
     Attributes:
         stale: The rows whose bill is not as planned.

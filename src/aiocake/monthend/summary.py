@@ -1,4 +1,4 @@
-"""What a plan is and what there is to see of it, in words: the same on a screen and on a page."""
+"""Describe a plan and its differences in words, for the screen and the HTML page."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime

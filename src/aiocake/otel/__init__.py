@@ -55,13 +55,13 @@ def listener(
     Raises:
         ConfigurationError: A provider is none of OpenTelemetry.
     """
-    given = (
+    passed = (
         ("tracer_provider", tracer_provider, TracerProvider),
         ("meter_provider", meter_provider, MeterProvider),
     )
     wrong = [
         f"{name}: must be a {kind.__name__} of OpenTelemetry"
-        for name, value, kind in given
+        for name, value, kind in passed
         if not isinstance(value, kind | None)  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
     ]
     if wrong:

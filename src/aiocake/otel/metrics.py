@@ -15,7 +15,7 @@ _LONG: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 3
 
 
 class Instruments:
-    """Hold the instruments of one listener.
+    """The instruments of one listener.
 
     Args:
         meter: Makes them.

@@ -38,7 +38,7 @@ Attributes = Mapping[str, AttributeValue]
 
 @attrs.frozen
 class Attempt:
-    """What is known of one attempt.
+    """The recorded facts of one attempt.
 
     Attributes:
         began: Its beginning.

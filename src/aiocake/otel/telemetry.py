@@ -1,4 +1,4 @@
-"""What a listener keeps of calls and runs under way, and makes of their events.
+"""The listener: keeps the calls and runs under way, and turns their events into telemetry.
 
 The first event of a call comes in the context of its caller, so the span that is current then is
 its parent, in whichever task the rest happens.

@@ -1,4 +1,4 @@
-"""Lists that come in pages, read as one: in order and complete, or an error is raised."""
+"""Read a list in pages as one: in order and complete, or raise an error."""
 
 from aiocake.paging.pager import PagedRows, Pager
 from aiocake.paging.pages import NewRows, PageLike, PageRequest, Pages

@@ -1,25 +1,25 @@
-"""One pass over a list, page by page: what to request next, and whether the list kept still.
+"""One pass over a list, page by page: what to request next, and whether the list has changed.
 
-Nothing here waits or sends; a :class:`ListPass` takes pages and says which to request.
+Nothing here waits or sends: a :class:`ListPass` gets pages and says which one to request.
 
-**The seam.** Each page is asked for from the last row of the page before, so that two pages
-share that row. As long as it is there, at its place, no row can have slipped through between
-them: a row that was behind it is still behind it. Counting alone does not show this. When one row
-of the first page is deleted and another is appended at the end, each later page begins one row
-too late and one row is never read, yet there are as many distinct rows as ``total_rows`` says and
-that number held still. The price is one row more in each page.
+**The seam.** Each page is requested from the last row of the page before, so that two pages
+share that row. As long as it is still at its place, no row can have slipped through between
+them: the rows that came after it still do. Counting alone does not show this. If one row of the
+first page is deleted and another is appended at the end, each later page begins one row too late
+and one row is never read, yet there are as many distinct rows as ``total_rows`` says and that
+number has not changed. The price is one more row in each page.
 
 **The first row.** CAKE's pages disagree on whether ``start_at_row`` counts from 0 or from 1; v1
-counts from 1 and reads 0 as 1. The first seam tells: asked for its last row, a server that counts
-from 1 begins one row before it. All pages that are on their way by then are one row early alike,
-so they still meet each other; only the end of the list has to be asked for one row further on.
-A row that moves to the front of a list looks the same. Where ``total_rows`` tells nothing, the end
-is believed only once the first page was asked for again and begins with the same row.
+counts from 1 and reads 0 as 1. The first seam shows which: a page from its last row begins one row
+early at a server that counts from 1. All pages in flight are then one row early alike, so they
+still fit together; only the end of the list has to be requested one row further on. A row that
+moves to the front of a list looks the same. If ``total_rows`` says nothing, the end counts only
+once the first page was requested again and begins with the same row.
 
-**The end.** A page that could have held more rows and did not, together with as many distinct rows
-as ``total_rows`` says. Without ``total_rows``: an empty page behind the last row. A page of nothing
-but the row that it shares is no end: a server may give fewer rows than asked wherever it likes.
-Then the next one is asked for from behind that row.
+**The end.** A page that could have held more rows but did not, together with as many distinct rows
+as ``total_rows`` says. Without ``total_rows``: an empty page after the last row. A page with only
+the shared row is not the end: a server may return fewer rows than requested anywhere. The next page
+is then requested from after that row.
 
 **The total.** Some servers count the rows of the page. Of a list, a page that begins behind the
 first row has fewer rows than ``total_rows``; so where ``total_rows`` is the number of rows of each
@@ -31,9 +31,9 @@ So where a first page holds 100 rows or more (or 50), but fewer than were asked 
 from its last row decides. Shorter lists are most of what is read. They are believed, so that each
 takes one request: only a server that gives fewer than CAKE's usual 100 rows would cut one off.
 
-What no client can see: rows that trade places while as many others leave and come, all of it
-between two pages; without ``total_rows``, rows that trade places at all. Not looked for: a server
-that gives fewer than 100 rows a page, and not 50, and calls just these the total.
+What no client can see: rows that change places while as many others leave and come, all between
+two pages; without ``total_rows``, rows that change places at all. Not checked: a server that
+returns fewer than 100 rows a page, and not 50, and calls just these the total.
 """
 
 from array import array
@@ -132,7 +132,7 @@ _USUAL: Final = 100
 
 @final
 class ListPass:
-    """The bookkeeping of one pass over a list.
+    """The state of one pass over a list.
 
     Args:
         row_limit: How many rows to ask for in each page.
@@ -234,7 +234,7 @@ class ListPass:
         return start
 
     def take(self, start: int, ids: Sequence[int], total_rows: int | None) -> list[bool]:
-        """Take the rows of the page that was requested at ``start``, by their ids.
+        """Add the rows of the page that was requested at ``start``, by their ids.
 
         Returns:
             For each row, True if this pass had not met it before.
@@ -307,7 +307,7 @@ class ListPass:
         return rows % _ROUND == 0 or _USUAL < rows < asked
 
     def _weigh(self, rows: int) -> None:
-        """Learn from the size of a page whether ``total_rows`` counts the list."""
+        """Infer from the size of a page whether ``total_rows`` counts the list."""
         if self.named_total is None:
             return
         if rows and self._cursor + 1 > self.named_total:

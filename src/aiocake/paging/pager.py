@@ -1,16 +1,16 @@
-"""A list that CAKE gives in pages, read as one: concurrently, in order, and complete, or it raises.
+"""A list in pages, read as one: concurrently, in order, and complete, or it raises.
 
 Offsets are a poor way to page through a list that people work on: when a row leaves, all later
-ones move up, and the next page skips one without a word. So a list ends normally only when one
-pass over it read as many distinct rows as ``total_rows`` says, that number held still, and each
-page went on exactly where the one before had ended (see :mod:`aiocake.paging.list_pass`). If not,
-it is read again, and only rows that were not given yet are given; after five passes that did not
-hold still, :class:`~aiocake.errors.ListChanged` says how many rows were read, and what helps.
+ones move up, and the next page silently skips one. So a list ends normally only if one pass over it
+read as many distinct rows as ``total_rows`` says, that number did not change, and each page
+continued exactly where the one before had ended (see :mod:`aiocake.paging.list_pass`). If not, the
+list is read again, and only new rows are returned. After five passes in which it changed,
+:class:`~aiocake.errors.ListChanged` says how many rows were read, and what helps.
 
-The fewer requests a pass takes, the likelier it is that nobody changes the list meanwhile: one page
-that holds all rows cannot be torn. So each new pass requests four times as many rows a page, unless
-the caller has said how many. A server may give fewer, or refuse so many with an error; then the
-list is read with as many as it took.
+The fewer requests a pass takes, the less likely it is that somebody changes the list meanwhile: a
+single page with all rows cannot be torn. So each new pass requests four times as many rows a page,
+unless the caller has chosen a number. If a server returns fewer, or refuses so many with an error,
+the list is read with as many as it accepts.
 
 What this cannot help with: writing to the rows of a list while reading it. Approving invoices while
 paging the pending ones changes that very list; collect first.

@@ -79,11 +79,11 @@ class Prefetcher(Generic[P]):
         return self._queue[0][0] if self._queue else None
 
     def request(self, start_at_row: int, row_limit: int) -> None:
-        """Start to fetch a page that is taken last."""
+        """Start to fetch a page; it becomes the last of the queue."""
         self._queue.append((start_at_row, self._begin(start_at_row, row_limit)))
 
     def request_first(self, start_at_row: int, row_limit: int) -> None:
-        """Start to fetch a page that is taken first."""
+        """Start to fetch a page; it becomes the first of the queue."""
         self._queue.appendleft((start_at_row, self._begin(start_at_row, row_limit)))
 
     async def take(self) -> tuple[int, P]:
@@ -157,7 +157,7 @@ _MOST_ROWS: Final = 10_000
 
 
 class PageLike(Protocol[T_co]):
-    """The attributes of a page that paging needs."""
+    """The attributes of a page that paging uses."""
 
     @property
     def items(self) -> Sequence[T_co]:
@@ -195,7 +195,7 @@ class NewRows(Generic[T_co]):
 
 @attrs.frozen(kw_only=True, eq=False)
 class PagedList(Generic[T]):
-    """Where a list comes from and what is known of its rows: :class:`Pager`'s arguments."""
+    """The source of a list and the checks of its rows: :class:`Pager`'s arguments."""
 
     fetch: Callable[[PageRequest], Awaitable[PageLike[T]]]
     row_id: Callable[[T], int]

@@ -1,4 +1,4 @@
-"""One quota for many processes: a store that all of them ask before they send.
+"""One quota for many processes, in a store that all of them ask before they send.
 
 CAKE counts the calls of a key, wherever they come from. A client's own throttle knows only what
 that client sends: four processes with ``rate=10`` send 40 calls a second. With a store they share

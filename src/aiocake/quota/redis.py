@@ -1,7 +1,7 @@
 """A quota in Redis: one script, which Redis runs in one step and on its own clock.
 
 redis-py's synchronous client asks it, in the thread that the client keeps for its store: it works
-on asyncio and trio alike, and an answer cannot be taken for that of another question.
+on asyncio and trio alike, and a response cannot be taken for that of another question.
 """
 
 import math
@@ -111,7 +111,7 @@ class Redis:
         url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as redis-py takes them. A password in
             it is shown nowhere.
         name: The name of the quota: give all processes that share one API key the same.
-        timeout: How long an answer may take, in seconds, before the store counts as away.
+        timeout: How long a response may take, in seconds, before the store counts as away.
 
     Raises:
         ConfigurationError: The URL or another argument cannot be used.
@@ -148,7 +148,7 @@ class Redis:
         return f"<aiocake.quota.Redis {self._name!r} in {self.where}>"
 
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
-        """Do what a request says. Called in the client's thread for its store.
+        """Carry out a request. Called in the client's thread for its store.
 
         Raises:
             QuotaUnavailable: Redis is not there, is slow, or refuses.

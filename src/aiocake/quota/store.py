@@ -1,4 +1,4 @@
-"""What a client asks a store, and what it is answered: the one interface of all stores.
+"""The interface of all stores: the requests of a client, and the replies.
 
 A record is kept for each name. It holds when the next call is due, until when all calls are held
 back, what was learnt of the instance, and which processes have asked lately. All times are on the

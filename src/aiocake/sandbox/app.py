@@ -228,7 +228,7 @@ class Sandbox:
         known = (*V2_OPERATIONS, *V1_OPERATIONS)
         if operation is not None and operation not in known:
             there = ", ".join(known)
-            raise ValueError(f"{operation!r} is no operation of the sandbox; there are {there}")
+            raise ValueError(f"{operation!r} is not an operation of the sandbox; there are {there}")
         self._faults.add(fault, times, operation)
 
     def recover(self) -> None:

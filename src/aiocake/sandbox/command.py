@@ -86,8 +86,8 @@ def _parse(words: Sequence[str], prog: str) -> dict[str, Any]:
     """Read the command line; all values that cannot be used are reported at once."""
     problems: list[str] = []
     chosen = vars(parser_of(prog, problems).parse_args(words))
-    given = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
-    problems += [f"{name}: may be given once only" for name in given if given[name] > 1]
+    passed = Counter(word.partition("=")[0] for word in words if word.startswith("--"))
+    problems += [f"{name}: may be given once only" for name in passed if passed[name] > 1]
     if problems:
         raise UsageError("; ".join(problems))
     return chosen

@@ -86,7 +86,7 @@ class Exchange:
         """
         extensions: Mapping[str, Mapping[str, object]] = self.request.scope.get("extensions", {})
         if CLOSE not in extensions:
-            raise ConnectionResetError(errno.ECONNRESET, "the sandbox plays a lost connection")
+            raise ConnectionResetError(errno.ECONNRESET, "the sandbox simulates a lost connection")
         cast("Callable[[], None]", extensions[CLOSE]["close"])()
         return await self.abandoned()
 
@@ -218,7 +218,7 @@ def _connect_error() -> Exception:
     packages = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
     kinds: tuple[type[Exception], ...] = tuple(each.ConnectError for each in packages)
     kind: type[Exception] = type("ConnectError", kinds or (ConnectionRefusedError,), {})
-    return kind("the sandbox plays a refused connection")
+    return kind("the sandbox simulates a refused connection")
 
 
 async def _status(
@@ -322,7 +322,7 @@ FAULTS: Final[Mapping[FaultName, Fault]] = {
         read="DecodeError",
     ),
     "other_record": _after(
-        "Carries the call out; the response names another invoice than was asked for.",
+        "Carries the call out; the response names another invoice than was requested.",
         partial(_changed, _rename),
         read="ConsistencyError",
     ),

@@ -1,4 +1,4 @@
-"""For the tests of your own code: a sandbox in each test, and clients of it that do not wait.
+"""Fixtures for tests of your own code: a sandbox in each test, and clients that do not wait.
 
 Name it in your ``conftest.py``, and each test may ask for the fixtures::
 
@@ -107,10 +107,10 @@ class Clients:
             ConfigurationError: Settings are bad; the message names each of them.
             ModuleNotFoundError: Neither httpx nor httpx2 is installed, and no ``transport`` passed.
         """
-        given: ClientSettings = {"retry": NO_BACKOFF, **settings}
-        if "transport" not in given:
-            given["transport"] = _in_process(self._sandbox)
-        return Client("sandbox.example", api_key, **given)
+        passed: ClientSettings = {"retry": NO_BACKOFF, **settings}
+        if "transport" not in passed:
+            passed["transport"] = _in_process(self._sandbox)
+        return Client("sandbox.example", api_key, **passed)
 
 
 @pytest.fixture
@@ -151,10 +151,10 @@ def _sandbox(options: dict[str, object]) -> Sandbox:
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
         raise pytest.UsageError(f"{_SANDBOX} has no option {', '.join(unknown)}: {hint}")
     spoken: dict[str, Any] = {name: options.pop(name) for name in _DIALECT & options.keys()}
-    given: dict[str, Any] = {"api_key": KEY, **options}
+    passed: dict[str, Any] = {"api_key": KEY, **options}
     if spoken:
-        given["dialect"] = attrs.evolve(given.get("dialect", Dialect()), **spoken)
-    return Sandbox(**given)
+        passed["dialect"] = attrs.evolve(passed.get("dialect", Dialect()), **spoken)
+    return Sandbox(**passed)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Invoices and bills for tests of code that takes them: each field has a sensible value.
+"""Build invoices and bills for your tests, with a sensible value in each field.
 
 Only what a test is about has to be given. What follows from it is made to fit: an invoice with an
 ``advertiser_id`` is a revenue invoice, a bill with a ``payment_date`` was paid, and amounts have
@@ -205,10 +205,10 @@ def _of_payers(fields: PayerBillFields, bill_id: int) -> dict[str, Any]:
     }
 
 
-def _amount(given: Amount | None, currency: Currency) -> Decimal:
+def _amount(passed: Amount | None, currency: Currency) -> Decimal:
     """Return an amount with the decimals of its currency, or more where more are given."""
-    return Decimal(written(Decimal(1250 if given is None else given), currency))
+    return Decimal(written(Decimal(1250 if passed is None else passed), currency))
 
 
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
+def _or(passed: T | None, default: T) -> T:
+    return default if passed is None else passed

@@ -1,4 +1,4 @@
-"""A clock that stands still, for tests of what bears a date: plans, approvals, receipts."""
+"""A frozen clock, for tests of dated things: plans, approvals, receipts."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -49,7 +49,7 @@ _NUMBER: Final = frozenset("0123456789.,:+-TZeE \t\r\n")
 
 
 class Builder(Protocol):
-    """Make something of the elements of a document.
+    """Builds a value from the elements of a document.
 
     Attributes:
         lossy: Whether there are marks in the body.
@@ -58,7 +58,7 @@ class Builder(Protocol):
     lossy: bool
 
     def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:
-        """Take what the parser finds; return a function that says whether the root has begun."""
+        """Attach the handlers to a parser; return a function that says if the root has begun."""
         ...
 
 
@@ -190,7 +190,7 @@ class XmlFeed:
             self._pending.clear()
 
     def _feed_before_root(self, piece: bytes) -> bytes:
-        """Feed up to the end of the root's tag; what is behind it is left."""
+        """Feed up to the end of the root's tag, and return the rest."""
         piece = bytes(self._pending) + piece
         self._pending.clear()
         while not self._began():
@@ -223,7 +223,7 @@ class XmlFeed:
 
 def _reason(error: expat.ExpatError) -> str:
     if error.code in _CUT_SHORT:
-        return "the XML ends before it is whole"
+        return "the XML ends before it is complete"
     where = f"line {error.lineno}, column {error.offset + 1}"
     return f"not well-formed XML: {expat.ErrorString(error.code)}, {where}"
 

@@ -1,4 +1,4 @@
-"""References to characters that XML cannot hold, taken out before a parser meets them.
+"""Remove references to characters that XML does not allow, before the parser sees them.
 
 .NET's XmlSerializer writes a control character of a text as a reference such as ``&#xB;``, and by
 section 4.1 of the XML 1.0 recommendation a document with one is not well formed: every parser

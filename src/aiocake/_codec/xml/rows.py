@@ -1,4 +1,4 @@
-"""The rows of a long list of XML, each as soon as it is whole; all around them is kept, too."""
+"""The rows of a long XML list, each as soon as it is complete, and the fields around the list."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from aiocake.errors import DecodeError
 
 T = TypeVar("T")
 
-_TWICE: Final = "the list is there twice"
+_TWICE: Final = "the list occurs twice"
 
 
 class Rows(Generic[T]):
@@ -59,7 +59,7 @@ class Rows(Generic[T]):
         self.ended = False
 
     def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:  # noqa: C901, PLR0915 - they share variables
-        """Take what the parser finds; return a function that says whether the root has begun.
+        """Attach the handlers to a parser; return a function that says if the root has begun.
 
         The handlers are closures, since a variable of one costs a fraction of an attribute, and
         there are thirty elements in each of 200,000 bills; inside of the list they do less.
@@ -145,7 +145,7 @@ class Rows(Generic[T]):
     def _end_row(self, name: str, value: object) -> None:
         if name != self._row:
             raise DecodeError(
-                f"an element that is no {self._row}", path=f"{self._element}[{self.count}]"
+                f"an element that is not a {self._row}", path=f"{self._element}[{self.count}]"
             )
         if self.lossy:
             value = _without_marks(value, self._element, self._leniency)

@@ -1,4 +1,4 @@
-"""A whole small response of XML as a tree of elements, by their local names.
+"""A small XML response as a tree of elements, by their local names.
 
 CAKE's namespaces and the roots of its responses are irregular, so elements go by local names.
 """
@@ -87,7 +87,7 @@ class _Tree:
         self._inner.append(XmlElement(local(name), text, nil, children, repaired))
         self._count += 1
         if self._count > _MAX_ELEMENTS:
-            raise DecodeError(f"an answer of over {_MAX_ELEMENTS} elements")
+            raise DecodeError(f"a response of over {_MAX_ELEMENTS} elements")
 
     def root(self) -> XmlElement:
         """Return the root of a whole document."""

@@ -1,4 +1,4 @@
-"""``Postgres``: where runs are, and the outbox that plans one in a transaction of the caller's."""
+"""``Postgres``: the runs of a schema, and the outbox that plans one in the caller's transaction."""
 
 from collections.abc import Callable  # noqa: TC003 - imported like the others
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +44,7 @@ class Postgres:
 
     Args:
         schema: The schema that ``aiocake journal migrate`` has made.
-        lease: Seconds that a run may go on sending without an answer of the database. When its
+        lease: Seconds that a run may go on sending without a response of the database. When its
             process is killed, nobody else has it before this and the client's ``Timeouts.total``
             are over.
         conninfo: A connection string of libpq, or a URL.
@@ -96,7 +96,7 @@ class Postgres:
         return f"Postgres(schema={self._books.schema!r}, lease={self._books.lease:g})"
 
     def run(self, name: str) -> PostgresRun:
-        """Return a run by its name, for ``journal=``. Asks nothing.
+        """Return a run by its name, for ``journal=``. Does not connect.
 
         Args:
             name: Any printable text of at most 200 characters, such as ``"payouts-2024-01"``.
@@ -157,7 +157,7 @@ class Postgres:
         await plan_in(self._books, self.run(name), calls, connection, allow_repeats=allow_repeats)
 
     def migration(self, *, role: str | None = None) -> str:
-        """Return the SQL that makes the tables. Asks nothing.
+        """Return the SQL that creates the tables. Does not connect.
 
         Args:
             role: A role that is to carry out runs, and that does not own the tables: it may not
@@ -166,7 +166,7 @@ class Postgres:
         return migration(self._books.schema, role)
 
     async def migrate(self, *, role: str | None = None) -> bool:
-        """Make the tables, unless they are there.
+        """Create the tables, unless they exist.
 
         Args:
             role: As in :meth:`migration`.

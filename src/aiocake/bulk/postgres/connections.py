@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, whose secrets nobody sees: psycopg's sync ones, one for each journal.
+"""Connections to PostgreSQL without visible secrets: sync ones of psycopg, one for each journal.
 
 psycopg's own async connection knows asyncio only (https://github.com/psycopg/psycopg/issues/29), so
 a journal uses a sync one in a thread, on trio as well.
@@ -51,7 +51,7 @@ READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n"
 
 
 class Unreachable(JournalError):
-    """The database cannot be reached, or not now."""
+    """The database cannot be reached, at least not now."""
 
 
 @attrs.frozen(repr=False)
@@ -96,7 +96,7 @@ class Connector:
         raise Unreachable(f"no connection to PostgreSQL: {text}")
 
     def cleaned(self, error: Exception) -> str:
-        """Return what an error says, on one line, and without the password."""
+        """Return the message of an error on one line, without the password."""
         diagnosis = getattr(getattr(error, "diag", None), "message_primary", None)
         text = " ".join(str(diagnosis or error).split())
         if getattr(error, "sqlstate", None) == _READ_ONLY:
@@ -142,7 +142,7 @@ def carry_out(
 def connector(
     conninfo: str | None, connect: "Callable[[], psycopg.Connection[Any]] | None"
 ) -> Connector:
-    """Return what opens connections.
+    """Return a connector for a connection string or a function.
 
     Args:
         conninfo: A connection string of libpq, or a URL; None for libpq's own environment.
@@ -168,12 +168,12 @@ def connector(
     with suppress(psycopg.Error, TypeError, ValueError, AttributeError):
         known = conninfo_to_dict(conninfo or "")
     if known is None:  # and not where libpq says what it could not read: the string itself
-        raise ConfigurationError("conninfo: is no connection string of libpq, and no URL of it")
+        raise ConfigurationError("conninfo: is not a connection string or URL of libpq")
     return Connector({**_DEFAULTS, **known}, connect)
 
 
 def is_passing(error: Exception) -> bool:
-    """Return True if the same may go well over another connection, or a moment later."""
+    """Return True if a retry over another connection, or a moment later, may succeed."""
     import psycopg  # noqa: PLC0415 - an extra
 
     if not isinstance(error, psycopg.Error):

@@ -1,9 +1,9 @@
 """One group of changes as one statement of SQL: fenced, and atomic by itself.
 
-The statement begins by the fence: it renews the lease and counts the group, if the run is still
-this process's by the database's clock. All else in it is written only if that went well. So there
-is no transaction that a process which stands still could leave open, and a commit whose answer was
-lost can be told from one that never came: by the count.
+The statement begins with the fence: it renews the lease and counts the group, if this process still
+owns the run by the database's clock. Everything else is written only if that succeeds. So a hanging
+process leaves no transaction open, and the count shows whether a commit whose response was lost has
+arrived.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ _LOG: Final = ("entry", "place", "session", "at", "what", "intent", "detail", "h
 
 @attrs.define
 class ChangeGroup:
-    """Merge a group of changes: each call has the last state that the group gives it."""
+    """A merged group of changes: each call has its last state."""
 
     added: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
     moved: dict[int, list[Any]] = attrs.field(factory=dict[int, list[Any]])
@@ -94,7 +94,7 @@ class ChangeGroup:
 
     @classmethod
     def of(cls, changes: Changes) -> "ChangeGroup":
-        """Return what changes come to, which were made in this order."""
+        """Return the group of some changes, in their order."""
         group = cls()
         for change, values in changes:
             group._add(change, values)

@@ -1,11 +1,11 @@
-"""How long a process may take a run for its own.
+"""The lease by which a process owns a run.
 
 The database says until when, by its own clock. The process has a view of its own, which ends first:
 it counts from *before* the request that renewed the lease was sent, less a margin, on a clock that
 goes on while the machine sleeps (``CLOCK_BOOTTIME``; where there is none, such as on macOS and
 Windows, on ``time.monotonic()``, which may stand still then).
 
-A write must have its answer before the lease ends, or whoever takes the run over could send the
+A write must have its response before the lease ends, or whoever takes the run over could send the
 next one beside it. So the lease in the database is longer than the setting by the time that an
 answer may take, and no first byte of a write leaves in that last part (:meth:`Lease.has_passed`).
 """
@@ -38,8 +38,8 @@ class Lease:
     """The view that a process has of its lease.
 
     Args:
-        seconds: How long a run may send without an answer of the database.
-        answer_time: How long the answer to a write may take.
+        seconds: How long a run may send without a response of the database.
+        answer_time: How long the response to a write may take.
     """
 
     def __init__(self, seconds: float, answer_time: float) -> None:
@@ -52,7 +52,7 @@ class Lease:
         self._one = threading.Lock()
 
     def renewed(self, asked_at: float) -> None:
-        """Note that the database has renewed it.
+        """Record that the database has renewed the lease.
 
         Args:
             asked_at: When the request was about to be sent.
@@ -63,7 +63,7 @@ class Lease:
                 self._until = asked_at + self.asked_for * (1 - _MARGIN)
 
     def end(self) -> None:
-        """End it now, for good: nothing is sent any more."""
+        """End the lease now: nothing more is sent."""
         with self._one:
             self._over = True
             self._until = -inf
@@ -78,7 +78,7 @@ class Lease:
 
 
 class Keeper:
-    """Renews a lease as long as its run lives, and cuts the connection off when it has ended.
+    """Renews a lease as long as its run lives, and closes the connection when the lease has ended.
 
     In threads of its own: a program that keeps the event loop busy does not lose its run by that,
     and neither does one whose database does not answer hang for longer than its lease.
@@ -99,7 +99,7 @@ class Keeper:
             threading.Thread(target=work, name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         self._ended.set()
 
     def _keep(self) -> None:
@@ -123,7 +123,7 @@ class Keeper:
 
 @contextmanager
 def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[threading.Event]:
-    """End a connection if the block takes longer: a server that hangs answers nobody.
+    """Close a connection if the block takes too long, since a server may hang.
 
     Args:
         seconds: How long the block may take.
@@ -175,6 +175,6 @@ def answered_within(seconds: float, connection: Callable[[], Any], who: object) 
 
 
 def shut_down(connection: Any) -> None:  # noqa: ANN401 - of psycopg
-    """End a connection that another thread may wait for: that gets an error at once."""
+    """Shut down a connection; another thread that waits for it gets an error at once."""
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as its:
         its.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Make the tables, or print the SQL that makes them."""
+"""Create the tables, or print the SQL that creates them."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def migration(schema: str, role: str | None) -> str:
-    """Return the SQL that makes the tables of a schema, in one transaction."""
+    """Return the SQL that creates the tables of a schema, in one transaction."""
     granted = "" if role is None else f"\n{grants(schema, role)}"
     return f"BEGIN;\n\n{creation(schema)}{granted}\nCOMMIT;\n"
 
 
 def migrate(books: Books, role: str | None) -> bool:
-    """Make the tables of a schema, unless they are there. It waits.
+    """Create the tables of a schema, unless they exist. Blocks.
 
     Returns:
         True if they were made.

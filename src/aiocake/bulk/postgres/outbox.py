@@ -1,4 +1,4 @@
-"""The outbox: a plan that is written down in a transaction of the caller's."""
+"""The outbox: write a plan in a transaction of the caller's."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping
@@ -109,7 +109,7 @@ class _Session:
         *,
         rows: bool = False,
     ) -> list[tuple[Any, ...]]:
-        """Carry a statement out; return its rows."""
+        """Execute a statement; return its rows."""
         from psycopg.rows import tuple_row  # noqa: PLC0415 - an extra
 
         if self._is_async:
@@ -126,7 +126,7 @@ class _Session:
 
     @asynccontextmanager
     async def savepoint(self, place: PostgresRun) -> AsyncGenerator[None]:
-        """Take back what is written in the block if that fails; the transaction can go on."""
+        """Roll back the block if it fails; the transaction can continue."""
         import psycopg  # noqa: PLC0415 - an extra
 
         problem = ""

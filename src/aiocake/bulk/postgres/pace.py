@@ -1,4 +1,4 @@
-"""A quota in PostgreSQL, beside the runs: one call of a function for each question.
+"""A quota in PostgreSQL, beside the runs: one function call for each request.
 
 The function locks the row of the quota, reads the database's clock, and changes the row, all in one
 statement that commits by itself. What it writes need not be on the disk at once: after a crash of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiocake.bulk.postgres.places import Books
 
-#: Seconds that an answer may take.
+#: Seconds that a response may take.
 _PATIENCE: Final = 0.3
 #: libpq waits no shorter for a connection: seconds.
 _TO_CONNECT: Final = {"connect_timeout": "2"}
@@ -64,7 +64,7 @@ class PostgresPace:
         return f"<pace {self._name!r} in {self.where}>"
 
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
-        """Do what a request says. Called in the client's thread for its store.
+        """Carry out a request. Called in the client's thread for its store.
 
         Raises:
             QuotaUnavailable: The database is not there, is slow, or refuses.
@@ -84,12 +84,12 @@ class PostgresPace:
                 reason = str(error)
             except psycopg.Error as error:
                 reason = f"{self.where}: {self._connector.cleaned(error)}"
-            # An answer that comes later must not be taken for the next one's.
+            # A response that comes later must not be taken for the next one's.
             self._close()
         raise QuotaUnavailable(reason)
 
     def close(self) -> None:
-        """Close the connection. It is opened again when somebody asks."""
+        """Close the connection. The next request opens another one."""
         if self._process != os.getpid():
             self._leave_to_parent()
         with self._lock:
@@ -101,7 +101,7 @@ class PostgresPace:
             self._connection = None
 
     def _leave_to_parent(self) -> None:
-        """Have nothing to do with a connection and a lock that a fork has copied."""
+        """Abandon the connection and lock that a fork has copied."""
         if self._connection is not None:
             _parents.append(self._connection)
         self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()

@@ -1,4 +1,4 @@
-"""The runs of a schema: begun, taken over when their lease has ended, or looked at."""
+"""The runs of a schema: create one, take one over when its lease has ended, or read one."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _TRIES, _PAUSE = 3, 0.2
 #: Seconds that each step may take which opens a journal.
 PATIENCE: Final = 30.0
-#: Seconds that an answer may take where no client says how long.
+#: Seconds that a response may take where no client says how long.
 _ANSWER_TIME: Final = 60.0
 
 _FIND: Final = """\
@@ -105,7 +105,7 @@ class Books:
     Attributes:
         connector: Opens connections.
         schema: The schema.
-        lease: The seconds that a run may send without an answer of the database.
+        lease: The seconds that a run may send without a response of the database.
         allow_foreign: Whether a transport is accepted that cannot hold back a first byte.
     """
 
@@ -167,12 +167,12 @@ class PostgresRun(JournalPlace):
         return _Opener(self, opening).create(domain, plan)
 
     def take(self, domain: str, plan: PlanIdentity | None, opening: Opening) -> JournalStore:
-        """Take a run over whose lease has ended, or that was given back."""
+        """Take over a run whose lease has ended or was released."""
         self._refuse_transport(opening)
         return _Opener(self, opening).take(domain, plan)
 
     def view(self, opening: Opening) -> JournalStore:
-        """Look at a run as it is now, whoever has it."""
+        """Open a run to read it as it is now, whoever owns it."""
         return _Opener(self, opening).view()
 
     def _refuse_transport(self, opening: Opening) -> None:
@@ -190,7 +190,7 @@ class PostgresRun(JournalPlace):
 
 
 class _Opener:
-    """Opens the journal of a run over a connection of its own. All of it waits."""
+    """Opens the journal of a run over a connection of its own. Its methods block."""
 
     def __init__(self, place: PostgresRun, opening: Opening) -> None:
         self._place, self._books = place, place.books
@@ -254,7 +254,7 @@ class _Opener:
             raise
 
     def _made_before(self, values: dict[str, Any]) -> int:
-        """Return the run that a try before has made, whose answer was lost.
+        """Return the run that an earlier attempt created, if its response was lost.
 
         Raises:
             JournalError: Somebody else has made it.
@@ -264,8 +264,8 @@ class _Opener:
         if not found:
             ((other,),) = self._rows(_WITH_PLAN, values) or [("another name",)]
             raise PlanError(
-                f"nothing was sent: this plan was applied before, with the journal pg:{other}: go "
-                "on with that one, or make a new plan of what is left"
+                f"nothing was sent: this plan was applied before, with the journal pg:{other}: "
+                "resume that run, or make a new plan of what is left"
             )
         if found[0][4]:
             return int(found[0][0])
@@ -274,7 +274,7 @@ class _Opener:
         raise exists_already(self._place)
 
     def take(self, domain: str, plan: PlanIdentity | None) -> PostgresStore:
-        """Take the run for this process."""
+        """Make this process the owner of the run."""
         try:
             found = self._found()
             refuse_other(found[1], self._place, domain)
@@ -311,7 +311,7 @@ class _Opener:
         Raises:
             JournalError: Another process has it.
         """
-        # The second by a try before, whose answer was lost.
+        # The second by a try before, whose response was lost.
         rows = self._rows(_TAKE, values) or self._rows(_TAKEN, values)
         if not rows:
             raise self._in_use(self._found())
@@ -331,7 +331,7 @@ class _Opener:
         ]
 
     def view(self) -> PostgresView:
-        """Look at the run as it is now."""
+        """Open the run to read it as it is now."""
         import psycopg  # noqa: PLC0415 - an extra
 
         problem: Exception | None = None
@@ -432,7 +432,7 @@ class _Opener:
         raise AssertionError  # which no type checker knows
 
     def _failed(self, error: Exception, *, last: bool) -> None:
-        """Go on over another connection, if that may help; or raise the error to raise.
+        """Continue over another connection if that may help; else raise the error.
 
         Raises:
             JournalError: It does not.
@@ -461,7 +461,7 @@ _CHAINS: Final = (("log", "entry"), ("calls", "place"))
 
 
 def _notes(settings: Row | None) -> tuple[str, ...]:
-    """Return what a summary says of a server that may lose what it has committed."""
+    """Return the summary's notes about a server that may lose what it has committed."""
     if settings is None:
         return ()
     commit, fsync, pages, number = settings

@@ -1,4 +1,4 @@
-"""The tables of journals in PostgreSQL, and the SQL that makes them.
+"""The tables of journals in PostgreSQL, and the SQL that creates them.
 
 A schema holds any number of runs. ``run`` says who has each of them, until when, and in which
 *epoch*: the number of times that it was taken. ``session`` has a row for each taking, ``call`` the
@@ -205,7 +205,7 @@ def quoted(name: str) -> str:
 
 
 def creation(schema: str) -> str:
-    """Return the SQL that makes the tables of a schema that has none."""
+    """Return the SQL that creates the tables of a new schema."""
     sql = PACE_TABLES.join(_TABLES.split("-- {pace}\n"))
     return sql.replace("{s}", quoted(schema)).replace("{version}", str(VERSION))
 

@@ -1,10 +1,10 @@
-"""The journal of one run in PostgreSQL, owned by this process, or looked at.
+"""The journal of one run in PostgreSQL, owned by this process or opened to be read.
 
-Every write is fenced: it is carried out only while the run is this process's by the database's own
-clock, in the epoch in which it was taken. Who finds that it is not raises :class:`JournalLost`, and
-sends nothing more. A connection that breaks is opened anew for as long as the lease lasts. Whether
-a commit whose answer was lost went through is read back by the number of its group, before anything
-else is written, and so before anything is sent.
+Every write is fenced: it is carried out only while this process owns the run, by the database's own
+clock and in the epoch in which it was taken. A process that lost the run raises
+:class:`JournalLost` and sends nothing more. A broken connection is reopened as long as the lease
+lasts. If the response to a commit was lost, the number of its group shows whether it went through;
+that is read before anything else is written, and so before anything is sent.
 """
 
 import threading
@@ -136,7 +136,7 @@ class PostgresStore:
         return max(0.0, self._judged_at - clock())
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         if isinstance(error, JournalError):
             return error
         return JournalError(f"{self.name} cannot be used: {self._connector.cleaned(error)}")
@@ -144,14 +144,14 @@ class PostgresStore:
     # Writing.
 
     def write(self, changes: Changes) -> None:
-        """Carry changes out in one transaction: when this returns, they are on the disk."""
+        """Write changes in one transaction; when this returns, they are on the disk."""
         group = ChangeGroup.of(changes)
         group.freed &= self._claimed
         self._carry_out(group.statement(self._schema), group.values())
         self._claimed -= group.freed
 
     def begin(self, session: Mapping[str, object], changes: Changes) -> None:
-        """Write down that a session has begun.
+        """Record that a session has begun.
 
         Args:
             session: Its columns.
@@ -170,7 +170,7 @@ class PostgresStore:
                 first = asked_at if first is None else first
                 try:
                     done = self._rows(statement, values)
-                    # Where the fence holds, a try before may be there, whose answer was lost.
+                    # Where the fence holds, a try before may be there, whose response was lost.
                     if not done:
                         self._refuse_missing(number)
                 except Exception as error:  # noqa: BLE001 - sorted there
@@ -201,7 +201,7 @@ class PostgresStore:
                     return
 
     def _held(self) -> int:
-        """Return the number of the last group that is there.
+        """Return the number of the last group in the database.
 
         Raises:
             JournalLost: The run is not this process's any more.
@@ -257,7 +257,7 @@ class PostgresStore:
     # The connection.
 
     def _tries(self) -> Iterator[float]:
-        """Yield the time of each try, for as long as the run is this process's."""
+        """Yield the time of each attempt, as long as this process owns the run."""
         wait = 0.0
         while self.lost is None and not self._closing.wait(wait):
             asked_at = clock()
@@ -277,7 +277,7 @@ class PostgresStore:
             wait = min(max(2 * wait, _SHORTEST), _LONGEST)
 
     def _gone(self) -> JournalLost:
-        """Return the error to raise since the run may not be this process's any more."""
+        """Return the error for a run that this process may no longer own."""
         if self.lost is None:
             self._lose("its lease has ended, and the database was not reached")
         why = f" ({self._why})" if self._why else ""
@@ -307,7 +307,7 @@ class PostgresStore:
                 connection.close()
 
     def _cut(self) -> None:
-        """End what waits for the database: the lease has ended."""
+        """Close the connection, because the lease has ended."""
         if self.lost is None:
             self.lost = "its lease has ended, and the database was not reached"
         self._lease.end()
@@ -316,7 +316,7 @@ class PostgresStore:
             shut_down(connection)
 
     def close(self) -> None:
-        """Give the run back, so that others need not wait for the end of the lease."""
+        """Release the run, so that others need not wait for the end of the lease."""
         self._keeper.stop()
         self._closing.set()
         # Whoever renews the lease may wait for a database that hangs, and this would do so next.
@@ -371,7 +371,7 @@ class PostgresView:
         self._name = name
 
     def write(self, changes: Changes) -> None:  # noqa: ARG002 - as of the other
-        """Refuse to: it is only looked at."""
+        """Refuse to write to a view."""
         raise JournalError(f"{self._name} was opened to be read")
 
     def read(self, query: str, *values: Value) -> Iterator[Row]:
@@ -393,7 +393,7 @@ class PostgresView:
         return 0.0
 
     def unusable(self, error: Exception) -> JournalError:
-        """Return the error to raise for one of the database."""
+        """Convert an error of the database to the one to raise."""
         if isinstance(error, JournalError):
             return error
         return JournalError(f"{self._name} cannot be read: {self._connector.cleaned(error)}")
