@@ -107,19 +107,21 @@ def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:
         reported = reply.status
     except DecodeError as unreadable:
         return with_context(unreadable, reply)
+    if reported.success:
+        return None
     error = _reported_error(reported, reply.response.status)
-    if error is None and not (reported.success or may_be_silent):
+    if error is None and not may_be_silent:
         message = "the answer does not say whether the call was carried out"
         return with_context(DecodeError(message), reply)
     return error
 
 
 def _reported_error(reported: ReplyStatus, status: int) -> ApiError | None:
-    """Return the error that a body reports; None if it reports success or nothing known."""
+    """Return the error that a body reports; None if it reports nothing known."""
     if reported.fault is not None:
         return _fault(reported, status)
     message = reported.message
-    if reported.success or (reported.success is None and error_class_alone(message) is ApiError):
+    if reported.success is None and error_class_alone(message) is ApiError:
         return None
     return error_from_message(message, status)
 
