@@ -3,8 +3,8 @@
 import pytest
 
 from aiocake import _codec as codec
+from aiocake._codec import reply as replies
 from aiocake._codec import strict_json
-from aiocake._codec.xml import tree
 from aiocake._messages import Response
 from aiocake.endpoints import affiliate_bills, invoices
 from aiocake.models import MarkResult
@@ -19,7 +19,7 @@ PAGE = (
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The bodies that were parsed by the exact parsers, each as often as it was."""
     bodies: list[bytes] = []
-    parse_json, parse_xml = strict_json.parse, tree.parse_counting
+    parse_json, parse_xml = strict_json.parse, replies.parse_counting
 
     def counted_json(body: bytes, *, show_sensitive: bool = False) -> object:
         bodies.append(body)
@@ -30,7 +30,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         return parse_xml(body)
 
     monkeypatch.setattr(strict_json, "parse", counted_json)
-    monkeypatch.setattr(tree, "parse_counting", counted_xml)
+    monkeypatch.setattr(replies, "parse_counting", counted_xml)
     return bodies
 
 

@@ -12,11 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
-from aiocake._codec.xml.element import XmlElement
 from aiocake._codec.xml.references import ReferenceFilter
 from aiocake._codec.xml.row_patterns import RowFeed
 from aiocake._codec.xml.rows import Rows
-from aiocake._codec.xml.tree import parse
+from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake.errors import DecodeError
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"

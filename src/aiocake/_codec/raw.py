@@ -15,7 +15,7 @@ from aiocake._codec.refusals import OK, error_in
 from aiocake._codec.reply import BodyFormat, Reply
 from aiocake._codec.requests_v1 import QUERY_LIMIT
 from aiocake._codec.requests_v2 import KEY, pair
-from aiocake._codec.xml.element import XmlElement
+from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake._messages import Request
 from aiocake._normalize import class_name, normalized
 from aiocake._operations.parameters import (
@@ -81,8 +81,6 @@ class RawResponse:
         Raises:
             DecodeError: The body is no XML, or of a kind that is refused.
         """
-        from aiocake._codec.xml.tree import parse  # noqa: PLC0415 - v1 only
-
         return self._read(parse)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -61,6 +61,7 @@ _REFUSALS: Final[Mapping[int, type[ApiError]]] = {
 #: Beside these the body counts; what stands beside any other may be anybody's.
 _HEARD: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, *_REFUSALS}) - {429}
 _THROTTLED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_PAGES: Final = (ResponseShape.PAGE, ResponseShape.FOUND)
 #: How a page of a list begins on a server that says first how the call went. This look keeps the
 #: decoding of a page out of the attempt: the request for the page after next leaves before it, and
 #: the fast reader needs no exact parse. The decoder judges the rest of the body.
@@ -79,7 +80,7 @@ def error_of(
     """
     response = reply.response
     plain = (
-        operation.shape in {ResponseShape.PAGE, ResponseShape.FOUND}
+        operation.shape in _PAGES
         and response.status == HTTPStatus.OK
         # What ends with its connection may be cut off, and is parsed here so that it is retried.
         and response.framed

@@ -15,7 +15,7 @@ import attrs
 
 from aiocake._codec import strict_json
 from aiocake._codec.error_messages import TEXTS, is_yes, message_text
-from aiocake._codec.xml.element import XmlElement
+from aiocake._codec.xml.tree import XmlElement, parse_counting
 from aiocake._messages import Response
 from aiocake.errors import DecodeError
 
@@ -111,8 +111,6 @@ class Reply:
         body = self.response.body
         form = format_of(body)
         if form is BodyFormat.XML:
-            from aiocake._codec.xml.tree import parse_counting  # noqa: PLC0415 - v1 only
-
             root, self.dropped = parse_counting(body)
             self._record = _without_envelope(root)
             return self._record

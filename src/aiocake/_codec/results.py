@@ -13,7 +13,7 @@ from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.leniency import SPACE, Leniency
 from aiocake._codec.refusals import with_context
 from aiocake._codec.reply import Reply, is_object
-from aiocake._codec.xml.element import XmlElement
+from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import Operation, ResponseShape
 from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound

@@ -1,8 +1,13 @@
-"""A whole small response of XML as a tree of elements."""
+"""A whole small response of XML as a tree of elements, by their local names.
+
+CAKE's namespaces and the roots of its responses are irregular, so elements go by local names.
+"""
 
 from collections.abc import Callable
 from typing import Final
 from xml.parsers import expat
+
+import attrs
 
 from aiocake._codec.xml.bounded_parser import (
     MAX_DEPTH,
@@ -13,11 +18,33 @@ from aiocake._codec.xml.bounded_parser import (
     refuse_child,
     without_marks,
 )
-from aiocake._codec.xml.element import XmlElement
 from aiocake.errors import DecodeError
 
 #: A year of exchange rates between twenty currencies has less.
 _MAX_ELEMENTS: Final = 1_000_000
+
+
+@attrs.frozen(weakref_slot=False)
+class XmlElement:
+    """An element of a response.
+
+    Attributes:
+        name: Its local name.
+        text: Its text; empty when it is empty, None when it is nil or holds elements.
+        nil: Whether it says ``xsi:nil="true"``.
+        children: The elements in it.
+        repaired: How many characters of the text were spelt as halves of a surrogate pair.
+    """
+
+    name: str
+    text: str | None = None
+    nil: bool = False
+    children: "tuple[XmlElement, ...]" = ()
+    repaired: int = attrs.field(default=0, repr=False)
+
+    def find(self, name: str) -> "XmlElement | None":
+        """Return the first child of a name."""
+        return next((child for child in self.children if child.name == name), None)
 
 
 class _Tree:
