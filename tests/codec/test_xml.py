@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
-from aiocake._codec.xml.bounded_parser import XmlFeed
 from aiocake._codec.xml.references import ReferenceFilter
+from aiocake._codec.xml.row_patterns import RowFeed
 from aiocake._codec.xml.rows import Rows
 from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake.errors import DecodeError
@@ -81,7 +81,7 @@ def filtered(pieces: Iterable[bytes]) -> tuple[bytes, int]:
 def fed(pieces: Iterable[bytes]) -> list[dict[str, object]]:
     """The rows of a list, fed in pieces."""
     rows: Rows[Any] = Rows("rows", "row", lambda fields, _: fields)
-    feed = XmlFeed(rows)
+    feed = RowFeed(rows, "row")
     for piece in pieces:
         feed.feed(piece)
     feed.close()
@@ -277,7 +277,7 @@ def test_a_document_that_ends_early_is_told(end: int) -> None:
     [b"<a/><b/>", b"<a></b>", b"<a>&nbsp;</a>", b"<a>&#;</a>", b"<a>&#x;</a>", b"a", b"<a/>x"],
 )
 def test_what_is_not_well_formed_is_told_with_its_place(body: bytes) -> None:
-    with pytest.raises(DecodeError, match=r"not well-formed XML: .* line 1, column \d"):
+    with pytest.raises(DecodeError, match=r"not well-formed XML: .* at byte \d"):
         parse(body)
 
 

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from aiocake._codec.xml import tree
-from aiocake._codec.xml.bounded_parser import XmlFeed
+from aiocake._codec.xml.row_patterns import RowFeed
 from aiocake._codec.xml.rows import Rows
 from aiocake.errors import DecodeError
 
@@ -61,7 +61,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 def feed(body: bytes, size: int) -> None:
     """Read a list of rows, in pieces of a size."""
-    reader = XmlFeed(Rows("rows", "row", lambda fields, _: fields))
+    reader = RowFeed(Rows("rows", "row", lambda fields, _: fields), "row")
     for start in range(0, len(body), size):
         reader.feed(body[start : start + size])
     reader.close()

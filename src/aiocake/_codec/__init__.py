@@ -93,14 +93,8 @@ def prepare(
     return provided, encoders[binding](provided)
 
 
-def read_reply(response: Response, *, show_sensitive: bool = False) -> Reply:
-    """Return a response as what :func:`error_of` and :func:`decode` take. Parses nothing yet.
-
-    Args:
-        response: The response.
-        show_sensitive: Whether errors may show names, notes and amounts.
-    """
-    return Reply(response, show_sensitive=show_sensitive)
+#: Makes of a response what :func:`error_of` and :func:`decode` take. Parses nothing yet.
+read_reply: Final = Reply
 
 
 def applied_likely(response: Response) -> bool:

@@ -17,6 +17,7 @@ from aiocake._codec.converter import read_date, read_decimal, read_id, read_opti
 from aiocake._codec.leniency import Leniency, members
 from aiocake._codec.numbers import is_plain
 from aiocake._codec.snippet import snippet
+from aiocake._codec.unfrozen import unfrozen
 from aiocake._operations.parameters import MAX_INT
 from aiocake.errors import DecodeError
 from aiocake.models import (
@@ -134,10 +135,7 @@ def _buffer(model: Any) -> Any:  # noqa: ANN401 - of a class, one made here
     """
     fields = {each.name: attrs.field(default=each.default) for each in attrs.fields(model)}
     plain: Any = attrs.make_class(f"_{model.__name__}", fields, kw_only=True)
-    # Both of them, or CPython looks the method up for each field that is set.
-    body = {name: getattr(object, name) for name in ("__setattr__", "__delattr__")}
-    body |= {"__slots__": model.__slots__, "__init__": plain.__init__}
-    return type(plain.__name__, model.__bases__, body)
+    return unfrozen(model, plain.__name__, __init__=plain.__init__)
 
 
 def _plain_reader(  # noqa: C901 - each function less costs each bill something

@@ -154,33 +154,30 @@ def _int(value: object) -> int:
     raise _Unfit(value, "an integer")
 
 
-def read_id(value: object) -> int:
-    """Return an id.
+def read_id(value: object, _: object = None) -> int:
+    """Return an id. The second argument is the type that cattrs gives with a value.
 
     Raises:
         ValueError: It is none.
     """
-    return _as_id(_int(value))
-
-
-def read_optional_id(value: object) -> int | None:
-    """Return an id; None if there is none, or 0.
-
-    Raises:
-        ValueError: It is no id.
-    """
-    number = None if value is None else _int(value)
-    return _as_id(number) if number else None
-
-
-def _as_id(number: int) -> int:
+    number = value if type(value) is int else _int(value)
     if not 1 <= number <= MAX_INT:
         raise ValueError("is not an id: not positive, or beyond 32 bits")
     return number
 
 
-_ID: Final = override(struct_hook=lambda value, _: read_id(value))
-_OPTIONAL_ID: Final = override(struct_hook=lambda value, _: read_optional_id(value))
+def read_optional_id(value: object, _: object = None) -> int | None:
+    """Return an id; None if there is none, or 0. The second argument is as :func:`read_id`'s.
+
+    Raises:
+        ValueError: It is no id.
+    """
+    number = None if value is None else _int(value)
+    return read_id(number) if number else None
+
+
+_ID: Final = override(struct_hook=read_id)
+_OPTIONAL_ID: Final = override(struct_hook=read_optional_id)
 
 
 def read_decimal(value: object) -> Decimal:
@@ -242,7 +239,8 @@ class _Unfit(ValueError):
 
 
 def _enum(value: object, cls: type[StrEnum]) -> StrEnum:
-    return cls(_text(value))
+    # As all that are known: there is no half of a character among ASCII.
+    return cls(value if isinstance(value, str) and value.isascii() else _text(value))
 
 
 def _model(made: Converter, cls: type[object]) -> Callable[[object, type[object]], object]:

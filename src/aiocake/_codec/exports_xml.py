@@ -7,7 +7,7 @@ from aiocake._codec.converter import count
 from aiocake._codec.export_parser import SMALL, ExportCall, ExportReader
 from aiocake._codec.leniency import Leniency
 from aiocake._codec.snippet import snippet
-from aiocake._codec.xml.bounded_parser import XmlFeed
+from aiocake._codec.xml.row_patterns import RowFeed
 from aiocake._codec.xml.rows import Rows
 from aiocake.errors import CakeError, DecodeError
 
@@ -25,7 +25,7 @@ class XmlExport(ExportReader[T]):
         operation = context.operation
         context.leniency.spaces = True
         self._rows = Rows(operation.element, operation.row, self._row_reader(), context.leniency)
-        self._feed = XmlFeed(self._rows)
+        self._feed = RowFeed(self._rows, operation.row)
         self.ready = self._rows.ready
         #: The bytes before the list; None since it began.
         self._before: bytearray | None = bytearray()

@@ -26,6 +26,7 @@ import msgspec
 from aiocake._codec.leniency import members
 from aiocake._codec.numbers import MAX_DIGITS
 from aiocake._codec.strict_json import BOM
+from aiocake._codec.unfrozen import unfrozen
 from aiocake._operations.parameters import MAX_INT
 from aiocake.models import Invoice
 
@@ -62,8 +63,9 @@ _ABSENT: Final = msgspec.UNSET
 def _buffer(fields: Mapping[str, Any], **body: object) -> Any:  # noqa: ANN401 - a class made here
     """Return a class with the slots of an invoice, of which msgspec reads these fields."""
     read = attrs.fields(attrs.make_class("_Read", dict(fields), kw_only=True))
-    slots = {"__slots__": Invoice.__slots__, "__attrs_attrs__": read}
-    return type("_InvoiceBuffer", Invoice.__bases__, slots | body)
+    # Or it would take the types that an invoice has.
+    types = {field.name: field.type for field in read}
+    return unfrozen(Invoice, "_InvoiceBuffer", __attrs_attrs__=read, __annotations__=types, **body)
 
 
 if TYPE_CHECKING:

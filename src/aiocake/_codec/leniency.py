@@ -122,21 +122,21 @@ class Leniency:
         """
         read = dict(fields)
         for member in members(cls):
-            if member.name in read:
-                where = f"{path}.{member.name}".strip(".")
-                read[member.name] = self._member(read[member.name], member, where)
+            value = read.get(member.name)
+            where = f"{path}.{member.name}" if path else member.name
+            if member.nested:
+                if isinstance(value, dict):
+                    read[member.name] = self.read(
+                        cast("dict[str, object]", value), member.type, where
+                    )
+            elif isinstance(value, str) and not member.decides:
+                if member.type is str and (value or not member.optional):
+                    read[member.name] = self.text(value, where)
+                else:
+                    read[member.name] = (self.value if member.optional else self.stripped)(
+                        value, where
+                    )
         return read
-
-    def _member(self, value: object, member: "FieldInfo", path: str) -> object:
-        if attrs.has(member.type):
-            inner = cast("dict[str, object]", value)
-            return self.read(inner, member.type, path) if isinstance(value, dict) else value
-        # A status carries the verdict.
-        if not isinstance(value, str) or issubclass(member.type, StrEnum):
-            return value
-        if member.type is not str:
-            return (self.value if member.optional else self.stripped)(value, path)
-        return self.value(value, path) if member.optional and not value else self.text(value, path)
 
 
 @attrs.frozen(eq=False)
@@ -148,12 +148,16 @@ class FieldInfo:
         type: Its type, without None.
         optional: Whether it may be None.
         decorates: Whether a success is one without it: an optional date or text.
+        decides: Whether it carries the verdict: a status.
+        nested: Whether it is a record of its own.
     """
 
     name: str
     type: type[Any]
     optional: bool
     decorates: bool
+    decides: bool
+    nested: bool
 
 
 #: By model, of which there are few.
@@ -170,12 +174,18 @@ def members(cls: type[Any]) -> tuple[FieldInfo, ...]:
 
 
 def _member(name: str, kind: Any) -> FieldInfo:  # noqa: ANN401 - whatever is annotated
-    if not is_optional(kind):
-        return FieldInfo(name, kind, optional=False, decorates=False)
-    (plain,) = (each for each in get_args(kind) if each is not type(None))
-    # No enum of texts: a status carries the verdict.
-    decorates = plain is str or issubclass(plain, date)
-    return FieldInfo(name, plain, optional=True, decorates=decorates)
+    optional = is_optional(kind)
+    plain: Any = kind
+    if optional:
+        (plain,) = (each for each in get_args(kind) if each is not type(None))
+    return FieldInfo(
+        name,
+        plain,
+        optional,
+        decorates=optional and (plain is str or issubclass(plain, date)),
+        decides=isinstance(plain, type) and issubclass(plain, StrEnum),
+        nested=attrs.has(cast("type[Any]", plain)),
+    )
 
 
 def is_optional(kind: object) -> bool:

@@ -61,6 +61,7 @@ _REFUSALS: Final[Mapping[int, type[ApiError]]] = {
 #: Beside these the body counts; what stands beside any other may be anybody's.
 _HEARD: Final = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, *_REFUSALS}) - {429}
 _THROTTLED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_PAGES: Final = (ResponseShape.PAGE, ResponseShape.FOUND)
 #: How a page of a list begins on a server that says first how the call went. This look keeps the
 #: decoding of a page out of the attempt: the request for the page after next leaves before it, and
 #: the fast reader needs no exact parse. The decoder judges the rest of the body.
@@ -79,7 +80,7 @@ def error_of(
     """
     response = reply.response
     plain = (
-        operation.shape in {ResponseShape.PAGE, ResponseShape.FOUND}
+        operation.shape in _PAGES
         and response.status == HTTPStatus.OK
         # What ends with its connection may be cut off, and is parsed here so that it is retried.
         and response.framed
@@ -107,19 +108,21 @@ def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:
         reported = reply.status
     except DecodeError as unreadable:
         return with_context(unreadable, reply)
+    if reported.success:
+        return None
     error = _reported_error(reported, reply.response.status)
-    if error is None and not (reported.success or may_be_silent):
+    if error is None and not may_be_silent:
         message = "the response does not say whether the call was carried out"
         return with_context(DecodeError(message), reply)
     return error
 
 
 def _reported_error(reported: ReplyStatus, status: int) -> ApiError | None:
-    """Return the error that a body reports; None if it reports success or nothing known."""
+    """Return the error that a body reports; None if it reports nothing known."""
     if reported.fault is not None:
         return _fault(reported, status)
     message = reported.message
-    if reported.success or (reported.success is None and error_class_alone(message) is ApiError):
+    if reported.success is None and error_class_alone(message) is ApiError:
         return None
     return error_from_message(message, status)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from html import unescape
-from typing import Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard, cast
 
 import attrs
 
@@ -26,6 +26,8 @@ _TITLE: Final = re.compile(r"<title>([^<]{1,1000})</title>", re.IGNORECASE)
 _SPACE: Final = b" \t\r\n"
 #: Fields of a JSON response that are not what the call was about.
 _FRAME: Final = frozenset({"request_status", "success", "response"})
+#: What else may say how a call went, or hold what does.
+_OTHER_WORDS: Final = frozenset({"success", "response", *TEXTS})
 #: Fields that only an error response has, beside its text. A "status" may be a record's.
 _CODES: Final = frozenset({"error_code", "errorcode"})
 
@@ -69,6 +71,8 @@ class ReplyStatus:
     fault: str | None = None
 
 
+_SUCCESS: Final = ReplyStatus(success=True)
+
 Record: TypeAlias = Mapping[str, object] | XmlElement
 
 
@@ -81,22 +85,19 @@ class Reply:
         dropped: How many illegal character references were left out when its XML was parsed.
     """
 
-    __slots__ = ("_format", "_record", "_status", "dropped", "response", "show_sensitive")
+    __slots__ = ("_record", "_status", "dropped", "response", "show_sensitive")
 
     def __init__(self, response: Response, *, show_sensitive: bool = False) -> None:
         self.response: Response = response
         self.show_sensitive: bool = show_sensitive
         self.dropped: int = 0
-        self._format: BodyFormat | None = None
         self._record: Record | None = None
         self._status: ReplyStatus | None = None
 
     @property
     def format(self) -> BodyFormat:
         """Return the format of the body."""
-        if self._format is None:
-            self._format = format_of(self.response.body)
-        return self._format
+        return format_of(self.response.body)
 
     @property
     def record(self) -> Record:
@@ -105,8 +106,25 @@ class Reply:
         Raises:
             DecodeError: The body holds neither.
         """
-        if self._record is None:
-            self._record = self._parse()
+        if self._record is not None:
+            return self._record
+        body = self.response.body
+        form = format_of(body)
+        if form is BodyFormat.XML:
+            root, self.dropped = parse_counting(body)
+            self._record = _without_envelope(root)
+            return self._record
+        if form is not BodyFormat.JSON:
+            raise DecodeError(f"{form.value} in place of a response")
+        value = strict_json.parse(body, show_sensitive=self.show_sensitive)
+        # ASP.NET wraps its response to a request in JSON like this.
+        if isinstance(value, dict) and "d" in value:
+            value = cast("Mapping[str, object]", value)["d"]
+        if isinstance(value, str):
+            value = {"message": value}
+        if not isinstance(value, dict):
+            raise DecodeError("JSON that is not an object")
+        self._record = cast("Mapping[str, object]", value)
         return self._record
 
     @property
@@ -119,23 +137,6 @@ class Reply:
         if self._status is None:
             self._status = read_status(self.record)
         return self._status
-
-    def _parse(self) -> Record:
-        body, form = self.response.body, self.format
-        if form is BodyFormat.XML:
-            root, self.dropped = parse_counting(body)
-            return _without_envelope(root)
-        if form is not BodyFormat.JSON:
-            raise DecodeError(f"{form.value} in place of a response")
-        value = strict_json.parse(body, show_sensitive=self.show_sensitive)
-        # ASP.NET wraps its response to a request in JSON like this.
-        if is_object(value) and "d" in value:
-            value = value["d"]
-        if isinstance(value, str):
-            return {"message": value}
-        if not is_object(value):
-            raise DecodeError("JSON that is not an object")
-        return value
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
@@ -162,6 +163,8 @@ def read_status(record: Record) -> ReplyStatus:
     """
     if isinstance(record, XmlElement):
         return _status_of_xml(record)
+    if _is_plain_success(record):
+        return _SUCCESS
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
@@ -172,6 +175,16 @@ def read_status(record: Record) -> ReplyStatus:
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
         raise DecodeError("a response that reports both success and failure")
     return ReplyStatus(not no if words else None, text)
+
+
+def _is_plain_success(record: Mapping[str, object]) -> bool:
+    """Return whether a record says yes by ``request_status``, and has no other word on it."""
+    status = record.get("request_status")
+    return (
+        isinstance(status, str)
+        and status.casefold() == "success"
+        and _OTHER_WORDS.isdisjoint(map(str.casefold, record))
+    )
 
 
 def _texts(layer: Mapping[str, object]) -> dict[str, object]:

@@ -157,10 +157,10 @@ def _success(
     if reported.success is False:
         raise DecodeError("a response that reports both success and failure")
     record = reply.record
-    fields: object = record
-    if isinstance(record, XmlElement):
-        leniency.spaces = True
-        fields = _fields(record, operation, leniency)
+    if not isinstance(record, XmlElement):
+        return reported.message, record
+    leniency.spaces = True
+    fields = _fields(record, operation, leniency)
     if not is_object(fields):
         raise DecodeError("a response without any fields")
     return reported.message, fields
@@ -198,6 +198,8 @@ def _around(
     The newer pages of CAKE put both into ``response``.
     """
     inner = fields.get("response")
+    if inner is None and operation.element in fields:
+        return fields, ""
     found = [
         (holder, path)
         for holder, path in ((fields, ""), (inner, "response."))

@@ -9,7 +9,7 @@ import json
 from decimal import Decimal
 from typing import Final, cast
 
-from aiocake._codec.numbers import parse_decimal, parse_int
+from aiocake._codec.numbers import MAX_DIGITS, parse_decimal, parse_int
 from aiocake._codec.snippet import snippet
 from aiocake.errors import DecodeError
 
@@ -55,6 +55,8 @@ _TOO_DEEP: Final = f"nested deeper than {_DEEPEST}"
 
 
 def _whole(text: str) -> int | Decimal:
+    if text.isdigit() and len(text) <= MAX_DIGITS:  # as almost all are, and here in ASCII digits
+        return int(text)
     # There is no -0 among integers, and the sign was sent.
     return parse_decimal(text) if text == "-0" else parse_int(text)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import Final, cast, get_args
 
 from aiocake._normalize import class_name, guarded, normalized
@@ -49,8 +50,8 @@ def matching(match: PeriodMatch, longest: timedelta | Skip) -> tuple[PeriodMatch
         ArgumentError: The methods of one raise.
     """
     return (
-        cast("PeriodMatch", guarded("match", lambda: normalized(match))),
-        cast("timedelta | Skip", guarded("longest", lambda: normalized(longest))),
+        cast("PeriodMatch", guarded("match", partial(normalized, match))),
+        cast("timedelta | Skip", guarded("longest", partial(normalized, longest))),
     )
 
 

@@ -10,9 +10,7 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Any, ClassVar, Final
-
-import attrs
+from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from aiocake._normalize import EXACT, class_name, normalized
 from aiocake.errors import Problem
@@ -41,16 +39,28 @@ _REFUSED_MARKS: Final = (
 V1Texts = tuple[tuple[str, str | None], ...]
 
 
-@attrs.frozen(eq=False, repr=False)
 class InvalidArgument:
     """Stands in place of a value that cannot be sent; the check of all arguments reports it."""
 
-    problems: tuple[Problem, ...]
+    __slots__ = ("problems",)
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems: Final = problems
 
 
-@attrs.frozen(eq=False, repr=False)
+class Flags(TypedDict, total=False):
+    """What a parameter may be, beside what is its kind's own: see :class:`Parameter`."""
+
+    required: bool
+    sensitive: bool
+    erasable: bool
+
+
 class Parameter:
     """One argument of an operation.
+
+    Plain classes, here and below: attrs writes and compiles methods for each whenever a program
+    starts.
 
     Attributes:
         name: CAKE's own name, on the wire and in Python.
@@ -61,11 +71,13 @@ class Parameter:
             on each call. None if there is no such text: then v1 needs the argument.
     """
 
-    name: str
-    required: bool = attrs.field(default=False, kw_only=True)
-    sensitive: bool = attrs.field(default=False, kw_only=True)
-    erasable: bool = attrs.field(default=False, kw_only=True)
     kept: ClassVar[str | None] = None
+
+    def __init__(self, name: str, **flags: Unpack[Flags]) -> None:
+        self.name: Final = name
+        self.required: Final = flags.get("required", False)
+        self.sensitive: Final = flags.get("sensitive", False)
+        self.erasable: Final = flags.get("erasable", False)
 
     def _reason(self, value: object) -> str | None:
         """Return why a value, of an exact built-in class, cannot be sent; None if it can."""
@@ -114,10 +126,9 @@ class Parameter:
         return ((self.name, text + midnight if isinstance(value, date) else text),)
 
 
-@attrs.frozen(eq=False, repr=False)
 class _Integer(Parameter):
-    at_least: int = attrs.field(default=0, kw_only=True)
-    limit: int = attrs.field(default=MAX_INT, kw_only=True)
+    at_least: int = 0
+    limit: int = MAX_INT
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -127,21 +138,30 @@ class _Integer(Parameter):
         return f"must be from {self.at_least} to {self.limit}"
 
 
-@attrs.frozen(eq=False, repr=False)
 class Id(_Integer):
     """A positive 32-bit integer."""
 
-    at_least: int = attrs.field(default=1, init=False)
+    at_least = 1
 
 
-@attrs.frozen(eq=False, repr=False)
 class Row(_Integer):
     """The number of a row, or of rows: a 32-bit integer from ``at_least`` to ``limit``."""
 
     kept = "0"
 
+    def __init__(
+        self,
+        name: str,
+        *,
+        at_least: int = 0,
+        limit: int = MAX_INT,
+        **flags: Unpack[Flags],
+    ) -> None:
+        super().__init__(name, **flags)
+        self.at_least = at_least
+        self.limit = limit
 
-@attrs.frozen(eq=False, repr=False)
+
 class Byte(_Integer):
     """An unsigned byte from 1; v1 has 0 for SKIP and ANY.
 
@@ -149,10 +169,13 @@ class Byte(_Integer):
         any_allowed: True if ANY is allowed (the payment type of a filter).
     """
 
-    at_least: int = attrs.field(default=1, init=False)
-    limit: int = attrs.field(default=_MAX_BYTE, init=False)
-    any_allowed: bool = attrs.field(default=False, kw_only=True)
+    at_least = 1
+    limit = _MAX_BYTE
     kept = "0"
+
+    def __init__(self, name: str, *, any_allowed: bool = False, **flags: Unpack[Flags]) -> None:
+        super().__init__(name, **flags)
+        self.any_allowed: Final = any_allowed
 
     def _reason(self, value: object) -> str | None:
         if value is ANY and self.any_allowed:
@@ -162,7 +185,6 @@ class Byte(_Integer):
         return super()._reason(value)
 
 
-@attrs.frozen(eq=False, repr=False)
 class Text(Parameter):
     """A text; v2 knows an empty one from an absent one, v1 does not.
 
@@ -170,8 +192,11 @@ class Text(Parameter):
         limit: How many UTF-16 units it may have, as .NET counts: an emoji is two.
     """
 
-    limit: int | None = attrs.field(default=None, kw_only=True)
     kept = ""
+
+    def __init__(self, name: str, *, limit: int | None = None, **flags: Unpack[Flags]) -> None:
+        super().__init__(name, **flags)
+        self.limit: Final = limit
 
     def _reason(self, value: object) -> str | None:
         if not isinstance(value, str) or isinstance(value, Enum):
@@ -198,7 +223,6 @@ class Text(Parameter):
         return value if isinstance(value, Enum) else normalized(value)
 
 
-@attrs.frozen(eq=False, repr=False)
 class Money(Parameter):
     """An amount: exact, and of as many digits as .NET keeps."""
 
@@ -218,7 +242,6 @@ class Money(Parameter):
         return None
 
 
-@attrs.frozen(eq=False, repr=False)
 class Date(Parameter):
     """A date; a datetime is none: its time, or its zone, would be lost or shift the day."""
 
@@ -233,7 +256,6 @@ class Date(Parameter):
         return None
 
 
-@attrs.frozen(eq=False, repr=False)
 class ModifiedDate(Date):
     """v1's pair of a date and its ``…_modification_type``."""
 
@@ -246,7 +268,6 @@ class ModifiedDate(Date):
         return (self.name, day + midnight), (f"{self.name}_modification_type", how)
 
 
-@attrs.frozen(eq=False, repr=False)
 class Moment(Parameter):
     """A point in time, written in UTC: without a zone it would be a guess."""
 
@@ -262,7 +283,6 @@ class Moment(Parameter):
         return None
 
 
-@attrs.frozen(eq=False, repr=False)
 class Bool(Parameter):
     """A bool; 0 and 1 are none."""
 
@@ -272,11 +292,6 @@ class Bool(Parameter):
         return None if type(value) is bool else _wrong("True or False", value)
 
 
-def _texts_of(choice: "Choice") -> tuple[str, ...]:
-    return tuple(member.value for member in choice.choices)
-
-
-@attrs.frozen(eq=False, repr=False)
 class Choice(Parameter):
     """One of a closed set of texts, in their exact case.
 
@@ -286,10 +301,10 @@ class Choice(Parameter):
         choices: The enum of the texts.
     """
 
-    choices: type[StrEnum]
-    _known: tuple[str, ...] = attrs.field(
-        init=False, repr=False, default=attrs.Factory(_texts_of, takes_self=True)
-    )
+    def __init__(self, name: str, choices: type[StrEnum], **flags: Unpack[Flags]) -> None:
+        super().__init__(name, **flags)
+        self.choices: Final = choices
+        self._known = tuple(member.value for member in choices)
 
     def _reason(self, value: object) -> str | None:
         if isinstance(value, str) and value in self._known:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
-import attrs
 
 #: A page is good for so many seconds, from when it was asked for.
 _FRESH: Final = 5.0
@@ -35,29 +34,38 @@ _ALIKE_AT_FIRST: Final = 2
 _ALIKE: Final = 3
 
 
-@attrs.define(eq=False)
 class _Page:
     """A page that came.
 
-    Attributes:
+    Args:
         asked_at: When it was asked for.
         offset: The place of its first row in the list.
         rows: Its records that were not used yet, by id, each with its place on the page.
         size: How many rows it had.
         whole: True if that was all of the list.
+
+    Attributes:
         used: How many of its records were used.
         gone: How many of these have left the list since.
         last: The last place of one that was used.
     """
 
-    asked_at: float
-    offset: int
-    rows: dict[int, tuple[int, object]]
-    size: int
-    whole: bool
-    used: int = 0
-    gone: int = 0
-    last: int = -1
+    def __init__(
+        self,
+        asked_at: float,
+        offset: int,
+        rows: dict[int, tuple[int, object]],
+        size: int,
+        whole: bool,  # noqa: FBT001 - as they are listed
+    ) -> None:
+        self.asked_at = asked_at
+        self.offset = offset
+        self.rows = rows
+        self.size = size
+        self.whole = whole
+        self.used = 0
+        self.gone = 0
+        self.last = -1
 
     def next_offset(self) -> int:
         """Return where the next page begins: some rows before the first that was not used."""
@@ -66,12 +74,12 @@ class _Page:
         return max(self.offset + self.last + 1 - self.gone - self.size // 10, 0)
 
 
-@attrs.frozen(eq=False)
 class Lead:
     """A look from which others learn, who wait for its end."""
 
-    _rows: "RecentRows"
-    _reading: anyio.Event
+    def __init__(self, rows: "RecentRows", reading: anyio.Event) -> None:
+        self._rows = rows
+        self._reading = reading
 
     def end(self) -> None:
         """Resume the waiting calls. Can be called twice."""

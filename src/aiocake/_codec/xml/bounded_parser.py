@@ -142,6 +142,8 @@ class XmlFeed:
         #: How many bytes were fed, and how many of them belong to what did not end yet.
         self._fed = 0
         self._unconsumed = 0
+        #: How many bytes of the body were read in another way.
+        self._passed_over = 0
         #: What stands around the place at which it is not well formed.
         self.broken = b""
 
@@ -210,7 +212,7 @@ class XmlFeed:
         except expat.ExpatError as error:
             at = max(self._parser.ErrorByteIndex - self._fed, 0)
             self.broken = bytes(piece[max(at - _AROUND, 0) : at + _AROUND])
-            raise DecodeError(_reason(error)) from None
+            raise DecodeError(self._reason(error)) from None
         except (ValueError, LookupError):
             raise DecodeError("not UTF-8") from None
         self._fed += len(piece)
@@ -220,12 +222,11 @@ class XmlFeed:
         if len(self._parser.intern) > MAX_NAMES:
             raise DecodeError(f"over {MAX_NAMES} names of elements and attributes")
 
-
-def _reason(error: expat.ExpatError) -> str:
-    if error.code in _CUT_SHORT:
-        return "the XML ends before it is complete"
-    where = f"line {error.lineno}, column {error.offset + 1}"
-    return f"not well-formed XML: {expat.ErrorString(error.code)}, {where}"
+    def _reason(self, error: expat.ExpatError) -> str:
+        if error.code in _CUT_SHORT:
+            return "the XML ends before it is complete"
+        at = self._passed_over + self._parser.ErrorByteIndex
+        return f"not well-formed XML: {expat.ErrorString(error.code)}, at byte {at}"
 
 
 def _refuse_doctype(*_: object) -> None:

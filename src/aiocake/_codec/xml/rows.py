@@ -38,6 +38,7 @@ class Rows(Generic[T]):
         before: The fields before the list; None as long as it has not begun.
         around: The fields before and behind the list.
         ended: Whether the list has ended.
+        is_between: Returns whether the list is the innermost element that is open.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Rows(Generic[T]):
         self.before: dict[str, object] | None = None
         self.around: dict[str, object] = {}
         self.ended = False
+        self.is_between: Callable[[], bool] = lambda: False
 
     def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:  # noqa: C901, PLR0915 - they share variables
         """Attach the handlers to a parser; return a function that says if the root has begun.
@@ -140,6 +142,7 @@ class Rows(Generic[T]):
         parser.StartElementHandler = start_around
         parser.CharacterDataHandler = data
         parser.EndElementHandler = end_around
+        self.is_between = lambda: inner is listed and listed is not None
         return lambda: bool(opened or inner)
 
     def _end_row(self, name: str, value: object) -> None:
@@ -149,7 +152,15 @@ class Rows(Generic[T]):
             )
         if self.lossy:
             value = _without_marks(value, self._element, self._leniency)
-        row = self._read(value, self.count)
+        self.take(value)
+
+    def take(self, fields: object) -> None:
+        """Take the fields of the next row.
+
+        Raises:
+            DecodeError: They cannot be read.
+        """
+        row = self._read(fields, self.count)
         if row is not None:
             self.ready.append(row)
         self.count += 1
