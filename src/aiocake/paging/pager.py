@@ -23,7 +23,8 @@ from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.errors import ArgumentError, Problem
-from aiocake.paging.pages import PagedList, PageLike, PageRequest, Pages, RowReader
+from aiocake.paging.pages import PagedList, PageLike, Pages, RowReader
+from aiocake.paging.prefetcher import PageRequest
 
 T = TypeVar("T")
 
