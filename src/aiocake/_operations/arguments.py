@@ -48,10 +48,11 @@ def matching(match: PeriodMatch, longest: timedelta | Skip) -> tuple[PeriodMatch
     Raises:
         ArgumentError: The methods of one raise.
     """
-    return (
-        cast("PeriodMatch", guarded("match", lambda: normalized(match))),
-        cast("timedelta | Skip", guarded("longest", lambda: normalized(longest))),
-    )
+    if type(match) is not str:
+        match = cast("PeriodMatch", guarded("match", lambda: normalized(match)))
+    if longest is not SKIP:
+        longest = cast("timedelta", guarded("longest", lambda: normalized(longest)))
+    return match, longest
 
 
 def matched_days(

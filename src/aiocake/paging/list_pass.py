@@ -171,6 +171,7 @@ class ListPass:
         "_last",
         "_of_page",
         "_probing",
+        "_shared",
         "_shift",
         "_suspected",
         "counts_list",
@@ -208,6 +209,8 @@ class ListPass:
         """The rows of this pass."""
         self._anomaly = anomaly
         self._asked = row_limit
+        #: How many rows a page shares with the one before: one, if it has room for two.
+        self._shared = 1 if row_limit > 1 else 0
         self._believed = counts_list is True
         self._changed = ""  # how total_rows changed
         self._of_page = True  # whether total_rows was the number of rows of each page
@@ -332,11 +335,6 @@ class ListPass:
             self.counts_list = True
 
     @property
-    def _shared(self) -> int:
-        """Return how many rows a page shares with the one before: one, if it has room for two."""
-        return 1 if self.row_limit > 1 else 0
-
-    @property
     def _is_all(self) -> bool:
         """Return True if as many rows were read as the total says."""
         return self.total_rows is not None and self._cursor + 1 >= self.total_rows
@@ -349,6 +347,7 @@ class ListPass:
         if ids:
             self._first = tuple(ids)
             self.row_limit = min(self.row_limit, len(ids))
+            self._shared = 1 if self.row_limit > 1 else 0
         return 0
 
     def _find_overlap(self, start: int, ids: Sequence[int]) -> int | None:

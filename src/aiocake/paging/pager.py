@@ -128,8 +128,11 @@ class Pager(Generic[T]):
 
     async def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
-        async with PagedRows(self.pages()) as rows:
-            return await rows.collect()
+        rows: list[T] = []
+        async with self.pages() as pages:
+            async for page in pages:
+                rows += page.items
+        return rows
 
     async def aclose(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
