@@ -140,7 +140,7 @@ class CallExecutor(ClientPipeline):
         condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
         not_after: SendDeadline | None = None,
-        on_response: Callable[[], None] | None = None,
+        on_response: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
         """Carry one call out, with its retries, inside its deadline.
 
@@ -216,6 +216,9 @@ class CallExecutor(ClientPipeline):
                 raise _refused(call, refusal.error())
             if intent is None:
                 await self.run_attempts(call, self._read)
+                if call.on_response is not None and call.reply is not None:
+                    # What goes on is sent before this response is decoded, which takes longer.
+                    await call.on_response()
             else:
                 if call.condition is None:  # else once its record was seen
                     await self._record(call, intent)
@@ -506,10 +509,6 @@ class CallExecutor(ClientPipeline):
         made = self._judge.judge(call, attempt, outcome)
         attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
         self._release(attempt)
-        if call.on_response is not None and made.error is None:
-            call.on_response()
-            # What that lets go on is sent before this response is decoded, which takes longer.
-            await anyio.lowlevel.cancel_shielded_checkpoint()
         return made
 
     def _is_cut(self, call: CallState, failure: TransportFailure) -> bool:
