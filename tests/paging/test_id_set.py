@@ -38,6 +38,20 @@ def test_it_knows_pages_as_it_knows_numbers(pages: list[list[int]]) -> None:
             assert len(seen) == len(known)
 
 
+def test_pages_that_go_up_and_those_that_do_not() -> None:
+    seen = IdSet()
+    assert seen.add_all([1, 2, 3]) == [True, True, True]
+    assert seen.add_all([3, 4, 5]) == [False, True, True]
+    assert seen.add_all([4, 6]) == [False, True]
+    assert seen.add_all([6, 7]) == [False, True]
+    seen = IdSet()
+    assert seen.add_all([65_535, 65_536]) == [True, True]
+    assert seen.add_all([65_536, 65_535]) == [False, False]
+    seen = IdSet()
+    assert seen.add_all([10, 12, 11]) == [True, True, True]
+    assert seen.add_all([11, 10]) == [False, False]
+
+
 @pytest.mark.parametrize("order", ["up", "down", "mixed"])
 def test_few_and_many_numbers_side_by_side(order: str) -> None:
     numbers = list(range(1, 10_000)) + list(range(100_000, 200_000, 30))

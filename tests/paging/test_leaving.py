@@ -71,6 +71,32 @@ async def test_break_in_async_with() -> None:
     assert slow.active == 0
 
 
+async def test_break_while_pages_wait_to_be_decoded() -> None:
+    waiting = 0
+    all_wait = anyio.Event()
+
+    async def fetch(ask: PageRequest) -> Page:
+        nonlocal waiting
+        if ask.begun:
+            waiting += 1
+            if waiting == 8:
+                all_wait.set()
+            try:
+                await ask.on_response()
+                await anyio.sleep_forever()
+            finally:
+                waiting -= 1
+        return Page(tuple(range(ask.start_at_row, ask.start_at_row + 10)), 10_000, 0)
+
+    slow = Slow()
+    slow.fetch = fetch  # type: ignore[method-assign]
+    async with slow.pager() as rows:
+        async for _ in rows:
+            await all_wait.wait()
+            break
+    assert waiting == 0
+
+
 async def test_an_error_in_the_body_comes_out_as_it_is() -> None:
     slow = Slow()
     mine = ValueError("mine")

@@ -19,12 +19,15 @@ from aiocake.errors import (
     RequestRejected,
     ServerError,
 )
+from aiocake.paging import Pager, PageRequest
 
 from ..support.loops import ONE_LOOP
 
 pytestmark = pytest.mark.anyio
 
 MakeServer = Callable[..., Any]
+
+LIMIT = 8
 
 
 def starts(server: Any) -> list[int]:  # noqa: ANN401 - the fixture's class
@@ -89,6 +92,41 @@ async def test_the_end_stays_the_end(make_server: MakeServer) -> None:
                 await anext(rows)
     with pytest.raises(StopAsyncIteration):
         await anext(rows)
+
+
+# trio wakes those who wait for one thing in random order.
+@ONE_LOOP
+async def test_responses_that_come_at_once_are_decoded_one_by_one(make_server: MakeServer) -> None:
+    server = make_server(200)
+    asked = decoded = taken = 0
+    all_asked = anyio.Event()
+
+    async def fetch(ask: PageRequest) -> Any:  # noqa: ANN401 - a page
+        nonlocal asked, decoded
+        asked += 1
+        if asked == 1 + LIMIT:
+            all_asked.set()
+        if ask.begun:
+            await all_asked.wait()
+        await ask.on_response()
+        decoded += 1
+        # The next were asked for before, but those that the first of these still let in.
+        assert decoded <= 2 or asked >= 1 + 2 * LIMIT
+        assert decoded - taken <= 3
+        return server.answer(ask.start_at_row, ask.row_limit)
+
+    pager = Pager(
+        fetch,
+        row_id=lambda row: row,
+        row_limit=9,
+        limit=LIMIT,
+        operation="invoices.find",
+        anomaly=lambda *_: None,
+    )
+    async for page in pager.pages():
+        taken += 1
+        assert page.items
+    assert taken == decoded > 2 * LIMIT
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 9])

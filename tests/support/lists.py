@@ -58,9 +58,11 @@ class ListServer:
         try:
             for _ in range(self.delays[number % len(self.delays)]):
                 await anyio.lowlevel.checkpoint()
-            return self.answer(ask.start_at_row, ask.row_limit)
+            answer = self.answer(ask.start_at_row, ask.row_limit)
         finally:
             self.active -= 1
+        await ask.on_response()
+        return answer
 
     def answer(self, start_at_row: int, row_limit: int) -> Answer:
         change = self.changes.get(len(self.answers))

@@ -49,10 +49,11 @@ def matching(match: PeriodMatch, longest: timedelta | Skip) -> tuple[PeriodMatch
     Raises:
         ArgumentError: The methods of one raise.
     """
-    return (
-        cast("PeriodMatch", guarded("match", partial(normalized, match))),
-        cast("timedelta | Skip", guarded("longest", partial(normalized, longest))),
-    )
+    if type(match) is not str:
+        match = cast("PeriodMatch", guarded("match", partial(normalized, match)))
+    if longest is not SKIP:
+        longest = cast("timedelta", guarded("longest", partial(normalized, longest)))
+    return match, longest
 
 
 def matched_days(

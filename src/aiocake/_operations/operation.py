@@ -357,7 +357,7 @@ class Executor(Protocol):
         condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
         not_after: SendDeadline | None = None,
-        on_response: Callable[[], None] | None = None,
+        on_response: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
         """Carry out one call, with its retries, before its deadline.
 
@@ -369,7 +369,7 @@ class Executor(Protocol):
             observer: Of a write: called before it is sent and after it ended. Neither is called
                 where the look keeps it from being sent.
             not_after: Of a write: the moment after which no byte of it may leave.
-            on_response: Of a read: called when the response is here, before it is decoded, so that
+            on_response: Of a read: awaited when the response is here, before it is decoded, so that
                 requests which wait for it are sent first.
         """
         ...

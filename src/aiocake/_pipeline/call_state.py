@@ -5,7 +5,7 @@ fact of this one.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -125,7 +125,7 @@ class CallState:
         condition: Of a write, what its record has to be; None where that does not matter.
         observer: Of a write, who is told before it is sent and after it ended.
         not_after: Of a write, the moment after which no byte of it may leave.
-        on_response: Is called when the call has its response, the slot given back.
+        on_response: Is awaited when the call has its response, the slot given back.
         network_time: What may be spent waiting for the network; None where the deadline counts
             everything.
 
@@ -204,7 +204,7 @@ class CallState:
         condition: WriteCondition | None = None,
         observer: WriteObserver[Any] | None = None,
         not_after: SendDeadline | None = None,
-        on_response: Callable[[], None] | None = None,
+        on_response: Callable[[], Awaitable[None]] | None = None,
         network_time: NetworkTimeBudget | None = None,
         number: int = 0,
     ) -> None:
@@ -217,7 +217,7 @@ class CallState:
         self.condition: WriteCondition | None = condition
         self.observer: WriteObserver[Any] | None = observer
         self.not_after: SendDeadline | None = not_after
-        self.on_response: Callable[[], None] | None = on_response
+        self.on_response: Callable[[], Awaitable[None]] | None = on_response
         self.network_time: NetworkTimeBudget | None = network_time
         self.name: str = request.operation
         self.writes: bool = limits.idempotency is not Idempotency.SAFE

@@ -139,7 +139,7 @@ class CallExecutor(ClientPipeline):
         condition: WriteCondition | None = None,
         observer: WriteObserver[T] | None = None,
         not_after: SendDeadline | None = None,
-        on_response: Callable[[], None] | None = None,
+        on_response: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
         """Carry out one call, with its retries, before its deadline.
 
@@ -219,6 +219,9 @@ class CallExecutor(ClientPipeline):
                 raise _refused(call, refusal.error())
             if intent is None:
                 await self.run_attempts(call, self._read)
+                if call.on_response is not None and call.reply is not None:
+                    # What goes on is sent before this response is decoded, which takes longer.
+                    await call.on_response()
             else:
                 if call.condition is None:  # else once its record was seen
                     await self._recorder.before(call, intent)
@@ -492,10 +495,6 @@ class CallExecutor(ClientPipeline):
         finally:
             if not attempt.kept:
                 limiter.release(slot)
-        if call.on_response is not None and made.error is None:
-            call.on_response()
-            # What that lets go on is sent before this response is decoded, which takes longer.
-            await anyio.lowlevel.cancel_shielded_checkpoint()
         return made
 
     def _is_cut(self, call: CallState, failure: TransportFailure) -> bool:

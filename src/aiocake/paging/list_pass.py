@@ -39,6 +39,7 @@ returns fewer than 100 rows a page, and not 50, and calls just these the total.
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from operator import lt
 from typing import Final, final
 
 _LOW: Final = 0xFFFF
@@ -80,8 +81,12 @@ class IdSet:
         """Add numbers; return for each whether it was not there before.
 
         Most pages of a list begin with a row of the page before, and all others are new: the rest
-        is taken together then.
+        is taken together then, and packed at once where it goes up from there.
         """
+        if self._goes_up(numbers):
+            seam = 1 if self._packed and numbers[0] == self._greatest else 0
+            self._keep(numbers[seam:])
+            return [False] * seam + [True] * (len(numbers) - seam)
         fresh = list(map(self.add, numbers[:1]))
         rest = numbers[1:]
         new = set(rest)
@@ -91,6 +96,13 @@ class IdSet:
         if len(self._recent) > _MOST_RECENT:
             self._pack()
         return fresh + [True] * len(rest)
+
+    def _goes_up(self, numbers: Sequence[int]) -> bool:
+        """Return True if numbers go up from the greatest that is here, all within one chunk."""
+        if self._recent or len(numbers) < 2 or (self._packed and numbers[0] < self._greatest):  # noqa: PLR2004 - with the one that is there already
+            return False
+        one_chunk = numbers[0] >> _LOW_BITS == numbers[-1] >> _LOW_BITS
+        return one_chunk and all(map(lt, numbers, numbers[1:]))
 
     def _may_be_packed(self, numbers: set[int]) -> bool:
         if not self._packed or not numbers:
@@ -107,21 +119,25 @@ class IdSet:
     def _pack(self) -> None:
         numbers = sorted(self._recent)
         self._recent.clear()
-        self._least = min(self._least, numbers[0]) if self._packed else numbers[0]
-        self._greatest = max(self._greatest, numbers[-1]) if self._packed else numbers[-1]
-        self._packed += len(numbers)
         while numbers:
-            high = numbers[-1] >> _LOW_BITS
-            begin = bisect_left(numbers, high << _LOW_BITS)
-            lows = array("H", [number & _LOW for number in numbers[begin:]])
+            begin = bisect_left(numbers, numbers[-1] >> _LOW_BITS << _LOW_BITS)
+            self._keep(numbers[begin:])
             del numbers[begin:]
-            chunk = self._chunks.get(high)
-            if chunk is None:
-                self._chunks[high] = lows
-            elif chunk[-1] < lows[0]:
-                chunk.extend(lows)
-            else:
-                self._chunks[high] = array("H", sorted((*chunk, *lows)))
+
+    def _keep(self, numbers: Sequence[int]) -> None:
+        """Pack sorted numbers of one chunk."""
+        first, last = numbers[0], numbers[-1]
+        self._least = min(self._least, first) if self._packed else first
+        self._greatest = max(self._greatest, last) if self._packed else last
+        self._packed += len(numbers)
+        lows = array("H", [number & _LOW for number in numbers])
+        chunk = self._chunks.setdefault(first >> _LOW_BITS, lows)
+        if chunk is lows:
+            return
+        if chunk[-1] < lows[0]:
+            chunk.extend(lows)
+        else:
+            self._chunks[first >> _LOW_BITS] = array("H", sorted((*chunk, *lows)))
 
 
 #: A first page of a multiple of so many rows may be cut off, whatever was asked for.
@@ -155,6 +171,7 @@ class ListPass:
         "_last",
         "_of_page",
         "_probing",
+        "_shared",
         "_shift",
         "_suspected",
         "counts_list",
@@ -192,6 +209,8 @@ class ListPass:
         """The rows of this pass."""
         self._anomaly = anomaly
         self._asked = row_limit
+        #: How many rows a page shares with the one before: one, if it has room for two.
+        self._shared = 1 if row_limit > 1 else 0
         self._believed = counts_list is True
         self._changed = ""  # how total_rows changed
         self._of_page = True  # whether total_rows was the number of rows of each page
@@ -240,7 +259,7 @@ class ListPass:
             For each row, True if this pass had not met it before.
         """
         fresh = self.seen.add_all(ids)
-        new = sum(fresh)
+        new = fresh.count(True)
         if self._probing:
             self._take_first_again(ids, new)
             return fresh
@@ -316,11 +335,6 @@ class ListPass:
             self.counts_list = True
 
     @property
-    def _shared(self) -> int:
-        """Return how many rows a page shares with the one before: one, if it has room for two."""
-        return 1 if self.row_limit > 1 else 0
-
-    @property
     def _is_all(self) -> bool:
         """Return True if as many rows were read as the total says."""
         return self.total_rows is not None and self._cursor + 1 >= self.total_rows
@@ -333,6 +347,7 @@ class ListPass:
         if ids:
             self._first = tuple(ids)
             self.row_limit = min(self.row_limit, len(ids))
+            self._shared = 1 if self.row_limit > 1 else 0
         return 0
 
     def _find_overlap(self, start: int, ids: Sequence[int]) -> int | None:

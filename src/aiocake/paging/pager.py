@@ -23,7 +23,8 @@ from typing import Generic, TypeVar, final
 from weakref import WeakSet
 
 from aiocake.errors import ArgumentError, Problem
-from aiocake.paging.pages import PagedList, PageLike, PageRequest, Pages, RowReader
+from aiocake.paging.pages import PagedList, PageLike, Pages, RowReader
+from aiocake.paging.prefetcher import PageRequest
 
 T = TypeVar("T")
 
@@ -127,8 +128,11 @@ class Pager(Generic[T]):
 
     async def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
-        async with PagedRows(self.pages()) as rows:
-            return await rows.collect()
+        rows: list[T] = []
+        async with self.pages() as pages:
+            async for page in pages:
+                rows += page.items
+        return rows
 
     async def aclose(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
