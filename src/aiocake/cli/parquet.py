@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, TypeVar
 
 from aiocake import ColumnType
-from aiocake._arrow import ArrowRows, Unfitting, as_json
+from aiocake._arrow import ArrowRows, Unfitting, as_json, pyarrow
 from aiocake.cli.destination import OutputError
 from aiocake.cli.formats import RecordLayout
 from aiocake.cli.sink import Sink
@@ -14,8 +14,9 @@ from aiocake.records import plain_value
 
 T = TypeVar("T")
 
-#: Rows that a reader can skip or take at once.
-ROW_GROUP: Final = 50_000
+#: Rows that a reader can skip or take at once; so many are in memory, too. Of 50,000 they would
+#: take 5 MB more, and the file 2 % less.
+ROW_GROUP: Final = 20_000
 #: Bytes of a page: of the usual million, each column would hold some while it is written.
 _PAGE: Final = 1 << 16
 
@@ -31,6 +32,10 @@ def parquet(stream: BinaryIO, kind: RecordLayout[T]) -> Generator[Callable[[T], 
         OutputError: A number does not fit into its column, since nothing is rounded; or the stream
             cannot be written to.
     """
+    arrow = pyarrow("Parquet")
+    # Its own allocator takes regions of MBs ahead of what is written: 9 MB more at the peak. This
+    # process is the command's, and nobody else's buffers are in it.
+    arrow.set_memory_pool(arrow.system_memory_pool())
     names = kind.csv_columns
     types = kind.types or dict.fromkeys(names, ColumnType.TEXT)
     rows = ArrowRows(types, "Parquet")
