@@ -94,12 +94,12 @@ def everything() -> tuple[str, ...]:
     return *group("tests"), *group("integrations")
 
 
-def part(session: nox.Session, name: str) -> None:
+def part(session: nox.Session, name: str, *workers: str) -> None:
     """Run a part of the tests, and keep which lines it covers for the session ``coverage``."""
     for old in ROOT.glob(f".coverage.{name}*"):
         old.unlink()
     env = {"COVERAGE_FILE": f".coverage.{name}", **QUICKLY, **COMPILED}
-    session.run("pytest", *MEASURED, *WORKERS, "--part", name, env=env)
+    session.run("pytest", *MEASURED, *workers, "--part", name, env=env)
 
 
 @nox.session(python=NEWEST)
@@ -115,7 +115,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *WORKERS, *session.posargs)
         return
     session.install(PACKAGE, *group("tests"))
-    part(session, "quick")
+    # It waits for nothing but processors: as many processes as these.
+    part(session, "quick", "--numprocesses=auto", "--maxprocesses=8")
 
 
 @nox.session(python=NEWEST)
@@ -129,7 +130,7 @@ def thorough(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *WORKERS, *session.posargs)
         return
-    part(session, "thorough")
+    part(session, "thorough", *WORKERS)
 
 
 @nox.session(python=[each for each in PYTHONS if each != NEWEST])
