@@ -292,7 +292,7 @@ def api(session: nox.Session) -> None:
         session.install("-e", PACKAGE, *group("api"))
         session.run("griffe", "check", "aiocake", "--search", "src")
     else:
-        session.install("-e", PACKAGE, *everything())
+        session.install("-e", PACKAGE, *group("tests"))
         session.run("pytest", "-q", "tests/test_public_api.py", "tests/endpoints/test_wire.py")
 
 
