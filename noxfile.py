@@ -29,7 +29,7 @@ def runs(version: str) -> bool:
 
 #: The newest Python that is on the machine.
 NEWEST = next((each for each in reversed(PYTHONS) if runs(each)), HERE)
-#: What runs for minutes or hours of simulated time: the session ``simulated``.
+#: What runs for minutes or hours of simulated time: on the newest Python, in ``thorough``.
 SIMULATED = (
     "tests/simulated",
     "tests/transport/test_pace.py",
@@ -56,6 +56,8 @@ ON_UVLOOP = "3.12"
 MONEY = ("tests/bulk", "tests/client", "tests/monthend", "tests/pipeline")
 #: Lines are counted at next to no cost, but 3.11 cannot; branches cost as much as the tests.
 QUICKLY = {"COVERAGE_CORE": "sysmon"} if tuple(map(int, NEWEST.split("."))) >= (3, 12) else {}
+#: Each worker would compile all tests, where the environment keeps Python from storing them.
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 MEASURED = ("--cov", "--cov-report=", "--cov-fail-under=0")
 WORKERS = ("--numprocesses=3",)
 
@@ -73,8 +75,9 @@ nox.options.sessions = [
     "docs",
     "package",
     "tests",
-    "simulated",
+    "thorough",
     "compatibility",
+    "coverage",
 ]
 # The tests run on the supported Pythons that the machine has; none is fetched for them.
 nox.options.download_python = "never"
@@ -86,28 +89,48 @@ def group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
+def everything() -> tuple[str, ...]:
+    """What any test may need; the quick part of them needs only ``tests``."""
+    return *group("tests"), *group("integrations")
+
+
+def part(session: nox.Session, name: str, *workers: str) -> None:
+    """Run a part of the tests, and keep which lines it covers for the session ``coverage``."""
+    for old in ROOT.glob(f".coverage.{name}*"):
+        old.unlink()
+    env = {"COVERAGE_FILE": f".coverage.{name}", **QUICKLY, **COMPILED}
+    session.run("pytest", *MEASURED, *workers, "--part", name, env=env)
+
+
 @nox.session(python=NEWEST)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built package; arguments go to pytest.
+    """Run the quick part of the tests against the built package; arguments go to pytest.
 
-    This runs on the newest Python that the machine has; ``compatibility`` runs on the others, and
-    ``simulated`` runs what takes long. The lines that the tests cover are measured, if all of them
-    run.
+    This runs on the newest Python that the machine has. What takes long, what starts programs and
+    what repeats on trio is run by ``thorough``; ``compatibility`` runs on the other Pythons. With
+    arguments, all tests that they name run, of either part.
     """
+    if session.posargs:
+        session.install(PACKAGE, *everything())
+        session.run("pytest", *WORKERS, *session.posargs)
+        return
     session.install(PACKAGE, *group("tests"))
+    # It waits for nothing but processors: as many processes as these.
+    part(session, "quick", "--numprocesses=auto", "--maxprocesses=8")
+
+
+@nox.session(python=NEWEST)
+def thorough(session: nox.Session) -> None:
+    """Run all tests that ``tests`` leaves out; arguments go to pytest.
+
+    These are outages and waits on a simulated clock, what is drawn or done at random, processes,
+    terminals, servers and other libraries, and on trio what ``tests`` runs on asyncio alone.
+    """
+    session.install(PACKAGE, *everything())
     if session.posargs:
         session.run("pytest", *WORKERS, *session.posargs)
         return
-    env = {"COVERAGE_FILE": ".coverage.tests", **QUICKLY}
-    session.run("pytest", *MEASURED, *WORKERS, *without(*SIMULATED), env=env)
-    session.notify("coverage")
-
-
-@nox.session(python=NEWEST)
-def simulated(session: nox.Session) -> None:
-    """Run outages, throttling and waits on a simulated clock."""
-    session.install(PACKAGE, *group("tests"))
-    session.run("pytest", *WORKERS, *SIMULATED, *session.posargs)
+    part(session, "thorough", *WORKERS)
 
 
 @nox.session(python=[each for each in PYTHONS if each != NEWEST])
@@ -117,8 +140,8 @@ def compatibility(session: nox.Session) -> None:
     Generated examples are fewer here, and what does not differ between Pythons is left out. On one
     of them, what is about the network runs on uvloop instead.
     """
-    session.install(PACKAGE, *group("tests"))
-    env = {"AIOCAKE_EXAMPLES": "few"}
+    session.install(PACKAGE, *everything())
+    env = {"AIOCAKE_EXAMPLES": "few", **COMPILED}
     left_out = [*SIMULATED, *ONCE]
     if session.python == ON_UVLOOP and not session.posargs:
         what = ("--uvloop", "-k", "not trio", *NETWORK, *without(*left_out))
@@ -131,7 +154,7 @@ def compatibility(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def branches(session: nox.Session) -> None:
     """Run the tests, and refuse less than the minimum of branches covered: slower by half."""
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     # Apart from the lines, with which branches cannot be combined.
     env = {"COVERAGE_FILE": str(ROOT / session.create_tmp() / ".coverage")}
     session.run("coverage", "erase", env=env)
@@ -146,7 +169,7 @@ def campaign(session: nox.Session) -> None:
 
     An outage of an hour, in simulated time, is part of it.
     """
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     what = ["tests/campaign", "tests/simulated", "--seeds", "400", "--outage", "3600"]
     if "--seed" in session.posargs:
         what = ["tests/campaign/test_random_faults.py"]
@@ -160,7 +183,7 @@ def crash(session: nox.Session) -> None:
     Before that, 50 times each, two runs of one plan at once: on one host, one of them killed, and
     on two hosts. After it, 600 orders of plan, approve, apply, kill, resume and change.
     """
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     chosen = ("--crash-seed", str(randrange(1 << 16)))  # noqa: S311 - no secret
     amounts = ("--kills", "100", "--orders", "300", "--pairs", "50")
     workers = ("--numprocesses=auto", "--maxprocesses=4")
@@ -171,7 +194,7 @@ def crash(session: nox.Session) -> None:
 @nox.session
 def engines(session: nox.Session) -> None:
     """Run what is inside of engines: DBOS, procrastinate, Temporal, and Celery, too."""
-    session.install(PACKAGE, *group("tests"), *group("engines"))
+    session.install(PACKAGE, *everything(), *group("engines"))
     session.run("pytest", "tests/examples/test_engines.py", *session.posargs)
 
 
@@ -183,7 +206,7 @@ def journals(session: nox.Session) -> None:
     ended, commits lost; two processes have one plan, and two plans are of one partner. What was
     created twice, is missing or was left behind is counted.
     """
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     what = ("tests/journals", "--quiet", *WORKERS, "--times", "100")
     for way in ((), ("--bouncer",)):
         session.run("pytest", *what, *way, *session.posargs)
@@ -196,7 +219,7 @@ def monthend(session: nox.Session) -> None:
     They are planned, approved and paid, by processes that are killed, while answers are lost and
     somebody else voids some; then they are audited.
     """
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     what = ("tests/monthend/test_month_end.py", "--month-end", "10000")
     session.run("pytest", "--quiet", *what, *session.posargs)
 
@@ -204,7 +227,7 @@ def monthend(session: nox.Session) -> None:
 @nox.session
 def scorecard(session: nox.Session) -> None:
     """Try every fault on both backends, and print how each case ended."""
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     session.run(
         "pytest",
         "tests/scorecard",
@@ -219,7 +242,7 @@ def scorecard(session: nox.Session) -> None:
 @nox.session
 def loops(session: nox.Session) -> None:
     """Try the transport and every fault on uvloop, and as on event loops that watch no sockets."""
-    session.install(PACKAGE, *group("tests"))
+    session.install(PACKAGE, *everything())
     what = [*NETWORK, "-k", "not trio", *session.posargs]
     for option in ("--uvloop", "--pulling"):
         session.run("pytest", option, *WORKERS, *what)
@@ -227,7 +250,10 @@ def loops(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Combine what the tests and their processes covered, and refuse less than the minimum."""
+    """Combine what ``tests`` and ``thorough`` covered, and refuse less than the minimum."""
+    for name in ("quick", "thorough"):
+        if not any(ROOT.glob(f".coverage.{name}*")):
+            session.error("run all of them: nox -s tests thorough coverage")
     session.install("coverage")
     session.run("coverage", "combine")
     session.run("coverage", "report")
@@ -248,7 +274,7 @@ def types(session: nox.Session) -> None:
 
     Every public name must have a type that is declared, so that no checker has to guess it.
     """
-    session.install("-e", PACKAGE, *group("tests"), *group("types"))
+    session.install("-e", PACKAGE, *everything(), *group("types"))
     session.run("mypy")
     session.run("pyright", "--warnings")
     session.run("pyright", "--verifytypes", "aiocake", "--ignoreexternal", silent=True)
@@ -343,7 +369,7 @@ def fuzz(session: nox.Session) -> None:
 
     Between the two, the tests with generated examples run with ten times as many.
     """
-    session.install("-e", PACKAGE, *group("tests"), *group("fuzz"))
+    session.install("-e", PACKAGE, *everything(), *group("fuzz"))
     session.run("python", "fuzz/attacks.py")
     session.run("pytest", *WORKERS, "-m", "hypothesis", env={"AIOCAKE_EXAMPLES": "many"})
     session.run("python", "fuzz/run.py", *(session.posargs or ["60"]))
@@ -352,7 +378,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Change what decides about money a little, and see that the tests notice each change."""
-    session.install("-e", PACKAGE, *group("tests"), *group("mutation"))
+    session.install("-e", PACKAGE, *everything(), *group("mutation"))
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     session.run("python", "tests/mutants/run.py")
 

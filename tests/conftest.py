@@ -14,6 +14,7 @@ import pytest
 
 from .support.amounts import some
 from .support.numbers import number_calls_from_1
+from .support.parts import is_thorough, is_thorough_file
 
 hypothesis.settings.register_profile(
     "aiocake",
@@ -34,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="read connections as on event loops that watch no sockets (that of Windows)",
     )
+    parser.addoption(
+        "--part",
+        choices=("quick", "thorough"),
+        help="run one of the two parts of the tests (tests/support/parts.py)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +51,25 @@ def pytest_configure(config: pytest.Config) -> None:
         patch.setattr(asyncio.events, "new_event_loop", uvloop.new_event_loop)
     if config.getoption("pulling"):
         patch.setattr("aiocake._transport.dial.watches_sockets", lambda _: False)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import nothing of the other part: it needs libraries that this one may do without."""
+    quick = config.getoption("part") == "quick"
+    return True if quick and is_thorough_file(collection_path) else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of the other part."""
+    part = config.getoption("part")
+    if part is None:
+        return
+    here, there = [], []
+    for item in items:
+        (here if is_thorough(item) is (part == "thorough") else there).append(item)
+    items[:] = here
+    config.hook.pytest_deselected(items=there)
 
 
 def pytest_runtest_setup() -> None:

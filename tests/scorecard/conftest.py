@@ -7,7 +7,7 @@ Otherwise each kind of fault is tried by one call on one backend, in turn.
 
 import gc
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -60,7 +60,10 @@ def _all_but_one_of_each(items: list[pytest.Item]) -> set[pytest.Item]:
         )
         kinds.setdefault(kind, []).append(item)
     dropped: set[pytest.Item] = set()
-    for number, alike in enumerate(kinds.values()):
+    numbers: Counter[Path] = Counter()  # of each file: it does not matter which others run
+    for alike in kinds.values():
+        number = numbers[alike[0].path]
+        numbers[alike[0].path] += 1
         step = 5 if len(alike) % 5 else 7
         dropped.update(alike)
         dropped.remove(alike[number * step % len(alike)])

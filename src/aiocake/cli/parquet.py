@@ -1,6 +1,7 @@
 """Write records as Parquet, by pyarrow: exact, or not at all."""
 
 import importlib
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import BinaryIO, Final, TypeVar
@@ -14,8 +15,9 @@ from aiocake.records import plain_value
 
 T = TypeVar("T")
 
-#: Rows that a reader can skip or take at once.
-ROW_GROUP: Final = 50_000
+#: Rows that a reader can skip or take at once; so many are in memory, too. Of 50,000 they would
+#: take 5 MB more, and the file 2 % less.
+ROW_GROUP: Final = 20_000
 #: Bytes of a page: of the usual million, each column would hold some while it is written.
 _PAGE: Final = 1 << 16
 
@@ -31,6 +33,9 @@ def parquet(stream: BinaryIO, kind: RecordLayout[T]) -> Generator[Callable[[T], 
         OutputError: A number does not fit into its column, since nothing is rounded; or the stream
             cannot be written to.
     """
+    # Its own allocator takes regions of MBs ahead of what is written: 8 MB more at the peak. Which
+    # one it is is read once, as Arrow is loaded. This process is the command's, and does no more.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     names = kind.csv_columns
     types = kind.types or dict.fromkeys(names, ColumnType.TEXT)
     rows = ArrowRows(types, "Parquet")
