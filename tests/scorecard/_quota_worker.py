@@ -45,6 +45,8 @@ async def work(kind: str, url: str, name: str, domain: str) -> None:
                     print(error, file=sys.stderr)
                     return
                 made += 1
+                if made == 1:
+                    print("the first call is made", file=sys.stderr, flush=True)
 
         async with anyio.create_task_group() as group:
             for _ in range(6):

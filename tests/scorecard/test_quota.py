@@ -226,7 +226,8 @@ def test_processes_with_different_clocks_keep_one_rate(
     anyio_backend, store: Store, instance: Instance, calls, say
 ) -> None:
     with workers(anyio_backend, store, instance) as running:
-        instance.wait(int(RATE))  # until they have begun
+        for each in running:
+            each.says("the first call is made")
         instance.times.clear()
         instance.wait(calls)
         results = [each.end() for each in running]
@@ -245,7 +246,8 @@ def test_a_store_that_hangs_is_killed_and_is_started_again(
     anyio_backend, store: Store, instance: Instance, calls, say
 ) -> None:
     with workers(anyio_backend, store, instance) as running:
-        instance.wait(int(RATE))
+        for each in running:
+            each.says("the first call is made")
         store.settle()
         instance.wait(calls // 4)
         store.stop()
