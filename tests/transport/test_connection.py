@@ -19,7 +19,8 @@ import trustme
 
 from aiocake._transport import resolver as resolving
 from aiocake._transport.connection import TOO_LATE, HttpConnection, LoopConnection, SendTrace
-from aiocake._transport.dial import connection_over
+from aiocake._transport.dial import connection_over, open_socket
+from aiocake._transport.resolver import Resolver
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
 from aiocake.events import AttemptEnded, Event, RetryScheduled
@@ -172,6 +173,16 @@ async def test_look_ups_that_hang_are_few(lab, monkeypatch) -> None:
         assert len(began) == 4
     finally:
         go_on.set()
+
+
+async def test_a_socket_sends_at_once_and_asks_whether_a_silent_peer_is_there(lab) -> None:
+    """An export may take minutes to its first byte, and what lies between forgets the silent."""
+    server = lab.obedient()
+    with await open_socket("127.0.0.1", server.port, Resolver("127.0.0.1", server.port)) as opened:
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
 async def test_tls_within_tls(lab) -> None:
@@ -523,6 +534,34 @@ async def asked_behind(
         await anyio.wait_all_tasks_blocked()
         assert theirs.recv(1000) == before + b"GET / HTTP/1.1\r\n\r\n"
         theirs.sendall(answer)
+
+
+async def test_a_long_request_is_sealed_in_pieces(lab) -> None:
+    """Sealed at once it would be held twice."""
+    sealed: list[int] = []
+
+    class Counted(Layer):
+        def seal(self, data: bytes | memoryview) -> bytes:
+            sealed.append(len(data))
+            return super().seal(data)
+
+    request = bytes(200_000)
+    async with pair() as (connection, theirs):
+        await connection.secure(Counted())  # type: ignore[arg-type] # the same
+        theirs.settimeout(0)
+        left = len(request)
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                assert await connection.ask(request, SendTrace(), 20.0) is None
+
+            group.start_soon(ask)
+            with anyio.fail_after(20):
+                while left:
+                    await anyio.wait_readable(theirs)
+                    left -= len(theirs.recv(1 << 20))
+            theirs.sendall(lab.ok)
+    assert (sum(sealed), max(sealed)) == (len(request), 65_536)
 
 
 async def test_writing_may_have_to_wait_for_reading(lab) -> None:
