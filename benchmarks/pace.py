@@ -90,7 +90,7 @@ class Server(httpx.AsyncBaseTransport):
         await asyncio.sleep(takes / 2)
         if not let_in:
             return httpx.Response(429, request=request)
-        page = {"request_status": "Success", "invoices": [], "total_rows": 0}
+        page: dict[str, object] = {"request_status": "Success", "invoices": [], "total_rows": 0}
         return httpx.Response(200, json=page, request=request)
 
     def _lets_in(self, now: float) -> bool:

@@ -424,6 +424,27 @@ async def test_an_idle_connection_that_ends_is_seen(lab) -> None:
             assert connection.closed
 
 
+# On trio a wait has a deadline of its own.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_connection_that_is_closed_leaves_no_timer(lab, monkeypatch, anyio_backend) -> None:
+    """It would keep the connection for as long as the next bytes may take: hours for an export."""
+    del anyio_backend
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_at = loop.call_at
+
+    def noted(when: float, call: Callable[..., object], *rest: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - handed on
+        timers.append(call_at(when, call, *rest))
+        return timers[-1]
+
+    async with pair() as (connection, theirs):
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "call_at", noted)
+            await asked(connection, theirs, lab.ok)
+    assert timers
+    assert all(each.cancelled() for each in timers)
+
+
 async def test_what_is_left_of_a_refused_request_is_not_kept() -> None:
     async with pair() as (connection, theirs):
         async with anyio.create_task_group() as group:
