@@ -93,11 +93,13 @@ class Counting:
         self._counts[kind] += 1
         return None
 
-    def _call(self, code: CodeType, _: int, __: object, first: object) -> object:
+    def _call(self, code: CodeType, _: int, called: object, first: object) -> object:
         if self._kind(code) is None:
             return sys.monitoring.DISABLE
         self._counts["calls"] += 1
-        if isinstance(first, bytes | bytearray | str):
+        # A pattern that is matched at a place reads no more than what it matches.
+        at_a_place = getattr(called, "__name__", "") == "match"
+        if isinstance(first, bytes | bytearray | str) and not at_a_place:
             self._counts["bytes"] += len(first)
         return None
 

@@ -19,7 +19,8 @@ import trustme
 
 from aiocake._transport import resolver as resolving
 from aiocake._transport.connection import TOO_LATE, HttpConnection, LoopConnection, SendTrace
-from aiocake._transport.dial import connection_over
+from aiocake._transport.dial import connection_over, open_socket
+from aiocake._transport.resolver import Resolver
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
 from aiocake.events import AttemptEnded, Event, RetryScheduled
@@ -172,6 +173,16 @@ async def test_look_ups_that_hang_are_few(lab, monkeypatch) -> None:
         assert len(began) == 4
     finally:
         go_on.set()
+
+
+async def test_a_socket_sends_at_once_and_asks_whether_a_silent_peer_is_there(lab) -> None:
+    """An export may take minutes to its first byte, and what lies between forgets the silent."""
+    server = lab.obedient()
+    with await open_socket("127.0.0.1", server.port, Resolver("127.0.0.1", server.port)) as opened:
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
 async def test_tls_within_tls(lab) -> None:
@@ -413,6 +424,27 @@ async def test_an_idle_connection_that_ends_is_seen(lab) -> None:
             assert connection.closed
 
 
+# On trio a wait has a deadline of its own.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_connection_that_is_closed_leaves_no_timer(lab, monkeypatch, anyio_backend) -> None:
+    """It would keep the connection for as long as the next bytes may take: hours for an export."""
+    del anyio_backend
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_at = loop.call_at
+
+    def noted(when: float, call: Callable[..., object], *rest: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - handed on
+        timers.append(call_at(when, call, *rest))
+        return timers[-1]
+
+    async with pair() as (connection, theirs):
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "call_at", noted)
+            await asked(connection, theirs, lab.ok)
+    assert timers
+    assert all(each.cancelled() for each in timers)
+
+
 async def test_what_is_left_of_a_refused_request_is_not_kept() -> None:
     async with pair() as (connection, theirs):
         async with anyio.create_task_group() as group:
@@ -523,6 +555,34 @@ async def asked_behind(
         await anyio.wait_all_tasks_blocked()
         assert theirs.recv(1000) == before + b"GET / HTTP/1.1\r\n\r\n"
         theirs.sendall(answer)
+
+
+async def test_a_long_request_is_sealed_in_pieces(lab) -> None:
+    """Sealed at once it would be held twice."""
+    sealed: list[int] = []
+
+    class Counted(Layer):
+        def seal(self, data: bytes | memoryview) -> bytes:
+            sealed.append(len(data))
+            return super().seal(data)
+
+    request = bytes(200_000)
+    async with pair() as (connection, theirs):
+        await connection.secure(Counted())  # type: ignore[arg-type] # the same
+        theirs.settimeout(0)
+        left = len(request)
+        async with anyio.create_task_group() as group:
+
+            async def ask() -> None:
+                assert await connection.ask(request, SendTrace(), 20.0) is None
+
+            group.start_soon(ask)
+            with anyio.fail_after(20):
+                while left:
+                    await anyio.wait_readable(theirs)
+                    left -= len(theirs.recv(1 << 20))
+            theirs.sendall(lab.ok)
+    assert (sum(sealed), max(sealed)) == (len(request), 65_536)
 
 
 async def test_writing_may_have_to_wait_for_reading(lab) -> None:
