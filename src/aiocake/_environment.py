@@ -254,9 +254,10 @@ class KeyCommand:
 
     async def _run(self) -> tuple[int, bytes]:
         printed = b""
-        process = await anyio.open_process(
-            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with anyio.CancelScope(shield=True):  # asyncio would lose a program that has just begun
+            process = await anyio.open_process(
+                self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         try:
             assert process.stdout is not None  # noqa: S101 - it is a pipe by default
             async for piece in process.stdout:
