@@ -34,7 +34,8 @@ async def pay(provider: TracerProvider) -> None:
         "yourdomain.cake.com",
         "SOME-KEY",
         transport=httpx.MockTransport(answer),
-        retry=RetryPolicy(base=0.01, throttle_base=0.01),
+        # Without jitter, the same is printed each time.
+        retry=RetryPolicy(base=0.01, throttle_base=0.01, draw=lambda: 0.5),
         on_event=otel.listener(tracer_provider=provider),
     ) as cake:
         with provider.get_tracer("billing").start_as_current_span("pay invoices of June"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Unpack, get_type_hints
 
 import pytest
+from freezegun import freeze_time
 from starlette.responses import PlainTextResponse
 
 from aiocake import Client, Period, RateLimited, Restricted, ServerError, _clock
@@ -412,6 +413,11 @@ async def test_what_is_added_is_what_a_client_reads(
         cake_sandbox.add_invoice(affiliate_id=1, advertiser_id=2)
     with pytest.raises(ValueError, match="ends on 2024-01-01, before it begins on 2024-01-02"):
         cake_sandbox.add_invoice(period=(date(2024, 1, 2), date(2024, 1, 1)))
+
+
+def test_freezegun_freezes_it_too() -> None:
+    with freeze_time("2030-01-01"):
+        assert _clock.now() == datetime(2030, 1, 1, tzinfo=UTC)
 
 
 async def test_a_frozen_clock_dates_what_is_written_down(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
 #: Returns the time, in UTC; :func:`aiocake.testing.frozen_clock` puts another in its place.
-now: Callable[[], datetime] = partial(datetime.now, UTC)
+#: It looks ``datetime`` up each time: freezegun puts a class of its own in that place.
+now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731 - it is replaced

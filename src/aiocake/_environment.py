@@ -254,9 +254,12 @@ class KeyCommand:
 
     async def _run(self) -> tuple[int, bytes]:
         printed = b""
-        process = await anyio.open_process(
-            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process: anyio.abc.Process | None = None
+        with anyio.CancelScope(shield=True):  # asyncio would lose a program that has just begun
+            process = await anyio.open_process(
+                self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        assert process is not None  # noqa: S101 - nothing cancels that scope
         try:
             assert process.stdout is not None  # noqa: S101 - it is a pipe by default
             async for piece in process.stdout:

@@ -27,6 +27,7 @@ from aiocake import (
     events,
 )
 from aiocake.events import (
+    AttemptBegan,
     AttemptEnded,
     CallEnded,
     Event,
@@ -307,6 +308,29 @@ async def test_what_a_listener_raises_breaks_nothing(stage, caplog) -> None:
     raised = [each for each in caplog.records if each.name == "aiocake" and each.exc_info]
     assert len(raised) == len(reported)
     assert {each.levelname for each in raised} == {"ERROR"}
+
+
+class Interrupted(BaseException):
+    """What a program ends with, such as a KeyboardInterrupt."""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("kind", [AttemptBegan, AttemptEnded, Paused, RetryScheduled, CallEnded])
+async def test_a_listener_that_ends_the_program_hears_of_each_end_once(stage, kind: type) -> None:
+    heard: list[Event] = []
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        if isinstance(event, kind):
+            raise Interrupted
+
+    async with stage.client(429, stage.page, on_event=listen) as cake:
+        with pytest.raises(Interrupted):
+            await cake.invoices.page()
+        assert cake.stats().in_flight == 0
+    kinds = [type(event) for event in heard]
+    assert kinds.count(AttemptEnded) == kinds.count(AttemptBegan)
+    assert kinds.count(CallEnded) == 1
 
 
 # What an answer brings to light

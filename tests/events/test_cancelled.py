@@ -2,6 +2,7 @@
 # ruff: noqa: SIM117 - the client outlives what is in it: that is another block
 """What is told of calls whose caller was cancelled: their end, once, and what is known of it."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -10,7 +11,11 @@ import httpx
 import pytest
 
 from aiocake import Client, Outcome, Throttle
-from aiocake.events import AttemptEnded, CallEnded, Waited
+from aiocake.events import AttemptBegan, AttemptEnded, CallEnded, Event, Waited
+from aiocake.sandbox import Sandbox
+
+from ..support.clients import in_process
+from ..support.loops import ONE_LOOP
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +130,42 @@ async def test_whenever_it_is_there_is_one_end_and_each_attempt_is_told(stage, c
         attempts = [event for event in stage.reported if isinstance(event, AttemptEnded)]
         assert [event.number for event in attempts] == list(range(1, end.attempts + 1))
     assert {(1, True), (2, True), (2, False)} <= kinds
+
+
+class Slow(httpx.ASGITransport):
+    """Answers after some turns of the event loop."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        return await super().handle_async_request(request)
+
+
+@ONE_LOOP
+async def test_whenever_the_reader_of_a_list_is_cancelled_each_of_its_calls_ends_once() -> None:
+    sandbox, told, numbers = Sandbox(invoices=60), list[Event](), list[int]()
+
+    async def read(cake: Client) -> None:
+        async with cake.invoices.find(row_limit=5) as rows:
+            async for row in rows:
+                numbers.append(row.invoice_id)
+
+    for ticks in range(99):
+        told.clear()
+        numbers.clear()
+        async with in_process(sandbox, transport=Slow(sandbox.app), on_event=told.append) as cake:
+            async with anyio.create_task_group() as group:
+                group.start_soon(read, cake)
+                for _ in range(ticks):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+            assert (cake.stats().in_flight, cake.stats().waiting) == (0, 0)
+        assert numbers == list(sandbox.state.invoices)[: len(numbers)]
+        kinds = Counter(type(event) for event in told)
+        assert kinds[AttemptBegan] == kinds[AttemptEnded]
+        ends = [event.call for event in told if isinstance(event, CallEnded)]
+        assert len(set(ends)) == len(ends)
+        assert {event.call for event in told if isinstance(event, AttemptBegan)} <= set(ends)
+        if len(numbers) == 60:
+            break
+    assert len(numbers) == 60

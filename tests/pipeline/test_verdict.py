@@ -155,13 +155,14 @@ async def test_how_a_call_ends(case: Case) -> None:
         assert str(error) == f"{operation} may have been carried out: {error.cause}"
 
 
+@pytest.mark.parametrize("step", ["error_of", "decode"])
 async def test_a_response_that_breaks_its_reader_is_none_that_was_lost(
-    monkeypatch: pytest.MonkeyPatch,
+    step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(*_: object) -> CakeError | None:
+    def breaks(*_: object, **__: object) -> CakeError | None:
         raise RecursionError
 
-    monkeypatch.setattr("aiocake._codec.error_of", breaks)
+    monkeypatch.setattr(f"aiocake._codec.{step}", breaks)
     peer = Peer(done())
     async with peer.client() as cake:
         with pytest.raises(OutcomeUnknown, match="could not be read") as caught:

@@ -85,18 +85,39 @@ def test_a_port_that_is_taken_is_an_error_at_once() -> None:
             pytest.fail("served on a port that is taken")
 
 
+#: A signal that another thread gets does not wake the main one, nor does one that comes right
+#: before it waits.
+IN_A_THREAD = """
+import runpy, signal, sys, threading
+def end():
+    number = int(sys.stdin.readline())
+    signal.pthread_kill(threading.get_ident(), number)
+threading.Thread(target=end, daemon=True).start()
+runpy.run_module("aiocake.sandbox", run_name="__main__")
+"""
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_prints_its_url_first_and_ends_when_told(end: signal.Signals) -> None:
-    command = [sys.executable, "-m", "aiocake.sandbox", "--invoices", "7", "--key", "K-1"]
+    command = [sys.executable, "-c", IN_A_THREAD, "--invoices", "7", "--key", "K-1"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
+            assert process.stdin is not None
             assert process.stdout is not None
+            assert process.stderr is not None
             url = process.stdout.readline().strip()
             answer = httpx.get(f"{url}/api/2/invoices.json", params={"api_key": "K-1"})
-            process.send_signal(end)
-            out, err = process.communicate(timeout=30)
+            err = "".join(process.stderr.readline() for _ in range(6))
+            process.stdin.write(f"{end:d}\n")
+            process.stdin.close()
+            process.wait(timeout=30)
+            out, err = process.stdout.read(), err + process.stderr.read()
         finally:
             process.kill()
     assert answer.json()["total_rows"] == 7
@@ -211,7 +232,7 @@ def test_both_commands_make_the_same_sandbox(
 
     monkeypatch.setattr(command, "Sandbox", sandbox)
     monkeypatch.setattr(command, "serve", contextmanager(serve))
-    monkeypatch.setattr(command.threading.Event, "wait", lambda _: interrupted())
+    monkeypatch.setattr(command.time, "sleep", lambda _: interrupted())
     words = "--host ::1 --port 8 --key K --invoices 1 --bills 2 --seed 3 --latency 4 --jitter 0.5"
     more = "--period 2024-02 --rate-limit 6 7 --dialect cap-7"
     said: list[tuple[str, str]] = []

@@ -109,7 +109,7 @@ class CallCodec:
             else:
                 error = codec.error_of(call.operation, reply, call.arguments)
         except Exception as broke:  # noqa: BLE001 - the response of a write must never be lost
-            return DecodeError(f"the response could not be read ({type(broke).__name__})")
+            return _unreadable(broke)
         if error is not None:
             _note_likely(call, reply, error)
         return error
@@ -128,6 +128,8 @@ class CallCodec:
         except CakeError as error:
             _note_likely(call, reply, error)
             return None, error
+        except Exception as broke:  # noqa: BLE001 - as above
+            return None, _unreadable(broke)
         if isinstance(value, MarkResult):
             value = attrs.evolve(value, message=self._scrub(value.message))
         if reply.dropped:
@@ -161,6 +163,10 @@ def _also_refusing(operation: Operation[Any], condition: WriteCondition) -> Gene
     except ArgumentError as error:
         raise ArgumentError(*error.problems, problem) from None
     raise ArgumentError(problem)
+
+
+def _unreadable(broke: Exception) -> DecodeError:
+    return DecodeError(f"the response could not be read ({type(broke).__name__})")
 
 
 def _note_likely(call: CallState, reply: codec.Reply, error: CakeError) -> None:

@@ -284,7 +284,7 @@ class CallExecutor(ClientPipeline):
             _log.exception("recording the outcome of a cancelled write failed")
 
     def _conclude(self, call: CallState) -> tuple[object, CakeError | None]:
-        """Return the value of a call, or raise the error of the whole call."""
+        """Return the value of a call and None, or None and the error of the whole call."""
         value, error = None, call.error
         if call.reply is not None:
             value, error = self._codec.decode(call, call.reply)
@@ -474,14 +474,18 @@ class CallExecutor(ClientPipeline):
             limiter.release(slot)
             return await self._not_begun(call, NotSent(TOO_LATE))
         attempt = call.begin(slot, key)
-        if call.condition is not None:
-            waited = call.condition.waited = attempt.began - call.condition.asked_at
-            if self.emitter.enabled:
-                self.emitter.emit(Looked(call.name, waited, call.number))
         try:
-            if self.emitter.enabled:
-                self._judge.emit_begin(call)
-            outcome = await self._send(call, attempt, authorized, read)
+            if call.condition is not None:
+                waited = call.condition.waited = attempt.began - call.condition.asked_at
+                if self.emitter.enabled:
+                    self.emitter.emit(Looked(call.name, waited, call.number))
+            try:
+                if self.emitter.enabled:
+                    self._judge.emit_begin(call)
+                outcome = await self._send(call, attempt, authorized, read)
+            except BaseException:
+                self._judge.cut(call, attempt)
+                raise
             if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
                 self._judge.cut(call, attempt)
                 self._cut(call)
@@ -489,9 +493,6 @@ class CallExecutor(ClientPipeline):
             # Before the slot is given on: the pause that this may begin holds back who gets it.
             made = self._judge.judge(call, attempt, outcome)
             attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
-        except BaseException:
-            self._judge.cut(call, attempt)
-            raise
         finally:
             if not attempt.kept:
                 limiter.release(slot)

@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 import sys
-import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -67,7 +67,8 @@ def run(words: Sequence[str], prog: str) -> None:
             file=sys.stderr,
             flush=True,
         )
-        threading.Event().wait()
+        while True:  # a signal that comes right before a wait, or to another thread, ends none
+            time.sleep(0.5)
 
 
 def _log(request: RecordedRequest, response: Response) -> None:
