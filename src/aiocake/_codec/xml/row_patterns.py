@@ -28,7 +28,7 @@ _MOST_TRIES: Final = 32
 _MOST_MISSES: Final = 200
 #: Bytes and texts of a row that a pattern is made of, and attributes of an element in it.
 _LONGEST: Final = 1 << 14
-_MOST_TEXTS: Final = 256
+_MOST_TEXTS: Final = 128
 _MOST_ATTRIBUTES: Final = 8
 
 _NAME: Final = rb"[A-Za-z_][A-Za-z0-9_.:-]*"
