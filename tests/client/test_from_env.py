@@ -253,7 +253,7 @@ async def test_what_other_programs_read_is_not_read(named: Env, tmp_path: Path) 
         (None, "No such file or directory"),
         (b"", "it contains no certificates in PEM"),
         (b"KEY", "it contains no certificates in PEM"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it holds no"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "it contains no"),
     ],
 )
 def test_a_file_without_certificates_is_named(

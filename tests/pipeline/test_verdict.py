@@ -164,7 +164,7 @@ async def test_a_response_that_breaks_its_reader_is_none_that_was_lost(
     monkeypatch.setattr("aiocake._codec.error_of", breaks)
     peer = Peer(done())
     async with peer.client() as cake:
-        with pytest.raises(OutcomeUnknown, match="broke its reader") as caught:
+        with pytest.raises(OutcomeUnknown, match="could not be read") as caught:
             await create(cake)
     assert isinstance(caught.value.cause, DecodeError)
 
