@@ -1,6 +1,6 @@
 """Arguments are checked before anything is sent, and all that is wrong is said at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -58,6 +58,12 @@ def reasons(call: Operation[object], arguments: Mapping[str, object]) -> dict[st
 
 class Number(IntEnum):
     SEVEN = 7
+
+
+@pytest.mark.parametrize("kind", [Bool, Byte, Date, Id, Row, Text])
+def test_a_parameter_takes_no_flag_that_it_does_not_know(kind: Callable[..., Parameter]) -> None:
+    with pytest.raises(TypeError, match="requird"):
+        kind("a", requird=True)
 
 
 TOO_LONG = "must have at most 50 UTF-16 units"

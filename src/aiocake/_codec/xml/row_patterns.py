@@ -8,7 +8,8 @@ with a place for the text of each element that holds no others, which may also b
 What matches as a whole is well formed, and has the elements, the depth and the attributes of the
 row before, which kept all bounds. Whatever does not match goes to expat, which judges it: a row
 with a comment, a CDATA section, a reference to a character by its number, a control character, or
-bytes that are no UTF-8.
+bytes that are no UTF-8. Two bounds are looser here: the names in ``xsi:nil`` are not counted, since
+nobody keeps them, and neither is the white space before a row in the piece that the row is in.
 """
 
 import re
