@@ -1,10 +1,11 @@
 """Arguments are checked before anything is sent, and all that is wrong is said at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,32 @@ def reasons(call: Operation[object], arguments: Mapping[str, object]) -> dict[st
 
 class Number(IntEnum):
     SEVEN = 7
+
+
+class Letter(StrEnum):
+    A = "a"
+
+
+FLAGS = ("required", "sensitive", "erasable")
+
+
+@pytest.mark.parametrize("kind", [Bool, Byte, Date, Id, Row, Text, partial(Choice, choices=Letter)])
+def test_a_parameter_is_what_it_is_told_to_be_and_no_more(kind: Callable[..., Parameter]) -> None:
+    told = [kind("a", **flags) for flags in ({}, *({flag: True} for flag in FLAGS))]
+    assert [each.name for each in told] == ["a"] * 4
+    assert [[getattr(each, flag) for flag in FLAGS] for each in told] == [
+        [False, False, False],
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+    ]
+    with pytest.raises(TypeError, match="requird"):
+        kind("a", requird=True)
+
+
+def test_rows_are_counted_from_0_and_a_choice_tells_its_texts() -> None:
+    assert Row("a").check(0) == 0
+    assert Choice("a", Letter).choices is Letter
 
 
 TOO_LONG = "must have at most 50 UTF-16 units"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiocake._codec.xml import row_patterns
+from aiocake._codec.xml import bounded_parser, row_patterns
 from aiocake._codec.xml.bounded_parser import XmlFeed
-from aiocake._codec.xml.row_patterns import RowFeed
+from aiocake._codec.xml.row_patterns import RowFeed, pattern_of
 from aiocake._codec.xml.rows import Rows
 from aiocake.errors import DecodeError
 
@@ -98,12 +98,18 @@ def document(rows: Iterable[str]) -> bytes:
 
 def outcome(body: bytes, size: int, *, by_pattern: bool) -> object:
     """The rows that were read, and what stands around them or what they end in."""
+    pieces = (body[at : at + size] for at in range(0, len(body), size))
+    return outcome_of(pieces, by_pattern=by_pattern)
+
+
+def outcome_of(pieces: Iterable[bytes], *, by_pattern: bool) -> object:
+    """The same, of a body in these pieces."""
     read: Rows[Any] = Rows("rows", "row", lambda fields, number: (number, fields))
     feed = RowFeed(read, "row") if by_pattern else XmlFeed(read)
     end: object
     try:
-        for at in range(0, len(body), size):
-            feed.feed(body[at : at + size])
+        for piece in pieces:
+            feed.feed(piece)
         feed.close()
         end = read.around
     except DecodeError as error:
@@ -171,6 +177,34 @@ def test_a_row_in_a_comment_that_a_piece_ends_in_is_none() -> None:
     assert outcome(body, size, by_pattern=True) == outcome(body, size, by_pattern=False)
 
 
+def is_read_alike_in(*pieces: bytes) -> None:
+    """Read a list that arrives in just these pieces, behind two rows that make a pattern."""
+    row = b"<row><a>1</a></row>"
+    body = [b"<r><rows>", row, row, *pieces, b"</rows></r>"]
+    assert outcome_of(body, by_pattern=True) == outcome_of(body, by_pattern=False)
+
+
+def test_marks_are_taken_out_where_a_piece_begins_with_their_row() -> None:
+    for text in (b"&#xB;", b"&#xD83D;&#xDE00;", b"&#xD83D;"):
+        is_read_alike_in(b"<row><a>1%b2</a></row>" % text)
+
+
+def test_what_looks_like_a_row_in_a_cdata_section_between_rows_is_none() -> None:
+    row = b"<row><a>2</a></row>"
+    is_read_alike_in(b"<![CDATA[ </row>" + row + b"]]>" + row)
+    is_read_alike_in(b"<![CDATA[ ", row + b"]]>" + row)
+
+
+def test_two_rows_of_which_the_first_is_empty_are_two() -> None:
+    two = b"<row/><row><a>2</a></row>"
+    is_read_alike_in(two, two + two, two)
+
+
+def test_white_space_between_rows_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_parser, "MAX_TEXT", 10)
+    is_read_alike_in(*[b"<row><a>2</a></row>     "] * 3)
+
+
 class Counted(RowFeed):
     """Counts the bytes that expat gets, and how often patterns are tried."""
 
@@ -200,6 +234,11 @@ def test_rows_of_a_few_shapes_hardly_need_expat() -> None:
     shapes = [ROW, *OTHERS[:3], "<row>\n<a>1</a></row>", "<row><a>1</a><a>2</a></row>"]
     rows = [shapes[n % 6].format(n, "Müller &amp; Söhne", "", n, n=1) for n in range(3000)]
     assert counted(rows)[0] < 0.25  # those that the pieces cut in two
+
+
+def test_no_pattern_is_made_of_a_row_of_many_texts() -> None:
+    # To compile it takes as long as expat does for hundreds of them.
+    assert pattern_of(b"<row>%b</row>" % (b"<a/>" * 1000)) is None
 
 
 def test_rows_that_never_match_are_not_compared_for_ever() -> None:

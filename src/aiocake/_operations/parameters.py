@@ -73,11 +73,18 @@ class Parameter:
 
     kept: ClassVar[str | None] = None
 
-    def __init__(self, name: str, **flags: Unpack[Flags]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        required: bool = False,
+        sensitive: bool = False,
+        erasable: bool = False,
+    ) -> None:
         self.name: Final = name
-        self.required: Final = flags.get("required", False)
-        self.sensitive: Final = flags.get("sensitive", False)
-        self.erasable: Final = flags.get("erasable", False)
+        self.required: Final = required
+        self.sensitive: Final = sensitive
+        self.erasable: Final = erasable
 
     def _reason(self, value: object) -> str | None:
         """Return why a value, of an exact built-in class, cannot be sent; None if it can."""

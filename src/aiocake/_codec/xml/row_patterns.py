@@ -8,7 +8,8 @@ with a place for the text of each element that holds no others, which may also b
 What matches as a whole is well formed, and has the elements, the depth and the attributes of the
 row before, which kept all bounds. Whatever does not match goes to expat, which judges it: a row
 with a comment, a CDATA section, a reference to a character by its number, a control character, or
-bytes that are no UTF-8.
+bytes that are no UTF-8. Two bounds are looser here: the names in ``xsi:nil`` are not counted, since
+nobody keeps them, and neither is the white space before a row in the piece that the row is in.
 """
 
 import re
@@ -26,8 +27,9 @@ _MOST_PATTERNS: Final = 8
 _MOST_TRIES: Final = 32
 #: Rows that match no pattern, beyond those that match one, before no more are compared.
 _MOST_MISSES: Final = 200
-#: Bytes of a row that a pattern is made of, and attributes of an element in it.
+#: Bytes and texts of a row that a pattern is made of, and attributes of an element in it.
 _LONGEST: Final = 1 << 14
+_MOST_TEXTS: Final = 128
 _MOST_ATTRIBUTES: Final = 8
 
 _NAME: Final = rb"[A-Za-z_][A-Za-z0-9_.:-]*"
@@ -123,7 +125,7 @@ def pattern_of(row: bytes) -> RowPattern | None:
             number = _end(opened.pop(), steps)
         elif empty or end:
             leaf = _leaf(name, attributes)
-            if leaf is None:
+            if leaf is None or texts == _MOST_TEXTS:
                 return None
             source.append(leaf)
             place = end.end() if end else place
@@ -135,6 +137,8 @@ def pattern_of(row: bytes) -> RowPattern | None:
             continue
         if opened:
             opened[-1].setdefault(local(name.decode()), []).append(number)
+        elif place < len(row):
+            return None  # an empty row, and another one behind it
     made = [
         _step(names, [each if each >= 0 else texts - 1 - each for each in places])
         for names, places in steps
@@ -197,10 +201,23 @@ class RowFeed(XmlFeed):
         self._patterns: list[RowPattern] = []
         self._tries = _MOST_TRIES
         self._misses_left = _MOST_MISSES
+        self._in_cdata = False
+        self._parser.StartCdataSectionHandler = self._start_cdata
+        self._parser.EndCdataSectionHandler = self._end_cdata
+
+    def _start_cdata(self) -> None:
+        self._in_cdata = True
+
+    def _end_cdata(self) -> None:
+        self._in_cdata = False
 
     def _feed(self, piece: bytes) -> None:
         rows, end, at = self._rows, self._end, 0
-        while rows.count >= WORTH and self._misses_left > 0 and not (rows.ended or rows.lossy):
+        # The filter knows of a mark in this piece, and the rows not before expat gets it.
+        references = self._filter
+        while rows.count >= WORTH and self._misses_left > 0:
+            if rows.ended or references.marked:
+                break
             between = self._is_between()
             if between:
                 at = self._read_rows(piece, at)
@@ -216,7 +233,7 @@ class RowFeed(XmlFeed):
 
     def _is_between(self) -> bool:
         """Return whether the next byte of the body is between two rows of the list."""
-        return self._rows.is_between() and not (self._pending or self._unconsumed)
+        return self._rows.is_between() and not (self._pending or self._unconsumed or self._in_cdata)
 
     def _read_rows(self, piece: bytes, at: int) -> int:
         """Read rows as long as they match; return where the first one begins that does not."""
@@ -236,6 +253,8 @@ class RowFeed(XmlFeed):
                 patterns.insert(0, patterns.pop(tried))
                 tried = 0
             tried += 1
+        if at > begin:
+            self._rows.drop_text()
         self._passed_over += at - begin
         self._misses_left += self._rows.count - before
         return at

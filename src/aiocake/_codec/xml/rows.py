@@ -39,6 +39,7 @@ class Rows(Generic[T]):
         around: The fields before and behind the list.
         ended: Whether the list has ended.
         is_between: Returns whether the list is the innermost element that is open.
+        drop_text: Drops the text before a row, as the tag that begins one does.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Rows(Generic[T]):
         self.around: dict[str, object] = {}
         self.ended = False
         self.is_between: Callable[[], bool] = lambda: False
+        self.drop_text: Callable[[], None] = lambda: None
 
     def attach(self, parser: expat.XMLParserType) -> Callable[[], bool]:  # noqa: C901, PLR0915 - they share variables
         """Attach the handlers to a parser; return a function that says if the root has begun.
@@ -139,9 +141,14 @@ class Rows(Generic[T]):
             inner = opened.pop()
             _put(inner, local(name), value)
 
+        def drop_text() -> None:
+            nonlocal text
+            text = ""
+
         parser.StartElementHandler = start_around
         parser.CharacterDataHandler = data
         parser.EndElementHandler = end_around
+        self.drop_text = drop_text
         self.is_between = lambda: inner is listed and listed is not None
         return lambda: bool(opened or inner)
 
