@@ -26,6 +26,7 @@ from aiocake.bulk import Call, Journal, PlanIdentity
 from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere, Opening
 from aiocake.bulk.postgres import Postgres, PostgresRun
+from aiocake.bulk.postgres.connections import is_passing
 from aiocake.bulk.postgres.lease import Lease, clock
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.events import PartnerBusy
@@ -365,6 +366,81 @@ async def test_creates_of_a_lost_session_are_judged_when_none_can_arrive_any_mor
         assert (await bulk.resume(where, cake, settle=0)).complete
         assert len(books.periods()) == 1
         await journal.aclose()
+
+
+# A connection that fails, at whichever statement.
+
+
+class Failing:
+    """Fails the nth statement of a run's connection, or has the server end that one before it."""
+
+    def __init__(self, database, monkeypatch, error: type[Exception] | None) -> None:
+        self.left = 0
+        execute = psycopg.Cursor.execute
+
+        def failing(cursor: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - psycopg's
+            if self.left and cursor.connection.info.get_parameters().get("application_name"):
+                self.left -= 1
+                if not self.left and error is not None:
+                    raise error("said by a test")
+                if not self.left:
+                    with database.server.connect() as other:
+                        other.execute(
+                            "SELECT pg_terminate_backend(%s, 5000)",
+                            [cursor.connection.info.backend_pid],
+                        )
+            return execute(cursor, *given, **more)
+
+        monkeypatch.setattr(psycopg.Cursor, "execute", failing)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("created", None),
+        ("taken", None),
+        ("taken", psycopg.errors.DiskFull),
+        ("read", None),
+    ],
+)
+async def test_a_connection_that_fails_while_a_run_is_opened(
+    database, monkeypatch, how: str, error: type[Exception] | None
+) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.places._PAUSE", 0)
+    failing, books, nth, left = Failing(database, monkeypatch, error), database.books(), 0, 0
+    while left == 0:
+        nth += 1
+        run, refused = books.run(f"run {nth}"), ""
+        if how != "created":
+            await (await Journal.create(run, "x.example")).aclose()
+        failing.left = nth
+        try:
+            if how == "created":
+                journal = await Journal.create(run, "x.example")
+            else:
+                journal = await Journal.open(run, "x.example" if how == "taken" else None)
+        except JournalError as met:  # and nothing else
+            refused = str(met)
+        left, failing.left = failing.left, 0  # some is left where there are no more statements
+        assert bool(refused) == (error is not None and left == 0), (nth, refused)
+        assert "said by a test" in refused or not refused
+        if not refused:
+            await journal.aclose()
+    assert nth > 3
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (psycopg.InternalError("got no result from the query"), True),
+        (psycopg.InterfaceError("the connection is closed"), True),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), False),
+        (psycopg.errors.DiskFull(""), False),
+        (psycopg.errors.AdminShutdown(""), True),
+    ],
+)
+def test_which_errors_pass(error: Exception, passes: bool) -> None:  # noqa: FBT001 - parametrized
+    assert is_passing(error) is passes
 
 
 # The outbox.
