@@ -216,7 +216,14 @@ async def test_what_connect_does_is_its_own_business(database) -> None:
     def failing() -> Any:  # noqa: ANN401 - the same
         raise OSError("password=hunter2")
 
-    for connect, match in ((wrong, "got str"), (failing, "it raised OSError")):
+    def none_of_libpq() -> Any:  # noqa: ANN401 - the same
+        return psycopg.connect("postgres//someone:hunter2@somewhere")
+
+    for connect, match in (
+        (wrong, "got str"),
+        (failing, "it raised OSError"),
+        (none_of_libpq, "it raised ProgrammingError"),
+    ):
         with pytest.raises(JournalError, match=match) as met:
             await Journal.open(Postgres(connect=connect).run("x"))
         assert "hunter2" not in "".join(traceback.format_exception(met.value))
@@ -483,6 +490,29 @@ async def test_a_plan_over_a_sync_connection_and_what_is_no_transaction(ledgers,
         with pytest.raises(ArgumentError, match="connection: must be a psycopg"):
             await books.plan("y", calls, connection="x")  # type: ignore[arg-type]
         assert (await bulk.resume(books.run("x"), cake)).complete
+
+
+async def test_a_transaction_that_cannot_go_on_plans_nothing(ledgers, database) -> None:
+    its, books = ledgers(Sandbox()), database.books()
+
+    def ending(connection: Any) -> Any:  # noqa: ANN401 - psycopg's
+        yield call
+        with database.connect() as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+        raise ValueError("the caller's own")
+
+    async with its.client() as cake:
+        (call,) = update(cake, 4821)
+        with psycopg.connect(database.server.conninfo()) as connection:
+            with pytest.raises(psycopg.errors.UndefinedColumn):
+                connection.execute("SELECT nothing")
+            with pytest.raises(JournalError, match=r"pg:x cannot be planned: .+ is aborted"):
+                await books.plan("x", [call], connection=connection)
+            connection.rollback()
+            with pytest.raises(ValueError, match="the caller's own"):
+                await books.plan("x", ending(connection), connection=connection)
+            with pytest.raises(JournalError, match="pg:x cannot be planned: the connection is"):
+                await books.plan("x", [call], connection=connection)
 
 
 # Creates of different runs.

@@ -86,10 +86,11 @@ class Connector:
             if isinstance(opened, psycopg.Connection):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
                 return _prepared(opened)
             text = f"connect: must return a psycopg.Connection, got {class_name(opened)}"
-        except psycopg.Error as error:
-            text = self.cleaned(error)
-        except Exception as error:  # noqa: BLE001 - the caller's, whose text may hold anything
+        except Exception as error:  # noqa: BLE001 - the caller's too, whose text may hold anything
             text = f"connect: it raised {type(error).__name__}"
+            # One of a connection string repeats it, with the password in it.
+            if isinstance(error, psycopg.Error) and not isinstance(error, psycopg.ProgrammingError):
+                text = self.cleaned(error)
         # Not where psycopg's own error is known: its frames hold the password.
         raise Unreachable(f"no connection to PostgreSQL: {text}")
 
