@@ -209,6 +209,16 @@ async def test_no_secret_is_shown() -> None:
     assert not [each for each in shown if "hunter2" in each]
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+async def test_a_connection_string_is_no_journal(ledgers, scheme: str) -> None:
+    url = f"{scheme}://someone:hunter2@somewhere/books"
+    match = r"(journal|path): must be a path or a run of a database, not a URL: .+\(conninfo=…\)"
+    await refused(ledgers, url, ArgumentError, match)
+    with pytest.raises(ArgumentError, match=match) as met:
+        await Journal.open(url)
+    assert "hunter2" not in str(met.value)
+
+
 async def test_what_connect_does_is_its_own_business(database) -> None:
     def wrong() -> Any:  # noqa: ANN401 - no connection
         return "no connection"
