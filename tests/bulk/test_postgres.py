@@ -446,6 +446,35 @@ async def test_a_connection_that_fails_while_a_run_is_opened(
     assert nth > 3
 
 
+def test_a_system_without_threads_refuses_a_run(database, monkeypatch) -> None:
+    start, left = threading.Thread.start, [0]
+    refused: list[str] = []
+
+    def starting(thread: threading.Thread) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    store = None
+    while store is None:
+        left[0] = len(refused) + 1
+        run = database.books().run(f"run {len(refused)}")
+        try:
+            store = run.create("x.example", None, Opening())
+        except JournalError as met:
+            refused.append(str(met))
+    left[0] = 0
+    store.close()
+    assert len(refused) == 3  # one who cuts off, and two of the lease
+    assert all("can't start new thread" in each for each in refused)
+    for thread in threading.enumerate():
+        if thread.name.startswith("aiocake lease"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 @pytest.mark.parametrize(
     ("error", "passes"),
     [

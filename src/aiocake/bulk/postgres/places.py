@@ -387,7 +387,7 @@ class _Opener:
         judged_in: float = 0.0,
         claimed: frozenset[int] = frozenset(),
     ) -> PostgresStore:
-        connection, self._connection = self._connected(), None
+        connection = self._connected()
         store = PostgresStore(
             self._books.connector,
             connection,
@@ -401,6 +401,7 @@ class _Opener:
             claimed=claimed,
             notes=self._notes,
         )
+        self._connection = None  # which is the store's from here on
         store.log, store.plan = log, calls
         return store
 
