@@ -26,6 +26,7 @@ from aiocake.bulk import Call, Journal, PlanIdentity
 from aiocake.bulk.journal import EntryState
 from aiocake.bulk.journal_store import Claimed, ClaimedElsewhere, Opening
 from aiocake.bulk.postgres import Postgres, PostgresRun
+from aiocake.bulk.postgres.connections import is_passing
 from aiocake.bulk.postgres.lease import Lease, clock
 from aiocake.bulk.postgres.store import PostgresStore, PostgresView
 from aiocake.events import PartnerBusy
@@ -208,6 +209,16 @@ async def test_no_secret_is_shown() -> None:
     assert not [each for each in shown if "hunter2" in each]
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+async def test_a_connection_string_is_no_journal(ledgers, scheme: str) -> None:
+    url = f"{scheme}://someone:hunter2@somewhere/books"
+    match = r"(journal|path): must be a path or a run of a database, not a URL: .+\(conninfo=…\)"
+    await refused(ledgers, url, ArgumentError, match)
+    with pytest.raises(ArgumentError, match=match) as met:
+        await Journal.open(url)
+    assert "hunter2" not in str(met.value)
+
+
 async def test_what_connect_does_is_its_own_business(database) -> None:
     def wrong() -> Any:  # noqa: ANN401 - no connection
         return "no connection"
@@ -215,7 +226,14 @@ async def test_what_connect_does_is_its_own_business(database) -> None:
     def failing() -> Any:  # noqa: ANN401 - the same
         raise OSError("password=hunter2")
 
-    for connect, match in ((wrong, "got str"), (failing, "it raised OSError")):
+    def none_of_libpq() -> Any:  # noqa: ANN401 - the same
+        return psycopg.connect("postgres//someone:hunter2@somewhere")
+
+    for connect, match in (
+        (wrong, "got str"),
+        (failing, "it raised OSError"),
+        (none_of_libpq, "it raised ProgrammingError"),
+    ):
         with pytest.raises(JournalError, match=match) as met:
             await Journal.open(Postgres(connect=connect).run("x"))
         assert "hunter2" not in "".join(traceback.format_exception(met.value))
@@ -367,6 +385,110 @@ async def test_creates_of_a_lost_session_are_judged_when_none_can_arrive_any_mor
         await journal.aclose()
 
 
+# A connection that fails, at whichever statement.
+
+
+class Failing:
+    """Fails the nth statement of a run's connection, or has the server end that one before it."""
+
+    def __init__(self, database, monkeypatch, error: type[Exception] | None) -> None:
+        self.left = 0
+        execute = psycopg.Cursor.execute
+
+        def failing(cursor: Any, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - psycopg's
+            if self.left and cursor.connection.info.get_parameters().get("application_name"):
+                self.left -= 1
+                if not self.left and error is not None:
+                    raise error("said by a test")
+                if not self.left:
+                    with database.server.connect() as other:
+                        other.execute(
+                            "SELECT pg_terminate_backend(%s, 5000)",
+                            [cursor.connection.info.backend_pid],
+                        )
+            return execute(cursor, *given, **more)
+
+        monkeypatch.setattr(psycopg.Cursor, "execute", failing)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("created", None),
+        ("taken", None),
+        ("taken", psycopg.errors.DiskFull),
+        ("read", None),
+    ],
+)
+async def test_a_connection_that_fails_while_a_run_is_opened(
+    database, monkeypatch, how: str, error: type[Exception] | None
+) -> None:
+    monkeypatch.setattr("aiocake.bulk.postgres.places._PAUSE", 0)
+    failing, books, nth, left = Failing(database, monkeypatch, error), database.books(), 0, 0
+    while left == 0:
+        nth += 1
+        run, refused = books.run(f"run {nth}"), ""
+        if how != "created":
+            await (await Journal.create(run, "x.example")).aclose()
+        failing.left = nth
+        try:
+            if how == "created":
+                journal = await Journal.create(run, "x.example")
+            else:
+                journal = await Journal.open(run, "x.example" if how == "taken" else None)
+        except JournalError as met:  # and nothing else
+            refused = str(met)
+        left, failing.left = failing.left, 0  # some is left where there are no more statements
+        assert bool(refused) == (error is not None and left == 0), (nth, refused)
+        assert "said by a test" in refused or not refused
+        if not refused:
+            await journal.aclose()
+    assert nth > 3
+
+
+def test_a_system_without_threads_refuses_a_run(database, monkeypatch) -> None:
+    start, left = threading.Thread.start, [0]
+    refused: list[str] = []
+
+    def starting(thread: threading.Thread) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    store = None
+    while store is None:
+        left[0] = len(refused) + 1
+        run = database.books().run(f"run {len(refused)}")
+        try:
+            store = run.create("x.example", None, Opening())
+        except JournalError as met:
+            refused.append(str(met))
+    left[0] = 0
+    store.close()
+    assert len(refused) == 3  # one who cuts off, and two of the lease
+    assert all("can't start new thread" in each for each in refused)
+    for thread in threading.enumerate():
+        if thread.name.startswith("aiocake lease"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (psycopg.InternalError("got no result from the query"), True),
+        (psycopg.InterfaceError("the connection is closed"), True),
+        (psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"), False),
+        (psycopg.errors.DiskFull(""), False),
+        (psycopg.errors.AdminShutdown(""), True),
+    ],
+)
+def test_which_errors_pass(error: Exception, passes: bool) -> None:  # noqa: FBT001 - parametrized
+    assert is_passing(error) is passes
+
+
 # The outbox.
 
 
@@ -407,6 +529,29 @@ async def test_a_plan_over_a_sync_connection_and_what_is_no_transaction(ledgers,
         with pytest.raises(ArgumentError, match="connection: must be a psycopg"):
             await books.plan("y", calls, connection="x")  # type: ignore[arg-type]
         assert (await bulk.resume(books.run("x"), cake)).complete
+
+
+async def test_a_transaction_that_cannot_go_on_plans_nothing(ledgers, database) -> None:
+    its, books = ledgers(Sandbox()), database.books()
+
+    def ending(connection: Any) -> Any:  # noqa: ANN401 - psycopg's
+        yield call
+        with database.connect() as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+        raise ValueError("the caller's own")
+
+    async with its.client() as cake:
+        (call,) = update(cake, 4821)
+        with psycopg.connect(database.server.conninfo()) as connection:
+            with pytest.raises(psycopg.errors.UndefinedColumn):
+                connection.execute("SELECT nothing")
+            with pytest.raises(JournalError, match=r"pg:x cannot be planned: .+ is aborted"):
+                await books.plan("x", [call], connection=connection)
+            connection.rollback()
+            with pytest.raises(ValueError, match="the caller's own"):
+                await books.plan("x", ending(connection), connection=connection)
+            with pytest.raises(JournalError, match="pg:x cannot be planned: the connection is"):
+                await books.plan("x", [call], connection=connection)
 
 
 # Creates of different runs.

@@ -55,7 +55,7 @@ from aiocake.bulk.log_chain import (
     log_entry,
 )
 from aiocake.bulk.ownership import Owner, Ownership, lock_file, owner_of, take
-from aiocake.errors import JournalError
+from aiocake.errors import ArgumentError, JournalError, Problem
 
 #: What is written down, in SQLite's words. Nothing is claimed here.
 _STATEMENTS: Final[Mapping[Change, str]] = {
@@ -667,4 +667,13 @@ def place_of(name: str, value: JournalPath) -> JournalPlace:
     # By its type: what a caller passes may claim to be of any class, or raise when it is asked.
     if issubclass(type(value), JournalPlace):
         return cast("JournalPlace", value)
-    return FilePlace(path_of(name, value))
+    path = path_of(name, value)
+    if path.parts[:1] in {("postgres:",), ("postgresql:",)}:
+        # Not repeated: it may hold a password.
+        text = (
+            "must be a path or a run of a database, not a URL: "
+            "aiocake.bulk.postgres.Postgres(conninfo=…).run(name); for commands, pg:NAME with "
+            "PGHOST, PGSERVICE and the like in the environment"
+        )
+        raise ArgumentError(Problem(name, text))
+    return FilePlace(path)

@@ -216,12 +216,12 @@ def journal(text: str) -> "JournalPlace":
     """Read where a journal is: the path of a file, or ``pg:NAME`` for a run in PostgreSQL."""
     from aiocake.bulk.journal_file import place_of  # noqa: PLC0415 - few commands have a journal
 
-    if not text.startswith(_IN_POSTGRES):
-        return place_of("journal", text)
-    from aiocake.bulk.postgres.books import named_run  # noqa: PLC0415 - an extra
-
     schema = os.environ.get("CAKE_JOURNAL_SCHEMA") or None
     try:
+        if not text.startswith(_IN_POSTGRES):
+            return place_of("journal", text)
+        from aiocake.bulk.postgres.books import named_run  # noqa: PLC0415 - an extra
+
         return named_run(text.removeprefix(_IN_POSTGRES), schema)
     except (ArgumentError, ModuleNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None

@@ -84,14 +84,13 @@ class Connector:
             else:
                 opened = psycopg.Connection.connect(**self.parameters)
             if isinstance(opened, psycopg.Connection):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
-                connection: psycopg.Connection[Any] = opened
-                _prepare(connection)
-                return connection
+                return _prepared(opened)
             text = f"connect: must return a psycopg.Connection, got {class_name(opened)}"
-        except psycopg.Error as error:
-            text = self.cleaned(error)
-        except Exception as error:  # noqa: BLE001 - the caller's, whose text may hold anything
+        except Exception as error:  # noqa: BLE001 - the caller's too, whose text may hold anything
             text = f"connect: it raised {type(error).__name__}"
+            # One of a connection string repeats it, with the password in it.
+            if isinstance(error, psycopg.Error) and not isinstance(error, psycopg.ProgrammingError):
+                text = self.cleaned(error)
         # Not where psycopg's own error is known: its frames hold the password.
         raise Unreachable(f"no connection to PostgreSQL: {text}")
 
@@ -105,15 +104,21 @@ class Connector:
         return text.replace(str(password), "<password>") if password else text
 
 
-def _prepare(connection: "psycopg.Connection[Any]") -> None:
+def _prepared(connection: "psycopg.Connection[Any]") -> "psycopg.Connection[Any]":
+    """Return a connection as all use it; close it if it cannot be."""
     from psycopg.rows import tuple_row  # noqa: PLC0415 - the same
 
-    connection.autocommit = True
-    connection.prepare_threshold = None
-    connection.row_factory = tuple_row
-    for name, value in _NEEDED.items():
-        if (connection.info.parameter_status(name) or value).upper() != value.upper():
-            connection.execute(cast("Any", f"SET {name} TO {value}"))
+    try:
+        connection.autocommit = True
+        connection.prepare_threshold = None
+        connection.row_factory = tuple_row
+        for name, value in _NEEDED.items():
+            if (connection.info.parameter_status(name) or value).upper() != value.upper():
+                connection.execute(cast("Any", f"SET {name} TO {value}"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def carry_out(
@@ -180,5 +185,6 @@ def is_passing(error: Exception) -> bool:
         return False
     code = error.sqlstate
     if code is None:
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        # Said by psycopg or libpq: of the connection, unless it is of the statement.
+        return not isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
     return code.startswith(_PASSING)

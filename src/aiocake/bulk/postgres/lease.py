@@ -94,9 +94,13 @@ class Keeper:
     ) -> None:
         self._lease, self._renew, self._cut = lease, renew, cut
         self._ended = threading.Event()
-        for work in (self._keep, self._watch):
-            name = f"aiocake lease {work.__name__}"
-            threading.Thread(target=work, name=name, daemon=True).start()
+        try:
+            for work in (self._keep, self._watch):
+                name = f"aiocake lease {work.__name__}"
+                _start(threading.Thread(target=work, name=name, daemon=True))
+        except JournalError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop renewing."""
@@ -131,6 +135,9 @@ def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[thread
 
     Yields:
         An event, which is set if it took longer.
+
+    Raises:
+        JournalError: There is no thread for it.
     """
     late = threading.Event()
 
@@ -141,11 +148,18 @@ def cut_after(seconds: float, connection: Callable[[], Any]) -> Generator[thread
 
     timer = threading.Timer(seconds, cut)
     timer.daemon = True
-    timer.start()
+    _start(timer)
     try:
         yield late
     finally:
         timer.cancel()
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:  # the system has no more, or Python is about to end
+        raise JournalError(f"the database cannot be asked: {error}") from None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final, cast
 
 import anyio.to_thread
@@ -130,18 +130,18 @@ class _Session:
         import psycopg  # noqa: PLC0415 - an extra
 
         problem = ""
-        await self.execute("SAVEPOINT aiocake_plan")
         try:
-            yield
-        except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                if not self._connection.closed:
+            await self.execute("SAVEPOINT aiocake_plan")
+            try:
+                yield
+            except BaseException:
+                # What went wrong is said, not that a connection which has ended takes nothing back.
+                with anyio.CancelScope(shield=True), suppress(psycopg.Error):
                     await self.execute("ROLLBACK TO SAVEPOINT aiocake_plan")
-            if not isinstance(error, psycopg.Error):
                 raise
-            problem = place.books.connector.cleaned(error)
-        else:
             await self.execute("RELEASE SAVEPOINT aiocake_plan")
+        except psycopg.Error as error:
+            problem = place.books.connector.cleaned(error)
         if problem:
             raise JournalError(f"{place} cannot be planned: {problem}")
 

@@ -2,8 +2,9 @@
 
 import json
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from uuid import uuid4
 
 import attrs
@@ -40,7 +41,9 @@ from aiocake.errors import ArgumentError, JournalError, PlanError, Problem
 if TYPE_CHECKING:
     import psycopg
 
-#: How often a run is begun or taken before its opening fails, and the seconds between.
+T = TypeVar("T")
+
+#: How often a statement that opens a run is tried, and the seconds between.
 _TRIES, _PAUSE = 3, 0.2
 #: Seconds that each step may take which opens a journal.
 PATIENCE: Final = 30.0
@@ -238,15 +241,9 @@ class _Opener:
             **{f"log_{name}": column for name, column in zip(names, columns, strict=True)},
         }
         try:
-            # Before the first try: it may be the one that was carried out.
-            asked_at, run = clock(), 0
-            for again in range(_TRIES):
-                try:
-                    rows = self._rows(_CREATE, values)
-                    run = int(rows[0][0]) if rows else self._made_before(values)
-                    break
-                except Exception as error:  # noqa: BLE001 - sorted there
-                    self._failed(error, last=again == _TRIES - 1)
+            asked_at = clock()  # before the first try: it may be the one that was carried out
+            rows = self._rows(_CREATE, values)
+            run = int(rows[0][0]) if rows else self._made_before(values)
             self._lease.renewed(asked_at)
             return self._store(run, 1, log, calls)
         except BaseException:
@@ -281,13 +278,8 @@ class _Opener:
             values = {**self._values, "run": found[0]}
             if plan is not None:
                 refuse_other_plan(self._plan_of(found[0]), self._place, plan)
-            asked_at, epoch, judged_in = clock(), 0, 0.0  # as above
-            for again in range(_TRIES):
-                try:
-                    epoch, judged_in = self._taken(values)
-                    break
-                except Exception as error:  # noqa: BLE001 - sorted there
-                    self._failed(error, last=again == _TRIES - 1)
+            asked_at = clock()  # as above
+            epoch, judged_in = self._taken(values)
             self._lease.renewed(asked_at)
             # From here on nobody else writes: what is read now is the end of both chains.
             names = tables(self._books.schema, found[0])
@@ -332,32 +324,28 @@ class _Opener:
 
     def view(self) -> PostgresView:
         """Open the run to read it as it is now."""
-        import psycopg  # noqa: PLC0415 - an extra
-
-        problem: Exception | None = None
         try:
-            with self._in_time():
-                connection = self._connected()
-                # All later reads see what this one sees.
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            found = self._found()
-            owner = Owner(str(found[6]), str(found[7]), int(found[8] or 0), str(found[9]))
-            alive = found[5] > 0 and found[6] is not None
-            return PostgresView(
-                self._books.connector,
-                connection,
-                schema=self._books.schema,
-                run=found[0],
-                name=str(self._place),
-                owners=frozenset({owner}) if alive else frozenset(),
-            )
-        except psycopg.Error as error:
-            problem = error
+            return self._tried(self._viewed, "read")
         except BaseException:
             self._close()
             raise
-        self._close()
-        raise JournalError(f"{self._place} cannot be read: {self._clean(problem)}")
+
+    def _viewed(self) -> PostgresView:
+        with self._in_time():
+            connection = self._connected()
+            # All later reads see what this one sees.
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = self._first(self._once(_FIND, self._values))
+        owner = Owner(str(found[6]), str(found[7]), int(found[8] or 0), str(found[9]))
+        alive = found[5] > 0 and found[6] is not None
+        return PostgresView(
+            self._books.connector,
+            connection,
+            schema=self._books.schema,
+            run=found[0],
+            name=str(self._place),
+            owners=frozenset({owner}) if alive else frozenset(),
+        )
 
     def _found(self) -> Row:
         """Return the row of the run.
@@ -365,7 +353,9 @@ class _Opener:
         Raises:
             NotBegun: There is none.
         """
-        found = self._rows(_FIND, self._values)
+        return self._first(self._rows(_FIND, self._values))
+
+    def _first(self, found: list[Row]) -> Row:
         if not found:
             raise NotBegun(f"there is no run {self._place.name} in schema {self._books.schema}")
         return found[0]
@@ -397,7 +387,7 @@ class _Opener:
         judged_in: float = 0.0,
         claimed: frozenset[int] = frozenset(),
     ) -> PostgresStore:
-        connection, self._connection = self._connected(), None
+        connection = self._connected()
         store = PostgresStore(
             self._books.connector,
             connection,
@@ -411,6 +401,7 @@ class _Opener:
             claimed=claimed,
             notes=self._notes,
         )
+        self._connection = None  # which is the store's from here on
         store.log, store.plan = log, calls
         return store
 
@@ -427,28 +418,37 @@ class _Opener:
         return answered_within(PATIENCE, lambda: self._connection, self._place)
 
     def _rows(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - of psycopg
+        """Return the rows of a statement that may be carried out twice.
+
+        Raises:
+            JournalError: It failed.
+        """
+        return self._tried(lambda: self._once(text, values), "used")
+
+    def _once(self, text: str, values: Any) -> list[Row]:  # noqa: ANN401 - the same
         with self._in_time():
             return carry_out(self._connected(), self._books.text(text), values)
         raise AssertionError  # which no type checker knows
 
-    def _failed(self, error: Exception, *, last: bool) -> None:
-        """Continue over another connection if that may help; else raise the error.
+    def _tried(self, work: Callable[[], T], use: str) -> T:
+        """Return what a function returns, called again over another connection if that may help.
 
         Raises:
-            JournalError: It does not.
+            JournalError: It failed.
         """
         import psycopg  # noqa: PLC0415 - an extra
 
-        if is_passing(error) and not last:
+        left = _TRIES
+        while True:
+            left -= 1
+            try:
+                return work()
+            except psycopg.Error as error:
+                if not (left and is_passing(error)):
+                    text = self._books.connector.cleaned(error)
+                    raise JournalError(f"{self._place} cannot be {use}: {text}") from None
             self._close()
             threading.Event().wait(_PAUSE)
-        elif isinstance(error, psycopg.Error):
-            raise JournalError(f"{self._place} cannot be used: {self._clean(error)}") from None
-        else:
-            raise error
-
-    def _clean(self, error: Exception) -> str:
-        return self._books.connector.cleaned(error)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -206,8 +206,11 @@ class PostgresStore:
         Raises:
             JournalLost: The run is not this process's any more.
         """
-        ((epoch, written, held),) = self._rows(_STATE, self._of)
-        if epoch != self._of["epoch"]:
+        # None where somebody has deleted the run.
+        epoch, written, held = next(iter(self._rows(_STATE, self._of)), (None, 0, False))
+        if epoch is None:
+            self._lose("it is not in the database any more")
+        elif epoch != self._of["epoch"]:
             self._lose("another process has taken it over")
         elif not held:
             self._lose("its lease has ended")
@@ -297,9 +300,13 @@ class PostgresStore:
         return carry_out(connection, known, values)
 
     def _failed(self, error: Exception) -> None:
-        """Close a connection that has failed, for another one to be opened; or raise the error."""
+        """Close a connection that has failed, for another one to be opened.
+
+        Raises:
+            JournalError: That would not help.
+        """
         if not is_passing(error):
-            raise error
+            raise self.unusable(error) from None
         self._why = self._connector.cleaned(error)
         connection, self._connection = self._connection, None
         if connection is not None:
