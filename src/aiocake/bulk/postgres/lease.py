@@ -44,8 +44,8 @@ class Lease:
 
     def __init__(self, seconds: float, answer_time: float) -> None:
         self.every: float = seconds / _TIMES
-        #: What the database is asked for.
-        self.asked_for: float = seconds + answer_time
+        #: What the database is asked for: with the margin, which a long answer would use up else.
+        self.asked_for: float = (seconds + answer_time) / (1 - _MARGIN)
         self.renewed_at: float = clock()
         self._until = -inf
         self._over = False
