@@ -28,7 +28,7 @@
     ├── ClosedError                       the client is closed
     └── WrongLoopError                    the client belongs to another event loop
 
-Where an extra is missing, it is a :class:`ModuleNotFoundError`, as of any import, whose text has
+Where an extra is missing, it is a ``ModuleNotFoundError``, as of any import, whose text has
 the command that installs it: ``pip install 'aiocake[postgres]'``.
 
 Errors hold plain values: they can be pickled and logged, and never hold a connection,
