@@ -12,7 +12,7 @@ FRESH: Final = 5.0
 
 
 class Expectation(Protocol):
-    """What a caller expects of a record."""
+    """The values that a record must have before it is written."""
 
     def stated(self) -> dict[str, object]:
         """Return the expected values by field."""

@@ -49,7 +49,7 @@ class InvalidArgument:
 
 
 class Flags(TypedDict, total=False):
-    """What a parameter may be, beside what is its kind's own: see :class:`Parameter`."""
+    """The keyword arguments that every kind of parameter takes: see :class:`Parameter`."""
 
     required: bool
     sensitive: bool

@@ -47,7 +47,7 @@ _REFUSED: Final = 400
 
 
 class SendTrace:
-    """Whether a request may have left, and until when it may.
+    """Record if a request may have left, and until when it may leave.
 
     Attributes:
         sent: Whether a byte of it may have left.

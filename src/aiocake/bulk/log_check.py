@@ -173,7 +173,7 @@ class _Calls:
 
 
 class _Known:
-    """What the log says about the journal itself and about the sessions of its run."""
+    """The entries of a log about the journal itself and the sessions of its run."""
 
     def __init__(self) -> None:
         #: A value of the journal by its name, and the entry that says it.

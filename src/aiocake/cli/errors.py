@@ -312,7 +312,7 @@ def text_of(error: BaseException) -> str:
 
 
 class _ReportForm:
-    """How this command reports on the standard error: as text or JSON."""
+    """The format of what this command reports on standard error: text or JSON."""
 
     json = False
 

@@ -43,7 +43,7 @@ class OutputFormat(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RecordLayout(Generic[T]):
-    """How one kind of record is written.
+    """The layout of one kind of record in each format.
 
     Attributes:
         json: Gives all that a record holds, as JSON has it.

@@ -64,7 +64,7 @@ _Unplaced = list[tuple[tuple[str, ...], list[int]]]
 
 
 class RowPattern:
-    """What rows are like that differ in the texts of their elements alone.
+    """A regular expression of rows that differ only in the texts of their elements.
 
     Attributes:
         source: The regular expression. Each group is ``>`` and a text; something else of an
