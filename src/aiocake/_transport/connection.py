@@ -45,6 +45,11 @@ _LONGEST_IDLE: Final = 60.0
 #: From this status on a response is a refusal or a failure.
 _REFUSED: Final = 400
 
+# Once a program has freed a large block, as most do, glibc keeps up to twice as many bytes of what
+# is freed later (mallopt(3), M_MMAP_THRESHOLD). Until then it gives them back to the kernel and
+# asks for them again: with 100 responses at once, a twentieth of the CPU of a call.
+bytes(8 << 20)
+
 
 class SendTrace:
     """Record if a request may have left, and until when it may leave.
