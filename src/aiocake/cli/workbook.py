@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, BinaryIO, Final, Generic, TypeVar
 
 from aiocake import ColumnType, Invoice
@@ -99,7 +98,7 @@ class _Sheets(Generic[T]):
             (at for at, name in enumerate(self._names) if name == "currency"), None
         )
         self._head = book.add_format({"bold": True, "bottom": 1})
-        self._bold = book.add_format({"bold": True})
+        self._plain, self._bold = book.add_format(), book.add_format({"bold": True})
         self._formats: dict[tuple[str, bool], Any] = {}
         self._tally = Tally()
         self._rounded = 0
@@ -169,9 +168,6 @@ class _Sheets(Generic[T]):
         number = len(self._book.worksheets()) + 1
         title = self._kind.sheet
         self._sheet = self._book.add_worksheet(title if number == 1 else f"{title} {number}")
-        # In a text in its row, it takes what looks like a rich text for the XML of one.
-        escape = self._sheet._escape_control_characters  # noqa: SLF001 - there is no other way in
-        self._sheet._escape_control_characters = partial(_not_rich, escape)  # noqa: SLF001 - the same
         types = self._kind.types or {}
         for at, name in enumerate(self._names):
             width = _WIDTHS.get(types.get(name), _USUAL)
@@ -210,11 +206,16 @@ class _Sheets(Generic[T]):
                 self._rounded += isinstance(value, int | Decimal)
                 plain = plain_value(value)
                 text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
-                if sheet.write_string(row, at, text, self._bold if bold else None):
+                form = self._bold if bold else self._plain
+                if sheet.write_string(row, at, text, form):
                     raise OutputError(
                         f"row {self._count} does not fit into XLSX: {self._names[at]} must "
                         f"have at most {_MOST_CHARACTERS:,} characters; use csv or parquet"
                     )
+                if text.startswith("<r>") and text.endswith("</r>"):
+                    # XlsxWriter would write that as the XML of a rich text. A rich text it writes
+                    # as it is.
+                    sheet.write_rich_string(row, at, text[0], form, text[1:], form)
 
     def _format(self, form: str, *, bold: bool) -> Any:  # noqa: ANN401 - as above
         found = self._formats.get((form, bold))
@@ -242,11 +243,3 @@ def _is_date_of_excel(value: date) -> bool:
         return value >= _FIRST_DATE
     exact = value.tzinfo is None and not value.microsecond
     return exact and value.date() >= _FIRST_DATE
-
-
-def _not_rich(escape: Callable[[object], object], text: object) -> object:
-    """Return a text that does not begin as the XML of a rich text, but means the same to Excel."""
-    text = escape(text)
-    if isinstance(text, str) and text.startswith("<r>"):
-        return f"_x003C_{text[1:]}"
-    return text

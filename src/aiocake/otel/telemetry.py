@@ -5,15 +5,11 @@ its parent, in whichever task the rest happens.
 """
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from opentelemetry.context import (
-    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - all instrumentations import it, and there is no other name
-    Context,
-    attach,
-    create_key,
-    get_current,
-)
+from opentelemetry.context import Context, attach, create_key, get_current
 from opentelemetry.metrics import MeterProvider, get_meter
 from opentelemetry.trace import TracerProvider, get_tracer
 
@@ -41,6 +37,16 @@ from aiocake.otel.spans import (
     error_type,
     record_call,
 )
+
+try:
+    from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+except ImportError:
+
+    @contextmanager
+    def suppress_http_instrumentation() -> Generator[None]:
+        """Do nothing: without that package, no library is instrumented."""
+        yield
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +138,9 @@ class Telemetry:
         call = self._open(event.call, context)
         call.began, call.began_at, call.before = event, time.time_ns(), context
         # The attempt is made in the task that this is called in, and ends there.
-        call.suppressed = Context({**context, _SUPPRESS_HTTP_INSTRUMENTATION_KEY: True})
+        with suppress_http_instrumentation():
+            # A copy: without instrumentations it is still the caller's own.
+            call.suppressed = Context(get_current())
         attach(call.suppressed)
         self._instruments.requests_active.add(1, endpoint(event.server))
 
