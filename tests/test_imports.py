@@ -16,6 +16,36 @@ SOURCE = Path(__file__).parents[1] / "src" / "aiocake"
 
 LATE_IMPORTS = (Path(__file__).parent / "support" / "late_imports.py").read_text(encoding="utf-8")
 
+#: Eight threads come to what the first client loads at the same moment, and switch all the time.
+FIRST_CLIENTS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from aiocake import Client
+def make(start):
+    start.wait()
+    client = Client("x.example", "key")
+    client._closed = True
+    return client
+sys.setswitchinterval(1e-5)
+with ThreadPoolExecutor(8) as threads:
+    print(len({*threads.map(make, [Barrier(8)] * 8)}), end="")
+"""
+NO_DESCRIPTOR = """
+import resource
+from aiocake import Client
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+try:
+    Client("x.example", "key")
+except OSError as error:
+    reason = error.strerror
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+client = Client("x.example", "key")
+print(client, "after", reason, end="")
+client._closed = True
+"""
+
 #: What an extra brings, what only tests have, and whatever else an import must not wait for.
 FOREIGN = {
     "_pytest",
@@ -117,6 +147,14 @@ def test_what_a_program_does_not_use_is_not_loaded() -> None:
     loaded = modules_after("from aiocake import Client; Client('x.example', 'key')._closed = True")
     assert loaded & (rarely | of_a_client) == of_a_client
     assert {"sqlite3", "aiocake.bulk.run"} <= modules_after("from aiocake import bulk; bulk.each")
+
+
+def test_threads_can_make_their_first_clients_at_once() -> None:
+    assert said(FIRST_CLIENTS) == "8"
+
+
+def test_a_first_client_that_cannot_be_loaded_can_be_made_later() -> None:
+    assert said(NO_DESCRIPTOR) == "<Client x.example> after Too many open files"
 
 
 @pytest.mark.parametrize("call", ["find", "update", "create", "export", "request", "each"])

@@ -11,12 +11,19 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from aiocake import CakeError, Client, Period, RetryPolicy, bulk
 
-INVOICE = {"invoice_id": 4821, "affiliate_id": 7, "invoice_status": "pending"}
-INVOICE |= {"start_date": "2024-01-01", "end_date": "2024-01-31"}
-INVOICE |= {"total_amount": "12.50", "currency": "USD"}
+INVOICE = {
+    "invoice_id": 4821,
+    "affiliate_id": 7,
+    "invoice_status": "pending",
+    "start_date": "2024-01-01",
+    "end_date": "2024-01-31",
+    "total_amount": "12.50",
+    "currency": "USD",
+}
 PAGE = json.dumps({"request_status": "Success", "invoices": [INVOICE], "total_rows": 1})
 DONE = json.dumps(
     {"request_status": "Success", "invoice": INVOICE | {"invoice_status": "approved"}}
@@ -88,7 +95,7 @@ async def request(cake: Client) -> object:
 
 async def each(cake: Client) -> object:
     """Run writes with a journal: one is done, and nobody learns what became of the other."""
-    calls = [
+    calls: list[bulk.Call[Any]] = [
         bulk.call(cake.invoices.update, 4821, invoice_status="approved"),
         bulk.call(
             cake.invoices.create,
