@@ -27,8 +27,9 @@ from aiocake._background import (
     checkpoint_if_cancelled,
     spawn,
 )
-from aiocake._codec import Reply
-from aiocake._codec.raw import RawResponse, idempotency_of_raw
+from aiocake._codec.raw import idempotency_of_raw
+from aiocake._codec.raw_response import RawResponse
+from aiocake._codec.reply import Reply
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response, SendDeadline
 from aiocake._operations.conditions import Comparison, WriteCondition

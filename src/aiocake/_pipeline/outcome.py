@@ -7,7 +7,7 @@ error that says it was not done, or in OutcomeUnknown; nothing else.
 
 import attrs
 
-from aiocake import _codec as codec
+from aiocake._codec import codec
 from aiocake._pipeline.call_state import CallState
 from aiocake._pipeline.retry import is_refusal
 from aiocake.errors import CakeError, Outcome, OutcomeUnknown
