@@ -105,6 +105,7 @@ class Server:
         self.listener.bind(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         if listening:
             self.listen()
@@ -126,8 +127,9 @@ class Server:
                 connection = Connection(self, raw, len(self.connections))
                 self.connections.append(connection)
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                with self._starting:
+                    self._threads.append(thread)
+                    thread.start()
                 self.accepted.release()
 
     def _serve(self, connection: Connection) -> None:
@@ -140,8 +142,10 @@ class Server:
 
     def join(self, number: int) -> None:
         """Wait until a connection, from 0, has been served and closed."""
-        self._threads[number].join(_ENDING)
-        assert not self._threads[number].is_alive()
+        with self._starting:  # a thread can be joined once it has started
+            thread = self._threads[number]
+        thread.join(_ENDING)
+        assert not thread.is_alive()
 
     def close(self) -> None:
         self.go_on.set()
