@@ -21,12 +21,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import (
-    BackgroundTask,
-    BackgroundTaskCancelled,
-    checkpoint_if_cancelled,
-    spawn,
-)
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled, checkpoint_if_cancelled
 from aiocake._codec import Reply
 from aiocake._codec.raw import RawResponse, idempotency_of_raw
 from aiocake._listener import EventEmitter
@@ -152,7 +147,7 @@ class CallExecutor(ClientPipeline):
         idempotency = operation.idempotency_of(checked)
         call = CallState(
             request,
-            self.limits_of(idempotency),
+            self.limits[idempotency],
             operation=operation,
             arguments=checked,
             condition=condition,
@@ -162,7 +157,7 @@ class CallExecutor(ClientPipeline):
             number=self.emitter.next_call(),
         )
         if call.writes:
-            call.intent = intent_of(call, self._codec.hidden(operation, condition))
+            call.intent = intent_of(call, show_sensitive=self.settings.show_sensitive)
         return cast("T", await self._run(call))
 
     async def raw(self, **parts: object) -> RawResponse:
@@ -175,12 +170,12 @@ class CallExecutor(ClientPipeline):
         checked, request = self._codec.prepare(None, parts, idempotency, Binding.GET)
         call = CallState(
             request,
-            self.limits_of(idempotency),
+            self.limits[idempotency],
             arguments=checked,
             number=self.emitter.next_call(),
         )
         if call.writes:
-            call.intent = intent_of(call, self._codec.hidden(None))
+            call.intent = intent_of(call, show_sensitive=self.settings.show_sensitive)
         return cast("RawResponse", await self._run(call))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> "OpenExport[T]":
@@ -188,7 +183,7 @@ class CallExecutor(ClientPipeline):
         from aiocake._pipeline.exports import OpenExport  # noqa: PLC0415 - exports of v1 only
 
         _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
-        limits = self.limits_of(Idempotency.SAFE, export=True)
+        limits = self.export_limits
         call = CallState(
             request,
             limits,
@@ -247,14 +242,14 @@ class CallExecutor(ClientPipeline):
             self.transport.lifecycle.check_usable()  # the ledger may have taken its time
             try:
                 await checkpoint_if_cancelled()  # a task begun now would not notice
-                task = spawn(self.run_attempts(call, self._read), eager=True)
+                task = BackgroundTask(self.run_attempts(call, self._read), eager=True)
                 await task.result()
             except BackgroundTaskCancelled:
                 call.cut(closed=True)
             except anyio.get_cancelled_exc_class():
                 call.abandoned = True
                 # In a task of its own, too: a second cancellation breaks through asyncio's shields.
-                last = spawn(self._outlive_caller(call, task, report))
+                last = BackgroundTask(self._outlive_caller(call, task, report))
                 with anyio.CancelScope(shield=True):
                     await last.result()
                 raise
@@ -470,7 +465,7 @@ class CallExecutor(ClientPipeline):
             clear_tracebacks(error)  # of frames that hold the query with the key in it
             _refused(call, error)
             raise
-        if call.writes and call.time_left() < self._judge.needed(call):
+        if call.writes and call.now() > call.deadline - self._judge.needed(call):
             limiter.release(slot)
             return await self._not_begun(call, NotSent(TOO_LATE))
         attempt = call.begin(slot, key)
@@ -712,7 +707,7 @@ class CallExecutor(ClientPipeline):
         checked, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
         look = CallState(
             request,
-            self.limits_of(Idempotency.SAFE),
+            self.limits[Idempotency.SAFE],
             operation=operation,
             arguments=checked,
             number=self.emitter.next_call(),

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar, cast
 
 import anyio
 
-from aiocake._background import spawn
+from aiocake._background import BackgroundTask
 from aiocake._codec.exports import BillStream
 from aiocake._listener import EventEmitter
 from aiocake._messages import StreamedResponse
@@ -360,7 +360,7 @@ class OpenExport(Generic[T]):
         if self._call.stream is not None and self._report is not None:
             closing = _leave(self._call, self._report)
             try:
-                spawn(closing)
+                BackgroundTask(closing)
             except RuntimeError:  # no event loop runs any more, and so no connection either
                 with suppress(RuntimeError):
                     closing.close()

@@ -141,7 +141,7 @@ class Transport:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self.lifecycle.check_home()
+        self.lifecycle.check_usable(even_closed=True)
         self.lifecycle.closed = True
         try:
             for stream in tuple(self._streams):

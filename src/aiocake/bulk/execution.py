@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 import anyio
 import anyio.lowlevel
 
-from aiocake._background import spawn
+from aiocake._background import BackgroundTask
 from aiocake._normalize import class_name, guarded
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.calls import Call, Instance
@@ -443,7 +443,7 @@ async def _closed(run: Run) -> AsyncGenerator[None]:
         reason = run.stopped
     finally:
         # In a task of its own: asyncio's cancellation breaks through shields.
-        ending = spawn(_end(run, reason))
+        ending = BackgroundTask(_end(run, reason))
         with anyio.CancelScope(shield=True):
             errors += await ending.result()
     for error in errors:
