@@ -10,7 +10,7 @@ from aiocake._pipeline.retry import Retries
 from aiocake._pipeline.settings import ClientStats, PipelineSettings
 from aiocake._transport import Transport
 from aiocake.config import CallOptions
-from aiocake.events import Event, ListAnomaly, PauseEnded
+from aiocake.events import ListAnomaly, PauseEnded
 from aiocake.values import Idempotency
 
 
@@ -27,6 +27,8 @@ class ClientPipeline:
         concurrency: How many calls the throttle allows at once.
         traits: What is known of the instance.
         for_tests: True for a test: a loopback address, or a transport of the caller's.
+        scrub: Returns a text without the API key, however that is encoded.
+        emit: Emits an event about more than one call.
         options: Those of this view.
         binding: The form of its v1 calls.
         limits: Those of its calls, by what sending one again does.
@@ -44,6 +46,8 @@ class ClientPipeline:
         self.concurrency = settings.throttle.concurrency
         self.traits = settings.traits
         self.for_tests = settings.for_tests
+        self.scrub = transport.scrub
+        self.emit = emitter.emit
         self._limiter = transport.limiter
         self._recorder = WriteRecorder(settings.ledger, show_sensitive=settings.show_sensitive)
         self._retries = Retries(settings.retry, settings.retry.draw)
@@ -102,14 +106,6 @@ class ClientPipeline:
     def longest_write(self) -> float:
         """Return the seconds after which a write ends in any case."""
         return self.limits[Idempotency.NON_IDEMPOTENT].total
-
-    def scrub(self, text: str) -> str:
-        """Return a text without the API key, however that is encoded."""
-        return self.transport.scrub(text)
-
-    def emit(self, event: Event) -> None:
-        """Emit an event about more than one call."""
-        self.emitter.emit(event)
 
     def anomaly(self, operation: str, what: str, detail: str = "") -> None:
         """Report to ``on_event`` a list that behaved in an undocumented way."""
