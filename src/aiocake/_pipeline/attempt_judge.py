@@ -131,13 +131,9 @@ class AttemptJudge:
         if self._emitter.enabled:
             self._emit_end(call, attempt, None if error is None else type(error).__name__)
         if outcome is not None:
-            if not call.limits.export:
-                self._adapt(attempt, outcome)
             return self.failed(call, outcome, attempt)
-        if not call.limits.export:
-            self._limiter.on_accepted(attempt.began)
         self._proven.add(call.name)
-        self._note_response(call, attempt, throttled=False)
+        self._note_response(call, attempt, accepted=True, throttled=False)
         return SUCCEEDED
 
     def failed(
@@ -164,22 +160,18 @@ class AttemptJudge:
         throttled = pace is RetryDecision.THROTTLED or (
             pace is RetryDecision.RESTRICTED and call.name in self._proven
         )
-        if attempt is not None and not isinstance(outcome, TransportFailure):
-            self._note_response(call, attempt, throttled=throttled)
+        if attempt is not None:
+            if not isinstance(outcome, TransportFailure):
+                accepted = _was_accepted(outcome)
+                self._note_response(call, attempt, accepted=accepted, throttled=throttled)
+            elif outcome.kind is FailureKind.TIMEOUT and outcome.sent and not call.limits.export:
+                self._limiter.on_timeout(attempt.began)
         if pace is RetryDecision.NONE:
             return AttemptOutcome(error)
         wait = self._retries.wait(pace, call.attempts - 1, asked)
         if throttled and last is not None:
             self._pause(call, last, wait, asked=asked is not None)
         return AttemptOutcome(error, decision, wait)
-
-    def _adapt(self, attempt: AttemptState, outcome: CakeError | TransportFailure) -> None:
-        """Adapt the limiter to a refused or slow attempt; throttled responses do it by a pause."""
-        if isinstance(outcome, TransportFailure):
-            if outcome.kind is FailureKind.TIMEOUT and outcome.sent:
-                self._limiter.on_timeout(attempt.began)
-        elif _was_accepted(outcome):
-            self._limiter.on_accepted(attempt.began)
 
     def _pause(
         self, call: CallState, attempt: AttemptState, seconds: float, *, asked: bool
@@ -200,9 +192,16 @@ class AttemptJudge:
         elif limiter.pause(seconds, since=began, asked=asked):
             self._emitter.emit(Paused(call.name, seconds, call=call.number))
 
-    def _note_response(self, call: CallState, attempt: AttemptState, *, throttled: bool) -> None:
-        """Resume the other calls if this one was the probe after a pause."""
-        took = self._limiter.on_response(attempt.slot, attempt.status or 0, throttled=throttled)
+    def _note_response(
+        self, call: CallState, attempt: AttemptState, *, accepted: bool, throttled: bool
+    ) -> None:
+        """Adapt the limiter; resume the other calls if this one was the probe after a pause."""
+        took = self._limiter.on_response(
+            attempt.slot,
+            attempt.status or 0,
+            throttled=throttled,
+            accepted_since=attempt.began if accepted and not call.limits.export else None,
+        )
         if took is not None:
             self._emitter.emit(PauseEnded(call.name, took, call.number))
 
