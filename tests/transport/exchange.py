@@ -10,9 +10,9 @@ from aiocake._listener import EventEmitter
 from aiocake._messages import Request, Response, StreamedResponse
 from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
 from aiocake._pipeline.call_codec import CallCodec
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import CallLimits, CallState
 from aiocake._pipeline.exports import ReadHead, StreamedCall
+from aiocake._pipeline.outcome import CallReport
 from aiocake._transport import AsyncBaseTransport, NetworkTimeBudget, Transport, parse_address
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import CakeError, Intent

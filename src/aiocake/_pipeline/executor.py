@@ -32,11 +32,10 @@ from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._operations.recent_rows import Lead
 from aiocake._pipeline.attempt_judge import AttemptJudge
 from aiocake._pipeline.call_codec import CallCodec
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState, Turn
 from aiocake._pipeline.client_pipeline import ClientPipeline
 from aiocake._pipeline.ledger import intent_of
-from aiocake._pipeline.outcome import verdict
+from aiocake._pipeline.outcome import CallReport, verdict
 from aiocake._pipeline.record_look import RecordLooks, look_of, record_of
 from aiocake._pipeline.retry import AttemptOutcome, RetryDecision, RetryLimits
 from aiocake._pipeline.settings import PipelineSettings

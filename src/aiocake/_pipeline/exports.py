@@ -12,8 +12,8 @@ from aiocake._codec.exports import BillStream
 from aiocake._listener import EventEmitter
 from aiocake._messages import StreamedResponse
 from aiocake._operations.operation import Operation
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.outcome import CallReport
 from aiocake._transport import (
     IncomingResponse,
     NetworkTimeBudget,

@@ -295,7 +295,7 @@ def _digest(parts: list[object]) -> bytes:
 
 
 def _in_order(values: Mapping[str, object]) -> list[tuple[str, object]]:
-    return sorted((name, _canonical(value)) for name, value in values.items())
+    return sorted([(name, _canonical(value)) for name, value in values.items()])
 
 
 def _canonical(value: object) -> object:

@@ -401,9 +401,9 @@ class Run:
         if record is None:
             await self._send(item, None)
             return
-        await self._order.acquire(record)
+        all_before_done = await self._order.acquire(record, item.index)
         try:
-            if self._order.is_behind(record, item.index):
+            if not all_before_done:
                 text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
             elif (known := self._as_known(item)) is not None:
