@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from aiocake import _codec as codec
+from aiocake._codec import codec
 from aiocake._codec.exports import BillStream
 from aiocake._messages import Response
 from aiocake._pipeline.retry_after import retry_after

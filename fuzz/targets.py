@@ -19,8 +19,7 @@ from urllib.parse import quote, quote_plus
 
 import h11
 
-from aiocake import _codec as codec
-from aiocake._codec import results
+from aiocake._codec import codec, results
 from aiocake._codec.exports import BillStream
 from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.raw import error_of_raw

@@ -14,6 +14,38 @@ from aiocake import bulk
 
 SOURCE = Path(__file__).parents[1] / "src" / "aiocake"
 
+LATE_IMPORTS = (Path(__file__).parent / "support" / "late_imports.py").read_text(encoding="utf-8")
+
+#: Eight threads come to what the first client loads at the same moment, and switch all the time.
+FIRST_CLIENTS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from aiocake import Client
+def make(start):
+    start.wait()
+    client = Client("x.example", "key")
+    client._closed = True
+    return client
+sys.setswitchinterval(1e-5)
+with ThreadPoolExecutor(8) as threads:
+    print(len({*threads.map(make, [Barrier(8)] * 8)}), end="")
+"""
+NO_DESCRIPTOR = """
+import resource
+from aiocake import Client
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+try:
+    Client("x.example", "key")
+except OSError as error:
+    reason = error.strerror
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+client = Client("x.example", "key")
+print(client, "after", reason, end="")
+client._closed = True
+"""
+
 #: What an extra brings, what only tests have, and whatever else an import must not wait for.
 FOREIGN = {
     "_pytest",
@@ -44,13 +76,15 @@ OWN = {"aiocake.cli", "aiocake.otel", "aiocake.sandbox", "aiocake.testing"}
 
 def modules_after(code: str) -> set[str]:
     """The modules that a fresh Python has loaded after some code."""
-    code = f"import sys; {code}; print(*sys.modules, sep='\\n')"
+    return set(said(f"import sys; {code}; print(*sys.modules, sep='\\n')").split())
+
+
+def said(code: str, *arguments: str) -> str:
+    """What a fresh Python prints that runs some code."""
     # What measures the lines that are covered loads modules of its own.
     env = {name: text for name, text in os.environ.items() if not name.startswith("COV")}
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
-    )
-    return set(result.stdout.split())
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
 
 
 @pytest.mark.parametrize(
@@ -95,7 +129,8 @@ def test_a_library_is_imported_in_one_place(library: str, places: list[str]) -> 
 
 
 def test_a_platform_without_httptools_is_told_what_to_do() -> None:
-    code = "import sys; sys.modules['httptools'] = None; import aiocake"
+    code = "import sys; sys.modules['httptools'] = None; import aiocake\n"
+    code += "aiocake.Client('x.example', 'key')"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "ImportError: aiocake needs httptools" in ran.stderr
@@ -105,8 +140,35 @@ def test_a_platform_without_httptools_is_told_what_to_do() -> None:
 def test_what_a_program_does_not_use_is_not_loaded() -> None:
     rarely = {"difflib", "sqlite3", "aiocake.bulk.run", "aiocake._pipeline.exports"}
     rarely |= {"aiocake.profiles", "aiocake._codec.soap"}
-    assert modules_after("from aiocake import Client, bulk") & rarely == set()
+    of_a_client = {"asyncio", "anyio", "cattrs", "httptools", "msgspec", "tenacity"}
+    of_a_client |= {"aiocake.endpoints.invoices", "aiocake.paging", "aiocake._transport"}
+    loaded = modules_after("from aiocake import Client, bulk")
+    assert loaded & (rarely | of_a_client) == set()
+    loaded = modules_after("from aiocake import Client; Client('x.example', 'key')._closed = True")
+    assert loaded & (rarely | of_a_client) == of_a_client
     assert {"sqlite3", "aiocake.bulk.run"} <= modules_after("from aiocake import bulk; bulk.each")
+
+
+def test_threads_can_make_their_first_clients_at_once() -> None:
+    assert said(FIRST_CLIENTS) == "8"
+
+
+def test_a_first_client_that_cannot_be_loaded_can_be_made_later() -> None:
+    assert said(NO_DESCRIPTOR) == "<Client x.example> after Too many open files"
+
+
+@pytest.mark.parametrize("call", ["find", "update", "create", "export", "request", "each"])
+def test_nothing_is_loaded_once_a_request_has_left(call: str) -> None:
+    assert said(LATE_IMPORTS, call).splitlines()[1:] == ["loaded late: []"]
+
+
+def test_the_look_at_what_is_loaded_late_sees_it() -> None:
+    code = LATE_IMPORTS.replace("left = True", "left = True; import wave")
+    assert "loaded late: ['wave'" in said(code, "find")
+
+
+def test_what_the_root_has_is_there_without_a_client() -> None:
+    assert "aiocake.paging" in modules_after("import aiocake; aiocake.paging.Pager")
 
 
 def test_parts_of_bulk_come_when_they_are_asked_for() -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
@@ -382,16 +383,18 @@ def passed(node: Function, *, wrapped: bool = False) -> str:
 
 def groups() -> dict[str, type[Endpoints]]:
     """Return the groups of a client, by their names on it."""
+    source = Source(aiocake.client)
     (init,) = (
         each
-        for each in Source(aiocake.client).class_of("ClientView").body
+        for each in source.class_of("ClientView").body
         if isinstance(each, ast.FunctionDef) and each.name == "__init__"
     )
     found: dict[str, type[Endpoints]] = {}
     for each in init.body:
         if isinstance(each, ast.AnnAssign):
             assert isinstance(each.target, ast.Attribute)  # noqa: S101 - it is of self
-            found[each.target.attr] = getattr(aiocake.client, ast.unparse(each.annotation))
+            name = ast.unparse(each.annotation)
+            found[each.target.attr] = getattr(import_module(source.imported[name]), name)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aiocake._codec import decode, error_of, read_reply
+from aiocake._codec.codec import decode, error_of, read_reply
 from aiocake._messages import Response
 from aiocake.endpoints.invoices import FIND
 from aiocake.models import Invoice

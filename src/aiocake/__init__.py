@@ -14,8 +14,8 @@ CAKE's own pages document the API; the modules say which page documents what.
 from typing import TYPE_CHECKING
 
 from aiocake import bulk, errors
-from aiocake._codec.raw import RawResponse
-from aiocake._pipeline import ClientStats
+from aiocake._codec.raw_response import RawResponse
+from aiocake._pipeline.settings import ClientStats
 from aiocake.client import Client, ClientView
 from aiocake.config import Ledger, RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
@@ -177,8 +177,8 @@ def __getattr__(name: str) -> object:
         from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
 
         return vars(pool)[name]
-    if name == "blocking":
-        import importlib  # noqa: PLC0415 - for who writes a script
+    if name in {"blocking", "paging"}:
+        import importlib  # noqa: PLC0415 - for who writes a script, or names what a list is
 
-        return importlib.import_module("aiocake.blocking")
+        return importlib.import_module(f"aiocake.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Final
 
+from aiocake._httpx import package_of
 from aiocake._normalize import SECONDS, YES_OR_NO, Wanted, misfit
-from aiocake._transport import package_of
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import ConfigurationError
 from aiocake.traits import InstanceTraits

@@ -11,25 +11,27 @@ import ssl
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from aiocake._codec.raw import Json, RawResponse, RawValue
-from aiocake._listener import EventEmitter
+from aiocake._codec.raw_response import Json, RawResponse, RawValue
+from aiocake._httpx import AsyncBaseTransport
 from aiocake._normalize import real
-from aiocake._pipeline import CallExecutor, ClientStats, PipelineSettings
+from aiocake._pipeline.settings import ClientStats
 from aiocake._settings import check_settings
-from aiocake._transport import AsyncBaseTransport, Transport, parse_address
 from aiocake._version import version
 from aiocake.config import CallOptions, Ledger, RetryPolicy, Throttle, Timeouts
-from aiocake.endpoints.advertiser_bills import AdvertiserBills
-from aiocake.endpoints.affiliate_bills import AffiliateBills
-from aiocake.endpoints.buyer_bills import BuyerBills
-from aiocake.endpoints.invoices import Invoices
-from aiocake.endpoints.reference import Reference
 from aiocake.errors import ConfigurationError
 from aiocake.events import OnEvent
 from aiocake.traits import InstanceTraits
 from aiocake.values import Binding, Secret
+
+if TYPE_CHECKING:
+    from aiocake._pipeline.executor import CallExecutor
+    from aiocake.endpoints.advertiser_bills import AdvertiserBills
+    from aiocake.endpoints.affiliate_bills import AffiliateBills
+    from aiocake.endpoints.buyer_bills import BuyerBills
+    from aiocake.endpoints.invoices import Invoices
+    from aiocake.endpoints.reference import Reference
 
 __all__ = ["Client", "ClientSettings", "ClientView"]
 
@@ -47,13 +49,15 @@ class ClientView:
         reference: Look-up lists: billing cycles, payment methods, currencies and others.
     """
 
-    def __init__(self, executor: CallExecutor) -> None:
+    def __init__(self, executor: "CallExecutor") -> None:
+        from aiocake import _client_parts as parts  # noqa: PLC0415 - with the first client
+
         self._executor = executor
-        self.invoices: Invoices = Invoices(executor)
-        self.affiliate_bills: AffiliateBills = AffiliateBills(executor)
-        self.advertiser_bills: AdvertiserBills = AdvertiserBills(executor)
-        self.buyer_bills: BuyerBills = BuyerBills(executor)
-        self.reference: Reference = Reference(executor)
+        self.invoices: Invoices = parts.Invoices(executor)
+        self.affiliate_bills: AffiliateBills = parts.AffiliateBills(executor)
+        self.advertiser_bills: AdvertiserBills = parts.AdvertiserBills(executor)
+        self.buyer_bills: BuyerBills = parts.BuyerBills(executor)
+        self.reference: Reference = parts.Reference(executor)
 
     def with_options(
         self,
@@ -228,8 +232,10 @@ class Client(ClientView):
             on_event=on_event,
             traits=traits,
         )
-        address = parse_address(_text(domain))
-        settings = PipelineSettings(
+        from aiocake import _client_parts as parts  # noqa: PLC0415 - with the first client
+
+        address = parts.parse_address(_text(domain))
+        settings = parts.PipelineSettings(
             domain=address.authority,
             timeouts=timeouts or Timeouts(),
             retry=retry or RetryPolicy(),
@@ -242,8 +248,8 @@ class Client(ClientView):
             for_tests=transport is not None or address.is_loopback,
             traits=traits or InstanceTraits(),
         )
-        emitter = EventEmitter(on_event)
-        carrier = Transport(
+        emitter = parts.EventEmitter(on_event)
+        carrier = parts.Transport(
             address=address,
             key=Secret(_text(api_key)) if isinstance(api_key, str) else api_key,
             timeouts=settings.timeouts,
@@ -254,7 +260,7 @@ class Client(ClientView):
             user_agent=_text(user_agent or f"aiocake/{version()}"),
             draw=settings.retry.draw,
         )
-        super().__init__(CallExecutor(carrier, settings, emitter))
+        super().__init__(parts.CallExecutor(carrier, settings, emitter))
         self._domain = _text(domain)
         self._closed = False
 

@@ -32,7 +32,7 @@ import attrs
 
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled
 from aiocake._normalize import FUNCTION, Wanted, a_number, misfit, or_none
-from aiocake._pipeline import ClientStats
+from aiocake._pipeline.settings import ClientStats
 from aiocake._settings import check_settings
 from aiocake._transport import Address, Lifecycle, parse_address
 from aiocake.client import Client, ClientSettings, ClientView

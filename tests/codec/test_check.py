@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import Reply, applied_likely, error_of, read_reply
+from aiocake._codec.codec import applied_likely, error_of, read_reply
 from aiocake._codec.error_messages import error_from_message
 from aiocake._codec.raw import error_of_raw
+from aiocake._codec.reply import Reply
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import Money, Text

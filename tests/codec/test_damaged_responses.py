@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from starlette.responses import Response as Answered
 
 from aiocake import Binding, CakeError, Client, Outcome, endpoints
-from aiocake._codec import decode, error_of, read_reply
+from aiocake._codec.codec import decode, error_of, read_reply
 from aiocake._codec.exports import BillStream
-from aiocake._codec.raw import RawResponse, error_of_raw
+from aiocake._codec.raw import error_of_raw
+from aiocake._codec.raw_response import RawResponse
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake._operations.parameters import Bool, Choice, Date, Id, Money, Parameter

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._codec import decode, error_of, read_reply
+from aiocake._codec.codec import decode, error_of, read_reply
 from aiocake._codec.leniency import Leniency
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape

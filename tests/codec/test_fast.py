@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiocake._codec import decode, read_reply
 from aiocake._codec import results as decoding
+from aiocake._codec.codec import decode, read_reply
 from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.leniency import Leniency
 from aiocake._messages import Response

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake._codec import decode, error_of, read_reply
+from aiocake._codec.codec import decode, error_of, read_reply
 from aiocake._messages import Response
 from aiocake._operations.operation import Api, Operation, ResponseShape
 from aiocake.errors import DecodeError, ServerError

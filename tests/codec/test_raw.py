@@ -6,8 +6,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from aiocake._codec import read_reply
-from aiocake._codec.raw import Json, RawResponse, error_of_raw
+from aiocake._codec.codec import read_reply
+from aiocake._codec.raw import error_of_raw
+from aiocake._codec.raw_response import Json, RawResponse
 from aiocake._messages import KeyPlacement, Request, Response
 from aiocake.errors import (
     ApiError,

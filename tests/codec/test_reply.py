@@ -2,9 +2,8 @@
 
 import pytest
 
-from aiocake import _codec as codec
+from aiocake._codec import codec, strict_json
 from aiocake._codec import reply as replies
-from aiocake._codec import strict_json
 from aiocake._messages import Response
 from aiocake.endpoints import affiliate_bills, invoices
 from aiocake.models import MarkResult

@@ -132,6 +132,7 @@ async def test_no_key_and_no_payload_in_any_line_or_event(stage, caplog) -> None
 def test_without_any_logging_set_up_nothing_is_printed() -> None:
     code = (
         "import logging, aiocake\n"
+        "aiocake.Client('x.example', 'key')._closed = True\n"  # nothing is logged before one
         "log = logging.getLogger('aiocake')\n"
         "log.warning('printed')\n"
         "assert [type(each) for each in log.handlers] == [logging.NullHandler]\n"

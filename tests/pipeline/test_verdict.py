@@ -162,7 +162,7 @@ async def test_a_response_that_breaks_its_reader_is_none_that_was_lost(
     def breaks(*_: object, **__: object) -> CakeError | None:
         raise RecursionError
 
-    monkeypatch.setattr(f"aiocake._codec.{step}", breaks)
+    monkeypatch.setattr(f"aiocake._codec.codec.{step}", breaks)
     peer = Peer(done())
     async with peer.client() as cake:
         with pytest.raises(OutcomeUnknown, match="could not be read") as caught:

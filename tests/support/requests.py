@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aiocake._codec import prepare
+from aiocake._codec.codec import prepare
 from aiocake._codec.raw import prepare_raw
 from aiocake._messages import Request
 from aiocake._operations.operation import Operation

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
+from aiocake._httpx import AsyncBaseTransport
 from aiocake._messages import KeyPlacement, Request, Response
 from aiocake._pipeline.call_state import CallLimits
-from aiocake._transport import AsyncBaseTransport
 from aiocake.config import RetryPolicy, Throttle, Timeouts
 from aiocake.errors import (
     AuthenticationError,

@@ -1,13 +1,12 @@
-"""Calls of endpoints without a method: build the request, and return the response as it is."""
+"""Calls of endpoints without a method: build the request, and judge the response."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, cast
 from urllib.parse import quote
 
-import attrs
 import msgspec
 
 from aiocake._codec import strict_json
@@ -15,7 +14,6 @@ from aiocake._codec.refusals import OK, error_in
 from aiocake._codec.reply import BodyFormat, Reply
 from aiocake._codec.requests_v1 import QUERY_LIMIT
 from aiocake._codec.requests_v2 import KEY, pair
-from aiocake._codec.xml.tree import XmlElement, parse
 from aiocake._messages import Request
 from aiocake._normalize import class_name, normalized
 from aiocake._operations.parameters import (
@@ -29,15 +27,8 @@ from aiocake._operations.parameters import (
     format_value,
     json_value,
 )
-from aiocake.errors import ArgumentError, CakeError, DecodeError, Problem
-from aiocake.values import SKIP, Idempotency, Skip
-
-#: What a parameter may be. None is not, since it means different things in different places.
-RawValue: TypeAlias = str | int | Decimal | date | datetime | bool | Skip
-#: What the body of a request may be made of.
-Json: TypeAlias = "RawValue | Mapping[str, Json] | Sequence[Json]"
-
-T = TypeVar("T")
+from aiocake.errors import ArgumentError, CakeError, Problem
+from aiocake.values import SKIP, Idempotency
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 # Section 3.3 of RFC 3986: what a path is made of.
@@ -46,54 +37,6 @@ _PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})
 _DOTS: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 #: The name of such calls in errors and events.
 OPERATION: Final = "request"
-
-
-@attrs.frozen(eq=False)
-class RawResponse:
-    """The response to ``client.request()``.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By lower-case name.
-        body: The body, decompressed, as it came: a server that repeats the URL repeats the key.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    _clean: Callable[[str], str] = str
-
-    def __repr__(self) -> str:
-        return f"<RawResponse {self.status}, {len(self.body)} bytes>"
-
-    def json(self) -> object:
-        """Return the body as JSON, read exactly: numbers are int or Decimal.
-
-        Raises:
-            DecodeError: The body is no JSON, or has a key twice, ``NaN``, or a number of over 28
-                digits.
-        """
-        return self._read(strict_json.parse)
-
-    def xml(self) -> XmlElement:
-        """Return the body as XML, by local names; no doctype, no entities.
-
-        Raises:
-            DecodeError: The body is no XML, or of a kind that is refused.
-        """
-        return self._read(parse)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (RawResponse, (self.status, dict(self.headers), self.body))
-
-    def _read(self, parser: Callable[[bytes], T]) -> T:
-        try:
-            return parser(self.body)
-        except DecodeError as error:
-            error.status = self.status
-            error.scrub(self._clean)
-            error.__context__ = None
-            raise error.with_traceback(None) from None
 
 
 def idempotency_of_raw(

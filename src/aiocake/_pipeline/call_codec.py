@@ -9,9 +9,10 @@ from typing import Any
 
 import attrs
 
-from aiocake import _codec as codec
+from aiocake._codec import codec
 from aiocake._codec.raw import OPERATION as RAW
-from aiocake._codec.raw import RawResponse, error_of_raw, prepare_raw
+from aiocake._codec.raw import error_of_raw, prepare_raw
+from aiocake._codec.raw_response import RawResponse
 from aiocake._listener import EventEmitter
 from aiocake._messages import Request
 from aiocake._normalize import class_name

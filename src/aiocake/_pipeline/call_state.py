@@ -13,7 +13,7 @@ import anyio
 import attrs
 
 from aiocake import _clock
-from aiocake._codec import Reply  # noqa: TC001 - imported like the others
+from aiocake._codec.reply import Reply  # noqa: TC001 - imported like the others
 from aiocake._messages import Request, Response, SendDeadline
 from aiocake._operations.conditions import WriteCondition
 from aiocake._operations.operation import Operation, WriteObserver

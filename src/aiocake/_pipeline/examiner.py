@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from aiocake._codec import Reply
+from aiocake._codec.reply import Reply
 from aiocake._pipeline.call_codec import CallCodec
 from aiocake._pipeline.call_state import AttemptState, CallState
 from aiocake._pipeline.executor import CallExecutor, ReadResponse

@@ -23,8 +23,9 @@ import anyio.lowlevel
 import attrs
 
 from aiocake._background import BackgroundTask, BackgroundTaskCancelled, checkpoint_if_cancelled
-from aiocake._codec import Reply
-from aiocake._codec.raw import RawResponse, idempotency_of_raw
+from aiocake._codec.raw import idempotency_of_raw
+from aiocake._codec.raw_response import RawResponse
+from aiocake._codec.reply import Reply
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response, SendDeadline
 from aiocake._operations.conditions import WriteCondition

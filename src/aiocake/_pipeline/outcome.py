@@ -11,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from aiocake import _codec as codec
+from aiocake._codec import codec
 from aiocake._listener import EventEmitter
 from aiocake._pipeline.call_state import CallState
 from aiocake._pipeline.retry import is_refusal

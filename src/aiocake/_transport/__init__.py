@@ -10,7 +10,6 @@ from aiocake._transport.failures import (
     TransportFailure,
     clear_tracebacks,
 )
-from aiocake._transport.foreign import AsyncBaseTransport, package_of
 from aiocake._transport.incoming import IncomingResponse
 from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter
@@ -25,7 +24,6 @@ __all__ = [
     "OUT_OF_TIME",
     "TOO_LATE",
     "Address",
-    "AsyncBaseTransport",
     "AuthorizedRequest",
     "Body",
     "ConnectionForbidden",
@@ -42,7 +40,6 @@ __all__ = [
     "check_key",
     "clear_tracebacks",
     "context_of_user",
-    "package_of",
     "parse_address",
     "read_into",
 ]

@@ -5,11 +5,11 @@ the same names and different classes; none of them is loaded before a transport 
 """
 
 import math
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator  # noqa: TC003 - imported like the others
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from aiocake._httpx import AsyncBaseTransport, loaded_packages
 from aiocake._transport.api_key import AuthorizedRequest
 from aiocake._transport.body import LARGEST_BODY
 from aiocake._transport.connection import HELD_BACK, SendTrace
@@ -24,8 +24,6 @@ from aiocake._transport.failures import (
 from aiocake._transport.incoming import Clean, IncomingResponse
 from aiocake._transport.response_reader import BEYOND_ANY
 
-#: The packages whose transports are taken.
-_PACKAGES: Final = ("httpx", "httpx2")
 #: The exceptions of theirs which say that nothing was sent.
 _UNSENT: Final = (
     "ConnectError",
@@ -37,33 +35,6 @@ _UNSENT: Final = (
 _ILLEGAL: Final = ("LocalProtocolError", "UnsupportedProtocol")
 #: Digits of the length of no body.
 _DIGITS: Final = 20
-
-
-class AsyncBaseTransport(Protocol):
-    """A transport of httpx or httpx2, such as their ``MockTransport`` or ``ASGITransport``."""
-
-    async def handle_async_request(self, request: Any, /) -> Any:  # noqa: ANN401 - of either package
-        """Return the response to a request of the same package."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what it has opened."""
-        ...
-
-
-def package_of(transport: object) -> ModuleType | None:
-    """Return the package whose transport something is; None if it is none."""
-    for package in _loaded():
-        if isinstance(transport, package.AsyncBaseTransport):
-            return package
-    return None
-
-
-def _loaded() -> Iterator[ModuleType]:
-    for name in _PACKAGES:
-        package = sys.modules.get(name)
-        if package is not None:
-            yield package
 
 
 class ForeignSender:
@@ -243,4 +214,6 @@ def failure_of(
 
 def _is(error: Exception, *names: str) -> bool:
     """Return True if an exception is one of these, in any of the packages."""
-    return any(isinstance(error, getattr(package, name)) for package in _loaded() for name in names)
+    return any(
+        isinstance(error, getattr(package, name)) for package in loaded_packages() for name in names
+    )

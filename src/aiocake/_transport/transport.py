@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 import anyio
 import attrs
 
+from aiocake._httpx import AsyncBaseTransport, package_of
 from aiocake._messages import Request  # noqa: TC001 - imported like the others
 from aiocake._transport.address import Address
 from aiocake._transport.api_key import AuthorizedRequest, KeyInserter, Keys
 from aiocake._transport.dial import Dialer
 from aiocake._transport.failures import Route
-from aiocake._transport.foreign import AsyncBaseTransport, ForeignSender, package_of
+from aiocake._transport.foreign import ForeignSender
 from aiocake._transport.incoming import IncomingResponse
 from aiocake._transport.lifecycle import Lifecycle
 from aiocake._transport.limiter import RequestLimiter

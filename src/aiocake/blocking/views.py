@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any, Concatenate, Final, ParamSpec, TypedDict, TypeVar
 
 from aiocake import bulk
-from aiocake._codec.raw import Json, RawResponse, RawValue
-from aiocake._pipeline import ClientStats
-from aiocake._transport import AsyncBaseTransport
+from aiocake._codec.raw_response import Json, RawResponse, RawValue
+from aiocake._httpx import AsyncBaseTransport
+from aiocake._pipeline.settings import ClientStats
 from aiocake.blocking.ledger import Ledger, counted
 from aiocake.blocking.readers import ExportedBills, Pager
 from aiocake.blocking.runs import Group, asked, made, method_of, notifier, read

@@ -39,6 +39,7 @@ from typing import Final
 
 import anyio
 import attrs
+import platformdirs
 
 from aiocake._file_lock import LockFile
 from aiocake.bulk.filesystem import has_shared_memory, network_filesystem
@@ -267,10 +268,7 @@ def _path(domain: str) -> Path:
     Raises:
         OSError: There can be none, or none whose locks can be relied on.
     """
-    # Only creates need it, and it takes a while.
-    from platformdirs import user_state_path  # noqa: PLC0415
-
-    folder = user_state_path("aiocake")
+    folder = platformdirs.user_state_path("aiocake")
     if not folder.is_absolute():  # the home folder is unknown
         raise OSError("there is no state folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import typer
 
 from aiocake import ERASE, SKIP, ArgumentError, Binding, Client, Invoice, InvoiceKind, bulk
-from aiocake._codec import prepare
+from aiocake._codec.codec import prepare
 from aiocake._operations import parameters as kinds
 from aiocake._operations.arguments import matched_days, period_bounds
 from aiocake._operations.operation import Api, Operation, ResponseShape

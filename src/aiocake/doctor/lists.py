@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Final
 
-from aiocake._codec.raw import RawResponse
+from aiocake._codec.raw_response import RawResponse
 from aiocake.doctor.diagnosis import Level
 from aiocake.doctor.findings import Findings
 from aiocake.doctor.probe import Probe, Row, fields_of, item_in, page_in

@@ -6,12 +6,13 @@ from typing import Any, Final, cast
 import attrs
 
 from aiocake._background import clock
-from aiocake._codec import Reply
-from aiocake._codec.raw import RawResponse, error_of_raw
-from aiocake._codec.reply import is_object
+from aiocake._codec.raw import error_of_raw
+from aiocake._codec.raw_response import RawResponse
+from aiocake._codec.reply import Reply, is_object
 from aiocake._messages import Response
 from aiocake._operations.operation import executor_of
-from aiocake._pipeline import CallExecutor, Examiner
+from aiocake._pipeline.examiner import Examiner
+from aiocake._pipeline.executor import CallExecutor  # noqa: TC001 - imported like the others
 from aiocake._transport import Transport
 from aiocake.client import ClientView
 from aiocake.config import CallOptions

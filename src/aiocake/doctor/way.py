@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiocake._codec.raw import RawResponse
+from aiocake._codec.raw_response import RawResponse
 from aiocake._transport import Transport, TransportFailure
 from aiocake._transport.inspection import Inspection, inspect
 from aiocake.doctor.diagnosis import Level

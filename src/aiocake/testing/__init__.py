@@ -35,7 +35,8 @@ import attrs
 import pytest
 
 from aiocake import Client, RetryPolicy
-from aiocake._transport import AsyncBaseTransport, ConnectionForbidden, dial
+from aiocake._httpx import AsyncBaseTransport
+from aiocake._transport import ConnectionForbidden, dial
 from aiocake.client import ClientSettings
 from aiocake.sandbox import Dialect, Sandbox, serve
 from aiocake.testing.builders import (
