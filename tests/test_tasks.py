@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from aiocake import _background
-from aiocake._background import BackgroundTaskCancelled, clock, spawn
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled, clock
 
 from .support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
 
@@ -47,7 +47,7 @@ class _Stuck:
 
 
 async def test_a_job_keeps_its_value_until_it_is_asked_for() -> None:
-    job = spawn(_give(7))
+    job = BackgroundTask(_give(7))
     assert not job.done
     assert await job.result() == 7
     assert await job.result() == 7
@@ -59,7 +59,7 @@ async def test_a_job_keeps_its_error_and_raises_it_when_asked() -> None:
         await anyio.lowlevel.checkpoint()
         raise LookupError("no")
 
-    job = spawn(fail())
+    job = BackgroundTask(fail())
     for _ in range(2):
         with pytest.raises(LookupError, match="no"):
             await job.result()
@@ -69,7 +69,7 @@ async def test_jobs_outlive_the_task_that_started_them() -> None:
     jobs = []
 
     async def starter() -> None:
-        jobs.append(spawn(_give(1)))
+        jobs.append(BackgroundTask(_give(1)))
 
     async with anyio.create_task_group() as group:
         group.start_soon(starter)
@@ -83,14 +83,14 @@ async def test_a_job_sees_the_context_of_its_starter() -> None:
         return who.get()
 
     who.set("starter")
-    job = spawn(ask())
+    job = BackgroundTask(ask())
     who.set("later")
     assert await job.result() == "starter"
 
 
 async def test_cancel_lets_the_job_clean_up_and_is_no_cancellation_of_who_waits() -> None:
     stuck = _Stuck()
-    job = spawn(stuck.run())
+    job = BackgroundTask(stuck.run())
     await stuck.begun.wait()
     job.cancel()
     with pytest.raises(BackgroundTaskCancelled):
@@ -114,7 +114,7 @@ async def test_a_second_cancel_does_not_break_off_the_clean_up() -> None:
                     await anyio.lowlevel.checkpoint()
                 cleaned_up = True
 
-    job = spawn(run())
+    job = BackgroundTask(run())
     await begun.wait()
     job.cancel()
     await cleaning.wait()
@@ -125,7 +125,7 @@ async def test_a_second_cancel_does_not_break_off_the_clean_up() -> None:
 
 async def test_aclose_waits_for_the_end() -> None:
     stuck = _Stuck()
-    job = spawn(stuck.run())
+    job = BackgroundTask(stuck.run())
     await stuck.begun.wait()
     await job.aclose()
     assert job.done
@@ -135,7 +135,7 @@ async def test_aclose_waits_for_the_end() -> None:
 
 async def test_a_job_cancelled_before_its_first_step_ends_too() -> None:
     stuck = _Stuck()
-    job = spawn(stuck.run())
+    job = BackgroundTask(stuck.run())
     job.cancel()
     with pytest.raises(BackgroundTaskCancelled):
         await job.result()
@@ -144,7 +144,7 @@ async def test_a_job_cancelled_before_its_first_step_ends_too() -> None:
 
 async def test_a_waiter_that_is_cancelled_leaves_the_job_running() -> None:
     stuck = _Stuck()
-    job = spawn(stuck.run())
+    job = BackgroundTask(stuck.run())
     with anyio.CancelScope() as scope:
         scope.cancel()
         await job.result()
@@ -156,7 +156,7 @@ async def test_a_waiter_that_is_cancelled_leaves_the_job_running() -> None:
 
 async def test_cancel_from_another_thread() -> None:
     stuck = _Stuck()
-    job = spawn(stuck.run())
+    job = BackgroundTask(stuck.run())
     await stuck.begun.wait()
     await anyio.to_thread.run_sync(job.cancel)
     await stuck.left.wait()
@@ -165,7 +165,7 @@ async def test_cancel_from_another_thread() -> None:
 
 
 async def test_cancel_after_the_end_does_nothing() -> None:
-    job = spawn(_give(3))
+    job = BackgroundTask(_give(3))
     await job.result()
     job.cancel()
     assert await job.result() == 3
@@ -174,7 +174,7 @@ async def test_cancel_after_the_end_does_nothing() -> None:
 async def test_an_ended_job_holds_neither_its_task_nor_its_coroutine() -> None:
     coroutine = _give(1)
     gone = weakref.ref(coroutine)
-    job = spawn(coroutine)
+    job = BackgroundTask(coroutine)
     del coroutine
     await job.result()
     await anyio.lowlevel.checkpoint()
@@ -198,18 +198,18 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
             group.start_soon(clumsy)
             await anyio.sleep_forever()
 
-    job = spawn(run())
+    job = BackgroundTask(run())
     await begun.wait()
     job.cancel()
     with pytest.raises((BackgroundTaskCancelled, ExceptionGroup)):
         await job.result()
-    assert await spawn(_give(1)).result() == 1
+    assert await BackgroundTask(_give(1)).result() == 1
 
 
 def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
     async def main() -> tuple[_Stuck, _background.BackgroundTask[None]]:
         stuck = _Stuck()
-        job = spawn(stuck.run())
+        job = BackgroundTask(stuck.run())
         await stuck.begun.wait()
         return stuck, job
 
@@ -224,7 +224,7 @@ def test_a_closed_loop_is_not_called() -> None:
     loop = asyncio.new_event_loop()
 
     async def main() -> _background.BackgroundTask[None]:
-        return spawn(anyio.sleep_forever())
+        return BackgroundTask(anyio.sleep_forever())
 
     job = loop.run_until_complete(main())
     tasks = asyncio.all_tasks(loop)
@@ -243,7 +243,7 @@ def test_a_closed_loop_is_not_called() -> None:
 def test_a_loop_that_closes_while_another_thread_cancels() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        job = spawn(anyio.sleep_forever())
+        job = BackgroundTask(anyio.sleep_forever())
         called = []
 
         def refuse(*_: object) -> None:
@@ -274,7 +274,7 @@ def test_trio_takes_no_job_when_its_run_is_over() -> None:
                 yield 1
             finally:
                 try:
-                    spawn(_give(1))
+                    BackgroundTask(_give(1))
                 except RuntimeError as error:
                     refused.append(error)
 
@@ -295,7 +295,7 @@ if sys.version_info >= (3, 12):
 
         async def main() -> int:
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-            job = spawn(at_once())
+            job = BackgroundTask(at_once())
             job.cancel()
             return await job.result()
 
@@ -309,14 +309,14 @@ def test_trio_in_guest_mode_leaves_asyncio_tasks_to_asyncio() -> None:
         inside: list[int] = []
 
         async def on_trio() -> None:
-            inside.append(await spawn(_give(1)).result())
+            inside.append(await BackgroundTask(_give(1)).result())
 
         trio.lowlevel.start_guest_run(
             on_trio,
             run_sync_soon_threadsafe=loop.call_soon_threadsafe,
             done_callback=lambda _: over.set(),
         )
-        outside = await spawn(_give(2)).result()
+        outside = await BackgroundTask(_give(2)).result()
         await over.wait()
         return inside[0], outside
 
@@ -347,9 +347,9 @@ def test_asyncio_needs_neither_trio_nor_sniffio() -> None:
     code = (
         "import asyncio, sys\n"
         "sys.modules.update(sniffio=None, trio=None)\n"
-        "from aiocake._background import spawn\n"
+        "from aiocake._background import BackgroundTask\n"
         "async def give(): return 1\n"
-        "async def main(): return await spawn(give()).result()\n"
+        "async def main(): return await BackgroundTask(give()).result()\n"
         "assert asyncio.run(main()) == 1\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

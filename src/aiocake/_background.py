@@ -19,20 +19,6 @@ import anyio.lowlevel
 T = TypeVar("T")
 
 
-def spawn(coroutine: Coroutine[Any, Any, T], *, eager: bool = False) -> "BackgroundTask[T]":
-    """Run a coroutine in a native task of its own.
-
-    Args:
-        coroutine: What to run.
-        eager: True to begin at once, where the event loop can (asyncio since Python 3.12), which
-            saves a turn of the loop. Never where a finaliser may call this.
-
-    Returns:
-        The task.
-    """
-    return BackgroundTask(coroutine, eager=eager)
-
-
 def clock() -> Callable[[], float]:
     """Return the clock of the event loop that runs here, as ``anyio.current_time`` has it.
 
@@ -62,12 +48,20 @@ class BackgroundTaskCancelled(Exception):
 
 
 class BackgroundTask(Generic[T]):
-    """A coroutine that runs in a task of its own. Made by :func:`spawn`."""
+    """A coroutine that runs in a native task of its own, from now on.
+
+    Args:
+        coroutine: What to run.
+        eager: True to begin at once, where the event loop can (asyncio since Python 3.12), which
+            saves a turn of the loop. Never where a finaliser may call this.
+
+    Attributes:
+        done: True if the task has ended, in whatever way.
+    """
 
     __slots__ = ("_cancel", "_ended", "_error", "_value", "done")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], *, eager: bool = False) -> None:
-        #: True if the task has ended, in whatever way.
         self.done = False
         self._ended: anyio.Event | None = None
         self._value: list[T] = []

@@ -30,7 +30,7 @@ from typing import Final, Self, Unpack
 import anyio
 import attrs
 
-from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled
 from aiocake._normalize import FUNCTION, Wanted, a_number, misfit, or_none
 from aiocake._pipeline.settings import ClientStats
 from aiocake._settings import check_settings
@@ -249,7 +249,7 @@ class ClientPool:
         Raises:
             WrongLoopError: The pool belongs to another event loop or process.
         """
-        self._lifecycle.check_home()
+        self._lifecycle.check_usable(even_closed=True)
         self._lifecycle.closed = True
         self._end.set()
         async with anyio.create_task_group() as group:
@@ -304,7 +304,7 @@ class ClientPool:
         await self._close(self._surplus())
         if self._idle and (self._closer is None or self._closer.done):
             # Not in the context variables of a request, which it would keep alive.
-            self._closer = Context().run(spawn, self._close_idle())
+            self._closer = Context().run(BackgroundTask, self._close_idle())
 
     def _surplus(self) -> list[_Member]:
         """Return idle clients that are more than may be open."""

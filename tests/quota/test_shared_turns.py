@@ -192,8 +192,7 @@ async def test_what_refusals_taught_holds_for_all() -> None:
             await anyio.sleep(0.02)
             if let_in:
                 served.append(now)
-                turns.on_accepted(began)
-                turns.on_response(slot, 200, throttled=False)
+                turns.on_response(slot, 200, throttled=False, accepted_since=began)
             else:
                 refusals.append(now)
                 turns.pause(1.0, since=began, asked=False)
@@ -345,7 +344,7 @@ async def test_what_was_learnt_outlives_a_store_that_forgets() -> None:
             assert isinstance(slot, int)
             began = anyio.current_time()
             await anyio.sleep(0.05)
-            turns.on_accepted(began)
+            turns.on_response(slot, 200, throttled=False, accepted_since=began)
             turns.release(slot)
         turns.pause(1.0, since=anyio.current_time(), asked=False)
         await anyio.sleep(2)

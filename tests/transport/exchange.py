@@ -10,10 +10,10 @@ from aiocake._httpx import AsyncBaseTransport
 from aiocake._listener import EventEmitter
 from aiocake._messages import Request, Response, StreamedResponse
 from aiocake._pipeline.call_codec import CallCodec
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import CallLimits, CallState
 from aiocake._pipeline.executor import CallExecutor
 from aiocake._pipeline.exports import ReadHead, StreamedCall
+from aiocake._pipeline.outcome import CallReport
 from aiocake._pipeline.settings import ClientStats, PipelineSettings
 from aiocake._transport import NetworkTimeBudget, Transport, parse_address
 from aiocake.config import RetryPolicy, Throttle, Timeouts

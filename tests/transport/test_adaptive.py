@@ -53,12 +53,12 @@ async def test_one_more_for_each_window_of_successes_up_to_the_throttles_own() -
     turns.on_timeout(anyio.current_time())
     turns.on_timeout(anyio.current_time())
     assert turns.limit == 1
-    turns.on_accepted(sent)  # tells of the time before
+    turns.on_response(0, 200, throttled=False, accepted_since=sent)  # tells of the time before
     assert turns.limit == 1
     now = anyio.current_time()
     limits = []
     for _ in range(12):
-        turns.on_accepted(now)
+        turns.on_response(0, 200, throttled=False, accepted_since=now)
         limits.append(turns.limit)
     assert limits == [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
 
@@ -68,10 +68,10 @@ async def test_a_window_begins_again_when_it_is_broken() -> None:
     now = anyio.current_time()
     turns.on_timeout(now)
     for _ in range(3):
-        turns.on_accepted(now)
+        turns.on_response(0, 200, throttled=False, accepted_since=now)
     turns.on_timeout(now)
     for _ in range(1):
-        turns.on_accepted(now)
+        turns.on_response(0, 200, throttled=False, accepted_since=now)
     assert turns.limit == 2
 
 
@@ -88,7 +88,7 @@ async def test_who_waits_gets_the_slot_that_is_there_again() -> None:
         group.start_soon(waits)
         await trio.testing.wait_all_tasks_blocked()
         assert got == []
-        turns.on_accepted(anyio.current_time())
+        turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
     assert len(got) == 1
 
 
@@ -96,7 +96,7 @@ async def test_a_throttle_that_does_not_adapt_sends_as_many_as_before() -> None:
     turns = limiter(concurrency=4, adaptive=False)
     turns.on_timeout(anyio.current_time())
     turns.pause(1.0, since=anyio.current_time(), asked=False)
-    turns.on_accepted(anyio.current_time())
+    turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
     assert turns.limit == 4
     assert turns.pace() is None
 

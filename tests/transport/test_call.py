@@ -62,12 +62,12 @@ async def test_each_attempt_begins_anew() -> None:
     attempt.status, attempt.headers, attempt.framed = 500, {"a": "b"}, False
     error = call.end(ServerError("x", status=500))
     assert isinstance(error, ServerError)
-    assert (call.being_sent, call.maybe_applied, call.sent_before) == (False, True, False)
+    assert (call.being_sent, call.maybe_done, call.sent_before) == (False, True, False)
     another = call.begin(SLOT, USED)
     assert another is not attempt
     assert another.trace is not attempt.trace
     assert (another.status, another.headers, another.framed) == (None, {}, True)
-    assert (call.reply, call.error, call.maybe_applied) == (None, None, False)
+    assert (call.reply, call.error, call.maybe_done) == (None, None, True)
     assert (call.sent_before, call.attempts, call.sent) == (True, 2, False)
     assert call.end(UNREACHED) is call.error
     assert isinstance(call.error, NotSent)

@@ -57,7 +57,7 @@ class Model:
 
     async def _call(self, attempt: int) -> float:
         slot = await self.limiter.acquire(again=attempt > 0)
-        assert slot is not None
+        assert isinstance(slot, int)
         began = anyio.current_time()
         takes = self.latency * self.dice.uniform(0.7, 1.3)
         await anyio.sleep(takes / 2)
@@ -66,7 +66,7 @@ class Model:
         await anyio.sleep(takes / 2)
         self.limiter.release(slot)
         if not wait:
-            self.limiter.on_accepted(began)
+            self.limiter.on_response(slot, 200, throttled=False, accepted_since=began)
             return 0.0
         asked = float(math.ceil(wait)) if self.said else None
         wait = self.retries.wait(RetryDecision.THROTTLED, attempt, asked)

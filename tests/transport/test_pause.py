@@ -693,11 +693,11 @@ async def test_end_pause_ends_what_a_learnt_pace_keeps_of_it() -> None:
     limiter = RequestLimiter(Throttle(concurrency=2), lambda: 0.0)
     for _ in range(2):
         for _ in range(21):
-            limiter.on_accepted(anyio.current_time())
+            limiter.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
             await anyio.sleep(1 / 7)
         limiter.pause(30, since=anyio.current_time(), asked=True)
         limiter.end_pause()
-        limiter.on_accepted(anyio.current_time())
+        limiter.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
     assert limiter.pace() is not None
     began = anyio.current_time()
     assert isinstance(await limiter.acquire(), int)

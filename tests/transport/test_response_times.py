@@ -2,7 +2,7 @@
 """A write with too little time left for a response is not begun: it is NotSent, never unknown."""
 
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocake._pipeline.response_times import ResponseTimes
+from aiocake._messages import Request
+from aiocake._pipeline.attempt_judge import AttemptJudge, ResponseTimes
+from aiocake._pipeline.call_state import CallLimits, CallState
 from aiocake._transport import dial, lifecycle
 from aiocake.config import Throttle
 from aiocake.errors import AuthenticationError, DeadlineExceeded, NotSent, ServerError
@@ -22,7 +24,6 @@ from .exchange import CallResult
 
 pytestmark = pytest.mark.anyio
 
-LONG = 1_000.0
 SLOW = httpx.ReadTimeout("no bytes")
 
 
@@ -34,34 +35,37 @@ def times_of(*seconds: float) -> ResponseTimes:
 
 
 def test_while_few_are_known_two_seconds_are_kept_or_more() -> None:
-    assert times_of().needed(LONG) == 2.0
-    assert times_of(*[0.1] * 7).needed(LONG) == 2.0
-    assert times_of(*[5.0] * 7).needed(LONG) == 10.0
-    assert times_of(*[0.1] * 8).needed(LONG) == 0.2
-    assert times_of(*[5.0] * 8).needed(LONG) == 10.0
+    assert times_of().needed == 2.0
+    assert times_of(*[0.1] * 7).needed == 2.0
+    assert times_of(*[5.0] * 7).needed == 10.0
+    assert times_of(*[0.1] * 8).needed == 0.2
+    assert times_of(*[5.0] * 8).needed == 10.0
 
 
 def test_never_more_than_half_of_the_time_of_a_call() -> None:
-    assert times_of().needed(1.5) == 0.75
-    assert times_of(*[5.0] * 8).needed(4.0) == 2.0
+    judge: Any = AttemptJudge(*[cast("Any", None)] * 3, "")
+    for total, needed in ((1.5, 0.75), (3.0, 1.5), (5.0, 2.0), (1_000.0, 2.0)):
+        limits = CallLimits(Idempotency.IDEMPOTENT, total, 1.0, 1)
+        call = CallState(Request("x", "POST", "/"), limits)
+        assert (judge.needed(call), call.needed) == (needed, needed)
 
 
 @given(st.lists(st.floats(0, 100), min_size=8, max_size=300))
 def test_it_is_the_longest_of_the_last_64(seconds: list[float]) -> None:
-    assert times_of(*seconds).needed(LONG) == 2 * max(seconds[-64:])
+    assert times_of(*seconds).needed == 2 * max(seconds[-64:])
 
 
 def test_what_was_cut_off_counts_as_long_as_it_was_waited_for() -> None:
     times = times_of(*[0.1] * 8)
     # That it takes longer than this is known: it took longer before.
     times.cut_off(0.05)
-    assert times.needed(LONG) == 0.2
+    assert times.needed == 0.2
     times.cut_off(3.0)
-    assert times.needed(LONG) == 6.0
+    assert times.needed == 6.0
     few = ResponseTimes()
     for _ in range(20):
         few.cut_off(0.001)
-    assert few.needed(LONG) == 2.0
+    assert few.needed == 2.0
 
 
 class Server:
@@ -226,7 +230,7 @@ async def test_a_response_that_was_cut_off_counts_as_long_as_it_was_waited_for(l
             server.status = [0]
             await transport.exchange(lab.get, lab.check, lab.plan(Idempotency.NON_IDEMPOTENT))
         server.takes = 0.1
-        assert transport.executor._judge._times.needed(LONG) == pytest.approx(6)
+        assert transport.executor._judge._times.needed == pytest.approx(6)
         done = await behind(lab, transport, 6, Idempotency.IDEMPOTENT, total=11)
         assert isinstance(done.error, NotSent)
 

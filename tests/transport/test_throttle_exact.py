@@ -163,14 +163,14 @@ def test_half_as_many_where_a_server_refuses_and_one_more_for_each_row_that_it_t
     # What was sent before does not count.
     for since, accepted, limit in ((sent, 20, 4), (clock.now, 3, 4), (clock.now, 1, 5)):
         for _ in range(accepted):
-            turns.on_accepted(since)
+            turns.on_response(0, 200, throttled=False, accepted_since=since)
         assert turns.limit == limit
     for limit in (5, 5, 5, 5, 6):
-        turns.on_accepted(clock.now)
+        turns.on_response(0, 200, throttled=False, accepted_since=clock.now)
         assert turns.limit == limit
     assert [turns.acquire_nowait() for _ in range(7)] == [0, 1, 2, 3, 4, 5, None]
     for _ in range(6 + 7 + 20):
-        turns.on_accepted(clock.now)
+        turns.on_response(0, 200, throttled=False, accepted_since=clock.now)
     assert turns.limit == 8
     for limit in (4, 2, 1, 1):
         clock.now += 1.0
@@ -182,7 +182,7 @@ def test_half_as_many_where_a_server_refuses_and_one_more_for_each_row_that_it_t
 def test_only_who_adapts_sends_fewer(clock: Clock, *, adaptive: bool) -> None:
     turns = limiter(concurrency=8, adaptive=adaptive)
     turns.on_timeout(clock.now)
-    turns.on_accepted(clock.now)
+    turns.on_response(0, 200, throttled=False, accepted_since=clock.now)
     turns.pause(1.0, since=clock.now + 1.0, asked=True)
     assert turns.limit == (2 if adaptive else 8)
 
@@ -282,7 +282,7 @@ async def test_whoever_comes_late_for_the_clock_goes_behind_whoever_watches_it()
 async def refused_at_seven(turns: RequestLimiter) -> None:
     """Seven calls a second for three seconds, and one more than the server takes."""
     for _ in range(21):
-        turns.on_accepted(anyio.current_time())
+        turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
         await anyio.sleep(1 / 7)
     assert turns.pace() is None
     turns.pause(0.5, since=anyio.current_time(), asked=False)
@@ -295,7 +295,7 @@ async def test_a_rate_that_was_learnt_spaces_all_calls() -> None:
     await refused_at_seven(turns)
     # The pause passes, and nothing is spaced yet.
     assert await turns_of(turns, 4) == pytest.approx([0.5] * 4)
-    turns.on_accepted(anyio.current_time())
+    turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
     learnt = turns.pace()
     assert learnt == pytest.approx(22 / 3.5, rel=0.01)
     times = await turns_of(turns, 12)
@@ -311,7 +311,7 @@ async def test_a_rate_that_was_learnt_outlasts_the_next_pause() -> None:
     turns = limiter(draw=0.0, concurrency=2)
     await refused_at_seven(turns)
     await anyio.sleep(0.5)
-    turns.on_accepted(anyio.current_time())
+    turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
     turns.pause(1.0, since=anyio.current_time(), asked=False)
     times = await turns_of(turns, 12)
     assert times[0] == pytest.approx(1.0, abs=0.1)
@@ -324,7 +324,7 @@ def test_outside_of_a_loop_there_is_no_pace_to_tell_of() -> None:
     async def learn() -> None:
         await refused_at_seven(turns)
         await anyio.sleep(0.5)
-        turns.on_accepted(anyio.current_time())
+        turns.on_response(0, 200, throttled=False, accepted_since=anyio.current_time())
         assert turns.pace() is not None
 
     anyio.run(

@@ -56,10 +56,7 @@ def structure(fields: object, cls: type[T], path: str, leniency: Leniency | None
         DecodeError: A field is missing or cannot be read; the error has its path.
     """
     if leniency is not None and isinstance(fields, dict):
-        provided = leniency.read(cast("Mapping[str, object]", fields), cls, path)
-        fields = (
-            _without_unreadable(provided, cls, path, leniency) if leniency.unreadable else provided
-        )
+        fields = _leniently(cast("Mapping[str, object]", fields), cls, path, leniency)
     try:
         return converter.structure(fields, cls)
     except ClassValidationError as error:
@@ -70,19 +67,37 @@ def structure(fields: object, cls: type[T], path: str, leniency: Leniency | None
         raise DecodeError(f"a value {error}", path=path) from None
 
 
-def _without_unreadable(
+def _leniently(
     fields: Mapping[str, object], cls: type[Any], path: str, leniency: Leniency
-) -> Mapping[str, object]:
-    """Return the fields without the dates and texts that only decorate and cannot be read."""
-    kept = dict(fields)
+) -> dict[str, object]:
+    """Return the fields of a record as the strict reading of a model takes them."""
+    read = dict(fields)
     for member in members(cls):
-        if member.decorates and kept.get(member.name) is not None:
+        name = member.name
+        value = read.get(name)
+        if value is None:
+            continue
+        where = f"{path}.{name}" if path else name
+        if member.nested:
+            if isinstance(value, dict):
+                nested = cast("Mapping[str, object]", value)
+                read[name] = _leniently(nested, member.type, where, leniency)
+            continue
+        if isinstance(value, str) and not member.decides:
+            if member.type is str and (value or not member.optional):
+                value = leniency.text(value, where)
+            elif member.optional:
+                value = leniency.value(value, where)
+            else:
+                value = leniency.stripped(value, where)
+        if leniency.unreadable and member.decorates and value is not None:
             try:
-                converter.structure(kept[member.name], member.type)
+                converter.structure(value, member.type)
             except ValueError:
-                kept[member.name] = None
-                leniency.note(f"{path}.{member.name}")
-    return kept
+                value = None
+                leniency.note(where)
+        read[name] = value
+    return read
 
 
 def count(value: object, path: str, leniency: Leniency | None = None) -> int | None:

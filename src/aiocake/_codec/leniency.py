@@ -15,14 +15,17 @@ Each of these is noted, so that an event can tell it.
 
 import re
 import types
-from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 
 from aiocake.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -112,32 +115,6 @@ class Leniency:
             return read
         return value
 
-    def read(self, fields: Mapping[str, object], cls: type[Any], path: str) -> dict[str, object]:
-        """Return the fields of a record as the strict reading of a model takes them.
-
-        Args:
-            fields: By name.
-            cls: The model.
-            path: Where in the response they are.
-        """
-        read = dict(fields)
-        for member in members(cls):
-            value = read.get(member.name)
-            where = f"{path}.{member.name}" if path else member.name
-            if member.nested:
-                if isinstance(value, dict):
-                    read[member.name] = self.read(
-                        cast("dict[str, object]", value), member.type, where
-                    )
-            elif isinstance(value, str) and not member.decides:
-                if member.type is str and (value or not member.optional):
-                    read[member.name] = self.text(value, where)
-                else:
-                    read[member.name] = (self.value if member.optional else self.stripped)(
-                        value, where
-                    )
-        return read
-
 
 @attrs.frozen(eq=False)
 class FieldInfo:
@@ -160,17 +137,12 @@ class FieldInfo:
     nested: bool
 
 
-#: By model, of which there are few.
-_MEMBERS: Final[dict[type[Any], tuple[FieldInfo, ...]]] = {}
+def _members(cls: type[Any]) -> tuple[FieldInfo, ...]:
+    return tuple(_member(attribute.name, attribute.type) for attribute in attrs.fields(cls))
 
 
-def members(cls: type[Any]) -> tuple[FieldInfo, ...]:
-    """Return the fields of a model."""
-    found = _MEMBERS.get(cls)
-    if found is None:
-        found = tuple(_member(attribute.name, attribute.type) for attribute in attrs.fields(cls))
-        _MEMBERS[cls] = found
-    return found
+#: Returns the fields of a model. There are few models.
+members: Final = cast("Callable[[type[Any]], tuple[FieldInfo, ...]]", cache(_members))
 
 
 def _member(name: str, kind: Any) -> FieldInfo:  # noqa: ANN401 - whatever is annotated

@@ -163,8 +163,13 @@ def read_status(record: Record) -> ReplyStatus:
     """
     if isinstance(record, XmlElement):
         return _status_of_xml(record)
-    if _is_plain_success(record):
-        return _SUCCESS
+    status = record.get("request_status")
+    if (
+        isinstance(status, str)
+        and status.casefold() == "success"
+        and _OTHER_WORDS.isdisjoint(map(str.casefold, record))
+    ):
+        return _SUCCESS  # said once, and nothing else is said: as almost always
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
@@ -175,16 +180,6 @@ def read_status(record: Record) -> ReplyStatus:
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
         raise DecodeError("a response that reports both success and failure")
     return ReplyStatus(not no if words else None, text)
-
-
-def _is_plain_success(record: Mapping[str, object]) -> bool:
-    """Return whether a record says yes by ``request_status``, and has no other word on it."""
-    status = record.get("request_status")
-    return (
-        isinstance(status, str)
-        and status.casefold() == "success"
-        and _OTHER_WORDS.isdisjoint(map(str.casefold, record))
-    )
 
 
 def _texts(layer: Mapping[str, object]) -> dict[str, object]:

@@ -229,12 +229,13 @@ def _refuse_other(
     """Refuse a response that names another record, or another value, than was requested."""
     for name in operation.echoed:
         asked, answered = arguments.get(name), got.get(name)
-        if asked is not None and answered is not None and not _is_same(asked, answered):
+        if asked is None or answered is None:
+            continue
+        if isinstance(asked, datetime) and isinstance(answered, datetime):
+            # An instance that gives its own time without a zone cannot be compared.
+            same = answered.tzinfo is None or answered == asked
+        else:
+            text = format_value(answered).strip().casefold()
+            same = text == format_value(asked).strip().casefold()
+        if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
-
-
-def _is_same(asked: object, answered: object) -> bool:
-    if isinstance(asked, datetime) and isinstance(answered, datetime):
-        # An instance that gives its own time without a zone cannot be compared.
-        return answered.tzinfo is None or answered == asked
-    return format_value(answered).strip().casefold() == format_value(asked).strip().casefold()

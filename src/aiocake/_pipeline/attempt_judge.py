@@ -5,9 +5,11 @@ at once; a time-out lowers the limiter's concurrency, and accepted calls raise i
 response times of writes decide how late another attempt may start.
 """
 
+from collections import deque
+from typing import Final
+
 from aiocake._listener import EventEmitter
 from aiocake._pipeline.call_state import AttemptState, CallState
-from aiocake._pipeline.response_times import ResponseTimes
 from aiocake._pipeline.retry import (
     SUCCEEDED,
     AttemptOutcome,
@@ -19,6 +21,50 @@ from aiocake._pipeline.retry_after import retry_after
 from aiocake._transport import FailureKind, RequestLimiter, TransportFailure
 from aiocake.errors import ApiError, CakeError, RateLimited, Restricted, ServerError
 from aiocake.events import AttemptBegan, AttemptEnded, Paused, PauseEnded
+
+_REMEMBERED: Final = 64
+#: While fewer are known, a response may take a second at least.
+_FEW: Final = 8
+_UNTIL_KNOWN: Final = 1.0
+#: A response may take longer than all of the last ones: by so much.
+_MARGIN: Final = 2
+#: Of the time of a call, responses are never given more than this share.
+_MOST: Final = 0.5
+
+
+class ResponseTimes:
+    """How long the server takes to answer writes: so much time an attempt needs to have left.
+
+    A write that leaves shortly before its deadline is cut off before its response can be there, and
+    nobody knows what became of it. So one that has too little time left is not begun at all.
+
+    Attributes:
+        needed: The seconds that an attempt needs to have left, of a call that has enough in all.
+    """
+
+    __slots__ = ("_last", "_longest", "needed")
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=_REMEMBERED)
+        self._longest = 0.0
+        self.needed = _MARGIN * _UNTIL_KNOWN
+
+    def add(self, seconds: float) -> None:
+        """Add the time that a response took, dialling included."""
+        last = self._last
+        leaves = last[0] if len(last) == _REMEMBERED else 0.0
+        last.append(seconds)
+        if seconds >= self._longest:
+            self._longest = seconds
+        elif leaves == self._longest:
+            self._longest = max(last)
+        least = 0.0 if len(last) >= _FEW else _UNTIL_KNOWN
+        self.needed = _MARGIN * max(least, self._longest)
+
+    def cut_off(self, seconds: float) -> None:
+        """Record that a response did not come in time: it takes longer than this."""
+        if seconds > self._longest:
+            self.add(seconds)
 
 
 class AttemptJudge:
@@ -52,7 +98,7 @@ class AttemptJudge:
         # Another attempt at what may be done already can only bring a better end: it is not kept
         # back because its own first one was waited for in vain.
         if call.writes and not call.maybe_done:
-            call.needed = self._times.needed(call.limits.total)
+            call.needed = min(self._times.needed, _MOST * call.limits.total)
         return call.needed
 
     def emit_begin(self, call: CallState) -> None:
@@ -85,13 +131,9 @@ class AttemptJudge:
         if self._emitter.enabled:
             self._emit_end(call, attempt, None if error is None else type(error).__name__)
         if outcome is not None:
-            if not call.limits.export:
-                self._adapt(attempt, outcome)
             return self.failed(call, outcome, attempt)
-        if not call.limits.export:
-            self._limiter.on_accepted(attempt.began)
         self._proven.add(call.name)
-        self._note_response(call, attempt, throttled=False)
+        self._note_response(call, attempt, accepted=True, throttled=False)
         return SUCCEEDED
 
     def failed(
@@ -118,22 +160,18 @@ class AttemptJudge:
         throttled = pace is RetryDecision.THROTTLED or (
             pace is RetryDecision.RESTRICTED and call.name in self._proven
         )
-        if attempt is not None and not isinstance(outcome, TransportFailure):
-            self._note_response(call, attempt, throttled=throttled)
+        if attempt is not None:
+            if not isinstance(outcome, TransportFailure):
+                accepted = _was_accepted(outcome)
+                self._note_response(call, attempt, accepted=accepted, throttled=throttled)
+            elif outcome.kind is FailureKind.TIMEOUT and outcome.sent and not call.limits.export:
+                self._limiter.on_timeout(attempt.began)
         if pace is RetryDecision.NONE:
             return AttemptOutcome(error)
         wait = self._retries.wait(pace, call.attempts - 1, asked)
         if throttled and last is not None:
             self._pause(call, last, wait, asked=asked is not None)
         return AttemptOutcome(error, decision, wait)
-
-    def _adapt(self, attempt: AttemptState, outcome: CakeError | TransportFailure) -> None:
-        """Adapt the limiter to a refused or slow attempt; throttled responses do it by a pause."""
-        if isinstance(outcome, TransportFailure):
-            if outcome.kind is FailureKind.TIMEOUT and outcome.sent:
-                self._limiter.on_timeout(attempt.began)
-        elif _was_accepted(outcome):
-            self._limiter.on_accepted(attempt.began)
 
     def _pause(
         self, call: CallState, attempt: AttemptState, seconds: float, *, asked: bool
@@ -154,9 +192,16 @@ class AttemptJudge:
         elif limiter.pause(seconds, since=began, asked=asked):
             self._emitter.emit(Paused(call.name, seconds, call=call.number))
 
-    def _note_response(self, call: CallState, attempt: AttemptState, *, throttled: bool) -> None:
-        """Resume the other calls if this one was the probe after a pause."""
-        took = self._limiter.on_response(attempt.slot, attempt.status or 0, throttled=throttled)
+    def _note_response(
+        self, call: CallState, attempt: AttemptState, *, accepted: bool, throttled: bool
+    ) -> None:
+        """Adapt the limiter; resume the other calls if this one was the probe after a pause."""
+        took = self._limiter.on_response(
+            attempt.slot,
+            attempt.status or 0,
+            throttled=throttled,
+            accepted_since=attempt.began if accepted and not call.limits.export else None,
+        )
         if took is not None:
             self._emitter.emit(PauseEnded(call.name, took, call.number))
 

@@ -40,7 +40,6 @@ class CallCodec:
         self, settings: PipelineSettings, transport: Transport, emitter: EventEmitter
     ) -> None:
         self._settings = settings
-        self._show_sensitive = settings.show_sensitive
         self._scrub = transport.scrub
         self._emitter = emitter
 
@@ -90,18 +89,6 @@ class CallCodec:
                 self._emitter.emit(CallEnded(name, 0, 0.0, error.outcome, kind, call=number))
             raise
 
-    def hidden(
-        self, operation: Operation[Any] | None, condition: WriteCondition | None = None
-    ) -> frozenset[str]:
-        """Return the names of the arguments and expected fields that errors and logs hide."""
-        if self._show_sensitive:
-            return _NOTHING
-        if operation is None:
-            return _RAW_HIDDEN
-        if condition is None or operation.look is None:
-            return operation.sensitive
-        return operation.sensitive | operation.look.sensitive
-
     def error_in(self, call: CallState, reply: codec.Reply) -> CakeError | None:
         """Return the error that a response holds, of whatever status; None for a success."""
         try:
@@ -139,10 +126,6 @@ class CallCodec:
             fields = tuple(map(self._scrub, leniency.fields))
             self._emitter.emit(ValuesNormalized(call.name, fields, leniency.count, call.number))
         return value, None
-
-
-_NOTHING: frozenset[str] = frozenset()
-_RAW_HIDDEN = frozenset({"params", "json"})
 
 
 @contextmanager

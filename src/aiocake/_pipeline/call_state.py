@@ -137,8 +137,7 @@ class CallState:
         reply: The response, when it is a success.
         error: What the last attempt met.
         sent_before: Whether an attempt before the last may have been carried out.
-        maybe_applied: Whether the last attempt may have been carried out.
-        left_at: Of a write, when the first attempt that may have left began.
+        maybe_done: Whether any attempt may have been carried out, the last one included.
         needed: Of a write, the seconds that an attempt needs to have left, as far as is known.
         partial: Of each response that did not come whole, its head and how its body begins.
         applied_likely: Whether a response that could not be read looked like one to a write that
@@ -158,6 +157,7 @@ class CallState:
     """
 
     __slots__ = (
+        "_left_before",
         "abandoned",
         "applied_likely",
         "arguments",
@@ -170,10 +170,9 @@ class CallState:
         "error",
         "intent",
         "keeps_slot",
-        "left_at",
         "limits",
         "looking",
-        "maybe_applied",
+        "maybe_done",
         "name",
         "needed",
         "network_time",
@@ -229,9 +228,9 @@ class CallState:
         self.being_sent: bool = False
         self.reply: Reply | None = None
         self.error: CakeError | None = None
-        self.maybe_applied: bool = False
+        self.maybe_done: bool = False
         self.sent_before: bool = False
-        self.left_at: datetime | None = None
+        self._left_before: datetime | None = None
         self.needed: float = 0.0
         self.partial: tuple[Response, ...] = ()
         self.applied_likely: bool = False
@@ -247,14 +246,16 @@ class CallState:
         """Return True if the last attempt may have left."""
         return self.attempt is not None and self.attempt.trace.sent
 
+    @property
+    def left_at(self) -> datetime | None:
+        """Return, of a write, when the first attempt that may have left began."""
+        if self._left_before is None and self.attempt is not None and self.sent:
+            return self.attempt.began_at
+        return self._left_before
+
     def has_left(self) -> bool:
         """Return True if the attempt under way may have left."""
         return self.being_sent and self.sent
-
-    @property
-    def maybe_done(self) -> bool:
-        """Return True if an attempt of this call may have been carried out."""
-        return self.sent_before or self.maybe_applied
 
     def left(self) -> float:
         """Return the seconds that are left for further attempts."""
@@ -268,8 +269,9 @@ class CallState:
 
     def begin(self, slot: int, key: tuple[Secret, int]) -> AttemptState:
         """Begin another attempt."""
-        self.sent_before = self.sent_before or self.maybe_applied
-        self.maybe_applied = False
+        if self.attempt is not None:
+            self._left_before = self.left_at
+        self.sent_before = self.maybe_done
         self.attempts += 1
         self.reply = self.error = None
         self.being_sent = True
@@ -284,17 +286,17 @@ class CallState:
 
     def end(self, outcome: CakeError | TransportFailure | None) -> CakeError | None:
         """End the attempt; return the error that it met."""
-        self._note_leaving()
         self.being_sent = False
         if outcome is None:
             return None
-        self.maybe_applied = may_have_been_applied(outcome)
+        self.maybe_done = self.sent_before or may_have_been_applied(outcome)
         self.reply = None
         self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome
         return self.error
 
     def renew(self) -> None:
         """Discard the last attempt: what was refused for the old key was not carried out."""
+        self._left_before = self.left_at
         self.error = None
         self.attempt = None
 
@@ -331,7 +333,6 @@ class CallState:
         """End the call at its deadline, or because the client is closed."""
         if self.reply is not None:  # it was there in time
             return
-        self._note_leaving()
         if closed:
             self.error = ClosedError("the client was closed during the call")
         elif self.being_sent:
@@ -345,15 +346,9 @@ class CallState:
     def abandon(self) -> None:
         """End the call of a cancelled caller, unless it has ended by itself."""
         if self.reply is None and self.error is None:
-            self._note_leaving()
             text = "the caller was cancelled"
             nothing = self._nothing_left()
             self.error = NotSent(f"nothing was sent: {text}") if nothing else CakeError(text)
 
     def _nothing_left(self) -> bool:
         return not (self.sent_before or self.sent)
-
-    def _note_leaving(self) -> None:
-        attempt = self.attempt
-        if self.left_at is None and attempt is not None and attempt.trace.sent:
-            self.left_at = attempt.began_at

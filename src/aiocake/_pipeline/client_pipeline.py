@@ -10,9 +10,8 @@ from aiocake._pipeline.retry import Retries
 from aiocake._pipeline.settings import ClientStats, PipelineSettings
 from aiocake._transport import Transport
 from aiocake.config import CallOptions
-from aiocake.events import Event, ListAnomaly, PauseEnded
-from aiocake.traits import InstanceTraits
-from aiocake.values import Binding, Idempotency
+from aiocake.events import ListAnomaly, PauseEnded
+from aiocake.values import Idempotency
 
 
 class ClientPipeline:
@@ -22,6 +21,18 @@ class ClientPipeline:
         transport: Sends the attempts.
         settings: What the client was built with.
         emitter: Takes the events.
+
+    Attributes:
+        domain: The instance: its host, and its port where that is not the usual one.
+        concurrency: How many calls the throttle allows at once.
+        traits: What is known of the instance.
+        for_tests: True for a test: a loopback address, or a transport of the caller's.
+        scrub: Returns a text without the API key, however that is encoded.
+        emit: Emits an event about more than one call.
+        options: Those of this view.
+        binding: The form of its v1 calls.
+        limits: Those of its calls, by what sending one again does.
+        export_limits: Those of its exports.
     """
 
     def __init__(
@@ -31,21 +42,49 @@ class ClientPipeline:
         self.transport = transport
         self.settings = settings
         self.emitter = emitter
+        self.domain = settings.domain
+        self.concurrency = settings.throttle.concurrency
+        self.traits = settings.traits
+        self.for_tests = settings.for_tests
+        self.scrub = transport.scrub
+        self.emit = emitter.emit
         self._limiter = transport.limiter
         self._recorder = WriteRecorder(settings.ledger, show_sensitive=settings.show_sensitive)
         self._retries = Retries(settings.retry, settings.retry.draw)
-        # Of one view.
-        self.options: CallOptions = CallOptions()
-        self.binding: Binding = settings.binding
-        self._limits: dict[tuple[Idempotency, bool], CallLimits] = {}
+        self._set_options(CallOptions())
+
+    def _set_options(self, options: CallOptions, *, exempt: bool = False) -> None:
+        """Set what is of this view alone: its options, and the limits that they give its calls."""
+        timeouts = self.settings.timeouts
+        attempts = options.attempts or self.settings.retry.attempts
+        self.options = options
+        self.binding = options.binding or self.settings.binding
         self._exempt_view: Self | None = None
+        self.limits = {
+            each: CallLimits(
+                each,
+                options.total or timeouts.total,
+                timeouts.read,
+                attempts,
+                options.queue,
+                exempt_from_queue_limit=exempt,
+            )
+            for each in Idempotency
+        }
+        self.export_limits = CallLimits(
+            Idempotency.SAFE,
+            options.total or timeouts.export_total,
+            timeouts.export_read,
+            attempts,
+            options.queue,
+            export=True,
+            exempt_from_queue_limit=exempt,
+        )
 
     def with_options(self, options: CallOptions) -> Self:
         """Return the pipeline of the same client, under other options."""
         view = copy.copy(self)
-        view.options = options
-        view.binding = options.binding or self.settings.binding
-        view._limits, view._exempt_view = {}, None  # noqa: SLF001 - of this class
+        view._set_options(options)  # noqa: SLF001 - of this class
         return view
 
     @property
@@ -53,29 +92,10 @@ class ClientPipeline:
         """Return a pipeline that ignores ``max_waiting``: for later calls of work in progress."""
         view = self._exempt_view
         if view is None:
-            view = self._exempt_view = self.with_options(self.options)
-            view._exempt_view = view  # noqa: SLF001 - of this class
+            view = self._exempt_view = copy.copy(self)
+            view._set_options(self.options, exempt=True)  # noqa: SLF001 - of this class
+            view._exempt_view = view  # noqa: SLF001 - the same
         return view
-
-    @property
-    def concurrency(self) -> int:
-        """Return how many calls the throttle allows at once."""
-        return self.settings.throttle.concurrency
-
-    @property
-    def domain(self) -> str:
-        """Return the instance: its host, and its port where that is not the usual one."""
-        return self.settings.domain
-
-    @property
-    def traits(self) -> InstanceTraits:
-        """Return the known traits of the instance."""
-        return self.settings.traits
-
-    @property
-    def for_tests(self) -> bool:
-        """Return True for a test: a loopback address, or a transport of the caller's."""
-        return self.settings.for_tests
 
     @property
     def holds_first_byte(self) -> bool:
@@ -85,15 +105,7 @@ class ClientPipeline:
     @property
     def longest_write(self) -> float:
         """Return the seconds after which a write ends in any case."""
-        return self.limits_of(Idempotency.NON_IDEMPOTENT).total
-
-    def scrub(self, text: str) -> str:
-        """Return a text without the API key, however that is encoded."""
-        return self.transport.scrub(text)
-
-    def emit(self, event: Event) -> None:
-        """Emit an event about more than one call."""
-        self.emitter.emit(event)
+        return self.limits[Idempotency.NON_IDEMPOTENT].total
 
     def anomaly(self, operation: str, what: str, detail: str = "") -> None:
         """Report to ``on_event`` a list that behaved in an undocumented way."""
@@ -120,23 +132,7 @@ class ClientPipeline:
             WrongLoopError: The client belongs to another event loop or process.
         """
         if self._limiter.paused:
-            self.transport.lifecycle.check_home()
+            self.transport.lifecycle.check_usable(even_closed=True)
         began = self._limiter.end_pause()
         if began is not None:
             self.emitter.emit(PauseEnded(None, self.emitter.now() - began))
-
-    def limits_of(self, idempotency: Idempotency, *, export: bool = False) -> CallLimits:
-        """Return the limits of a call, from the client's settings and the options of this view."""
-        limits = self._limits.get((idempotency, export))
-        if limits is None:
-            timeouts, options = self.settings.timeouts, self.options
-            limits = self._limits[idempotency, export] = CallLimits(
-                idempotency=idempotency,
-                total=options.total or (timeouts.export_total if export else timeouts.total),
-                read=timeouts.export_read if export else timeouts.read,
-                attempts=options.attempts or self.settings.retry.attempts,
-                queue=options.queue,
-                export=export,
-                exempt_from_queue_limit=self._exempt_view is self,
-            )
-        return limits

@@ -3,7 +3,8 @@
 ``execute`` validates the arguments and encodes them. ``_run`` records a write in the ledger, makes
 the attempts, determines the outcome, decodes the response, and records how the write ended.
 ``run_attempts`` is the loop; ``_attempt`` is one pass through it: key, slot, send, read, judge.
-The facts of a call are in its :class:`~aiocake._pipeline.call_state.CallState`.
+The facts of a call are in its :class:`~aiocake._pipeline.call_state.CallState`. How the record of a
+write is looked at before is in :mod:`aiocake._pipeline.record_look`.
 
 A read makes its attempts in its caller's task. A write makes them in a task of its own, so that no
 cancellation of the caller can cut it off while the server carries it out. It gets a grace period,
@@ -21,28 +22,23 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import (
-    BackgroundTask,
-    BackgroundTaskCancelled,
-    checkpoint_if_cancelled,
-    spawn,
-)
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled, checkpoint_if_cancelled
 from aiocake._codec.raw import idempotency_of_raw
 from aiocake._codec.raw_response import RawResponse
 from aiocake._codec.reply import Reply
 from aiocake._listener import EventEmitter
 from aiocake._messages import Response, SendDeadline
-from aiocake._operations.conditions import Comparison, WriteCondition
-from aiocake._operations.operation import Operation, RecordLook, WriteObserver
-from aiocake._operations.recent_rows import Lead, RecentRows
+from aiocake._operations.conditions import WriteCondition
+from aiocake._operations.operation import Operation, WriteObserver
+from aiocake._operations.recent_rows import Lead
 from aiocake._pipeline.attempt_judge import AttemptJudge
 from aiocake._pipeline.call_codec import CallCodec
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState, Turn
 from aiocake._pipeline.client_pipeline import ClientPipeline
 from aiocake._pipeline.ledger import intent_of
-from aiocake._pipeline.outcome import verdict
-from aiocake._pipeline.retry import SUCCEEDED, AttemptOutcome, RetryDecision, RetryLimits
+from aiocake._pipeline.outcome import CallReport, verdict
+from aiocake._pipeline.record_look import RecordLooks, look_of, record_of
+from aiocake._pipeline.retry import AttemptOutcome, RetryDecision, RetryLimits
 from aiocake._pipeline.settings import PipelineSettings
 from aiocake._transport import (
     LARGEST_BODY,
@@ -63,8 +59,6 @@ from aiocake.errors import (
     ArgumentError,
     AuthenticationError,
     CakeError,
-    Conflict,
-    FoundInvoice,
     NotSent,
     Outcome,
 )
@@ -78,9 +72,6 @@ T = TypeVar("T")
 
 #: What an attempt may end in when the time of its call is over.
 _OVERDUE: Final = frozenset({FailureKind.TIMEOUT, FailureKind.CONNECT})
-
-#: Seconds that a write waits for the rate after a look, at most: a longer wait makes that old.
-_LONGEST_FOLLOW: Final = 4.0
 
 #: Reads the response of an attempt: the error that it is or breaks off in, None for a success.
 ReadResponse = Callable[
@@ -105,6 +96,9 @@ class CallExecutor(ClientPipeline):
         super().__init__(transport, settings, emitter)
         self._judge = AttemptJudge(transport.limiter, self._retries, emitter, transport.server)
         self._codec = CallCodec(settings, transport, emitter)
+        self._looks = RecordLooks(
+            self._limiter, self._recorder, emitter, show_sensitive=settings.show_sensitive
+        )
 
     def check(
         self,
@@ -153,7 +147,7 @@ class CallExecutor(ClientPipeline):
         idempotency = operation.idempotency_of(checked)
         call = CallState(
             request,
-            self.limits_of(idempotency),
+            self.limits[idempotency],
             operation=operation,
             arguments=checked,
             condition=condition,
@@ -163,7 +157,7 @@ class CallExecutor(ClientPipeline):
             number=self.emitter.next_call(),
         )
         if call.writes:
-            call.intent = intent_of(call, self._codec.hidden(operation, condition))
+            call.intent = intent_of(call, show_sensitive=self.settings.show_sensitive)
         return cast("T", await self._run(call))
 
     async def raw(self, **parts: object) -> RawResponse:
@@ -176,12 +170,12 @@ class CallExecutor(ClientPipeline):
         checked, request = self._codec.prepare(None, parts, idempotency, Binding.GET)
         call = CallState(
             request,
-            self.limits_of(idempotency),
+            self.limits[idempotency],
             arguments=checked,
             number=self.emitter.next_call(),
         )
         if call.writes:
-            call.intent = intent_of(call, self._codec.hidden(None))
+            call.intent = intent_of(call, show_sensitive=self.settings.show_sensitive)
         return cast("RawResponse", await self._run(call))
 
     def stream(self, operation: Operation[T], arguments: Mapping[str, object]) -> "OpenExport[T]":
@@ -189,7 +183,7 @@ class CallExecutor(ClientPipeline):
         from aiocake._pipeline.exports import OpenExport  # noqa: PLC0415 - exports of v1 only
 
         _, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
-        limits = self.limits_of(Idempotency.SAFE, export=True)
+        limits = self.export_limits
         call = CallState(
             request,
             limits,
@@ -248,14 +242,14 @@ class CallExecutor(ClientPipeline):
             self.transport.lifecycle.check_usable()  # the ledger may have taken its time
             try:
                 await checkpoint_if_cancelled()  # a task begun now would not notice
-                task = spawn(self.run_attempts(call, self._read), eager=True)
+                task = BackgroundTask(self.run_attempts(call, self._read), eager=True)
                 await task.result()
             except BackgroundTaskCancelled:
                 call.cut(closed=True)
             except anyio.get_cancelled_exc_class():
                 call.abandoned = True
                 # In a task of its own, too: a second cancellation breaks through asyncio's shields.
-                last = spawn(self._outlive_caller(call, task, report))
+                last = BackgroundTask(self._outlive_caller(call, task, report))
                 with anyio.CancelScope(shield=True):
                     await last.result()
                 raise
@@ -290,7 +284,7 @@ class CallExecutor(ClientPipeline):
         if call.reply is not None:
             value, error = self._codec.decode(call, call.reply)
         elif call.condition is not None and call.condition.applied:
-            return self._look_of(call).result(call.condition.record), None
+            return look_of(call).result(call.condition.record), None
         if error is None:
             return value, None
         clear_tracebacks(error)  # of frames that hold the response: it may repeat the key
@@ -430,6 +424,12 @@ class CallExecutor(ClientPipeline):
         call.renew()
         return await self._attempt(call, read)
 
+    def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
+        error = type(made.error).__name__
+        self.emitter.emit(
+            RetryScheduled(call.name, call.attempts + 1, made.wait, error, call.number)
+        )
+
     async def _attempt(self, call: CallState, read: ReadResponse) -> AttemptOutcome:
         """Make one attempt: wait for the key and for a slot, then send, read and judge.
 
@@ -444,7 +444,7 @@ class CallExecutor(ClientPipeline):
         asked = keys.asked
         if condition is not None and condition.rows is not None:
             # Without a slot, which whoever looks may need.
-            await condition.rows.wait_for_look(self._record_of(call), call.now)
+            await condition.rows.wait_for_look(record_of(call), call.now)
         slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
             turn = await self._wait_for_turn(call)
@@ -453,11 +453,18 @@ class CallExecutor(ClientPipeline):
             slot = turn
         if condition is None:
             return await self._exchange(call, read, slot, (key, asked))
-        mine = Turn(slot, (key, asked))
-        ended = await self._see_record(call, condition, mine)
-        if ended is not None or mine.slot is None:
+        return await self._exchange_after_look(call, condition, read, Turn(slot, (key, asked)))
+
+    async def _exchange_after_look(
+        self, call: CallState, condition: WriteCondition, read: ReadResponse, turn: Turn
+    ) -> AttemptOutcome:
+        """Look at the record of a write, and send the write if that is as expected."""
+        ended = await self._looks.see(call, condition, turn, self._read_with)
+        if isinstance(ended, Refusal | NotSent):
+            return await self._not_begun(call, ended)
+        if ended is not None or turn.slot is None:
             return ended or AttemptOutcome(call.error)
-        return await self._exchange(call, read, mine.slot, mine.key)
+        return await self._exchange(call, read, turn.slot, turn.key)
 
     async def _exchange(
         self, call: CallState, read: ReadResponse, slot: int, key: tuple[Secret, int]
@@ -471,7 +478,7 @@ class CallExecutor(ClientPipeline):
             clear_tracebacks(error)  # of frames that hold the query with the key in it
             _refused(call, error)
             raise
-        if call.writes and call.time_left() < self._judge.needed(call):
+        if call.writes and call.now() > call.deadline - self._judge.needed(call):
             limiter.release(slot)
             return await self._not_begun(call, NotSent(TOO_LATE))
         attempt = call.begin(slot, key)
@@ -607,89 +614,6 @@ class CallExecutor(ClientPipeline):
             call.reply = reply
         return error
 
-    # A condition: the record of a write is looked at before an attempt, with the attempt's slot.
-
-    async def _see_record(
-        self, call: CallState, condition: WriteCondition, turn: Turn
-    ) -> AttemptOutcome | None:
-        """Check that a record is as its write expects, by a look of the last seconds.
-
-        A look that is missing or too old is made with the slot that the write has got, so that
-        whoever waits for a slot never has to begin anew. Ledger and observer are told of the write
-        only when it is going to be sent.
-
-        Returns:
-            How the call ends without a further attempt, the slot given back; None where the write
-            is to be sent now.
-        """
-        call.looking = True
-        if call.maybe_done:
-            condition.forget()
-        ended: AttemptOutcome | None = None
-        ready = False
-        try:
-            while ended is None and not condition.is_fresh(call.now()):
-                failure = await self._look(call, condition, turn)
-                if failure is None:
-                    ended = self._compare(call, condition)
-                else:
-                    ended = AttemptOutcome(call.looked(failure))
-                if ended is None and (refusal := await self._turn_again(call, turn)) is not None:
-                    ended = await self._not_begun(call, refusal)
-                if ended is None and not call.recorded:
-                    ended = await self._record_in_time(call)
-            ready = ended is None
-        finally:
-            if not ready and turn.slot is not None:
-                self._limiter.release(turn.slot)
-        return ended
-
-    async def _look(
-        self, call: CallState, condition: WriteCondition, turn: Turn
-    ) -> CakeError | None:
-        """Read the record of a write: from a page that shows many, or by itself.
-
-        Returns:
-            What kept it from being seen.
-        """
-        look, number = self._look_of(call), self._record_of(call)
-        # What an attempt may have changed is read by itself: no page is as new.
-        rows = None if call.attempts or condition.in_doubt else condition.rows
-        leads = None
-        if rows is not None:
-            await rows.wait_for_look(number, call.now)
-            if self._is_listed(call, condition, rows):
-                return None
-            asked, leads = rows.next_page(call.now()), rows.begin()
-            if asked is not None:
-                at = call.now()
-                page, failure = await self._read_with(call, look.pages, asked, turn, leads)
-                if failure is not None:
-                    rows.failed()
-                else:
-                    rows.add(asked, page.items, page.total_rows, at)
-                    if self._is_listed(call, condition, rows):
-                        return None
-                if (refusal := await self._turn_again(call, turn)) is not None:
-                    return refusal.error()
-        wanted = {**look.more, cast("Operation[Any]", call.operation).record: number}
-        record, failure = await self._read_with(call, look.read, wanted, turn, leads, again=True)
-        if failure is None:
-            condition.saw(record, turn.asked_at, call.now())
-            if rows is not None:
-                rows.got(record, call.now())
-        return failure
-
-    def _is_listed(self, call: CallState, condition: WriteCondition, rows: RecentRows) -> bool:
-        """Return True if a page shows the record as expected."""
-        number = self._record_of(call)
-        found = rows.find(number, call.now())
-        if found is None or self._differences(call, condition, found[0]).differences:
-            return False
-        rows.use(number, call.arguments)
-        condition.saw(*found, found[1])
-        return True
-
     async def _read_with(  # noqa: PLR0913 - a read within a write
         self,
         call: CallState,
@@ -713,7 +637,7 @@ class CallExecutor(ClientPipeline):
         checked, request = self._codec.prepare(operation, arguments, Idempotency.SAFE, self.binding)
         look = CallState(
             request,
-            self.limits_of(Idempotency.SAFE),
+            self.limits[Idempotency.SAFE],
             operation=operation,
             arguments=checked,
             number=self.emitter.next_call(),
@@ -736,76 +660,6 @@ class CallExecutor(ClientPipeline):
         if (attempt := look.attempt) is not None and attempt.kept:
             turn.took(attempt)
         return value, failure
-
-    def _differences(
-        self, call: CallState, condition: WriteCondition, record: object
-    ) -> Comparison:
-        return self._look_of(call).compare(
-            record, call.arguments, condition, show_sensitive=self.settings.show_sensitive
-        )
-
-    def _compare(self, call: CallState, condition: WriteCondition) -> AttemptOutcome | None:
-        """Return the conflict that the record's state means; None if the write can be sent."""
-        seen = self._differences(call, condition, condition.record)
-        maybe_done = call.maybe_done or condition.in_doubt
-        if maybe_done and seen.applied:
-            condition.applied, call.error = True, None
-            return SUCCEEDED
-        # Set again, what cannot be seen is certain: nothing that can be seen will change.
-        if not seen.differences or (maybe_done and seen.applied is None):
-            return None
-        name = cast("Operation[Any]", call.operation).record.removesuffix("_id")
-        what = f"{name} {self._record_of(call)} is not as expected: {'; '.join(seen.differences)}"
-        return AttemptOutcome(
-            call.looked(Conflict(what, found=cast("FoundInvoice", condition.record)))
-        )
-
-    async def _turn_again(self, call: CallState, turn: Turn) -> Refusal | None:
-        """Wait for a further turn, keeping the slot of a request that was sent.
-
-        Returns:
-            Why there is none.
-        """
-        if turn.slot is None or not turn.spent:
-            return None
-        turn.spent = False
-        limiter, emitter = self._limiter, self.emitter
-        if limiter.follow_nowait(turn.slot):
-            return None
-        began = emitter.now() if emitter.enabled else 0.0
-        refusal: Refusal | None = None
-        try:
-            refusal = await limiter.follow(turn.slot, within=_LONGEST_FOLLOW)
-        finally:
-            if emitter.enabled:
-                got = refusal is None
-                emitter.emit(Waited(call.name, emitter.now() - began, got, call.number))
-        return refusal
-
-    async def _record_in_time(self, call: CallState) -> AttemptOutcome | None:
-        """Announce a write whose record was read to ledger and observer; return their refusal."""
-        if call.intent is None:
-            return None
-        try:
-            await self._recorder.before(call, call.intent)
-        except NotSent as refused:
-            return await self._not_begun(call, refused)
-        return None
-
-    @staticmethod
-    def _look_of(call: CallState) -> RecordLook:
-        return cast("RecordLook", cast("Operation[Any]", call.operation).look)
-
-    @staticmethod
-    def _record_of(call: CallState) -> int:
-        """Return the id of the record that a call writes."""
-        return cast("int", call.arguments[cast("Operation[Any]", call.operation).record])
-
-    def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
-        error = type(made.error).__name__
-        self.emitter.emit(
-            RetryScheduled(call.name, call.attempts + 1, made.wait, error, call.number)
-        )
 
 
 def _refused(call: CallState, error: CakeError) -> CakeError:

@@ -7,13 +7,13 @@ from typing import Generic, Protocol, Self, TypeVar, cast
 
 import anyio
 
-from aiocake._background import spawn
+from aiocake._background import BackgroundTask
 from aiocake._codec.exports import BillStream
 from aiocake._listener import EventEmitter
 from aiocake._messages import StreamedResponse
 from aiocake._operations.operation import Operation
-from aiocake._pipeline.call_report import CallReport
 from aiocake._pipeline.call_state import AttemptState, CallState
+from aiocake._pipeline.outcome import CallReport
 from aiocake._transport import (
     IncomingResponse,
     NetworkTimeBudget,
@@ -360,7 +360,7 @@ class OpenExport(Generic[T]):
         if self._call.stream is not None and self._report is not None:
             closing = _leave(self._call, self._report)
             try:
-                spawn(closing)
+                BackgroundTask(closing)
             except RuntimeError:  # no event loop runs any more, and so no connection either
                 with suppress(RuntimeError):
                     closing.close()

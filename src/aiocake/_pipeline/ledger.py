@@ -11,13 +11,15 @@ from typing import Any, Final, cast
 import anyio
 
 from aiocake import _clock
-from aiocake._background import spawn
+from aiocake._background import BackgroundTask
 from aiocake._operations.operation import WriteObserver
 from aiocake._pipeline.call_state import CallState
 from aiocake.config import Ledger
 from aiocake.errors import CakeError, Intent, NotSent, Outcome
 
 _log: Final = logging.getLogger("aiocake")
+#: The arguments of ``client.request()`` that errors and logs hide.
+_RAW_HIDDEN: Final = frozenset({"params", "json"})
 
 
 class WriteRecorder:
@@ -79,7 +81,7 @@ class WriteRecorder:
         if recording is None:
             return
         # In a task of its own: asyncio's own cancellation breaks through shields.
-        recorded = spawn(recording)
+        recorded = BackgroundTask(recording)
         with anyio.CancelScope(shield=True):
             await recorded.result()
 
@@ -117,16 +119,21 @@ def _cancelled(intent: Intent) -> NotSent:
     return error
 
 
-def intent_of(call: CallState, hidden: frozenset[str]) -> Intent:
+def intent_of(call: CallState, *, show_sensitive: bool) -> Intent:
     """Return the intent of a write, with a new id.
 
     Args:
         call: The call.
-        hidden: The names of the arguments that errors and logs hide.
+        show_sensitive: Whether errors and logs may show names, notes and amounts.
     """
-    condition = call.condition
+    operation, condition = call.operation, call.condition
     expect = None if condition is None else condition.expect
     stated = {} if expect is None else expect.stated()
+    hidden = _RAW_HIDDEN if operation is None else operation.sensitive
+    if condition is not None and operation is not None and operation.look is not None:
+        hidden |= operation.look.sensitive
+    if show_sensitive:
+        hidden = frozenset[str]()
     return Intent(_new_id(), call.name, dict(call.arguments), _clock.now(), 0, hidden, stated)
 
 

@@ -81,10 +81,20 @@ class IncomingResponse:
         length: As above.
         framed: As above.
         encoding: All values of Content-Encoding, in lower case, joined by commas.
+        whole: Returns the body if it is there as a whole, and not compressed: nothing to wait for.
         aclose: Ends the response. If its body was not read to its end, so is the connection.
     """
 
-    __slots__ = ("_pieces", "aclose", "encoding", "framed", "headers", "length", "status")
+    __slots__ = (
+        "_pieces",
+        "aclose",
+        "encoding",
+        "framed",
+        "headers",
+        "length",
+        "status",
+        "whole",
+    )
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a response is
         self,
@@ -107,11 +117,13 @@ class IncomingResponse:
             if encodings
             else ""
         )
-
-    def whole(self) -> bytes | None:
-        """Return the body if it is there as a whole, and not compressed: nothing to wait for."""
-        return self._pieces.whole() if self.encoding in {"", "identity"} else None
+        plain = self.encoding in {"", "identity"}
+        self.whole: Callable[[], bytes | None] = pieces.whole if plain else _nothing
 
     async def next(self) -> bytes | TransportFailure | None:
         """Return the next raw piece of the body; None at its end."""
         return await self._pieces.next()
+
+
+def _nothing() -> None:
+    """Return nothing: the body has to be decompressed."""

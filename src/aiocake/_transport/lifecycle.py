@@ -45,22 +45,15 @@ class Lifecycle:
         #: The clock of the event loop, once that is known.
         self.clock: Callable[[], float] = anyio.current_time
 
-    def check_usable(self) -> None:
-        """Refuse a call where the client cannot make one.
+    def check_usable(self, *, even_closed: bool = False) -> None:
+        """Raise if the client cannot be used here and now. The first check binds it to its loop.
+
+        Args:
+            even_closed: True where it may be closed.
 
         Raises:
             ClosedError: The client is closed.
             WrongLoopError: It belongs to another event loop or process.
-        """
-        self.check_home()
-        if self.closed:
-            raise ClosedError(f"the {self._what} is closed")
-
-    def check_home(self) -> None:
-        """Raise if this is not the event loop and process of the first call.
-
-        Raises:
-            WrongLoopError: It is not.
         """
         # First: asyncio says that none of its loops runs in a process that was forked off within.
         if self._home is not None and self._home[0] is not _process:
@@ -80,6 +73,8 @@ class Lifecycle:
             raise WrongLoopError(
                 f"the {self._what} belongs to another event loop: make one for each loop"
             )
+        if self.closed and not even_closed:
+            raise ClosedError(f"the {self._what} is closed")
 
     def open_scope(
         self, deadline: float = math.inf, has_left: Callable[[], bool] = bool

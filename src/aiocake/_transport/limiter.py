@@ -364,8 +364,28 @@ class RequestLimiter:
             self._ramp(seconds)
         return begins
 
-    def on_response(self, slot: int, status: int, *, throttled: bool) -> float | None:
-        """Record a response, as :meth:`Pause.on_response` does; resume the calls waiting for it."""
+    def on_response(
+        self, slot: int, status: int, *, throttled: bool, accepted_since: float | None = None
+    ) -> float | None:
+        """Record a response, and resume the calls that waited for it.
+
+        Args:
+            slot: That of the call.
+            status: The HTTP status.
+            throttled: Whether it asks for fewer calls.
+            accepted_since: When a call (no export) was sent that was neither refused nor timed out.
+
+        Returns:
+            How many seconds a long pause took that ends with this response; None when none does.
+        """
+        if accepted_since is not None:
+            if self._shared is not None:
+                self._shared.on_accepted(accepted_since)
+            if self._pace is not None:
+                self._timed = self._pace.on_accepted(accepted_since) or self._timed
+            calls = self._calls
+            if calls.limit < calls.most and calls.widen(accepted_since):
+                self._grant()
         took = self._pause.on_response(slot, status, throttled=throttled)
         if took is not None:
             self._grant()
@@ -391,16 +411,6 @@ class RequestLimiter:
     async def sleep(self, seconds: float) -> None:
         """Sleep before a retry, or until a long pause begins."""
         await self._pause.sleep(seconds)
-
-    def on_accepted(self, since: float) -> None:
-        """Record a call (no export) that was neither refused nor timed out, by when it was sent."""
-        if self._shared is not None:
-            self._shared.on_accepted(since)
-        if self._pace is not None:
-            self._timed = self._pace.on_accepted(since) or self._timed
-        calls = self._calls
-        if calls.limit < calls.most and calls.widen(since):
-            self._grant()
 
     def on_timeout(self, since: float) -> None:
         """Record a call (not an export) that timed out, by when it was sent."""

@@ -26,7 +26,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from aiocake._background import BackgroundTask, clock, spawn
+from aiocake._background import BackgroundTask, clock
 from aiocake._normalize import class_name
 from aiocake._transport.adaptive_rate import AdaptiveRate
 from aiocake.errors import NotSent
@@ -289,7 +289,7 @@ class SharedTurns:
 
     def _ask_soon(self) -> None:
         if (self._job is None or self._job.done) and not self._closed:
-            self._job = spawn(self._ask_all())
+            self._job = BackgroundTask(self._ask_all())
 
     async def _ask_all(self) -> None:
         now = clock()

@@ -52,6 +52,7 @@ class Transport:
 
     Attributes:
         server: The URL of the server, without a path.
+        scrub: Redacts the key and the proxy's password in a text, however they are encoded.
         keys: The key in use.
         authorize: Puts the key into a request, as :meth:`KeyInserter.insert` does.
         limiter: Gives each attempt its slot.
@@ -74,6 +75,7 @@ class Transport:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._scrubber = Scrubber()
+        self.scrub: Callable[[str], str] = self._scrubber.scrub
         self.server: str = address.base
         self.keys: Keys = Keys(key, self._scrubber.learn)
         self.limiter: RequestLimiter = RequestLimiter(throttle, draw)
@@ -129,10 +131,6 @@ class Transport:
         """Return a response as a stream, which may keep its slot and connection."""
         return OpenStream(incoming, slot, network_time, self.limiter.release, self._streams)
 
-    def scrub(self, text: str) -> str:
-        """Redact the key and the proxy's password in a text, however they are encoded."""
-        return self._scrubber.scrub(text)
-
     async def aclose(self, grace: float = 0.0) -> None:
         """Cancel pending requests and close all connections. Can be called twice.
 
@@ -142,7 +140,7 @@ class Transport:
         Raises:
             WrongLoopError: The client belongs to another event loop or process.
         """
-        self.lifecycle.check_home()
+        self.lifecycle.check_usable(even_closed=True)
         self.lifecycle.closed = True
         try:
             for stream in tuple(self._streams):

@@ -55,24 +55,16 @@ class Call(Generic[T]):
     Attributes:
         operation: The operation's name, such as ``"invoices.update"``.
         arguments: Its arguments, by CAKE's names.
+        table: The operation's table.
+        executor: The executor that carries out the call.
         expect: What its record has to be for it to be sent; None where nothing was said.
     """
 
     operation: str
     arguments: Mapping[str, object]
-    _table: Operation[T] = attrs.field(eq=False)
-    _executor: Executor = attrs.field(eq=False)
+    table: Operation[T] = attrs.field(eq=False)
+    executor: Executor = attrs.field(eq=False)
     expect: Expect | None = None
-
-    @property
-    def table(self) -> Operation[T]:
-        """Return the operation's table."""
-        return self._table
-
-    @property
-    def executor(self) -> Executor:
-        """Return the executor that carries out the call."""
-        return self._executor
 
     async def send(
         self,
@@ -91,11 +83,11 @@ class Call(Generic[T]):
         Raises:
             CakeError: As the method itself does.
         """
-        executor = self._executor if observer is None else self._executor.exempt_from_queue_limit
+        executor = self.executor if observer is None else self.executor.exempt_from_queue_limit
         if condition is SKIP:
             condition = None if self.expect is None else WriteCondition(self.expect)
         return await executor.execute(
-            self._table,
+            self.table,
             self.arguments,
             condition=condition,
             observer=observer,
@@ -119,7 +111,7 @@ class Call(Generic[T]):
         A Mark call sets all that its operation sets, the amount among it: of two for one bill the
         second undoes the first, whichever is right. Return None for all other calls.
         """
-        table = self._table
+        table = self.table
         if table.shape is not ResponseShape.MARK:
             return None
         return _digest([self.operation, table.record, self.arguments[table.record]])
@@ -182,8 +174,8 @@ class Call(Generic[T]):
     @property
     def sensitive(self) -> frozenset[str]:
         """Return the names of the arguments and expected fields that errors and logs hide."""
-        look = self._table.look
-        return self._table.sensitive if look is None else self._table.sensitive | look.sensitive
+        look = self.table.look
+        return self.table.sensitive if look is None else self.table.sensitive | look.sensitive
 
     def __repr__(self) -> str:
         return f"<Call {self.describe()}>"
@@ -303,7 +295,7 @@ def _digest(parts: list[object]) -> bytes:
 
 
 def _in_order(values: Mapping[str, object]) -> list[tuple[str, object]]:
-    return sorted((name, _canonical(value)) for name, value in values.items())
+    return sorted([(name, _canonical(value)) for name, value in values.items()])
 
 
 def _canonical(value: object) -> object:

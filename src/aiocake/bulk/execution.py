@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 import anyio
 import anyio.lowlevel
 
-from aiocake._background import spawn
+from aiocake._background import BackgroundTask
 from aiocake._normalize import class_name, guarded
 from aiocake._operations.operation import CreateLookup, Endpoints, Executor, executor_of
 from aiocake.bulk.calls import Call, Instance
@@ -427,27 +427,20 @@ async def _taken(calls: Calls[Any], *, allow_repeats: bool) -> AsyncGenerator[Ca
 
 @asynccontextmanager
 async def _ended(run: Run) -> AsyncGenerator[None]:
-    """Report the end of a run, however it ends, once all is written down and closed."""
-    with run.reporting_end():
-        async with _closed(run):
-            yield
-
-
-@asynccontextmanager
-async def _closed(run: Run) -> AsyncGenerator[None]:
-    """End a run properly, whatever happens: last look, journal, locks."""
+    """End a run properly, whatever happens: last look, journal, locks; then report its end."""
     reason: str | None = "interrupted"
     errors: list[Exception] = []
-    try:
-        yield
-        reason = run.stopped
-    finally:
-        # In a task of its own: asyncio's cancellation breaks through shields.
-        ending = spawn(_end(run, reason))
-        with anyio.CancelScope(shield=True):
-            errors += await ending.result()
-    for error in errors:
-        raise error
+    with run.reporting_end():
+        try:
+            yield
+            reason = run.stopped
+        finally:
+            # In a task of its own: asyncio's cancellation breaks through shields.
+            ending = BackgroundTask(_end(run, reason))
+            with anyio.CancelScope(shield=True):
+                errors += await ending.result()
+        for error in errors:
+            raise error
 
 
 async def _end(run: Run, reason: str | None) -> list[Exception]:
@@ -462,7 +455,7 @@ async def _end(run: Run, reason: str | None) -> list[Exception]:
     except JournalError as error:
         return [run.error_to_raise(error)]
     finally:
-        run.guard.close()
+        run.release_partners()
         if book is not None:
             await book.aclose()
     return []

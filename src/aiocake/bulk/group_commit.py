@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from aiocake._background import BackgroundTask, spawn
+from aiocake._background import BackgroundTask
 from aiocake.bulk.journal_store import Change, JournalStore, Row, Value
 from aiocake.errors import JournalError  # noqa: TC001 - imported like the others
 
@@ -57,7 +57,7 @@ class GroupCommit:
         """Queue a change; it is carried out soon."""
         self._next.changes.append((change, values))
         if self._idle:
-            self._job = spawn(self._work())
+            self._job = BackgroundTask(self._work())
 
     async def flush(self) -> None:
         """Wait until all that was added before is on the disk.
@@ -93,13 +93,13 @@ class GroupCommit:
         job = partial(work, self._store)
         try:
             # In a task of its own: cancelled or not, the store is not closed meanwhile.
-            return await spawn(anyio.to_thread.run_sync(job, limiter=self._one)).result()
+            return await BackgroundTask(anyio.to_thread.run_sync(job, limiter=self._one)).result()
         except self._store.failures as error:
             raise self._store.unusable(error) from None
 
     async def aclose(self) -> None:
         """Write all pending changes and close the connection, even if cancelled."""
-        ending = spawn(self._end())
+        ending = BackgroundTask(self._end())
         with anyio.CancelScope(shield=True):
             await ending.result()
 

@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from aiocake._background import BackgroundTask, BackgroundTaskCancelled, spawn
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled
 from aiocake._messages import SendDeadline
 from aiocake._operations.operation import Executor
 from aiocake.bulk.group_commit import GroupCommit
@@ -540,11 +540,11 @@ def _bytes(value: Value) -> bytes:
 async def _opened(open_: Callable[[], JournalStore]) -> Journal:
     # In a task of its own: asyncio's cancellation breaks through shields, and a file whose caller
     # is gone would never be closed and would keep its lock.
-    job = spawn(anyio.to_thread.run_sync(open_))
+    job = BackgroundTask(anyio.to_thread.run_sync(open_))
     try:
         return Journal(await job.result())
     except anyio.get_cancelled_exc_class():
-        ending = spawn(_dropped(job))
+        ending = BackgroundTask(_dropped(job))
         with anyio.CancelScope(shield=True):
             await ending.result()
         raise

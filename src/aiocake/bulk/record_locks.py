@@ -35,25 +35,29 @@ class RecordLocks:
         #: The first call for a record that is not done; what is behind it is not sent before it.
         self._undone: dict[Record, int] = {}
 
-    async def acquire(self, record: Record) -> None:
+    async def acquire(self, record: Record, index: int) -> bool:
         """Wait until earlier calls for a record have ended; first come, first served.
 
         It does not let other tasks run unless there is something to wait for.
+
+        Returns:
+            True if all calls before that place were carried out.
         """
         if record not in self._busy:
             self._busy.add(record)
-            return
-        turn = anyio.Event()
-        queue = self._waiting.setdefault(record, deque())
-        queue.append(turn)
-        try:
-            await turn.wait()
-        except BaseException:
-            if turn.is_set():
-                self.release(record)
-            else:
-                queue.remove(turn)
-            raise
+        else:
+            turn = anyio.Event()
+            queue = self._waiting.setdefault(record, deque())
+            queue.append(turn)
+            try:
+                await turn.wait()
+            except BaseException:
+                if turn.is_set():
+                    self.release(record)
+                else:
+                    queue.remove(turn)
+                raise
+        return self._undone.get(record, index) >= index
 
     def release(self, record: Record) -> None:
         """Resume the next call for a record."""
@@ -72,7 +76,3 @@ class RecordLocks:
     def mark_undone(self, record: Record, index: int) -> None:
         """Record that the call at a place failed, or may have."""
         self._undone[record] = min(index, self._undone.get(record, index))
-
-    def is_behind(self, record: Record, index: int) -> bool:
-        """Return True if a call before that place is not done."""
-        return self._undone.get(record, index) < index

@@ -80,8 +80,7 @@ class Run:
         self.executor: Executor = executor.exempt_from_queue_limit
         self.journal = journal
         self.doubles: Doubles = Doubles(journal, off=rules.on_existing == "create")
-        locks = PartnerLocks(executor.domain, rules.settle)
-        self.guard: DuplicateGuard = DuplicateGuard(locks, journal)
+        self._guard: DuplicateGuard | None = None
         self._order = RecordLocks()
         #: How many calls have ended in which state.
         self.counts: dict[EntryState, int] = dict.fromkeys(_STATES.values(), 0)
@@ -105,6 +104,19 @@ class Run:
         self._problems: dict[int, Failed[Any] | Unknown[Any] | Skipped[Any]] = {}
         self._ready: deque[PlannedCall] = deque()
         self._taking = anyio.Lock()
+
+    @property
+    def guard(self) -> DuplicateGuard:
+        """Return the duplicate guard, which is made when the first create comes."""
+        if self._guard is None:
+            locks = PartnerLocks(self.executor.domain, self.rules.settle)
+            self._guard = DuplicateGuard(locks, self.journal)
+        return self._guard
+
+    def release_partners(self) -> None:
+        """Release the locks that other runs on this host may wait for."""
+        if self._guard is not None:
+            self._guard.close()
 
     async def send(self, source: CallSource) -> None:
         """Send the calls of a source concurrently, until it ends or the run is stopped.
@@ -290,7 +302,8 @@ class Run:
     async def look_again(self) -> None:
         """Look for duplicates of the records that were created."""
         limit = self.rules.limit or self.executor.concurrency
-        await self.doubles.look(self.executor, limit, self.guard.total)
+        total = None if self._guard is None else self._guard.total
+        await self.doubles.look(self.executor, limit, total)
 
     def _keep(self, item: PlannedCall, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
@@ -324,10 +337,10 @@ class Run:
     def _notes(self) -> Iterator[str]:
         if self.journal is not None:
             yield from self.journal.notes
-        if self.guard.unlocked is not None:
+        if self._guard is not None and self._guard.unlocked is not None:
             yield (
                 "without locks, other runs on this host may create the same at the same time: "
-                f"{self.guard.unlocked}"
+                f"{self._guard.unlocked}"
             )
         if self.doubles.trouble is not None:
             yield (
@@ -388,9 +401,9 @@ class Run:
         if record is None:
             await self._send(item, None)
             return
-        await self._order.acquire(record)
+        all_before_done = await self._order.acquire(record, item.index)
         try:
-            if self._order.is_behind(record, item.index):
+            if not all_before_done:
                 text = "nothing was sent: an earlier call for the same record was not done"
                 await self.end(item, Failed(item.index, item.call, NotSent(text)))
             elif (known := self._as_known(item)) is not None:

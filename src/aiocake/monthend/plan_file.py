@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Final, cast
 import attrs
 import msgspec
 
-from aiocake._codec.validation import validator
+from aiocake._codec.preparation import validator
 from aiocake.bulk.calls import tagged, untagged
 from aiocake.errors import ArgumentError, PlanError, Problem
 from aiocake.models.totals import Tally

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import BackgroundTask, spawn
+from aiocake._background import BackgroundTask
 
 P = TypeVar("P")
 
@@ -73,7 +73,7 @@ class Prefetcher(Generic[P]):
         """Start to fetch a page, which is taken last; or first."""
         turn = _Turn(self._asking, self._decoding)
         request = PageRequest(start_at_row, row_limit, self._taken, turn.to_decode)
-        job = spawn(_fetch(self._fetch, turn, request))
+        job = BackgroundTask(_fetch(self._fetch, turn, request))
         (self._queue.appendleft if first else self._queue.append)((start_at_row, job))
 
     async def take(self) -> tuple[int, P]:
