@@ -47,15 +47,23 @@ class Pages(Reader[NewRows[T]]):
         self._thread = thread
         self._pager = pager
         self._pages: AsyncPages[T] | None = None
+        #: True if the last page was given: the next step is the end.
+        self._over = False
+        self._ended = False
 
     def __next__(self) -> NewRows[T]:
+        if self._over:
+            self._ended = True
+            raise StopIteration
         try:
-            return self._thread.run(self._next)
+            page, self._over = self._thread.run(self._next)
         except StopAsyncIteration:
             raise StopIteration from None
+        return page
 
-    async def _next(self) -> NewRows[T]:
-        return await anext(self._begun())
+    async def _next(self) -> tuple[NewRows[T], bool]:
+        pages = self._begun()
+        return await anext(pages), pages.over
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -64,7 +72,8 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        if not self._thread.closed:
+        self._over = self._ended
+        if not (self._ended or self._thread.closed):
             self._thread.run(self._close)
 
     async def _close(self) -> None:

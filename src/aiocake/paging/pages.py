@@ -171,6 +171,11 @@ class Pages(RowReader[NewRows[T]]):
             raise page
         return page
 
+    @property
+    def over(self) -> bool:
+        """Return True if the last page was given: nothing runs, and the next step is the end."""
+        return self._pass.over and not self._pass.inconsistency and not len(self._ahead)
+
     async def aclose(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
         self._closed = True
