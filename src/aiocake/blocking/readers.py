@@ -5,19 +5,24 @@ that is dropped, as by a ``break``, is closed without waiting. Several threads m
 each row goes to one of them.
 """
 
+import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Generic, Self, TypeVar, final
+from typing import Final, Generic, Self, TypeVar, final
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
+from aiocake.errors import WrongLoopError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
 
 T = TypeVar("T")
+
+#: Turns of the event loop that a task takes to begin, and to send what it has begun with.
+_TURNS: Final = 2
 
 
 class Reader(Iterator[T]):
@@ -59,11 +64,23 @@ class Pages(Reader[NewRows[T]]):
             page, self._over = self._thread.run(self._next)
         except StopAsyncIteration:
             raise StopIteration from None
+        except WrongLoopError:
+            raise
+        except BaseException:
+            # A page that was read may be lost with the interruption: no row may come after it.
+            self._thread.soon(self._close)
+            raise
         return page
 
     async def _next(self) -> tuple[NewRows[T], bool]:
         pages = self._begun()
-        return await anext(pages), pages.over
+        page = await anext(pages)
+        if not pages.over:
+            # In these turns the requests for further pages leave. Later, the thread that takes the
+            # rows would want the interpreter as well, and each turn would wait for it.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+        return page, pages.over
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
