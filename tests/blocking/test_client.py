@@ -1,6 +1,7 @@
 """The blocking client: its methods, its thread, and who runs what on which thread."""
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 import aiocake
 from aiocake import (
+    ApiError,
     ArgumentError,
     ClosedError,
     ConfigurationError,
@@ -31,6 +33,7 @@ from aiocake import (
     monthend,
 )
 from aiocake.blocking import Client, ClientSettings
+from aiocake.blocking.waited_call import WaitedCall
 from aiocake.sandbox import Sandbox, serve
 
 from ..support.clients import KEY, NO_BACKOFF
@@ -110,6 +113,71 @@ def test_a_list_that_is_left_runs_no_longer(cake: Client) -> None:
                 await anyio.lowlevel.checkpoint()
 
     cake.run(settle)
+
+
+def test_a_short_list_takes_one_change_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+    begin = WaitedCall.begin
+    monkeypatch.setattr(WaitedCall, "begin", lambda self: (begun.append(self), begin(self)))
+    with connect(Sandbox(invoices=60)) as cake:
+        found = cake.invoices.find()
+        assert len(list(found)) == 60
+        assert len(begun) == 1  # the page, and the end
+        with found.pages() as pages:
+            next(pages)
+            assert next(pages, None) is None
+        assert next(pages, None) is None
+        with found as rows, contextlib.closing(iter(found)) as others:
+            next(rows)
+            next(others)
+        for each in (rows, others):  # their end is known, but was not given
+            with pytest.raises(ClosedError):
+                list(each)
+
+
+def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.url.params.get("start_at_row", 0))
+        if start > 100:
+            return httpx.Response(400)
+        rows = [
+            {
+                "invoice_id": n + 1,
+                "invoice_status": "paid",
+                "start_date": "2024-01-01",
+                "end_date": "2024-01-31",
+                "total_amount": 1,
+            }
+            for n in range(start, start + 51)
+        ]
+        return httpx.Response(
+            200, json={"request_status": "Success", "invoices": rows, "total_rows": 500}
+        )
+
+    with Client("x.example", KEY, transport=httpx.MockTransport(answer), retry=NO_BACKOFF) as cake:
+        rows = iter(cake.invoices.find(row_limit=50))
+        assert [next(rows).invoice_id for _ in range(151)] == list(range(1, 152))
+        with pytest.raises(ApiError) as caught:
+            next(rows)
+        assert caught.value.__context__ is None
+        with pytest.raises(ClosedError):
+            next(rows)
+
+
+def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve = WaitedCall._serve
+
+    def interrupted(call: WaitedCall[object]) -> None:
+        serve(call)
+        monkeypatch.undo()
+        raise KeyboardInterrupt  # a page is here, and not taken yet
+
+    rows = iter(cake.invoices.find(row_limit=10))
+    monkeypatch.setattr(WaitedCall, "_serve", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(rows)
+    with pytest.raises(ClosedError):
+        next(rows)
 
 
 def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar, final
+from weakref import WeakSet
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
-from aiocake.errors import WrongLoopError
+from aiocake.errors import CakeError, WrongLoopError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 #: Turns of the event loop that a task takes to begin, and to send what it has begun with.
 _TURNS: Final = 2
+#: Pages are given together up to so many rows: more would only take memory.
+_ROWS: Final = 1_000
 
 
 class Reader(Iterator[T]):
@@ -52,16 +55,29 @@ class Pages(Reader[NewRows[T]]):
         self._thread = thread
         self._pager = pager
         self._pages: AsyncPages[T] | None = None
-        #: True if the last page was given: the next step is the end.
+        self._found: deque[NewRows[T]] = deque()
+        #: What comes after the pages that were found: an error; or the end, if the list is over.
+        self._error: CakeError | None = None
         self._over = False
         self._ended = False
 
     def __next__(self) -> NewRows[T]:
+        while True:
+            try:
+                return self._found.popleft()
+            except IndexError:
+                pass  # an error is not to be shown as one of this
+            self._find()
+
+    def _find(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
         if self._over:
             self._ended = True
             raise StopIteration
         try:
-            page, self._over = self._thread.run(self._next)
+            found, self._error, self._over = self._thread.run(self._next)
         except StopAsyncIteration:
             raise StopIteration from None
         except WrongLoopError:
@@ -70,17 +86,26 @@ class Pages(Reader[NewRows[T]]):
             # A page that was read may be lost with the interruption: no row may come after it.
             self._thread.soon(self._close)
             raise
-        return page
+        self._found.extend(found)
 
-    async def _next(self) -> tuple[NewRows[T], bool]:
+    async def _next(self) -> tuple[list[NewRows[T]], CakeError | None, bool]:
+        """Return the next page, and those after it that are here; an error of these; the end."""
         pages = self._begun()
-        page = await anext(pages)
-        if not pages.over:
-            # In these turns the requests for further pages leave. Later, the thread that takes the
-            # rows would want the interpreter as well, and each turn would wait for it.
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-        return page, pages.over
+        found = [await anext(pages)]
+        if pages.over:
+            return found, None, True
+        # In these turns the requests for further pages leave. Later, the thread that takes the
+        # rows would want the interpreter as well, and each turn would wait for it.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        rows = len(found[0].items)
+        try:
+            while rows < _ROWS and (page := await pages.next_ready()) is not None:
+                found.append(page)
+                rows += len(page.items)
+        except CakeError as error:
+            return found, error, False
+        return found, None, pages.over
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -89,9 +114,14 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        self._over = self._ended
+        self.drop()
         if not (self._ended or self._thread.closed):
             self._thread.run(self._close)
+
+    def drop(self) -> None:
+        """Drop the pages that are here and were not given: the list is being closed."""
+        self._found.clear()
+        self._error, self._over = None, self._ended
 
     async def _close(self) -> None:
         await self._begun().aclose()
@@ -110,7 +140,8 @@ class PagedRows(Reader[T]):
             try:
                 return self._ready.popleft()
             except IndexError:
-                self._ready.extend(next(self._pages).items)
+                pass  # an error is not to be shown as one of this
+            self._ready.extend(next(self._pages).items)
 
     def collect(self) -> list[T]:
         """Read the remaining rows."""
@@ -133,6 +164,7 @@ class Pager(Generic[T]):
     def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
         self._thread = thread
         self._pager = pager
+        self._readers: WeakSet[Pages[T]] = WeakSet()
 
     def __enter__(self) -> PagedRows[T]:
         return iter(self)
@@ -150,7 +182,9 @@ class Pager(Generic[T]):
 
     def pages(self) -> Pages[T]:
         """Return the list page by page, from its first row."""
-        return Pages(self._thread, self._pager)
+        pages = Pages(self._thread, self._pager)
+        self._readers.add(pages)
+        return pages
 
     def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
@@ -158,6 +192,8 @@ class Pager(Generic[T]):
 
     def close(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
+        for pages in list(self._readers):
+            pages.drop()
         if not self._thread.closed:
             self._thread.run(self._pager.aclose)
 
