@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Unpack
 
 import anyio
@@ -32,7 +33,7 @@ from aiocake import (
     bulk,
     monthend,
 )
-from aiocake.blocking import Client, ClientSettings
+from aiocake.blocking import Client, ClientSettings, posted
 from aiocake.blocking.waited_call import WaitedCall
 from aiocake.sandbox import Sandbox, serve
 
@@ -116,9 +117,14 @@ def test_a_list_that_is_left_runs_no_longer(cake: Client) -> None:
 
 
 def test_a_short_list_takes_one_change_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[object] = []
-    begin = WaitedCall.begin
-    monkeypatch.setattr(WaitedCall, "begin", lambda self: (begun.append(self), begin(self)))
+    begun: list[WaitedCall[object]] = []
+    begin = WaitedCall[object].begin
+
+    def count(call: WaitedCall[object]) -> None:
+        begun.append(call)
+        begin(call)
+
+    monkeypatch.setattr(WaitedCall, "begin", count)
     with connect(Sandbox(invoices=60)) as cake:
         found = cake.invoices.find()
         assert len(list(found)) == 60
@@ -165,7 +171,7 @@ def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
 
 
 def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve = WaitedCall._serve
+    serve = WaitedCall[object]._serve  # pyright: ignore[reportPrivateUsage] - the moment is in it
 
     def interrupted(call: WaitedCall[object]) -> None:
         serve(call)
@@ -250,6 +256,14 @@ def test_views_and_other_calls(cake: Client, sandbox: Sandbox) -> None:
         set={"invoice_status": "approved"},
     )
     assert plan.header.rows > 0
+
+
+def test_it_works_without_eventfd(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posted, "sys", SimpleNamespace(platform="darwin"))
+    with connect(sandbox) as cake:
+        assert cake.invoices.page(row_limit=1).total_rows == 250
+    with pytest.raises(ClosedError):
+        cake.invoices.page()
 
 
 def test_what_is_closed_says_so_in_a_line(sandbox: Sandbox) -> None:

@@ -35,12 +35,12 @@ class PostedFunctions:
         if self._closed:
             return False
         context = copy_context()
-        if sys.platform == "linux":
+        if self._counter < 0:
+            self._loop.call_soon_threadsafe(function, context=context)
+        else:
             # In this order: what is interrupted between the two is run with the next one.
             self._functions.append((context, function))
             os.eventfd_write(self._counter, 1)
-        else:
-            self._loop.call_soon_threadsafe(function, context=context)
         return True
 
     def _run(self) -> None:
