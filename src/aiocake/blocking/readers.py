@@ -114,11 +114,11 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        self.drop()
+        self._drop()
         if not (self._ended or self._thread.closed):
             self._thread.run(self._close)
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Drop the pages that are here and were not given: the list is being closed."""
         self._found.clear()
         self._error, self._over = None, self._ended
@@ -193,7 +193,7 @@ class Pager(Generic[T]):
     def close(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
         for pages in list(self._readers):
-            pages.drop()
+            pages._drop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         if not self._thread.closed:
             self._thread.run(self._pager.aclose)
 
