@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
-from aiocake.errors import CakeError, WrongLoopError
+from aiocake.errors import WrongLoopError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
@@ -57,7 +57,7 @@ class Pages(Reader[NewRows[T]]):
         self._pages: AsyncPages[T] | None = None
         self._found: deque[NewRows[T]] = deque()
         #: What comes after the pages that were found: an error; or the end, if the list is over.
-        self._error: CakeError | None = None
+        self._error: Exception | None = None
         self._over = False
         self._ended = False
 
@@ -71,13 +71,17 @@ class Pages(Reader[NewRows[T]]):
 
     def _find(self) -> None:
         error, self._error = self._error, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame
         if self._over:
             self._ended = True
             raise StopIteration
         try:
-            found, self._error, self._over = self._thread.run(self._next)
+            found, error, over = self._thread.run(self._next)
+            self._found.extend(found)
         except StopAsyncIteration:
             raise StopIteration from None
         except WrongLoopError:
@@ -86,9 +90,9 @@ class Pages(Reader[NewRows[T]]):
             # A page that was read may be lost with the interruption: no row may come after it.
             self._thread.soon(self._close)
             raise
-        self._found.extend(found)
+        self._error, self._over = error, over
 
-    async def _next(self) -> tuple[list[NewRows[T]], CakeError | None, bool]:
+    async def _next(self) -> tuple[list[NewRows[T]], Exception | None, bool]:
         """Return the next page, and those after it that are here; an error of these; the end."""
         pages = self._begun()
         found = [await anext(pages)]
@@ -103,7 +107,7 @@ class Pages(Reader[NewRows[T]]):
             while rows < _ROWS and (page := await pages.next_ready()) is not None:
                 found.append(page)
                 rows += len(page.items)
-        except CakeError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
             return found, error, False
         return found, None, pages.over
 
