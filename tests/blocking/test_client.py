@@ -1,6 +1,7 @@
 """The blocking client: its methods, its thread, and who runs what on which thread."""
 
 import asyncio
+import contextlib
 import gc
 import importlib.util
 import threading
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Unpack
 
 import anyio
@@ -18,6 +20,7 @@ import pytest
 
 import aiocake
 from aiocake import (
+    ApiError,
     ArgumentError,
     ClosedError,
     ConfigurationError,
@@ -30,7 +33,8 @@ from aiocake import (
     bulk,
     monthend,
 )
-from aiocake.blocking import Client, ClientSettings
+from aiocake.blocking import Client, ClientSettings, posted
+from aiocake.blocking.waited_call import WaitedCall
 from aiocake.sandbox import Sandbox, serve
 
 from ..support.clients import KEY, NO_BACKOFF
@@ -112,6 +116,76 @@ def test_a_list_that_is_left_runs_no_longer(cake: Client) -> None:
     cake.run(settle)
 
 
+def test_a_short_list_takes_one_change_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[WaitedCall[object]] = []
+    begin = WaitedCall[object].begin
+
+    def count(call: WaitedCall[object]) -> None:
+        begun.append(call)
+        begin(call)
+
+    monkeypatch.setattr(WaitedCall, "begin", count)
+    with connect(Sandbox(invoices=60)) as cake:
+        found = cake.invoices.find()
+        assert len(list(found)) == 60
+        assert len(begun) == 1  # the page, and the end
+        with found.pages() as pages:
+            next(pages)
+            assert next(pages, None) is None
+        assert next(pages, None) is None
+        with found as rows, contextlib.closing(iter(found)) as others:
+            next(rows)
+            next(others)
+        for each in (rows, others):  # their end is known, but was not given
+            with pytest.raises(ClosedError):
+                list(each)
+
+
+def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.url.params.get("start_at_row", 0))
+        if start > 100:
+            return httpx.Response(400)
+        rows = [
+            {
+                "invoice_id": n + 1,
+                "invoice_status": "paid",
+                "start_date": "2024-01-01",
+                "end_date": "2024-01-31",
+                "total_amount": 1,
+            }
+            for n in range(start, start + 51)
+        ]
+        return httpx.Response(
+            200, json={"request_status": "Success", "invoices": rows, "total_rows": 500}
+        )
+
+    with Client("x.example", KEY, transport=httpx.MockTransport(answer), retry=NO_BACKOFF) as cake:
+        rows = iter(cake.invoices.find(row_limit=50))
+        assert [next(rows).invoice_id for _ in range(151)] == list(range(1, 152))
+        with pytest.raises(ApiError) as caught:
+            next(rows)
+        assert caught.value.__context__ is None
+        with pytest.raises(ClosedError):
+            next(rows)
+
+
+def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve = WaitedCall[object]._serve  # pyright: ignore[reportPrivateUsage] - the moment is in it
+
+    def interrupted(call: WaitedCall[object]) -> None:
+        serve(call)
+        monkeypatch.undo()
+        raise KeyboardInterrupt  # a page is here, and not taken yet
+
+    rows = iter(cake.invoices.find(row_limit=10))
+    monkeypatch.setattr(WaitedCall, "_serve", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(rows)
+    with pytest.raises(ClosedError):
+        next(rows)
+
+
 def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
     go_on = threading.Event()
     in_time: list[bool] = []
@@ -182,6 +256,14 @@ def test_views_and_other_calls(cake: Client, sandbox: Sandbox) -> None:
         set={"invoice_status": "approved"},
     )
     assert plan.header.rows > 0
+
+
+def test_it_works_without_eventfd(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posted, "sys", SimpleNamespace(platform="darwin"))
+    with connect(sandbox) as cake:
+        assert cake.invoices.page(row_limit=1).total_rows == 250
+    with pytest.raises(ClosedError):
+        cake.invoices.page()
 
 
 def test_what_is_closed_says_so_in_a_line(sandbox: Sandbox) -> None:

@@ -360,3 +360,18 @@ def test_a_reader_that_outlives_its_loop_can_be_dropped(backend: str) -> None:
     anyio.run(main, backend=backend)
     held.clear()
     gc.collect()
+
+
+async def test_a_page_that_is_not_here_is_not_waited_for(make_server: MakeServer) -> None:
+    slow = Slow()
+    async with slow.pager().pages() as pages:
+        await anext(pages)
+        await slow.busy.wait()
+        assert await pages.next_ready() is None
+        assert not pages.over
+    pages = make_server(3).pager().pages()
+    assert await pages.next_ready() is None  # nothing is sent for it
+    assert len((await anext(pages)).items) == 3
+    assert pages.over
+    assert await pages.next_ready() is None
+    assert await anext(pages, None) is None

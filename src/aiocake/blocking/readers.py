@@ -5,19 +5,27 @@ that is dropped, as by a ``break``, is closed without waiting. Several threads m
 each row goes to one of them.
 """
 
+import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Generic, Self, TypeVar, final
+from typing import Final, Generic, Self, TypeVar, final
+from weakref import WeakSet
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
+from aiocake.errors import WrongLoopError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
 
 T = TypeVar("T")
+
+#: Turns of the event loop that a task takes to begin, and to send what it has begun with.
+_TURNS: Final = 2
+#: Pages are given together up to so many rows: more would only take memory.
+_ROWS: Final = 1_000
 
 
 class Reader(Iterator[T]):
@@ -47,15 +55,61 @@ class Pages(Reader[NewRows[T]]):
         self._thread = thread
         self._pager = pager
         self._pages: AsyncPages[T] | None = None
+        self._found: deque[NewRows[T]] = deque()
+        #: What comes after the pages that were found: an error; or the end, if the list is over.
+        self._error: Exception | None = None
+        self._over = False
+        self._ended = False
 
     def __next__(self) -> NewRows[T]:
+        while True:
+            try:
+                return self._found.popleft()
+            except IndexError:
+                pass  # an error is not to be shown as one of this
+            self._find()
+
+    def _find(self) -> None:
+        error, self._error = self._error, None
         try:
-            return self._thread.run(self._next)
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame
+        if self._over:
+            self._ended = True
+            raise StopIteration
+        try:
+            found, error, over = self._thread.run(self._next)
+            self._found.extend(found)
         except StopAsyncIteration:
             raise StopIteration from None
+        except WrongLoopError:
+            raise
+        except BaseException:
+            # A page that was read may be lost with the interruption: no row may come after it.
+            self._thread.soon(self._close)
+            raise
+        self._error, self._over = error, over
 
-    async def _next(self) -> NewRows[T]:
-        return await anext(self._begun())
+    async def _next(self) -> tuple[list[NewRows[T]], Exception | None, bool]:
+        """Return the next page, and those after it that are here; an error of these; the end."""
+        pages = self._begun()
+        found = [await anext(pages)]
+        if pages.over:
+            return found, None, True
+        # In these turns the requests for further pages leave. Later, the thread that takes the
+        # rows would want the interpreter as well, and each turn would wait for it.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        rows = len(found[0].items)
+        try:
+            while rows < _ROWS and (page := await pages.next_ready()) is not None:
+                found.append(page)
+                rows += len(page.items)
+        except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
+            return found, error, False
+        return found, None, pages.over
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -64,8 +118,14 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        if not self._thread.closed:
+        self._drop()
+        if not (self._ended or self._thread.closed):
             self._thread.run(self._close)
+
+    def _drop(self) -> None:
+        """Drop the pages that are here and were not given: the list is being closed."""
+        self._found.clear()
+        self._error, self._over = None, self._ended
 
     async def _close(self) -> None:
         await self._begun().aclose()
@@ -84,7 +144,8 @@ class PagedRows(Reader[T]):
             try:
                 return self._ready.popleft()
             except IndexError:
-                self._ready.extend(next(self._pages).items)
+                pass  # an error is not to be shown as one of this
+            self._ready.extend(next(self._pages).items)
 
     def collect(self) -> list[T]:
         """Read the remaining rows."""
@@ -107,6 +168,7 @@ class Pager(Generic[T]):
     def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
         self._thread = thread
         self._pager = pager
+        self._readers: WeakSet[Pages[T]] = WeakSet()
 
     def __enter__(self) -> PagedRows[T]:
         return iter(self)
@@ -124,7 +186,9 @@ class Pager(Generic[T]):
 
     def pages(self) -> Pages[T]:
         """Return the list page by page, from its first row."""
-        return Pages(self._thread, self._pager)
+        pages = Pages(self._thread, self._pager)
+        self._readers.add(pages)
+        return pages
 
     def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
@@ -132,6 +196,8 @@ class Pager(Generic[T]):
 
     def close(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
+        for pages in list(self._readers):
+            pages._drop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
         if not self._thread.closed:
             self._thread.run(self._pager.aclose)
 

@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 import attrs
 
+from aiocake.blocking.posted import PostedFunctions
 from aiocake.blocking.waited_call import CLOSED, WaitedCall
 from aiocake.client import Client
 from aiocake.errors import ClosedError, WrongLoopError
@@ -34,9 +34,9 @@ _OWN_THREAD: Final = (
 
 @attrs.frozen(eq=False)
 class _Loop:
-    """The event loop of a thread that is running, and what ends both."""
+    """What is posted to the event loop of a thread that is running, and what ends both."""
 
-    loop: asyncio.AbstractEventLoop
+    posted: PostedFunctions
     stop: asyncio.Event
 
 
@@ -55,6 +55,7 @@ class ClientThread:
         self._client = client
         self._thread: threading.Thread | None = None
         self._running: Future[_Loop] = Future()
+        self._loop: _Loop | None = None
         #: That of the thread.
         self._process = os.getpid()
         # Reentrant: a finaliser or a signal handler can come in the middle of anything.
@@ -115,8 +116,10 @@ class ClientThread:
         thread = self._thread
         if thread is not None and self._process != os.getpid():
             raise WrongLoopError(_FORKED)
-        if thread is not None and threading.current_thread() is thread:
+        if thread is not None and threading.get_ident() == thread.ident:
             raise WrongLoopError(_OWN_THREAD)
+        if self._loop is not None and not self.closed:
+            return
         with self._lock:
             if self.closed:
                 raise ClosedError(CLOSED)
@@ -124,31 +127,29 @@ class ClientThread:
                 self._process = os.getpid()
                 # A daemon: the interpreter waits for others before it drops the client.
                 self._thread = threading.Thread(
-                    target=_serve, args=(self._client, self._running), name="aiocake", daemon=True
+                    target=_serve,
+                    args=(self._client, self._running, self._lock),
+                    name="aiocake",
+                    daemon=True,
                 )
                 try:
                     self._thread.start()
                 except RuntimeError:  # there are too many
                     self._thread = None
                     raise
-        self._running.result()
+        self._loop = self._running.result()
 
     def _post(self, function: Callable[[], object]) -> bool:
         """Run a function on the thread soon; return False if the client is closed."""
         with self._lock:
-            if self.closed:
-                return False
-            try:
-                loop = self._running.result().loop
-                loop.call_soon_threadsafe(function, context=copy_context())
-            except RuntimeError:  # it has ended by itself: a callback has raised SystemExit there
-                return False
-            return True
+            loop = self._loop
+            # The loop refuses if it has ended by itself: a callback has raised SystemExit there.
+            return loop is not None and not self.closed and loop.posted.post(function)
 
     def _stop(self) -> None:
         with self._lock:
             self.closed = True  # what was posted before is begun before the loop ends
-            self._running.add_done_callback(_stop)
+            self._running.add_done_callback(partial(_stop, self._lock))
 
     def __repr__(self) -> str:
         return repr(self._client)
@@ -159,21 +160,26 @@ class ClientThread:
             self._stop()
 
 
-def _stop(running: "Future[_Loop]") -> None:
+def _stop(lock: "threading.RLock", running: "Future[_Loop]") -> None:
     if running.exception() is None:
-        found = running.result()
-        with suppress(RuntimeError):  # it has ended
-            found.loop.call_soon_threadsafe(found.stop.set)
+        with lock:
+            loop = running.result()
+            loop.posted.post(loop.stop.set)
 
 
-def _serve(client: Client, running: "Future[_Loop]") -> None:
+def _serve(client: Client, running: "Future[_Loop]", lock: "threading.RLock") -> None:
     """Run an event loop until it is stopped, then close the client. It must not hold its thread."""
 
     async def serve() -> None:
         stop = asyncio.Event()
-        running.set_result(_Loop(asyncio.get_running_loop(), stop))
-        await stop.wait()
-        await client.aclose()
+        posted = PostedFunctions(asyncio.get_running_loop())
+        running.set_result(_Loop(posted, stop))
+        try:
+            await stop.wait()
+            await client.aclose()
+        finally:
+            with lock:
+                posted.close()
 
     try:
         asyncio.run(serve())

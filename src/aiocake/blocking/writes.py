@@ -18,7 +18,7 @@ class WriteTally:
 
     def __init__(self) -> None:
         self._open: dict[str, Intent] = {}
-        self._ended: Counter[tuple[str, Outcome]] = Counter()
+        self._ended: dict[tuple[str, Outcome], int] = {}
         self._last: Intent | None = None
 
     def begun(self, intent: Intent) -> None:
@@ -28,11 +28,12 @@ class WriteTally:
     def ended(self, intent: Intent, outcome: Outcome) -> None:
         """Count how a write ended."""
         self._open.pop(intent.id, None)
-        self._ended[intent.operation, outcome] += 1
+        key = intent.operation, outcome
+        self._ended[key] = self._ended.get(key, 0) + 1
 
     def lines(self) -> Iterator[str]:
         """Yield what became of the writes; what has not ended has an unknown outcome."""
-        ended = self._ended.copy()
+        ended = Counter(self._ended)
         for intent in tuple(self._open.values()):
             ended[intent.operation, Outcome.UNKNOWN] += 1
         only = self._last if ended.total() == 1 else None

@@ -152,9 +152,23 @@ class Pages(RowReader[NewRows[T]]):
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def __anext__(self) -> NewRows[T]:
+        page = await self._take()
+        if page is None:
+            raise StopAsyncIteration
+        return page
+
+    async def next_ready(self) -> NewRows[T] | None:
+        """Return the next page if its response is here; else None, also at the end of the list.
+
+        Raises:
+            CakeError: As reading the page does.
+        """
+        return await self._take(ready=True)
+
+    async def _take(self, *, ready: bool = False) -> NewRows[T] | None:
         try:
             async with self._turn:
-                page = await self._next()
+                page = await self._next(ready=ready)
         except BackgroundTaskCancelled:
             raise self._error(ClosedError("the list was closed while it was read")) from None
         except Exception:
@@ -164,23 +178,28 @@ class Pages(RowReader[NewRows[T]]):
             self._closed = True
             self._ahead.drop()
             raise
-        if page is None:
-            raise StopAsyncIteration
         if isinstance(page, CakeError):
             await self.aclose()
             raise page
         return page
+
+    @property
+    def over(self) -> bool:
+        """Return True if the last page was given: nothing runs, and the next step is the end."""
+        return self._pass.over and not self._pass.inconsistency and not len(self._ahead)
 
     async def aclose(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
         self._closed = True
         await self._ahead.aclose()
 
-    async def _next(self) -> NewRows[T] | CakeError | None:
+    async def _next(self, *, ready: bool) -> NewRows[T] | CakeError | None:
         """Return the next page, or its error: raised here, the traceback would show its rows."""
         while not self._ended:
             if self._closed:
                 raise self._error(ClosedError("the list was closed before its end"))
+            if ready and (self._pass.over or not self._ahead.is_ready(self._pass.next_start)):
+                return None
             if not self._pass.over:
                 page = await self._read()
                 if isinstance(page, CakeError) or page.items:

@@ -69,6 +69,10 @@ class Prefetcher(Generic[P]):
         """Return True if the page to be taken next starts there, or before."""
         return bool(self._queue) and self._queue[0][0] <= start_at_row
 
+    def is_ready(self, start_at_row: int) -> bool:
+        """Return True if the page to be taken next starts there, or before, and is here."""
+        return self.next_is_at(start_at_row) and self._queue[0][1].done
+
     def request(self, start_at_row: int, row_limit: int, *, first: bool = False) -> None:
         """Start to fetch a page, which is taken last; or first."""
         turn = _Turn(self._asking, self._decoding)
