@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from starlette.responses import Response
 
-from aiocake import Intent, Outcome, UpdatedInvoice, WrongLoopError, bulk
+from aiocake import Intent, Outcome, Timeouts, UpdatedInvoice, WrongLoopError, bulk
 from aiocake.blocking import Client
 from aiocake.blocking.waited_call import WaitedCall
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
@@ -112,7 +112,9 @@ def twice(sandbox: Sandbox, url: str) -> None:
     number, book = pending(sandbox), Book()
     hold(sandbox, UPDATE, never)
     threading.Thread(target=lambda: (cancelled.wait(), say("interrupt")), daemon=True).start()
-    with Client(url, KEY, ledger=book, grace=600) as cake:
+    # The write ends as its response is late: closing the client waits for that.
+    timeouts = Timeouts(read=5)
+    with Client(url, KEY, ledger=book, grace=600, timeouts=timeouts) as cake:
         interrupted(lambda: cake.invoices.update(number, invoice_status="approved"))
         say(str(book.lines))
     say(f"{[each.name for each in threading.enumerate()].count('aiocake')} threads")
