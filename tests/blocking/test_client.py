@@ -292,7 +292,7 @@ def test_one_that_is_dropped_warns_and_ends_its_thread(sandbox: Sandbox) -> None
     del rows
     with pytest.warns(ResourceWarning, match=r"^unclosed <Client x\.example>$"):
         drop(left)
-    thread.join(30)
+        thread.join(30)  # it may have been the last that held the client
     assert not thread.is_alive()
 
 
