@@ -9,13 +9,14 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Event
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar, final
-from weakref import WeakSet
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
-from aiocake.errors import WrongLoopError
+from aiocake.errors import ClosedError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
@@ -51,65 +52,78 @@ class Reader(Iterator[T]):
 class Pages(Reader[NewRows[T]]):
     """A list, page by page: each row in one page only. Made by :meth:`Pager.pages`."""
 
-    def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
+    def __init__(self, thread: ClientThread, pager: AsyncPager[T], all_closed: Event) -> None:
         self._thread = thread
         self._pager = pager
+        self._all_closed = all_closed
+        self._closed = False
+        self._ended = False
         self._pages: AsyncPages[T] | None = None
+        # What the client's thread has found: pages, and then an error; or that the list is over.
         self._found: deque[NewRows[T]] = deque()
-        #: What comes after the pages that were found: an error; or the end, if the list is over.
         self._error: Exception | None = None
         self._over = False
-        self._ended = False
 
     def __next__(self) -> NewRows[T]:
-        while True:
-            try:
-                return self._found.popleft()
-            except IndexError:
-                pass  # an error is not to be shown as one of this
-            self._find()
-
-    def _find(self) -> None:
-        error, self._error = self._error, None
         try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # it holds this frame
-        if self._over:
-            self._ended = True
-            raise StopIteration
-        try:
-            found, error, over = self._thread.run(self._next)
-            self._found.extend(found)
-        except StopAsyncIteration:
-            raise StopIteration from None
-        except WrongLoopError:
+            while True:
+                if not self._is_closed:
+                    try:
+                        return self._found.popleft()
+                    except IndexError:
+                        pass  # an error is not to be shown as one of this
+                self._find()
+        except Exception:
             raise
         except BaseException:
-            # A page that was read may be lost with the interruption: no row may come after it.
+            # A page that was taken is lost with the interruption: no row may come after it.
+            self._closed = True
             self._thread.soon(self._close)
             raise
-        self._error, self._over = error, over
 
-    async def _next(self) -> tuple[list[NewRows[T]], Exception | None, bool]:
-        """Return the next page, and those after it that are here; an error of these; the end."""
-        pages = self._begun()
-        found = [await anext(pages)]
-        if pages.over:
-            return found, None, True
-        # In these turns the requests for further pages leave. Later, the thread that takes the
-        # rows would want the interpreter as well, and each turn would wait for it.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        rows = len(found[0].items)
+    @property
+    def _is_closed(self) -> bool:
+        return self._closed or self._all_closed.is_set()
+
+    def _find(self) -> None:
+        if not self._is_closed:
+            error, self._error = self._error, None
+            try:
+                if error is not None:
+                    raise error
+            finally:
+                del error  # it holds this frame
+            self._ended |= self._over
+        if self._ended:
+            raise StopIteration
         try:
-            while rows < _ROWS and (page := await pages.next_ready()) is not None:
-                found.append(page)
-                rows += len(page.items)
-        except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
-            return found, error, False
-        return found, None, pages.over
+            self._thread.run(self._fill)
+        except StopAsyncIteration:
+            if self._is_closed:
+                raise ClosedError("the list was closed before its end") from None
+            self._ended = True
+            raise StopIteration from None
+
+    async def _fill(self) -> None:
+        """Find the next page, and those after it that are here; an error of these; the end."""
+        pages = self._begun()
+        if self._is_closed:
+            await pages.aclose()
+        page = await anext(pages)
+        self._found.append(page)
+        if not pages.over:
+            # In these turns the requests for further pages leave. Later, the thread that takes the
+            # rows would want the interpreter as well, and each turn would wait for it.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            rows = len(page.items)
+            try:
+                while rows < _ROWS and (found := await pages.next_ready()) is not None:
+                    self._found.append(found)
+                    rows += len(found.items)
+            except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
+                self._error = error
+        self._over = pages.over
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -118,14 +132,11 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        self._drop()
-        if not (self._ended or self._thread.closed):
-            self._thread.run(self._close)
-
-    def _drop(self) -> None:
-        """Drop the pages that are here and were not given: the list is being closed."""
-        self._found.clear()
-        self._error, self._over = None, self._ended
+        if not self._ended:
+            self._closed = True
+            self._found.clear()
+            with suppress(ClosedError):
+                self._thread.run(self._close)
 
     async def _close(self) -> None:
         await self._begun().aclose()
@@ -140,16 +151,33 @@ class PagedRows(Reader[T]):
         self._ready: deque[T] = deque()
 
     def __next__(self) -> T:
-        while True:
-            try:
-                return self._ready.popleft()
-            except IndexError:
-                pass  # an error is not to be shown as one of this
-            self._ready.extend(next(self._pages).items)
+        try:
+            while True:
+                try:
+                    return self._ready.popleft()
+                except IndexError:
+                    pass  # an error is not to be shown as one of this
+                self._ready.extend(next(self._pages).items)
+        except Exception:
+            raise
+        except BaseException:
+            self._break_off()
+            raise
 
     def collect(self) -> list[T]:
         """Read the remaining rows."""
-        return list(self)
+        try:
+            return list(self)
+        except Exception:
+            raise
+        except BaseException:
+            self._break_off()
+            raise
+
+    def _break_off(self) -> None:
+        """Refuse to go on: rows that were taken are lost with an interruption."""
+        self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        self._ready.clear()
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
@@ -168,7 +196,8 @@ class Pager(Generic[T]):
     def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
         self._thread = thread
         self._pager = pager
-        self._readers: WeakSet[Pages[T]] = WeakSet()
+        #: Tells the readers made so far that they were closed.
+        self._closed = Event()
 
     def __enter__(self) -> PagedRows[T]:
         return iter(self)
@@ -186,9 +215,7 @@ class Pager(Generic[T]):
 
     def pages(self) -> Pages[T]:
         """Return the list page by page, from its first row."""
-        pages = Pages(self._thread, self._pager)
-        self._readers.add(pages)
-        return pages
+        return Pages(self._thread, self._pager, self._closed)
 
     def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
@@ -196,9 +223,9 @@ class Pager(Generic[T]):
 
     def close(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
-        for pages in list(self._readers):
-            pages._drop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-        if not self._thread.closed:
+        closed, self._closed = self._closed, Event()
+        closed.set()
+        with suppress(ClosedError):
             self._thread.run(self._pager.aclose)
 
 
@@ -248,16 +275,22 @@ class ExportedBills(Reader[T]):
         return self
 
     def __next__(self) -> T:
-        if not self._ready:
-            self._open = True
-            try:
+        try:
+            if not self._ready:
+                self._open = True
                 self._ready.extend(self._thread.run(self._arrived))
-            except BaseException as end:
-                self._open = False  # it has closed itself
-                if isinstance(end, StopAsyncIteration):
-                    raise StopIteration from None
-                raise
-        return self._ready.popleft()
+            return self._ready.popleft()
+        except Exception as end:
+            self._open = False  # it has closed itself
+            if isinstance(end, StopAsyncIteration):
+                raise StopIteration from None
+            raise
+        except BaseException:
+            # Bills that were taken are lost with the interruption: none may come after them.
+            self._thread.soon(self._export.aclose)
+            self._ready.clear()
+            self._open = False
+            raise
 
     async def _arrived(self) -> list[T]:
         """Return the next bill, and those after it that have arrived with it."""
@@ -278,7 +311,7 @@ class ExportedBills(Reader[T]):
         """Stop, and release the connection. Can be called twice."""
         self._ready.clear()
         self._open = False
-        if not self._thread.closed:
+        with suppress(ClosedError):
             self._thread.run(self._export.aclose)
 
     def __del__(self) -> None:

@@ -72,7 +72,7 @@ class ClientThread:
                 became of each write.
         """
         self._start()
-        return WaitedCall(partial(function, *args, **kwargs)).wait(self._post)
+        return WaitedCall(partial(function, *args, **kwargs)).wait(self._post, self._is_alive)
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a plain function on the thread, and return what it returns.
@@ -116,7 +116,7 @@ class ClientThread:
         thread = self._thread
         if thread is not None and self._process != os.getpid():
             raise WrongLoopError(_FORKED)
-        if thread is not None and threading.get_ident() == thread.ident:
+        if thread is not None and threading.current_thread() is thread:
             raise WrongLoopError(_OWN_THREAD)
         if self._loop is not None and not self.closed:
             return
@@ -125,19 +125,23 @@ class ClientThread:
                 raise ClosedError(CLOSED)
             if self._thread is None:
                 self._process = os.getpid()
-                # A daemon: the interpreter waits for others before it drops the client.
-                self._thread = threading.Thread(
-                    target=_serve,
-                    args=(self._client, self._running, self._lock),
-                    name="aiocake",
-                    daemon=True,
-                )
                 try:
+                    # A daemon: the interpreter waits for others before it drops the client.
+                    self._thread = threading.Thread(
+                        target=_serve,
+                        args=(self._client, self._running, self._lock),
+                        name="aiocake",
+                        daemon=True,
+                    )
                     self._thread.start()
-                except RuntimeError:  # there are too many
-                    self._thread = None
+                except BaseException:  # there are too many; or an interruption, before it began
+                    if self._running.cancel():
+                        self._thread, self._running = None, Future()
                     raise
         self._loop = self._running.result()
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _post(self, function: Callable[[], object]) -> bool:
         """Run a function on the thread soon; return False if the client is closed."""
@@ -161,7 +165,7 @@ class ClientThread:
 
 
 def _stop(lock: "threading.RLock", running: "Future[_Loop]") -> None:
-    if running.exception() is None:
+    if not running.cancelled() and running.exception() is None:
         with lock:
             loop = running.result()
             loop.posted.post(loop.stop.set)
@@ -181,6 +185,8 @@ def _serve(client: Client, running: "Future[_Loop]", lock: "threading.RLock") ->
             with lock:
                 posted.close()
 
+    if not running.set_running_or_notify_cancel():
+        return
     try:
         asyncio.run(serve())
     except (KeyboardInterrupt, SystemExit):

@@ -186,7 +186,8 @@ class Pages(RowReader[NewRows[T]]):
     @property
     def over(self) -> bool:
         """Return True if the last page was given: nothing runs, and the next step is the end."""
-        return self._pass.over and not self._pass.inconsistency and not len(self._ahead)
+        current = self._pass
+        return not (self._closed or current.inconsistency or len(self._ahead)) and current.over
 
     async def aclose(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import BackgroundTask
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled
 
 P = TypeVar("P")
 
@@ -86,6 +86,8 @@ class Prefetcher(Generic[P]):
         if job.done:  # others run and may cancel this, however many pages are there already
             await anyio.lowlevel.checkpoint()
         page = await job.result()
+        if not self._queue:  # it was here before all were dropped
+            raise BackgroundTaskCancelled
         self._taken = True
         self._queue.popleft()
         return start_at_row, page
