@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +169,8 @@ def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
         with pytest.raises(ApiError) as caught:
             next(rows)
         assert caught.value.__context__ is None
+        frames = (frame for frame, _ in traceback.walk_tb(caught.tb))
+        assert not any("NewRows" in repr(frame.f_locals) for frame in frames)
         with pytest.raises(ClosedError):
             next(rows)
 
@@ -189,28 +192,31 @@ def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.Monke
 
 
 class Taken(deque[object]):
-    """Ctrl-C comes when the first of these is taken, and not given yet."""
+    """A signal handler raises when the first of these is taken, and not given yet."""
 
-    interrupted = False
+    error: type[BaseException] | None = None
 
     def popleft(self) -> object:
         taken = super().popleft()
-        if not self.interrupted:
-            self.interrupted = True
-            raise KeyboardInterrupt
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
         return taken
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
 def test_what_an_interruption_has_taken_is_not_skipped(
-    cake: Client, monkeypatch: pytest.MonkeyPatch
+    error: type[BaseException], cake: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = iter(cake.invoices.find(row_limit=10))
     pages = cake.invoices.find(row_limit=10).pages()
     bills = cake.affiliate_bills.export(period=JUNE)
     for reader, name in ((rows, "_ready"), (pages, "_found"), (bills, "_ready")):
         next(reader)
-        monkeypatch.setattr(reader, name, Taken([*getattr(reader, name), None]))
-        with pytest.raises(KeyboardInterrupt):
+        taken = Taken([*getattr(reader, name), None])
+        taken.error = error
+        monkeypatch.setattr(reader, name, taken)
+        with pytest.raises(error):
             next(reader)
         with pytest.raises(ClosedError):
             list(reader)
@@ -219,11 +225,11 @@ def test_what_an_interruption_has_taken_is_not_skipped(
 
     def interrupted(rows: PagedRows[object]) -> object:
         step(rows)
-        raise KeyboardInterrupt
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(PagedRows, "__next__", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(error):
             rows.collect()
     with pytest.raises(ClosedError):
         rows.collect()

@@ -1,8 +1,9 @@
 """Lists and exports, read by a plain ``for``.
 
 Each belongs to the thread of its client. ``with`` closes it and waits until nothing of it runs; one
-that is dropped, as by a ``break``, is closed without waiting. Several threads may share a list;
-each row goes to one of them.
+that is dropped, as by a ``break``, is closed without waiting; so is one that is interrupted, as by
+Ctrl-C: to go on would skip what it had taken. Several threads may share a list; each row goes to
+one of them.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from typing import Final, Generic, Self, TypeVar, final
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
-from aiocake.errors import ClosedError
+from aiocake.errors import CakeError, ClosedError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
@@ -73,10 +74,11 @@ class Pages(Reader[NewRows[T]]):
                     except IndexError:
                         pass  # an error is not to be shown as one of this
                 self._find()
-        except Exception:
+        except (StopIteration, CakeError):
             raise
         except BaseException:
-            # A page that was taken is lost with the interruption: no row may come after it.
+            # Ctrl-C, or the error of another signal handler: a page that was taken is lost with
+            # it. No row may come after.
             self._closed = True
             self._thread.soon(self._close)
             raise
@@ -109,21 +111,28 @@ class Pages(Reader[NewRows[T]]):
         pages = self._begun()
         if self._is_closed:
             await pages.aclose()
-        page = await anext(pages)
-        self._found.append(page)
+        rows = self._keep(await anext(pages))
         if not pages.over:
             # In these turns the requests for further pages leave. Later, the thread that takes the
             # rows would want the interpreter as well, and each turn would wait for it.
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-            rows = len(page.items)
             try:
-                while rows < _ROWS and (found := await pages.next_ready()) is not None:
-                    self._found.append(found)
-                    rows += len(found.items)
+                while rows < _ROWS and (more := self._keep(await pages.next_ready())):
+                    rows += more
             except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
                 self._error = error
         self._over = pages.over
+
+    def _keep(self, page: NewRows[T] | None) -> int:
+        """Keep a page to be given, and return its number of rows: 0 if there is none.
+
+        No local variable of ``_fill`` holds one, which the traceback of an error would show.
+        """
+        if page is None:
+            return 0
+        self._found.append(page)
+        return len(page.items)
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -158,7 +167,7 @@ class PagedRows(Reader[T]):
                 except IndexError:
                     pass  # an error is not to be shown as one of this
                 self._ready.extend(next(self._pages).items)
-        except Exception:
+        except (StopIteration, CakeError):
             raise
         except BaseException:
             self._break_off()
@@ -168,7 +177,7 @@ class PagedRows(Reader[T]):
         """Read the remaining rows."""
         try:
             return list(self)
-        except Exception:
+        except CakeError:
             raise
         except BaseException:
             self._break_off()
@@ -280,13 +289,14 @@ class ExportedBills(Reader[T]):
                 self._open = True
                 self._ready.extend(self._thread.run(self._arrived))
             return self._ready.popleft()
-        except Exception as end:
+        except StopAsyncIteration:
+            self._open = False
+            raise StopIteration from None
+        except CakeError:
             self._open = False  # it has closed itself
-            if isinstance(end, StopAsyncIteration):
-                raise StopIteration from None
             raise
         except BaseException:
-            # Bills that were taken are lost with the interruption: none may come after them.
+            # As there: no bill may come after those that were taken.
             self._thread.soon(self._export.aclose)
             self._ready.clear()
             self._open = False

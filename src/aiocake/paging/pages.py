@@ -160,6 +160,9 @@ class Pages(RowReader[NewRows[T]]):
     async def next_ready(self) -> NewRows[T] | None:
         """Return the next page if its response is here; else None, also at the end of the list.
 
+        For readers that pass on together what has come together, as the blocking client does. It
+        does not wait for a response, and so may return without letting other tasks run.
+
         Raises:
             CakeError: As reading the page does.
         """
