@@ -29,6 +29,7 @@ from aiocake import (
     Intent,
     NotSent,
     Outcome,
+    OutcomeUnknown,
     Period,
     Timeouts,
     WrongLoopError,
@@ -540,6 +541,24 @@ def test_a_ledger_is_told_of_the_write_of_an_interrupted_call(
         cake.invoices.update(number, memo="x")
     assert "done (intent" in caught.value.__notes__[0]
     assert book.lines == ["invoices.update", Outcome.DONE]
+
+
+def test_a_write_in_flight_has_an_unknown_outcome_when_it_is_closed() -> None:
+    sent = threading.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        sent.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    book = Book()
+    cake = Client("x.example", KEY, transport=httpx.MockTransport(answer), grace=0, ledger=book)
+    closer = threading.Thread(target=lambda: (sent.wait(30), cake.close()))
+    closer.start()
+    with pytest.raises(OutcomeUnknown, match="closed during the call"):
+        cake.invoices.update(1, memo="x")
+    closer.join()
+    assert book.lines == ["invoices.update", Outcome.UNKNOWN]
 
 
 def test_a_run_reads_its_plan_and_calls_back_on_the_thread_of_the_user(

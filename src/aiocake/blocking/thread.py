@@ -31,6 +31,10 @@ _OWN_THREAD: Final = (
     "given, are called there"
 )
 
+#: Seconds that calls have to end after the client was closed; what waits for something else, as a
+#: function given to run() may, is cancelled then.
+_LAST: Final = 1.0
+
 
 @attrs.frozen(eq=False)
 class _Loop:
@@ -181,6 +185,10 @@ def _serve(client: Client, running: "Future[_Loop]", lock: "threading.RLock") ->
         try:
             await stop.wait()
             await client.aclose()
+            # Each call gets its error now, which tells what became of a write: to cancel it with
+            # the loop would lose that.
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=_LAST)
         finally:
             with lock:
                 posted.close()
