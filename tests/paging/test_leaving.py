@@ -397,3 +397,14 @@ async def test_closed_by_another_task_while_its_page_is_here(
             group.start_soon(read)
             await anyio.lowlevel.checkpoint()
             await pages.aclose()
+
+
+async def test_closed_by_two_tasks_at_once() -> None:
+    slow = Slow()
+    pages = slow.pager().pages()
+    await anext(pages)
+    await slow.busy.wait()
+    async with anyio.create_task_group() as group:
+        group.start_soon(pages.aclose)
+        group.start_soon(pages.aclose)
+    assert not slow.active

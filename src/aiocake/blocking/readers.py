@@ -170,7 +170,9 @@ class PagedRows(Reader[T]):
         except (StopIteration, CakeError):
             raise
         except BaseException:
-            self._break_off()
+            # First of all, without a call: there might be a second interruption.
+            self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+            self._ready.clear()
             raise
 
     def collect(self) -> list[T]:
@@ -180,13 +182,9 @@ class PagedRows(Reader[T]):
         except CakeError:
             raise
         except BaseException:
-            self._break_off()
+            self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+            self._ready.clear()
             raise
-
-    def _break_off(self) -> None:
-        """Refuse to go on: rows that were taken are lost with an interruption."""
-        self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-        self._ready.clear()
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""

@@ -104,8 +104,10 @@ class Prefetcher(Generic[P]):
         self.drop()
         with anyio.CancelScope(shield=True):
             while self._dropped:
-                await self._dropped[-1].aclose()
-                self._dropped.pop()
+                job = self._dropped[-1]
+                await job.aclose()
+                if job in self._dropped:  # another task may close it, too
+                    self._dropped.remove(job)
 
 
 class _Turn:
