@@ -561,6 +561,20 @@ def test_a_write_in_flight_has_an_unknown_outcome_when_it_is_closed() -> None:
     assert book.lines == ["invoices.update", Outcome.UNKNOWN]
 
 
+def test_a_ledger_can_close_the_client(sandbox: Sandbox) -> None:
+    class Closing(Book):
+        def before(self, intent: Intent) -> None:
+            super().before(intent)
+            cake.close()
+
+    book = Closing()
+    # The write may leave before the client is closed.
+    with connect(sandbox, ledger=book) as cake, contextlib.suppress(ClosedError):
+        cake.invoices.update(next(iter(sandbox.state.invoices)), memo="x")
+    assert len(book.lines) == 2
+    assert not threads()
+
+
 def test_a_run_reads_its_plan_and_calls_back_on_the_thread_of_the_user(
     cake: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ It starts with the first call and ends with the client. Nothing is shared betwee
 """
 
 import asyncio
+import inspect
 import os
 import threading
 import warnings
@@ -101,6 +102,8 @@ class ClientThread:
     def close(self) -> None:
         """Close the client: its calls end in errors, and so does its thread. Can be called twice.
 
+        In the middle of a call, as in a ledger or a signal handler, it does not wait for the end.
+
         Raises:
             WrongLoopError: This is the client's own thread.
         """
@@ -113,7 +116,21 @@ class ClientThread:
         if self._thread is not None:
             if threading.current_thread() is self._thread:
                 raise WrongLoopError(_OWN_THREAD)
-            self._thread.join()
+            if not self._is_called():
+                self._thread.join()
+
+    def _is_called(self) -> bool:
+        """Return True in the middle of a call of this thread, whose end would wait for this one.
+
+        The caller's ledger is there, and a signal handler may be. The frames tell it: a counter
+        could be left wrong by an interruption.
+        """
+        frame = inspect.currentframe()
+        while frame is not None:
+            if frame.f_code is ClientThread.run.__code__ and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _start(self) -> None:
         """Start the thread, unless it runs."""
