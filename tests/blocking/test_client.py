@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
+import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Unpack
+from typing import Any, Unpack
 
 import anyio
 import anyio.to_thread
@@ -27,14 +29,16 @@ from aiocake import (
     Intent,
     NotSent,
     Outcome,
+    OutcomeUnknown,
     Period,
     Timeouts,
     WrongLoopError,
     bulk,
     monthend,
 )
-from aiocake.blocking import Client, ClientSettings, posted
-from aiocake.blocking.waited_call import WaitedCall
+from aiocake.blocking import Client, ClientSettings, PagedRows
+from aiocake.blocking.posted import PostedFunctions
+from aiocake.blocking.waited_call import WaitedCall, _Question  # pyright: ignore[reportPrivateUsage] - the moment is in it
 from aiocake.sandbox import Sandbox, serve
 
 from ..support.clients import KEY, NO_BACKOFF
@@ -58,7 +62,7 @@ def threads() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "aiocake"]
 
 
-def drop(held: list[object]) -> None:
+def drop(held: list[Any]) -> None:
     held.clear()
     gc.collect()
 
@@ -166,6 +170,8 @@ def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
         with pytest.raises(ApiError) as caught:
             next(rows)
         assert caught.value.__context__ is None
+        frames = (frame for frame, _ in traceback.walk_tb(caught.tb))
+        assert not any("NewRows" in repr(frame.f_locals) for frame in frames)
         with pytest.raises(ClosedError):
             next(rows)
 
@@ -173,8 +179,8 @@ def test_rows_come_before_the_error_of_a_page_that_came_with_theirs() -> None:
 def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     serve = WaitedCall[object]._serve  # pyright: ignore[reportPrivateUsage] - the moment is in it
 
-    def interrupted(call: WaitedCall[object]) -> None:
-        serve(call)
+    def interrupted(call: WaitedCall[object], alive: Callable[[], bool]) -> None:
+        serve(call, alive)
         monkeypatch.undo()
         raise KeyboardInterrupt  # a page is here, and not taken yet
 
@@ -184,6 +190,51 @@ def test_an_interrupted_list_has_no_hole(cake: Client, monkeypatch: pytest.Monke
         next(rows)
     with pytest.raises(ClosedError):
         next(rows)
+
+
+class Taken(deque[object]):
+    """A signal handler raises when the first of these is taken, and not given yet."""
+
+    error: type[BaseException] | None = None
+
+    def popleft(self) -> object:
+        taken = super().popleft()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return taken
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_what_an_interruption_has_taken_is_not_skipped(
+    error: type[BaseException], cake: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = iter(cake.invoices.find(row_limit=10))
+    pages = cake.invoices.find(row_limit=10).pages()
+    bills = cake.affiliate_bills.export(period=JUNE)
+    for reader, name in ((rows, "_ready"), (pages, "_found"), (bills, "_ready")):
+        next(reader)
+        taken = Taken([*getattr(reader, name), None])
+        taken.error = error
+        monkeypatch.setattr(reader, name, taken)
+        with pytest.raises(error):
+            next(reader)
+        with pytest.raises(ClosedError):
+            list(reader)
+    rows = iter(cake.invoices.find(row_limit=10))
+    step = PagedRows[object].__next__
+
+    def interrupted(rows: PagedRows[object]) -> object:
+        step(rows)
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PagedRows, "__next__", interrupted)
+        with pytest.raises(error):
+            rows.collect()
+    with pytest.raises(ClosedError):
+        rows.collect()
+    assert len(cake.affiliate_bills.export(period=JUNE).collect()) > 1  # the slot is free again
 
 
 def test_an_export_is_read_as_it_arrives(sandbox: Sandbox) -> None:
@@ -259,7 +310,7 @@ def test_views_and_other_calls(cake: Client, sandbox: Sandbox) -> None:
 
 
 def test_it_works_without_eventfd(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posted, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.delattr(os, "eventfd", raising=False)
     with connect(sandbox) as cake:
         assert cake.invoices.page(row_limit=1).total_rows == 250
     with pytest.raises(ClosedError):
@@ -276,6 +327,8 @@ def test_what_is_closed_says_so_in_a_line(sandbox: Sandbox) -> None:
         cake.invoices.get(number)
     with pytest.raises(ClosedError, match=text), cake:
         pass
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ClosedError, match=text):
+        pool.submit(cake.invoices.get, number).result()  # a system reuses the thread's number
     assert repr(cake) == "<blocking.Client, closed>"
     connect(sandbox).close()  # without a call
 
@@ -369,6 +422,61 @@ def test_nobody_waits_for_a_thread_that_was_ended_from_within(sandbox: Sandbox) 
         drop(left)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <Client x.example>:ResourceWarning")
+def test_a_call_that_never_began_is_not_waited_for(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [connect(sandbox)]
+    was_posted = threading.Event()
+    post = PostedFunctions.post
+    said: list[str] = []
+
+    def watched(functions: PostedFunctions, function: Callable[[], object]) -> bool:
+        try:
+            return post(functions, function)
+        finally:
+            if threading.current_thread() is other:
+                was_posted.set()
+
+    def call() -> None:
+        try:
+            held[0].invoices.page()
+        except ClosedError as error:
+            said.append(str(error))
+
+    async def end(_: object) -> None:
+        other.start()
+        was_posted.wait(30)
+        raise SystemExit
+
+    other = threading.Thread(target=call, daemon=True)
+    monkeypatch.setattr(PostedFunctions, "post", watched)
+    with pytest.raises(SystemExit):
+        held[0].run(end)
+    other.join(30)
+    assert said == ["the client was closed during the call"]
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        drop(held)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_first_call_that_is_interrupted_can_be_made_again(
+    when: str, cake: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if when == "after":
+            start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cake.invoices.page(row_limit=1)
+    assert cake.invoices.page(row_limit=1).total_rows == 250
+
+
 class Book:
     """A ledger of plain functions."""
 
@@ -410,6 +518,61 @@ def test_a_ledger_is_called_on_the_thread_of_the_call(sandbox: Sandbox) -> None:
     with connect(sandbox, ledger=Book()) as cake, pytest.raises(NotSent, match="LookupError"):
         cake.invoices.update(number, memo="refuse")
     assert sandbox.state.invoices[number].memo == "x"
+
+
+def test_a_ledger_is_told_of_the_write_of_an_interrupted_call(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _Question[object].run
+    number, book = next(iter(sandbox.state.invoices)), Book()
+
+    def interrupted(question: _Question[object]) -> None:
+        if not book.lines:
+            run(question)
+        else:
+            monkeypatch.undo()
+            raise KeyboardInterrupt  # the question was taken, and is not begun
+
+    monkeypatch.setattr(_Question, "run", interrupted)
+    with (
+        connect(sandbox, ledger=book) as cake,
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        cake.invoices.update(number, memo="x")
+    assert "done (intent" in caught.value.__notes__[0]
+    assert book.lines == ["invoices.update", Outcome.DONE]
+
+
+def test_a_write_in_flight_has_an_unknown_outcome_when_it_is_closed() -> None:
+    sent = threading.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        sent.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    book = Book()
+    cake = Client("x.example", KEY, transport=httpx.MockTransport(answer), grace=0, ledger=book)
+    closer = threading.Thread(target=lambda: (sent.wait(30), cake.close()))
+    closer.start()
+    with pytest.raises(OutcomeUnknown, match="closed during the call"):
+        cake.invoices.update(1, memo="x")
+    closer.join()
+    assert book.lines == ["invoices.update", Outcome.UNKNOWN]
+
+
+def test_a_ledger_can_close_the_client(sandbox: Sandbox) -> None:
+    class Closing(Book):
+        def before(self, intent: Intent) -> None:
+            super().before(intent)
+            cake.close()
+
+    book = Closing()
+    # The write may leave before the client is closed.
+    with connect(sandbox, ledger=book) as cake, contextlib.suppress(ClosedError):
+        cake.invoices.update(next(iter(sandbox.state.invoices)), memo="x")
+    assert len(book.lines) == 2
+    assert not threads()
 
 
 def test_a_run_reads_its_plan_and_calls_back_on_the_thread_of_the_user(

@@ -375,3 +375,36 @@ async def test_a_page_that_is_not_here_is_not_waited_for(make_server: MakeServer
     assert pages.over
     assert await pages.next_ready() is None
     assert await anext(pages, None) is None
+    pages = make_server(3).pager().pages()
+    await anext(pages)
+    await pages.aclose()
+    assert not pages.over
+
+
+@pytest.mark.parametrize("step", ["__anext__", "next_ready"])
+async def test_closed_by_another_task_while_its_page_is_here(
+    step: str, make_server: MakeServer
+) -> None:
+    async with make_server(50).pager(row_limit=9).pages() as pages:
+        await anext(pages)
+        await anyio.wait_all_tasks_blocked()
+
+        async def read() -> None:
+            with pytest.raises(ClosedError):
+                await getattr(pages, step)()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.lowlevel.checkpoint()
+            await pages.aclose()
+
+
+async def test_closed_by_two_tasks_at_once() -> None:
+    slow = Slow()
+    pages = slow.pager().pages()
+    await anext(pages)
+    await slow.busy.wait()
+    async with anyio.create_task_group() as group:
+        group.start_soon(pages.aclose)
+        group.start_soon(pages.aclose)
+    assert not slow.active

@@ -69,7 +69,8 @@ class Client(BaseClient):
     def close(self) -> None:
         """Close all connections, and end the thread; calls in flight end in errors.
 
-        Can be called twice.
+        Can be called twice. In the middle of a call, as in a ledger or a signal handler, it does
+        not wait for the end.
 
         Raises:
             WrongLoopError: This is the client's own thread.

@@ -26,7 +26,7 @@ class PostedFunctions:
         self._functions: deque[tuple[Context, Callable[[], object]]] = deque()
         self._counter = -1
         self._closed = False
-        if sys.platform == "linux":
+        if sys.platform == "linux" and hasattr(os, "eventfd"):  # a libc may lack it
             self._counter = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             loop.add_reader(self._counter, self._run)
 

@@ -1,21 +1,23 @@
 """Lists and exports, read by a plain ``for``.
 
 Each belongs to the thread of its client. ``with`` closes it and waits until nothing of it runs; one
-that is dropped, as by a ``break``, is closed without waiting. Several threads may share a list;
-each row goes to one of them.
+that is dropped, as by a ``break``, is closed without waiting; so is one that is interrupted, as by
+Ctrl-C: to go on would skip what it had taken. Several threads may share a list; each row goes to
+one of them.
 """
 
 import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Event
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar, final
-from weakref import WeakSet
 
 from aiocake._operations.operation import ExportedBills as AsyncExportedBills
 from aiocake.blocking.thread import ClientThread
-from aiocake.errors import WrongLoopError
+from aiocake.errors import CakeError, ClosedError
 from aiocake.paging import NewRows
 from aiocake.paging import Pager as AsyncPager
 from aiocake.paging import Pages as AsyncPages
@@ -51,65 +53,86 @@ class Reader(Iterator[T]):
 class Pages(Reader[NewRows[T]]):
     """A list, page by page: each row in one page only. Made by :meth:`Pager.pages`."""
 
-    def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
+    def __init__(self, thread: ClientThread, pager: AsyncPager[T], all_closed: Event) -> None:
         self._thread = thread
         self._pager = pager
+        self._all_closed = all_closed
+        self._closed = False
+        self._ended = False
         self._pages: AsyncPages[T] | None = None
+        # What the client's thread has found: pages, and then an error; or that the list is over.
         self._found: deque[NewRows[T]] = deque()
-        #: What comes after the pages that were found: an error; or the end, if the list is over.
         self._error: Exception | None = None
         self._over = False
-        self._ended = False
 
     def __next__(self) -> NewRows[T]:
-        while True:
-            try:
-                return self._found.popleft()
-            except IndexError:
-                pass  # an error is not to be shown as one of this
-            self._find()
-
-    def _find(self) -> None:
-        error, self._error = self._error, None
         try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # it holds this frame
-        if self._over:
-            self._ended = True
-            raise StopIteration
-        try:
-            found, error, over = self._thread.run(self._next)
-            self._found.extend(found)
-        except StopAsyncIteration:
-            raise StopIteration from None
-        except WrongLoopError:
+            while True:
+                if not self._is_closed:
+                    try:
+                        return self._found.popleft()
+                    except IndexError:
+                        pass  # an error is not to be shown as one of this
+                self._find()
+        except (StopIteration, CakeError):
             raise
         except BaseException:
-            # A page that was read may be lost with the interruption: no row may come after it.
+            # Ctrl-C, or the error of another signal handler: a page that was taken is lost with
+            # it. No row may come after.
+            self._closed = True
             self._thread.soon(self._close)
             raise
-        self._error, self._over = error, over
 
-    async def _next(self) -> tuple[list[NewRows[T]], Exception | None, bool]:
-        """Return the next page, and those after it that are here; an error of these; the end."""
-        pages = self._begun()
-        found = [await anext(pages)]
-        if pages.over:
-            return found, None, True
-        # In these turns the requests for further pages leave. Later, the thread that takes the
-        # rows would want the interpreter as well, and each turn would wait for it.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        rows = len(found[0].items)
+    @property
+    def _is_closed(self) -> bool:
+        return self._closed or self._all_closed.is_set()
+
+    def _find(self) -> None:
+        if not self._is_closed:
+            error, self._error = self._error, None
+            try:
+                if error is not None:
+                    raise error
+            finally:
+                del error  # it holds this frame
+            self._ended |= self._over
+        if self._ended:
+            raise StopIteration
         try:
-            while rows < _ROWS and (page := await pages.next_ready()) is not None:
-                found.append(page)
-                rows += len(page.items)
-        except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
-            return found, error, False
-        return found, None, pages.over
+            self._thread.run(self._fill)
+        except StopAsyncIteration:
+            if self._is_closed:
+                raise ClosedError("the list was closed before its end") from None
+            self._ended = True
+            raise StopIteration from None
+
+    async def _fill(self) -> None:
+        """Find the next page, and those after it that are here; an error of these; the end."""
+        pages = self._begun()
+        if self._is_closed:
+            await pages.aclose()
+        rows = self._keep(await anext(pages))
+        if not pages.over:
+            # In these turns the requests for further pages leave. Later, the thread that takes the
+            # rows would want the interpreter as well, and each turn would wait for it.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            try:
+                while rows < _ROWS and (more := self._keep(await pages.next_ready())):
+                    rows += more
+            except Exception as error:  # noqa: BLE001 - it is raised after the rows before it
+                self._error = error
+        self._over = pages.over
+
+    def _keep(self, page: NewRows[T] | None) -> int:
+        """Keep a page to be given, and return its number of rows: 0 if there is none.
+
+        No local variable of ``_fill`` holds one, which the traceback of an error would show.
+        """
+        if page is None:
+            return 0
+        self._found.append(page)
+        return len(page.items)
 
     def _begun(self) -> AsyncPages[T]:
         if self._pages is None:
@@ -118,14 +141,11 @@ class Pages(Reader[NewRows[T]]):
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
-        self._drop()
-        if not (self._ended or self._thread.closed):
-            self._thread.run(self._close)
-
-    def _drop(self) -> None:
-        """Drop the pages that are here and were not given: the list is being closed."""
-        self._found.clear()
-        self._error, self._over = None, self._ended
+        if not self._ended:
+            self._closed = True
+            self._found.clear()
+            with suppress(ClosedError):
+                self._thread.run(self._close)
 
     async def _close(self) -> None:
         await self._begun().aclose()
@@ -140,16 +160,31 @@ class PagedRows(Reader[T]):
         self._ready: deque[T] = deque()
 
     def __next__(self) -> T:
-        while True:
-            try:
-                return self._ready.popleft()
-            except IndexError:
-                pass  # an error is not to be shown as one of this
-            self._ready.extend(next(self._pages).items)
+        try:
+            while True:
+                try:
+                    return self._ready.popleft()
+                except IndexError:
+                    pass  # an error is not to be shown as one of this
+                self._ready.extend(next(self._pages).items)
+        except (StopIteration, CakeError):
+            raise
+        except BaseException:
+            # First of all, without a call: there might be a second interruption.
+            self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+            self._ready.clear()
+            raise
 
     def collect(self) -> list[T]:
         """Read the remaining rows."""
-        return list(self)
+        try:
+            return list(self)
+        except CakeError:
+            raise
+        except BaseException:
+            self._pages._closed, self._pages._ended = True, False  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+            self._ready.clear()
+            raise
 
     def close(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""
@@ -168,7 +203,8 @@ class Pager(Generic[T]):
     def __init__(self, thread: ClientThread, pager: AsyncPager[T]) -> None:
         self._thread = thread
         self._pager = pager
-        self._readers: WeakSet[Pages[T]] = WeakSet()
+        #: Tells the readers made so far that they were closed.
+        self._closed = Event()
 
     def __enter__(self) -> PagedRows[T]:
         return iter(self)
@@ -186,9 +222,7 @@ class Pager(Generic[T]):
 
     def pages(self) -> Pages[T]:
         """Return the list page by page, from its first row."""
-        pages = Pages(self._thread, self._pager)
-        self._readers.add(pages)
-        return pages
+        return Pages(self._thread, self._pager, self._closed)
 
     def collect(self) -> list[T]:
         """Read the whole list, from its first row."""
@@ -196,9 +230,9 @@ class Pager(Generic[T]):
 
     def close(self) -> None:
         """Close every reader of this list, and wait until none of them runs."""
-        for pages in list(self._readers):
-            pages._drop()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-        if not self._thread.closed:
+        closed, self._closed = self._closed, Event()
+        closed.set()
+        with suppress(ClosedError):
             self._thread.run(self._pager.aclose)
 
 
@@ -248,16 +282,23 @@ class ExportedBills(Reader[T]):
         return self
 
     def __next__(self) -> T:
-        if not self._ready:
-            self._open = True
-            try:
+        try:
+            if not self._ready:
+                self._open = True
                 self._ready.extend(self._thread.run(self._arrived))
-            except BaseException as end:
-                self._open = False  # it has closed itself
-                if isinstance(end, StopAsyncIteration):
-                    raise StopIteration from None
-                raise
-        return self._ready.popleft()
+            return self._ready.popleft()
+        except StopAsyncIteration:
+            self._open = False
+            raise StopIteration from None
+        except CakeError:
+            self._open = False  # it has closed itself
+            raise
+        except BaseException:
+            # As there: no bill may come after those that were taken.
+            self._thread.soon(self._export.aclose)
+            self._ready.clear()
+            self._open = False
+            raise
 
     async def _arrived(self) -> list[T]:
         """Return the next bill, and those after it that have arrived with it."""
@@ -278,7 +319,7 @@ class ExportedBills(Reader[T]):
         """Stop, and release the connection. Can be called twice."""
         self._ready.clear()
         self._open = False
-        if not self._thread.closed:
+        with suppress(ClosedError):
             self._thread.run(self._export.aclose)
 
     def __del__(self) -> None:

@@ -4,6 +4,7 @@ It starts with the first call and ends with the client. Nothing is shared betwee
 """
 
 import asyncio
+import inspect
 import os
 import threading
 import warnings
@@ -30,6 +31,10 @@ _OWN_THREAD: Final = (
     "the client's own thread cannot wait for a call of the client: on_event, and what run() is "
     "given, are called there"
 )
+
+#: Seconds that calls have to end after the client was closed; what waits for something else, as a
+#: function given to run() may, is cancelled then.
+_LAST: Final = 1.0
 
 
 @attrs.frozen(eq=False)
@@ -72,7 +77,7 @@ class ClientThread:
                 became of each write.
         """
         self._start()
-        return WaitedCall(partial(function, *args, **kwargs)).wait(self._post)
+        return WaitedCall(partial(function, *args, **kwargs)).wait(self._post, self._is_alive)
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a plain function on the thread, and return what it returns.
@@ -97,6 +102,8 @@ class ClientThread:
     def close(self) -> None:
         """Close the client: its calls end in errors, and so does its thread. Can be called twice.
 
+        In the middle of a call, as in a ledger or a signal handler, it does not wait for the end.
+
         Raises:
             WrongLoopError: This is the client's own thread.
         """
@@ -109,14 +116,28 @@ class ClientThread:
         if self._thread is not None:
             if threading.current_thread() is self._thread:
                 raise WrongLoopError(_OWN_THREAD)
-            self._thread.join()
+            if not self._is_called():
+                self._thread.join()
+
+    def _is_called(self) -> bool:
+        """Return True in the middle of a call of this thread, whose end would wait for this one.
+
+        The caller's ledger is there, and a signal handler may be. The frames tell it: a counter
+        could be left wrong by an interruption.
+        """
+        frame = inspect.currentframe()
+        while frame is not None:
+            if frame.f_code is ClientThread.run.__code__ and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
 
     def _start(self) -> None:
         """Start the thread, unless it runs."""
         thread = self._thread
         if thread is not None and self._process != os.getpid():
             raise WrongLoopError(_FORKED)
-        if thread is not None and threading.get_ident() == thread.ident:
+        if thread is not None and threading.current_thread() is thread:
             raise WrongLoopError(_OWN_THREAD)
         if self._loop is not None and not self.closed:
             return
@@ -125,19 +146,23 @@ class ClientThread:
                 raise ClosedError(CLOSED)
             if self._thread is None:
                 self._process = os.getpid()
-                # A daemon: the interpreter waits for others before it drops the client.
-                self._thread = threading.Thread(
-                    target=_serve,
-                    args=(self._client, self._running, self._lock),
-                    name="aiocake",
-                    daemon=True,
-                )
                 try:
+                    # A daemon: the interpreter waits for others before it drops the client.
+                    self._thread = threading.Thread(
+                        target=_serve,
+                        args=(self._client, self._running, self._lock),
+                        name="aiocake",
+                        daemon=True,
+                    )
                     self._thread.start()
-                except RuntimeError:  # there are too many
-                    self._thread = None
+                except BaseException:  # there are too many; or an interruption, before it began
+                    if self._running.cancel():
+                        self._thread, self._running = None, Future()
                     raise
         self._loop = self._running.result()
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _post(self, function: Callable[[], object]) -> bool:
         """Run a function on the thread soon; return False if the client is closed."""
@@ -161,7 +186,7 @@ class ClientThread:
 
 
 def _stop(lock: "threading.RLock", running: "Future[_Loop]") -> None:
-    if running.exception() is None:
+    if not running.cancelled() and running.exception() is None:
         with lock:
             loop = running.result()
             loop.posted.post(loop.stop.set)
@@ -177,10 +202,16 @@ def _serve(client: Client, running: "Future[_Loop]", lock: "threading.RLock") ->
         try:
             await stop.wait()
             await client.aclose()
+            # Each call gets its error now, which tells what became of a write: to cancel it with
+            # the loop would lose that.
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=_LAST)
         finally:
             with lock:
                 posted.close()
 
+    if not running.set_running_or_notify_cancel():
+        return
     try:
         asyncio.run(serve())
     except (KeyboardInterrupt, SystemExit):

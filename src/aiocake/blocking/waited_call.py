@@ -100,6 +100,9 @@ class WaitedCall(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel the call, which ends once its writes have."""
+        # What the thread had taken when it was interrupted, it has not run: it is given once more.
+        for question in self._questions:
+            self._inbox.put(question.run)
         if self._task is None:
             self._inbox.put(None)
         else:
@@ -129,56 +132,61 @@ class WaitedCall(Generic[T]):
 
     # On the thread that waits.
 
-    def wait(self, post: Post) -> T:
+    def wait(self, post: Post, alive: Callable[[], bool]) -> T:
         """Make the call, wait until it has ended, and return its value.
 
         Args:
             post: Runs a function on the client's thread soon.
+            alive: Returns False once that thread has ended, and nothing runs there any more.
 
         Raises:
             ClosedError: The client is closed, or was meanwhile.
             BaseException: The error of the call; or what interrupted the thread, with a note for
                 what became of each write.
         """
-        posted = True
         try:
-            posted = post(self.begin)
-            if posted:
-                self._serve()
+            if not post(self.begin):
+                self._error = ClosedError(CLOSED)
+            else:
+                self._serve(alive)
+                if self._error is None and not self._value:
+                    self._error = ClosedError("the client was closed during the call")
+                    self._tell_writes(self._error)
         except BaseException as interrupt:
-            self._give_up(interrupt, post)
+            self._give_up(interrupt, post, alive)
             raise
-        if not posted:
-            raise ClosedError(CLOSED)
+        # Nothing is called from here on: Python would raise an interruption there, and not tell
+        # what became of the writes.
         self._left = True
         error, self._error = self._error, None
+        values, self._value = self._value, []
         try:
             if error is not None:
                 raise error
         finally:
             del error  # it holds this frame
-        if not self._value:
-            raise ClosedError("the client was closed during the call")
-        return self._value.pop()
+        return values[0]
 
-    def _serve(self) -> None:
+    def _serve(self, alive: Callable[[], bool]) -> None:
         """Run what the call asks for, until it has ended."""
         while True:
             try:
                 job = self._inbox.get(timeout=_LOOK_EVERY)
             except Empty:
+                if not alive() and self._inbox.empty():
+                    return
                 continue
             if job is None:
                 return
             job()
 
-    def _give_up(self, interrupt: BaseException, post: Post) -> None:
+    def _give_up(self, interrupt: BaseException, post: Post, alive: Callable[[], bool]) -> None:
         """Cancel the call and wait for its end, unless there is an interruption again."""
         self._interrupted = True
         try:
             # After begin(), if that was posted: the order is kept.
             post(self.cancel)
-            self._serve()
+            self._serve(alive)
         except BaseException as again:
             post(self.leave)
             self._explain(again)
@@ -186,10 +194,13 @@ class WaitedCall(Generic[T]):
         self._explain(interrupt)
 
     def _explain(self, interrupt: BaseException) -> None:
-        for line in self.writes.lines():
-            interrupt.add_note(line)
+        self._tell_writes(interrupt)
         if self._error is not None:
             interrupt.add_note(f"the interrupted call ended in {self._error!r}")
+
+    def _tell_writes(self, error: BaseException) -> None:
+        for line in self.writes.lines():
+            error.add_note(line)
 
 
 class _Question(Generic[V]):
@@ -197,15 +208,19 @@ class _Question(Generic[V]):
 
     def __init__(self, function: Callable[[], V]) -> None:
         self._function = function
+        self._begun = False
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[tuple[V | None, BaseException | None]]
         self._answer = self._loop.create_future()
 
     def run(self) -> None:
-        """Run the function: on the waiting thread."""
+        """Run the function, unless it was begun: on the waiting thread."""
+        if self._begun:
+            return
         value: V | None = None
         error: BaseException | None = None
         try:
+            self._begun = True
             value = self._function()
         except Exception as raised:  # noqa: BLE001 - it is the call's, which raises it there
             error = raised

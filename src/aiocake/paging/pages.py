@@ -160,6 +160,9 @@ class Pages(RowReader[NewRows[T]]):
     async def next_ready(self) -> NewRows[T] | None:
         """Return the next page if its response is here; else None, also at the end of the list.
 
+        For readers that pass on together what has come together, as the blocking client does. It
+        does not wait for a response, and so may return without letting other tasks run.
+
         Raises:
             CakeError: As reading the page does.
         """
@@ -186,7 +189,8 @@ class Pages(RowReader[NewRows[T]]):
     @property
     def over(self) -> bool:
         """Return True if the last page was given: nothing runs, and the next step is the end."""
-        return self._pass.over and not self._pass.inconsistency and not len(self._ahead)
+        current = self._pass
+        return not (self._closed or current.inconsistency or len(self._ahead)) and current.over
 
     async def aclose(self) -> None:
         """Stop reading, and wait until no request runs. Can be called twice."""

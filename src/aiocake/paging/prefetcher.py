@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from aiocake._background import BackgroundTask
+from aiocake._background import BackgroundTask, BackgroundTaskCancelled
 
 P = TypeVar("P")
 
@@ -86,6 +86,8 @@ class Prefetcher(Generic[P]):
         if job.done:  # others run and may cancel this, however many pages are there already
             await anyio.lowlevel.checkpoint()
         page = await job.result()
+        if not self._queue:  # it was here before all were dropped
+            raise BackgroundTaskCancelled
         self._taken = True
         self._queue.popleft()
         return start_at_row, page
@@ -102,8 +104,10 @@ class Prefetcher(Generic[P]):
         self.drop()
         with anyio.CancelScope(shield=True):
             while self._dropped:
-                await self._dropped[-1].aclose()
-                self._dropped.pop()
+                job = self._dropped[-1]
+                await job.aclose()
+                if job in self._dropped:  # another task may close it, too
+                    self._dropped.remove(job)
 
 
 class _Turn:
