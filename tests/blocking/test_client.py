@@ -343,9 +343,13 @@ def test_one_that_is_dropped_warns_and_ends_its_thread(sandbox: Sandbox) -> None
     assert thread.is_alive()  # the list goes on with it
     left: list[object] = [rows]
     del rows
-    with pytest.warns(ResourceWarning, match=r"^unclosed <Client x\.example>$"):
+
+    def dropped() -> None:
         drop(left)
         thread.join(30)  # it may have been the last that held the client
+
+    with pytest.warns(ResourceWarning, match=r"^unclosed <Client x\.example>$"):
+        dropped()
     assert not thread.is_alive()
 
 

@@ -204,6 +204,28 @@ async def test_when_a_write_left(end: str) -> None:
             call.begin(SLOT, USED).trace.sent = True
             call.end(LOST)
             assert call.left_at is first
+            call.renew()
+            assert call.left_at is first
+
+
+class Lease:
+    """One that never ends."""
+
+    def has_passed(self, seconds: float) -> bool:
+        return seconds < 0
+
+
+async def test_whether_a_write_has_left() -> None:
+    not_after = Lease()
+    call = CallState(REQUEST, WRITE, not_after=not_after)
+    assert call.not_after is not_after
+    assert not call.has_left()
+    trace = call.begin(SLOT, USED).trace
+    assert not call.has_left()
+    trace.sent = True
+    assert call.has_left()
+    call.end(LOST)
+    assert not call.has_left()
 
 
 class Watch:
