@@ -57,6 +57,10 @@ class TransportFailure:
         """Return True if it may be gone at the next attempt."""
         return self.kind in {FailureKind.CONNECT, FailureKind.CONNECTION_LOST, FailureKind.TIMEOUT}
 
+    def unsent(self) -> "TransportFailure":
+        """Return it as that of a response which came before anything of the request had left."""
+        return attrs.evolve(self, sent=False, text=f"nothing was sent: {self.text}")
+
     def error(self) -> CakeError:
         """Return the error to raise for it."""
         if not self.sent:
