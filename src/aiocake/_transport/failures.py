@@ -180,6 +180,7 @@ _OUT_OF_TIME: Final = frozenset({9, 10})
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that it was raised from."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
@@ -188,7 +189,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        pending += [each.__context__, each.__cause__]
+        # Not its context: that may be an exception which the caller is handling.
+        pending.append(each.__cause__)
         if isinstance(each, BaseExceptionGroup):
             group = cast("BaseExceptionGroup[BaseException]", each)
             pending += group.exceptions
