@@ -140,6 +140,24 @@ async def test_all_addresses_refuse(lab, names) -> None:
     await given_back(before)
 
 
+async def test_a_socket_that_is_connected_to_itself_has_reached_nobody(lab, monkeypatch) -> None:
+    """The kernel may choose, as ours, the very port at which nobody listens."""
+
+    class Chosen(socket.socket):
+        def connect(self, address: Any, /) -> None:  # noqa: ANN401 - handed on
+            self.bind(address)
+            super().connect(address)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(socket, "socket", Chosen)
+    async with aclosing(lab.transport(f"http://127.0.0.1:{port}")) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE, attempts=1))
+    assert isinstance(done.error, NotSent)
+    assert "127.0.0.1 refused the connection" in str(done.error)
+
+
 def test_addresses_of_both_families_take_turns() -> None:
     four = [(socket.AF_INET, (f"127.0.0.{last}", 1)) for last in (1, 2, 3)]
     six = [(socket.AF_INET6, ("::1", 1, 0, 0))]
