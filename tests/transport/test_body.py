@@ -162,6 +162,31 @@ async def test_members_without_content_stop_at_the_cap_too() -> None:
     assert fault.kind is FailureKind.BODY_REJECTED
 
 
+async def test_members_without_content_cost_what_they_weigh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lies behind each of them was copied: the whole rest of all that had come at once."""
+    member = gzip.compress(b"")
+    count, handed = 10_000, 0
+    make = zlib.decompressobj
+
+    class Counting:
+        def __init__(self, window: int) -> None:
+            self._inflate = make(window)
+
+        def decompress(self, data: bytes, limit: int) -> bytes:
+            nonlocal handed
+            handed += len(data)
+            return self._inflate.decompress(data, limit)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._inflate, name)
+
+    monkeypatch.setattr(zlib, "decompressobj", Counting)
+    assert await whole(Raw([member * count], "gzip")) == b""
+    assert handed < 1000 * count * len(member)
+
+
 async def test_a_fault_of_the_network_stays() -> None:
     broken = TransportFailure(FailureKind.CONNECTION_LOST, sent=True, text="gone")
     body = Body(Raw([b"a", broken, b"b"]), 100)

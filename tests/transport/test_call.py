@@ -265,7 +265,7 @@ async def test_a_pause_has_the_last_word_but_over_what_may_be_done(
 ) -> None:
     call = CallState(REQUEST, limits)
     for outcome in outcomes:
-        call.begin(SLOT, USED)
+        call.begin(SLOT, USED).trace.sent = outcome.sent
         call.end(outcome)
     met, reason = call.error, RateLimited("paused", status=429, sent=False)
     keeps = limits is WRITE and LOST in outcomes
@@ -284,7 +284,7 @@ async def test_a_look_has_the_last_word_where_nothing_may_be_done_or_the_record_
     for reason in (ServerError("x", status=500), DeadlineExceeded("late"), DIFFERS):
         call = CallState(REQUEST, WRITE)
         for outcome in outcomes:
-            call.begin(SLOT, USED)
+            call.begin(SLOT, USED).trace.sent = outcome.sent
             call.end(outcome)
         met = call.error
         assert (call.maybe_done, call.ended_by_look) == (LOST in outcomes, False)

@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -22,7 +22,7 @@ from aiocake._transport.connection import TOO_LATE, HttpConnection, LoopConnecti
 from aiocake._transport.dial import connection_over, open_socket
 from aiocake._transport.resolver import Resolver
 from aiocake.config import Throttle, Timeouts
-from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected
+from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected, ServerError
 from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.values import Idempotency, Secret
 
@@ -138,6 +138,24 @@ async def test_all_addresses_refuse(lab, names) -> None:
     assert "two.localhost refused the connection" in str(done.error)
     server.close()
     await given_back(before)
+
+
+async def test_a_socket_that_is_connected_to_itself_has_reached_nobody(lab, monkeypatch) -> None:
+    """The kernel may choose, as ours, the very port at which nobody listens."""
+
+    class Chosen(socket.socket):
+        def connect(self, address: Any, /) -> None:  # noqa: ANN401 - handed on
+            self.bind(address)
+            super().connect(address)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(socket, "socket", Chosen)
+    async with aclosing(lab.transport(f"http://127.0.0.1:{port}")) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(ONCE, attempts=1))
+    assert isinstance(done.error, NotSent)
+    assert "127.0.0.1 refused the connection" in str(done.error)
 
 
 def test_addresses_of_both_families_take_turns() -> None:
@@ -273,6 +291,35 @@ async def test_an_answer_before_the_request_is_none_to_it(lab) -> None:
         assert isinstance(done.error, kind)
         assert not done.sent
         assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "idempotency", "kind"),
+    [
+        (b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\nno", Idempotency.IDEMPOTENT, ServerError),
+        (b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\nn", Idempotency.IDEMPOTENT, NotSent),
+        # With nothing sent, a create is tried again, too.
+        (b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nn", ONCE, NotSent),
+    ],
+)
+async def test_what_a_refusal_kept_from_leaving_was_not_carried_out(
+    lab, answer, idempotency, kind
+) -> None:
+    """Whatever the refusal says, and whether it came whole."""
+
+    def script(connection) -> None:
+        connection.send(answer)
+        connection.socket.shutdown(socket.SHUT_WR)
+        connection.until_closed()
+
+    server = lab.serve(script)
+    async with aclosing(lab.transport(server)) as transport:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("aiocake._transport.dial.open_socket", after_bytes(server))
+            done = await transport.exchange(lab.post, lab.check, lab.plan(idempotency, attempts=2))
+    assert type(done.error) is kind
+    assert (done.attempts, done.sent, done.sent_before) == (2, False, False)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 2", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2"])
@@ -443,6 +490,28 @@ async def test_a_connection_that_is_closed_leaves_no_timer(lab, monkeypatch, any
             await asked(connection, theirs, lab.ok)
     assert timers
     assert all(each.cancelled() for each in timers)
+
+
+@pytest.mark.parametrize("where", ["asyncio", "asyncio without readers", "trio"])
+def test_a_connection_is_closed_although_its_loop_has_ended(monkeypatch, where) -> None:
+    """A loop that is closed by hand leaves what waits there to the garbage collector."""
+    monkeypatch.setattr("aiocake._transport.dial.watches_sockets", lambda _: where == "asyncio")
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+
+    async def begin() -> tuple[HttpConnection, Coroutine[Any, Any, object]]:
+        connection = connection_over(ours, "x.example")
+        asking: Coroutine[Any, Any, object] = connection.ask(bytes(10_000_000), SendTrace(), 20.0)
+        if where == "asyncio":
+            waiting = asking.send(None)
+            waiting.add_done_callback(lambda _: None)  # as whoever waits does
+        return connection, asking
+
+    with ours, theirs:
+        connection, asking = anyio.run(begin, backend=where.partition(" ")[0])
+        connection.close()
+        assert ours.fileno() == -1
+        asking.close()
 
 
 async def test_what_is_left_of_a_refused_request_is_not_kept() -> None:

@@ -107,10 +107,10 @@ async def test_a_check_may_know_how_long_to_wait(lab) -> None:
 
 def test_how_tls_asks_for_the_network_is_no_error() -> None:
     refused = ConnectionRefusedError(111, "Connection refused")
-    refused.__context__ = ssl.SSLWantReadError()
+    refused.__cause__ = ssl.SSLWantReadError()
     outer = OSError()
-    outer.__context__ = ssl.SSLWantWriteError()
-    outer.__context__.__context__ = refused
+    outer.__cause__ = ssl.SSLWantWriteError()
+    outer.__cause__.__cause__ = refused
     route = Route("x.example", 443, 5.0)
     assert connect_failure_reason(outer, route) == (
         "x.example refused the connection (port 443)",

@@ -171,6 +171,14 @@ async def test_over_sockets() -> None:
     assert reported == f"nothing was sent: the proxy 127.0.0.1 refused the connection (port {port})"
 
 
+async def test_what_the_caller_is_handling_says_nothing_of_the_connection() -> None:
+    try:
+        raise untrusted(20, "unable to get local issuer certificate")
+    except ssl.SSLError:
+        reported = await met(f"http://127.0.0.1:{free_port()}")
+    assert "127.0.0.1 refused the connection" in reported
+
+
 async def test_certificates_over_sockets(lab) -> None:
     authority = trustme.CA()
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

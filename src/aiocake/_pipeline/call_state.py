@@ -289,7 +289,8 @@ class CallState:
         self.being_sent = False
         if outcome is None:
             return None
-        self.maybe_done = self.sent_before or may_have_been_applied(outcome)
+        # A refusal may come before anything of the request has left, which it then keeps from it.
+        self.maybe_done = self.sent_before or (self.sent and may_have_been_applied(outcome))
         self.reply = None
         self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome
         return self.error

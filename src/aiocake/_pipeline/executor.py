@@ -588,6 +588,8 @@ class CallExecutor(ClientPipeline):
             # Such a connection is not used again, however well the response was framed: a 408 may
             # end the silence before the request, and the response to that comes after it.
             sender.drop(attempt.slot)
+            if isinstance(outcome, TransportFailure) and not attempt.trace.sent:
+                return outcome.unsent()
         return outcome
 
     async def _read(

@@ -18,6 +18,9 @@ LARGEST_BODY: Final = 64 * 1024 * 1024
 LARGEST_STREAM: Final = 1024 * 1024 * 1024
 #: Bytes that one step of the decompression gives at most.
 _STEP: Final = 256 * 1024
+#: Bytes that are decompressed at once: what lies behind the end of a member is copied, and there
+#: may be thousands of empty ones.
+_FED: Final = 16 * 1024
 
 _GZIP: Final = zlib.MAX_WBITS | 16
 _ZLIB: Final = zlib.MAX_WBITS
@@ -154,6 +157,10 @@ class _Inflater:
         """
         if not self._begun:
             self._begin(data)
+        for at in range(0, len(data), _FED):
+            yield from self._feed(data[at : at + _FED])
+
+    def _feed(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._inflate.eof:
                 self._begin_member(data)

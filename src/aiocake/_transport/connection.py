@@ -591,8 +591,8 @@ class LoopConnection(HttpConnection):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        # Before the number is another connection's. A loop that is closed watches nothing.
+        # Before the number is another connection's. A loop that is closed watches and runs nothing.
         with suppress(RuntimeError):
             self._loop.remove_reader(self._number)
             self._loop.remove_writer(self._number)
-        self._wake()
+            self._wake()

@@ -6,6 +6,7 @@ that has failed; the first that stands is taken (Happy Eyeballs, RFC 8305).
 
 import asyncio
 import base64
+import errno
 import math
 import socket
 import ssl
@@ -177,6 +178,10 @@ async def _connected(to: Found) -> socket.socket:
     except BaseException:
         made.close()
         raise
+    if made.getsockname() == address:
+        # Nobody listens there, and the kernel has chosen just that port for this socket.
+        made.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "connect")
     return made
 
 

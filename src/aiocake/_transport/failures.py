@@ -57,6 +57,10 @@ class TransportFailure:
         """Return True if it may be gone at the next attempt."""
         return self.kind in {FailureKind.CONNECT, FailureKind.CONNECTION_LOST, FailureKind.TIMEOUT}
 
+    def unsent(self) -> "TransportFailure":
+        """Return it as that of a response which came before anything of the request had left."""
+        return attrs.evolve(self, sent=False, text=f"nothing was sent: {self.text}")
+
     def error(self) -> CakeError:
         """Return the error to raise for it."""
         if not self.sent:
@@ -176,6 +180,7 @@ _OUT_OF_TIME: Final = frozenset({9, 10})
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that it was raised from."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
@@ -184,7 +189,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(each))
         yield each
-        pending += [each.__context__, each.__cause__]
+        # Not its context: that may be an exception which the caller is handling.
+        pending.append(each.__cause__)
         if isinstance(each, BaseExceptionGroup):
             group = cast("BaseExceptionGroup[BaseException]", each)
             pending += group.exceptions

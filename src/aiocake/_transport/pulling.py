@@ -93,4 +93,5 @@ class PullingConnection(HttpConnection):
                 group.start_soon(watch, self._waits.readable)
 
     def _forget(self) -> None:
-        self._waits.closing(self._socket)
+        with suppress(RuntimeError):  # no loop runs any more: nobody waits for the socket
+            self._waits.closing(self._socket)
