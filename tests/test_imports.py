@@ -167,8 +167,10 @@ def test_the_look_at_what_is_loaded_late_sees_it() -> None:
     assert "loaded late: ['wave'" in said(code, "find")
 
 
-def test_what_the_root_has_is_there_without_a_client() -> None:
-    assert "aiocake.paging" in modules_after("import aiocake; aiocake.paging.Pager")
+@pytest.mark.parametrize("name", ["endpoints.invoices.Invoices", "paging.Pager"])
+def test_what_the_root_has_is_there_without_a_client(name: str) -> None:
+    module = f"aiocake.{name.rpartition('.')[0]}"
+    assert module in modules_after(f"import aiocake; aiocake.{name}")
 
 
 def test_parts_of_bulk_come_when_they_are_asked_for() -> None:

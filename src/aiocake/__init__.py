@@ -177,8 +177,10 @@ def __getattr__(name: str) -> object:
         from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
 
         return vars(pool)[name]
-    if name in {"blocking", "paging"}:
-        import importlib  # noqa: PLC0415 - for who writes a script, or names what a list is
+    if name in {"blocking", "endpoints", "paging"}:
+        import importlib  # noqa: PLC0415 - for who writes a script, or names what a client gives
 
+        if name == "endpoints":
+            importlib.import_module("aiocake._client_parts")  # which has each of them
         return importlib.import_module(f"aiocake.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,9 @@
 # ruff: noqa: SIM117 - the client outlives what is in it: that is another block
 """What is told of calls whose caller was cancelled: their end, once, and what is known of it."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import anyio
 import anyio.lowlevel
@@ -68,6 +69,49 @@ async def test_a_write_that_its_grace_settles(stage) -> None:
         AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
         CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id", cancelled=True),
     ]
+
+
+async def cancelled_twice(call: Coroutine[object, None, object], when: anyio.Event) -> None:
+    """Cancel a call once more while it is given its grace: no shield holds asyncio's off."""
+    task = asyncio.create_task(call)
+    await when.wait()
+    for _ in range(2):
+        await anyio.lowlevel.checkpoint()
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@ONE_LOOP
+async def test_a_write_that_is_cancelled_twice_ends_when_it_is_known_how(stage) -> None:
+    held = stage.held(stage.updated)
+    async with stage.client(held) as cake:
+        await cancelled_twice(cake.invoices.update(1, invoice_status="approved"), held.asked)
+        assert stage.reported == []
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.aclose)  # which waits for it, too
+            await anyio.wait_all_tasks_blocked()
+            held.go_on.set()
+    assert stage.reported == [
+        AttemptEnded(UPDATE, 1, 0.0, 200, None, sent=True),
+        CallEnded(UPDATE, 1, 0.0, Outcome.DONE, None, "id", cancelled=True),
+    ]
+
+
+@ONE_LOOP
+async def test_a_write_that_is_cancelled_twice_before_its_turn_is_not_unknown(stage) -> None:
+    held, ledger = stage.held(stage.page), stage.ledger()
+    async with stage.client(held, throttle=ONE, ledger=ledger) as cake:
+        async with anyio.create_task_group() as group:
+            group.start_soon(cake.invoices.page)
+            await held.asked.wait()
+            await cancelled_twice(cake.invoices.update(1, memo="x"), ledger.asked)
+            await anyio.wait_all_tasks_blocked()
+            assert stage.reported == [
+                Waited(UPDATE, 0.0, got_turn=False),
+                CallEnded(UPDATE, 0, 0.0, Outcome.NOT_DONE, "NotSent", "id", cancelled=True),
+            ]
+            held.go_on.set()
 
 
 @pytest.mark.parametrize("with_ledger", [True, False])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import anyio
 import pytest
@@ -16,7 +16,6 @@ from aiocake import (
     CreatedInvoice,
     DeadlineExceeded,
     DecodeError,
-    Intent,
     NotFound,
     NotSent,
     Outcome,
@@ -24,9 +23,11 @@ from aiocake import (
     RateLimited,
     RequestRejected,
     Restricted,
+    RetryPolicy,
     ServerError,
     Throttle,
     TipaltiError,
+    _clock,
 )
 
 from ..support.clock import SIMULATED
@@ -127,7 +128,7 @@ CASES: list[Case] = [
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_how_a_call_ends(case: Case) -> None:
+async def test_how_a_call_ends(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     call, steps, sent, kind, cause, likely = case
     peer = Peer(*steps)
     async with peer.client() as cake:
@@ -138,6 +139,7 @@ async def test_how_a_call_ends(case: Case) -> None:
     error = caught.value
     assert type(error) is kind
     assert len(peer.requests) == sent
+    assert ("outcome unknown" in caplog.text) is (kind is OutcomeUnknown)
     if call is read:
         assert error.outcome is None
         assert error.operation == "invoices.get"
@@ -170,25 +172,21 @@ async def test_a_response_that_breaks_its_reader_is_none_that_was_lost(
     assert isinstance(caught.value.cause, DecodeError)
 
 
-async def test_an_unknown_write_tells_when_it_first_left() -> None:
-    peer = Peer(unreached, lost, says("no", 500))
-    moments: list[datetime] = []
+async def test_an_unknown_write_tells_when_it_first_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_key, began = says({"message": "Invalid API key"}, 401), datetime(2024, 1, 1, tzinfo=UTC)
+    peer = Peer(unreached, lost, no_key, says("no", 500))
+    keys = iter("ab")
 
-    class Watch:
-        async def before(self, intent: Intent) -> None:
-            assert intent.at is not None
-            moments.append(intent.at)
+    async def next_key() -> str:
+        return next(keys)
 
-        async def after(self, intent: Intent, outcome: Outcome) -> None:
-            pass
-
-    async with peer.client(ledger=Watch()) as cake:
+    # A second passes with each request, and the second one is lost.
+    monkeypatch.setattr(_clock, "now", lambda: began + timedelta(seconds=len(peer.requests)))
+    async with peer.client(api_key=next_key) as cake:
         with pytest.raises(OutcomeUnknown) as caught:
             await update(cake)
-    left_at = caught.value.intent.at
-    assert left_at is not None
-    assert moments[0] <= left_at <= datetime.now(UTC)
-    assert caught.value.intent.attempts == 3
+    assert len(peer.requests) == caught.value.intent.attempts == 4
+    assert caught.value.intent.at == began + timedelta(seconds=1)
 
 
 async def test_a_mark_that_may_have_been_made_before_is_not_called_the_first() -> None:
@@ -249,6 +247,26 @@ async def test_closing_gives_a_write_that_has_left_its_grace(grace: float) -> No
     else:
         assert isinstance(end, OutcomeUnknown)
         assert type(end.cause).__name__ == "ClosedError"
+
+
+@SIMULATED
+async def test_closing_gives_none_to_a_write_that_waits_for_its_next_attempt() -> None:
+    peer, ended = Peer(lost), list[OutcomeUnknown]()
+    cake = peer.client(grace=5.0, retry=RetryPolicy(base=20.0, draw=lambda: 1.0))
+
+    async def run() -> None:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await update(cake)
+        ended.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await anyio.wait_all_tasks_blocked()
+        now = anyio.current_time()
+        await cake.aclose()
+        assert anyio.current_time() == now
+    assert len(peer.requests) == 1
+    assert type(ended[0].cause) is ClosedError
 
 
 async def test_errors_hide_payloads_unless_they_may_show_them() -> None:

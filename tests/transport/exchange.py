@@ -167,7 +167,8 @@ class Exchanges:
         call.intent = Intent("id", request.operation, {}, datetime.now(UTC), 0, frozenset())
         call.observer = None if settled is None else _Settled(call, settled)
         call.recorded = True
-        await executor._attempts_of_write(call, CallReport(self.emitter, call))
+        report = CallReport(self.emitter, call).__enter__()  # never left: it emits nothing
+        await executor._attempts_of_write(call, report)
         return result(call)
 
     async def open(self, request: Request, head: ReadHead, limits: CallLimits) -> Opened:

@@ -36,7 +36,7 @@ def decode(
     Args:
         operation: The operation that was called.
         arguments: Those of the call.
-        reply: A response in which :func:`aiocake._codec.error_of` found no error.
+        reply: A response in which :func:`aiocake._codec.codec.error_of` found no error.
         leniency: Notes what is read leniently.
         repeated: Whether an attempt before may have been carried out, so that "for the first
             time" means nothing.

@@ -225,7 +225,8 @@ class CallExecutor(ClientPipeline):
                 try:
                     await self._attempts_of_write(call, report)
                 finally:
-                    self.transport.lifecycle.end_write(call.has_left)
+                    if not call.abandoned:
+                        self.transport.lifecycle.end_write(call.has_left)
             value, failure = self._conclude(call)
             report.finish(failure)
             if call.recorded:
@@ -263,20 +264,24 @@ class CallExecutor(ClientPipeline):
         self, call: CallState, task: BackgroundTask[None] | None, report: CallReport
     ) -> None:
         """Give a sent write its grace period, and record its outcome."""
-        try:
-            with self.transport.lifecycle.pending():
-                if task is not None:
-                    if call.has_left() and self.settings.grace > 0:
-                        with anyio.move_on_after(self.settings.grace), suppress(Exception):
-                            await task.result()
-                    await task.aclose()
-                call.abandon()
-                value, failure = self._conclude(call)
-                report.finish(failure)
-                if call.recorded:
-                    await self._recorder.after(call, value, failure)
-        except Exception:  # noqa: BLE001 - it is the ledger's
-            _log.exception("recording the outcome of a cancelled write failed")
+        lifecycle = self.transport.lifecycle
+        with report:
+            try:
+                with lifecycle.pending():
+                    if task is not None:
+                        if call.has_left() and self.settings.grace > 0:
+                            with anyio.move_on_after(self.settings.grace), suppress(Exception):
+                                await task.result()
+                        await task.aclose()
+                    call.abandon()
+                    value, failure = self._conclude(call)
+                    report.finish(failure)
+                    if call.recorded:
+                        await self._recorder.after(call, value, failure)
+            except Exception:  # noqa: BLE001 - it is the ledger's
+                _log.exception("recording the outcome of a cancelled write failed")
+            finally:
+                lifecycle.end_write(call.has_left)
 
     def _conclude(self, call: CallState) -> tuple[object, CakeError | None]:
         """Return the value of a call and None, or None and the error of the whole call."""

@@ -57,6 +57,8 @@ def _may_be_done(call: CallState, error: CakeError) -> bool:
 class CallReport:
     """A context manager around a call that emits its CallEnded.
 
+    It is entered once more by what goes on without its caller; the last one to leave emits.
+
     Args:
         emitter: Takes the event.
         call: The call.
@@ -65,12 +67,14 @@ class CallReport:
         outcome: Of a write, what became of it, as far as it is known.
     """
 
-    __slots__ = ("_began", "_call", "_emitter", "_error", "outcome")
+    __slots__ = ("_began", "_call", "_cancelled", "_emitter", "_entered", "_error", "outcome")
 
     def __init__(self, emitter: EventEmitter, call: CallState) -> None:
         self._emitter = emitter
         self._call = call
         self._error: str | None = None
+        self._cancelled = False
+        self._entered = 0
         self.outcome: Outcome | None = Outcome.NOT_DONE if call.writes else None
         # The log does not say how long a call took.
         self._began = emitter.now() if emitter.enabled else 0.0
@@ -83,6 +87,7 @@ class CallReport:
             self.outcome = Outcome.DONE
 
     def __enter__(self) -> Self:
+        self._entered += 1
         return self
 
     def __exit__(
@@ -93,8 +98,11 @@ class CallReport:
     ) -> None:
         if isinstance(error, Exception):
             self._fail(error)
-        if self._emitter.enabled or self.outcome is Outcome.UNKNOWN:
-            self.emit(cancelled=error is not None and not isinstance(error, Exception))
+        elif error is not None:
+            self._cancelled = True
+        self._entered -= 1
+        if not self._entered and (self._emitter.enabled or self.outcome is Outcome.UNKNOWN):
+            self.emit(cancelled=self._cancelled)
 
     def emit(self, *, cancelled: bool) -> None:
         """Emit the event."""
