@@ -150,6 +150,67 @@ async def test_one_is_told_to_wait_and_all_hold_back(rate) -> None:
     await other.aclose()
 
 
+async def test_a_pause_that_is_longer_or_over_is_so_for_all() -> None:
+    store = MemoryQuota(anyio.current_time)
+    told, other = process(store, rate=None), process(store, rate=None)
+
+    async def learns() -> float | None:
+        other.on_timeout(anyio.current_time())
+        assert other._shared is not None
+        other._shared._ask_soon()
+        await anyio.sleep(1)
+        return other.paused_for()
+
+    for turns in (told, other):
+        slot = await turns.acquire()
+        assert isinstance(slot, int)
+        turns.release(slot)
+    sent = anyio.current_time()
+    await anyio.sleep(0.1)
+    told.pause(5.0, since=sent, asked=False)
+    assert 3 < (await learns() or 0) < 5
+    # Another response to what was sent before: it begins no pause, but names a longer time.
+    told.pause(60.0, since=sent, asked=True)
+    assert 50 < (await learns() or 0) < 60
+    told.end_pause()
+    await anyio.sleep(0.1)
+    assert await learns() is None
+    await told.aclose()
+    await other.aclose()
+
+
+async def test_no_more_turns_are_taken_than_calls_can_begin() -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, concurrency=2)
+    slot = await turns.acquire()
+    assert isinstance(slot, int)
+    assert store.admitted == 1
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(turns.acquire)
+        await anyio.sleep(1)
+        assert (turns.in_flight, turns.waiting, store.admitted) == (2, 4, 2)
+        group.cancel_scope.cancel()
+    await turns.aclose()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_request_ahead_of_its_turn_uses_up_the_next_of_a_share(ahead) -> None:
+    store = MemoryQuota(anyio.current_time)
+    turns = process(store, rate=1.0, burst=1)
+    slot = await turns.acquire()
+    assert isinstance(slot, int)
+    store.away = True
+    assert isinstance(await turns.acquire(), int)
+    assert turns.quota == "alone"
+    begun = anyio.current_time()
+    if ahead:
+        assert await turns.follow(slot, within=0.0) is None
+    assert isinstance(await turns.acquire(), int)
+    assert (anyio.current_time() - begun > 1.5) == ahead
+    await turns.aclose()
+
+
 async def test_a_long_pause_ends_the_calls_of_all() -> None:
     store = MemoryQuota(anyio.current_time)
     told, other = process(store), process(store)
@@ -331,6 +392,7 @@ async def test_a_store_that_forgets_is_told_again(long) -> None:
     assert left is not None
     assert 590 < left < 600
     assert store.pause - anyio.current_time() == pytest.approx(left, abs=0.1)
+    assert store.status == (429 if long else 0)
     for turns in (told, other):
         await turns.aclose()
 
