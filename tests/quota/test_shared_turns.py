@@ -175,6 +175,9 @@ async def test_a_pause_that_is_longer_or_over_is_so_for_all() -> None:
     told.end_pause()
     await anyio.sleep(0.1)
     assert await learns() is None
+    for seconds in (600.0, 900.0):
+        told.refuse(seconds, 3600.0, since=anyio.current_time(), status=429)
+        assert seconds - 10 < (await learns() or 0) < seconds
     await told.aclose()
     await other.aclose()
 
