@@ -361,8 +361,11 @@ class AnyMonthEnd(RuleBasedStateMachine):
 
     def _apply(self, plan: PlanFile, asked: Asked, luck: Luck, last: int | None, way: Way) -> None:
         journal = self._journal(plan, asked.journal)
-        doubt = "expired" if asked.late else self._doubt(plan, journal, asked.approvals)
         hash_ = plan.noted if asked.approvals is None else None
+        needed = asked.approvals
+        if journal in self.journals:  # never fewer than the run was begun with
+            needed = max(needed or 0, self._detail(journal)["required"]) or None
+        doubt = "expired" if asked.late else self._doubt(plan, journal, needed, noted=hash_)
 
         async def work(cake: Client) -> Applied:
             return await apply(
