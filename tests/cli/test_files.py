@@ -220,6 +220,18 @@ def test_a_sheet_that_is_full_is_followed_by_another(cake, tmp_path: Path, monke
     assert len(set(ids)) == 40
 
 
+@pytest.mark.parametrize("name", ["<r></r>", "<r> <t>a</t> &amp; </r>", "<r>", "<r>a</r>b"])
+def test_a_text_is_not_taken_for_the_xml_of_a_workbook(
+    cake, sandbox, tmp_path: Path, name: str
+) -> None:
+    for invoice in sandbox.state.invoices.values():
+        invoice.partner_name = name
+    file = tmp_path / "a.xlsx"
+    assert cake("invoices", "list", "--out", file, "--columns", "affiliate_name").code == 0
+    names = [row[0] for row in openpyxl.load_workbook(file).active.values]
+    assert set(names[1:]) - {None} == {name}
+
+
 # Which columns.
 
 

@@ -5,9 +5,7 @@ import csv
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
-import openpyxl
 import pytest
 from starlette.responses import JSONResponse
 
@@ -49,16 +47,6 @@ def test_no_text_begins_a_formula_in_a_spreadsheet(cake, named, name: str) -> No
     rows = list(csv.DictReader(cake(*ROWS, "-f", "csv").out.splitlines()))
     assert len(rows) == len(found)
     assert {row["affiliate_name"] for row in rows} == {f"'{escaped(name)}"}
-
-
-@pytest.mark.parametrize("name", ["<r></r>", "<r> <t>a</t> &amp; </r>", "<r>", "<r>a</r>b"])
-def test_a_text_is_not_taken_for_the_xml_of_a_workbook(
-    cake, named, tmp_path: Path, name: str
-) -> None:
-    named(name)
-    assert cake(*ROWS, "--out", tmp_path / "a.xlsx", "--columns", "affiliate_name").code == 0
-    names = [row[0] for row in openpyxl.load_workbook(tmp_path / "a.xlsx").active.values]
-    assert set(names[1:]) - {None} == {name}
 
 
 def test_amounts_and_dates_are_no_text_of_a_spreadsheet(cake, named) -> None:
