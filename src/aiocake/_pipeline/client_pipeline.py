@@ -1,6 +1,7 @@
 """State that the calls of one client share, and the options of one of its views."""
 
 import copy
+from collections.abc import Callable
 from typing import Self
 
 from aiocake._listener import EventEmitter
@@ -10,8 +11,9 @@ from aiocake._pipeline.retry import Retries
 from aiocake._pipeline.settings import ClientStats, PipelineSettings
 from aiocake._transport import Transport
 from aiocake.config import CallOptions
-from aiocake.events import ListAnomaly, PauseEnded
-from aiocake.values import Idempotency
+from aiocake.events import Event, ListAnomaly, PauseEnded
+from aiocake.traits import InstanceTraits
+from aiocake.values import Binding, Idempotency
 
 
 class ClientPipeline:
@@ -34,6 +36,19 @@ class ClientPipeline:
         limits: Those of its calls, by what sending one again does.
         export_limits: Those of its exports.
     """
+
+    # Of all views of the client.
+    domain: str
+    concurrency: int
+    traits: InstanceTraits
+    for_tests: bool
+    scrub: Callable[[str], str]
+    emit: Callable[[Event], None]
+    # Of one view.
+    options: CallOptions
+    binding: Binding
+    limits: dict[Idempotency, CallLimits]
+    export_limits: CallLimits
 
     def __init__(
         self, transport: Transport, settings: PipelineSettings, emitter: EventEmitter
