@@ -93,6 +93,8 @@ def environment(
 ) -> Mapping[str, str]:
     """The environment of the command, here and in processes of its own."""
     del sandbox
+    # It would have each write of a process fail at once, where users' fail at the end.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     for name in list(os.environ):
         if name.startswith("CAKE_"):
             monkeypatch.delenv(name)

@@ -202,10 +202,16 @@ def run(arguments: Sequence[str]) -> int:
         silence_output()
         return 0
     except Interrupted as error:
-        return report_interrupted(str(error), error.code)
+        code = report_interrupted(str(error), error.code)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said on one line
-        return _usage(error) or report_error(error)
-    return 0
+        code = _usage(error) or report_error(error)
+    else:
+        return 0
+    try:
+        sys.stdout.flush()
+    except OSError:  # as was reported: the end of the process must not try, and fail, again
+        silence_output()
+    return code
 
 
 def _invoke(arguments: Sequence[str]) -> None:
