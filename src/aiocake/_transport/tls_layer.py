@@ -78,6 +78,11 @@ class TlsLayer:
         if not self.ended and self.error is None:
             self._incoming.write_eof()
             self.open(b"")
+            if self.ended:
+                # What says so stands in the bytes before. OpenSSL takes this end for it, too, under
+                # OP_IGNORE_UNEXPECTED_EOF, which some Pythons set (3.11.2 of Debian does).
+                self.ended = False
+                self._fail(ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer ended without TLS's end"))
 
     def seal(self, data: bytes | memoryview) -> bytes:
         """Return what goes out for these bytes, and whatever else TLS has to say."""
