@@ -42,7 +42,7 @@ _not_negative = _must_be(a_number("a whole number of at least 0", least=0, whole
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """How long things may take, in seconds, each more than 0.
+    """The time limits of calls, in seconds, each more than 0.
 
     Attributes:
         total: One call, with its retries and its wait for a slot.
@@ -104,7 +104,7 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class Throttle:
-    """How many calls are in flight at once, and how fast they are sent: first come, first served.
+    """The limits of calls in flight and of their rate: first come, first served.
 
     Attributes:
         concurrency: Calls in flight at once, and so connections.

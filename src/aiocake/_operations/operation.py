@@ -75,7 +75,7 @@ class ExistingRecord:
 
 @attrs.frozen(kw_only=True)
 class CreateLookup:
-    """How to find the record that a create makes: the only way to learn if it was carried out.
+    """A way to find the record that a create makes: the only way to learn if it was carried out.
 
     Attributes:
         owner: The name of the argument that says whose the record will be.
@@ -114,7 +114,7 @@ class Compare(Protocol):
 
 @attrs.frozen(kw_only=True, eq=False)
 class RecordLook:
-    """How to read the record that a write sets, before it is sent.
+    """A way to read the record that a write sets, before it is sent.
 
     Attributes:
         read: The operation that reads the record, by the argument that the write names it by.

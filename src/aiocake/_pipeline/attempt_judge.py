@@ -33,7 +33,7 @@ _MOST: Final = 0.5
 
 
 class ResponseTimes:
-    """How long the server takes to answer writes: so much time an attempt needs to have left.
+    """The times of the last responses to writes: an attempt needs that much time to have left.
 
     A write that leaves shortly before its deadline is cut off before its response can be there, and
     nobody knows what became of it. So one that has too little time left is not begun at all.

@@ -18,7 +18,7 @@ class ConnectionForbidden(Exception):
 
 
 class FailureKind(Enum):
-    """What went wrong, and so if trying again can help."""
+    """The kind of a failure, which says if trying again can help."""
 
     CONNECT = "unreached"
     """No connection: refused, no such host, too slow, or it ended before the request began."""

@@ -39,7 +39,7 @@ _LAST: Final = 1.0
 
 @attrs.frozen(eq=False)
 class _Loop:
-    """What is posted to the event loop of a thread that is running, and what ends both."""
+    """The event loop of a running thread: what is posted to it, and what ends both."""
 
     posted: PostedFunctions
     stop: asyncio.Event

@@ -10,7 +10,7 @@ from aiocake.traits import InstanceTraits
 
 
 class Level(StrEnum):
-    """How serious a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     """As it should be, or handled by the SDK."""
