@@ -10,7 +10,7 @@ from benchmarks.harness.processes import Failed, Worker, certificates, server
 from benchmarks.harness.rounds import Cases, interleaved
 
 #: Calls of a round, by how many go at once.
-CALLS: Final = {8: 400, 100: 400, 500: 500}
+CALLS: Final = {8: 200, 100: 400, 500: 500}
 #: With so many at once, a slow way makes no more calls than that in a round: a pool of httpx looks
 #: at each idle connection for each call, which at 500 at once takes 20 ms. Without idle connections
 #: it takes 5 ms: so its client stays open, and as many calls are made once, before the first round.
