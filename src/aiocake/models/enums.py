@@ -42,7 +42,7 @@ class OpenEnum(StrEnum):
         kept._value_ = value
         return kept
 
-    def __reduce_ex__(self, _: object, /) -> tuple[type[Self], tuple[str]]:
+    def __reduce_ex__(self, proto: object) -> tuple[type[Self], tuple[str]]:
         # By its value: some Pythons (3.11.2) look for its name, which an unknown one has not.
         return type(self), (self._value_,)
 
