@@ -95,6 +95,7 @@ NEWER = {
         body_of({**ROW, "affiliate_name": '"invoice_id", "total_amount" 1'}),
         body_of({**ROW, "affiliate_name": '"invoice_id": 5, "total_amount": 1\\'}, total_rows=1),
         body_of({**ROW, "affiliate_name": 'Acme \\" & \\\\" Söhne \\'}, total_rows=1),
+        body_of({**ROW, "affiliate_name": "Acme: 12:30"}, ROW, total_rows=2),
         body_of({**ROW, "affiliate_name": "日本\x00😀"}),
         body_of({**ROW, "total_amount": "5."}, {**ROW, "total_amount": "-.5"}),
         b"\xef\xbb\xbf" + body_of(ROW),
@@ -246,8 +247,10 @@ def instead(was: str, is_now: str) -> Callable[[bytes], bytes]:
         lambda body: body.decode().encode("utf-16"),
     ],
 )
-def test_what_is_not_plain_is_refused_by_both(change: Callable[[bytes], bytes]) -> None:
-    plain = body_of(ROW, ROW, total_rows=2)
+@pytest.mark.parametrize("name", ["Acme Media Group", "Acme: 12:30"])
+def test_what_is_not_plain_is_refused_by_both(name: str, change: Callable[[bytes], bytes]) -> None:
+    row = {**ROW, "affiliate_name": name}
+    plain = body_of(row, row, total_rows=2)
     body = change(plain)
     assert body != plain
     assert fast(plain) is not None
