@@ -5,6 +5,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable
+from decimal import Decimal
 
 import anyio
 import attrs
@@ -335,14 +336,34 @@ async def test_who_gives_up_leaves_nothing_behind() -> None:
     await turns.aclose()
 
 
-@pytest.mark.parametrize("raises", [True, False])
-async def test_a_store_that_does_anything_keeps_nobody_waiting(raises) -> None:
+REPLIED = MemoryQuota(lambda: 0.0).ask(QuotaRequest(member="another"))
+
+
+def _raise() -> QuotaReply:
+    raise LookupError("of its own")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        _raise,
+        lambda: None,
+        lambda: attrs.evolve(REPLIED, now=None),
+        lambda: attrs.evolve(REPLIED, now="1.5"),
+        lambda: attrs.evolve(REPLIED, due=Decimal("1.5")),
+        lambda: attrs.evolve(REPLIED, base=math.inf),
+        lambda: attrs.evolve(REPLIED, pause=math.nan),
+        lambda: attrs.evolve(REPLIED, version=1.5),
+        lambda: attrs.evolve(REPLIED, members=True),
+        lambda: attrs.evolve(REPLIED, pauses="1"),
+        lambda: attrs.evolve(REPLIED, learned=b"{}"),
+    ],
+)
+async def test_a_store_that_does_anything_keeps_nobody_waiting(reply) -> None:
     store = MemoryQuota(anyio.current_time)
 
     def broken(_: QuotaRequest, /) -> QuotaReply:
-        if raises:
-            raise LookupError("of its own")
-        return None  # type: ignore[return-value] # and no answer
+        return reply()  # type: ignore[no-any-return] # or something else
 
     turns = process(store)
     assert isinstance(await turns.acquire(), int)

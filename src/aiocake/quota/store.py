@@ -17,6 +17,8 @@ from typing import Protocol
 
 import attrs
 
+from aiocake._normalize import class_name, real
+
 __all__ = ["QuotaReply", "QuotaRequest", "QuotaStore", "QuotaUnavailable"]
 
 #: A process counts as there for so long after it has asked, in seconds.
@@ -87,6 +89,9 @@ class QuotaReply:
         span: How long ago the span began.
         members: How many clients have asked lately.
         away: How long the client is to go on without the store.
+
+    Raises:
+        TypeError: A value is of another type, or no finite number.
     """
 
     now: float
@@ -103,6 +108,15 @@ class QuotaReply:
     span: float
     members: int
     away: float
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            fits = isinstance(value, str | None)
+            if field.type in {int, float}:
+                fits = real(value) is not None and (field.type is float or isinstance(value, int))
+            if not fits:
+                raise TypeError(f"{field.name} cannot be {class_name(value)}")
 
     def turns(self, count: int, interval: float) -> list[float]:
         """Return when the reserved turns begin, in seconds from when the store answered."""
