@@ -343,11 +343,17 @@ def _raise() -> QuotaReply:
     raise LookupError("of its own")
 
 
+class RaisingReply(QuotaReply):
+    def turns(self, count: int, interval: float) -> list[float]:
+        raise LookupError(f"of its own: {count}, {interval}")
+
+
 @pytest.mark.parametrize(
     "reply",
     [
         _raise,
         lambda: None,
+        lambda: RaisingReply(**attrs.asdict(REPLIED)),
         lambda: attrs.evolve(REPLIED, now=None),
         lambda: attrs.evolve(REPLIED, now="1.5"),
         lambda: attrs.evolve(REPLIED, due=Decimal("1.5")),
@@ -372,6 +378,43 @@ async def test_a_store_that_does_anything_keeps_nobody_waiting(reply) -> None:
     assert isinstance(slot, int)
     assert turns.quota == "alone"
     await turns.aclose()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_store_that_replies_and_gives_no_turns_holds_no_call_back(
+    network, caplog, beside
+) -> None:
+    store = MemoryQuota(anyio.current_time)
+    answer = store.ask
+
+    def broken(request: QuotaRequest, /) -> QuotaReply:
+        if request.turns and request.member == turns._shared._member:  # type: ignore[union-attr] # it shares
+            raise LookupError("of its own")
+        return answer(request)
+
+    turns, other = process(store), process(store)
+    slot = await turns.acquire()
+    assert isinstance(slot, int)
+    turns.release(slot)
+    store.ask = broken  # type: ignore[method-assign] # a store of somebody else's
+    until = anyio.current_time() + 20
+    begun: list[float] = []
+    before, others = network.trips, list[float]()
+    async with anyio.create_task_group() as group:
+        group.start_soon(calls, turns, until, begun)
+        if beside:
+            group.start_soon(calls, other, until, others)
+    # One after the other they take 0.05 s each, which is less than the share.
+    assert len(begun) >= 0.9 * 20 / (0.1 if beside else 0.05)
+    # It is asked less and less often, and the log says once that it is away.
+    assert network.trips - before <= len(others) + 2 * 20 / 0.5 + 10
+    await other.aclose()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    store.ask = answer  # type: ignore[method-assign] # mended
+    again = await run([turns], 20)
+    assert len(again) >= 0.95 * RATE * 20
+    assert most(again, 1.0) <= RATE + BURST
+    assert caplog.messages[1:] == ["the shared quota can be reached again"]
 
 
 async def test_a_turn_far_ahead_is_not_lost_to_a_slow_store(network) -> None:

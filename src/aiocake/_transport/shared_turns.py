@@ -174,6 +174,9 @@ class SharedTurns:
         #: How many had been given when the store's span began, and when that was, on its clock.
         self._span = (0, 0.0)
         self._share: _Share | None = None
+        #: The share that was used until the store was reached again, and gave no turn so far.
+        self._left: _Share | None = None
+        self._left_at = _NEVER
         self._retry_at = self._return_at = _NEVER
         #: How often it was tried in vain to reach the store again.
         self._tries = 0
@@ -212,7 +215,7 @@ class SharedTurns:
             wanted: How many calls could begin if they had one.
         """
         if self._share is not None and now >= self._return_at > _NEVER:
-            self._return()
+            self._return(now)
         if self._share is not None:
             if now >= self._retry_at:
                 self._ask_soon()
@@ -223,6 +226,9 @@ class SharedTurns:
         is_far = bool(self._turns) and self._is_far(self._turns[0])
         if self._turns and self._turns[0] <= now and not is_far:
             self._turns.popleft()
+            if self._left is not None:
+                self._left = None
+                _log.warning("the shared quota can be reached again")
             return True
         # In time, or the turn would have passed when a slow store has answered.
         look_again = is_far and self._turns[0] - _PATIENCE <= now
@@ -289,10 +295,16 @@ class SharedTurns:
 
     def _ask_soon(self) -> None:
         if (self._job is None or self._job.done) and not self._closed:
-            self._job = BackgroundTask(self._ask_all())
+            self._job = BackgroundTask(self._ask_all(clock()))
 
-    async def _ask_all(self) -> None:
-        now = clock()
+    async def _ask_all(self, now: Callable[[], float]) -> None:
+        try:
+            await self._ask_in_turn(now)
+        # Calls wait for what this finds: an error must not leave them waiting for ever.
+        except Exception as error:  # noqa: BLE001
+            self._lost(f"{self._store.where}: {type(error).__name__}", now())
+
+    async def _ask_in_turn(self, now: Callable[[], float]) -> None:
         while True:
             self._asked, self._wanted = self._wanted, 0
             request = self._request(now())
@@ -369,7 +381,7 @@ class SharedTurns:
             if not reply.away:
                 # The others had the store meanwhile: what was sent beside them is made up for.
                 self._owed += self._share.lately(now)
-                self._return()
+                self._return(now)
         else:
             self._turns.extend(now + at for at in reply.turns(request.turns, request.interval))
         if reply.pauses != self._pauses:
@@ -382,19 +394,25 @@ class SharedTurns:
         """Switch to this process's share, without the store."""
         self._asked = self._wanted = 0
         # At first at once, then less and less often: it may have been for a moment.
-        self._tries = 0 if self._share is None else min(self._tries + 1, _TRIES)
+        left = self._left
+        before = left if left is not None and now - self._left_at < _LATELY else self._share
+        self._tries = 0 if before is None else min(self._tries + 1, _TRIES)
         self._retry_at = now + min(_RETRY * (2**self._tries - 1) / 8, _RETRY)
         if not self._reached:
             text = f"nothing was sent: the shared quota could not be reached: {reason}"
             self._on_unreached(NotSent(text))
             return
         if self._share is None:
-            rate = self._pace.rate(now + self._ahead)
-            interval = max(self._interval, 1 / rate if rate < _MOST else 0.0)
-            self._share = _Share(interval * self._members / _USED, now)
+            if before is not None:
+                self._owed = 0  # of what the share sent, which it goes on with
+            self._share, self._left = before, None
             self._return_at = _NEVER
             self._turns.clear()
             self._lessons.clear()
+        if self._share is None:
+            rate = self._pace.rate(now + self._ahead)
+            interval = max(self._interval, 1 / rate if rate < _MOST else 0.0)
+            self._share = _Share(interval * self._members / _USED, now)
             _log.warning(
                 "the shared quota cannot be reached (%s): using a share, as one of %d processes",
                 reason,
@@ -402,10 +420,9 @@ class SharedTurns:
             )
         self._on_reply(None)
 
-    def _return(self) -> None:
-        self._share = None
+    def _return(self, now: float) -> None:
+        self._left, self._left_at, self._share = self._share, now, None
         self._return_at = _NEVER
-        _log.warning("the shared quota can be reached again")
 
     def _tell_again(self, told: _News) -> None:
         """Queue news again that the store did not get."""
