@@ -103,7 +103,7 @@ def reported() -> list[str]:
     return [type(event).__name__ for event in found]
 
 
-def cpu(case: str, url: str, *, who: str = OURS, calls: int = 300) -> float:
+def cpu(case: str, url: str, *, who: str = OURS, calls: int = 200) -> float:
     """Return the µs of CPU of a call, of the copy of aiocake that this process imports.
 
     Args:

@@ -24,11 +24,13 @@ from benchmarks.harness.verdict import OURS, Target
 TITLE: Final = "Invoices to a file"
 UNIT: Final = "µs of CPU a row"
 ROWS: Final = 20_000
+#: A sheet takes pandas twenty times as long as CSV.
+SHEET: Final = 5_000
 BY_HAND: Final = "csv.writer"
 PANDAS: Final = "pandas"
 PYARROW: Final = "pyarrow"
 CSV: Final = f"CSV of {ROWS:,}"
-XLSX: Final = f"XLSX of {ROWS:,}"
+XLSX: Final = f"XLSX of {SHEET:,}"
 PARQUET: Final = f"Parquet of {ROWS:,}"
 LACKS: Final = {
     BY_HAND: "No guard against formulas; no kind; a file that is half there if the run fails.",
@@ -124,7 +126,7 @@ _rows: list[Any] = []
 def cpu(way: str, ending: str) -> float:
     """Return the µs of CPU that writing takes, for each row."""
     if not _rows:
-        _rows.extend(invoices())
+        _rows.extend(invoices()[: SHEET if ending == "xlsx" else ROWS])
         cpu(way, ending)  # imports, and what is built once
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"a.{ending}"
@@ -132,9 +134,9 @@ def cpu(way: str, ending: str) -> float:
         begin = time.process_time()
         _WRITERS[way](_rows, file)
         taken = time.process_time() - begin
-        if file.stat().st_size < ROWS:
+        if file.stat().st_size < len(_rows):
             raise AssertionError(f"{file.stat().st_size} bytes")
-    return taken / ROWS * 1e6
+    return taken / len(_rows) * 1e6
 
 
 def run(rounds: int) -> Cases:

@@ -73,7 +73,7 @@ def _store(way: str, url: str, conninfo: str, **settings: object) -> Any:  # noq
     return books.pace("bench")
 
 
-def cost(way: str, callers: int, url: str, conninfo: str, calls: int = 300) -> list[float]:
+def cost(way: str, callers: int, url: str, conninfo: str, calls: int = 200) -> list[float]:
     """Return the µs of CPU of a call, and how many round trips it took."""
     from aiocake import Client, Throttle  # noqa: PLC0415 - in the process that measures
     from benchmarks.machinery import AtOnce  # noqa: PLC0415 - the same
@@ -104,7 +104,7 @@ def cost(way: str, callers: int, url: str, conninfo: str, calls: int = 300) -> l
     return [taken / calls * 1e6, (0 if store is None else store.trips) / calls]
 
 
-def of_server(way: str, processes: int, url: str, conninfo: str, asked: int = 500) -> float:
+def of_server(way: str, processes: int, url: str, conninfo: str, asked: int = 300) -> float:
     """Return the µs of CPU that the server takes for a question, with so many processes."""
     import psycopg  # noqa: PLC0415 - in the process that measures
     import redis  # noqa: PLC0415 - the same
