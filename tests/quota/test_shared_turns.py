@@ -453,6 +453,10 @@ async def test_a_store_that_forgets_is_told_again(long) -> None:
     told.on_timeout(anyio.current_time())
     assert told._shared is not None
     told._shared._ask_soon()
+    # It never looks as if the pause were over, not even while the store is told.
+    for _ in range(20):
+        await anyio.sleep(ROUND_TRIP / 4)
+        assert told.paused_for() is not None
     await anyio.sleep(1)
     left = told.paused_for()
     assert left is not None

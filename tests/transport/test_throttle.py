@@ -107,6 +107,14 @@ async def test_a_full_queue_turns_away_but_for_those_who_were_in() -> None:
         turns.release(slot)
 
 
+async def test_who_waits_for_the_rate_alone_is_in_the_queue() -> None:
+    turns = limiter(concurrency=4, rate=0.001, burst=1, max_waiting=0)
+    assert await turns.acquire() == 0
+    with anyio.move_on_after(0) as waited:
+        assert await turns.acquire() is None
+    assert not waited.cancelled_caught
+
+
 async def test_a_turn_that_does_not_come_in_time() -> None:
     turns = limiter(concurrency=1)
     slot = await turns.acquire()
