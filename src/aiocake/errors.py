@@ -181,6 +181,9 @@ class CakeError(Exception):
         """Replace every text of this error by ``clean`` of it.
 
         Its cause and context are dropped: a parser's exception holds the whole response.
+
+        Args:
+            clean: Returns a text without what must not be shown, such as the key.
         """
         self.__cause__: BaseException | None = None
         self.__context__: BaseException | None = None
@@ -246,7 +249,11 @@ class OutcomeUnknown(CakeError):
         self.outcome: Outcome | None = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Replace every text of this error and its cause by ``clean`` of it."""
+        """Replace every text of this error and its cause by ``clean`` of it.
+
+        Args:
+            clean: As for :meth:`CakeError.scrub`.
+        """
         super().scrub(clean)
         self.cause.scrub(clean)
 
@@ -442,7 +449,11 @@ class Conflict(ConsistencyError):
         self.outcome: Outcome | None = Outcome.NOT_DONE
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Replace every text of this error and its invoice by ``clean`` of it."""
+        """Replace every text of this error and its invoice by ``clean`` of it.
+
+        Args:
+            clean: As for :meth:`CakeError.scrub`.
+        """
         super().scrub(clean)
         found = cast("Any", self.found)
         model = cast("type[attrs.AttrsInstance]", type(found))

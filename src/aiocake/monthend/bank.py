@@ -170,7 +170,11 @@ class BankFile:
         problems.refuse()
 
     def place(self, index: int) -> str:
-        """Return the line of a row."""
+        """Return the line of a row, such as ``"line 12"``.
+
+        Args:
+            index: The place of its call.
+        """
         return f"line {self._lines[index]}"
 
     def _call(self, index: int, row: SourceRow) -> Call[Any]:

@@ -205,7 +205,11 @@ class Differences:
 
     @classmethod
     def of(cls, plan: Plan) -> "Differences":
-        """Return what there is to see of a plan. Its rows are read once."""
+        """Return what the approver of a plan should see.
+
+        Args:
+            plan: The plan. Its rows are read once.
+        """
         reading = _Reading(plan)
         for row in plan.rows:
             reading.add(row)

@@ -65,7 +65,11 @@ class PlannedRecord:
 
     @classmethod
     def of_invoice(cls, invoice: Invoice) -> Self | None:
-        """Return what an invoice is now; None if it names no partner, or two."""
+        """Return what an invoice is now; None if it names no partner, or two.
+
+        Args:
+            invoice: The invoice as it was read.
+        """
         if invoice.kind is None:
             return None
         payout = invoice.kind is InvoiceKind.PAYOUT
@@ -146,6 +150,9 @@ class PlanRow:
 
     def call(self, cake: Instance) -> Call[Any]:
         """Return the call, to be sent by a client: only while its record is as it was planned.
+
+        Args:
+            cake: The client, or a view of it.
 
         Raises:
             ArgumentError: The client cannot send it.

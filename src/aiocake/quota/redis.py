@@ -150,6 +150,9 @@ class Redis:
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
         """Carry out a request. Called in the client's thread for its store.
 
+        Args:
+            request: The turns to reserve, and the news of the client.
+
         Raises:
             QuotaUnavailable: Redis is not there, is slow, or refuses.
         """

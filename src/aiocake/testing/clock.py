@@ -30,6 +30,9 @@ class FrozenClock:
     def set(self, at: datetime) -> None:
         """Set the time.
 
+        Args:
+            at: The time, with its zone.
+
         Raises:
             ValueError: It has no time zone.
         """
@@ -38,7 +41,11 @@ class FrozenClock:
         self._now = at.astimezone(UTC)
 
     def move(self, by: timedelta) -> None:
-        """Move the time, as in ``clock.move(timedelta(days=8))``."""
+        """Move the time, as in ``clock.move(timedelta(days=8))``.
+
+        Args:
+            by: How far; a negative one moves it back.
+        """
         self._now += by
 
 
