@@ -141,7 +141,8 @@ The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY
 profile in config.toml: --profile NAME or CAKE_PROFILE.
 
 Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
+7 outcome unknown, 8 unusable response, 9 created twice, 10 records skipped, 130 Ctrl-C, 1 anything
+else.
 """
 
 

@@ -25,6 +25,7 @@ from aiocake.cli.destination import OutputError, destination
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption, unfinished
+from aiocake.cli.options import PlanArgument, SettleOption
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import exit_code, report_problems
 from aiocake.cli.signals import run
@@ -43,7 +44,6 @@ _UNPRICED: Final = "not priced"
 #: So many rows that would be skipped are said one by one.
 _MOST_SAID: Final = 20
 
-PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
 JournalOption = Annotated[
     JournalPlace,
     typer.Option(
@@ -68,7 +68,7 @@ SignersOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The people whose signatures count, as allowed_signers of ssh-keygen.",
+        help="The people whose signatures count: an allowed_signers file of ssh-keygen.",
         show_default=False,
     ),
 ]
@@ -104,14 +104,6 @@ StrictOption = Annotated[
         metavar="",
         help="Send nothing at all if any record is not as planned when the run begins.",
         show_default=False,
-    ),
-]
-SettleOption = Annotated[
-    float,
-    typer.Option(
-        parser=parse.seconds,
-        metavar="SECONDS",
-        help="How long to wait for a create whose response was lost to appear before deciding.",
     ),
 ]
 ReportOption = Annotated[

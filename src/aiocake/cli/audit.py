@@ -79,8 +79,8 @@ def audit(  # noqa: PLR0913 - all by name
 ) -> None:
     """Show what a run did: who, when, on which host, from which plan, and with what outcome.
 
-    Says apart whether the journal is as it was written (integrity: its log is a chain of hashes),
-    whether all is there (completeness), and with --verify what is otherwise in CAKE now.
+    Reports separately whether the journal is as it was written (integrity: its log is a chain of
+    hashes), whether nothing is missing (completeness), and with --verify what differs in CAKE now.
 
     Exit codes: 0 if nothing is wrong, 8 if the log or a receipt does not hold, 1 if something is
     missing, not finished, or different in CAKE.

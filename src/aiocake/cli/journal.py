@@ -29,7 +29,9 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app: typer.Typer = typer.Typer(cls=CommandGroup, help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(
+    cls=CommandGroup, help="Journals of runs: show, export, resume, release, migrate."
+)
 
 File = Annotated[
     JournalPlace,

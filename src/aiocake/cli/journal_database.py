@@ -15,7 +15,7 @@ from aiocake.bulk.journal_store import JournalPlace
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields
 from aiocake.cli.journal import File
-from aiocake.cli.options import JsonOption
+from aiocake.cli.options import JsonOption, YesOption
 from aiocake.cli.output import say_object, say_out
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
@@ -23,17 +23,6 @@ from aiocake.errors import Problem
 
 #: So many creates are said one by one.
 _MOST_SAID: Final = 20
-
-YesOption = Annotated[
-    bool,
-    typer.Option(
-        "--yes",
-        "-y",
-        metavar="",
-        help="Skip the confirmation prompt. Required if the input is not a terminal.",
-        show_default=False,
-    ),
-]
 
 
 def migrate(
@@ -60,8 +49,8 @@ def migrate(
 ) -> None:
     """Print the SQL that creates the tables for journals in PostgreSQL, or run it with --apply.
 
-    Where the database is, libpq's environment says: PGHOST, PGDATABASE, PGSERVICE, PGPASSFILE and
-    the like. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
+    The environment variables of libpq say where the database is: PGHOST, PGDATABASE, PGSERVICE,
+    PGPASSFILE and others. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
     """
     from aiocake.bulk.postgres import Postgres  # noqa: PLC0415 - an extra
 

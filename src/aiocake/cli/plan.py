@@ -62,7 +62,7 @@ app: typer.Typer = typer.Typer(
 
 
 def update(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many types
-    """Plan to set invoices: all of a period and status, or those of a file."""
+    """Plan to update invoices: all of a period and status, or those of a file."""
     settings = _settings(_operation(values), values)
 
     async def make(client: Client, terms: PlanTerms) -> tuple[Plan, list[str]]:
@@ -114,7 +114,7 @@ def create(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many t
 
 
 def mark_received(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many types
-    """Plan to mark bills as received: those of a file."""
+    """Plan to mark the bills of a file as received."""
     operation = f"{values['partner']}_{_RECEIVED}"
     settings = _settings(operation, values)
 

@@ -11,6 +11,7 @@ import typer
 from aiocake._display import money
 from aiocake.cli.command import with_output
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout, layout_of
+from aiocake.cli.options import PlanArgument
 from aiocake.cli.output import Output, say_lines, say_object, say_out, screen
 from aiocake.cli.table import Table
 from aiocake.models import Total
@@ -184,11 +185,9 @@ _ROW: Final = RecordLayout[PlanRow](
     table_heads=_HEADS,
 )  # fmt: skip
 
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
-
 
 @with_output
-def show(output: Output, plan: PlanFile) -> None:
+def show(output: Output, plan: PlanArgument) -> None:
     """Show every row of a plan. `aiocake approve` shows what a second person has to see."""
     output.spare(plan)
     found = Plan.read(plan)

@@ -177,7 +177,7 @@ def _progress(*columns: ProgressColumn) -> Progress:
 
 
 class _Rate(ProgressColumn):
-    """Show how many calls end in a second."""
+    """Shows how many calls end in a second."""
 
     def render(self, task: Task) -> Text:
         """Return the text."""
@@ -185,7 +185,7 @@ class _Rate(ProgressColumn):
 
 
 class _Left(ProgressColumn):
-    """Show how long the rest takes at this rate."""
+    """Shows how long the rest takes at this rate."""
 
     max_refresh = 0.5  # it would be unreadable otherwise
 
