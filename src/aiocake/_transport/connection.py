@@ -52,7 +52,7 @@ bytes(8 << 20)
 
 
 class SendTrace:
-    """Record if a request may have left, and until when it may leave.
+    """Records if a request may have left, and until when it may leave.
 
     Attributes:
         sent: Whether a byte of it may have left.
@@ -392,7 +392,7 @@ class HttpConnection:
         self._end(clean=False)
 
     def _end(self, *, clean: bool) -> None:
-        """Nothing more comes."""
+        """Handle the end of what comes in."""
         if self._over:
             return
         self._over = True

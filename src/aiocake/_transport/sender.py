@@ -20,7 +20,7 @@ _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Sender(Protocol):
-    """Send requests, each over the connection of a slot.
+    """Sends requests, each over the connection of a slot.
 
     Attributes:
         keeps_time: Whether :meth:`send`, and reading the response, end at ``total`` and by

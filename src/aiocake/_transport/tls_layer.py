@@ -58,7 +58,7 @@ class TlsLayer:
         return self._tls.getpeercert()
 
     def open(self, data: bytes) -> bytes:
-        """Return what these bytes say."""
+        """Decrypt bytes that came in."""
         opened: list[bytes] = []
         try:
             if data:
@@ -82,10 +82,14 @@ class TlsLayer:
                 # What says so stands in the bytes before. OpenSSL takes this end for it, too, under
                 # OP_IGNORE_UNEXPECTED_EOF, which some Pythons set (3.11.2 of Debian does).
                 self.ended = False
-                self._fail(ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer ended without TLS's end"))
+                self._fail(
+                    ssl.SSLEOFError(
+                        ssl.SSL_ERROR_EOF, "the peer closed the connection without ending TLS"
+                    )
+                )
 
     def seal(self, data: bytes | memoryview) -> bytes:
-        """Return what goes out for these bytes, and whatever else TLS has to say."""
+        """Encrypt bytes; return them, with whatever else TLS has to send."""
         if data:
             self._unsealed = self._unsealed + data if self._unsealed else bytes(data)
         try:
