@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _log: Final = logging.getLogger("aiocake")
-#: Never logged: to look for those of each call among the others would take 2 % of it.
+#: Never logged. Looking these up would take 2 % of the time of a call.
 _UNLOGGED: Final = frozenset({Waited, Looked, AttemptBegan, AttemptEnded, RunBegan, RunEnded})
 #: Of all clients: their calls can be told apart by whoever listens to several.
 _numbers: Final = itertools.count(1)

@@ -289,7 +289,7 @@ class CallState:
         self.being_sent = False
         if outcome is None:
             return None
-        # A refusal may come before anything of the request has left, which it then keeps from it.
+        # A refusal may come before anything of the request has left: then nothing is sent.
         self.maybe_done = self.sent_before or (self.sent and may_have_been_applied(outcome))
         self.reply = None
         self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome

@@ -164,7 +164,7 @@ class RecordLooks:
         if maybe_done and seen.applied:
             condition.applied, call.error = True, None
             return SUCCEEDED
-        # Set again, what cannot be seen is certain: nothing that can be seen will change.
+        # Sent again, it makes certain what no look shows, and changes nothing that one shows.
         if not seen.differences or (maybe_done and seen.applied is None):
             return None
         name = cast("Operation[Any]", call.operation).record.removesuffix("_id")

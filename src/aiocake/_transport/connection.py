@@ -24,9 +24,9 @@ from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.response_reader import ResponseReader
 from aiocake._transport.tls_layer import TlsLayer
 
-#: What is said of a write that was not begun so shortly before its deadline.
+#: The message for a write that was not begun, since too little time was left.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
-#: What is said of a write whose run may not be its sender's any more.
+#: The message for a write of a run that this process may no longer own.
 HELD_BACK: Final = (
     "nothing was sent: so long after the journal was last heard of, another process may have taken "
     "over the run"

@@ -251,7 +251,7 @@ class RequestLimiter:
         """Return True if nobody more may wait in a queue."""
         if self._max_waiting is None:
             return False
-        # Who has only to wait for the response of a shared quota's store is no queue.
+        # Calls that wait only for the store of a shared quota are not counted as queued.
         room = 0 if self._shared is None else lane.limit - lane.busy
         return len(lane.waiters) >= max(self._max_waiting, room)
 
@@ -291,7 +291,7 @@ class RequestLimiter:
             self._count(anyio.current_time())
             if self._shared is not None:
                 self._shared.use_ahead(anyio.current_time())
-        # Who has a slot has had a turn: the store of a shared quota was reached.
+        # A call with a slot has had a turn, so the store of a shared quota was reached before.
         refusal = waiter.refusal if isinstance(waiter.refusal, Refusal) else None
         return refusal or self._pause.refusal()
 

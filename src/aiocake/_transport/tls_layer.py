@@ -79,8 +79,8 @@ class TlsLayer:
             self._incoming.write_eof()
             self.open(b"")
             if self.ended:
-                # What says so stands in the bytes before. OpenSSL takes this end for it, too, under
-                # OP_IGNORE_UNEXPECTED_EOF, which some Pythons set (3.11.2 of Debian does).
+                # A close_notify would be in the bytes before. Some Pythons (3.11.2 of Debian) set
+                # OP_IGNORE_UNEXPECTED_EOF, by which OpenSSL takes a bare end for one.
                 self.ended = False
                 self._fail(
                     ssl.SSLEOFError(

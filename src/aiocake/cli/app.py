@@ -58,7 +58,7 @@ class _InOrder(CommandGroup):
         ]  # fmt: skip
 
 
-#: What may stand before the command, and whether it takes a value.
+#: Options that may stand before the command, and whether each takes a value.
 _SHARED: Final = {
     name: option.read is not None
     for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)

@@ -41,7 +41,7 @@ _CONFLICTS: Final = 10
 _DIFFERENT: Final = 1
 #: The line of control totals of rows whose amount the plan does not know.
 _UNPRICED: Final = "not priced"
-#: So many rows that would be skipped are said one by one.
+#: How many rows that would be skipped are listed.
 _MOST_SAID: Final = 20
 
 JournalOption = Annotated[

@@ -22,7 +22,7 @@ from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
 
 _DIFFERENT, _BROKEN = 1, 8
-#: So many calls that are not done are said one by one.
+#: How many calls that are not done are listed.
 _MOST_SAID: Final = 20
 
 

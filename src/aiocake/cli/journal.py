@@ -247,7 +247,7 @@ _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
 _LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
 #: Calls that differ in one of these are counted apart: these say what becomes of money.
 _APART: Final = ("invoice_status", "apply_credit_to_buyer")
-#: So many kinds of calls are said; a plan of more is a strange one.
+#: How many kinds of calls are listed; few plans have more.
 _MOST_KINDS: Final = 10
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _NOBODY: Final = "unknown"

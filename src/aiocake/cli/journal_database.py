@@ -21,7 +21,7 @@ from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
 from aiocake.errors import Problem
 
-#: So many creates are said one by one.
+#: How many creates are listed.
 _MOST_SAID: Final = 20
 
 

@@ -26,7 +26,7 @@ from aiocake.cli.output import Output
 from aiocake.cli.terminal import run_bar
 from aiocake.monthend.rows import OPERATIONS, described
 
-#: How many of a run's problems are said one by one.
+#: How many of a run's problems are listed.
 _MOST_SAID: Final = 20
 #: The worst that is true of a run decides.
 DOUBLE, UNKNOWN, REFUSED, UNFINISHED, CONFLICTS = 9, 7, 5, 1, 10

@@ -31,7 +31,7 @@ from aiocake.values import Period
 
 AMOUNT: Final = "amount"
 CURRENCY: Final = "currency"
-#: What a bill can be told by, and how a cell of it is read.
+#: The columns by which a bill is found, and how a cell of each is read.
 _KEYS: Final = ("bill_id", "affiliate_id", "invoice_number")
 MATCHES: Final = (*_KEYS, AMOUNT, CURRENCY)
 

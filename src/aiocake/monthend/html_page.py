@@ -211,7 +211,7 @@ def bars(title: str, values: Sequence[tuple[str, Decimal, str]]) -> Markup:
 def _bar(amount: Decimal, largest: Decimal, kind: str) -> Markup:
     # Rounded for the eye only; the amount stands below it.
     width = int(_ROUGH.multiply(_ROUGH.divide(amount.copy_abs(), largest), _BAR)) if largest else 0
-    # What is there is seen.
+    # Even a very small amount can be seen.
     width = max(width, 4) if amount else 0
     return element(
         "svg",

@@ -469,7 +469,7 @@ def call_of(
     missing = [
         Problem(each.name, "is required")
         for each in OPERATIONS[operation].parameters
-        # What is not done unless it is asked for, the method itself knows.
+        # A flag has a default: the method's.
         if each.required and each.name not in arguments and not isinstance(each, kinds.Bool)
     ]
     if missing:

@@ -9,7 +9,7 @@ from aiocake import _clock
 
 __all__ = ["FROZEN_AT", "FrozenClock", "frozen_clock"]
 
-#: What a frozen clock shows if nothing else is said.
+#: The time of a frozen clock by default.
 FROZEN_AT: Final = datetime(2024, 2, 1, 9, tzinfo=UTC)
 
 
