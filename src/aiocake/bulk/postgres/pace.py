@@ -165,7 +165,7 @@ def _result(connection: "PGconn") -> "PGresult":
         while connection.is_busy():
             left = ends - time.monotonic()
             if left <= 0 or not _is_readable(connection, left):
-                raise psycopg.OperationalError("no answer in time")
+                raise psycopg.OperationalError("no response in time")
             connection.consume_input()
         following = connection.get_result()
         if following is None:
