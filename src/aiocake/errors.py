@@ -487,7 +487,7 @@ class PlanError(CakeError):
     """A plan, an approval or a signature that must not be used: nothing is sent.
 
     Attributes:
-        problems: All that is wrong with it, as far as it can be told by places: each by its line
+        problems: All that is wrong with it, as far as each has a place: each by its line
             (``"line 12"``), or by the name of a setting. They may hold partners' ids, and hold no
             names and no amounts.
     """
@@ -497,10 +497,10 @@ class PlanError(CakeError):
         self.problems = problems
 
     def __str__(self) -> str:
-        said = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
+        shown = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
         if len(self.problems) > _MOST_PROBLEMS:
-            said.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
-        return ": ".join(filter(None, (super().__str__(), "; ".join(said))))
+            shown.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
+        return ": ".join(filter(None, (super().__str__(), "; ".join(shown))))
 
 
 class DeadlineExceeded(CakeError, TimeoutError):

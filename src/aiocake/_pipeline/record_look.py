@@ -67,8 +67,8 @@ class RecordLooks:
         """Check that a record is as its write expects, by a look of the last seconds.
 
         A look that is missing or too old is made with the slot that the write has got, so that
-        whoever waits for a slot never has to begin anew. Ledger and observer are told of the write
-        only when it is going to be sent.
+        a waiting call never has to begin anew. Ledger and observer record the write only when it is
+        going to be sent.
 
         Args:
             call: The write.

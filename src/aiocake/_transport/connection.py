@@ -362,8 +362,8 @@ class HttpConnection:
         if self._layers:
             for layer in self._layers:
                 data = layer.open(data)
-            if said := self._sealed(b""):
-                self._out = bytes(self._out) + said
+            if sealed := self._sealed(b""):
+                self._out = bytes(self._out) + sealed
                 if self._whole:  # or whoever writes takes note of what leaves
                     self._flush()
         if data:

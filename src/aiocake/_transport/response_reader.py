@@ -93,7 +93,7 @@ class ResponseReader:
         encodings: The values of Content-Encoding.
         length: Bytes of the body, where the head says it. One of :data:`BEYOND_ANY` or more is
             wrong at once, but its status counts, for the body is refused for its length.
-        framed: Whether the end of the body can be told from that of the connection.
+        framed: Whether a length or chunks mark the end of the body, not that of the connection.
         done: Whether the response is whole. True before the first one.
         keep_alive: Whether the connection can carry another request; False until it is whole.
         surplus: Whether bytes came that belong to no response.
@@ -165,7 +165,7 @@ class ResponseReader:
         else:
             self._read_plain(data[at:])
 
-    def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes what it was told
+    def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes a flag of its own
         """Record that no bytes will follow.
 
         Args:
@@ -314,14 +314,14 @@ class ResponseReader:
                 raise cause from None  # the user interrupts
             self._refuse("a response that could not be held")
         except HttpParserError as error:
-            said = str(error)
+            reason = str(error)
             if self.done:
                 self._exceed()
                 return
             status = parser.get_status_code()
-            if said == _TOO_LONG and self.status is None and status >= _OK:
+            if reason == _TOO_LONG and self.status is None and status >= _OK:
                 self.status, self.length, self.framed = status, BEYOND_ANY, True
-            self._refuse(_WORDS.get(said, said))
+            self._refuse(_WORDS.get(reason, reason))
 
     def _end(self, *, keep_alive: bool) -> None:
         self.done = True

@@ -239,8 +239,8 @@ def _nowhere() -> TextIO:
 
 def _usage(error: Exception) -> int | None:
     """Report an error of the command line, if this is one."""
-    said = usage_of(error)
-    if said is None:
+    text = usage_of(error)
+    if text is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    return report_usage(said, path)
+    return report_usage(text, path)

@@ -42,7 +42,7 @@ _DIFFERENT: Final = 1
 #: The line of control totals of rows whose amount the plan does not know.
 _UNPRICED: Final = "not priced"
 #: How many rows that would be skipped are listed.
-_MOST_SAID: Final = 20
+_MOST_LISTED: Final = 20
 
 JournalOption = Annotated[
     JournalPlace,
@@ -267,7 +267,7 @@ def _say_end(found: Applied, journal: JournalPlace, code: int) -> None:
         print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not report")
     if code in {1, 5, 7}:
         print_error(f"to continue: the same command, or aiocake resume {shlex.quote(str(journal))}")
-    for difference in found.audit.differences[:_MOST_SAID]:
+    for difference in found.audit.differences[:_MOST_LISTED]:
         print_error(f"different in CAKE: {difference}")
     receipt = found.receipt
     print_error(f"receipt of a log of {receipt.log.count:,} entries:")
@@ -320,10 +320,10 @@ def _say_progress(journal: JournalPlace) -> None:
 def _rehearse(connection: Connection, plan: Plan) -> NoReturn:
     """Report the rows that would be skipped now."""
     stale = connection.run(partial(stale_rows, plan))
-    for row in stale[:_MOST_SAID]:
+    for row in stale[:_MOST_LISTED]:
         print_error(f"line {row.line} would be skipped: {row.reason}")
-    if len(stale) > _MOST_SAID:
-        print_error(f"and {len(stale) - _MOST_SAID} more")
+    if len(stale) > _MOST_LISTED:
+        print_error(f"and {len(stale) - _MOST_LISTED} more")
     left = plan.header.rows - len(stale)
     print_error(f"{left:,} of {plan.header.rows:,} rows would be sent; nothing was sent")
     creates = sum(row.record is None for row in plan.rows)

@@ -22,7 +22,7 @@ from aiocake.cli.terminal import confirm
 from aiocake.errors import Problem
 
 #: How many creates are listed.
-_MOST_SAID: Final = 20
+_MOST_LISTED: Final = 20
 
 
 def migrate(
@@ -82,10 +82,10 @@ def release(file: File, *, yes: YesOption = False, as_json: JsonOption = False) 
         else:
             print_error(f"{file}: the outcome of no create is unknown: there is nothing to release")
         return
-    for entry, partner in doubts[:_MOST_SAID]:
+    for entry, partner in doubts[:_MOST_LISTED]:
         print_error(f"in doubt: call {entry.index}, for affiliate {partner}")
-    if len(doubts) > _MOST_SAID:
-        print_error(f"and {len(doubts) - _MOST_SAID} more")
+    if len(doubts) > _MOST_LISTED:
+        print_error(f"and {len(doubts) - _MOST_LISTED} more")
     if not yes:
         count = f"{len(doubts)} create{'' if len(doubts) == 1 else 's'}"
         confirm(

@@ -107,12 +107,12 @@ def _total(each: Total) -> str:
 
 def _caps(header: PlanHeader) -> str:
     caps = header.caps
-    said = [f"{money(most, currency)} in total" for currency, most in caps.max_total.items()]
+    limits = [f"{money(most, currency)} in total" for currency, most in caps.max_total.items()]
     if caps.max_row is not None:
-        said.append(f"{money(caps.max_row, None)} a row")
+        limits.append(f"{money(caps.max_row, None)} a row")
     if caps.max_rows is not None:
-        said.append(f"{caps.max_rows} rows")
-    return f"at most {', '.join(said)}" if said else "none"
+        limits.append(f"{caps.max_rows} rows")
+    return f"at most {', '.join(limits)}" if limits else "none"
 
 
 def counted(number: int, what: str) -> str:

@@ -155,9 +155,9 @@ def run_bar() -> Generator[OnProgress]:
             ended = now.done + now.failed + now.skipped + now.unknown
             counts = {"done": now.done, "failed": now.failed, "skipped": now.skipped}
             counts["unknown"] = now.unknown
-            said = [f"{count:,} {name}" for name, count in counts.items() if count]
+            parts = [f"{count:,} {name}" for name, count in counts.items() if count]
             progress.update(
-                task, completed=ended, total=now.total, description=", ".join(said) or "0 done"
+                task, completed=ended, total=now.total, description=", ".join(parts) or "0 done"
             )
 
         yield show

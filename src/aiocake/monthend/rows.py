@@ -202,12 +202,12 @@ class Action:
         self._same: dict[str, dict[str, object]] = {}
 
     def add(self, operation: Operation[Any], arguments: Mapping[str, object]) -> None:
-        """Add a call: what it sets otherwise than those before it is no longer said."""
+        """Add a call: what it sets otherwise than those before it is no longer shown."""
         same = self._same.get(operation.name)
         if same is None:
-            unsaid = operation.sensitive | {operation.record}
-            said = sorted(arguments.keys() - unsaid)
-            self._same[operation.name] = {name: arguments[name] for name in said}
+            left_out = operation.sensitive | {operation.record}
+            names = sorted(arguments.keys() - left_out)
+            self._same[operation.name] = {name: arguments[name] for name in names}
             return
         for name in [name for name, value in same.items() if arguments.get(name) != value]:
             del same[name]

@@ -14,7 +14,7 @@ FROZEN_AT: Final = datetime(2024, 2, 1, 9, tzinfo=UTC)
 
 
 class FrozenClock:
-    """What time it is for aiocake: it passes only when it is told to.
+    """A clock for aiocake that stands still until it is set or moved.
 
     Deadlines, waits and the pace of calls go on as ever; so do the clocks of other libraries.
     """

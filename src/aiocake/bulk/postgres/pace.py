@@ -172,8 +172,8 @@ def _result(connection: "PGconn") -> "PGresult":
             break
         result = following
     if result is None or result.status != ExecStatus.TUPLES_OK:
-        said = b"" if result is None else result.error_message
-        raise psycopg.DatabaseError(said.decode(errors="replace").partition("\n")[0])
+        message = b"" if result is None else result.error_message
+        raise psycopg.DatabaseError(message.decode(errors="replace").partition("\n")[0])
     return result
 
 
