@@ -161,11 +161,6 @@ class RequestLimiter:
         return len(self._calls.waiters) + len(self._exports.waiters)
 
     @property
-    def queued(self) -> int:
-        """Return the number of calls that have had to wait for their turn so far."""
-        return self._tickets
-
-    @property
     def limit(self) -> int:
         """Return the number of calls that may be in flight at once now, exports apart."""
         return self._calls.limit
