@@ -276,7 +276,7 @@ class HttpConnection:
         if (
             reader.done
             and reader.keep_alive
-            and not reader.surplus
+            and not reader.trailing_data
             and self._whole
             and not self._over
             and not self._out
@@ -355,7 +355,7 @@ class HttpConnection:
     def _is_full(self) -> bool:
         """Return True if nothing more is to be read for now."""
         reader = self.reader
-        return reader.unread > _MOST_HELD or reader.surplus or reader.wrong is not None
+        return reader.unread > _MOST_HELD or reader.trailing_data or reader.wrong is not None
 
     def _take_in(self, data: bytes) -> None:
         self._until = min(self._clock() + self._read, self._total)
