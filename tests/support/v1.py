@@ -33,7 +33,8 @@ class CallV1(Protocol):
 
 async def mark(cake: Client, **arguments: Any) -> MarkResult:  # noqa: ANN401 - each test has its own
     """Mark the bill as received."""
-    return await cake.affiliate_bills.mark_received(BILL, **{"invoiced_amount": 1, **arguments})
+    passed: dict[str, Any] = {"invoiced_amount": 1, **arguments}
+    return await cake.affiliate_bills.mark_received(BILL, **passed)
 
 
 def succeeded(response: httpx.Response) -> bool:
