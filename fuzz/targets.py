@@ -318,7 +318,7 @@ def heard(pieces: list[bytes], *, clean: bool, tunnel: bool) -> tuple[Any, ...]:
             fail(f"{len(body)} bytes of {reader.length}")
         if not (reader.done or reader.framed):
             fail("neither whole nor cut off")
-    return reader.status, body, reader.done, reader.surplus, reader.wrong
+    return reader.status, body, reader.done, reader.trailing_data, reader.wrong
 
 
 def by_h11(data: bytes) -> tuple[int, bytes] | None:

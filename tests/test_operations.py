@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aiocake import ArgumentError, Client, bulk, endpoints
+from aiocake import COLUMNS, ArgumentError, Client, bulk, endpoints
 from aiocake._operations.operation import Api, Operation, ResponseShape, operations_of
 from aiocake.sandbox import Sandbox
 from aiocake.values import Idempotency, Period
@@ -118,6 +118,10 @@ def test_an_operation_has_the_method_it_is_named_after(name: str) -> None:
     # find() asks for rows by itself, and by id there is a method of its own.
     assert wire - taken <= {"invoice_id", "start_at_row", "row_limit"} & wire
     assert operation.documented_in, "where CAKE documents it"
+
+
+def test_tables_have_the_columns_of_each_model() -> None:
+    assert {operation.model for operation in OPERATIONS.values()} <= set(COLUMNS)
 
 
 @pytest.mark.parametrize("name", METHODS)

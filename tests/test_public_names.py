@@ -1,8 +1,11 @@
 """What a public module says it offers is what it offers."""
 
 import importlib
+import inspect
 import pkgutil
-from types import ModuleType
+import re
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
 from typing import TypeVar
 
 import pytest
@@ -40,3 +43,28 @@ def test_all_says_what_the_module_offers(name: str) -> None:
     assert [name for name in offered if not hasattr(module, name)] == []
     assert len(set(offered)) == len(offered)
     assert defined_in(module) - set(offered) == set()
+
+
+def functions_of(module: ModuleType) -> Iterator[FunctionType]:
+    """Yield the public functions and methods of a module."""
+    for thing in (getattr(module, name) for name in module.__all__):
+        inside = vars(thing).items() if inspect.isclass(thing) else [("", thing)]
+        for name, each in inside:
+            function = getattr(each, "__func__", each)
+            if inspect.isfunction(function) and not name.startswith("_"):
+                yield function
+
+
+# `testing` has fixtures, whose parameters are pytest's.
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "aiocake.testing"])
+def test_docstrings_describe_all_arguments(name: str) -> None:
+    for function in functions_of(importlib.import_module(name)):
+        if not function.__module__.startswith("aiocake"):
+            continue
+        arguments = {*inspect.signature(function).parameters} - {"self", "cls"}
+        _, _, rest = (inspect.getdoc(function) or "").partition("Args:\n")
+        section = inspect.cleandoc(rest.partition("\n\n")[0])
+        missing = {
+            each for each in arguments if not re.search(rf"^\**{each}:", section, re.MULTILINE)
+        }
+        assert not missing, (function.__qualname__, missing)

@@ -328,7 +328,7 @@ def test_each_class_of_records_has_columns_with_types() -> None:
     assert COLUMNS[ExchangeRate]["rate"] == "DECIMAL(38, 10)"
     assert Invoice in COLUMNS
     assert str not in COLUMNS
-    assert repr(COLUMNS).startswith("<columns of Invoice, AffiliateBill")
+    assert ", Invoice, " in repr(COLUMNS)
 
 
 def changed(read: dict[str, list[Any]], **fields: object) -> Invoice:

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 _log: Final = logging.getLogger("aiocake")
-#: Never logged: to look for those of each call among the others would take 2 % of it.
+#: Never logged. Looking these up would take 2 % of the time of a call.
 _UNLOGGED: Final = frozenset({Waited, Looked, AttemptBegan, AttemptEnded, RunBegan, RunEnded})
-#: Of all clients: their calls can be told apart by whoever listens to several.
+#: Of all clients: a listener of several clients can tell their calls apart.
 _numbers: Final = itertools.count(1)
 # A library does not decide where its log goes: without this, warnings would end up on stderr.
 _log.addHandler(logging.NullHandler())

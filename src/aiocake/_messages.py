@@ -80,7 +80,7 @@ class Response:
         status: The HTTP status.
         headers: By lower-case name; of repeated headers the last value.
         body: The body.
-        framed: True if the end of the body can be told from that of the connection; by default as
+        framed: True if a length or chunks mark the end, not that of the connection; by default as
             the headers say.
     """
 

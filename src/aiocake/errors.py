@@ -181,6 +181,9 @@ class CakeError(Exception):
         """Replace every text of this error by ``clean`` of it.
 
         Its cause and context are dropped: a parser's exception holds the whole response.
+
+        Args:
+            clean: Returns a text without what must not be shown, such as the key.
         """
         self.__cause__: BaseException | None = None
         self.__context__: BaseException | None = None
@@ -246,7 +249,11 @@ class OutcomeUnknown(CakeError):
         self.outcome: Outcome | None = Outcome.UNKNOWN
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Replace every text of this error and its cause by ``clean`` of it."""
+        """Replace every text of this error and its cause by ``clean`` of it.
+
+        Args:
+            clean: As for :meth:`CakeError.scrub`.
+        """
         super().scrub(clean)
         self.cause.scrub(clean)
 
@@ -442,7 +449,11 @@ class Conflict(ConsistencyError):
         self.outcome: Outcome | None = Outcome.NOT_DONE
 
     def scrub(self, clean: Callable[[str], str]) -> None:
-        """Replace every text of this error and its invoice by ``clean`` of it."""
+        """Replace every text of this error and its invoice by ``clean`` of it.
+
+        Args:
+            clean: As for :meth:`CakeError.scrub`.
+        """
         super().scrub(clean)
         found = cast("Any", self.found)
         model = cast("type[attrs.AttrsInstance]", type(found))
@@ -476,7 +487,7 @@ class PlanError(CakeError):
     """A plan, an approval or a signature that must not be used: nothing is sent.
 
     Attributes:
-        problems: All that is wrong with it, as far as it can be told by places: each by its line
+        problems: All that is wrong with it, as far as each has a place: each by its line
             (``"line 12"``), or by the name of a setting. They may hold partners' ids, and hold no
             names and no amounts.
     """
@@ -486,10 +497,10 @@ class PlanError(CakeError):
         self.problems = problems
 
     def __str__(self) -> str:
-        said = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
+        shown = [str(each) for each in self.problems[:_MOST_PROBLEMS]]
         if len(self.problems) > _MOST_PROBLEMS:
-            said.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
-        return ": ".join(filter(None, (super().__str__(), "; ".join(said))))
+            shown.append(f"and {len(self.problems) - _MOST_PROBLEMS} more")
+        return ": ".join(filter(None, (super().__str__(), "; ".join(shown))))
 
 
 class DeadlineExceeded(CakeError, TimeoutError):

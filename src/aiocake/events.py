@@ -426,7 +426,11 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Ignore an event. A client with this listener makes none, as if it had no listener."""
+    """Ignore an event. A client with this listener makes none, as if it had no listener.
+
+    Args:
+        event: Any event.
+    """
     del event
 
 

@@ -46,7 +46,7 @@ _WILDCARD: Final = "*."
 
 @attrs.frozen
 class Tenant:
-    """Whose client it is.
+    """A tenant: whose client it is.
 
     Attributes:
         domain: The host of the tenant's instance, as a client sends it: in lower case, with its
@@ -60,7 +60,7 @@ class Tenant:
 
 @attrs.frozen
 class PoolStats:
-    """Count what the clients of a pool are doing.
+    """Counts what the clients of a pool are doing.
 
     Attributes:
         open: Clients that are open.

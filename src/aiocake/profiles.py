@@ -231,7 +231,7 @@ def _tables(content: Mapping[str, Any], file: Path) -> Mapping[str, Mapping[str,
 
 
 class _ProfileReader:
-    """Reads one profile; all that is wrong with it is told at once.
+    """Reads one profile; all that is wrong with it is reported at once.
 
     Args:
         name: Its name.

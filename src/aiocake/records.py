@@ -137,7 +137,11 @@ def column_types(model: type) -> Mapping[str, ColumnType]:
 
 
 def cells(record: object) -> dict[str, object]:
-    """Return the values of a record by column: an amount is a Decimal, a sequence is plain."""
+    """Return the values of a record by column: an amount is a Decimal, a sequence is plain.
+
+    Args:
+        record: A record, such as an invoice.
+    """
     layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
     if layout.single:
         return dict(zip(layout.names, layout.get(record), strict=True))
@@ -152,7 +156,11 @@ def cells(record: object) -> dict[str, object]:
 
 
 def row(record: object) -> Collection[object]:
-    """Return the values of a record as :func:`cells` does, in the order of the columns."""
+    """Return the values of a record as :func:`cells` does, in the order of the columns.
+
+    Args:
+        record: A record, such as an invoice.
+    """
     layout = _layout(cast("type[attrs.AttrsInstance]", type(record)))
     return layout.get(record) if layout.single else cells(record).values()
 
@@ -165,7 +173,11 @@ def _checked(name: str, model: object) -> type[attrs.AttrsInstance]:
 
 
 def plain_value(value: object) -> object:
-    """Return a value of a record as :func:`to_dict` writes it."""
+    """Return a value of a record as :func:`to_dict` writes it.
+
+    Args:
+        value: The value of one of its fields.
+    """
     kind: type = type(value)
     return _form(kind).write(value)
 

@@ -11,31 +11,23 @@ from typing import Any, Final, cast
 
 import attrs
 
+from aiocake import models
 from aiocake._arrow import ArrowRows, Unfitting
 from aiocake._normalize import class_name
 from aiocake.errors import ArgumentError, Problem
-from aiocake.models.bills import AdvertiserBill, AffiliateBill, BuyerBill, MarkResult
-from aiocake.models.invoices import CreatedInvoice, Invoice, UpdatedInvoice
-from aiocake.models.reference import (
-    AccountStatus,
-    BillingCycle,
-    Currency,
-    ExchangeRate,
-    PaymentMethod,
-    PaymentSetting,
-    PaymentType,
-)
-from aiocake.models.totals import Total
+from aiocake.models.bills import AccountManager, Bill, BillAmount, Contact, Partner
+from aiocake.models.invoices import Page
 from aiocake.records import ColumnType, Record, column_types, row
 
 __all__ = ["COLUMNS", "RecordTable", "table"]
 
 
-_MODELS: Final[tuple[type[Record], ...]] = (
-    *(Invoice, AffiliateBill, AdvertiserBill, BuyerBill, Total),
-    *(CreatedInvoice, UpdatedInvoice, MarkResult),
-    *(BillingCycle, PaymentMethod, Currency, ExchangeRate),
-    *(PaymentType, PaymentSetting, AccountStatus),
+#: Bases of records, records within others, and what holds records.
+_NO_ROWS: Final = frozenset({AccountManager, Bill, BillAmount, Contact, Page, Partner})
+_MODELS: Final[tuple[type[Record], ...]] = tuple(
+    model
+    for model in vars(models).values()
+    if isinstance(model, type) and issubclass(model, Record) and model not in _NO_ROWS
 )
 
 

@@ -109,18 +109,41 @@ class Period:
 
     @classmethod
     def year(cls, year: int) -> Self:
-        """Return a calendar year."""
+        """Return a calendar year.
+
+        Args:
+            year: 1 to 9999.
+
+        Raises:
+            ArgumentError: The number is none of these.
+        """
         return cls(*_calendar_days(_year, year))
 
     @classmethod
     def quarter(cls, year: int, quarter: Literal[1, 2, 3, 4]) -> Self:
-        """Return a quarter of a calendar year: 1 is January to March."""
+        """Return a quarter of a calendar year.
+
+        Args:
+            year: 1 to 9999.
+            quarter: 1 to 4; 1 is January to March.
+
+        Raises:
+            ArgumentError: A number is none of these.
+        """
         exact = _one_of("quarter", quarter, 1, 2, 3, 4)
         return cls(*_calendar_days(_quarter, year, exact))
 
     @classmethod
     def month(cls, year: int, month: int) -> Self:
-        """Return a calendar month."""
+        """Return a calendar month.
+
+        Args:
+            year: 1 to 9999.
+            month: 1 to 12.
+
+        Raises:
+            ArgumentError: A number is none of these.
+        """
         return cls(*_calendar_days(_month, year, month))
 
     @classmethod
@@ -128,13 +151,28 @@ class Period:
         """Return the first half (1 to 15) or the second (16 to the last day) of a month.
 
         CAKE's billing cycle "bi-monthly" bills twice a month.
+
+        Args:
+            year: 1 to 9999.
+            month: 1 to 12.
+            half: 1 or 2.
+
+        Raises:
+            ArgumentError: A number is none of these.
         """
         exact = _one_of("half", half, 1, 2)
         return cls(*_calendar_days(_half_month, year, month, exact))
 
     @classmethod
     def week(cls, start: date) -> Self:
-        """Return the seven days that begin on ``start``."""
+        """Return the seven days that begin on ``start``.
+
+        Args:
+            start: The first day, of whatever weekday.
+
+        Raises:
+            ArgumentError: It is no date, or within six days of the end of the year 9999.
+        """
         first = day_of(start)
         if not is_day(first):
             raise ArgumentError(
@@ -159,6 +197,9 @@ class Period:
         - ``2024-01-15``: a day
         - ``2024-01-01..2024-01-15``: from a day to another, both included; from the beginning of
           any of these to the end of another
+
+        Args:
+            text: The text, without blanks.
 
         Raises:
             ArgumentError: The text is none of these, or names no day, week, month or year.

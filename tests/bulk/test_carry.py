@@ -18,6 +18,8 @@ from aiocake.bulk import Call, Journal, PlanIdentity, Stop
 from aiocake.bulk.journal_file import create
 from aiocake.sandbox import Sandbox
 
+from ..support.runs import change
+
 pytestmark = pytest.mark.anyio
 
 
@@ -37,12 +39,6 @@ class Plan:
 
 def never() -> list[Call[Any]]:
     raise AssertionError
-
-
-def change(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 async def test_it_begins_a_run_and_then_says_that_it_is_done_without_a_request(

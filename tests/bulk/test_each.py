@@ -28,15 +28,9 @@ from aiocake.sandbox import RecordedRequest, Sandbox
 
 from ..support.loops import ONE_LOOP
 from ..support.peer import Peer, says
+from ..support.runs import approvals
 
 pytestmark = pytest.mark.anyio
-
-
-def approvals(cake: Client, sandbox: Sandbox, count: int) -> list[Call[object]]:
-    numbers = list(sandbox.state.invoices)[:count]
-    for number in numbers:
-        sandbox.state.invoices[number].invoice_status = "pending"
-    return [bulk.call(cake.invoices.update, n, invoice_status="approved") for n in numbers]
 
 
 async def test_each_call_ends_and_is_told_of(ledgers) -> None:

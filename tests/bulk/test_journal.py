@@ -22,13 +22,9 @@ from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 
 from ..support.loops import ONE_LOOP
+from ..support.runs import rows
 
 pytestmark = pytest.mark.anyio
-
-
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
 
 
 async def test_it_holds_the_plan_each_intent_and_each_outcome_and_not_the_key(

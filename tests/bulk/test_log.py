@@ -16,6 +16,7 @@ from aiocake.bulk.log_chain import link
 from aiocake.sandbox import Sandbox
 
 from ..support.loops import ONE_LOOP
+from ..support.runs import change, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -33,17 +34,6 @@ PLAN = PlanIdentity(
     maker_key="ssh-ed25519 AAAA",
     approvals=(Approval(principal="bob@example.com", key="SHA256:bob"),),
 )
-
-
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query).fetchall()
-
-
-def change(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 async def check(path: Path) -> LogCheck:

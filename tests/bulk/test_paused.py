@@ -9,11 +9,13 @@ import attrs
 import pytest
 from starlette.responses import Response
 
-from aiocake import Client, RateLimited, RetryPolicy, Throttle, bulk
-from aiocake.bulk import Call, Failed, Unknown
+from aiocake import RateLimited, RetryPolicy, Throttle, bulk
+from aiocake.bulk import Failed, Unknown
 from aiocake.bulk.journal import EntryState
 from aiocake.sandbox import Sandbox
 from aiocake.sandbox.state import RecordedRequest
+
+from ..support.runs import approvals
 
 pytestmark = pytest.mark.anyio
 
@@ -46,13 +48,6 @@ def limited(sandbox: Sandbox, left: int, *only: str) -> Quota:
     quota = Quota(left, frozenset(only) or None)
     sandbox.state.on_request.insert(0, quota)
     return quota
-
-
-def approvals(cake: Client, sandbox: Sandbox, count: int) -> list[Call[object]]:
-    numbers = list(sandbox.state.invoices)[:count]
-    for number in numbers:
-        sandbox.state.invoices[number].invoice_status = "pending"
-    return [bulk.call(cake.invoices.update, n, invoice_status="approved") for n in numbers]
 
 
 def says_until_when(stopped: str | None, began: datetime) -> None:

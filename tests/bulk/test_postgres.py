@@ -34,7 +34,7 @@ from aiocake.quota import QuotaRequest, QuotaUnavailable
 from aiocake.sandbox import Sandbox
 
 from ..support.loops import one_loop
-from ..support.postgres import free_port
+from ..support.scripted import free_port
 
 pytestmark = pytest.mark.anyio
 __all__ = ["one_loop"]

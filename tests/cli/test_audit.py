@@ -3,8 +3,6 @@
 
 import csv
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -13,6 +11,8 @@ import pytest
 from aiocake import Client, RetryPolicy, bulk
 from aiocake.bulk import Approval, PlanIdentity, Stop
 from aiocake.monthend import Plan, audit
+
+from ..support.runs import change
 
 KEY = "canary-K3Y"
 
@@ -61,12 +61,6 @@ def journal(stage, sandbox, plan: Path, tmp_path: Path) -> Path:
     assert anyio.run(apply).conflicts == 1
     sandbox.state.requests.clear()
     return path
-
-
-def change(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def test_it_shows_what_was_done_by_whom_and_says_whether_it_can_be_trusted(

@@ -21,8 +21,7 @@ from unittest import mock
 import anyio
 import attrs
 import pytest
-import trio
-from hypothesis import register_random, seed, settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -37,6 +36,7 @@ from aiocake import Client, RetryPolicy, Throttle, bulk
 from aiocake.bulk import Call, Ended, Summary
 from aiocake.bulk.group_commit import GroupCommit
 
+from ..support.same_order import same_order  # noqa: F401 - a fixture
 from .model import (
     AFFILIATES,
     PERIODS,
@@ -331,13 +331,6 @@ class AnyOrder(RuleBasedStateMachine):
             )
             for place, state, before, detail in rows
         ]
-
-
-@pytest.fixture(autouse=True)
-def same_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """trio runs the tasks of one turn in random order: in the same one for the same example."""
-    monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
-    register_random(trio._core._run._r)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

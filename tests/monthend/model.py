@@ -29,7 +29,6 @@ SIGNERS = {
 MAKER = "maria"
 PEOPLE = (*SIGNERS, "mallory")
 INVOICES = 6
-PAID_AT = "2024-02-15T10:00:00+00:00"
 
 lucks = st.builds(
     Luck,

@@ -30,8 +30,7 @@ import anyio
 import attrs
 import httpx
 import pytest
-import trio
-from hypothesis import register_random, seed, settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -48,6 +47,7 @@ from aiocake.monthend import Applied, Plan, apply, audit, resume_plan, signature
 
 from ..crash.model import Life, Luck, copy, lasts
 from ..support.amounts import some
+from ..support.same_order import same_order  # noqa: F401 - a fixture
 from ..support.signing import People, keygen
 from .model import (
     INVOICES,
@@ -560,13 +560,6 @@ def _bury(journal: Path, remains: Path) -> None:
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> People:
     return People(tmp_path_factory.mktemp("keys"), *PEOPLE)
-
-
-@pytest.fixture(autouse=True)
-def same_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """trio runs the tasks of one turn in random order: in the same one for the same example."""
-    monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
-    register_random(trio._core._run._r)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

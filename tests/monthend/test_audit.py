@@ -1,9 +1,7 @@
 """The audit of a run: what was done, whether its journal can be trusted, and what CAKE says."""
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +18,7 @@ from aiocake.monthend import Audit, Plan, Receipt, audit
 from aiocake.sandbox import InvoiceRecord, Sandbox
 
 from ..support.loops import ONE_LOOP
+from ..support.runs import change
 
 pytestmark = pytest.mark.anyio
 
@@ -54,12 +53,6 @@ def pending(sandbox: Sandbox, count: int) -> list[InvoiceRecord]:
         each.currency = "USD"
     assert len(found) == count
     return found
-
-
-def change(path: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 async def plan_of(cake: Client, invoices: list[InvoiceRecord], **terms: Any) -> Plan:  # noqa: ANN401 - of many types

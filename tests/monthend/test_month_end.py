@@ -46,8 +46,6 @@ VOIDED = 50
 MOST_RESUMED = 10
 WATCHDOG = 1_200
 
-Sums = dict[str, Decimal]
-
 
 class Server:
     """The process of the sandbox, and somebody who sees all that it has."""

@@ -83,14 +83,7 @@ CASES: list[Case] = [
     # A write that may be repeated is, and what only looks like a no is none.
     (update, [unreached], 3, NotSent, None, False),
     (update, [NO], 1, TipaltiError, None, False),
-    (
-        update,
-        [says("A potentially dangerous Request.Path value", 500)],
-        1,
-        RequestRejected,
-        None,
-        False,
-    ),
+    (update, [DANGER], 1, RequestRejected, None, False),
     (update, [SLOW_DOWN], 3, RateLimited, None, False),
     (update, [SLOW_DOWN, NO], 2, TipaltiError, None, False),
     (update, [UNAVAILABLE], 3, OutcomeUnknown, RateLimited, False),

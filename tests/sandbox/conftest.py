@@ -1,7 +1,6 @@
 """Ways to call a sandbox: in process, in each of v1's bindings, without the SDK."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
@@ -12,6 +11,7 @@ from aiocake.sandbox import Sandbox
 
 from ..support.clients import KEY
 from ..support.loops import one_loop  # noqa: F401 - content knows no event loop
+from ..support.v1 import CallV1
 
 CAKE = "http://cakemarketing.com/api/1/"
 ENVELOPES = {
@@ -26,14 +26,6 @@ LOOK_UPS = {
     "AccountStatuses",
     "ExchangeRates",
 }
-
-
-class CallV1(Protocol):
-    """Calls an operation of v1 in a binding: ``get``, ``form``, ``soap11`` or ``soap12``."""
-
-    def __call__(
-        self, binding: str, operation: str, values: Mapping[str, str | None]
-    ) -> Awaitable[httpx.Response]: ...
 
 
 @pytest.fixture

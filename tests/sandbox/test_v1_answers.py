@@ -3,11 +3,11 @@
 # ruff: noqa: DTZ001 - v1's times have no zone
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -15,13 +15,9 @@ import pytest
 
 from aiocake.sandbox import Sandbox
 
+from ..support.v1 import CallV1
+
 pytestmark = pytest.mark.anyio
-
-
-class CallV1(Protocol):
-    def __call__(
-        self, binding: str, operation: str, values: Mapping[str, str | None]
-    ) -> Awaitable[httpx.Response]: ...
 
 
 ALL: Final = ("get", "form", "soap11", "soap12")

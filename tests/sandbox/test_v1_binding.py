@@ -2,37 +2,24 @@
 
 # ruff: noqa: DTZ001 - v1's times have no zone
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
 import httpx
 import pytest
 
 from aiocake.sandbox import Sandbox
 
+from ..support.v1 import RECEIVED, VALUES, CallV1, succeeded
+
 pytestmark = pytest.mark.anyio
 
 
-class CallV1(Protocol):
-    def __call__(
-        self, binding: str, operation: str, values: Mapping[str, str | None]
-    ) -> Awaitable[httpx.Response]: ...
-
-
-RECEIVED: Final = "MarkAffiliateBillAsReceived"
 URL: Final = ("get", "form")
 SOAP: Final = ("soap11", "soap12")
 ALL: Final = URL + SOAP
-VALUES: Final[Mapping[str, str | None]] = {
-    "bill_id": "345",
-    "invoice_number": "A-17",
-    "invoiced_amount": "20.01",
-    "date_invoice_received": "2014-06-01",
-    "date_invoice_received_modification_type": "change",
-    "notes": "ok",
-}
 EXPORT: Final[Mapping[str, str | None]] = {
     "billing_cycle": "all",
     "billing_period_start_date": "2014-01-01",
@@ -40,10 +27,6 @@ EXPORT: Final[Mapping[str, str | None]] = {
     "paid_only": "false",
     "payment_type_id": "0",
 }
-
-
-def succeeded(response: httpx.Response) -> bool:
-    return response.status_code == 200 and "<success>true</success>" in response.text
 
 
 @pytest.mark.parametrize("binding", ALL)

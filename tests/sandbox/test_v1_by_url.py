@@ -2,41 +2,23 @@
 
 # ruff: noqa: DTZ001 - v1's times have no zone
 
-from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from html import unescape
-from typing import Final, Protocol
+from typing import Final
 
 import httpx
 import pytest
 
 from aiocake.sandbox import Sandbox
 
+from ..support.v1 import RECEIVED, VALUES, CallV1, succeeded
+
 pytestmark = pytest.mark.anyio
 
 
-class CallV1(Protocol):
-    def __call__(
-        self, binding: str, operation: str, values: Mapping[str, str | None]
-    ) -> Awaitable[httpx.Response]: ...
-
-
-RECEIVED: Final = "MarkAffiliateBillAsReceived"
 URL: Final = ("get", "form")
 FORMAT: Final = "Input string was not in a correct format."
-VALUES: Final[Mapping[str, str | None]] = {
-    "bill_id": "345",
-    "invoice_number": "A-17",
-    "invoiced_amount": "20.01",
-    "date_invoice_received": "2014-06-01",
-    "date_invoice_received_modification_type": "change",
-    "notes": "ok",
-}
-
-
-def succeeded(response: httpx.Response) -> bool:
-    return response.status_code == 200 and "<success>true</success>" in response.text
 
 
 def complaint(response: httpx.Response) -> str:

@@ -2,23 +2,18 @@
 
 # ruff: noqa: DTZ001 - v1's times have no zone
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
-import httpx
 import pytest
 
 from aiocake.sandbox import BillRecord, Sandbox
 
+from ..support.v1 import CallV1
+
 pytestmark = pytest.mark.anyio
-
-
-class CallV1(Protocol):
-    def __call__(
-        self, binding: str, operation: str, values: Mapping[str, str | None]
-    ) -> Awaitable[httpx.Response]: ...
 
 
 ALL: Final = ("get", "form", "soap11", "soap12")

@@ -5,7 +5,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +15,7 @@ import trustme
 from aiocake import Client, Throttle, Timeouts
 from aiocake.errors import ConfigurationError, DecodeError
 
+from ..support.proxies import tunnel
 from ..support.scripted import Connection, Server
 from ._cake import EACH, LOOK_UP, PASSING, Call, obedient
 from ._canary import KEY
@@ -273,28 +273,6 @@ async def test_no_turn_in_the_queue(card: Card, call: Call, how: str) -> None:
             server.go_on.set()
         await card.works(cake)
     await card.all_is_given_back(cake, None)
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-def tunnel(connection: Connection) -> None:
-    """Do what a proxy does after a CONNECT."""
-    connect = connection.request()
-    if not connect:
-        return
-    host, _, port = connect.split(b" ")[1].decode().rpartition(":")
-    with socket.create_connection((host, int(port))) as target:
-        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = threading.Thread(target=pump, args=(target, connection.socket), daemon=True)
-        back.start()
-        pump(connection.socket, target)
-        back.join()
 
 
 def through(proxy: Server) -> dict[str, object]:

@@ -21,6 +21,8 @@ from typing import Any
 import attrs
 import psycopg
 
+from .scripted import free_port
+
 #: Where Debian keeps what it does not put on the path.
 _PLACES = ("/usr/lib/postgresql", "/usr/sbin", "/usr/local/bin")
 #: Seconds after which a server is given up.
@@ -60,14 +62,6 @@ def unprivileged_folder() -> Generator[Path]:
         if who:
             os.chown(folder, who["user"], who["group"])
         yield Path(folder)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @attrs.frozen

@@ -13,7 +13,8 @@ from typing import Any, cast
 import attrs
 import redis
 
-from .postgres import free_port, unprivileged, unprivileged_folder
+from .postgres import unprivileged, unprivileged_folder
+from .scripted import free_port
 
 #: Why tests are skipped; empty where it is there.
 MISSING = "" if shutil.which("redis-server") else "needs Redis: apt-get install redis-server"

@@ -161,3 +161,11 @@ class Server:
             if thread.ident is not None:
                 thread.join(_ENDING)
                 assert not thread.is_alive()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

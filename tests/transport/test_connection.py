@@ -27,6 +27,7 @@ from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.values import Idempotency, Secret
 
 from ..support.interrupted import interrupted
+from ..support.proxies import tunnel
 
 pytestmark = pytest.mark.anyio
 
@@ -213,28 +214,6 @@ async def test_tls_within_tls(lab) -> None:
             assert done.response.body == b"ok"
     assert len(proxy.connections) == len(server.connections) == 1
     assert len(server.requests) == 2
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-def tunnel(connection) -> None:
-    """Do what a proxy does after a CONNECT."""
-    connect = connection.request()
-    if not connect:
-        return
-    host, _, port = connect.split(b" ")[1].decode().rpartition(":")
-    with socket.create_connection((host, int(port))) as target:
-        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = threading.Thread(target=pump, args=(target, connection.socket), daemon=True)
-        back.start()
-        pump(connection.socket, target)
-        back.join()
 
 
 @pytest.mark.parametrize(

@@ -635,7 +635,7 @@ async def test_a_pause_is_told_in_its_order(scene) -> None:
     assert not [event for event in there.events if isinstance(event, RetryScheduled)]
 
 
-async def test_one_goes_first_of_both_lanes_even_with_one_slot_each() -> None:
+async def test_one_goes_first_of_both_queues_even_with_one_slot_each() -> None:
     limiter = RequestLimiter(Throttle(concurrency=1, adaptive=False), lambda: 0.0)
     assert limiter.refuse(100, HOUR, since=anyio.current_time(), status=429)
     await anyio.sleep(100)

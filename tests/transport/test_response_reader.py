@@ -25,7 +25,7 @@ class Read:
     body: bytes = b""
     done: bool = True
     keep_alive: bool = True
-    surplus: bool = False
+    trailing_data: bool = False
     wrong: str | None = None
 
 
@@ -38,7 +38,7 @@ def told(reader: ResponseReader) -> Read:
         reader.take(),
         reader.done,
         reader.keep_alive,
-        reader.surplus,
+        reader.trailing_data,
         reader.wrong,
     )
 
@@ -163,7 +163,7 @@ def test_a_status_without_a_body(status: int, framing: str) -> None:
     one = anyhow(data)
     assert (one.status, one.length, one.framed, one.done) == (status, 0, True, True)
     assert one.keep_alive
-    assert anyhow(data + b"hello") == attrs.evolve(one, surplus=True, keep_alive=False)
+    assert anyhow(data + b"hello") == attrs.evolve(one, trailing_data=True, keep_alive=False)
 
 
 @pytest.mark.parametrize("reason", ["", " ", " OK", " \0\x01\x7f", " \xff"])
@@ -258,18 +258,18 @@ def test_it_goes_on_only_once_it_is_whole() -> None:
         CHUNKED + b"1\r\nx\r\n" + LAST,
     ],
 )
-def test_what_lies_behind_is_surplus(response: bytes, behind: bytes) -> None:
+def test_what_lies_behind_is_trailing_data(response: bytes, behind: bytes) -> None:
     alone = anyhow(response)
-    assert (alone.done, alone.surplus, alone.wrong) == (True, False, None)
-    assert anyhow(response + behind) == attrs.evolve(alone, surplus=True, keep_alive=False)
+    assert (alone.done, alone.trailing_data, alone.wrong) == (True, False, None)
+    assert anyhow(response + behind) == attrs.evolve(alone, trailing_data=True, keep_alive=False)
 
 
-def test_what_comes_before_a_request_is_surplus() -> None:
+def test_what_comes_before_a_request_is_trailing_data() -> None:
     reader = ResponseReader()
     reader.feed(b"")
-    assert not reader.surplus
+    assert not reader.trailing_data
     reader.feed(head("Content-Length: 0", status="408 Request Timeout"))
-    assert (reader.surplus, reader.status, reader.wrong) == (True, None, None)
+    assert (reader.trailing_data, reader.status, reader.wrong) == (True, None, None)
 
 
 def test_one_after_the_other() -> None:
@@ -366,7 +366,7 @@ def test_a_head_that_is_refused(data: bytes, why: str) -> None:
     for end in (None, True):
         one = anyhow(data, end=end)
         assert (one.status, one.wrong) == (None, why)
-        assert (one.done, one.keep_alive, one.surplus, one.body) == (False, False, False, b"")
+        assert (one.done, one.keep_alive, one.trailing_data, one.body) == (False, False, False, b"")
     # What follows does not change it.
     assert anyhow(data + head("Content-Length: 0")) == anyhow(data)
 
@@ -462,13 +462,13 @@ def test_a_tunnel_begins_behind_the_head(line: str) -> None:
     assert (one.status, one.length, one.done, one.wrong) == (200, 0, True, None)
     for behind in (b"x", b"\r\n", head()):
         more = anyhow(data + behind, tunnel=True)
-        assert (more.surplus, more.wrong) == (True, "bytes after the response of the proxy")
+        assert (more.trailing_data, more.wrong) == (True, "bytes after the response of the proxy")
 
 
 def test_a_proxy_that_refuses_may_say_more() -> None:
     data = head("Content-Length: 2", status="407") + b"no"
     one = anyhow(head(status="100") + data, tunnel=True)
-    assert (one.status, one.done, one.surplus, one.keep_alive, one.wrong) == (
+    assert (one.status, one.done, one.trailing_data, one.keep_alive, one.wrong) == (
         407,
         True,
         True,
@@ -514,7 +514,7 @@ def test_a_head_of_just_the_bound() -> None:
     data = head("A: " + "x" * (LARGEST_OVERHEAD - len(short)), "Content-Length: 0")
     assert len(data) == LARGEST_OVERHEAD
     assert read([data]).done
-    assert read([data + b"x"]).surplus
+    assert read([data + b"x"]).trailing_data
     assert read([data[:10], data[10:-1], data[-1:]]).done
 
 
@@ -551,7 +551,7 @@ def test_a_chunked_body_that_ends_with_a_window(spare: int) -> None:
     assert len(data) == len(CHUNKED) + LARGEST_OVERHEAD - spare
     for behind in (b"", b"x"):
         one = read([data + behind])
-        assert (one.done, one.surplus, one.wrong) == (True, bool(behind), None)
+        assert (one.done, one.trailing_data, one.wrong) == (True, bool(behind), None)
 
 
 # What is kept.
@@ -617,4 +617,4 @@ def test_no_cut_matters(*, data: bytes, sizes: list[int], end: bool | None, tunn
     assert read([data[at : at + 1] for at in range(len(data))], end=end, tunnel=tunnel) == whole
     assert read(split(data, sizes), end=end, tunnel=tunnel) == whole
     assert not (whole.done and whole.wrong) or tunnel
-    assert whole.done or not (whole.keep_alive or whole.surplus)
+    assert whole.done or not (whole.keep_alive or whole.trailing_data)

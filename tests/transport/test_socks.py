@@ -3,8 +3,7 @@
 
 import socket
 import ssl
-import threading
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 import pytest
 import trustme
@@ -12,15 +11,9 @@ import trustme
 from aiocake.errors import NotSent
 from aiocake.values import Idempotency
 
+from ..support.proxies import pump_both
+
 pytestmark = pytest.mark.anyio
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 @pytest.mark.parametrize("password", ["s3cret", "wrong"])
@@ -45,10 +38,7 @@ async def test_a_call_through_socks(lab, password) -> None:
         seen.append(peer.recv(600))
         with socket.create_connection(("127.0.0.1", server.port)) as target:
             peer.sendall(b"\x05\x00\x00\x01" + bytes(6))
-            back = threading.Thread(target=pump, args=(target, peer), daemon=True)
-            back.start()
-            pump(peer, target)
-            back.join()
+            pump_both(peer, target)
 
     server, socks = lab.obedient(tls), lab.serve(proxy)
     url = f"socks5://me:{password}@127.0.0.1:{socks.port}"

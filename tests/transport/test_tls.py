@@ -16,6 +16,8 @@ from aiocake.config import Throttle, Timeouts
 from aiocake.errors import DecodeError, NotSent
 from aiocake.values import Idempotency
 
+from ..support.proxies import tunnel
+
 pytestmark = pytest.mark.anyio
 
 CA = trustme.CA()
@@ -246,28 +248,6 @@ async def test_a_surplus_record_is_not_taken_for_the_next_answer(lab, tls, trust
 
 
 # Proxies
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-def tunnel(connection) -> None:
-    """Do what a proxy does after a CONNECT."""
-    connect = connection.request()
-    if not connect:
-        return
-    host, _, port = connect.split(b" ")[1].decode().rpartition(":")
-    with socket.create_connection((host, int(port))) as target:
-        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        back = threading.Thread(target=pump, args=(target, connection.socket), daemon=True)
-        back.start()
-        pump(connection.socket, target)
-        back.join()
 
 
 async def test_a_proxy_sees_the_host_and_nothing_else(lab, tls, trusting) -> None:

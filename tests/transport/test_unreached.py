@@ -16,6 +16,8 @@ from aiocake._transport.failures import FailureKind, Route, connect_failure_reas
 from aiocake._transport.foreign import failure_of
 from aiocake.sandbox import Sandbox, serve
 
+from ..support.scripted import free_port
+
 pytestmark = pytest.mark.anyio
 
 ROUTE = Route("x.example", 443, 5.0)
@@ -138,13 +140,6 @@ def test_what_is_no_http() -> None:
         FailureKind.INVALID_REQUEST,
         "nothing was sent: LocalProtocolError",
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def met(domain: str, **settings: object) -> str:

@@ -9,7 +9,6 @@ on the way, by changing its requests.
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
@@ -20,14 +19,14 @@ from aiocake import (
     ArgumentError,
     Binding,
     Client,
-    MarkResult,
     Outcome,
-    Period,
     RequestRejected,
 )
 from aiocake.sandbox import RecordedRequest, Sandbox
 from aiocake.sandbox.v1.bindings import parse
 from aiocake.sandbox.v1.operations import OPERATIONS
+
+from ..support.v1 import BILL, YEAR, mark
 
 pytestmark = pytest.mark.anyio
 
@@ -45,16 +44,6 @@ SOAP = (Binding.SOAP11, Binding.SOAP12)
 
 
 CAKE = "http://cakemarketing.com/api/1/"
-
-
-YEAR = Period(date(2013, 12, 1), date(2015, 1, 31))
-
-
-BILL = 345
-
-
-async def mark(cake: Client, **arguments: Any) -> MarkResult:  # noqa: ANN401 - each test has its own
-    return await cake.affiliate_bills.mark_received(BILL, **{"invoiced_amount": 1, **arguments})
 
 
 def text_of(request: RecordedRequest) -> list[tuple[str, str]]:

@@ -4,8 +4,6 @@ What neither the client nor the sandbox does is made on the way between the two.
 """
 
 from collections.abc import Callable
-from datetime import date
-from typing import Any
 
 import httpx
 import pytest
@@ -16,13 +14,13 @@ from aiocake import (
     Binding,
     Client,
     DecodeError,
-    MarkResult,
     Outcome,
     OutcomeUnknown,
-    Period,
     RequestRejected,
 )
 from aiocake.sandbox import Sandbox
+
+from ..support.v1 import BILL, YEAR, mark
 
 pytestmark = pytest.mark.anyio
 
@@ -37,16 +35,6 @@ URL = (Binding.GET, Binding.POST)
 
 
 SOAP = (Binding.SOAP11, Binding.SOAP12)
-
-
-YEAR = Period(date(2013, 12, 1), date(2015, 1, 31))
-
-
-BILL = 345
-
-
-async def mark(cake: Client, **arguments: Any) -> MarkResult:  # noqa: ANN401 - each test has its own
-    return await cake.affiliate_bills.mark_received(BILL, **{"invoiced_amount": 1, **arguments})
 
 
 @pytest.mark.parametrize("binding", Binding)

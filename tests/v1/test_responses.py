@@ -8,7 +8,6 @@ What the sandbox does not answer is made on the way, by changing its responses.
 from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 import httpx
 import pytest
@@ -20,26 +19,17 @@ from aiocake import (
     Binding,
     Client,
     DecodeError,
-    MarkResult,
     Period,
 )
 from aiocake.events import Event, ReferencesDropped
 from aiocake.sandbox import RecordedRequest, Sandbox
 
+from ..support.v1 import BILL, YEAR, mark
+
 pytestmark = pytest.mark.anyio
 
 
 Connect = Callable[..., Client]
-
-
-YEAR = Period(date(2013, 12, 1), date(2015, 1, 31))
-
-
-BILL = 345
-
-
-async def mark(cake: Client, **arguments: Any) -> MarkResult:  # noqa: ANN401 - each test has its own
-    return await cake.affiliate_bills.mark_received(BILL, **{"invoiced_amount": 1, **arguments})
 
 
 async def read_into(read: list[AffiliateBill], bills: AsyncIterator[AffiliateBill]) -> None:

@@ -361,10 +361,10 @@ class _Exact:
     def _sent_payment(self, fields: Fields) -> bool | None:
         """Return yes or no; any other word stays among the fields."""
         value = self._leniency.stripped(fields.get("sent_payment"), self._path("sent_payment"))
-        said = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
-        if said is not None or value is None:
+        parsed = value if isinstance(value, bool) else _WORDS.get(str(value).casefold())
+        if parsed is not None or value is None:
             fields.pop("sent_payment", None)
-        return said
+        return parsed
 
     def _noted(self, fields: Fields, name: str, read: Callable[[object], V]) -> V | None:
         """Return a field that Mark calls set; one that cannot be read stays among the fields.

@@ -232,7 +232,7 @@ def read_date(value: object) -> date:
     Raises:
         ValueError: It is none.
     """
-    # As it stands there: a zone does not shift the day.
+    # The day as written: a time zone does not shift it.
     return _datetime(value).date()
 
 
@@ -241,7 +241,7 @@ def _datetime(value: object) -> datetime:
         try:
             return datetime.fromisoformat(value)
         except ValueError:
-            # Its own words repeat the value.
+            # The message of the error would repeat the value.
             pass
     raise _Unfit(value, "a date")
 
@@ -254,7 +254,7 @@ class _Unfit(ValueError):
 
 
 def _enum(value: object, cls: type[StrEnum]) -> StrEnum:
-    # As all that are known: there is no half of a character among ASCII.
+    # Only a text beyond ASCII can have half of a surrogate pair in it; no known value has one.
     return cls(value if isinstance(value, str) and value.isascii() else _text(value))
 
 

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     _SampleRow: TypeAlias = Invoice
     _AnyRow: TypeAlias = Invoice
 else:
-    # To find a field absent takes msgspec longer than to read it: it is told of no others.
+    # msgspec takes longer to find that a field is absent than to read one: it knows no others.
     _SampleRow = _buffer({name: attrs.field(type=kind) for name, kind in _SAMPLE.items()})
     _AnyRow = _buffer(
         {

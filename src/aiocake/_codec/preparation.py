@@ -107,7 +107,7 @@ def validator(operation: Operation[object]) -> Validate:
             provided[name] = exact
         fits = fits and needed <= provided.keys()
         problems = [] if fits else _problems(provided, checks, needed)
-        # Of what is wrong by itself nothing more is said. A rule sees it: as what it is not.
+        # A rule also sees arguments that are wrong by themselves; what it says of them is dropped.
         named = {problem.name for problem in problems}
         for rule in rules:
             found = rule(provided)

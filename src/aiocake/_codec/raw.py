@@ -53,7 +53,7 @@ def idempotency_of_raw(
     return Idempotency.SAFE if writes is False else Idempotency.IDEMPOTENT
 
 
-def prepare_raw(  # noqa: PLR0913 - what a request is told by
+def prepare_raw(  # noqa: PLR0913 - the parts of a request
     method: object,
     path: object,
     params: object = None,

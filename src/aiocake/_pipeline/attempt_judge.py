@@ -187,7 +187,7 @@ class AttemptJudge:
                     Paused(call.name, min(seconds, longest), refused=True, call=call.number)
                 )
         elif too_long:
-            # It would hang every call; each of them will be told by the server itself.
+            # Such a pause would hang every call. The server will refuse each of them by itself.
             limiter.on_timeout(began)
         elif limiter.pause(seconds, since=began, asked=asked):
             self._emitter.emit(Paused(call.name, seconds, call=call.number))

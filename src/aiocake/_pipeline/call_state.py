@@ -69,7 +69,7 @@ class AttemptState:
         trace: Whether the request may have left.
         status: The status of the response; None until its head is here.
         headers: The headers of the response.
-        framed: Whether the end of the response can be told from that of its connection.
+        framed: Whether a length or chunks mark the end of the response, not that of its connection.
         kept: Whether a stream goes on using the slot and the connection.
     """
 
@@ -123,7 +123,7 @@ class CallState:
         arguments: What it is called with, as exact built-in values.
         intent: Of a write, what is going to be written; None of a read.
         condition: Of a write, what its record has to be; None where that does not matter.
-        observer: Of a write, who is told before it is sent and after it ended.
+        observer: Of a write, what is called before it is sent and after it ended.
         not_after: Of a write, the moment after which no byte of it may leave.
         on_response: Is awaited when the call has its response, the slot given back.
         network_time: What may be spent waiting for the network; None where the deadline counts
@@ -146,7 +146,7 @@ class CallState:
         uncounted: How many attempts, one at most, met a connection that had been closed while it
             was idle. They cost none of those that the call has.
         renewed: Whether the key was asked for again.
-        recorded: Of a write, whether ledger and observer were told that it is about to be sent.
+        recorded: Of a write, whether ledger and observer have recorded that it is about to be sent.
         keeps_slot: Of a look at a record, whether the slot is kept when it succeeds: the write is
             sent with it.
         looking: Whether the record is being looked at.
@@ -289,7 +289,7 @@ class CallState:
         self.being_sent = False
         if outcome is None:
             return None
-        # A refusal may come before anything of the request has left, which it then keeps from it.
+        # A refusal may come before anything of the request has left: then nothing is sent.
         self.maybe_done = self.sent_before or (self.sent and may_have_been_applied(outcome))
         self.reply = None
         self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome

@@ -37,14 +37,14 @@ class ClientPipeline:
         export_limits: Those of its exports.
     """
 
-    # Of all views of the client.
+    # For all views of the client.
     domain: str
     concurrency: int
     traits: InstanceTraits
     for_tests: bool
     scrub: Callable[[str], str]
     emit: Callable[[Event], None]
-    # Of one view.
+    # For one view.
     options: CallOptions
     binding: Binding
     limits: dict[Idempotency, CallLimits]

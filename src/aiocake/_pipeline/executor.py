@@ -209,13 +209,13 @@ class CallExecutor(ClientPipeline):
                 _refused(call, refused)
                 raise
             if (refusal := self._limiter.refusal()) is not None:
-                # Before a ledger is told of it; and whoever calls in a loop lets others run.
+                # Before the ledger hears of it. A caller that loops must let other tasks run.
                 await anyio.lowlevel.checkpoint()
                 raise _refused(call, refusal.error())
             if intent is None:
                 await self.run_attempts(call, self._read)
                 if call.on_response is not None and call.reply is not None:
-                    # What goes on is sent before this response is decoded, which takes longer.
+                    # The next request leaves before this response is decoded, which takes longer.
                     await call.on_response()
             else:
                 if call.condition is None:  # else once its record was seen
@@ -231,7 +231,7 @@ class CallExecutor(ClientPipeline):
             report.finish(failure)
             if call.recorded:
                 await self._recorder.after(call, value, failure)
-            # Not where the response is among the locals: a report of the error would show it.
+            # Raised here, where no local variable holds the response: a traceback could show it.
             if failure is not None:
                 raise failure
             return value
@@ -448,7 +448,7 @@ class CallExecutor(ClientPipeline):
             return await self._not_begun(call, key)
         asked = keys.asked
         if condition is not None and condition.rows is not None:
-            # Without a slot, which whoever looks may need.
+            # Before this call takes a slot, which the call that looks may need.
             await condition.rows.wait_for_look(record_of(call), call.now)
         slot = limiter.acquire_nowait(export=call.limits.export)
         if slot is None:
@@ -503,7 +503,7 @@ class CallExecutor(ClientPipeline):
                 self._judge.cut(call, attempt)
                 self._cut(call)
                 return AttemptOutcome(call.error)
-            # Before the slot is given on: the pause that this may begin holds back who gets it.
+            # Before the slot is released: a pause that begins here must hold back the next call.
             made = self._judge.judge(call, attempt, outcome)
             attempt.kept = attempt.kept or (call.keeps_slot and made.error is None)
         finally:
@@ -548,7 +548,7 @@ class CallExecutor(ClientPipeline):
         """End a call that got no key or no slot, or whose client is paused."""
         if not isinstance(reason, Refusal):
             return AttemptOutcome(call.queue_ended(reason), begun=False)
-        # Whoever calls in a loop all the same lets others run.
+        # A caller that keeps calling in a loop must let other tasks run.
         await anyio.lowlevel.checkpoint()
         return AttemptOutcome(call.refused(reason.error()), begun=False)
 

@@ -121,7 +121,7 @@ class StreamedCall:
         stream, call = self.stream, self.call
         if stream is None or call.network_time is None:
             return error
-        # That of the stream has ended with it.
+        # The time budget of the stream has ended with it.
         call.network_time = call.network_time.rest()
         return await self.open(head, stream.chunks.fault or error)
 
@@ -210,7 +210,7 @@ class OpenExport(Generic[T]):
 
     async def __anext__(self) -> T:
         bills = self._bills
-        # What was read already waits for nothing.
+        # What was read already needs no wait.
         if bills is not None and bills.ready and not self._closed:
             return bills.ready.popleft()
         if self._ended:

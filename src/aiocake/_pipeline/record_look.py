@@ -67,8 +67,8 @@ class RecordLooks:
         """Check that a record is as its write expects, by a look of the last seconds.
 
         A look that is missing or too old is made with the slot that the write has got, so that
-        whoever waits for a slot never has to begin anew. Ledger and observer are told of the write
-        only when it is going to be sent.
+        a waiting call never has to begin anew. Ledger and observer record the write only when it is
+        going to be sent.
 
         Args:
             call: The write.
@@ -164,7 +164,7 @@ class RecordLooks:
         if maybe_done and seen.applied:
             condition.applied, call.error = True, None
             return SUCCEEDED
-        # Set again, what cannot be seen is certain: nothing that can be seen will change.
+        # Sent again, it makes certain what no look shows, and changes nothing that one shows.
         if not seen.differences or (maybe_done and seen.applied is None):
             return None
         name = cast("Operation[Any]", call.operation).record.removesuffix("_id")

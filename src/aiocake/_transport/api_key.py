@@ -224,7 +224,7 @@ class Keys:
         except ConfigurationError as error:
             return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - the user's function may raise anything
-            # Its text may hold what opens the vault, so only its class is told.
+            # Its text may hold what opens the vault, so only its class is shown.
             return NotSent(f"the function that gives the key raised {type(error).__name__}")
         self._seen(key)
         self.current = key

@@ -24,9 +24,9 @@ from aiocake._transport.failures import FailureKind, TransportFailure
 from aiocake._transport.response_reader import ResponseReader
 from aiocake._transport.tls_layer import TlsLayer
 
-#: What is said of a write that was not begun so shortly before its deadline.
+#: The message for a write that was not begun, since too little time was left.
 TOO_LATE: Final = "nothing was sent: too little time was left for a response"
-#: What is said of a write whose run may not be its sender's any more.
+#: The message for a write of a run that this process may no longer own.
 HELD_BACK: Final = (
     "nothing was sent: so long after the journal was last heard of, another process may have taken "
     "over the run"
@@ -52,7 +52,7 @@ bytes(8 << 20)
 
 
 class SendTrace:
-    """Record if a request may have left, and until when it may leave.
+    """Records if a request may have left, and until when it may leave.
 
     Attributes:
         sent: Whether a byte of it may have left.
@@ -276,7 +276,7 @@ class HttpConnection:
         if (
             reader.done
             and reader.keep_alive
-            and not reader.surplus
+            and not reader.trailing_data
             and self._whole
             and not self._over
             and not self._out
@@ -355,15 +355,15 @@ class HttpConnection:
     def _is_full(self) -> bool:
         """Return True if nothing more is to be read for now."""
         reader = self.reader
-        return reader.unread > _MOST_HELD or reader.surplus or reader.wrong is not None
+        return reader.unread > _MOST_HELD or reader.trailing_data or reader.wrong is not None
 
     def _take_in(self, data: bytes) -> None:
         self._until = min(self._clock() + self._read, self._total)
         if self._layers:
             for layer in self._layers:
                 data = layer.open(data)
-            if said := self._sealed(b""):
-                self._out = bytes(self._out) + said
+            if sealed := self._sealed(b""):
+                self._out = bytes(self._out) + sealed
                 if self._whole:  # or whoever writes takes note of what leaves
                     self._flush()
         if data:
@@ -392,7 +392,7 @@ class HttpConnection:
         self._end(clean=False)
 
     def _end(self, *, clean: bool) -> None:
-        """Nothing more comes."""
+        """Handle the end of what comes in."""
         if self._over:
             return
         self._over = True

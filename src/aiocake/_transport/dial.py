@@ -76,7 +76,7 @@ class Dialer:
         try:
             with scope:
                 return await self._open()
-        except Exception as met:  # noqa: BLE001 - told in words, whatever it is
+        except Exception as met:  # noqa: BLE001 - reported, whatever it is
             error = met
         finally:
             self._under_way.discard(scope)

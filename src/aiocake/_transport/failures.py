@@ -14,7 +14,7 @@ from aiocake.errors import CakeError, DeadlineExceeded, DecodeError, NotSent
 
 
 class ConnectionForbidden(Exception):
-    """A connection is refused for good: by a guard of tests, a proxy, or what TLS was told."""
+    """A connection is refused for good: by a guard of tests, a proxy, or the settings of TLS."""
 
 
 class FailureKind(Enum):
@@ -148,25 +148,25 @@ def _why_not_reached(error: OSError, route: Route) -> str:
 def _why_no_tls(error: ssl.SSLError, route: Route) -> tuple[str, bool]:
     # The peer ended the connection within the handshake: no word on certificates.
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLSyscallError | ssl.SSLZeroReturnError)
-    said: str = getattr(error, "reason", None) or ""  # which an error of a memory BIO has not
-    if ended or "UNEXPECTED_EOF" in said:
+    reason: str = getattr(error, "reason", None) or ""  # which an error of a memory BIO has not
+    if ended or "UNEXPECTED_EOF" in reason:
         return f"{route.host} ended the connection within the TLS handshake", False
     if isinstance(error, ssl.SSLCertVerificationError):
         return _why_not_trusted(error, route.host), True
-    if said in _NO_TLS:
+    if reason in _NO_TLS:
         hint = "; a local sandbox needs http://" if route.local else ""
         return f"{route.host}:{route.port} does not speak TLS{hint}", True
-    words = said.replace("_", " ").lower() or type(error).__name__
+    words = reason.replace("_", " ").lower() or type(error).__name__
     return f"no TLS with {route.host}: {words}", True
 
 
 def _why_not_trusted(error: ssl.SSLCertVerificationError, host: str) -> str:
     if error.verify_code in _OF_ANOTHER:
         return f"the certificate of {host} is for another name"
-    said = f"the certificate of {host} is not trusted: {error.verify_message}"
+    text = f"the certificate of {host} is not trusted: {error.verify_message}"
     if error.verify_code in _OUT_OF_TIME:
-        return said
-    return f"{said}; an authority of your own is trusted by ssl_context or CAKE_CA_FILE"
+        return text
+    return f"{text}; an authority of your own is trusted by ssl_context or CAKE_CA_FILE"
 
 
 #: What OpenSSL says of bytes that are no TLS.

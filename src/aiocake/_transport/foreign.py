@@ -66,7 +66,7 @@ class ForeignSender:
 
     async def send(  # noqa: PLR0913 - what an attempt is
         self,
-        signed: AuthorizedRequest,
+        authorized: AuthorizedRequest,
         slot: int,
         trace: SendTrace,
         *,
@@ -77,7 +77,7 @@ class ForeignSender:
         """Send a request, and wait for the head of its response."""
         del slot, fresh, total  # it has connections of its own
         try:
-            request = self._request(signed, read)
+            request = self._request(authorized, read)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
             text = f"nothing was sent: {type(error).__name__}"
             return TransportFailure(FailureKind.INVALID_REQUEST, sent=False, text=text)
@@ -105,17 +105,17 @@ class ForeignSender:
         """Close the transport."""
         await self._transport.aclose()
 
-    def _request(self, signed: AuthorizedRequest, read: float) -> Any:  # noqa: ANN401 - of either
-        headers, length = signed.headers, len(signed.body)
-        if length or signed.method in {"POST", "PUT", "PATCH"}:
+    def _request(self, authorized: AuthorizedRequest, read: float) -> Any:  # noqa: ANN401 - of either
+        headers, length = authorized.headers, len(authorized.body)
+        if length or authorized.method in {"POST", "PUT", "PATCH"}:
             headers = [*headers, (b"Content-Length", b"%d" % length)]
         timeout = {"connect": self._route.timeout, "read": read, "write": read, "pool": read}
         request = self._package.Request(
-            signed.method,
+            authorized.method,
             # Not kept: the key may stand in its query.
-            self._package.URL(self._base + signed.target),
+            self._package.URL(self._base + authorized.target),
             headers=headers,
-            stream=self._package.ByteStream(signed.body),
+            stream=self._package.ByteStream(authorized.body),
             extensions={"timeout": timeout},
         )
         request.read()  # so that a transport finds its content

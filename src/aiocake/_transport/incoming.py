@@ -71,7 +71,7 @@ class IncomingResponse:
         raw: The headers, as they came.
         encodings: The values of Content-Encoding among them.
         length: What Content-Length says; None where it does not count.
-        framed: Whether its end can be told from that of its connection.
+        framed: Whether a length or chunks mark its end, not that of its connection.
         pieces: Where its body comes from.
         clean: Takes the key out of headers.
 

@@ -14,7 +14,7 @@ from aiocake._transport.failures import TransportFailure
 
 @attrs.frozen(kw_only=True)
 class Inspection:
-    """Keep what was seen on the way to an instance.
+    """Keeps what was seen on the way to an instance.
 
     Attributes:
         host: Who was connected to: the instance, or the proxy.

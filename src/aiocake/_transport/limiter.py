@@ -3,8 +3,8 @@
 A call waits in one queue until it is the first, a slot is free and the rate allows it. Only then
 does it get its slot, and it sends at once. So no waiting or sleeping call ever holds a slot. The
 rate is a GCRA (the virtual scheduling of ITU-T I.371): in any window of ``W`` seconds at most
-``rate * W + burst`` calls begin. Exports have a lane with a slot of their own, so that a loop over
-a running export can make other calls; rate and pause count for both lanes together.
+``rate * W + burst`` calls begin. Exports have a queue with a slot of their own, so that a loop over
+a running export can make other calls; rate and pause count for both queues together.
 
 When a server refuses calls as too many, or calls time out, the limiter halves the number of
 concurrent calls, at most once per round trip. It adds one whenever as many calls in a row were
@@ -113,7 +113,7 @@ class RequestLimiter:
         #: Calls that have a slot and wait for a further turn, ahead of all others.
         self._again = _Queue(range(0))
         self._again.limit = 1
-        self._lanes = (self._again, self._calls, self._exports)
+        self._queues = (self._again, self._calls, self._exports)
         self._export_slot = count
         self._max_waiting = settings.max_waiting
         shared, rate = settings.shared, settings.rate
@@ -161,11 +161,6 @@ class RequestLimiter:
         return len(self._calls.waiters) + len(self._exports.waiters)
 
     @property
-    def queued(self) -> int:
-        """Return the number of calls that have had to wait for their turn so far."""
-        return self._tickets
-
-    @property
     def limit(self) -> int:
         """Return the number of calls that may be in flight at once now, exports apart."""
         return self._calls.limit
@@ -197,14 +192,14 @@ class RequestLimiter:
 
         Why there is none during a long pause, :attr:`refusal` tells.
         """
-        lane = self._exports if export else self._calls
+        queue = self._exports if export else self._calls
         waits = self._calls.waiters or self._exports.waiters or self._again.waiters
-        if waits and self._next_lane() is not None:
+        if waits and self._next_queue() is not None:
             return None
-        if lane.busy >= lane.limit or (self._timed and not self._may_pass()):
+        if queue.busy >= queue.limit or (self._timed and not self._may_pass()):
             return None
-        lane.busy += 1
-        slot = lane.free.pop()
+        queue.busy += 1
+        slot = queue.free.pop()
         if self._timed:  # as during each pause
             self._pause.probes(slot)
         return slot
@@ -224,36 +219,36 @@ class RequestLimiter:
             where a shared quota was never reached, or None when the queue is full, or the time was
             not enough.
         """
-        lane = self._exports if export else self._calls
+        queue = self._exports if export else self._calls
         if (refusal := self._pause.refusal()) is not None:
             return refusal
         if (slot := self.acquire_nowait(export=export)) is not None:
             return slot
-        if not again and self._is_full(lane):
+        if not again and self._is_full(queue):
             return None
         self._tickets += 1
         waiter = _Waiter(self._tickets)
-        lane.waiters.append(waiter)
+        queue.waiters.append(waiter)
         try:
             with anyio.move_on_after(within):
-                await self._wait(lane, waiter)
+                await self._wait(queue, waiter)
         except BaseException:
-            self._leave(lane, waiter)
+            self._leave(queue, waiter)
             raise
         # It may have begun after this one got its slot, and before it could run.
         reason = waiter.refusal or self._pause.refusal()
         if waiter.slot is None or reason is not None:
-            self._leave(lane, waiter)
+            self._leave(queue, waiter)
             return reason
         return waiter.slot
 
-    def _is_full(self, lane: _Queue) -> bool:
+    def _is_full(self, queue: _Queue) -> bool:
         """Return True if nobody more may wait in a queue."""
         if self._max_waiting is None:
             return False
-        # Who has only to wait for the response of a shared quota's store is no queue.
-        room = 0 if self._shared is None else lane.limit - lane.busy
-        return len(lane.waiters) >= max(self._max_waiting, room)
+        # Calls that wait only for the store of a shared quota are not counted as queued.
+        room = 0 if self._shared is None else queue.limit - queue.busy
+        return len(queue.waiters) >= max(self._max_waiting, room)
 
     def follow_nowait(self, slot: int) -> bool:
         """Return True if a further request may be sent at once with a slot that a call has."""
@@ -276,30 +271,30 @@ class RequestLimiter:
         """
         if (refusal := self._pause.refusal()) is not None:
             return refusal
-        waiter, queue = _Waiter(0, slot), self._again.waiters
-        queue.append(waiter)
+        waiter, waiters = _Waiter(0, slot), self._again.waiters
+        waiters.append(waiter)
         try:
             with anyio.move_on_after(within):
                 await self._wait(self._again, waiter)
             if waiter.waits and self._holds_back:
                 await self._wait(self._again, waiter)
         finally:
-            if waiter in queue:
-                queue.remove(waiter)
+            if waiter in waiters:
+                waiters.remove(waiter)
                 self._grant()
         if waiter.waits:
             self._count(anyio.current_time())
             if self._shared is not None:
                 self._shared.use_ahead(anyio.current_time())
-        # Who has a slot has had a turn: the store of a shared quota was reached.
+        # A call with a slot has had a turn, so the store of a shared quota was reached before.
         refusal = waiter.refusal if isinstance(waiter.refusal, Refusal) else None
         return refusal or self._pause.refusal()
 
     def release(self, slot: int) -> None:
         """Release a slot to the first waiting call."""
-        lane = self._exports if slot == self._export_slot else self._calls
-        lane.busy -= 1
-        lane.free.append(slot)
+        queue = self._exports if slot == self._export_slot else self._calls
+        queue.busy -= 1
+        queue.free.append(slot)
         if self._pause.probe == slot:  # whatever became of the call that went first
             self._pause.probe = None
         if self._calls.waiters or self._exports.waiters or self._again.waiters:
@@ -403,9 +398,9 @@ class RequestLimiter:
             self._pace.go_on()
         if self._shared is not None:
             self._shared.end_pause()
-        for lane in self._lanes:
-            if lane.waiters:  # which gives the others their slots
-                lane.waiters[0].event.set()
+        for queue in self._queues:
+            if queue.waiters:  # which gives the others their slots
+                queue.waiters[0].event.set()
         return began if was_long else None
 
     async def sleep(self, seconds: float) -> None:
@@ -428,18 +423,18 @@ class RequestLimiter:
         self._ramp_step = 2 * min(seconds, _RAMP) / self._calls.limit
         self._ramp_at = _NEVER
 
-    def _take(self, lane: _Queue, waiter: _Waiter) -> int:
-        slot = lane.take(waiter)
+    def _take(self, queue: _Queue, waiter: _Waiter) -> int:
+        slot = queue.take(waiter)
         self._pause.probes(slot)
         return slot
 
-    def _leave(self, lane: _Queue, waiter: _Waiter) -> None:
+    def _leave(self, queue: _Queue, waiter: _Waiter) -> None:
         """Remove a waiting call; if it had a slot already, pass that on."""
         if waiter.slot is not None:
             self.release(waiter.slot)
             return
         if waiter.refusal is None:
-            lane.waiters.remove(waiter)
+            queue.waiters.remove(waiter)
         self._grant()
 
     def _refused(self, since: float, now: float, pause: float) -> None:
@@ -451,11 +446,11 @@ class RequestLimiter:
             self._shared.on_refused(since, now, pause)
 
     def _turn_away(self, reason: Refusal | NotSent) -> None:
-        for lane in self._lanes:
-            for waiter in lane.waiters:
+        for queue in self._queues:
+            for waiter in queue.waiters:
                 waiter.refusal = reason
                 waiter.event.set()
-            lane.waiters.clear()
+            queue.waiters.clear()
 
     def _on_reply(self, reply: QuotaReply | None) -> None:
         """Apply a reply of the store of a shared quota; None means that it cannot be reached."""
@@ -484,15 +479,15 @@ class RequestLimiter:
 
     def _open(self) -> int:
         """Return how many calls could be sent now if each of them had a turn."""
-        lanes = self._lanes
-        return sum(min(len(lane.waiters), lane.limit - lane.busy) for lane in lanes) or 1
+        queues = self._queues
+        return sum(min(len(queue.waiters), queue.limit - queue.busy) for queue in queues) or 1
 
-    async def _wait(self, lane: _Queue, waiter: _Waiter) -> None:
+    async def _wait(self, queue: _Queue, waiter: _Waiter) -> None:
         self._grant()
         while waiter.waits:
             waiter.event = anyio.Event()
             at = math.inf
-            if lane.waiters[0] is waiter and lane.has_room:
+            if queue.waiters[0] is waiter and queue.has_room:
                 at = self._earliest()
             waiter.awake = at < math.inf
             with anyio.CancelScope(deadline=at):
@@ -503,25 +498,25 @@ class RequestLimiter:
 
     def _grant(self) -> None:
         """Grant slots to the calls that may start now, and set the timer for the next one."""
-        while (lane := self._next_lane()) is not None:
-            waiter = lane.waiters[0]
+        while (queue := self._next_queue()) is not None:
+            waiter = queue.waiters[0]
             if not self._may_pass():
                 if not waiter.awake:
                     waiter.event.set()
                 return
-            lane.waiters.popleft()
-            waiter.slot = self._take(lane, waiter)
+            queue.waiters.popleft()
+            waiter.slot = self._take(queue, waiter)
             waiter.event.set()
 
-    def _next_lane(self) -> _Queue | None:
+    def _next_queue(self) -> _Queue | None:
         """Return the queue with room whose first waiter came before that of the other.
 
         After a long pause that of the calls, so that no export goes first while one of them waits.
         """
-        open_lanes = [lane for lane in self._lanes if lane.waiters and lane.has_room]
+        open_queues = [queue for queue in self._queues if queue.waiters and queue.has_room]
         if self._pause.is_long:
-            return next(iter(open_lanes), None)
-        return min(open_lanes, key=lambda lane: lane.waiters[0].ticket, default=None)
+            return next(iter(open_queues), None)
+        return min(open_queues, key=lambda queue: queue.waiters[0].ticket, default=None)
 
     def _earliest(self) -> float:
         """Return when the next call may begin; infinite if that does not depend on time."""

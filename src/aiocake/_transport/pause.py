@@ -167,7 +167,7 @@ class Pause:
         return self._began
 
     def _is_new(self, since: float) -> bool:
-        # In the very moment in which a long one begins, nothing leaves any more.
+        # From the moment a long pause begins, nothing is sent.
         return since > self._at if self.is_long else since >= self._at
 
     async def sleep(self, seconds: float) -> None:

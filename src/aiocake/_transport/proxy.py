@@ -1,4 +1,4 @@
-"""The proxy that a client is told to use: never one from the environment."""
+"""The proxy that a client is configured to use: never one from the environment."""
 
 from typing import Final
 from urllib.parse import unquote, urlsplit

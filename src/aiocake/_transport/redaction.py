@@ -37,7 +37,7 @@ _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 class Scrubber:
-    """Takes the secrets that it was told of out of texts."""
+    """Removes the secrets that it knows from texts."""
 
     __slots__ = ("__weakref__", "_patterns", "_pieces", "_secrets")
 

@@ -1,8 +1,8 @@
 """HTTP/1.1 responses, read from bytes as they come: no socket, no waiting, no exception.
 
-httptools (llhttp) parses each head and chunked bodies. What it lets through and must not be, and
-where one message ends and surplus begins, is decided here, and never depends on how the bytes were
-cut on their way (RFC 9112 section 6.3).
+httptools (llhttp) parses each head and chunked bodies. What must not pass although it lets it
+through, and where a message ends and trailing data begins, is decided here, and never depends on
+how the bytes were cut on their way (RFC 9112 section 6.3).
 """
 
 from collections.abc import Mapping
@@ -93,10 +93,10 @@ class ResponseReader:
         encodings: The values of Content-Encoding.
         length: Bytes of the body, where the head says it. One of :data:`BEYOND_ANY` or more is
             wrong at once, but its status counts, for the body is refused for its length.
-        framed: Whether the end of the body can be told from that of the connection.
+        framed: Whether a length or chunks mark the end of the body, not that of the connection.
         done: Whether the response is whole. True before the first one.
         keep_alive: Whether the connection can carry another request; False until it is whole.
-        surplus: Whether bytes came that belong to no response.
+        trailing_data: Whether bytes came that belong to no response.
         wrong: Why this is no response, in words that quote nothing of it; None while it is one.
     """
 
@@ -118,7 +118,7 @@ class ResponseReader:
         "keep_alive",
         "length",
         "status",
-        "surplus",
+        "trailing_data",
         "wrong",
     )
 
@@ -137,7 +137,7 @@ class ResponseReader:
         self.headers: list[tuple[bytes, bytes]] = []
         self.encodings: list[bytes] = []
         self.length: int | None = None
-        self.framed = self.done = self.keep_alive = self.surplus = False
+        self.framed = self.done = self.keep_alive = self.trailing_data = False
         self.wrong: str | None = None
         self._tunnel = tunnel
         #: None once there is nothing to parse: it refers back to the reader.
@@ -165,7 +165,7 @@ class ResponseReader:
         else:
             self._read_plain(data[at:])
 
-    def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes what it was told
+    def eof(self, clean: bool) -> None:  # noqa: FBT001 - a caller passes a flag of its own
         """Record that no bytes will follow.
 
         Args:
@@ -314,14 +314,14 @@ class ResponseReader:
                 raise cause from None  # the user interrupts
             self._refuse("a response that could not be held")
         except HttpParserError as error:
-            said = str(error)
+            reason = str(error)
             if self.done:
                 self._exceed()
                 return
             status = parser.get_status_code()
-            if said == _TOO_LONG and self.status is None and status >= _OK:
+            if reason == _TOO_LONG and self.status is None and status >= _OK:
                 self.status, self.length, self.framed = status, BEYOND_ANY, True
-            self._refuse(_WORDS.get(said, said))
+            self._refuse(_WORDS.get(reason, reason))
 
     def _end(self, *, keep_alive: bool) -> None:
         self.done = True
@@ -329,7 +329,7 @@ class ResponseReader:
         self._parser = None
 
     def _exceed(self) -> None:
-        self.surplus = True
+        self.trailing_data = True
         self.keep_alive = False
         if self._tunnel and self.status is not None and self.status < _REDIRECTED:
             self._refuse("bytes after the response of the proxy")

@@ -20,7 +20,7 @@ _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Sender(Protocol):
-    """Send requests, each over the connection of a slot.
+    """Sends requests, each over the connection of a slot.
 
     Attributes:
         keeps_time: Whether :meth:`send`, and reading the response, end at ``total`` and by
@@ -31,7 +31,7 @@ class Sender(Protocol):
 
     async def send(  # noqa: PLR0913 - what an attempt is
         self,
-        signed: AuthorizedRequest,
+        authorized: AuthorizedRequest,
         slot: int,
         trace: SendTrace,
         *,
@@ -42,7 +42,7 @@ class Sender(Protocol):
         """Send a request, and wait for the head of its response.
 
         Args:
-            signed: The request.
+            authorized: The request.
             slot: The slot, and so the connection.
             trace: Takes note of whether the request may have left.
             read: Seconds to wait for the next bytes.
@@ -85,7 +85,7 @@ class RequestSender:
 
     async def send(  # noqa: PLR0913 - what an attempt is
         self,
-        signed: AuthorizedRequest,
+        authorized: AuthorizedRequest,
         slot: int,
         trace: SendTrace,
         *,
@@ -94,7 +94,7 @@ class RequestSender:
         total: float = math.inf,
     ) -> IncomingResponse | TransportFailure:
         """Send a request, and wait for the head of its response, as :class:`Sender` says."""
-        if _METHOD.fullmatch(signed.method) is None:
+        if _METHOD.fullmatch(authorized.method) is None:
             text = "nothing was sent: it is not an HTTP method"
             return TransportFailure(FailureKind.INVALID_REQUEST, sent=False, text=text)
         connection = self._connections[slot]
@@ -108,7 +108,9 @@ class RequestSender:
                     if isinstance(opened, TransportFailure):
                         return opened
                     connection = opened
-                failure = await connection.ask(signed.head + signed.body, trace, read, total)
+                failure = await connection.ask(
+                    authorized.head + authorized.body, trace, read, total
+                )
                 if failure is None:
                     reader = connection.reader
                     return IncomingResponse(

@@ -134,7 +134,7 @@ class SharedTurns:
         on_unreached: Is called when the store could not be reached for the first time.
     """
 
-    def __init__(  # noqa: PLR0913 - what the limiter knows and what it is told
+    def __init__(  # noqa: PLR0913 - all that the limiter knows
         self,
         store: QuotaStore,
         *,
@@ -167,7 +167,7 @@ class SharedTurns:
         self._pauses = 0
         self._pace = AdaptiveRate()
         self._version: int = 0
-        #: Whether the store has to be told what was learnt once more, since it has forgotten it.
+        #: Whether the store must get what was learnt once more, since it has forgotten it.
         self._forgotten: bool = False
         #: How many turns have been given, and how many when the pace was learnt.
         self._total = self._total_then = 0
@@ -308,10 +308,10 @@ class SharedTurns:
         while True:
             self._asked, self._wanted = self._wanted, 0
             request = self._request(now())
-            told, self._news = self._news, _News()
+            unsent, self._news = self._news, _News()
             reply = await self._ask(request)
             if isinstance(reply, str):
-                self._tell_again(told)
+                self._tell_again(unsent)
                 self._lost(reply, now())
                 return
             self._hear(request, reply, now())
@@ -424,13 +424,13 @@ class SharedTurns:
         self._left, self._left_at, self._share = self._share, now, None
         self._return_at = _NEVER
 
-    def _tell_again(self, told: _News) -> None:
+    def _tell_again(self, unsent: _News) -> None:
         """Queue news again that the store did not get."""
         news = self._news
-        news.refused += told.refused
+        news.refused += unsent.refused
         if not news.end_pause:
-            news.pause, news.refuse = max(news.pause, told.pause), max(news.refuse, told.refuse)
-            news.status = news.status or told.status
+            news.pause, news.refuse = max(news.pause, unsent.pause), max(news.refuse, unsent.refuse)
+            news.status = news.status or unsent.status
 
     def _learn(self) -> str:
         """Return the state after learning from the news, in the form that the store keeps."""

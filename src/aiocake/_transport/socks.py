@@ -1,4 +1,4 @@
-"""SOCKS5: a proxy is told whom to connect to (RFC 1928), and who asks (RFC 1929)."""
+"""SOCKS5: request a connection from a proxy (RFC 1928), with user name and password (RFC 1929)."""
 
 import ipaddress
 import socket

@@ -58,7 +58,7 @@ class TlsLayer:
         return self._tls.getpeercert()
 
     def open(self, data: bytes) -> bytes:
-        """Return what these bytes say."""
+        """Decrypt bytes that came in."""
         opened: list[bytes] = []
         try:
             if data:
@@ -79,13 +79,17 @@ class TlsLayer:
             self._incoming.write_eof()
             self.open(b"")
             if self.ended:
-                # What says so stands in the bytes before. OpenSSL takes this end for it, too, under
-                # OP_IGNORE_UNEXPECTED_EOF, which some Pythons set (3.11.2 of Debian does).
+                # A close_notify would be in the bytes before. Some Pythons (3.11.2 of Debian) set
+                # OP_IGNORE_UNEXPECTED_EOF, by which OpenSSL takes a bare end for one.
                 self.ended = False
-                self._fail(ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer ended without TLS's end"))
+                self._fail(
+                    ssl.SSLEOFError(
+                        ssl.SSL_ERROR_EOF, "the peer closed the connection without ending TLS"
+                    )
+                )
 
     def seal(self, data: bytes | memoryview) -> bytes:
-        """Return what goes out for these bytes, and whatever else TLS has to say."""
+        """Encrypt bytes; return them, with whatever else TLS has to send."""
         if data:
             self._unsealed = self._unsealed + data if self._unsealed else bytes(data)
         try:

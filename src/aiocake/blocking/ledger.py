@@ -15,11 +15,20 @@ class Ledger(Protocol):
     """
 
     def before(self, intent: Intent) -> object:
-        """Record a write that is about to be sent. If this raises, nothing is sent."""
+        """Record a write that is about to be sent. If this raises, nothing is sent.
+
+        Args:
+            intent: The write, with an id.
+        """
         ...
 
     def after(self, intent: Intent, outcome: Outcome) -> object:
-        """Record how the write ended that ``before`` was called with, by ``intent.id``."""
+        """Record how the write ended that ``before`` was called with, by ``intent.id``.
+
+        Args:
+            intent: The write.
+            outcome: Whether it was carried out.
+        """
         ...
 
 

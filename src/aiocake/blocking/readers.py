@@ -294,7 +294,7 @@ class ExportedBills(Reader[T]):
             self._open = False  # it has closed itself
             raise
         except BaseException:
-            # As there: no bill may come after those that were taken.
+            # As for pages: no bill may come after those that were taken.
             self._thread.soon(self._export.aclose)
             self._ready.clear()
             self._open = False

@@ -127,7 +127,7 @@ class WaitedCall(Generic[T]):
             self._questions.discard(question)
 
     def notify(self, function: Callable[[], object]) -> None:
-        """Run a function on the thread that waits, some time; an error of it ends the call."""
+        """Run a function on the thread that waits, and go on; an error of it ends the call."""
         self._inbox.put(lambda: None if self._interrupted else function())
 
     # On the thread that waits.
@@ -269,7 +269,7 @@ async def ask(function: Callable[..., V], *arguments: object) -> V:
 
 
 def notify(function: Callable[..., object], *arguments: object) -> None:
-    """Run a function there some time; an error that it raises ends the call."""
+    """Run a function on that thread, and go on; an error of it ends the call."""
     call, notification = _waited_call.get(), partial(function, *arguments)
     if call is None:
         notification()

@@ -129,6 +129,10 @@ class Call(Generic[T]):
     def from_json(cls, text: str, cake: Instance) -> "Call[Any]":
         """Return the call that :meth:`to_json` wrote, to be sent by a client.
 
+        Args:
+            text: The JSON.
+            cake: The client, or a view of it.
+
         Raises:
             ArgumentError: The text is not a call, or the call cannot be sent.
         """
@@ -144,6 +148,10 @@ class Call(Generic[T]):
     @classmethod
     def of(cls, intent: Intent, cake: Instance) -> "Call[Any]":
         """Return the call of an intent, as ``OutcomeUnknown.intent`` and a ledger have it.
+
+        Args:
+            intent: The intent.
+            cake: The client that is to send it, or a view of it.
 
         Raises:
             ArgumentError: The intent has been through a pickle, which hides its texts and amounts.

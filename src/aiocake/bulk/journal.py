@@ -267,17 +267,31 @@ class Journal:
         )
 
     def unclaim(self, index: int) -> None:
-        """Record that a create for which there may be a claim was not sent."""
+        """Record that a create for which there may be a claim was not sent.
+
+        Args:
+            index: The place of the create.
+        """
         if self._store.claims is not None:
             self._writer.add(Change.UNCLAIMED, index)
 
     def release(self, index: int) -> None:
-        """Let other runs create for the partner and days of a create whose outcome is unknown."""
+        """Let other runs create for the partner and days of a create whose outcome is unknown.
+
+        Args:
+            index: The place of the create.
+        """
         self._writer.add(Change.RELEASED, index)
         self._log(LogEvent.RELEASED, json.dumps({"call": index}))
 
     def plan(self, index: int, digest: bytes, call: str) -> None:
-        """Record a call of the plan."""
+        """Record a call of the plan.
+
+        Args:
+            index: Its place.
+            digest: Its digest, as :attr:`Call.digest`.
+            call: The call, as :meth:`Call.to_json` writes it.
+        """
         hash_ = self._store.plan.add(*planned(index, digest, call))
         self._writer.add(Change.PLANNED, index, digest, call, hash_)
 
@@ -287,19 +301,36 @@ class Journal:
         self._log(LogEvent.WHOLE, json.dumps(self._store.plan.head), at=at)
 
     def sending(self, index: int, intent: str, before: Sequence[int] | None) -> None:
-        """Record that a call is about to be sent; :meth:`flush` before it leaves."""
+        """Record that a call is about to be sent; :meth:`flush` before it leaves.
+
+        Args:
+            index: The place of the call.
+            intent: The id of its intent.
+            before: Of a create, the ids of the records that its partner has.
+        """
         ids = None if before is None else json.dumps(list(before))
         self._writer.add(Change.SENDING, intent, ids, index)
         self._log(EntryState.SENDING, ids, index=index, intent=intent)
 
     def ended(self, index: int, state: EntryState, intent: str | None, detail: object) -> None:
-        """Record how a call ended, or (``PLANNED``) that it was not sent after all."""
+        """Record how a call ended, or (``PLANNED``) that it was not sent after all.
+
+        Args:
+            index: The place of the call.
+            state: Its state from now on.
+            intent: The id of its intent; None if it had none.
+            detail: The result, or why it was not carried out, as plain values.
+        """
         text = None if detail is None else json.dumps(detail)
         self._writer.add(Change.ENDED, state.value, text, index)
         self._log(state, text, index=index, intent=intent)
 
     def stopped(self, reason: str | None) -> None:
-        """Record that the run has ended."""
+        """Record that the run has ended.
+
+        Args:
+            reason: Why it was stopped; None if it was not.
+        """
         text = None if reason is None else storable(reason)
         at = now()
         self._writer.add(Change.STOPPED, at, text, self._store.run)
@@ -328,7 +359,15 @@ class Journal:
         await self._writer.flush()
 
     async def entries(self, *states: EntryState, after: int = -1) -> list[Entry]:
-        """Return the next 500 calls after a place in these states; in any if none is named."""
+        """Return the next 500 calls after a place.
+
+        Args:
+            *states: Only calls in one of these states; of any if none is named.
+            after: The place, counted from 0.
+
+        Raises:
+            JournalError: The journal cannot be read, or is damaged.
+        """
         condition = f" AND state IN ({', '.join('?' * len(states))})" if states else ""
         query = (
             "SELECT place, call, state, intent, before, detail, digest FROM {calls} AS calls"  # noqa: S608 - marks
@@ -340,7 +379,14 @@ class Journal:
     async def creates(self, after: int = -1) -> list[tuple[Entry, tuple[int, ...] | None]]:
         """Return the next 500 creates after a place that were carried out.
 
-        Beside each the ids of its doubles; None where they were not looked for.
+        Args:
+            after: The place, counted from 0.
+
+        Returns:
+            Each with the ids of its doubles; None where they were not looked for.
+
+        Raises:
+            JournalError: The journal cannot be read, or is damaged.
         """
         query = (
             "SELECT place, call, state, intent, before, detail, digest, theirs"
@@ -364,7 +410,14 @@ class Journal:
         ]
 
     async def digests(self, after: int = -1) -> list[tuple[bytes, str]]:
-        """Return digest and JSON of the next 500 calls after a place."""
+        """Return digest and JSON of the next 500 calls after a place.
+
+        Args:
+            after: The place, counted from 0.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
         query = "SELECT digest, call FROM {calls} AS calls WHERE place > ? ORDER BY place LIMIT 500"
         rows = await self._writer.read(query, after)
         return [(_bytes(digest), str(call)) for digest, call in rows]
@@ -398,7 +451,14 @@ class Journal:
         return str(rows[0][0]) if rows else None
 
     async def log(self, after: int = 0) -> list[LogEntry]:
-        """Return the next 500 entries of the log after one, by its number."""
+        """Return the next 500 entries of the log after one.
+
+        Args:
+            after: The number of that entry; they are counted from 1.
+
+        Raises:
+            JournalError: The journal cannot be read.
+        """
         rows = await self._writer.read(
             "SELECT entry, place, run, at, what, intent, detail FROM {log} AS log"
             " WHERE entry > ? ORDER BY entry LIMIT 500",

@@ -455,7 +455,7 @@ def _refuse_renamed(path: Path) -> None:
         except sqlite3.Error as error:
             if _is_busy(error):
                 raise
-            # All else is found out, and said, by whoever opens it.
+            # Whoever opens the journal finds and reports all other problems.
 
 
 def _owned(path: Path, stack: ExitStack) -> tuple[Ownership, sqlite3.Connection]:

@@ -27,7 +27,7 @@ PLAN_ENTRY: Final = (
 
 
 class LogEvent(StrEnum):
-    """Name an entry of the log about the run itself; all other entries are states of calls."""
+    """Names an entry of the log about the run itself; all other entries are states of calls."""
 
     #: The journal was made, for an instance.
     CREATED = "created"
@@ -101,7 +101,11 @@ class PlanIdentity:
 
     @classmethod
     def of_detail(cls, detail: Mapping[str, Any]) -> "PlanIdentity":
-        """Return what an entry of the log holds."""
+        """Return what an entry of the log holds.
+
+        Args:
+            detail: What :meth:`to_detail` returned.
+        """
         known: dict[str, Any] = dict(detail)
         known["approvals"] = tuple(Approval(**each) for each in detail["approvals"])
         return cls(**known)

@@ -119,7 +119,7 @@ class _Entries:
             if one in odd and other in odd and self._are_swapped(one, other):
                 yield f"entries {one} and {other} of the log have changed places"
                 (first, _), (second, _) = odd.pop(one), odd.pop(other)
-                # What comes behind them is in its place.
+                # The entries behind these two are in place: their hashes follow from the swap.
                 for number, before in ((one + 1, second[7]), (other + 1, first[7])):
                     if number in odd and link(before, odd[number][0][:7]) == odd[number][0][7]:
                         del odd[number]

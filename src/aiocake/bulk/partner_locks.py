@@ -77,7 +77,7 @@ class PartnerLocks:
 
     Args:
         domain: The instance.
-        settle: Seconds that a create whose end is not known is given to show up.
+        settle: Seconds in which a create of unknown outcome may still appear.
     """
 
     def __init__(self, domain: str, settle: float) -> None:

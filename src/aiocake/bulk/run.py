@@ -649,7 +649,7 @@ class _CallRecorder:
             if making is not None:
                 run.guard.mark_uncertain(making[1])
             if isinstance(error, OutcomeUnknown) and isinstance(error.cause, Conflict):
-                # Another look would tell the same.
+                # Another look would show the same.
                 check = f"check {item.call.describe()} in CAKE's own interface"
                 reason = f"the record was set to something else meanwhile: {error.cause}: {check}"
                 return Unknown(item.index, item.call, reason, error)

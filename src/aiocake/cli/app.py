@@ -58,7 +58,7 @@ class _InOrder(CommandGroup):
         ]  # fmt: skip
 
 
-#: What may stand before the command, and whether it takes a value.
+#: Options that may stand before the command, and whether each takes a value.
 _SHARED: Final = {
     name: option.read is not None
     for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
@@ -141,7 +141,8 @@ The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY
 profile in config.toml: --profile NAME or CAKE_PROFILE.
 
 Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
+7 outcome unknown, 8 unusable response, 9 created twice, 10 records skipped, 130 Ctrl-C, 1 anything
+else.
 """
 
 
@@ -238,8 +239,8 @@ def _nowhere() -> TextIO:
 
 def _usage(error: Exception) -> int | None:
     """Report an error of the command line, if this is one."""
-    said = usage_of(error)
-    if said is None:
+    text = usage_of(error)
+    if text is None:
         return None
     path = getattr(getattr(error, "ctx", None), "command_path", "aiocake")
-    return report_usage(said, path)
+    return report_usage(text, path)

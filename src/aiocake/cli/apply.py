@@ -25,6 +25,7 @@ from aiocake.cli.destination import OutputError, destination
 from aiocake.cli.errors import code_of, print_error, silence_output
 from aiocake.cli.formats import Fields, RecordLayout
 from aiocake.cli.journal import AllowOption, unfinished
+from aiocake.cli.options import PlanArgument, SettleOption
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import exit_code, report_problems
 from aiocake.cli.signals import run
@@ -40,10 +41,9 @@ _CONFLICTS: Final = 10
 _DIFFERENT: Final = 1
 #: The line of control totals of rows whose amount the plan does not know.
 _UNPRICED: Final = "not priced"
-#: So many rows that would be skipped are said one by one.
-_MOST_SAID: Final = 20
+#: How many rows that would be skipped are listed.
+_MOST_LISTED: Final = 20
 
-PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
 JournalOption = Annotated[
     JournalPlace,
     typer.Option(
@@ -68,7 +68,7 @@ SignersOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The people whose signatures count, as allowed_signers of ssh-keygen.",
+        help="The people whose signatures count: an allowed_signers file of ssh-keygen.",
         show_default=False,
     ),
 ]
@@ -104,14 +104,6 @@ StrictOption = Annotated[
         metavar="",
         help="Send nothing at all if any record is not as planned when the run begins.",
         show_default=False,
-    ),
-]
-SettleOption = Annotated[
-    float,
-    typer.Option(
-        parser=parse.seconds,
-        metavar="SECONDS",
-        help="How long to wait for a create whose response was lost to appear before deciding.",
     ),
 ]
 ReportOption = Annotated[
@@ -275,7 +267,7 @@ def _say_end(found: Applied, journal: JournalPlace, code: int) -> None:
         print_error(f"done: {found.audit.unpriced} more, whose amount CAKE did not report")
     if code in {1, 5, 7}:
         print_error(f"to continue: the same command, or aiocake resume {shlex.quote(str(journal))}")
-    for difference in found.audit.differences[:_MOST_SAID]:
+    for difference in found.audit.differences[:_MOST_LISTED]:
         print_error(f"different in CAKE: {difference}")
     receipt = found.receipt
     print_error(f"receipt of a log of {receipt.log.count:,} entries:")
@@ -328,10 +320,10 @@ def _say_progress(journal: JournalPlace) -> None:
 def _rehearse(connection: Connection, plan: Plan) -> NoReturn:
     """Report the rows that would be skipped now."""
     stale = connection.run(partial(stale_rows, plan))
-    for row in stale[:_MOST_SAID]:
+    for row in stale[:_MOST_LISTED]:
         print_error(f"line {row.line} would be skipped: {row.reason}")
-    if len(stale) > _MOST_SAID:
-        print_error(f"and {len(stale) - _MOST_SAID} more")
+    if len(stale) > _MOST_LISTED:
+        print_error(f"and {len(stale) - _MOST_LISTED} more")
     left = plan.header.rows - len(stale)
     print_error(f"{left:,} of {plan.header.rows:,} rows would be sent; nothing was sent")
     creates = sum(row.record is None for row in plan.rows)

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from aiocake.cli.options import JsonOption
+from aiocake.cli.options import JsonOption, PlanArgument, YesOption
 
-PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
 KeyOption = Annotated[
     Path | None,
     typer.Option(
@@ -21,8 +20,8 @@ SignersOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The people who may sign, as allowed_signers of ssh-keygen: existing signatures "
-        "are checked, and yours must count as well.",
+        help="The people who may sign: an allowed_signers file of ssh-keygen. Existing "
+        "signatures are checked, and yours must count as well.",
         show_default=False,
     ),
 ]
@@ -39,16 +38,6 @@ HtmlOption = Annotated[
     typer.Option(
         metavar="FILE",
         help="Also write it, with all rows, as an HTML page. It contains names and amounts.",
-        show_default=False,
-    ),
-]
-YesOption = Annotated[
-    bool,
-    typer.Option(
-        "--yes",
-        "-y",
-        metavar="",
-        help="Skip the confirmation prompt. Required if the input is not a terminal.",
         show_default=False,
     ),
 ]

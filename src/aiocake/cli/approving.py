@@ -94,8 +94,8 @@ def run_approve(  # noqa: PLR0913 - one for each option
     if as_json:
         say_object(_outcome(plan_file, plan, facts, found, fingerprint))
     else:
-        said = f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."
-        say_out(escaped(said))
+        text = f"Signed: {signature_file(plan_file)} has {count} signature{_s(count)} now."
+        say_out(escaped(text))
     if html is not None:
         _, _, approvals = run(partial(_signed, plan, read_signatures(plan_file), signers, revoked))
         write_page(html, approval_page(plan, found, approvals))
@@ -132,21 +132,21 @@ async def _signed(
         approvals = approvals_of(plan, good)
     except PlanError as error:
         problems += error.problems
-    said = () if approvals is None else signers_of(approvals)
+    people = () if approvals is None else signers_of(approvals)
     bad = tuple((each.name, each.reason) for each in problems)
-    return (*said, *bad), problems, None if problems else approvals
+    return (*people, *bad), problems, None if problems else approvals
 
 
 def _unchecked(plan: Plan, text: str) -> Facts:
     """Return the names of the signers, which were not checked."""
     maker = maker_fingerprint(plan)
-    said = [
+    names = [
         f"{each.name} {each.reason}"
         if isinstance(each, Problem)
         else f"{each.key.fingerprint}{' (the maker)' if each.key.fingerprint == maker else ''}"
         for each in blocks_of(text)
     ]
-    return (("signatures", f"not checked (--signers): {', '.join(said) or 'none'}"),)
+    return (("signatures", f"not checked (--signers): {', '.join(names) or 'none'}"),)
 
 
 def _outcome(

@@ -22,8 +22,8 @@ from aiocake.models import Total
 from aiocake.monthend import Audit, AuditedCall, Plan, Receipt
 
 _DIFFERENT, _BROKEN = 1, 8
-#: So many calls that are not done are said one by one.
-_MOST_SAID: Final = 20
+#: How many calls that are not done are listed.
+_MOST_LISTED: Final = 20
 
 
 @command()
@@ -79,8 +79,8 @@ def audit(  # noqa: PLR0913 - all by name
 ) -> None:
     """Show what a run did: who, when, on which host, from which plan, and with what outcome.
 
-    Says apart whether the journal is as it was written (integrity: its log is a chain of hashes),
-    whether all is there (completeness), and with --verify what is otherwise in CAKE now.
+    Reports separately whether the journal is as it was written (integrity: its log is a chain of
+    hashes), whether nothing is missing (completeness), and with --verify what differs in CAKE now.
 
     Exit codes: 0 if nothing is wrong, 8 if the log or a receipt does not hold, 1 if something is
     missing, not finished, or different in CAKE.
@@ -110,7 +110,7 @@ def audit(  # noqa: PLR0913 - all by name
 
         write_page(html, audit_page(found, planned))
     _write(session, found)
-    for line in _said(found):
+    for line in _summary_lines(found):
         print_error(line)
     raise typer.Exit(_BROKEN if found.integrity else 0 if found.clean else _DIFFERENT)
 
@@ -125,7 +125,7 @@ def _write(session: CommandSession, found: Audit) -> None:
             write(call)
 
 
-def _said(found: Audit) -> Iterator[str]:
+def _summary_lines(found: Audit) -> Iterator[str]:
     """Yield the lines above and below the rows."""
     count = len(found.entries)
     head = "" if found.log is None else f"; log of {found.log.count} entries, {found.log.hash}"
@@ -155,11 +155,11 @@ def _said(found: Audit) -> Iterator[str]:
 def _not_done(found: Audit) -> Iterator[str]:
     """Yield the calls that are not done, which are hard to find in a long table."""
     left = [each for each in found.entries if each.state is not EntryState.DONE]
-    for each in left[:_MOST_SAID]:
+    for each in left[:_MOST_LISTED]:
         why = "" if each.message == each.state.value else f": {each.message}"
         yield f"{each.state}: call {each.index}, {each.record}{why}"
-    if len(left) > _MOST_SAID:
-        yield f"and {len(left) - _MOST_SAID} more that are not done"
+    if len(left) > _MOST_LISTED:
+        yield f"and {len(left) - _MOST_LISTED} more that are not done"
 
 
 def _integrity(found: Audit) -> Iterator[str]:

@@ -21,7 +21,7 @@ from aiocake.cli.connection import BINDING_OPTION, CONNECTION_OPTIONS, Connectio
 from aiocake.cli.errors import Check, print_error
 from aiocake.cli.formats import OutputFormat, RecordLayout
 from aiocake.cli.help import paragraphs
-from aiocake.cli.options import Option
+from aiocake.cli.options import YES, Option
 from aiocake.cli.output import OUTPUT_OPTIONS, Output
 from aiocake.cli.prompts import Prompt, prompt_of
 from aiocake.cli.terminal import Advance, bar, confirm, is_terminal, need_terminal
@@ -178,7 +178,7 @@ def summed(read: Read[Any]) -> Read[Total]:
 
 YES_OPTION: Final = Option(
     "yes",
-    "Skip the confirmation prompt. Required if the input is not a terminal.",
+    YES,
     names=("--yes", "-y"),
 )
 

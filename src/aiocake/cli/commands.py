@@ -215,7 +215,7 @@ def _check_of(text: CommandText) -> Check:
         for name, value in arguments.items():
             if name in known and (reason := _reason(operation, known[name], value)):
                 arguments[name] = InvalidArgument((Problem(name, reason),))
-        # Of what cannot be read by itself nothing more is said.
+        # The problem of an option that cannot be read is reported already.
         arguments |= dict.fromkeys(unread & own, InvalidArgument(()))
         _put_dates(operation, arguments, unread)
         try:
@@ -267,7 +267,7 @@ def _put_dates(
         return
     start, end = (arguments.get(name, SKIP) for name in dates)
     if not unread.isdisjoint({_PERIOD, _MATCH, _LONGEST, *dates}):
-        # What goes together is not known; a date that is there may be wrong by itself.
+        # An option of the period is missing, so only each date by itself can be checked.
         first, last = (InvalidArgument(()) if each is SKIP else each for each in (start, end))
     elif operation.api is Api.V1:
         first, last = period_bounds(period, start, end, exclusive_end=True)

@@ -250,15 +250,15 @@ class _Waits:
     """Reports the partners that a run waits for, once for each; and all events, if asked to."""
 
     def __init__(self, *, debug: bool) -> None:
-        self._said: set[int] = set()
+        self._reported: set[int] = set()
         self._debug = debug
 
     def __call__(self, event: Event) -> None:
         """Report an event."""
         if self._debug:
             print_error(_in_words(event))
-        if isinstance(event, PartnerBusy) and event.partner not in self._said:
-            self._said.add(event.partner)
+        if isinstance(event, PartnerBusy) and event.partner not in self._reported:
+            self._reported.add(event.partner)
             run = event.run or "another run on this host"
             if event.seconds is None:
                 print_error(f"waiting for {run}, which creates for affiliate {event.partner}")
@@ -271,8 +271,8 @@ def _in_words(event: Event) -> str:
     """Return an event on one line, as in ``attempt ended: operation invoices.get, number 1``."""
     name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
     fields = attrs.asdict(event)
-    said = (f"{each} {_short(value)}" for each, value in fields.items() if value is not None)
-    return f"{name}: {', '.join(said)}"
+    parts = (f"{each} {_short(value)}" for each, value in fields.items() if value is not None)
+    return f"{name}: {', '.join(parts)}"
 
 
 def _short(value: object) -> object:

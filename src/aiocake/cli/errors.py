@@ -71,18 +71,18 @@ class UsageErrors(Exception):
     """Several problems of a command line.
 
     Args:
-        said: What is wrong with each.
+        texts: What is wrong with each.
         context: The command's context.
     """
 
-    def __init__(self, said: list[str], context: typer.Context) -> None:
-        super().__init__(said)
+    def __init__(self, texts: list[str], context: typer.Context) -> None:
+        super().__init__(texts)
         self.ctx = context
-        self._said = said
+        self._texts = texts
 
     def format_message(self) -> str:
         """Return the text, as Typer's own errors do."""
-        return "; ".join(self._said)
+        return "; ".join(self._texts)
 
 
 class AllErrors(PlainHelp, TyperCommand):
@@ -105,11 +105,11 @@ class AllErrors(PlainHelp, TyperCommand):
             if getattr(error, "param", None) is None:
                 raise
             unread = self._unread(ctx, list(words))
-        said = [*unread.values(), *self._repeated(ctx, words)]
+        texts = [*unread.values(), *self._repeated(ctx, words)]
         check: Check | None = getattr(self.callback, "check", None)
         problems = [] if check is None else check(ctx.params, frozenset(unread))
-        if said:
-            raise UsageErrors([*said, *map(_in_options, problems)], ctx)
+        if texts:
+            raise UsageErrors([*texts, *map(_in_options, problems)], ctx)
         if problems:
             raise ArgumentError(*problems)
         return left
@@ -230,28 +230,28 @@ def report_error(error: BaseException) -> int:
         print_error(f"{error.args[0]}: {len(error.problems)} problems; nothing was sent")
         return code
     meaning = "the server failed" if isinstance(error, ServerError) else _MEANINGS.get(code)
-    said = text_of(error)
-    text = f"{meaning}: {said}" if meaning else said or type(error).__name__
+    detail = text_of(error)
+    text = f"{meaning}: {detail}" if meaning else detail or type(error).__name__
     if isinstance(error, OutcomeUnknown):
         text += f" ({error.intent.id})"
     print_error(text)
     return code
 
 
-def report_usage(said: str, path: str) -> int:
+def report_usage(text: str, path: str) -> int:
     """Report the problems of a command line.
 
     Args:
-        said: What is wrong.
+        text: What is wrong.
         path: The command, whose help explains it.
 
     Returns:
         The exit code.
     """
     if _ReportForm.json:
-        print_object({"type": "UsageError", "message": said, "exit_code": USAGE})
+        print_object({"type": "UsageError", "message": text, "exit_code": USAGE})
     else:
-        print_error(f"{said} (see {path} --help)")
+        print_error(f"{text} (see {path} --help)")
     return USAGE
 
 

@@ -29,7 +29,9 @@ from aiocake.cli.terminal import bar
 
 T = TypeVar("T")
 
-app: typer.Typer = typer.Typer(cls=CommandGroup, help="Runs of writes: show, resume, export.")
+app: typer.Typer = typer.Typer(
+    cls=CommandGroup, help="Journals of runs: show, export, resume, release, migrate."
+)
 
 File = Annotated[
     JournalPlace,
@@ -245,7 +247,7 @@ _ENDED: Final = frozenset({EntryState.DONE, EntryState.SKIPPED})
 _LEFT: Final = tuple(state for state in EntryState if state not in _ENDED)
 #: Calls that differ in one of these are counted apart: these say what becomes of money.
 _APART: Final = ("invoice_status", "apply_credit_to_buyer")
-#: So many kinds of calls are said; a plan of more is a strange one.
+#: How many kinds of calls are listed; few plans have more.
 _MOST_KINDS: Final = 10
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _NOBODY: Final = "unknown"
@@ -271,8 +273,8 @@ class _Alike:
             del self.same[name]
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name} {_said(value)}" for name, value in self.same.items())
-        return f"{self.count} {_times()} {self.operation}{f' ({said})' if said else ''}"
+        settings = ", ".join(f"{name} {_value_text(value)}" for name, value in self.same.items())
+        return f"{self.count} {_times()} {self.operation}{f' ({settings})' if settings else ''}"
 
 
 async def unfinished(
@@ -300,16 +302,16 @@ async def unfinished(
         plan = await journal.plan_identity()
     if not alike:
         return None
-    said = [str(each) for each in alike.values()]
-    if len(said) > _MOST_KINDS:
-        said[_MOST_KINDS:] = ["and others"]
+    kinds = [str(each) for each in alike.values()]
+    if len(kinds) > _MOST_KINDS:
+        kinds[_MOST_KINDS:] = ["and others"]
     among = [
         f"{count} {state}" for state, count in states.items() if state is not EntryState.PLANNED
     ]
     if among:
-        said.append(f"{' and '.join(among)} among them")
+        kinds.append(f"{' and '.join(among)} among them")
     of = "" if plan is None or not with_plan else f", of {plan_text(plan)}"
-    return f"{', '.join(said)}, begun {_begun(sessions)}{of}"
+    return f"{', '.join(kinds)}, begun {_begun(sessions)}{of}"
 
 
 def plan_text(plan: PlanIdentity) -> str:
@@ -332,7 +334,7 @@ def bare(value: object) -> object:
     return next(iter(cast("dict[str, object]", value).values())) if tagged else value
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f'"{text}"' if not text or " " in text else text
 

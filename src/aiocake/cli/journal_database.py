@@ -15,25 +15,14 @@ from aiocake.bulk.journal_store import JournalPlace
 from aiocake.cli.errors import print_error
 from aiocake.cli.formats import Fields
 from aiocake.cli.journal import File
-from aiocake.cli.options import JsonOption
+from aiocake.cli.options import JsonOption, YesOption
 from aiocake.cli.output import say_object, say_out
 from aiocake.cli.signals import run
 from aiocake.cli.terminal import confirm
 from aiocake.errors import Problem
 
-#: So many creates are said one by one.
-_MOST_SAID: Final = 20
-
-YesOption = Annotated[
-    bool,
-    typer.Option(
-        "--yes",
-        "-y",
-        metavar="",
-        help="Skip the confirmation prompt. Required if the input is not a terminal.",
-        show_default=False,
-    ),
-]
+#: How many creates are listed.
+_MOST_LISTED: Final = 20
 
 
 def migrate(
@@ -60,8 +49,8 @@ def migrate(
 ) -> None:
     """Print the SQL that creates the tables for journals in PostgreSQL, or run it with --apply.
 
-    Where the database is, libpq's environment says: PGHOST, PGDATABASE, PGSERVICE, PGPASSFILE and
-    the like. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
+    The environment variables of libpq say where the database is: PGHOST, PGDATABASE, PGSERVICE,
+    PGPASSFILE and others. The schema is CAKE_JOURNAL_SCHEMA, by default aiocake.
     """
     from aiocake.bulk.postgres import Postgres  # noqa: PLC0415 - an extra
 
@@ -93,10 +82,10 @@ def release(file: File, *, yes: YesOption = False, as_json: JsonOption = False) 
         else:
             print_error(f"{file}: the outcome of no create is unknown: there is nothing to release")
         return
-    for entry, partner in doubts[:_MOST_SAID]:
+    for entry, partner in doubts[:_MOST_LISTED]:
         print_error(f"in doubt: call {entry.index}, for affiliate {partner}")
-    if len(doubts) > _MOST_SAID:
-        print_error(f"and {len(doubts) - _MOST_SAID} more")
+    if len(doubts) > _MOST_LISTED:
+        print_error(f"and {len(doubts) - _MOST_LISTED} more")
     if not yes:
         count = f"{len(doubts)} create{'' if len(doubts) == 1 else 's'}"
         confirm(

@@ -2,20 +2,35 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import attrs
 import typer
 
+from aiocake.cli import parse
+
 OUTPUT: Final = "Output"
-#: Of a command that does something, and shows one object of what came of it.
-AS_JSON: Final = "Show what came of it as an object of JSON. Errors are JSON as well then."
+#: The help of ``--json``, for a command that does something and shows one object about it.
+AS_JSON: Final = "Print the result as a JSON object. Errors are then JSON, too."
+#: The help of ``--yes``.
+YES: Final = "Skip the confirmation prompt. Required if the input is not a terminal."
 CONNECTION: Final = "Connection"
 
 
 JsonOption = Annotated[
     bool,
     typer.Option("--json", metavar="", help=AS_JSON, show_default=False, rich_help_panel=OUTPUT),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", metavar="", help=YES, show_default=False)]
+PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
+SettleOption = Annotated[
+    float,
+    typer.Option(
+        parser=parse.seconds,
+        metavar="SECONDS",
+        help="How long to wait for a create whose response was lost to appear before deciding.",
+    ),
 ]
 
 

@@ -85,7 +85,7 @@ OUTPUT_OPTIONS: Final = (
     ),
     Option(
         "template",
-        "Rename, order and compute the columns by a file of TOML, or by a template that is "
+        "Rename, order and compute columns by a template: a TOML file, or one that is "
         "shipped: xero-bills, xero-payouts.",
         template,
         "FILE|NAME",

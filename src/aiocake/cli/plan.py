@@ -62,7 +62,7 @@ app: typer.Typer = typer.Typer(
 
 
 def update(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many types
-    """Plan to set invoices: all of a period and status, or those of a file."""
+    """Plan to update invoices: all of a period and status, or those of a file."""
     settings = _settings(_operation(values), values)
 
     async def make(client: Client, terms: PlanTerms) -> tuple[Plan, list[str]]:
@@ -114,7 +114,7 @@ def create(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many t
 
 
 def mark_received(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of many types
-    """Plan to mark bills as received: those of a file."""
+    """Plan to mark the bills of a file as received."""
     operation = f"{values['partner']}_{_RECEIVED}"
     settings = _settings(operation, values)
 
@@ -152,8 +152,8 @@ def mark_paid(connect: Connect, **values: Any) -> None:  # noqa: ANN401 - of man
         plan = await Plan.of(bank, client, period=values["period"], **terms)
         if plan.totals != bank.totals:
             raise PlanError("the bills have changed while they were read: the totals differ")
-        said = f"{values['source']} has {plan_view.counted(bank.rows, 'row')} and the same totals"
-        return plan, [said]
+        note = f"{values['source']} has {plan_view.counted(bank.rows, 'row')} and the same totals"
+        return plan, [note]
 
     _plan(connect, values, make)
 
@@ -175,11 +175,11 @@ def _refuse_mismatches(source: Path, bank: BankFile) -> None:
 
 
 def _mismatch(each: Mismatch) -> str:
-    said = f"line {each.line}: {each.reason}"
+    text = f"line {each.line}: {each.reason}"
     if each.amount is None:
-        return said
+        return text
     of_bill = f", {money(each.bill_amount, each.currency)} in CAKE" if each.bill_amount else ""
-    return f"{said}: {money(each.amount, None)} in the file{of_bill}"
+    return f"{text}: {money(each.amount, None)} in the file{of_bill}"
 
 
 # Making a plan, and showing it.

@@ -89,14 +89,20 @@ _TERMS: Final = (
     Option(
         "max_total",
         "Refuse a plan whose total in this currency is larger. May be repeated; amounts in "
-        "currencies that are not named are refused then.",
+        "other currencies are then refused.",
         _total_cap,
         "USD=AMOUNT",
         panel=_PANEL,
         repeated=True,
     ),
-    Option("max_row", "Refuse a row of a larger amount.", parse.amount, "AMOUNT", panel=_PANEL),
-    Option("max_rows", "Refuse a plan of more rows.", parse.count, "NUMBER", panel=_PANEL),
+    Option(
+        "max_row",
+        "Refuse a plan with a row above this amount.",
+        parse.amount,
+        "AMOUNT",
+        panel=_PANEL,
+    ),
+    Option("max_rows", "Refuse a plan with more rows.", parse.count, "NUMBER", panel=_PANEL),
     Option(
         "history",
         "How many months before the period to read, for the approver to compare with; 0 for none.",
@@ -107,7 +113,7 @@ _TERMS: Final = (
     ),
     Option(
         "after",
-        "The receipt of what was done before, which the plan repeats.",
+        "The receipt of an earlier run, to repeat in the plan for the approver.",
         _receipt,
         "RECEIPT",
         panel=_PANEL,
@@ -196,7 +202,7 @@ CREATE: Final = (
     Option(
         "source",
         "The affiliates to be paid: a CSV or JSONL file with a column affiliate_id, or a list of "
-        "ids, one a line.",
+        "ids, one per line.",
         Path,
         "FILE",
         names=("--affiliates",),
@@ -224,7 +230,7 @@ RECEIVED: Final = (
 )
 PAID: Final = (
     _OUT,
-    _from("What the bank has paid: a CSV or JSONL file with the columns of --match."),
+    _from("The payments of the bank: a CSV or JSONL file with the columns of --match."),
     _period(PERIOD_OF_BILLS),
     Option(
         "match",

@@ -11,6 +11,7 @@ import typer
 from aiocake._display import money
 from aiocake.cli.command import with_output
 from aiocake.cli.formats import Fields, OutputFormat, RecordLayout, layout_of
+from aiocake.cli.options import PlanArgument
 from aiocake.cli.output import Output, say_lines, say_object, say_out, screen
 from aiocake.cli.table import Table
 from aiocake.models import Total
@@ -106,12 +107,12 @@ def _total(each: Total) -> str:
 
 def _caps(header: PlanHeader) -> str:
     caps = header.caps
-    said = [f"{money(most, currency)} in total" for currency, most in caps.max_total.items()]
+    limits = [f"{money(most, currency)} in total" for currency, most in caps.max_total.items()]
     if caps.max_row is not None:
-        said.append(f"{money(caps.max_row, None)} a row")
+        limits.append(f"{money(caps.max_row, None)} a row")
     if caps.max_rows is not None:
-        said.append(f"{caps.max_rows} rows")
-    return f"at most {', '.join(said)}" if said else "none"
+        limits.append(f"{caps.max_rows} rows")
+    return f"at most {', '.join(limits)}" if limits else "none"
 
 
 def counted(number: int, what: str) -> str:
@@ -184,11 +185,9 @@ _ROW: Final = RecordLayout[PlanRow](
     table_heads=_HEADS,
 )  # fmt: skip
 
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
-
 
 @with_output
-def show(output: Output, plan: PlanFile) -> None:
+def show(output: Output, plan: PlanArgument) -> None:
     """Show every row of a plan. `aiocake approve` shows what a second person has to see."""
     output.spare(plan)
     found = Plan.read(plan)

@@ -2,20 +2,18 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
-
-import typer
+from typing import NoReturn
 
 from aiocake import ArgumentError, Client, JournalError, bulk
 from aiocake.bulk import Journal, Summary
 from aiocake.bulk.journal_store import JournalPlace
 from aiocake.bulk.options import OnProgress
-from aiocake.cli import parse
 from aiocake.cli.apply import ReceiptOption, ReportOption, apply_and_report
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.connection import Connection
 from aiocake.cli.errors import print_error
 from aiocake.cli.journal import AllowOption, File, in_use, read_status, unfinished
+from aiocake.cli.options import SettleOption
 from aiocake.cli.output import Output
 from aiocake.cli.run_outcome import run_and_report
 from aiocake.cli.signals import run
@@ -29,14 +27,7 @@ def resume(  # noqa: PLR0913 - one for each option
     session: CommandSession,
     file: File,
     *,
-    settle: Annotated[
-        float,
-        typer.Option(
-            parser=parse.seconds,
-            metavar="SECONDS",
-            help="How long to wait for a create whose response was lost to appear before deciding.",
-        ),
-    ] = 60.0,
+    settle: SettleOption = 60.0,
     report: ReportOption = None,
     receipt: ReceiptOption = None,
     allow_unknown_filesystem: AllowOption = False,

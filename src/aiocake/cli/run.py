@@ -14,6 +14,7 @@ from aiocake.bulk.plan import CallPlan
 from aiocake.cli import parse
 from aiocake.cli.command import CommandSession, command
 from aiocake.cli.journal import AllowOption
+from aiocake.cli.options import SettleOption
 from aiocake.cli.run_outcome import run_and_report
 from aiocake.cli.terminal import confirm
 from aiocake.errors import PlanError, Problem
@@ -65,14 +66,7 @@ def carry_out(  # noqa: PLR0913 - by name
             show_default=False,
         ),
     ] = None,
-    settle: Annotated[
-        float,
-        typer.Option(
-            parser=parse.seconds,
-            metavar="SECONDS",
-            help="How long to wait for a create whose response was lost to appear before deciding.",
-        ),
-    ] = 60.0,
+    settle: SettleOption = 60.0,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:
     """Send the rows of a file, without approval: start a run, or continue it.

@@ -26,8 +26,8 @@ from aiocake.cli.output import Output
 from aiocake.cli.terminal import run_bar
 from aiocake.monthend.rows import OPERATIONS, described
 
-#: How many of a run's problems are said one by one.
-_MOST_SAID: Final = 20
+#: How many of a run's problems are listed.
+_MOST_LISTED: Final = 20
 #: The worst that is true of a run decides.
 DOUBLE, UNKNOWN, REFUSED, UNFINISHED, CONFLICTS = 9, 7, 5, 1, 10
 _MEANINGS: Final = {
@@ -96,13 +96,13 @@ def report_problems(summary: Summary) -> None:
     if reports_in_json():
         _report_in_json(summary)
         return
-    for problem in summary.problems[:_MOST_SAID]:
+    for problem in summary.problems[:_MOST_LISTED]:
         print_error(problem_text(problem))
-    if len(summary.problems) > _MOST_SAID:
+    if len(summary.problems) > _MOST_LISTED:
         print_error("and more: aiocake journal export lists all of them")
-    for double in summary.doubles[:_MOST_SAID]:
+    for double in summary.doubles[:_MOST_LISTED]:
         print_error(f"{double_text(double)}; void one of them")
-    if len(summary.doubles) > _MOST_SAID:
+    if len(summary.doubles) > _MOST_LISTED:
         print_error("and more: aiocake journal show lists all of them")
     if summary.conflicts:
         print_error(f"not as expected, and left as they are: {summary.conflicts}")
@@ -166,13 +166,13 @@ def call_text(call: Call[Any]) -> str:
     if operation is None:
         return call.describe()
     about = described(operation, call.arguments)
-    unsaid = {operation.record, operation.create_lookup and operation.create_lookup.owner}
-    said = [
+    left_out = {operation.record, operation.create_lookup and operation.create_lookup.owner}
+    settings = [
         f"{name.replace('_', ' ')} {format_value(value)}"
         for name, value in call.arguments.items()
-        if name not in unsaid | call.sensitive
+        if name not in left_out | call.sensitive
     ]
-    return ", ".join([f"{operation.name} of {about}", *said])
+    return ", ".join([f"{operation.name} of {about}", *settings])
 
 
 def double_text(double: Double) -> str:

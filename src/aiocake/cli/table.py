@@ -169,8 +169,8 @@ class Table:
             return self._field(str(name), value)
         self._blocks += 1
         between = "\n" if self._blocks > 1 or self._widths is not None else ""
-        said = (at for at, value in enumerate(values) if self._text(value))
-        return between + "".join(self._field(self._names[at], values[at]) for at in said)
+        places = (at for at, value in enumerate(values) if self._text(value))
+        return between + "".join(self._field(self._names[at], values[at]) for at in places)
 
     def _field(self, name: str, value: object) -> str:
         line = f"{name}: {self._text(value)}".rstrip()

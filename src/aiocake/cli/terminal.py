@@ -155,9 +155,9 @@ def run_bar() -> Generator[OnProgress]:
             ended = now.done + now.failed + now.skipped + now.unknown
             counts = {"done": now.done, "failed": now.failed, "skipped": now.skipped}
             counts["unknown"] = now.unknown
-            said = [f"{count:,} {name}" for name, count in counts.items() if count]
+            parts = [f"{count:,} {name}" for name, count in counts.items() if count]
             progress.update(
-                task, completed=ended, total=now.total, description=", ".join(said) or "0 done"
+                task, completed=ended, total=now.total, description=", ".join(parts) or "0 done"
             )
 
         yield show
@@ -177,7 +177,7 @@ def _progress(*columns: ProgressColumn) -> Progress:
 
 
 class _Rate(ProgressColumn):
-    """Show how many calls end in a second."""
+    """Shows how many calls end in a second."""
 
     def render(self, task: Task) -> Text:
         """Return the text."""
@@ -185,7 +185,7 @@ class _Rate(ProgressColumn):
 
 
 class _Left(ProgressColumn):
-    """Show how long the rest takes at this rate."""
+    """Shows how long the rest takes at this rate."""
 
     max_refresh = 0.5  # it would be unreadable otherwise
 

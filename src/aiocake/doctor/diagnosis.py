@@ -15,7 +15,7 @@ class Level(StrEnum):
     OK = "ok"
     """As it should be, or handled by the SDK."""
     UNKNOWN = "unknown"
-    """It could not be told."""
+    """It could not be determined."""
     WARNING = "warning"
     """It works, and somebody should know."""
     PROBLEM = "problem"

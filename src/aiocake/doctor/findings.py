@@ -29,7 +29,7 @@ class Findings:
         self.know(**traits)
 
     def unknown(self, topic: str, text: str, advice: str = "") -> None:
-        """Add a finding of what could not be told."""
+        """Add a finding of what could not be determined."""
         self.add(topic, Level.UNKNOWN, text, advice)
 
     def know(self, **traits: object) -> None:
@@ -64,7 +64,7 @@ class Findings:
 
     @contextmanager
     def looking_at(self, topic: str) -> Generator[None]:
-        """Take an error for something that could not be told.
+        """Turn an error within the block into a finding of what could not be determined.
 
         Raises:
             CutShort: The instance takes no more calls.

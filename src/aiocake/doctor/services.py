@@ -73,18 +73,18 @@ async def _refusal(probe: Probe, binding: Binding) -> CakeError | None:
 def _tell(answered: list[Binding], last: CakeError | None, findings: Findings) -> None:
     findings.know(bindings=frozenset(answered))
     missing = [each for each in Binding if each not in answered]
-    said = f"answered: {_listed(answered)}"
+    found = f"answered: {_listed(answered)}"
     if missing:
-        said += f"; not answered: {_listed(missing)}"
+        found += f"; not answered: {_listed(missing)}"
     if not answered:
         text = f"version 1 answers by none: {last}"
         advice = "bills and the look-ups of version 1 cannot be called"
         findings.add("bindings", Level.PROBLEM, text, advice)
     elif Binding.GET in missing:
         advice = f'binding = "{answered[-1]}" in the profile, or Client(binding=…)'
-        findings.add("bindings", Level.WARNING, said, advice)
+        findings.add("bindings", Level.WARNING, found, advice)
     else:
-        findings.ok("bindings", said)
+        findings.ok("bindings", found)
 
 
 def _listed(bindings: list[Binding]) -> str:
@@ -99,9 +99,9 @@ async def look_at_lookups(probe: Probe, findings: Findings) -> None:
     if format_of(response.body) is not BodyFormat.XML:
         findings.unknown("look-ups", f"{format_of(response.body).value} in place of XML")
         return
-    said = response.xml().find("success") is not None
-    text = "with a success element" if said else "without a success element: a list is a success"
-    findings.ok("look-ups", text, lookup_success=said)
+    flag = response.xml().find("success") is not None
+    text = "with a success element" if flag else "without a success element: a list is a success"
+    findings.ok("look-ups", text, lookup_success=flag)
 
 
 async def look_at_exports(probe: Probe, findings: Findings) -> None:

@@ -68,7 +68,10 @@ class Expect:
 
     @classmethod
     def of(cls, stated: Mapping[str, object]) -> Self:
-        """Return what :meth:`stated` returned as an Expect again.
+        """Return the Expect of what :meth:`stated` returned.
+
+        Args:
+            stated: The expected values by field.
 
         Raises:
             ArgumentError: It is no such thing.

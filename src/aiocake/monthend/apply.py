@@ -216,7 +216,7 @@ async def apply(  # noqa: PLR0913 - by name
     bills = await look_at_bills(found, cake)
     known = {row.index: row.reason for row in bills.stale if on_conflict != "overwrite"}
     if not begun and isinstance(file, FilePlace):
-        # Else the plan would be bound to a journal that cannot be.
+        # Otherwise the plan would be bound to a journal that cannot be made.
         for_tests = executor_of(cake.invoices).for_tests
         refuse_place(file.path, for_tests=for_tests, allow_unknown=allow_unknown_filesystem)
     if begun or isinstance(file, FilePlace):

@@ -74,7 +74,11 @@ def signature_file(plan_file: str | Path) -> Path:
 def read_signatures(plan_file: str | Path) -> str:
     """Return the signatures beside the file of a plan, as text; empty if there are none.
 
+    Args:
+        plan_file: The file of the plan.
+
     Raises:
+        ArgumentError: The path is none.
         PlanError: They cannot be read.
     """
     file = signature_file(plan_file)

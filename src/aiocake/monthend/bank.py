@@ -31,7 +31,7 @@ from aiocake.values import Period
 
 AMOUNT: Final = "amount"
 CURRENCY: Final = "currency"
-#: What a bill can be told by, and how a cell of it is read.
+#: The columns by which a bill is found, and how a cell of each is read.
 _KEYS: Final = ("bill_id", "affiliate_id", "invoice_number")
 MATCHES: Final = (*_KEYS, AMOUNT, CURRENCY)
 
@@ -170,7 +170,11 @@ class BankFile:
         problems.refuse()
 
     def place(self, index: int) -> str:
-        """Return the line of a row."""
+        """Return the line of a row, such as ``"line 12"``.
+
+        Args:
+            index: The place of its call.
+        """
         return f"line {self._lines[index]}"
 
     def _call(self, index: int, row: SourceRow) -> Call[Any]:
@@ -219,18 +223,18 @@ class _Matcher:
             self.mismatches.append(mismatch)
 
     def _mismatch(self, line: int, found: Mapping[str, object]) -> Mismatch | None:
-        said = cast("Decimal | None", found.get(AMOUNT))
+        stated = cast("Decimal | None", found.get(AMOUNT))
         bills = self._bills.get(tuple(found[name] for name in self._keys), [])
         if len(bills) != 1:
             reason = f"matches {len(bills)} bills of the period" if bills else "matches no bill"
-            return Mismatch(line=line, reason=reason, amount=said)
+            return Mismatch(line=line, reason=reason, amount=stated)
         (bill,) = bills
         self.bills[-1] = bill.bill_id
         self.tally.add_amount(
-            (InvoiceKind.PAYOUT, None, bill.currency), bill.amount if said is None else said
+            (InvoiceKind.PAYOUT, None, bill.currency), bill.amount if stated is None else stated
         )
         reason = ""
-        if said is not None and said != bill.amount:
+        if stated is not None and stated != bill.amount:
             reason = f"amount is not that of bill {bill.bill_id}"
         elif CURRENCY in found and found[CURRENCY] != bill.currency:
             reason = f"currency is not that of bill {bill.bill_id}"
@@ -244,7 +248,7 @@ class _Matcher:
             line=line,
             reason=reason,
             bill_id=bill.bill_id,
-            amount=said,
+            amount=stated,
             bill_amount=bill.amount,
             currency=bill.currency,
         )

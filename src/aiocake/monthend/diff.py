@@ -29,7 +29,12 @@ class PlanDiff:
 
     @classmethod
     def between(cls, first: Plan, second: Plan) -> "PlanDiff":
-        """Return how a second plan differs from a first one."""
+        """Return how a second plan differs from a first one.
+
+        Args:
+            first: The plan to compare with.
+            second: The other one.
+        """
         places = {_key(row): row.index for row in first.rows}
         added: list[PlanRow] = []
         changed: list[tuple[PlanRow, PlanRow]] = []

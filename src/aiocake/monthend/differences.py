@@ -5,7 +5,7 @@ a total that is not like last month's, in somebody who was never paid before, in
 far above the usual or too round to be a sum of conversions, in one that is there twice, in somebody
 who is missing.
 
-All of it is told from the plan alone, whose header has the history: an approver needs no key. Sums
+All of it follows from the plan alone, whose header has the history: an approver needs no key. Sums
 are exact; payouts and revenue are never added to each other, nor one currency to another.
 """
 
@@ -178,7 +178,7 @@ class Differences:
 
     Attributes:
         last_month: The month that the totals are beside, such as ``"2023-12"``; None if no history
-            was read: then nobody is told to be new, unusual or missing.
+            was read: then nobody is listed as new, unusual or missing.
         history_months: All months of the history.
         totals: The totals.
         unpriced: How many rows have no amount yet, such as creates.
@@ -205,7 +205,11 @@ class Differences:
 
     @classmethod
     def of(cls, plan: Plan) -> "Differences":
-        """Return what there is to see of a plan. Its rows are read once."""
+        """Return what the approver of a plan should see.
+
+        Args:
+            plan: The plan. Its rows are read once.
+        """
         reading = _Reading(plan)
         for row in plan.rows:
             reading.add(row)

@@ -121,12 +121,12 @@ def element(name: str, /, *children: str, **attributes: str) -> Markup:
         *children: What is in it. Texts are escaped, and :class:`Markup` is not.
         **attributes: Its attributes; underscores stand for hyphens, and one at the end is left out.
     """
-    said = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_text(value)}"'
         for key, value in attributes.items()
     )
     inner = "".join(each if isinstance(each, Markup) else _text(each) for each in children)
-    return Markup(f"<{name}{said}>" if name in _EMPTY else f"<{name}{said}>{inner}</{name}>")
+    return Markup(f"<{name}{written}>" if name in _EMPTY else f"<{name}{written}>{inner}</{name}>")
 
 
 def page(title: str, *sections: str) -> str:
@@ -211,7 +211,7 @@ def bars(title: str, values: Sequence[tuple[str, Decimal, str]]) -> Markup:
 def _bar(amount: Decimal, largest: Decimal, kind: str) -> Markup:
     # Rounded for the eye only; the amount stands below it.
     width = int(_ROUGH.multiply(_ROUGH.divide(amount.copy_abs(), largest), _BAR)) if largest else 0
-    # What is there is seen.
+    # Even a very small amount can be seen.
     width = max(width, 4) if amount else 0
     return element(
         "svg",

@@ -204,7 +204,11 @@ class Plan:
     def from_bytes(cls, data: bytes) -> Self:
         """Return the plan of a whole file.
 
+        Args:
+            data: The file's bytes.
+
         Raises:
+            ArgumentError: They are no bytes.
             PlanError: It is no plan, or not as it was written; with the lines.
         """
         if type(data) is not bytes:

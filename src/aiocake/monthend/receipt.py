@@ -55,6 +55,9 @@ class Receipt:
     def from_json(cls, text: str) -> Self:
         """Return the receipt that :meth:`to_json` wrote.
 
+        Args:
+            text: The JSON.
+
         Raises:
             JournalError: The text is no receipt, or one of a newer version.
         """
@@ -75,7 +78,11 @@ class Receipt:
     def read(cls, path: str | Path) -> Self:
         """Return the receipt of a file.
 
+        Args:
+            path: The file.
+
         Raises:
+            ArgumentError: The path is none.
             JournalError: The file cannot be read, or holds no receipt.
         """
         file = path_of("path", path)

@@ -203,10 +203,10 @@ def _findings(audit: Audit) -> Iterator[Markup]:
 
 
 def _finding(
-    title: str, said: Iterable[str], good: str, bad: Sequence[Difference] = ()
+    title: str, findings: Iterable[str], good: str, bad: Sequence[Difference] = ()
 ) -> Iterator[Markup]:
     yield element("h2", title)
-    lines = list(said)
+    lines = list(findings)
     if not lines and not bad:
         yield element("p", f"{good[:1].upper()}{good[1:]}.", class_="good")
     if bad:

@@ -65,7 +65,11 @@ class PlannedRecord:
 
     @classmethod
     def of_invoice(cls, invoice: Invoice) -> Self | None:
-        """Return what an invoice is now; None if it names no partner, or two."""
+        """Return what an invoice is now; None if it names no partner, or two.
+
+        Args:
+            invoice: The invoice as it was read.
+        """
         if invoice.kind is None:
             return None
         payout = invoice.kind is InvoiceKind.PAYOUT
@@ -147,6 +151,9 @@ class PlanRow:
     def call(self, cake: Instance) -> Call[Any]:
         """Return the call, to be sent by a client: only while its record is as it was planned.
 
+        Args:
+            cake: The client, or a view of it.
+
         Raises:
             ArgumentError: The client cannot send it.
         """
@@ -195,12 +202,12 @@ class Action:
         self._same: dict[str, dict[str, object]] = {}
 
     def add(self, operation: Operation[Any], arguments: Mapping[str, object]) -> None:
-        """Add a call: what it sets otherwise than those before it is no longer said."""
+        """Add a call: what it sets otherwise than those before it is no longer shown."""
         same = self._same.get(operation.name)
         if same is None:
-            unsaid = operation.sensitive | {operation.record}
-            said = sorted(arguments.keys() - unsaid)
-            self._same[operation.name] = {name: arguments[name] for name in said}
+            left_out = operation.sensitive | {operation.record}
+            names = sorted(arguments.keys() - left_out)
+            self._same[operation.name] = {name: arguments[name] for name in names}
             return
         for name in [name for name, value in same.items() if arguments.get(name) != value]:
             del same[name]

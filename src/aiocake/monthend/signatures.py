@@ -261,8 +261,8 @@ class _SignatureCheck:
                 name, f"its key {block.key.fingerprint} stands under no name in {self.file}"
             )
         await anyio.Path(self.signature).write_text(block.text, "ascii")
-        said = {each: await self._refusal(block, each) for each in candidates}
-        allowed = [each for each, refusal in said.items() if refusal is None]
+        refusals = {each: await self._refusal(block, each) for each in candidates}
+        allowed = [each for each, refusal in refusals.items() if refusal is None]
         if len(allowed) > 1:
             names = ", ".join(allowed)
             return Problem(
@@ -271,7 +271,7 @@ class _SignatureCheck:
                 f"({names}): one key is one person",
             )
         if not allowed:
-            return Problem(name, said[candidates[0]] or "")
+            return Problem(name, refusals[candidates[0]] or "")
         if revoked is not None and await self._refusal(block, allowed[0], "-r", self.revoked):
             return Problem(name, f"its key {block.key.fingerprint} is revoked by {revoked}")
         return Signature(allowed[0], block.key.fingerprint, block.number)
@@ -291,10 +291,10 @@ class _SignatureCheck:
         )
         if done.returncode == 0 and good is not None:
             return None
-        said = _said(done).replace(str(self.signers), self.file)
-        if _OTHER_DATA in said:
+        output = _last_line(done).replace(str(self.signers), self.file)
+        if _OTHER_DATA in output:
             return "is of another plan, or the plan was changed after it was signed"
-        return f"does not count: {said or f'{_TOOL} refuses it'}"
+        return f"does not count: {output or f'{_TOOL} refuses it'}"
 
 
 def _write(file: PathLike[str], data: Iterable[bytes]) -> None:
@@ -341,7 +341,8 @@ async def _use_key(command: Sequence[str], key: Path) -> bytes:
     asks = sys.stderr is not None and sys.stderr.isatty()  # pyright: ignore[reportUnnecessaryComparison] - closed before this process began
     done = await _run(command, stdin=None, stderr=None if asks else subprocess.PIPE)
     if done.returncode != 0:
-        why = "" if asks else f": {_said(done) or 'it needs a passphrase, and nobody can be asked'}"
+        reason = _last_line(done) or "it needs a passphrase, and nobody can be asked"
+        why = "" if asks else f": {reason}"
         raise ConfigurationError(f"the key {key} cannot sign{why}")
     return done.stdout
 
@@ -358,11 +359,11 @@ async def _run(
         raise SignerToolMissing(f"{_TOOL} cannot be run: {error.strerror}; {_NEEDED}") from None
 
 
-def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """Return the last thing that ssh-keygen has said."""
+def _last_line(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """Return the last line of what ssh-keygen printed."""
     lines = (done.stderr or b"").decode("utf-8", "replace").splitlines()
-    said = [line.strip() for line in lines if line.strip() not in {"", _SUMMARY}]
-    return said[-1].rstrip(".") if said else ""
+    kept = [line.strip() for line in lines if line.strip() not in {"", _SUMMARY}]
+    return kept[-1].rstrip(".") if kept else ""
 
 
 async def _bytes_of(file: Path, what: str) -> bytes:

@@ -396,11 +396,19 @@ class CallFile:
         problems.refuse()
 
     def longer_than(self, rows: int) -> bool:
-        """Return True if there are surely more rows, without reading them as calls."""
+        """Return True if there are surely more rows, without reading them as calls.
+
+        Args:
+            rows: More than how many.
+        """
         return self._rows.longer_than(rows)
 
     def place(self, index: int) -> str:
-        """Return the line of a call that was already yielded."""
+        """Return the line of a call that was already yielded, such as ``"line 12"``.
+
+        Args:
+            index: The place of the call.
+        """
         return f"line {self._lines[index]}"
 
     def _columns(self) -> set[str]:
@@ -461,7 +469,7 @@ def call_of(
     missing = [
         Problem(each.name, "is required")
         for each in OPERATIONS[operation].parameters
-        # What is not done unless it is asked for, the method itself knows.
+        # A flag has a default: the method's.
         if each.required and each.name not in arguments and not isinstance(each, kinds.Bool)
     ]
     if missing:

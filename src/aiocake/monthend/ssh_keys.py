@@ -6,7 +6,7 @@ here: which key a signature is of, and for which purpose (its namespace) it was 
 A key is a row of length-prefixed strings (RFC 4253, section 6.6). A certificate wraps the parts of
 a key into more of them
 (https://cvsweb.openbsd.org/src/usr.bin/ssh/PROTOCOL.certkeys?annotate=HEAD): the key inside is what
-a person has, so it is by that key that people are told apart. A signature holds the key that made
+a person has, so that key tells people apart. A signature holds the key that made
 it (https://cvsweb.openbsd.org/src/usr.bin/ssh/PROTOCOL.sshsig?annotate=HEAD).
 """
 

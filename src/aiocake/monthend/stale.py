@@ -21,7 +21,7 @@ from aiocake.monthend.reading import (
 )
 from aiocake.monthend.rows import PlannedRecord, PlanRow
 
-#: What decides whether a row may be sent, in the order in which it is said.
+#: What decides whether a row may be sent, in the order of the message.
 _DECISIVE: Final = ("kind", "partner_id", "invoice_status", "sent_payment", "amount", "currency")
 #: What no mark changes.
 _ITS_OWN: Final = ("kind", "partner_id", "amount", "currency")

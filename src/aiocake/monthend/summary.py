@@ -102,11 +102,11 @@ def when(time: datetime) -> str:
 
 def row_settings(row: PlanRow) -> str:
     """Return what a row sets, but for the status of an invoice."""
-    unsaid = {OPERATIONS[row.operation].record, "invoice_status"}
+    left_out = {OPERATIONS[row.operation].record, "invoice_status"}
     return ", ".join(
         f"{name} {format_value(value)}"
         for name, value in row.arguments.items()
-        if name not in unsaid
+        if name not in left_out
     )
 
 
@@ -251,12 +251,12 @@ def _lines(lines: Sequence[int]) -> str:
 
 
 def _caps(caps: Caps) -> str:
-    said = [f"total {money(amount, currency)}" for currency, amount in caps.max_total.items()]
+    limits = [f"total {money(amount, currency)}" for currency, amount in caps.max_total.items()]
     if caps.max_row is not None:
-        said.append(f"row {money(caps.max_row, None)}")
+        limits.append(f"row {money(caps.max_row, None)}")
     if caps.max_rows is not None:
-        said.append(f"{caps.max_rows:,} rows")
-    return ", ".join(said)
+        limits.append(f"{caps.max_rows:,} rows")
+    return ", ".join(limits)
 
 
 def _receipt(receipt: Mapping[str, object]) -> str:

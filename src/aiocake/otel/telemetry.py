@@ -93,7 +93,7 @@ class OpenCall:
 
 
 class Telemetry:
-    """Record spans and metrics of the events that it is called with.
+    """Records spans and metrics of the events that it is called with.
 
     Args:
         tracer_provider: Makes the spans; None for the global one.

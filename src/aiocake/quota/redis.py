@@ -150,6 +150,9 @@ class Redis:
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
         """Carry out a request. Called in the client's thread for its store.
 
+        Args:
+            request: The turns to reserve, and the news of the client.
+
         Raises:
             QuotaUnavailable: Redis is not there, is slow, or refuses.
         """
@@ -209,7 +212,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, redis.AuthenticationError):
         return "the user name or the password is wrong"
     if isinstance(error, redis.TimeoutError | TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, redis.ResponseError):
         return f"it refuses: {str(error).partition(' ')[0]}"
     cause = error.__cause__ or error.__context__ or error

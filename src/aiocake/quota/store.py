@@ -119,7 +119,12 @@ class QuotaReply:
                 raise TypeError(f"{field.name} cannot be {class_name(value)}")
 
     def turns(self, count: int, interval: float) -> list[float]:
-        """Return when the reserved turns begin, in seconds from when the store answered."""
+        """Return when the reserved turns begin, in seconds from when the store answered.
+
+        Args:
+            count: How many were asked for.
+            interval: Seconds between two of them.
+        """
         return [max(self.base, self.due + number * interval) for number in range(count)]
 
 
@@ -137,6 +142,9 @@ class QuotaStore(Protocol):
 
     def ask(self, request: QuotaRequest, /) -> QuotaReply:
         """Do what a request says, in one step.
+
+        Args:
+            request: The turns to reserve, and the news of the client.
 
         Raises:
             QuotaUnavailable: The store cannot be asked. Whether it has counted the request is not

@@ -255,7 +255,11 @@ class State:
         )
 
     def partners(self, kind: PartnerKind) -> Table[Partner]:
-        """Return the partners of a kind."""
+        """Return the partners of a kind.
+
+        Args:
+            kind: ``"affiliate"``, ``"advertiser"`` or ``"buyer"``.
+        """
         return {
             "affiliate": self.affiliates,
             "advertiser": self.advertisers,
@@ -263,7 +267,11 @@ class State:
         }[kind]
 
     def bills(self, kind: PartnerKind) -> Table[BillRecord]:
-        """Return the bills of a kind of partner."""
+        """Return the bills of a kind of partner.
+
+        Args:
+            kind: ``"affiliate"``, ``"advertiser"`` or ``"buyer"``.
+        """
         return {
             "affiliate": self.affiliate_bills,
             "advertiser": self.advertiser_bills,

@@ -9,12 +9,12 @@ from aiocake import _clock
 
 __all__ = ["FROZEN_AT", "FrozenClock", "frozen_clock"]
 
-#: What a frozen clock shows if nothing else is said.
+#: The time of a frozen clock by default.
 FROZEN_AT: Final = datetime(2024, 2, 1, 9, tzinfo=UTC)
 
 
 class FrozenClock:
-    """What time it is for aiocake: it passes only when it is told to.
+    """A clock for aiocake that stands still until it is set or moved.
 
     Deadlines, waits and the pace of calls go on as ever; so do the clocks of other libraries.
     """
@@ -30,6 +30,9 @@ class FrozenClock:
     def set(self, at: datetime) -> None:
         """Set the time.
 
+        Args:
+            at: The time, with its zone.
+
         Raises:
             ValueError: It has no time zone.
         """
@@ -38,7 +41,11 @@ class FrozenClock:
         self._now = at.astimezone(UTC)
 
     def move(self, by: timedelta) -> None:
-        """Move the time, as in ``clock.move(timedelta(days=8))``."""
+        """Move the time, as in ``clock.move(timedelta(days=8))``.
+
+        Args:
+            by: How far; a negative one moves it back.
+        """
         self._now += by
 
 

@@ -31,7 +31,7 @@ MAX_NAMES: Final = 10_000
 #: Bytes that expat is given at once: it reads all of them, whatever a handler says.
 MAX_PIECE: Final = 1 << 16
 
-#: Bytes before and after an error that are told.
+#: How many bytes before and after an error are shown.
 _AROUND: Final = 60
 
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})

@@ -44,7 +44,7 @@ _READ_ONLY: Final = "25006"
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PASSING: Final = ("08", "40", "57P", "57014", "55P03", _READ_ONLY, "53300")
 #: Goes before a statement, in one message with it: both are one transaction then, which is over
-#: when its answer comes (https://www.postgresql.org/docs/current/protocol-flow.html, "Multiple
+#: when its response comes (https://www.postgresql.org/docs/current/protocol-flow.html, "Multiple
 #: Statements in a Simple Query"). With the values as literals, since no other kind of message has
 #: two statements.
 READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n"
@@ -132,7 +132,7 @@ def carry_out(
     stricter default of the role's it would end in error 40001 instead, whenever it had to wait.
 
     Raises:
-        psycopg.Error: It failed: nothing of it was carried out, or its answer is lost.
+        psycopg.Error: It failed: nothing of it was carried out, or its response is lost.
     """
     import psycopg  # noqa: PLC0415 - an extra
 

@@ -165,15 +165,15 @@ def _result(connection: "PGconn") -> "PGresult":
         while connection.is_busy():
             left = ends - time.monotonic()
             if left <= 0 or not _is_readable(connection, left):
-                raise psycopg.OperationalError("no answer in time")
+                raise psycopg.OperationalError("no response in time")
             connection.consume_input()
         following = connection.get_result()
         if following is None:
             break
         result = following
     if result is None or result.status != ExecStatus.TUPLES_OK:
-        said = b"" if result is None else result.error_message
-        raise psycopg.DatabaseError(said.decode(errors="replace").partition("\n")[0])
+        message = b"" if result is None else result.error_message
+        raise psycopg.DatabaseError(message.decode(errors="replace").partition("\n")[0])
     return result
 
 

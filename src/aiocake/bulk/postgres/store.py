@@ -177,7 +177,7 @@ class PostgresStore:
                     self._failed(error)
                 else:
                     self._written = number
-                    # That one may be the one by which the database counts, too.
+                    # An earlier attempt may be the one that renewed the lease.
                     self._lease.renewed(asked_at if done else first)
                     return
         raise self._gone()
