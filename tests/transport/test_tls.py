@@ -311,6 +311,33 @@ async def test_a_proxy_that_refuses_lets_nothing_through(  # noqa: PLR0913, PLR0
     assert server.connections == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said", "attempts"),
+    [
+        ("untrusted", "the certificate of the proxy localhost is not trusted", 1),
+        ("plain", "the proxy localhost:{port} does not speak TLS", 1),
+        ("ends", "the proxy localhost ended the connection", 3),
+    ],
+)
+async def test_what_is_wrong_with_a_proxy_is_said_of_it(  # noqa: PLR0913, PLR0917 - a table
+    lab, tls, trusting, wrong, said, attempts
+) -> None:
+    def script(connection) -> None:
+        connection.socket.recv(1000)
+        if wrong == "plain":
+            connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    strange = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(strange)
+    proxy = lab.serve(script, strange if wrong == "untrusted" else None)
+    url = f"https://localhost:{proxy.port}"
+    async with aclosing(lab.transport(lab.obedient(tls), ssl_context=trusting, proxy=url)) as made:
+        done = await made.exchange(lab.get, lab.fine, lab.plan())
+    assert isinstance(done.error, NotSent)
+    assert said.format(port=proxy.port) in str(done.error)
+    assert done.attempts == attempts
+
+
 async def test_an_answer_that_is_lost_behind_a_proxy_was_sent(lab, tls, trusting) -> None:
     def script(connection) -> None:
         connection.request()
