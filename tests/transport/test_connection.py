@@ -869,6 +869,27 @@ async def test_it_does_so_once_a_call(lab) -> None:
     assert done.attempts == 3
 
 
+async def test_it_costs_none_behind_a_renewed_key_either(lab) -> None:
+    """Asking for it takes time, in which a server may close the connection."""
+
+    def script(connection) -> None:
+        connection.request()
+        if connection.number:
+            connection.answer(b"ok")
+        else:
+            connection.answer(b"no", status="401 Unauthorized")
+            connection.request()
+
+    keys = iter(("old", "new"))
+
+    async def vault() -> str:
+        return next(keys)
+
+    async with aclosing(lab.transport(lab.serve(script), key=vault, throttle=ONE)) as transport:
+        done = await transport.exchange(lab.get, lab.check, lab.plan(attempts=1))
+    assert (done.error, done.attempts) == (None, 3)
+
+
 # Ends at each moment
 
 

@@ -49,8 +49,8 @@ class TlsLayer:
         self._unsealed = b""
         #: Of the record whose beginning came last: its header as long as that is not whole, and how
         #: many bytes of it have not come.
-        self._header = b""
-        self._missing = 0
+        self._header: bytes = b""
+        self._missing: int = 0
         self.ready = self.ended = False
         self.error: Exception | None = None
 
