@@ -171,6 +171,13 @@ def test_addresses_of_both_families_take_turns() -> None:
     assert resolving._interleaved([]) == []
 
 
+async def test_an_address_that_counts_on_one_network_alone() -> None:
+    """That network, by its name in the address, is a number to the system (RFC 4007)."""
+    number, name = socket.if_nameindex()[0]
+    (family, address), *_ = await Resolver(f"fe80::1%{name}", 3128).look_up()
+    assert (family, address[1:]) == (socket.AF_INET6, (3128, 0, number))
+
+
 async def test_look_ups_that_hang_are_few(lab, monkeypatch) -> None:
     go_on = threading.Event()
     began: list[str] = []

@@ -126,7 +126,7 @@ class Dialer:
         """Start TLS with a proxy: what is wrong there is said of it, and not of the instance."""
         host, port = proxy.where
         try:
-            await self._begin_tls(connection, host)
+            await self._begin_tls(connection, host.partition("%")[0])
         except ssl.SSLError as error:
             to = Route(f"the proxy {host}", port, self.route.timeout)
             reason, refused = connect_failure_reason(error, to)
