@@ -33,9 +33,10 @@ _UNSENT: Final = (
     "UnsupportedProtocol",
 )
 _ILLEGAL: Final = ("LocalProtocolError", "UnsupportedProtocol")
-#: Whose exceptions may be the cause of one of these: that an httpx translates them is known.
+#: Whose exceptions may be the cause of one of these: those that httpx meets before a request. Not
+#: those of h2: with HTTP/2 a LocalProtocolError is made of what a server sent, too.
 _TRANSLATED: Final = frozenset(
-    {"anyio", "asyncio", "builtins", "httpcore", "httpcore2", "socket", "ssl", "trio"}
+    {"anyio", "asyncio", "builtins", "h11", "httpcore", "httpcore2", "socket", "ssl", "trio"}
 )
 #: Of the exceptions of aiohttp, those from before a request. A transport over it may make a
 #: ConnectTimeout of each connection that ended, also of one whose request was carried out.
@@ -226,10 +227,11 @@ def _says_unsent(error: Exception) -> bool:
         return True
     if not _is(error, *_UNSENT):
         return False
-    cause = type(error.__cause__)
-    if error.__cause__ is None or cause.__module__.partition(".")[0] in _TRANSLATED:
+    cause = error.__cause__
+    if cause is None or any(each.__name__ in _OF_AIOHTTP for each in type(cause).__mro__):
         return True
-    return any(each.__name__ in _OF_AIOHTTP for each in cause.__mro__)
+    made_of = [cause, *(each for each in cause.args if isinstance(each, BaseException))]
+    return all(type(each).__module__.partition(".")[0] in _TRANSLATED for each in made_of)
 
 
 def _is(error: Exception, *names: str) -> bool:
