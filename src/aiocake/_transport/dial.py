@@ -23,6 +23,7 @@ from aiocake._transport.failures import (
     FailureKind,
     Route,
     TransportFailure,
+    clear_tracebacks,
     connect_failure_reason,
 )
 from aiocake._transport.proxy import Proxy
@@ -81,6 +82,7 @@ class Dialer:
         finally:
             self._under_way.discard(scope)
         reason, refused = connect_failure_reason(error, self.route)
+        clear_tracebacks(error)  # of frames that hold this error, and behind them the request
         return TransportFailure(
             FailureKind.TLS_OR_PROXY if refused else FailureKind.CONNECT,
             sent=False,
