@@ -177,7 +177,8 @@ class Client(ClientView):
         throttle: How many calls are in flight at once, and how fast they are sent.
         binding: The form of v1 calls.
         transport: A transport of httpx or httpx2 in place of our own: a mock, an ASGI application,
-            another engine.
+            another engine. One that repeats GETs by itself, as aiohttp does, repeats those that
+            write as well: give it a ``binding`` other than GET.
         proxy: The URL of a proxy. Proxies of the environment are not used.
         ssl_context: A context in place of one with certifi's certificates.
         ledger: Records each write before it is sent and after it ended.

@@ -18,7 +18,7 @@ from aiocake import (
 
 from ..support.clock import SIMULATED
 from ..support.loops import anyio_backend  # noqa: F401 - runs on uvloop, too
-from ..support.peer import Held, Peer, done, lost, page, says
+from ..support.peer import Held, Peer, Step, done, lost, page, says
 
 pytestmark = pytest.mark.anyio
 
@@ -183,6 +183,27 @@ async def test_asking_counts_against_the_deadline() -> None:
         with pytest.raises(NotSent):
             await cake.with_options(total=20).invoices.get(1)
     assert peer.requests == []
+
+
+@SIMULATED
+@pytest.mark.parametrize("before", [[], [REFUSED]], ids=["first", "renewed"])
+async def test_an_export_does_not_wait_for_ever_for_a_key(before: list[Step]) -> None:
+    """Its deadline counts what it waits for, and no scope is around that."""
+
+    async def vault() -> str:
+        if peer.requests or not before:
+            await anyio.sleep_forever()
+        return "old"
+
+    peer = Peer(*before, page(1))
+    day = date(2014, 6, 1)
+    async with peer.client(api_key=vault) as cake:
+        bills = cake.with_options(total=20).affiliate_bills.export(
+            billing_period_start_date=day, billing_period_end_date=day
+        )
+        with anyio.fail_after(30), pytest.raises(CakeError, match="gives the key took too long"):
+            await bills.collect()
+    assert len(peer.requests) == len(before)
 
 
 async def test_a_new_key_does_not_make_a_lost_write_a_done_one() -> None:

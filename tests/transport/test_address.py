@@ -89,6 +89,7 @@ def test_a_proxy_keeps_its_password_to_itself() -> None:
     assert parse_proxy("https://proxy.example").auth() is None
     assert parse_proxy("https://proxy.example").url == "https://proxy.example:443"
     assert parse_proxy("http://[::1]:3128").url == "http://[::1]:3128"
+    assert parse_proxy("http://[fe80::1%25eth0]:3128").where == ("fe80::1%eth0", 3128)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 """Connections: opening them, what a server says too early, and ends at each moment."""
 
 import asyncio
+import errno
 import gc
 import os
 import socket
@@ -14,13 +15,17 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import attrs
 import pytest
 import trustme
 
 from aiocake._transport import resolver as resolving
 from aiocake._transport.connection import TOO_LATE, HttpConnection, LoopConnection, SendTrace
 from aiocake._transport.dial import connection_over, open_socket
+from aiocake._transport.failures import FailureKind, TransportFailure
+from aiocake._transport.pulling import PullingConnection
 from aiocake._transport.resolver import Resolver
+from aiocake._transport.tls_layer import TlsLayer
 from aiocake.config import Throttle, Timeouts
 from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected, ServerError
 from aiocake.events import AttemptEnded, Event, RetryScheduled
@@ -165,6 +170,13 @@ def test_addresses_of_both_families_take_turns() -> None:
     assert resolving._interleaved(six + four + four) == [six[0], *four]
     assert resolving._interleaved(four + six) == [four[0], six[0], *four[1:]]
     assert resolving._interleaved([]) == []
+
+
+async def test_an_address_that_counts_on_one_network_alone() -> None:
+    """That network, by its name in the address, is a number to the system (RFC 4007)."""
+    number, name = socket.if_nameindex()[0]
+    (family, address), *_ = await Resolver(f"fe80::1%{name}", 3128).look_up()
+    assert (family, address[1:]) == (socket.AF_INET6, (3128, 0, number))
 
 
 async def test_look_ups_that_hang_are_few(lab, monkeypatch) -> None:
@@ -545,6 +557,7 @@ class Layer:
     """A layer that answers, and that waits, when it is told to."""
 
     ready = True
+    within_record = False
     ended = False
     error = None
     protocol = None
@@ -604,6 +617,43 @@ async def asked_behind(
         theirs.sendall(answer)
 
 
+def test_where_a_record_of_tls_ends() -> None:
+    """However its bytes are cut."""
+    layer, incoming, outgoing = TlsLayer(TRUSTING, "127.0.0.1"), ssl.MemoryBIO(), ssl.MemoryBIO()
+    theirs = TLS.wrap_bio(incoming, outgoing, server_side=True)
+    while not layer.ready:
+        incoming.write(layer.seal(b""))
+        with suppress(ssl.SSLWantReadError):
+            theirs.do_handshake()
+        for byte in outgoing.read():
+            layer.open(bytes([byte]))
+    incoming.write(layer.seal(b""))
+    theirs.do_handshake()
+    layer.open(outgoing.read())  # tickets
+    assert not layer.within_record
+    for size in (1, 2, 3, 5, 7, 20_000):  # of which the last are two records
+        theirs.write(bytes(size))
+        sealed, came = outgoing.read(), b""
+        step = max(1, size // 3)
+        for at in range(0, len(sealed), step):
+            assert layer.within_record == bool(at)
+            came += layer.open(sealed[at : at + step])
+        assert (came, layer.within_record) == (bytes(size), False)
+
+
+async def test_surplus_that_has_begun_within_tls_is_not_the_next_answer(lab) -> None:
+    """Its end would look like one."""
+    async with pair() as (connection, theirs):
+        layer = Layer()
+        await connection.secure(layer)  # type: ignore[arg-type] # it is used alike
+        await asked(connection, theirs, lab.ok)
+        layer.within_record = True
+        trace = SendTrace()
+        failure = await connection.ask(b"GET / HTTP/1.1\r\n\r\n", trace, 20.0)
+        assert failure is not None
+        assert (failure.sent, trace.sent, connection.stale) == (False, False, True)
+
+
 async def test_a_long_request_is_sealed_in_pieces(lab) -> None:
     """Sealed at once it would be held twice."""
     sealed: list[int] = []
@@ -652,6 +702,79 @@ async def test_writing_may_have_to_wait_for_reading(lab) -> None:
             assert trace.sent
             assert theirs.recv(1000) == b"GET / HTTP/1.1\r\n\r\n"
             theirs.sendall(lab.ok)
+
+
+@pytest.mark.parametrize("taken", [0, 20])
+async def test_a_socket_that_takes_no_more_is_not_waited_for(taken) -> None:
+    """Some systems lack memory for it at times (ENOBUFS): the peer will not say so."""
+
+    class Failing(socket.socket):
+        def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401 - what it takes
+            if len(data) == len(request) and taken:
+                return super().send(data[:taken], flags)
+            raise OSError(errno.ENOBUFS, "no buffer space")
+
+    request = b"GET / HTTP/1.1\r\nHost: x.example\r\n\r\n"
+    ours, theirs = socket.socketpair()
+    failing = Failing(fileno=ours.detach())
+    failing.settimeout(0)
+    connection, trace = connection_over(failing, "x.example"), SendTrace()
+    with theirs, anyio.fail_after(10):
+        failure = await connection.ask(request, trace, 1_000.0)
+        connection.close()
+    assert failure is not None
+    assert (failure.sent, trace.sent) == (taken > 0, taken > 0)
+
+
+class Full:
+    """A loop of asyncio that watches no more sockets."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def add_writer(self, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    add_reader = add_writer
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as it is
+        return getattr(self._loop, name)
+
+
+async def waits_in_vain(_: socket.socket) -> None:
+    raise OSError(errno.ENOSPC, "no space")
+
+
+def let_fail(connection: HttpConnection) -> None:
+    if isinstance(connection, PullingConnection):
+        connection._waits = attrs.evolve(
+            connection._waits, readable=waits_in_vain, writable=waits_in_vain
+        )
+    elif isinstance(connection, LoopConnection):
+        connection._loop = Full(connection._loop)  # type: ignore[assignment] # used alike
+
+
+async def test_a_loop_that_cannot_watch_a_socket_hides_no_outcome() -> None:
+    """As epoll, of which a user has only so many entries: a write that left is not unsent."""
+    async with pair() as (connection, _):
+        let_fail(connection)
+        trace = SendTrace()
+        failure = await connection.ask(bytes(10_000_000), trace, 20.0)
+        assert failure is not None
+        assert (failure.kind, failure.sent) == (FailureKind.CONNECTION_LOST, True)
+    async with pair() as (connection, theirs):
+        theirs.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 300000\r\n\r\n")
+        assert await connection.ask(b"GET / HTTP/1.1\r\n\r\n", SendTrace(), 20.0) is None
+        theirs.settimeout(0)
+        for _ in range(100):  # until it holds as much as it holds of a body
+            with suppress(BlockingIOError):
+                theirs.send(bytes(10_000))
+            await anyio.lowlevel.checkpoint()
+        let_fail(connection)
+        while isinstance(piece := await connection.next(), bytes):
+            pass
+        assert isinstance(piece, TransportFailure)
+        assert (piece.kind, piece.status) == (FailureKind.CONNECTION_LOST, 400)
 
 
 async def test_a_body_that_nobody_reads_is_not_read_ahead() -> None:
@@ -730,6 +853,27 @@ async def test_it_does_so_once_a_call(lab) -> None:
         done = await transport.exchange(lab.get, lab.fine, lab.plan(attempts=2))
     assert isinstance(done.error, DecodeError)
     assert done.attempts == 3
+
+
+async def test_it_costs_none_behind_a_renewed_key_either(lab) -> None:
+    """Asking for it takes time, in which a server may close the connection."""
+
+    def script(connection) -> None:
+        connection.request()
+        if connection.number:
+            connection.answer(b"ok")
+        else:
+            connection.answer(b"no", status="401 Unauthorized")
+            connection.request()
+
+    keys = iter(("old", "new"))
+
+    async def vault() -> str:
+        return next(keys)
+
+    async with aclosing(lab.transport(lab.serve(script), key=vault, throttle=ONE)) as transport:
+        done = await transport.exchange(lab.get, lab.check, lab.plan(attempts=1))
+    assert (done.error, done.attempts) == (None, 3)
 
 
 # Ends at each moment

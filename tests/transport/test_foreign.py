@@ -1,6 +1,7 @@
 # ruff: noqa: ANN001 - the lab comes from a conftest, whose types cannot be imported
 """Transports of httpx and of httpx2: two packages of the same names and different classes."""
 
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import attrs
 import httpx
 import httpx2
 import pytest
+import trustme
 
 from aiocake import Client, ConfigurationError
 from aiocake._transport.failures import FailureKind, Route
@@ -78,6 +80,32 @@ async def test_what_its_errors_say(lab, package, error, attempts, kind, idempote
     assert "canary" not in str(done.error)
     assert done.sent is (kind is not NotSent)
     assert done.attempts == (attempts or once)
+
+
+async def test_a_server_that_breaks_http2_may_have_the_request(lab, package) -> None:
+    """httpx calls that a LocalProtocolError, as it does a request that cannot be written."""
+
+    def script(connection) -> None:
+        peer = connection.socket
+        peer.sendall(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS
+        came = b""
+        while lab.post.body not in came:
+            came += peer.recv(65536)
+        connection.server.requests.append(came)
+        peer.sendall(b"\0\0\1\0\1\0\0\0\0x")  # DATA of no stream
+        peer.recv(65536)
+
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    tls.set_alpn_protocols(["h2"])
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    server = lab.serve(script, tls)
+    http = package.AsyncHTTPTransport(verify=trusting, http2=True)
+    async with aclosing(lab.transport(server, http)) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
+    assert isinstance(done.error, DecodeError)
+    assert (done.sent, done.attempts, len(server.requests)) == (True, 1, 1)
 
 
 @pytest.mark.parametrize("idempotency", Idempotency)

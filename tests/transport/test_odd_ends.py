@@ -8,6 +8,7 @@ from contextlib import aclosing
 import anyio
 import httpx
 import pytest
+from httpx_aiohttp import AiohttpTransport
 
 from aiocake._messages import Response
 from aiocake._transport import clear_tracebacks
@@ -139,3 +140,23 @@ def test_what_led_to_an_error_keeps_its_frames() -> None:
 async def test_what_nobody_calls() -> None:
     with pytest.raises(NotImplementedError):
         await _never()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # aiohttp's only
+@pytest.mark.parametrize("how", ["lost", "reset", "refused"])
+async def test_a_connection_that_aiohttp_has_lost_was_one(lab, how) -> None:
+    """httpx-aiohttp makes a ConnectTimeout of all three."""
+
+    def script(connection) -> None:
+        connection.request()
+        if how == "reset":
+            connection.reset()
+
+    server = lab.serve(script)
+    if how == "refused":
+        server.close()
+    async with aclosing(lab.transport(server, AiohttpTransport())) as transport:
+        done = await transport.exchange(lab.post, lab.fine, lab.plan(Idempotency.NON_IDEMPOTENT))
+    sent = how != "refused"
+    assert (done.sent, done.attempts, len(server.requests)) == (sent, 1 if sent else 3, int(sent))
+    assert isinstance(done.error, DecodeError if sent else NotSent)

@@ -5,6 +5,7 @@ import asyncio
 import base64
 import gc
 import pickle
+import socket
 import ssl
 import traceback
 import urllib.parse
@@ -21,7 +22,9 @@ import pytest
 
 from aiocake._messages import Request
 from aiocake._pipeline.call_state import CallLimits
+from aiocake._transport.api_key import AuthorizedRequest
 from aiocake.config import Timeouts
+from aiocake.errors import NotSent
 from aiocake.values import Idempotency, Secret
 
 from .exchange import CallResult, Exchanges
@@ -278,3 +281,21 @@ def reachable(start: object) -> list[object]:
             pending.append(each.obj)
         pending += gc.get_referents(each)
     return list(seen.values())
+
+
+async def test_a_connection_that_failed_keeps_no_request(lab) -> None:
+    """The frames of its error would, until the collector of garbage comes by."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        async with aclosing(
+            lab.transport(f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        ) as transport:
+            gc.collect()
+            gc.disable()
+            try:
+                done = await transport.exchange(lab.get, lab.fine, lab.plan())
+                kept = [each for each in gc.get_objects() if isinstance(each, AuthorizedRequest)]
+            finally:
+                gc.enable()
+    assert isinstance(done.error, NotSent)
+    assert kept == []

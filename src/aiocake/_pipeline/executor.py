@@ -419,7 +419,9 @@ class CallExecutor(ClientPipeline):
         if not isinstance(made.error, AuthenticationError) or call.renewed or attempt is None:
             return made
         call.renewed = True
-        renewed = not call.abandoned and await self.transport.keys.renew(*attempt.key)
+        renewed: bool | CakeError = False
+        if not call.abandoned:
+            renewed = await self._key_in_time(call, self.transport.keys.renew(*attempt.key))
         if isinstance(renewed, CakeError):
             made.error.message += f"; and there is no new key: {renewed}"
         if renewed is not True:
@@ -427,7 +429,16 @@ class CallExecutor(ClientPipeline):
         self._judge.forget_key()
         self._emit_retry(call, attrs.evolve(made, wait=0.0))
         call.renew()
-        return await self._attempt(call, read)
+        return await self._attempt_renewing_key(call, read, None)
+
+    async def _key_in_time(self, call: CallState, asking: Awaitable[T]) -> T | NotSent:
+        """Wait for the function that gives the key, where no deadline is around it all."""
+        if call.network_time is None:
+            return await asking
+        key = await call.network_time.wait_for(asking)
+        if key is OUT_OF_TIME:
+            return NotSent("the function that gives the key took too long")
+        return key
 
     def _emit_retry(self, call: CallState, made: AttemptOutcome) -> None:
         error = type(made.error).__name__
@@ -443,7 +454,9 @@ class CallExecutor(ClientPipeline):
         limiter, keys, condition = self._limiter, self.transport.keys, call.condition
         if (refusal := limiter.refusal()) is not None:
             return await self._not_begun(call, refusal)
-        key = keys.current or await keys.get()
+        key: Secret | CakeError | None = keys.current
+        if key is None:
+            key = await self._key_in_time(call, keys.get())
         if not isinstance(key, Secret):
             return await self._not_begun(call, key)
         asked = keys.asked

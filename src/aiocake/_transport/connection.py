@@ -160,7 +160,7 @@ class HttpConnection:
         self._layers.append(layer)
         self._out = self._sealed(b"")
         while not layer.ready or self._out:
-            if not self._flush():
+            if self._flush() is not None:
                 self._receive()
                 self._lost(ConnectionResetError(errno.ECONNRESET, "TLS"))
             if self._over or self.closed:
@@ -220,7 +220,9 @@ class HttpConnection:
         self._receive()
         if self._idle:
             self.used = True
-            if self.closed or self._out:
+            # What has begun to come within TLS may be surplus: its end would look like a response.
+            surplus = self._layers and any(layer.within_record for layer in self._layers)
+            if self.closed or self._out or surplus:
                 self._cut = True
                 return self._unsent()
             self._idle = False
@@ -430,10 +432,13 @@ class HttpConnection:
             # Here, and nowhere before: between this look and the first byte nothing is waited for.
             if begun and not trace.sent and trace.holds_back():
                 return False
-            taken = self._flush()
+            failed = self._flush()
             # A part of a record of TLS counts, too.
             trace.sent = trace.sent or (begun and len(self._out) < before)
-            if not taken:
+            if failed is not None:
+                # A peer that has ended the connection may have said why, which is still to be read.
+                if not isinstance(failed, ConnectionError):
+                    self._lost(failed)
                 return False
             if self._out or self._blocked():
                 await self._wait(writing=bool(self._out))
@@ -443,17 +448,17 @@ class HttpConnection:
                 return False
         return True
 
-    def _flush(self) -> bool:
-        """Write as many pending bytes as the socket takes; return False if some are left."""
+    def _flush(self) -> OSError | None:
+        """Write as many pending bytes as the socket takes; return why it takes no more, ever."""
         while self._out:
             try:
                 count = self._socket.send(self._out)
             except (BlockingIOError, InterruptedError):
                 break
-            except OSError:
-                return False
+            except OSError as error:
+                return error
             self._out = memoryview(self._out)[count:] if count < len(self._out) else b""
-        return True
+        return None
 
     def _sealed(
         self, data: bytes | memoryview, *, within: TlsLayer | None = None
@@ -520,10 +525,10 @@ class LoopConnection(HttpConnection):
         self._waiter: asyncio.Future[None] | None = None
         #: One for all waits: it is not moved when a wait begins, but looks when it rings.
         self._timer: asyncio.TimerHandle | None = None
-        self._reading = False
         #: Whether it reads on in the next turn of the loop.
         self._reads_on = False
-        self._resume()
+        self._reading = True
+        loop.add_reader(self._number, self._on_readable)
 
     async def _wait(self, *, writing: bool = False) -> None:
         if self.closed:
@@ -532,10 +537,12 @@ class LoopConnection(HttpConnection):
         self._until = min(self._clock() + self._read, self._total)
         waiter = self._waiter = self._loop.create_future()
         self._set_timer()
-        if writing:
-            self._loop.add_writer(self._number, self._wake)
         try:
+            if writing:
+                self._loop.add_writer(self._number, self._wake)
             await waiter
+        except Exception as error:  # noqa: BLE001 - the loop cannot watch the socket
+            self._lost(error)
         finally:
             self._waiter = None
             if writing and not self.closed:
@@ -584,8 +591,12 @@ class LoopConnection(HttpConnection):
 
     def _resume(self) -> None:
         if not self._reading and not self.closed and not self._over:
-            self._reading = True
-            self._loop.add_reader(self._number, self._on_readable)
+            try:
+                self._loop.add_reader(self._number, self._on_readable)
+            except Exception as error:  # noqa: BLE001 - the loop cannot watch the socket
+                self._lost(error)
+            else:
+                self._reading = True
 
     def _forget(self) -> None:
         if self._timer is not None:

@@ -23,6 +23,7 @@ from aiocake._transport.failures import (
     FailureKind,
     Route,
     TransportFailure,
+    clear_tracebacks,
     connect_failure_reason,
 )
 from aiocake._transport.proxy import Proxy
@@ -81,6 +82,7 @@ class Dialer:
         finally:
             self._under_way.discard(scope)
         reason, refused = connect_failure_reason(error, self.route)
+        clear_tracebacks(error)  # of frames that hold this error, and behind them the request
         return TransportFailure(
             FailureKind.TLS_OR_PROXY if refused else FailureKind.CONNECT,
             sent=False,
@@ -104,7 +106,7 @@ class Dialer:
             connection = connection_over(opened, self.route.host)
             if proxy is not None and not proxy.is_socks:
                 if proxy.is_secure:
-                    await self._begin_tls(connection, proxy.where[0])
+                    await self._begin_tls_with(connection, proxy)
                 await self._connect(connection, proxy)
             if self._secure:
                 await self._begin_tls(connection, self.route.host)
@@ -121,6 +123,20 @@ class Dialer:
         await connection.secure(layer)
         if layer.protocol not in {None, "http/1.1"}:
             raise ConnectionForbidden(f"no HTTP/1.1 with {host}: the ssl_context offers others")
+
+    async def _begin_tls_with(self, connection: HttpConnection, proxy: Proxy) -> None:
+        """Start TLS with a proxy: what is wrong there is said of it, and not of the instance."""
+        host, port = proxy.where
+        try:
+            await self._begin_tls(connection, host.partition("%")[0])
+        except ssl.SSLError as error:
+            to = Route(f"the proxy {host}", port, self.route.timeout)
+            reason, refused = connect_failure_reason(error, to)
+        else:
+            return
+        if refused:
+            raise ConnectionForbidden(reason)
+        raise EOFError
 
     async def _connect(self, connection: HttpConnection, proxy: Proxy) -> None:
         """Connect through a proxy, which sees the host but nothing of a request."""

@@ -33,6 +33,14 @@ _UNSENT: Final = (
     "UnsupportedProtocol",
 )
 _ILLEGAL: Final = ("LocalProtocolError", "UnsupportedProtocol")
+#: Whose exceptions may be the cause of one of these: those that httpx meets before a request. Not
+#: those of h2: with HTTP/2 a LocalProtocolError is made of what a server sent, too.
+_TRANSLATED: Final = frozenset(
+    {"anyio", "asyncio", "builtins", "h11", "httpcore", "httpcore2", "socket", "ssl", "trio"}
+)
+#: Of the exceptions of aiohttp, those from before a request. A transport over it may make a
+#: ConnectTimeout of each connection that ended, also of one whose request was carried out.
+_OF_AIOHTTP: Final = frozenset({"ClientConnectorError", "ConnectionTimeoutError", "InvalidURL"})
 #: Digits of the length of no body.
 _DIGITS: Final = 20
 
@@ -89,7 +97,7 @@ class ForeignSender:
             response = await self._transport.handle_async_request(request)
             return self._incoming(response)
         except Exception as error:  # noqa: BLE001 - mapped, whatever it is
-            trace.sent = not _is(error, *_UNSENT) and not isinstance(error, ConnectionForbidden)
+            trace.sent = not _says_unsent(error)
             return failure_of(error, self._route, sent=trace.sent)
         except BaseException as error:
             clear_tracebacks(error)
@@ -191,7 +199,8 @@ def failure_of(
     """Return what an exception of a transport means."""
     name = type(error).__name__
     if sent:
-        if _is(error, "TimeoutException") or isinstance(error, TimeoutError):
+        slow = _is(error, "TimeoutException") or isinstance(error, TimeoutError)
+        if slow and not _is(error, *_UNSENT):
             return TransportFailure(FailureKind.TIMEOUT, sent, "no bytes came for too long", status)
         if _is(error, "RemoteProtocolError") and status is None:
             return TransportFailure(
@@ -210,6 +219,19 @@ def failure_of(
         sent,
         f"nothing was sent: {reason}",
     )
+
+
+def _says_unsent(error: Exception) -> bool:
+    """Return True if nothing was sent, as far as an exception, and what it was made of, tell."""
+    if isinstance(error, ConnectionForbidden):
+        return True
+    if not _is(error, *_UNSENT):
+        return False
+    cause = error.__cause__
+    if cause is None or any(each.__name__ in _OF_AIOHTTP for each in type(cause).__mro__):
+        return True
+    made_of = [cause, *(each for each in cause.args if isinstance(each, BaseException))]
+    return all(type(each).__module__.partition(".")[0] in _TRANSLATED for each in made_of)
 
 
 def _is(error: Exception, *names: str) -> bool:

@@ -74,7 +74,9 @@ def parse_proxy(url: str) -> Proxy:
         raise ConfigurationError(_bad("it needs a host"))
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ConfigurationError(_bad("it must not have a path or query"))
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = parts.hostname
+    if ":" in host:  # a URL writes the "%" before a network interface as "%25" (RFC 6874)
+        host = f"[{host.replace('%25', '%')}]"
     return Proxy(
         f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}",
         None if parts.username is None else unquote(parts.username),

@@ -71,13 +71,16 @@ class PullingConnection(HttpConnection):
         if self.closed:
             return
         self._until = min(self._clock() + self._read, self._total)
-        with self._waits.scope(deadline=self._until) as scope, suppress(self._waits.closed):
-            if writing:
-                await self._either()
-            else:
-                await self._waits.readable(self._socket)
-        self._late = scope.cancelled_caught
-        self._receive()
+        try:
+            with self._waits.scope(deadline=self._until) as scope, suppress(self._waits.closed):
+                if writing:
+                    await self._either()
+                else:
+                    await self._waits.readable(self._socket)
+            self._late = scope.cancelled_caught
+            self._receive()
+        except Exception as error:  # noqa: BLE001 - the loop cannot watch the socket
+            self._lost(error)
 
     async def _either(self) -> None:
         """Wait until something has come, or something can be written."""

@@ -120,4 +120,6 @@ def _literal(host: str, port: int) -> Found | None:
         return None
     if address.version == 4:  # noqa: PLR2004 - its name
         return socket.AF_INET, (host, port)
+    if address.scope_id is not None:
+        return None  # the system knows the number of that network interface
     return socket.AF_INET6, (host, port, 0, 0)

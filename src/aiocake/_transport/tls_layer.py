@@ -7,6 +7,9 @@ from typing import Any, Final
 
 #: Bytes that are opened at once.
 _AT_ONCE: Final = 65_536
+#: Bytes of a record before its content, the last two of which say how long that is (RFC 8446
+#: section 5.1).
+_HEADER: Final = 5
 
 
 class TlsLayer:
@@ -27,15 +30,34 @@ class TlsLayer:
         error: What went wrong.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_tls", "_unsealed", "ended", "error", "ready")
+    __slots__ = (
+        "_header",
+        "_incoming",
+        "_missing",
+        "_outgoing",
+        "_tls",
+        "_unsealed",
+        "ended",
+        "error",
+        "ready",
+    )
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._unsealed = b""
+        #: Of the record whose beginning came last: its header as long as that is not whole, and how
+        #: many bytes of it have not come.
+        self._header: bytes = b""
+        self._missing: int = 0
         self.ready = self.ended = False
         self.error: Exception | None = None
+
+    @property
+    def within_record(self) -> bool:
+        """Return True if a record has begun to come in that says nothing yet."""
+        return bool(self._missing or self._header)
 
     @property
     def blocked(self) -> bool:
@@ -62,6 +84,7 @@ class TlsLayer:
         opened: list[bytes] = []
         try:
             if data:
+                self._follow(data)
                 self._incoming.write(data)
             if self.ready or self._shake():
                 while piece := self._tls.read(_AT_ONCE):
@@ -110,6 +133,16 @@ class TlsLayer:
             with suppress(ssl.SSLError, OSError, ValueError):
                 self._tls.unwrap()
         return self._outgoing.read()
+
+    def _follow(self, data: bytes) -> None:
+        """Note where in a record the bytes end that came: OpenSSL does not tell."""
+        if self._header:
+            data = self._header + data
+        at, size = self._missing, len(data)
+        while at + _HEADER <= size:
+            at += _HEADER + (data[at + 3] << 8) + data[at + 4]
+        self._header = data[at:]
+        self._missing = max(at - size, 0)
 
     def _fail(self, error: Exception) -> None:
         if self.error is None:
