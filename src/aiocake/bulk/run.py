@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
 from typing import Any, Final, cast
@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocake._operations.conditions import WriteCondition
-from aiocake._operations.operation import CreateLookup, Executor
+from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
 from aiocake._operations.recent_rows import RecentRows
 from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
 from aiocake.bulk.journal import EntryState, Journal
@@ -379,8 +379,8 @@ class Run:
             async with self.guard.reserve(creates, self.executor, create, item.index) as what:
                 ended = self._kept_back(item, what)
                 if ended is None and self.stopped is None:
-                    item.before = what.existing
-                    await self._send(item, (creates, create))
+                    item.before = what.before
+                    await self._send(item, (creates, create), what.listed)
         except CakeError as error:  # from listing: errors of the call itself go to the observer
             if self.stops_for_pause(error):
                 return
@@ -471,10 +471,13 @@ class Run:
         return Skipped(item.index, item.call, (), cast("Invoice", error.found), str(error))
 
     async def _send(
-        self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
+        self,
+        item: PlannedCall,
+        making: tuple[CreateLookup, PlannedCreate] | None,
+        listed: Sequence[ExistingRecord] = (),
     ) -> None:
         condition = self.condition_of(item)
-        observer = _CallRecorder(self, item, making, condition)
+        observer = _CallRecorder(self, item, making, condition, listed)
         try:
             not_after = None if self.journal is None else self.journal.deadline
             await item.call.send(observer, condition=condition, not_after=not_after)
@@ -566,7 +569,16 @@ class Run:
 class _CallRecorder:
     """Records one call before it is sent and when it has ended."""
 
-    __slots__ = ("_condition", "_intent", "_item", "_left", "_making", "_run", "reported")
+    __slots__ = (
+        "_condition",
+        "_intent",
+        "_item",
+        "_left",
+        "_listed",
+        "_making",
+        "_run",
+        "reported",
+    )
 
     def __init__(
         self,
@@ -574,12 +586,14 @@ class _CallRecorder:
         item: PlannedCall,
         making: tuple[CreateLookup, PlannedCreate] | None,
         condition: WriteCondition | None,
+        listed: Sequence[ExistingRecord],
     ) -> None:
         self._run = run
         self._item = item
         self._making = making
         self._condition = condition
-        self._intent: str | None = None
+        self._listed = listed
+        self._intent: Intent | None = None
         self._left = False
         self.reported = False
 
@@ -587,7 +601,7 @@ class _CallRecorder:
         """Record on the disk that the call is about to be sent."""
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, EntryState.SENDING)
-        self._intent = intent.id
+        self._intent = intent
         if journal is not None:
             await self._write(journal, intent)
         if self._making is not None:
@@ -614,6 +628,8 @@ class _CallRecorder:
         run, item, making = self._run, self._item, self._making
         ended: Ended[Any]
         if error is None:
+            error = self._of_another(value)
+        if error is None:
             ended = self._done(value)
         elif run.stops_for_pause(error) and not item.maybe_applied:
             self._stays_planned()
@@ -624,13 +640,27 @@ class _CallRecorder:
             known = item.maybe_applied and _found_another(error)
             if not isinstance(ended, Skipped) and not known:
                 run.count(error, item.index)
-        run.note(item, ended, self._intent)
+        run.note(item, ended, None if self._intent is None else self._intent.id)
         if making is None or not self._left:
             return run.notify(ended)
         if run.journal is None:
             run.guard.ended(making[1], known=not isinstance(ended, Unknown))
             return run.notify(ended)
         return self._let_go(run.journal, making[1], ended)
+
+    def _of_another(self, value: object) -> OutcomeUnknown | None:
+        """Return what a response to a create means that names a record which was there before."""
+        if self._making is None or self._intent is None:
+            return None
+        record = int(getattr(value, self._making[0].id))
+        if all(each.id != record for each in self._listed):
+            return None
+        cause = ConsistencyError(f"the response names invoice {record}, which was there before")
+        return OutcomeUnknown(
+            f"{self._item.call.operation} may have been carried out: {cause}",
+            intent=self._intent,
+            cause=cause,
+        )
 
     def _done(self, value: object) -> Done[Any]:
         run, item, making, condition = self._run, self._item, self._making, self._condition
@@ -682,7 +712,8 @@ class _CallRecorder:
         if item.state is EntryState.SENDING:
             run.move(item, EntryState.PLANNED)
             if run.journal is not None:
-                run.journal.ended(item.index, EntryState.PLANNED, self._intent, None)
+                intent = None if self._intent is None else self._intent.id
+                run.journal.ended(item.index, EntryState.PLANNED, intent, None)
         if self._making is not None and self._left:
             run.guard.ended(self._making[1], known=True)
 
