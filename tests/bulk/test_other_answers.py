@@ -2,11 +2,12 @@
 """A response that is of another create, and an invoice that is voided before it is looked for."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from aiocake import bulk
+from aiocake import bulk, to_dict
 from aiocake.bulk import Unknown
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,32 @@ async def test_a_response_to_another_create_is_not_taken_for_ours(ledgers, janua
         plan = [january(cake, number), february]
         summary = await bulk.each(plan, journal=None, settle=0, limit=1, on_outcome=ended.append)
     assert [type(each).__name__ for each in ended] == ["Done", "Unknown", "Done"]
+    assert summary.complete
+    assert [each[1] for each in books.periods()] == ["2030-01-01", "2030-02-01"]
+
+
+async def test_a_response_to_somebody_elses_create_is_seen_in_the_end(
+    ledgers, january, tmp_path: Path
+) -> None:
+    """The invoice that it names is of another period; resumed, the run makes its own."""
+    books = ledgers()
+    (number,) = books.affiliates(1)
+    february = {"affiliate_id": number, "start_date": date(2030, 2, 1)}
+    async with books.client() as cake, books.client() as somebody:
+
+        async def answer(request) -> Response | None:
+            if request.operation != "invoice":
+                return None
+            books.state.on_request.remove(answer)
+            theirs = await somebody.invoices.create(**february, end_date=date(2030, 2, 28))
+            kept = {**to_dict(theirs), "total_amount": str(theirs.total_amount)}
+            return JSONResponse({"request_status": "Success", "invoice": kept})
+
+        books.state.on_request.append(answer)
+        journal = tmp_path / "run.db"
+        summary = await bulk.each([january(cake, number)], journal=journal, settle=0)
+        assert (summary.done, summary.unknown, summary.complete) == (0, 1, False)
+        summary = await bulk.resume(journal, cake, settle=0)
     assert summary.complete
     assert [each[1] for each in books.periods()] == ["2030-01-01", "2030-02-01"]
 

@@ -104,7 +104,7 @@ UNKNOWN = [
         CREATE,
         200,
         '{"request_status": "Success", '
-        + MADE % ', "start_date": "2023-01-01", "end_date": "2023-01-31"'
+        + MADE % ', "start_date": "2024-02-01", "end_date": "2024-02-29"'
         + "}",
     ),
 ]

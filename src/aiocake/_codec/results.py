@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
@@ -29,8 +29,6 @@ T = TypeVar("T")
 _COUNTS: Final = ("row_count", "total_rows")
 #: What ASP.NET puts around the result of each accounting call. What is around any other is nothing.
 _OF_BILLS: Final = re.compile(r"(?:Export|Mark)\w+Bill\w*Response")
-#: By so much an instance may show a period otherwise: it counts its end differently, or its zone.
-_SLACK: Final = timedelta(days=1)
 
 
 def decode(
@@ -259,11 +257,12 @@ def _refuse_other(
 def _refuse_other_period(
     lookup: CreateLookup, arguments: Mapping[str, object], record: Mapping[str, object]
 ) -> None:
-    """Refuse a response that shows the record of another period than one was created for."""
+    """Refuse a response that shows the record of another period than one was created for.
+
+    An instance may show a period otherwise, a day longer or in another zone: it shares days then.
+    """
     start, end = arguments.get(lookup.start), arguments.get(lookup.end)
     with suppress(ValueError):  # without a period that can be read, it says nothing
-        shown = read_date(record.get(lookup.start)), read_date(record.get(lookup.end))
-        if isinstance(start, date) and isinstance(end, date):
-            apart = shown[0] - _SLACK > end or shown[1] + _SLACK < start
-            if apart:
-                raise ConsistencyError("the response has another period than was requested")
+        first, last = read_date(record.get(lookup.start)), read_date(record.get(lookup.end))
+        if isinstance(start, date) and isinstance(end, date) and (first > end or last < start):
+            raise ConsistencyError("the response has another period than was requested")

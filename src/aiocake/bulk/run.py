@@ -272,7 +272,9 @@ class Run:
         if isinstance(ended, Done) and making is not None:
             creates, create = making
             record = ended.found or int(getattr(ended.result, creates.id))
-            self.doubles.add(CreatedRecord(item.index, creates, create, item.before or (), record))
+            self.doubles.add(
+                CreatedRecord(item.index, item.call, creates, create, item.before or (), record)
+            )
 
     def recall(
         self, item: PlannedCall, reported: str | None, theirs: tuple[int, ...] | None
@@ -296,14 +298,22 @@ class Run:
                 f"the journal is damaged: it does not say what call {item.index} created"
             ) from None
         self.doubles.recall(
-            CreatedRecord(item.index, creates, create, item.before or (), record), theirs
+            CreatedRecord(item.index, item.call, creates, create, item.before or (), record), theirs
         )
 
     async def look_again(self) -> None:
-        """Look for duplicates of the records that were created."""
+        """Look for duplicates of the records that were created, and whether they are ours."""
         limit = self.rules.limit or self.executor.concurrency
         total = None if self._guard is None else self._guard.total
         await self.doubles.look(self.executor, limit, total)
+        mistaken, self.doubles.mistaken = self.doubles.mistaken, []
+        for made in mistaken:
+            text = (
+                f"its response named invoice {made.record}, which is of another period: "
+                f"check {made.call.describe()} in CAKE's own interface"
+            )
+            item = PlannedCall(made.index, made.call, EntryState.DONE, made.before)
+            await self.end(item, Unknown(made.index, made.call, text))
 
     def _keep(self, item: PlannedCall, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
