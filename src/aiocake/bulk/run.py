@@ -41,7 +41,6 @@ from aiocake.errors import (
     ConsistencyError,
     Intent,
     JournalError,
-    JournalLost,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -130,6 +129,9 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
+            if self.journal is not None and isinstance(self._broken, JournalError):
+                with suppress(JournalError):
+                    await self.journal.flush()  # so that it knows what it could not write
             raise self.error_to_raise(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
@@ -163,12 +165,14 @@ class Run:
         )
 
     def error_to_raise(self, error: Exception) -> Exception:
-        """Return the error to raise; that of a lost run names the calls it could not record."""
+        """Return the error to raise; that of a journal names the calls it could not record."""
         places = () if self.journal is None else self.journal.unwritten
-        if not isinstance(error, JournalLost) or not places:
+        if not isinstance(error, JournalError) or not places:
             return error
         calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
-        return JournalLost(f"{error}; sent, but the outcome was not recorded: {calls}")
+        named = type(error)(f"{error}; sent, but the outcome was not recorded: {calls}")
+        named.outcome = Outcome.UNKNOWN
+        return named
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
