@@ -1,5 +1,6 @@
 """A response to a write that says yes and no, or is of something else, is neither yes nor no."""
 
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 
@@ -11,8 +12,8 @@ from aiocake._operations.operation import Operation
 from aiocake._pipeline.retry import is_refusal
 from aiocake.endpoints.affiliate_bills import MARK_RECEIVED
 from aiocake.endpoints.buyer_bills import MARK_RECEIVED as CREDIT
-from aiocake.endpoints.invoices import CREATE, FIND, UPDATE
-from aiocake.errors import CakeError
+from aiocake.endpoints.invoices import CREATE, FIND, GET, UPDATE
+from aiocake.errors import CakeError, ConsistencyError
 
 ARGUMENTS: dict[str, dict[str, object]] = {
     CREATE.name: {
@@ -156,3 +157,13 @@ def test_a_page_that_says_no_in_another_case_is_no_page(name: str) -> None:
     reply = read_reply(Response(200, {}, body.encode()))
     with pytest.raises(CakeError):
         decode(FIND, {}, reply)
+
+
+def test_an_invoice_that_comes_twice_and_differs_is_none() -> None:
+    row = '{{"invoice_id": 1, "invoice_status": "{}", "total_amount": "1.00"}}'
+    body = '{"request_status": "Success", "invoices": [%s, %s], "total_rows": 2}'
+    for other, refused in (("pending", True), ("paid", False)):
+        both = body % (row.format("paid"), row.format(other))
+        reply = read_reply(Response(200, {}, both.encode()))
+        with pytest.raises(ConsistencyError) if refused else nullcontext():
+            assert decode(GET, {"invoice_id": 1}, reply).invoice_status == "paid"

@@ -96,6 +96,8 @@ def _found(
     came = getattr(page.items[0], name)
     if came != wanted:
         raise ConsistencyError(f"{what} was requested, but {came} came")
+    if any(getattr(each, name) == wanted and each != page.items[0] for each in page.items[1:]):
+        raise ConsistencyError(f"{what} came twice, and nobody knows which is true")
     return page.items[0]
 
 
