@@ -136,11 +136,25 @@ async def test_bad_values_beside_the_match_are_found_by_the_plan(
         list(bank)
 
 
-async def test_a_file_that_changes_meanwhile_is_refused(box: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "bank.csv"
-    bank = await match(box, file, "bill_id,amount\n345,100.10\n")
-    file.write_text("bill_id,amount\n\n345,100.10\n")
-    with pytest.raises(PlanError, match="line 3: was changed while it was read"):
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ("\n345,100.10,A\n346,200.10,B\n", 3),
+        ("346,200.10,B\n345,100.10,A\n", 2),
+        ("345,100.10,A\n346,200.10,C\n", 3),
+        ("345,100.10,A\n", 3),
+        ("345,100.10,A\n346,200.10,B\n347,300.10,C\n", 4),
+    ],
+    ids=["moved", "sorted", "changed", "cut", "longer"],
+)
+async def test_a_file_that_changes_meanwhile_is_refused(
+    box: Sandbox, tmp_path: Path, rows: str, line: int
+) -> None:
+    file, header = tmp_path / "bank.csv", "bill_id,amount,verification_code\n"
+    bank = await match(box, file, f"{header}345,100.10,A\n346,200.10,B\n")
+    assert len(list(bank)) == 2
+    file.write_text(f"{header}{rows}")
+    with pytest.raises(PlanError, match=f"line {line}: was changed while it was read"):
         list(bank)
 
 
