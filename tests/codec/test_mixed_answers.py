@@ -112,6 +112,7 @@ UNKNOWN = [
 REFUSED = [
     (CREATE, 500, '{"message": "Error: Invalid API Key."}'),
     (CREATE, 500, '{"message": "Restricted"}'),
+    (CREDIT, 500, fault("Receiver", f"{QUOTED}Invalid API Key")),
     (CREDIT, 500, fault("Sender", "Tipalti bills are not for you")),
     (CREDIT, 500, fault("Receiver", "Bills processed by Tipalti may not be updated")),
     # In whatever case its name is.

@@ -47,8 +47,10 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
 #: of a mail or payment service, say. So where nothing else says no, they count only as the whole of
 #: a text.
 _WHOLE: Final = re.compile(
+    r"(?:server was unable to process request\.)?"  # ASMX says so before what a method threw
     r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found|restricted"
-    r"|(?:error\W+)?invalid api key|bills processed by tipalti may not be updated)\W*",
+    r"|(?:error\W+)?invalid api key(?: (?:provided|supplied|specified|given))?"
+    r"|bills processed by tipalti may not be updated)\W*",
     re.IGNORECASE,
 )
 # System.Web.Services reads the parameters before it calls the method; so does request validation.
