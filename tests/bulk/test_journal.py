@@ -16,9 +16,11 @@ import attrs
 import httpx
 import pytest
 
-from aiocake import Client, JournalError, bulk
+from aiocake import Client, JournalError, Outcome, bulk
 from aiocake.bulk import Call, Done, Journal, Stop
 from aiocake.bulk.journal import EntryState
+from aiocake.bulk.journal_file import JournalFile
+from aiocake.cli.errors import code_of
 from aiocake.sandbox import Sandbox
 
 from ..support.loops import ONE_LOOP
@@ -399,7 +401,7 @@ async def test_what_is_no_file_is_refused_and_left_as_it_is(tmp_path: Path) -> N
 
 FULL = """
 import anyio, httpx, resource, sys
-from aiocake import Client, JournalError, bulk
+from aiocake import Client, JournalError, Outcome, bulk
 from aiocake.sandbox import Sandbox
 
 async def main(path):
@@ -432,3 +434,28 @@ def test_a_full_disk_stops_before_sending_and_says_so(tmp_path: Path) -> None:
     assert message.startswith(f"{path.resolve()} cannot be used: ")
     begun = rows(path, "SELECT count(DISTINCT place) FROM log WHERE what = 'sending'")[0][0]
     assert 0 < int(sent) <= int(str(begun)) < 3000
+
+
+async def test_a_disk_that_is_full_in_the_middle_names_what_was_sent(
+    ledgers, january, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome is in no journal, so it is in the error; a resumed run finds it out."""
+    books = ledgers()
+    (number,) = books.affiliates(1)
+    write = JournalFile.write
+
+    def full(self: JournalFile, changes: object) -> None:
+        if books.state.invoices:  # it was carried out by now
+            raise sqlite3.OperationalError("database or disk is full")
+        write(self, changes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JournalFile, "write", full)
+    async with books.client() as cake:
+        with pytest.raises(
+            JournalError, match=r"full; sent, but .+ not recorded: call 0"
+        ) as caught:
+            await bulk.each([january(cake, number)], journal=tmp_path / "run.db")
+        assert (caught.value.outcome, code_of(caught.value)) == (Outcome.UNKNOWN, 7)
+        monkeypatch.undo()
+        assert (await bulk.resume(tmp_path / "run.db", cake, settle=0)).complete
+    assert len(books.writes) == 1

@@ -366,6 +366,20 @@ def test_a_run_is_confirmed_on_a_terminal(cake, sandbox, typed) -> None:
     assert writes(sandbox) == []
 
 
+@pytest.mark.parametrize("rows", ["4822,approved\n", "4821,approved\n4822,approved\n", ""])
+def test_a_file_that_is_saved_while_it_is_confirmed_is_not_sent(
+    cake, sandbox, monkeypatch: pytest.MonkeyPatch, rows: str
+) -> None:
+    header = "invoice_id,invoice_status\n"
+    Path("calls.csv").write_text(f"{header}4821,approved\n")
+    monkeypatch.setattr(
+        "aiocake.cli.run.confirm", lambda _: Path("calls.csv").write_text(header + rows)
+    )
+    ran = cake("run", "calls.csv", "--journal", "run.db", "--operation", "invoices.update")
+    assert (ran.code, writes(sandbox)) == (2, [])
+    assert "the file was changed after it was checked" in ran.err
+
+
 def test_refused_calls_end_in_their_exit_code(cake, sandbox) -> None:
     Path("calls.csv").write_text("invoice_id,invoice_status\n4821,approved\n1,approved\n")
     words = ("run", "calls.csv", "--journal", "run.db", "--operation", "invoices.update", "--yes")

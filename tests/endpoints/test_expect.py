@@ -18,6 +18,7 @@ from aiocake import (
     DecodeError,
     Expect,
     Invoice,
+    InvoiceStatus,
     NotFound,
     NotSent,
     Outcome,
@@ -27,6 +28,8 @@ from aiocake import (
     Throttle,
     UpdatedInvoice,
 )
+from aiocake._operations.conditions import WriteCondition
+from aiocake.endpoints._invoice_flow import compare
 from aiocake.errors import AuthenticationError, Intent
 from aiocake.events import (
     AttemptBegan,
@@ -518,3 +521,17 @@ async def test_a_wait_for_a_further_turn_is_told_of() -> None:
     (wait,) = waits
     assert (wait.operation, wait.got_turn) == ("invoices.update", True)
     assert wait.seconds == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("symbol", "differs"), [("CHF", False), ("EUR", True)])
+def test_a_currency_may_be_shown_by_its_symbol(symbol: str, *, differs: bool) -> None:
+    """A plan has of an invoice what the instance shows, and expects that."""
+    invoice = Invoice(
+        invoice_id=1,
+        invoice_status=InvoiceStatus.PENDING,
+        total_amount=Decimal(1),
+        currency_symbol=symbol,
+    )
+    expected = WriteCondition(Expect(currency="CHF"))
+    seen = compare(invoice, {"invoice_status": "approved"}, expected, show_sensitive=False)
+    assert bool(seen.differences) is differs

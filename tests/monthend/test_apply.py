@@ -239,18 +239,21 @@ async def test_it_is_resumed_from_the_journal_alone(
 
 
 class Cut(httpx.AsyncBaseTransport):
-    """Carries a mark out, and never answers: the run is cancelled then."""
+    """Carries a mark out, or loses it, and never answers: the run is cancelled then."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, carried_out: bool = True) -> None:
         self._inner = httpx.ASGITransport(app=sandbox.app)
+        self._carried_out = carried_out
         self.scope = anyio.CancelScope()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._inner.handle_async_request(request)
-        if b"MarkAffiliateBillAsPaid" in request.url.raw_path:
-            self.scope.cancel()
-            await anyio.sleep_forever()
-        return response
+        marks = b"MarkAffiliateBill" in request.url.raw_path
+        if self._carried_out or not marks:
+            response = await self._inner.handle_async_request(request)
+            if not marks:
+                return response
+        self.scope.cancel()
+        return await anyio.sleep_forever()
 
 
 @pytest.mark.parametrize(
@@ -288,3 +291,32 @@ async def test_a_mark_that_was_on_its_way_is_looked_at(
     summary = found.summary
     assert (summary.done, summary.unknown) == ((0, 1) if end == "unknown" else (1, 0))
     assert bool(found.audit.differences) == (change == "another day")
+
+
+async def test_what_a_bill_had_before_does_not_show_that_it_was_marked(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The number was noted long ago; an amount that was never set is in no export."""
+    june = Period.month(2014, 6)
+    stored = next(
+        each
+        for each in sandbox.state.bills("affiliate").values()
+        if june.start <= each.start_date < june.end and each.invoiced_amount is None
+    )
+    stored.invoice_number = "A-17"
+    async with in_process(sandbox, "sandbox.example") as cake:
+        call = bulk.call(
+            cake.affiliate_bills.mark_received,
+            stored.bill_id,
+            invoiced_amount=20,
+            invoice_number="A-17",
+        )
+        plan = await Plan.of([call], cake, period=june, history_months=0)
+    cut = Cut(sandbox, carried_out=False)
+    async with in_process(sandbox, "sandbox.example", transport=cut, grace=0) as cake:
+        with cut.scope:
+            await applied(plan, cake, tmp_path / "run.db")
+    assert cut.scope.cancelled_caught
+    async with in_process(sandbox, "sandbox.example") as cake:
+        found = await applied(plan, cake, tmp_path / "run.db")
+    assert (found.summary.done, stored.invoiced_amount) == (1, 20)

@@ -7,11 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from aiocake import ArgumentError, Period, PlanError
+from aiocake import ArgumentError, ConsistencyError, Period, PlanError
 from aiocake.monthend import BankFile, Plan
 from aiocake.sandbox import Sandbox
 
 from ..support.clients import in_process
+from ..support.peer import Peer, says
 
 pytestmark = pytest.mark.anyio
 
@@ -136,11 +137,25 @@ async def test_bad_values_beside_the_match_are_found_by_the_plan(
         list(bank)
 
 
-async def test_a_file_that_changes_meanwhile_is_refused(box: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "bank.csv"
-    bank = await match(box, file, "bill_id,amount\n345,100.10\n")
-    file.write_text("bill_id,amount\n\n345,100.10\n")
-    with pytest.raises(PlanError, match="line 3: was changed while it was read"):
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ("\n345,100.10,A\n346,200.10,B\n", 3),
+        ("346,200.10,B\n345,100.10,A\n", 2),
+        ("345,100.10,A\n346,200.10,C\n", 3),
+        ("345,100.10,A\n", 3),
+        ("345,100.10,A\n346,200.10,B\n347,300.10,C\n", 4),
+    ],
+    ids=["moved", "sorted", "changed", "cut", "longer"],
+)
+async def test_a_file_that_changes_meanwhile_is_refused(
+    box: Sandbox, tmp_path: Path, rows: str, line: int
+) -> None:
+    file, header = tmp_path / "bank.csv", "bill_id,amount,verification_code\n"
+    bank = await match(box, file, f"{header}345,100.10,A\n346,200.10,B\n")
+    assert len(list(bank)) == 2
+    file.write_text(f"{header}{rows}")
+    with pytest.raises(PlanError, match=f"line {line}: was changed while it was read"):
         list(bank)
 
 
@@ -150,3 +165,18 @@ async def test_there_are_few_columns_to_match_by(
 ) -> None:
     with pytest.raises(ArgumentError, match="match: must name columns among bill_id"):
         await match(box, tmp_path / "bank.csv", "x", *names)
+
+
+async def test_a_bill_of_another_month_is_not_paid_in_its_place(tmp_path: Path) -> None:
+    """An instance that ignores the period would have May's bill paid for June's."""
+    may = "<billing_period_start_date>2014-05-01T00:00:00</billing_period_start_date>"
+    may += "<billing_period_end_date>2014-06-01T00:00:00</billing_period_end_date>"
+    bill = f"<bill_id>345</bill_id><affiliate><affiliate_id>9</affiliate_id></affiliate>{may}"
+    bill += "<bill_amount><amount>100.10</amount></bill_amount>"
+    listed = f"<affiliate_bills><affiliate_bill>{bill}</affiliate_bill></affiliate_bills>"
+    file = tmp_path / "bank.csv"
+    file.write_text("affiliate_id,amount\n9,100.10\n")
+    answer = says(f"<r><success>true</success><row_count>1</row_count>{listed}</r>")
+    async with Peer(says("no", 404), answer).client() as cake:
+        with pytest.raises(ConsistencyError, match="bill 345 is of 2014-05"):
+            await BankFile.match(file, cake, period=JUNE, match=("affiliate_id", "amount"))

@@ -120,6 +120,8 @@ def test_what_our_own_csv_has_guarded_is_as_it_was(text: str) -> None:
         ("1,1e3,", "invoiced_amount: is not an amount"),
         ("1,$5,", "invoiced_amount: is not an amount"),
         ("1,+5,", "invoiced_amount: is not an amount"),
+        ("1,1.250,", "invoiced_amount: has three decimals, which may be thousands"),
+        ("1,-12.500,", "invoiced_amount: has three decimals, which may be thousands"),
         ("1,\u0665,", "invoiced_amount: is not an amount"),
         ("1,5,01/02/2024", "date_invoice_received: is not a date such as 2024-01-31"),
         ("1,5,2024-02-30", "date_invoice_received: is not a date"),

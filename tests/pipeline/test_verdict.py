@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import anyio
 import pytest
+import trio.testing
 
 from aiocake import (
     ApiError,
@@ -16,6 +17,7 @@ from aiocake import (
     CreatedInvoice,
     DeadlineExceeded,
     DecodeError,
+    Expect,
     NotFound,
     NotSent,
     Outcome,
@@ -307,3 +309,33 @@ async def test_restricted_is_a_no() -> None:
         with pytest.raises(Restricted) as caught:
             await cake.with_options(attempts=1).affiliate_bills.mark_received(1, invoiced_amount=1)
     assert caught.value.outcome is Outcome.NOT_DONE
+
+
+@pytest.mark.parametrize(
+    "anyio_backend",
+    [("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})],
+    ids=["trio"],
+)
+async def test_a_look_that_was_refused_says_nothing_of_the_attempt_after_it() -> None:
+    """The look is refused for the key, another one is there by then, and that attempt is lost."""
+    keys = iter(["first-key", "second-key"])
+
+    async def key() -> str:
+        return next(keys)
+
+    refused = says({"success": False, "message": "Invalid API key"})
+    wait = says("slow down", 429, **{"Retry-After": "7"})
+    seen = says(
+        {
+            "request_status": "Success",
+            "invoices": [{"invoice_id": 1, "invoice_status": "pending", "total_amount": "1"}],
+            "total_rows": 1,
+        }
+    )
+    peer = Peer(seen, wait, refused, refused, seen, Held(done()))
+    async with peer.client(api_key=key) as cake:
+        with pytest.raises(OutcomeUnknown):
+            await cake.invoices.update(
+                1, invoice_status="approved", expect=Expect(invoice_status="pending")
+            )
+    assert len(peer.requests) == 6

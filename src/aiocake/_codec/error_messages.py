@@ -34,17 +34,22 @@ _SPACES: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
+        # .NET's words of a method that gave up half-way: a refusal comes before it begins.
+        (r"timeout (period elapsed|expired)|operation (has )?timed out", ServerError),
+        (r"transport-level error|object reference not set", ServerError),
         (r"invalid api key", AuthenticationError),
         (r"\btipalti\b", TipaltiError),
         (r"^\s*restricted\b", Restricted),
         (r"invalid bill id|billing id does not exist|\bnot found\b", NotFound),
     )
 )
-#: What a method could not find or reach while it carried a call out is said in such words, too.
-#: So where nothing else says no, these count only as the whole of a text.
-_LOOSE: Final = (NotFound, TipaltiError)
+#: What a method could not find, reach or do while it carried a call out is said in such words, too,
+#: of a mail or payment service, say. So where nothing else says no, they count only as the whole of
+#: a text.
 _WHOLE: Final = re.compile(
-    r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found"
+    r"(?:server was unable to process request\.)?"  # ASMX says so before what a method threw
+    r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found|restricted"
+    r"|(?:error\W+)?invalid api key(?: (?:provided|supplied|specified|given))?"
     r"|bills processed by tipalti may not be updated)\W*",
     re.IGNORECASE,
 )
@@ -76,9 +81,9 @@ def error_class_of(message: str) -> type[ApiError]:
 
 
 def error_class_alone(message: str) -> type[ApiError]:
-    """Return the class of a message that nothing else marks as an error; it may quote one."""
+    """Return the class of a message that nothing else marks as a refusal; it may quote one."""
     kind = error_class_of(message)
-    return kind if kind not in _LOOSE or _WHOLE.fullmatch(message) else ApiError
+    return kind if kind is ServerError or _WHOLE.fullmatch(message) else ApiError
 
 
 def is_yes(message: str) -> bool:

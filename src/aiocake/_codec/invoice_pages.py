@@ -212,9 +212,11 @@ def _is_plain(page: _AnyPage, body: bytes) -> bool:
     around = page if page.response is None else page.response
     if not body.isascii():
         body.decode()  # msgspec does not look at what it passes over
+    folded = body.lower()  # in whatever case, another name may say otherwise
     return (
         page.request_status.casefold() == "success"
         and page.success is page.d is _ABSENT
+        and _times("success", folded) == _times("request_status", folded) == 1
         and _times("request_status", body) == _times("invoices", body) == 1
         and _times("response", body) == (page.response is not None)
         and _times("total_rows", body) == (around.total_rows is not None)

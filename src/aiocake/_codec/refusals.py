@@ -20,9 +20,11 @@ from aiocake._codec.error_messages import (
     short,
     soap_kind,
 )
-from aiocake._codec.reply import BodyFormat, Reply, ReplyStatus, as_text, title_of
+from aiocake._codec.reply import BodyFormat, Reply, ReplyStatus, as_text, is_object, title_of
 from aiocake._codec.snippet import snippet
+from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import Api, Operation, ResponseShape
+from aiocake._operations.parameters import format_value
 from aiocake.errors import (
     ApiError,
     AuthenticationError,
@@ -87,12 +89,45 @@ def error_of(
     )
     if plain and _PLAIN_SUCCESS.match(response.body):
         return None
-    silent = operation.idempotency is Idempotency.SAFE and operation.api is Api.V1
-    error = error_in(reply, may_be_silent=silent)
+    reads = operation.idempotency is Idempotency.SAFE
+    error = error_in(reply, may_be_silent=reads and operation.api is Api.V1)
+    if not reads and response.status in OK and _says_both(reply, error, operation, arguments or {}):
+        message = "a response that reports both success and failure"
+        return with_context(DecodeError(message), reply)
     if isinstance(error, ApiError) and not reply.show_sensitive:
         error.message = redact(error.message, operation, arguments or {})
         error.args = (error.message,)
     return error
+
+
+def _says_both(
+    reply: Reply,
+    error: CakeError | None,
+    operation: Operation[Any],
+    arguments: Mapping[str, object],
+) -> bool:
+    """Return whether a response to a write says that it was done, and that it was not.
+
+    A yes with nothing but one of CAKE's refusals as its text, or a no with the record as the write
+    leaves it.
+    """
+    if error is None:
+        return error_class_alone(reply.status.message) is not ApiError
+    if not isinstance(error, ApiError) or isinstance(reply.record, XmlElement):
+        return False
+    layers = (reply.record, reply.record.get("response"))
+    found = [layer.get(operation.element) for layer in layers if is_object(layer)]
+    return any(is_object(each) and _is_as_asked(each, operation, arguments) for each in found)
+
+
+def _is_as_asked(
+    record: Mapping[str, object], operation: Operation[Any], arguments: Mapping[str, object]
+) -> bool:
+    asked = {name: arguments[name] for name in operation.echoed if name in arguments}
+    return bool(asked) and all(
+        format_value(value).casefold() == str(record.get(name)).strip().casefold()
+        for name, value in asked.items()
+    )
 
 
 def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:
@@ -189,9 +224,12 @@ def _message_of(reply: Reply) -> tuple[BodyFormat, ReplyStatus]:
 
 
 def _fault(reported: ReplyStatus, status: int) -> ApiError:
-    kind = error_class_of(reported.message)
+    blamed = soap_kind(reported.fault or "")
+    # A server that failed may quote what it could not do on the way.
+    named = error_class_of if blamed is RequestRejected else error_class_alone
+    kind = named(reported.message)
     if kind is ApiError or kind is NotFound:
-        kind = soap_kind(reported.fault or "")
+        kind = blamed
     return kind(short(reported.message) or "a SOAP Fault without a text", status=status)
 
 

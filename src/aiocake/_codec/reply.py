@@ -28,6 +28,11 @@ _SPACE: Final = b" \t\r\n"
 _FRAME: Final = frozenset({"request_status", "success", "response"})
 #: What else may say how a call went, or hold what does.
 _OTHER_WORDS: Final = frozenset({"success", "response", *TEXTS})
+#: What a server says of a request that it has taken, and has not refused.
+_UNFINISHED: Final = frozenset({
+    "accepted", "deferred", "in progress", "partial", "partial success", "pending", "processing",
+    "queued", "scheduled", "timeout", "unknown",
+})  # fmt: skip
 #: Fields that only an error response has, beside its text. A "status" may be a record's.
 _CODES: Final = frozenset({"error_code", "errorcode"})
 
@@ -83,14 +88,17 @@ class Reply:
         response: The response.
         show_sensitive: Whether errors may show names, notes and amounts.
         dropped: How many illegal character references were left out when its XML was parsed.
+        answers: Of a SOAP envelope, the name of the element in its body; empty of all else, and
+            before it was parsed.
     """
 
-    __slots__ = ("_record", "_status", "dropped", "response", "show_sensitive")
+    __slots__ = ("_record", "_status", "answers", "dropped", "response", "show_sensitive")
 
     def __init__(self, response: Response, *, show_sensitive: bool = False) -> None:
         self.response: Response = response
         self.show_sensitive: bool = show_sensitive
         self.dropped: int = 0
+        self.answers: str = ""
         self._record: Record | None = None
         self._status: ReplyStatus | None = None
 
@@ -112,7 +120,7 @@ class Reply:
         form = format_of(body)
         if form is BodyFormat.XML:
             root, self.dropped = parse_counting(body)
-            self._record = _without_envelope(root)
+            self._record, self.answers = _without_envelope(root)
             return self._record
         if form is not BodyFormat.JSON:
             raise DecodeError(f"{form.value} in place of a response")
@@ -144,15 +152,16 @@ def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
     return isinstance(value, dict)
 
 
-def _without_envelope(root: XmlElement) -> XmlElement:
-    """Return the content of a SOAP envelope: a fault, or the result inside of the response."""
+def _without_envelope(root: XmlElement) -> tuple[XmlElement, str]:
+    """Return the content of a SOAP envelope, a fault or the result, and what stands around that."""
     if root.name != "Envelope":
-        return root
+        return root, ""
     body = root.find("Body")
     first = body.children[0] if body is not None and body.children else None
     if first is None:
         raise DecodeError("an envelope without a response")
-    return first.children[0] if first.name != "Fault" and len(first.children) == 1 else first
+    within = first.name != "Fault" and len(first.children) == 1
+    return first.children[0] if within else first, first.name
 
 
 def read_status(record: Record) -> ReplyStatus:
@@ -164,19 +173,17 @@ def read_status(record: Record) -> ReplyStatus:
     if isinstance(record, XmlElement):
         return _status_of_xml(record)
     status = record.get("request_status")
-    if (
-        isinstance(status, str)
-        and status.casefold() == "success"
-        and _OTHER_WORDS.isdisjoint(map(str.casefold, record))
-    ):
-        return _SUCCESS  # said once, and nothing else is said: as almost always
+    if isinstance(status, str) and status.casefold() == "success":
+        names = list(map(str.casefold, record))
+        if _OTHER_WORDS.isdisjoint(names) and names.count("request_status") == 1:
+            return _SUCCESS  # said once, and nothing else is said: as almost always
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
     words = [word for layer in layers for word in _words(layer)]
     texts = [text for layer in layers if (text := message_text(_texts(layer)))]
     text = texts[0] if texts else ""
     no = bool(words) and not all(words)
-    if no and (is_yes(text) if text else any(map(_holds_more, layers))):
+    if no and (is_yes(text) if text else any(words) or any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
         raise DecodeError("a response that reports both success and failure")
     return ReplyStatus(not no if words else None, text)
@@ -187,15 +194,25 @@ def _texts(layer: Mapping[str, object]) -> dict[str, object]:
 
 
 def _holds_more(layer: Mapping[str, object]) -> bool:
-    return any(value for name, value in layer.items() if name not in _FRAME | _CODES)
+    return any(value for name, value in layer.items() if name.casefold() not in _FRAME | _CODES)
 
 
 def _words(layer: Mapping[str, object]) -> Iterator[bool]:
-    status, success = layer.get("request_status"), layer.get("success")
-    if status is not None:
-        yield _text(status, "request_status").casefold() == "success"
-    if success is not None:
-        yield success if isinstance(success, bool) else _yes(_text(success, "success"))
+    for name, value in layer.items():
+        word = name.casefold()
+        if value is None:
+            continue
+        if word == "request_status":
+            yield _status(_text(value, name))
+        elif word == "success":
+            yield value if isinstance(value, bool) else _yes(_text(value, name))
+
+
+def _status(text: str) -> bool:
+    word = text.casefold()
+    if word in _UNFINISHED:
+        raise DecodeError("a status that is neither success nor failure", path="request_status")
+    return word == "success"
 
 
 def _text(value: object, path: str) -> str:

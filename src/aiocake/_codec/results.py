@@ -1,26 +1,34 @@
 """Decode the response to a successful call, by the shape of its operation."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
 import attrs
 
-from aiocake._codec.converter import count_of, structure
+from aiocake._codec.converter import count_of, read_date, structure
 from aiocake._codec.error_messages import is_first
 from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.leniency import SPACE, Leniency
 from aiocake._codec.refusals import with_context
 from aiocake._codec.reply import Reply, is_object
 from aiocake._codec.xml.tree import XmlElement
-from aiocake._operations.operation import Operation, ResponseShape
+from aiocake._operations.operation import CreateLookup, Operation, ResponseShape
 from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
 
 T = TypeVar("T")
+
+#: How many rows there are: v1's lists have the one, v2's the other; no page shows a short list of
+#: v2 whole.
+_COUNTS: Final = ("row_count", "total_rows")
+#: What ASP.NET puts around the result of each accounting call. What is around any other is nothing.
+_OF_BILLS: Final = re.compile(r"(?:Export|Mark)\w+Bill\w*Response")
 
 
 def decode(
@@ -88,6 +96,8 @@ def _found(
     came = getattr(page.items[0], name)
     if came != wanted:
         raise ConsistencyError(f"{what} was requested, but {came} came")
+    if any(getattr(each, name) == wanted and each != page.items[0] for each in page.items[1:]):
+        raise ConsistencyError(f"{what} came twice, and nobody knows which is true")
     return page.items[0]
 
 
@@ -97,8 +107,7 @@ def _rows(
     fields = _success(operation, reply, leniency)[1]
     around, path = _around(operation, fields)
     items = _items(operation, around, path, leniency)
-    # v1's lists have the one, v2's the other; no page shows a short list of v2 whole.
-    for name in ("row_count", "total_rows"):
+    for name in _COUNTS:
         total = count_of(fields, name, leniency)
         if total is not None and total > len(items):
             raise DecodeError(
@@ -113,10 +122,11 @@ def _one(
     operation: Operation[object], arguments: Mapping[str, object], reply: Reply, leniency: Leniency
 ) -> object:
     around, path = _around(operation, _success(operation, reply, leniency)[1])
-    value = structure(
-        around[operation.element], operation.model, f"{path}{operation.element}", leniency
-    )
+    record = around[operation.element]
+    value = structure(record, operation.model, f"{path}{operation.element}", leniency)
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
+    if operation.create_lookup is not None and is_object(record):
+        _refuse_other_period(operation.create_lookup, arguments, record)
     return value
 
 
@@ -126,8 +136,11 @@ def _mark(
     message, fields = _success(operation, reply, leniency)
     inner = fields.get("response")
     fields = inner if is_object(inner) else fields
-    named = {name: leniency.value(fields.get(name), name) for name in operation.echoed}
-    _refuse_other(operation, arguments, named)
+    if not message and any(name in fields for name in _COUNTS):
+        raise ConsistencyError("the response is one to another call: it counts rows")
+    for layer in (fields, *filter(is_object, fields.values())):
+        named = {name: leniency.value(layer.get(name), name) for name in operation.echoed}
+        _refuse_other(operation, arguments, named)
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
         "message": message,
@@ -159,6 +172,8 @@ def _success(
     record = reply.record
     if not isinstance(record, XmlElement):
         return reported.message, record
+    if reply.answers != f"{operation.call}Response" and _OF_BILLS.fullmatch(reply.answers):
+        raise ConsistencyError(f"the response is one to another call: {reply.answers:.60}")
     leniency.spaces = True
     fields = _fields(record, operation, leniency)
     if not is_object(fields):
@@ -239,3 +254,17 @@ def _refuse_other(
             same = text == format_value(asked).strip().casefold()
         if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
+
+
+def _refuse_other_period(
+    lookup: CreateLookup, arguments: Mapping[str, object], record: Mapping[str, object]
+) -> None:
+    """Refuse a response that shows the record of another period than one was created for.
+
+    An instance may show a period otherwise, a day longer or in another zone: it shares days then.
+    """
+    start, end = arguments.get(lookup.start), arguments.get(lookup.end)
+    with suppress(ValueError):  # without a period that can be read, it says nothing
+        first, last = read_date(record.get(lookup.start)), read_date(record.get(lookup.end))
+        if isinstance(start, date) and isinstance(end, date) and (first > end or last < start):
+            raise ConsistencyError("the response has another period than was requested")

@@ -275,7 +275,7 @@ class CallState:
         self.attempts += 1
         self.reply = self.error = None
         self.being_sent = True
-        self.looking = False
+        self.looking = self.ended_by_look = False
         began_at = _clock.now() if self.writes else None
         self.attempt = attempt = AttemptState(slot, key, self.now(), began_at)
         return attempt

@@ -12,7 +12,7 @@ host wait for each other by a lock (:mod:`aiocake.bulk.partner_locks`). If anoth
 for a partner since it was listed, the partner is listed again.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, Final, cast
@@ -55,8 +55,10 @@ class PlannedCreate:
 
     def meets(self, record: ExistingRecord) -> bool:
         """Return True if a record, not void, overlaps this period, or may."""
-        if record.void:
-            return False
+        return not record.void and self.overlaps(record)
+
+    def overlaps(self, record: ExistingRecord) -> bool:
+        """Return True if a record, void or not, overlaps this period, or may."""
         if record.start is None or record.end is None:
             return True
         return record.start <= self.end and self.start <= record.end
@@ -203,13 +205,17 @@ class Existing:
 
     Attributes:
         existing: The ids of the records whose period overlaps, or is not shown.
+        before: The same, with those of void records.
         dateless: True if a record shows no period, so that nothing can be concluded from it.
         doubted: True if an overlapping create was sent whose outcome is unknown.
+        listed: All records of the partner, as they were listed, and those that the run has made.
     """
 
     existing: tuple[int, ...]
+    before: tuple[int, ...]
     dateless: bool
     doubted: bool
+    listed: Sequence[ExistingRecord]
 
 
 class _Owner:
@@ -417,8 +423,10 @@ class DuplicateGuard:
         there = [each for each in records if create.meets(each)]
         return Existing(
             tuple(sorted(each.id for each in there)),
+            tuple(sorted(each.id for each in records if create.overlaps(each))),
             any(each.start is None or each.end is None for each in there),
             any(map(create.excludes, self._doubts)),
+            records,
         )
 
     def _forget(self) -> None:

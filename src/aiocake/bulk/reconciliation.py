@@ -4,19 +4,21 @@ Two runs on two hosts look, find nothing, and both create. Nothing prevents that
 idempotency keys; but whichever of them looks last, after both have created, sees it. So each run
 lists the partners for whom it has created once more when it ends. A double is a record, not void,
 of an overlapping period that was not there when the run looked before its create, and that the run
-did not make itself, in this life or in an earlier one.
+did not make itself, in this life or in an earlier one. The lists also show whether a record is of
+the period that it was made for: the response that named it may have been one to another create.
 
 The journal records the creates that were checked. ``resume`` checks the rest, and again the doubles
 that were found, since somebody may have voided them.
 """
 
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import attrs
 
 from aiocake._operations.operation import CreateLookup, Executor
+from aiocake.bulk.calls import Call
 from aiocake.bulk.duplicates import KnownRecords, PlannedCreate
 from aiocake.bulk.journal import Journal
 from aiocake.bulk.outcomes import Double, pause_end
@@ -33,6 +35,7 @@ class CreatedRecord:
 
     Attributes:
         index: The call's place in the plan.
+        call: The call.
         creates: How to list the records it makes.
         create: The record that it was to make.
         before: The ids of the records that existed before.
@@ -40,6 +43,7 @@ class CreatedRecord:
     """
 
     index: int
+    call: Call[Any]
     creates: CreateLookup
     create: PlannedCreate
     before: tuple[int, ...]
@@ -63,6 +67,9 @@ class Doubles:
         self._due: dict[int, list[CreatedRecord]] = {}
         #: Why not all were checked; None if they were, or the check is still to come.
         self.trouble: str | None = None
+        #: The creates whose record turned out to be of another period: its response was of another
+        #: create.
+        self.mistaken: list[CreatedRecord] = []
 
     @property
     def found(self) -> tuple[Double, ...]:
@@ -139,7 +146,12 @@ class Doubles:
         self, executor: Executor, records: KnownRecords, made: list[CreatedRecord]
     ) -> None:
         there = await records.of(made[0].creates, executor, made[0].create.owner)
+        shown = {record.id: record for record in there}
         for each in made:
+            record = shown.get(each.record)
+            if record is not None and not each.create.overlaps(record):
+                self.mistaken.append(each)
+                continue
             theirs = tuple(
                 sorted(
                     record.id

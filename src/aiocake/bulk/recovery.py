@@ -6,8 +6,8 @@ meanwhile. If it is refused then, it stays unknown, unless the record is seen no
 create must not be sent again: the records of its partner are listed, and again ``settle`` seconds
 later. One in the end that was not there before and is of exactly its period means that it was done;
 none in both lists means that it was not; anything else stays unknown, with the candidates (somebody
-may have made the one of the first list, and what was lost shows up late). What creates no record
-that could be listed stays unknown: a person has to look.
+may have made the one of the first list, and what was lost shows up late; or somebody has voided
+what was made). What creates no record that could be listed stays unknown: a person has to look.
 """
 
 from typing import Any
@@ -135,8 +135,9 @@ async def _new(
         run.stops_for_pause(error)
         await _stay(run, item, _unseen("the records could not be listed", error, item))
         return None
-    new = tuple(each for each in records if create.meets(each) and each.id not in before)
-    if len(new) > 1 or not all(map(create.is_exactly, new)):
+    new = tuple(each for each in records if create.overlaps(each) and each.id not in before)
+    # One that is void may be it, and somebody does not want it: it is not made again.
+    if len(new) > 1 or any(each.void or not create.is_exactly(each) for each in new):
         await _stay_with(run, item, set(new))
         return None
     return new

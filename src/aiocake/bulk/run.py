@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from inspect import isawaitable
 from typing import Any, Final, cast
@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from aiocake._operations.conditions import WriteCondition
-from aiocake._operations.operation import CreateLookup, Executor
+from aiocake._operations.operation import CreateLookup, Executor, ExistingRecord
 from aiocake._operations.recent_rows import RecentRows
 from aiocake.bulk.duplicates import DuplicateGuard, Existing, PlannedCreate, planned_create
 from aiocake.bulk.journal import EntryState, Journal
@@ -41,7 +41,6 @@ from aiocake.errors import (
     ConsistencyError,
     Intent,
     JournalError,
-    JournalLost,
     NotSent,
     Outcome,
     OutcomeUnknown,
@@ -130,6 +129,9 @@ class Run:
             for _ in range(self.rules.limit or self.executor.concurrency):
                 workers.start_soon(self._work, source)
         if self._broken is not None:
+            if self.journal is not None and isinstance(self._broken, JournalError):
+                with suppress(JournalError):
+                    await self.journal.flush()  # so that it knows what it could not write
             raise self.error_to_raise(self._broken)
 
     def emit_began(self, *, resumed: bool) -> None:
@@ -163,12 +165,14 @@ class Run:
         )
 
     def error_to_raise(self, error: Exception) -> Exception:
-        """Return the error to raise; that of a lost run names the calls it could not record."""
+        """Return the error to raise; that of a journal names the calls it could not record."""
         places = () if self.journal is None else self.journal.unwritten
-        if not isinstance(error, JournalLost) or not places:
+        if not isinstance(error, JournalError) or not places:
             return error
         calls = f"call{'' if len(places) == 1 else 's'} {', '.join(map(str, places))}"
-        return JournalLost(f"{error}; sent, but the outcome was not recorded: {calls}")
+        named = type(error)(f"{error}; sent, but the outcome was not recorded: {calls}")
+        named.outcome = Outcome.UNKNOWN
+        return named
 
     def stop(self, reason: str) -> None:
         """Send no more calls. The first reason counts."""
@@ -272,7 +276,9 @@ class Run:
         if isinstance(ended, Done) and making is not None:
             creates, create = making
             record = ended.found or int(getattr(ended.result, creates.id))
-            self.doubles.add(CreatedRecord(item.index, creates, create, item.before or (), record))
+            self.doubles.add(
+                CreatedRecord(item.index, item.call, creates, create, item.before or (), record)
+            )
 
     def recall(
         self, item: PlannedCall, reported: str | None, theirs: tuple[int, ...] | None
@@ -296,14 +302,22 @@ class Run:
                 f"the journal is damaged: it does not say what call {item.index} created"
             ) from None
         self.doubles.recall(
-            CreatedRecord(item.index, creates, create, item.before or (), record), theirs
+            CreatedRecord(item.index, item.call, creates, create, item.before or (), record), theirs
         )
 
     async def look_again(self) -> None:
-        """Look for duplicates of the records that were created."""
+        """Look for duplicates of the records that were created, and whether they are ours."""
         limit = self.rules.limit or self.executor.concurrency
         total = None if self._guard is None else self._guard.total
         await self.doubles.look(self.executor, limit, total)
+        mistaken, self.doubles.mistaken = self.doubles.mistaken, []
+        for made in mistaken:
+            text = (
+                f"its response named invoice {made.record}, which is of another period: "
+                f"check {made.call.describe()} in CAKE's own interface"
+            )
+            item = PlannedCall(made.index, made.call, EntryState.DONE, made.before)
+            await self.end(item, Unknown(made.index, made.call, text))
 
     def _keep(self, item: PlannedCall, ended: Ended[Any]) -> None:
         if isinstance(ended, Done):
@@ -379,8 +393,8 @@ class Run:
             async with self.guard.reserve(creates, self.executor, create, item.index) as what:
                 ended = self._kept_back(item, what)
                 if ended is None and self.stopped is None:
-                    item.before = what.existing
-                    await self._send(item, (creates, create))
+                    item.before = what.before
+                    await self._send(item, (creates, create), what.listed)
         except CakeError as error:  # from listing: errors of the call itself go to the observer
             if self.stops_for_pause(error):
                 return
@@ -471,10 +485,13 @@ class Run:
         return Skipped(item.index, item.call, (), cast("Invoice", error.found), str(error))
 
     async def _send(
-        self, item: PlannedCall, making: tuple[CreateLookup, PlannedCreate] | None
+        self,
+        item: PlannedCall,
+        making: tuple[CreateLookup, PlannedCreate] | None,
+        listed: Sequence[ExistingRecord] = (),
     ) -> None:
         condition = self.condition_of(item)
-        observer = _CallRecorder(self, item, making, condition)
+        observer = _CallRecorder(self, item, making, condition, listed)
         try:
             not_after = None if self.journal is None else self.journal.deadline
             await item.call.send(observer, condition=condition, not_after=not_after)
@@ -566,7 +583,16 @@ class Run:
 class _CallRecorder:
     """Records one call before it is sent and when it has ended."""
 
-    __slots__ = ("_condition", "_intent", "_item", "_left", "_making", "_run", "reported")
+    __slots__ = (
+        "_condition",
+        "_intent",
+        "_item",
+        "_left",
+        "_listed",
+        "_making",
+        "_run",
+        "reported",
+    )
 
     def __init__(
         self,
@@ -574,12 +600,14 @@ class _CallRecorder:
         item: PlannedCall,
         making: tuple[CreateLookup, PlannedCreate] | None,
         condition: WriteCondition | None,
+        listed: Sequence[ExistingRecord],
     ) -> None:
         self._run = run
         self._item = item
         self._making = making
         self._condition = condition
-        self._intent: str | None = None
+        self._listed = listed
+        self._intent: Intent | None = None
         self._left = False
         self.reported = False
 
@@ -587,7 +615,7 @@ class _CallRecorder:
         """Record on the disk that the call is about to be sent."""
         run, item, journal = self._run, self._item, self._run.journal
         run.move(item, EntryState.SENDING)
-        self._intent = intent.id
+        self._intent = intent
         if journal is not None:
             await self._write(journal, intent)
         if self._making is not None:
@@ -614,6 +642,8 @@ class _CallRecorder:
         run, item, making = self._run, self._item, self._making
         ended: Ended[Any]
         if error is None:
+            error = self._of_another(value)
+        if error is None:
             ended = self._done(value)
         elif run.stops_for_pause(error) and not item.maybe_applied:
             self._stays_planned()
@@ -624,13 +654,27 @@ class _CallRecorder:
             known = item.maybe_applied and _found_another(error)
             if not isinstance(ended, Skipped) and not known:
                 run.count(error, item.index)
-        run.note(item, ended, self._intent)
+        run.note(item, ended, None if self._intent is None else self._intent.id)
         if making is None or not self._left:
             return run.notify(ended)
         if run.journal is None:
             run.guard.ended(making[1], known=not isinstance(ended, Unknown))
             return run.notify(ended)
         return self._let_go(run.journal, making[1], ended)
+
+    def _of_another(self, value: object) -> OutcomeUnknown | None:
+        """Return what a response to a create means that names a record which was there before."""
+        if self._making is None or self._intent is None:
+            return None
+        record = int(getattr(value, self._making[0].id))
+        if all(each.id != record for each in self._listed):
+            return None
+        cause = ConsistencyError(f"the response names invoice {record}, which was there before")
+        return OutcomeUnknown(
+            f"{self._item.call.operation} may have been carried out: {cause}",
+            intent=self._intent,
+            cause=cause,
+        )
 
     def _done(self, value: object) -> Done[Any]:
         run, item, making, condition = self._run, self._item, self._making, self._condition
@@ -682,7 +726,8 @@ class _CallRecorder:
         if item.state is EntryState.SENDING:
             run.move(item, EntryState.PLANNED)
             if run.journal is not None:
-                run.journal.ended(item.index, EntryState.PLANNED, self._intent, None)
+                intent = None if self._intent is None else self._intent.id
+                run.journal.ended(item.index, EntryState.PLANNED, intent, None)
         if self._making is not None and self._left:
             run.guard.ended(self._making[1], known=True)
 

@@ -35,6 +35,7 @@ from aiocake.errors import (
     JournalLost,
     NotFound,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     PlanError,
     Problem,
@@ -179,6 +180,7 @@ def _as_typed(found: re.Match[str]) -> str:
 USAGE: Final = 2
 _OTHER: Final = 1
 _NOT_SENT: Final = 6
+_UNKNOWN: Final = 7
 
 # The first that fits counts: a NotFound is an ApiError, too.
 _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
@@ -193,7 +195,7 @@ _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (NotFound, 4),
     (ApiError, 5),
     (NotSent, _NOT_SENT),
-    (OutcomeUnknown, 7),
+    (OutcomeUnknown, _UNKNOWN),
     (DecodeError, 8),
     (ConsistencyError, 8),
 )
@@ -202,7 +204,7 @@ _MEANINGS: Final = {
     4: "not found",
     5: "refused",
     _NOT_SENT: "not sent",
-    7: "outcome unknown, look before you send it again",
+    _UNKNOWN: "outcome unknown, look before you send it again",
     8: "unusable response",
 }
 
@@ -211,6 +213,10 @@ def code_of(error: BaseException) -> int:
     """Return the exit code for an error."""
     if isinstance(error, RateLimited) and not error.sent:
         return _NOT_SENT
+    # Of a run that is lost, whoever has it finds out; of a full disk, a person has to.
+    lost = isinstance(error, JournalLost)
+    if isinstance(error, JournalError) and not lost and error.outcome is Outcome.UNKNOWN:
+        return _UNKNOWN
     return next((code for kind, code in _CODES if isinstance(error, kind)), _OTHER)
 
 

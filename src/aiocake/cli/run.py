@@ -1,6 +1,7 @@
 """``aiocake run``: send the rows of a file, without a plan and its approval."""
 
-from collections.abc import AsyncGenerator
+from array import array
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -85,17 +86,18 @@ def carry_out(  # noqa: PLR0913 - by name
     def file_of(client: Client) -> CallFile:
         return CallFile(calls, client, operation=operation, ignore=ignore or ())
 
-    async def check(client: Client) -> tuple[int, str]:
+    async def check(client: Client) -> tuple["array[int]", str]:
         checked = _checked(file_of(client))
         await _compare(file_of(client), journal, allow=allow_unknown_filesystem)
         return checked
 
-    count, what = connection.run(check)
+    prints, what = connection.run(check)
+    count = len(prints)
     if not session.confirmed:
         confirm(f"At {connection.domain}: {what}, {count:,} calls: send")
 
     async def work(client: Client, on_progress: OnProgress) -> Summary:
-        file = file_of(client)
+        file = _as_checked(file_of(client), prints)
         return await bulk.carry(
             journal,
             client,
@@ -108,30 +110,52 @@ def carry_out(  # noqa: PLR0913 - by name
     run_and_report(output, connection, work, journal)
 
 
-def _checked(file: CallFile) -> tuple[int, str]:
-    """Return the number of calls in a file, and what they do.
+def _checked(file: CallFile) -> tuple["array[int]", str]:
+    """Return a number for each call in a file, by which it is known again, and what they do.
 
     Raises:
         PlanError: Some rows are no calls, or repeat an earlier one; with all of them.
     """
     action, repeats = Action(), Repeats()
     problems: list[Problem] = []
-    count = 0
+    prints = array("q")
     try:
         for call in file:
             operation = OPERATIONS[call.operation]
             action.add(operation, call.arguments)
             if repeats.add(operation, call.arguments):
                 what = described(operation, call.arguments)
-                problems.append(Problem(file.place(count), f"{what}: repeats an earlier row"))
-            count += 1
+                place = file.place(len(prints))
+                problems.append(Problem(place, f"{what}: repeats an earlier row"))
+            prints.append(hash(call.digest()))
     except PlanError as error:
         raise PlanError(error.args[0], *problems, *error.problems) from None
     if problems:
         raise PlanError("the file cannot be used", *problems)
-    if not count:
+    if not prints:
         raise PlanError("there is nothing to do: the file has no rows")
-    return count, str(action)
+    return prints, str(action)
+
+
+def _as_checked(file: CallFile, prints: "array[int]") -> Iterator[Call[Any]]:
+    """Yield the calls of a file, which is read again, as long as they are those that were checked.
+
+    Somebody may save the file while the question stands whether to send it.
+
+    Raises:
+        PlanError: One is another, or there are more or fewer.
+    """
+    count = 0
+    for count, call in enumerate(file, start=1):
+        if count > len(prints) or hash(call.digest()) != prints[count - 1]:
+            raise PlanError("the file was changed after it was checked", _at(file.place(count - 1)))
+        yield call
+    if count < len(prints):
+        raise PlanError("the file was changed after it was checked", _at("the end"))
+
+
+def _at(place: str) -> Problem:
+    return Problem(place, "is not what was checked")
 
 
 async def _compare(file: CallFile, path: JournalPlace, *, allow: bool) -> None:
@@ -152,6 +176,6 @@ async def _compare(file: CallFile, path: JournalPlace, *, allow: bool) -> None:
         await plan.catch_up(journal, whole=True)
 
 
-async def _one_by_one(file: CallFile) -> AsyncGenerator[Call[Any]]:
+async def _one_by_one(file: Iterator[Call[Any]]) -> AsyncGenerator[Call[Any]]:
     for call in file:
         yield call

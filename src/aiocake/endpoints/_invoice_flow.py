@@ -38,7 +38,7 @@ def compare(
     expect = cast("Expect | None", condition.expect)
     stated = {} if expect is None else expect.stated()
     wanted, now = arguments.get(_STATUS), record.invoice_status
-    off = [name for name, value in stated.items() if getattr(record, name) != value]
+    off = [name for name, value in stated.items() if _value(record, name) != value]
     misplaced = condition.flow and _STATUS not in stated and wanted is not None
     misplaced = misplaced and not _may_follow(now.casefold(), str(wanted))
     if not off and not misplaced and now != wanted:
@@ -46,7 +46,7 @@ def compare(
     differences = [
         f"{name} is another"
         if name in _SENSITIVE and not show_sensitive
-        else f"{name} is {_shown(getattr(record, name))}, not {_shown(stated[name])}"
+        else f"{name} is {_shown(_value(record, name))}, not {_shown(stated[name])}"
         for name in off
     ]
     if misplaced:
@@ -56,6 +56,12 @@ def compare(
         # No list shows a note, or when an invoice was paid.
         applied = True if set(arguments) == {"invoice_id", _STATUS} else None
     return Comparison(tuple(differences), applied)
+
+
+def _value(record: Invoice, name: str) -> object:
+    value = getattr(record, name)
+    # A plan has what the instance shows, which may be a symbol of three letters, such as CHF.
+    return record.currency_symbol if name == "currency" and value is None else value
 
 
 def _may_follow(now: str, wanted: str) -> bool:

@@ -33,6 +33,7 @@ AMOUNT: Final = "amount"
 CURRENCY: Final = "currency"
 #: The columns by which a bill is found, and how a cell of each is read.
 _KEYS: Final = ("bill_id", "affiliate_id", "invoice_number")
+_CHANGED: Final = "was changed while it was read"
 MATCHES: Final = (*_KEYS, AMOUNT, CURRENCY)
 
 
@@ -90,6 +91,7 @@ class BankFile:
     _arguments: Mapping[str, object]
     _bills: "array[int]"
     _lines: "array[int]"
+    _prints: "array[int]"
 
     @classmethod
     async def match(  # noqa: PLR0913 - by name
@@ -146,6 +148,7 @@ class BankFile:
             dict(arguments or {}),
             matcher.bills,
             matcher.lines,
+            matcher.prints,
         )
 
     def __iter__(self) -> Iterator[Call[Any]]:
@@ -160,13 +163,17 @@ class BankFile:
                 *(Problem(f"line {each.line}", each.reason) for each in self.mismatches),
             )
         problems = Problems(f"{self._file.path} cannot be used")
+        read = 0
         for index, row in enumerate(self._file):
-            if index >= self.rows or row.line != self._lines[index]:
-                raise self._file.broken(row.line, "was changed while it was read")
+            if index >= self.rows or _print(row) != self._prints[index]:
+                raise self._file.broken(row.line, _CHANGED)
+            read += 1
             try:
                 yield self._call(index, row)
             except ValueError as error:
                 problems.add(f"line {row.line}", str(error))
+        if read < self.rows:
+            raise self._file.broken(self._lines[read], _CHANGED)
         problems.refuse()
 
     def place(self, index: int) -> str:
@@ -202,11 +209,13 @@ class _Matcher:
         self.mismatches: list[Mismatch] = []
         self.bills = array("q")
         self.lines = array("q")
+        self.prints = array("q")
 
     def take(self, row: SourceRow, problems: Problems) -> None:
         """Add a row: unreadable values are problems, disagreeing ones are mismatches."""
         self.rows += 1
         self.lines.append(row.line)
+        self.prints.append(_print(row))
         self.bills.append(0)
         reason = row.reason or _missing(self._names, row.cells)
         found: dict[str, object] = {}
@@ -252,6 +261,11 @@ class _Matcher:
             bill_amount=bill.amount,
             currency=bill.currency,
         )
+
+
+def _print(row: SourceRow) -> int:
+    """Return a number by which a row is known when the file is read again."""
+    return hash((row.line, repr(sorted(row.cells.items(), key=lambda cell: cell[0]))))
 
 
 def _names(match: Iterable[str]) -> tuple[str, ...]:

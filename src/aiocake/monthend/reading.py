@@ -10,7 +10,7 @@ from aiocake._operations.operation import ExportedBills, executor_of
 from aiocake.client import ClientView
 from aiocake.endpoints._paging import LARGE_PAGE, paged
 from aiocake.endpoints.invoices import FIND, date_mismatch, filter_mismatch
-from aiocake.errors import ApiError, CakeError, DecodeError, NotFound
+from aiocake.errors import ApiError, CakeError, ConsistencyError, DecodeError, NotFound
 from aiocake.models import Bill, Invoice
 from aiocake.values import Period
 
@@ -65,10 +65,19 @@ async def some_invoices(
 async def each_bill(
     cake: ClientView, group: str, period: Period, visit: Callable[[Bill], None]
 ) -> None:
-    """Pass every bill of a billing period to a function."""
+    """Pass every bill of a billing period to a function.
+
+    Raises:
+        ConsistencyError: One is of other days altogether: the instance has ignored the period.
+    """
     export = getattr(cake, group).export(period=period)
     async with cast("ExportedBills[Bill]", export) as bills:
         async for bill in bills:
+            own = bill.period
+            if own is not None and (own.start > period.end or own.end < period.start):
+                raise ConsistencyError(
+                    f"bill {bill.bill_id} is of {own}, and bills of {period} were requested"
+                )
             visit(bill)
 
 

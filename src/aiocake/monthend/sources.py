@@ -36,6 +36,8 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _GUARDED: Final = re.compile(r"'[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001
 _NUMBER: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?\d{1,28}(\.\d{1,28})?", re.ASCII)
+#: One and a quarter, or, where a point groups thousands, a thousand and two hundred and fifty.
+_TWO_WAYS: Final = re.compile(r"-?\d{1,3}\.\d{3}", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -262,6 +264,17 @@ def amount(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _amount_to_send(text: str) -> Decimal:
+    """Return the amount that a text is; one that nothing else is compared with.
+
+    Raises:
+        ValueError: It is none, or may be two; the message says so.
+    """
+    if _TWO_WAYS.fullmatch(text):
+        raise ValueError("has three decimals, which may be thousands: give two, or four")
+    return amount(text)
+
+
 def day(text: str) -> date:
     """Return the date that a text is.
 
@@ -300,7 +313,7 @@ def _yes_or_no(text: str) -> bool:
 _READERS: Final[Mapping[type[Parameter], Callable[[str], object]]] = {
     kinds.Id: number,
     kinds.Byte: number,
-    kinds.Money: amount,
+    kinds.Money: _amount_to_send,
     kinds.Date: day,
     kinds.ModifiedDate: day,
     kinds.Moment: moment,

@@ -66,7 +66,7 @@ class BillsSeen:
 
     Attributes:
         stale: The rows whose bill is not as planned.
-        applied: The places of the rows whose bill is as they leave it, as far as it shows, and
+        applied: The places of the rows whose bill shows that they were carried out, and is
             otherwise as planned.
     """
 
@@ -106,14 +106,20 @@ async def look_at_bills(plan: Plan, cake: ClientView) -> BillsSeen:
 
 
 def _is_applied(row: PlanRow, bill: Bill, now: PlannedRecord) -> bool:
-    """Return True if a bill is as its row leaves it, as far as it shows, and is else as planned."""
+    """Return True if a bill shows that its row was carried out, and is else as planned.
+
+    It is paid, which it was not when it was planned; or it shows all that the row sets. Some of
+    that it may have had before: a number that was noted long ago.
+    """
     if row.record is None or any(
         getattr(row.record, name) != getattr(now, name) for name in _ITS_OWN
     ):
         return False
     wanted = set_by_mark(row.operation, row.arguments, bill)
     shown = {name: found for name in wanted if (found := getattr(bill, name)) is not None}
-    return bool(shown) and all(wanted[name] == found for name, found in shown.items())
+    now_paid = "sent_payment" in shown and not row.record.sent_payment
+    whole = shown.keys() >= row.arguments.keys() - {"bill_id"}
+    return (now_paid or whole) and all(wanted[name] == found for name, found in shown.items())
 
 
 async def _stale_invoices(plan: Plan, cake: ClientView) -> tuple[StaleRow, ...]:
