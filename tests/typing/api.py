@@ -246,6 +246,9 @@ async def many(cake: Client) -> None:
     bulk.call(cake.invoices.update, 4821, invoice_status="aproved")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     bulk.call(cake.invoices.update, "4821", memo="x")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     bulk.call(cake.invoices.update, 4821, mmo="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    paid = bulk.call(cake.affiliate_bills.mark_paid, 345, payment_date=date(2024, 2, 15))
+    both = [call, paid]
+    assert_type(await bulk.each(both, journal=None), bulk.Summary)
     await bulk.each([call])  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say where, or None
 
 

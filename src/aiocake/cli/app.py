@@ -44,8 +44,14 @@ class _InOrder(CommandGroup):
         before: list[str] = []
         while args and (takes := _SHARED.get(args[0].partition("=")[0])) is not None:
             count = 1 if not takes or "=" in args[0] else 2
+            if len(args) < count:
+                raise UsageErrors([f"Option {args[0]!r} requires an argument"], ctx)
             before += args[:count]
             args = args[count:]
+        if before and not args:
+            raise UsageErrors(["Missing command"], ctx)
+        if args and args[0] != "--" and args[0].startswith("-"):  # such as --version
+            return super().parse_args(ctx, args)
         return super().parse_args(ctx, [*args, *before] if "--" not in args else [*before, *args])
 
     def list_commands(self, ctx: object) -> list[str]:

@@ -117,6 +117,7 @@ SettleOption = Annotated[
 ReportOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Write the outcome of each row to FILE: .csv, .json or .jsonl.",
         show_default=False,
@@ -125,6 +126,7 @@ ReportOption = Annotated[
 ReceiptOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Write the receipt to FILE, to be kept away from the journal.",
         show_default=False,

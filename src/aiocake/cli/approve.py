@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aiocake.cli import parse
 from aiocake.cli.options import JsonOption
 
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan.", show_default=False)]
@@ -37,6 +38,7 @@ RevokedOption = Annotated[
 HtmlOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Also write it, with all rows, as an HTML page. It contains names and amounts.",
         show_default=False,

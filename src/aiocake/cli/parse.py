@@ -170,8 +170,8 @@ def names(text: str) -> tuple[str, ...]:
 def output_file(text: str) -> Path:
     """Read the path of a file to write to."""
     file = Path(text)
-    if file.is_dir():
-        raise typer.BadParameter(f"file {text!r} is a directory")
+    if file.is_dir() or text.endswith(os.sep):  # which a Path drops
+        raise typer.BadParameter(f"file {text!r} is a directory: add the name of a file")
     return file
 
 
