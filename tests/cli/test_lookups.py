@@ -117,7 +117,7 @@ def test_lists_fit_in_80_columns() -> None:
     assert head.split() == ["base", "id", "base", "quote", "start", "end", "rate"]
     assert row.split()[:3] == ["1", "USD", "JPY"]
     assert len(rule) <= 80
-    head, _, row, *_ = in_table(make_invoice(affiliate_name="Acme Media Group " * 3), 50)
+    head, _, row, *_ = in_table(make_invoice(affiliate_name="Acme Media Group " * 3), 60)
     assert head.split() == ["invoice", "status", "affiliate", "end", "amount", "ccy"]
     assert "Acme Media" in row
 
