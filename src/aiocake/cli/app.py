@@ -130,9 +130,9 @@ def version() -> None:
 
 
 @app.command("help", hidden=True)
-def help_(context: typer.Context) -> None:
-    """Show the help."""
-    say_out(context.parent.get_help() if context.parent else "")
+def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
+    """Show the help, or that of a command."""
+    _invoke([*(words or ()), "--help"])
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -147,7 +147,8 @@ The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY
 profile in config.toml: --profile NAME or CAKE_PROFILE.
 
 Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-7 outcome unknown, 8 unusable response, 9 created twice, 130 Ctrl-C, 1 anything else.
+7 outcome unknown, 8 unusable response, 9 created twice, 10 calls of a run were skipped,
+129 SIGHUP, 130 Ctrl-C, 143 SIGTERM, 1 anything else.
 """
 
 

@@ -136,6 +136,8 @@ def text(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
+        if encoding == "utf-8":
+            raise typer.BadParameter("it holds bytes that are not UTF-8") from None
         raise typer.BadParameter(
             f"it cannot be decoded in this locale, whose encoding is {encoding}: "
             "one of UTF-8 is needed, such as LC_ALL=C.UTF-8"
