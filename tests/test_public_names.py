@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from functools import partial
+from inspect import isclass, isfunction, signature
 from types import ModuleType
 from typing import TypeVar
 
@@ -40,3 +42,9 @@ def test_all_says_what_the_module_offers(name: str) -> None:
     assert [name for name in offered if not hasattr(module, name)] == []
     assert len(set(offered)) == len(offered)
     assert defined_in(module) - set(offered) == set()
+    # An interpreter completes what dir() has, and shows the types by their names.
+    assert set(offered) <= set(dir(module))
+    for cls in filter(isclass, map(partial(getattr, module), offered)):
+        for member in filter(None, (getattr(each, "fget", each) for each in vars(cls).values())):
+            if isfunction(member) and not member.__name__.startswith("_"):
+                signature(member, eval_str=True)

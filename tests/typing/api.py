@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_type
 
+import aiocake
+import aiocake.quota
 from aiocake import (
     ANY,
     ERASE,
@@ -258,3 +260,9 @@ def errors(error: CakeError) -> None:
         assert_type(error.intent, Intent)
         assert_type(error.cause, CakeError)
         assert_type(error.applied_likely, bool)
+
+
+def names() -> None:
+    assert_type(aiocake.__version__, str)
+    aiocake.Invoces()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    aiocake.quota.Reds()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
