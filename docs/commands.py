@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from aiocake import BillingCycleName, InvoiceStatus
 from aiocake.bulk.journal import EntryState
-from aiocake.cli.app import SHARED, app
+from aiocake.cli.app import BEFORE_COMMAND, app
 from aiocake.cli.catalogue import COMMANDS
 from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
@@ -171,7 +171,7 @@ def shared_options() -> list[Any]:
     """Return the options that may also stand before the command."""
     root: Any = ROOT
     some: Any = root.commands["invoices"].commands["list"]
-    return [each for each in some.params if not SHARED.keys().isdisjoint(each.opts)]
+    return [each for each in some.params if not BEFORE_COMMAND.keys().isdisjoint(each.opts)]
 
 
 def value_of(option: Any) -> dict[str, Any]:  # noqa: ANN401 - as above

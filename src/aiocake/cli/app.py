@@ -42,7 +42,7 @@ class _InOrder(CommandGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read the words: options that commands share may stand before the command."""
         before: list[str] = []
-        while args and (takes := SHARED.get(args[0].partition("=")[0])) is not None:
+        while args and (takes := BEFORE_COMMAND.get(args[0].partition("=")[0])) is not None:
             count = 1 if not takes or "=" in args[0] else 2
             if len(args) < count:
                 raise UsageErrors([f"Option {args[0]!r} requires an argument"], ctx)
@@ -65,7 +65,7 @@ class _InOrder(CommandGroup):
 
 
 #: What may stand before the command, and whether it takes a value.
-SHARED: Final = {
+BEFORE_COMMAND: Final = {
     name: option.read is not None
     for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
     for name in option.names or (f"--{option.name.replace('_', '-')}",)
