@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from aiocake import BillingCycleName, InvoiceStatus
 from aiocake.bulk.journal import EntryState
-from aiocake.cli.app import app
+from aiocake.cli.app import BEFORE_COMMAND, app
 from aiocake.cli.catalogue import COMMANDS
 from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
@@ -144,7 +144,7 @@ def completed(command: Any, known: dict[str, int]) -> dict[str, Any]:  # noqa: A
     """
     options = [
         {"names": each.opts, "help": first_sentence(each.help), **value_of(each)}
-        for each in command.params
+        for each in (*command.params, *(shared_options() if command is ROOT else ()))
         if each.param_type_name == "option"
     ]
     options.append({"names": ["--help", "-h"], "help": "Show the help."})
@@ -165,6 +165,13 @@ def completed(command: Any, known: dict[str, int]) -> dict[str, Any]:  # noqa: A
             value_of(each) for each in command.params if each.param_type_name == "argument"
         ]
     return found
+
+
+def shared_options() -> list[Any]:
+    """Return the options that may also stand before the command."""
+    root: Any = ROOT
+    some: Any = root.commands["invoices"].commands["list"]
+    return [each for each in some.params if not BEFORE_COMMAND.keys().isdisjoint(each.opts)]
 
 
 def value_of(option: Any) -> dict[str, Any]:  # noqa: ANN401 - as above

@@ -4,6 +4,7 @@ It stands beside the package, not in it: importing the package takes longer than
 """
 
 import os
+import signal
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,6 +20,9 @@ def main() -> None:
             spec.loader.exec_module(completion)
             completion.main()
         sys.exit()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C while modules are loaded, or at the very end, ends the process without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from aiocake.cli import main as run  # noqa: PLC0415 - it takes long
 
     run()

@@ -1,10 +1,11 @@
 """What a public module says it offers is what it offers."""
 
 import importlib
-import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import partial
+from inspect import cleandoc, getdoc, isclass, isfunction, signature
 from types import FunctionType, ModuleType
 from typing import TypeVar
 
@@ -43,15 +44,21 @@ def test_all_says_what_the_module_offers(name: str) -> None:
     assert [name for name in offered if not hasattr(module, name)] == []
     assert len(set(offered)) == len(offered)
     assert defined_in(module) - set(offered) == set()
+    # An interpreter completes what dir() has, and shows the types by their names.
+    assert set(offered) <= set(dir(module))
+    for cls in filter(isclass, map(partial(getattr, module), offered)):
+        for member in filter(None, (getattr(each, "fget", each) for each in vars(cls).values())):
+            if isfunction(member) and not member.__name__.startswith("_"):
+                signature(member, eval_str=True)
 
 
 def functions_of(module: ModuleType) -> Iterator[FunctionType]:
     """Yield the public functions and methods of a module."""
     for thing in (getattr(module, name) for name in module.__all__):
-        inside = vars(thing).items() if inspect.isclass(thing) else [("", thing)]
+        inside = vars(thing).items() if isclass(thing) else [("", thing)]
         for name, each in inside:
             function = getattr(each, "__func__", each)
-            if inspect.isfunction(function) and not name.startswith("_"):
+            if isfunction(function) and not name.startswith("_"):
                 yield function
 
 
@@ -61,9 +68,9 @@ def test_docstrings_describe_all_arguments(name: str) -> None:
     for function in functions_of(importlib.import_module(name)):
         if not function.__module__.startswith("aiocake"):
             continue
-        arguments = {*inspect.signature(function).parameters} - {"self", "cls"}
-        _, _, rest = (inspect.getdoc(function) or "").partition("Args:\n")
-        section = inspect.cleandoc(rest.partition("\n\n")[0])
+        arguments = {*signature(function).parameters} - {"self", "cls"}
+        _, _, rest = (getdoc(function) or "").partition("Args:\n")
+        section = cleandoc(rest.partition("\n\n")[0])
         missing = {
             each for each in arguments if not re.search(rf"^\**{each}:", section, re.MULTILINE)
         }

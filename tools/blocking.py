@@ -208,7 +208,7 @@ class Writer:
             if isinstance(node, ast.AsyncFunctionDef):
                 call = f"self._thread.run(bulk.{name}{arguments})"
             else:
-                call = f"bulk.{name}(method_of(method), *args, **kwargs)"
+                call = f"bulk.{name}(method_of(self._thread, method), *args, **kwargs)"
             methods.append(self.method(node, source, call))
         doc = "``cake.bulk``: long runs of writes that survive a crash, see :mod:`aiocake.bulk`."
         self._class("Bulk", doc, methods)

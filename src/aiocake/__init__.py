@@ -80,6 +80,8 @@ from aiocake.values import ANY, ERASE, SKIP, Any_, Binding, Erase, Period, Skip
 
 if TYPE_CHECKING:
     from aiocake import blocking as blocking
+    from aiocake import endpoints as endpoints
+    from aiocake import paging as paging
     from aiocake.pool import ClientPool, PoolStats, Tenant
 
     __version__: str
@@ -168,19 +170,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
+# Type checkers read what is above, and would take any misspelt name for one of these.
+if not TYPE_CHECKING:
 
-        return version()
-    if name in {"ClientPool", "PoolStats", "Tenant"}:
-        from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from aiocake._version import version  # noqa: PLC0415 - only when it is asked for
 
-        return vars(pool)[name]
-    if name in {"blocking", "endpoints", "paging"}:
-        import importlib  # noqa: PLC0415 - for who writes a script, or names what a client gives
+            return version()
+        if name in {"ClientPool", "PoolStats", "Tenant"}:
+            from aiocake import pool  # noqa: PLC0415 - only for who has many tenants
 
-        if name == "endpoints":
-            importlib.import_module("aiocake._client_parts")  # which has each of them
-        return importlib.import_module(f"aiocake.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return vars(pool)[name]
+        if name in {"blocking", "endpoints", "paging"}:
+            import importlib  # noqa: PLC0415 - for who writes a script, or names what a client gives
+
+            if name == "endpoints":
+                importlib.import_module("aiocake._client_parts")  # which has each of them
+            return importlib.import_module(f"aiocake.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -631,6 +631,10 @@ def test_an_error_of_a_callback_ends_the_run(callback: str, cake: Client, sandbo
     assert sum(row.memo == "x" for row in sandbox.state.invoices.values()) < len(calls)
 
 
+async def _updates(client: aiocake.Client) -> Callable[..., Any]:
+    return client.invoices.update
+
+
 def test_bad_arguments_of_a_run_are_refused_as_there(cake: Client) -> None:
     made = cake.bulk.call(cake.invoices.update, 1, memo="x")
     with pytest.raises(ArgumentError, match=r"on_outcome: .*on_progress: "):
@@ -645,3 +649,8 @@ def test_bad_arguments_of_a_run_are_refused_as_there(cake: Client) -> None:
         bulk.call(cake.invoices.update, 1, memo="x")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="only reads"):
         cake.bulk.call(cake.invoices.get, 1)
+    with Client("other.cake.com", KEY) as other:
+        for method in (other.invoices.update, other.run(_updates)):
+            with pytest.raises(ArgumentError, match="method: must be one of this client: another"):
+                cake.bulk.call(method, 1, memo="x")
+    assert cake.bulk.call(cake.with_options(total=5).invoices.update, 1, memo="x") == made

@@ -220,6 +220,15 @@ def test_a_key_that_is_revoked(cake, case: Case, tmp_path: Path) -> None:
     assert "is revoked by gone" in said
 
 
+def test_a_plan_that_its_maker_cannot_sign_is_not_signed(cake, case: Case, tmp_path: Path) -> None:
+    case = attrs.evolve(case, file=tmp_path / "other.plan")
+    a_plan().write(case.file)
+    assert cake("approve", case.file).code == 0
+    said = refused(cake, case)
+    assert "no approval would count: the plan names no key of its maker" in said
+    assert "make it again with one (aiocake plan --sign)" in said
+
+
 def test_an_expired_plan_is_shown_and_not_signed(cake, people: People, tmp_path: Path) -> None:
     case = make(people, tmp_path, good_for=-timedelta(hours=1))
     ran = cake("approve", case.file)
@@ -237,7 +246,7 @@ def test_an_edited_plan_is_not_shown(cake, case: Case) -> None:
 
 def test_signatures_of_another_plan_are_said_to_be_such(cake, case: Case, tmp_path: Path) -> None:
     other = tmp_path / "other.plan"
-    a_plan().write(other)
+    a_plan(maker_key=case.people.line("maria")).write(other)
     assert cake("approve", other, "--key", case.people.key("kim"), "--yes").code == 0
     Path(f"{other}.sig").rename(f"{case.file}.sig")
     ran = cake("approve", case.file, "--signers", case.signers)

@@ -408,3 +408,15 @@ def test_the_environment_does_not_count_as_once(cake, stage) -> None:
 def test_help_has_a_short_name(cake) -> None:
     assert cake("-h").out == cake("--help").out
     assert cake("invoices", "list", "-h").out == cake("invoices", "list", "--help").out
+
+
+def test_help_is_a_command_too(cake) -> None:
+    for words in ((), ("invoices",), ("plan", "update"), ("sandbox",)):
+        assert cake("help", *words, yes=False) == cake(*words, "--help", yes=False), words
+    assert "No such command 'invoice'. Did you mean 'invoices'?" in cake("help", "invoice").err
+
+
+def test_bytes_that_are_not_utf_8_are_said_to_be_such(cake, sandbox) -> None:
+    ran = cake("invoices", "update", 4821, "--memo", "caf\udce9")
+    assert "'--memo': it holds bytes that are not UTF-8 (see aiocake invoices" in ran.err
+    assert sandbox.state.requests == []

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from aiocake._operations.operation import ResponseShape
 from aiocake.cli import catalogue
-from aiocake.cli.app import app
+from aiocake.cli.app import _ABOUT, app
 from aiocake.cli.errors import _CODES
 from aiocake.cli.prompts import LOOK_UPS
 from aiocake.cli.run_outcome import CONFLICTS, DOUBLE
@@ -148,6 +148,8 @@ def test_the_docs_explain_each_exit_code() -> None:
     explained = set(map(int, re.findall(r"^\| (\d+) \|", DOCS, re.MULTILINE)))
     signals = {128 + number for number in SIGNALS}
     assert explained == {0, 1, DOUBLE, CONFLICTS} | signals | {code for _, code in _CODES}
+    in_help = set(map(int, re.findall(r"\b\d+(?= [a-zA-Z])", _ABOUT.partition("Exit codes:")[2])))
+    assert in_help == explained - {0}
 
 
 def test_the_examples_use_each_group(cake) -> None:

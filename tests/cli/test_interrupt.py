@@ -3,6 +3,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -165,6 +167,23 @@ def test_many_writes_are_counted() -> None:
     assert str(writes) == (
         "; 3 invoices.update: done; invoices.update: not done; invoices.update: outcome unknown"
     )
+
+
+def test_ctrl_c_while_modules_are_loaded_shows_no_traceback(interruptible) -> None:
+    del interruptible
+    program = (
+        "import os, signal, sys\n"
+        "class Loading:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'aiocake.cli.app':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Loading())\n"
+        "from _aiocake_command import main\n"
+        "main()\n"
+    )
+    words = [sys.executable, "-c", program, "--version"]
+    ended = subprocess.run(words, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_ctrl_c_reacts_as_before_once_a_run_is_over(cake) -> None:

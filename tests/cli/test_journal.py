@@ -264,6 +264,8 @@ def test_a_call_whose_invoice_is_another_is_skipped_and_ends_in_10(
         assert "invoice_status is paid, which a run does not set to void" in ran.err
     shown = json.loads(cake("journal", "export", journal, "--state", "skipped", "-f", "json").out)
     assert shown[0]["detail"]["found"]["invoice_status"] == "paid"
+    misspelt = cake("journal", "export", journal, "--state", "skiped").err
+    assert "Invalid value for '--state': 'skiped' is not one of 'planned', " in misspelt
     assert sandbox.state.invoices[4822].invoice_status == "paid"
 
 

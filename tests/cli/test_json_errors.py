@@ -106,6 +106,21 @@ def test_shared_options_may_stand_before_the_command(cake, tmp_path: Path) -> No
     assert cake("-o", out, "lookups", "currencies").code == 0
     assert out.read_text(encoding="utf-8").startswith("currency_id,")
     assert "No such option: --status" in cake("--status", "paid", "invoices", "list").err
+    assert cake("--json", "--version") == cake("--version")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--profile"], "Option '--profile' requires an argument"),
+        (["--debug", "--out"], "Option '--out' requires an argument"),
+        (["--profile", "live"], "Missing command"),
+        (["--debug"], "Missing command"),
+    ],
+)
+def test_shared_options_without_a_command_are_known_options(cake, words, said: str) -> None:
+    ran = cake(*words)
+    assert (ran.code, ran.err) == (2, f"aiocake: {said} (see aiocake --help)\n")
 
 
 def test_a_list_is_limited_and_chosen_from(cake, sandbox: Sandbox) -> None:
@@ -116,6 +131,7 @@ def test_a_list_is_limited_and_chosen_from(cake, sandbox: Sandbox) -> None:
     assert read == pounds
     assert len(pounds) > 1
     assert cake(*chosen, "--limit", 1).out.count("\n") == 1
+    assert cake(*chosen[:4], "--currency", "gbp", "-f", "jsonl") == cake(*chosen)
     export = ("bills", "export", "--period", "2014", "-f", "jsonl", "--limit", 3)
     assert cake(*export).out.count("\n") == 3
     totals = json.loads(cake("invoices", "list", "--limit", 5, "--totals", "--json").out)

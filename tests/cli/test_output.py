@@ -446,9 +446,11 @@ def test_a_file_that_may_not_be_written_to_is_refused_and_not_replaced(
 
 
 def test_a_folder_is_no_file_to_write_to(cake, sandbox, tmp_path: Path) -> None:
-    ran = cake(*LIST, "--out", tmp_path)
-    assert ran.code == 2
-    assert "directory" in ran.err
+    for folder in (tmp_path, f"{tmp_path}/new/"):
+        ran = cake(*LIST, "--out", folder)
+        assert ran.code == 2
+        assert "is a directory: add the name of a file" in ran.err
+    assert list(tmp_path.iterdir()) == []
     assert sandbox.state.requests == []
 
 

@@ -66,7 +66,11 @@ def test_a_plan_of_a_period_is_written_and_nothing_is_sent(cake, sandbox, folder
     assert f"hash: {plan.hash}" in ran.out
     assert "made by ada, expires " in ran.out
     assert "written to year.plan: it holds names and amounts, and only you can read it" in ran.out
-    assert lines[-2] == "next, a second person: aiocake approve year.plan"
+    assert lines[-3:] == [
+        "next, a second person: aiocake approve year.plan",
+        "approved by its hash: aiocake apply PLAN --journal RUN.DB --hash HASH",
+        "to approve it by keys: make it with --sign KEY",
+    ]
 
 
 def test_an_object_of_what_a_plan_comes_to(cake) -> None:
@@ -173,6 +177,11 @@ def test_all_bad_rows_of_a_file_are_listed(cake, sandbox) -> None:
             "--set: invoices.update has no iban: it has status, memo, paid-at\n",
         ),
         ((*APPROVE[1:], "--out", "a", "--set", "paidat=1"), "has no paidat: did you mean paid-at?"),
+        (
+            (*APPROVE[1:-1], "status=payed", "--out", "a"),
+            f"--set: {PAYED.removeprefix('invoice_')}",
+        ),
+        ((*APPROVE[1:], "--out", "plans/"), "'plans/' is a directory: add the name of a file"),
         ((*APPROVE[1:], "--out", "a", "--paid-at", "2024-2-15"), "nor a time with its zone"),
         ((*APPROVE[1:], "--out", "a", "--kind", "all"), "'all' is not one of 'payout', 'revenue'"),
         ((*APPROVE[1:], "--out", "a", "--max-total", "50"), "'50' is not a currency and an amount"),

@@ -133,8 +133,11 @@ def test_what_is_wrong_is_said() -> None:
     sandbox = Sandbox(invoices=1)
     with pytest.raises(ValueError, match="'lots' is no fault; did you mean 'lost'"):
         sandbox.fail_next("lots")  # type: ignore[arg-type] # on purpose
-    with pytest.raises(ValueError, match="times=0 must be at least 1"):
-        sandbox.fail_next("lost", times=0)
+    with pytest.raises(ValueError, match="'9' is no fault; there are lost, "):
+        sandbox.fail_next("9")  # type: ignore[arg-type] # on purpose
+    for times in (0, "1"):
+        with pytest.raises(ValueError, match=f"times={times!r} must be at least 1"):
+            sandbox.fail_next("lost", times=times)  # type: ignore[arg-type] # on purpose
     with pytest.raises(
         ValueError, match="'pay' is not an operation of the sandbox; there are invoi"
     ):

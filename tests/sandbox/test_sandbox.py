@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import anyio
 import httpx
@@ -12,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from aiocake.sandbox import InvoiceRecord, RecordedRequest, Sandbox
 from aiocake.sandbox.data import CURRENCIES
+from aiocake.testing import frozen_clock, make_affiliate_bill, make_buyer_bill, make_invoice
 
 from ..support.loops import both_loops  # noqa: F401 - what waits, and ends early
 
@@ -115,6 +117,34 @@ def test_a_month_end_is_the_same_for_the_same_seed() -> None:
 def test_a_month_end_is_of_a_month(period: str) -> None:
     with pytest.raises(ValueError, match=f"{period!r} is not a month such as 2024-01"):
         Sandbox(period=period)
+
+
+@pytest.mark.parametrize("amount", [99.90, "x", "NaN", True, "1,5"])
+def test_an_amount_is_digit_for_digit_or_refused(amount: Any) -> None:  # noqa: ANN401 - none of them
+    sandbox = Sandbox(invoices=1)
+    wrong = pytest.raises(ValueError, match="amount must be a Decimal, a whole number or a text")
+    for add in (sandbox.add_invoice, make_invoice):
+        with wrong:
+            add(total_amount=amount)
+    for add_bill in (sandbox.add_bill, make_affiliate_bill, make_buyer_bill):
+        with wrong:
+            add_bill(amount=amount)
+    with wrong:
+        make_affiliate_bill(invoiced_amount=amount)
+    with wrong:
+        make_buyer_bill(payment_amount=amount)
+
+
+def test_what_is_wrong_with_a_sandbox_is_said() -> None:
+    with pytest.raises(ValueError, match="'partner' is no kind of partner: there are affiliate, "):
+        Sandbox(invoices=1).add_bill("partner")  # type: ignore[arg-type] # on purpose
+    with pytest.raises(ValueError, match="invoices=-1 and bills=50 must be at least 0"):
+        Sandbox(invoices=-1)
+    with frozen_clock() as clock:
+        with pytest.raises(TypeError, match="a clock takes a datetime, not '2024-01-01'"):
+            clock.set("2024-01-01")  # type: ignore[arg-type] # on purpose
+        with pytest.raises(TypeError, match="a clock takes a timedelta, not 3"):
+            clock.move(3)  # type: ignore[arg-type] # on purpose
 
 
 def test_the_bills_have_what_is_awkward() -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_type
 
+import aiocake
+import aiocake.quota
 from aiocake import (
     ANY,
     ERASE,
@@ -246,6 +248,9 @@ async def many(cake: Client) -> None:
     bulk.call(cake.invoices.update, 4821, invoice_status="aproved")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     bulk.call(cake.invoices.update, "4821", memo="x")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     bulk.call(cake.invoices.update, 4821, mmo="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    paid = bulk.call(cake.affiliate_bills.mark_paid, 345, payment_date=date(2024, 2, 15))
+    both = [call, paid]
+    assert_type(await bulk.each(both, journal=None), bulk.Summary)
     await bulk.each([call])  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - say where, or None
 
 
@@ -255,3 +260,9 @@ def errors(error: CakeError) -> None:
         assert_type(error.intent, Intent)
         assert_type(error.cause, CakeError)
         assert_type(error.applied_likely, bool)
+
+
+def names() -> None:
+    assert_type(aiocake.__version__, str)
+    aiocake.Invoces()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    aiocake.quota.Reds()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -11,6 +11,7 @@ from aiocake._operations.operation import Endpoints
 from aiocake.blocking.thread import ClientThread
 from aiocake.blocking.waited_call import ask, notify
 from aiocake.bulk import Call
+from aiocake.errors import ArgumentError, Problem
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -34,15 +35,30 @@ class Group(Generic[G]):
         self._group = group
 
 
-def method_of(method: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+def _parts(group: Group[G]) -> tuple[G, ClientThread]:
+    return group._group, group._thread  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - for this
+
+
+def method_of(thread: ClientThread, method: Callable[..., T]) -> Callable[..., Awaitable[T]]:
     """Return the method of the asynchronous client that a method of a blocking one calls.
 
-    What is no such method is returned as it is, for :func:`aiocake.bulk.call` to refuse.
+    What is no method of a client is returned as it is, for :func:`aiocake.bulk.call` to refuse.
+
+    Args:
+        thread: That of the client whose run it is for. A call is sent by the client that it was
+            made by, so one of another client could go to another instance.
+        method: The method.
+
+    Raises:
+        ArgumentError: It is that of another client.
     """
-    owner = getattr(method, "__self__", None)
+    owner: object = getattr(method, "__self__", None)
     if isinstance(owner, Group):
-        group = cast("Group[Endpoints]", owner)._group  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-        return cast("Callable[..., Awaitable[T]]", getattr(group, method.__name__))
+        group, mine = _parts(cast("Group[Endpoints]", owner))
+        if mine is thread:
+            return cast("Callable[..., Awaitable[T]]", getattr(group, method.__name__))
+    if isinstance(owner, Group | Endpoints):
+        raise ArgumentError(Problem("method", "must be one of this client: another would send it"))
     return cast("Callable[..., Awaitable[T]]", method)
 
 

@@ -791,7 +791,7 @@ class Bulk:
             ArgumentError: ``method`` is not a method of a client, it writes nothing, or an argument
                 cannot be sent.
         """
-        return bulk.call(method_of(method), *args, **kwargs)
+        return bulk.call(method_of(self._thread, method), *args, **kwargs)
 
     def carry(
         self,

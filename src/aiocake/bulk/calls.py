@@ -31,6 +31,7 @@ from aiocake.values import ANY, ERASE, SKIP, Idempotency, Skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _HIDDEN: Final = "<hidden>"
 _MARKS: Final = {"ERASE": ERASE, "ANY": ANY}
@@ -46,7 +47,7 @@ class Instance(Protocol):
 
 
 @attrs.frozen(repr=False, hash=False)
-class Call(Generic[T]):
+class Call(Generic[T_co]):
     """A write that can be compared, printed, kept as JSON and sent. Made by :func:`call`.
 
     Two calls are equal when they would set the same where the same is expected: same operation,
@@ -62,17 +63,17 @@ class Call(Generic[T]):
 
     operation: str
     arguments: Mapping[str, object]
-    table: Operation[T] = attrs.field(eq=False)
+    table: Operation[T_co] = attrs.field(eq=False)
     executor: Executor = attrs.field(eq=False)
     expect: Expect | None = None
 
     async def send(
         self,
-        observer: WriteObserver[T] | None = None,
+        observer: WriteObserver[T_co] | None = None,
         *,
         condition: WriteCondition | Skip | None = SKIP,
         not_after: SendDeadline | None = None,
-    ) -> T:
+    ) -> T_co:
         """Send the call now, as the method itself does.
 
         Args:

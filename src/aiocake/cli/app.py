@@ -42,10 +42,16 @@ class _InOrder(CommandGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's, under changing names
         """Read the words: options that commands share may stand before the command."""
         before: list[str] = []
-        while args and (takes := _SHARED.get(args[0].partition("=")[0])) is not None:
+        while args and (takes := BEFORE_COMMAND.get(args[0].partition("=")[0])) is not None:
             count = 1 if not takes or "=" in args[0] else 2
+            if len(args) < count:
+                raise UsageErrors([f"Option {args[0]!r} requires an argument"], ctx)
             before += args[:count]
             args = args[count:]
+        if before and not args:
+            raise UsageErrors(["Missing command"], ctx)
+        if args and args[0] != "--" and args[0].startswith("-"):  # such as --version
+            return super().parse_args(ctx, args)
         return super().parse_args(ctx, [*args, *before] if "--" not in args else [*before, *args])
 
     def list_commands(self, ctx: object) -> list[str]:
@@ -59,7 +65,7 @@ class _InOrder(CommandGroup):
 
 
 #: Options that may stand before the command, and whether each takes a value.
-_SHARED: Final = {
+BEFORE_COMMAND: Final = {
     name: option.read is not None
     for option in (*CONNECTION_OPTIONS, *OUTPUT_OPTIONS)
     for name in option.names or (f"--{option.name.replace('_', '-')}",)
@@ -124,9 +130,9 @@ def version() -> None:
 
 
 @app.command("help", hidden=True)
-def help_(context: typer.Context) -> None:
-    """Show the help."""
-    say_out(context.parent.get_help() if context.parent else "")
+def help_(words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND")] = None) -> None:
+    """Show the help, or that of a command."""
+    _invoke([*(words or ()), "--help"])
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -141,8 +147,8 @@ The instance and the key come from CAKE_DOMAIN and CAKE_API_KEY (or CAKE_API_KEY
 profile in config.toml: --profile NAME or CAKE_PROFILE.
 
 Exit codes: 2 arguments or configuration, 3 key rejected, 4 not found, 5 refused, 6 not sent,
-7 outcome unknown, 8 unusable response, 9 created twice, 10 records skipped, 130 Ctrl-C, 1 anything
-else.
+7 outcome unknown, 8 unusable response, 9 created twice, 10 records skipped, 129 SIGHUP, 130 Ctrl-C,
+143 SIGTERM, 1 anything else.
 """
 
 

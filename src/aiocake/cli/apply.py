@@ -109,6 +109,7 @@ StrictOption = Annotated[
 ReportOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Write the outcome of each row to FILE: .csv, .json or .jsonl.",
         show_default=False,
@@ -117,6 +118,7 @@ ReportOption = Annotated[
 ReceiptOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Write the receipt to FILE, to be kept away from the journal.",
         show_default=False,

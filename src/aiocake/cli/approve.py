@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aiocake.cli import parse
 from aiocake.cli.options import JsonOption, PlanArgument, YesOption
 
 KeyOption = Annotated[
@@ -36,6 +37,7 @@ RevokedOption = Annotated[
 HtmlOption = Annotated[
     Path | None,
     typer.Option(
+        parser=parse.output_file,
         metavar="FILE",
         help="Also write it, with all rows, as an HTML page. It contains names and amounts.",
         show_default=False,

@@ -70,6 +70,7 @@ def audit(  # noqa: PLR0913 - all by name
     html: Annotated[
         Path | None,
         typer.Option(
+            parser=parse.output_file,
             metavar="FILE",
             help="Also write the report as an HTML page. It contains names and amounts.",
             show_default=False,

@@ -129,9 +129,11 @@ def chosen(read: Read[Invoice], kind: InvoiceKind | None, currency: str | None) 
     if kind is None and currency is None:
         return read
 
+    code = currency and currency.upper()
+
     async def work(client: Client, write: Callable[[Invoice], object], advance: Advance) -> None:
         def put(invoice: Invoice) -> None:
-            if kind in {None, invoice.kind} and currency in {None, invoice.currency}:
+            if kind in {None, invoice.kind} and code in {None, (invoice.currency or "").upper()}:
                 write(invoice)
 
         await read(client, put, advance)

@@ -341,6 +341,17 @@ _RATE: Final = attrs.evolve(
         for field in ("name", "symbol", "id")
         for which in ("quote", "base")
     ),
+    table_heads={
+        **{
+            f"{which}_currency_{field}": f"{which} {field}"
+            for field in ("id", "symbol", "name")
+            for which in ("base", "quote")
+        },
+        "base_currency_abbr": "base",
+        "quote_currency_abbr": "quote",
+        "start_date": "start",
+        "end_date": "end",
+    },
     optional=columns(ExchangeRate),
 )
 

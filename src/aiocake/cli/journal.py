@@ -96,7 +96,12 @@ def export(
     *,
     state: Annotated[
         EntryState | None,
-        typer.Option(metavar="STATE", help=_ONLY_IN_STATE, show_default=False),
+        typer.Option(
+            parser=parse.one_of(EntryState),
+            metavar="STATE",
+            help=_ONLY_IN_STATE,
+            show_default=False,
+        ),
     ] = None,
     allow_unknown_filesystem: AllowOption = False,
 ) -> None:

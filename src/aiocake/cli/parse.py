@@ -136,6 +136,8 @@ def text(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
+        if encoding == "utf-8":
+            raise typer.BadParameter("it holds bytes that are not UTF-8") from None
         raise typer.BadParameter(
             f"it cannot be decoded in this locale, whose encoding is {encoding}: "
             "one of UTF-8 is needed, such as LC_ALL=C.UTF-8"
@@ -170,8 +172,8 @@ def names(text: str) -> tuple[str, ...]:
 def output_file(text: str) -> Path:
     """Read the path of a file to write to."""
     file = Path(text)
-    if file.is_dir():
-        raise typer.BadParameter(f"file {text!r} is a directory")
+    if file.is_dir() or text.endswith(os.sep):  # which a Path drops
+        raise typer.BadParameter(f"file {text!r} is a directory: add the name of a file")
     return file
 
 

@@ -10,6 +10,8 @@ import typer
 
 from aiocake import ArgumentError, Client, PlanError
 from aiocake._display import money
+from aiocake._operations.operation import Api
+from aiocake._operations.parameters import InvalidArgument
 from aiocake.cli import plan_options, plan_view
 from aiocake.cli.command import with_connection
 from aiocake.cli.connection import Connection
@@ -260,6 +262,8 @@ def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, obj
             )
         except ArgumentError as error:
             problems += [Problem("set", str(each)) for each in error.problems]
+        else:
+            problems += _problems_of_values(operation, found)
     for name in ("paid_at", "payment_date"):
         if values.get(name) is not None:
             if name in found:
@@ -268,6 +272,16 @@ def _settings(operation: str | None, values: Mapping[str, Any]) -> dict[str, obj
     if problems:
         raise ArgumentError(*problems)
     return found
+
+
+def _problems_of_values(operation: str, values: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield the values that cannot be sent; by ``--set``, since ``--status`` chooses invoices."""
+    table = OPERATIONS[operation]
+    for each in table.parameters:
+        if each.name in values:
+            checked = each.check(values[each.name], v1=table.api is Api.V1)
+            for problem in checked.problems if isinstance(checked, InvalidArgument) else ():
+                yield Problem("set", f"{plan_options.typed(each.name)}: {problem.reason}")
 
 
 def _no_parameter(name: str, operation: str, known: list[str]) -> str:

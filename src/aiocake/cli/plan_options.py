@@ -78,7 +78,7 @@ _OUT: Final = Option(
     "out",
     "Write the plan to FILE, which must not exist yet. Only you can read it (0600): it holds names "
     "and amounts.",
-    Path,
+    parse.output_file,
     "FILE",
     names=("--out", "-o"),
     required=True,

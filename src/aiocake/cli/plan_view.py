@@ -75,7 +75,8 @@ def _lines(plan: Plan, file: Path, *, signed: bool) -> Iterator[str]:
         yield f"signed by its maker: {file}.sig"
     yield f"next, a second person: aiocake approve {shlex.quote(str(file))}"
     if not signed:
-        yield "or without keys: aiocake apply PLAN --journal RUN.DB --hash HASH"
+        yield "approved by its hash: aiocake apply PLAN --journal RUN.DB --hash HASH"
+        yield "to approve it by keys: make it with --sign KEY"
 
 
 def _table(totals: Iterable[Total]) -> str:

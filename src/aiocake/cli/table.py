@@ -161,7 +161,12 @@ class Table:
         return [self._cell(self._names[at], self._head(at), width) for at, width in kept]
 
     def _head(self, at: int) -> str:
-        return self._heads_of.get(self._names[at], self._names[at])
+        name = self._names[at]
+        # The short head of a name needs the id in front of it, which says whose name it is.
+        owner = name.removesuffix("_name")
+        if owner != name and all(self._names[kept] != f"{owner}_id" for kept in self._kept):
+            return owner if name in self._heads_of else name
+        return self._heads_of.get(name, name)
 
     def _block(self, values: Sequence[object]) -> str:
         if self._paired:

@@ -32,6 +32,10 @@ from aiocake.monthend.ssh_keys import PublicKey
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _HASH: Final = re.compile("[0-9a-f]{64}")
+_NO_MAKERS_KEY: Final = (
+    "the plan names no key of its maker, who has to sign it: make it again with one (aiocake plan "
+    "--sign), or approve it by its hash"
+)
 
 
 class SignedPlan(Protocol):
@@ -138,9 +142,12 @@ async def approver_of(plan: SignedPlan, plan_file: str | Path, key: str | Path) 
         key: The file of the key.
 
     Raises:
-        PlanError: The key is the maker's, or has signed already, or the plan has expired.
+        PlanError: The key is the maker's, or has signed already, the plan has expired, or it names
+            no key of its maker: then no approval would count.
         ConfigurationError: The file holds no key.
     """
+    if plan.header.maker_key is None:
+        raise PlanError(f"no approval would count: {_NO_MAKERS_KEY}")
     theirs = await _signer(plan, path_of("plan_file", plan_file), path_of("key", key))
     if theirs.fingerprint == maker_fingerprint(plan):
         raise PlanError(f"the key {theirs.fingerprint} is the maker's: somebody else must approve")
@@ -237,7 +244,9 @@ async def require(  # noqa: PLR0913 - all of it decides
     if needed == 0:
         return Approvals()
     if signers is None:
-        raise ConfigurationError("approvals are required, but there is no file of signers")
+        raise ConfigurationError(
+            "approvals are required, but there is no file of signers: give signers (--signers)"
+        )
     signed = approvals_of(plan, await _verified(plan, text, signers, revoked, at))
     problems = list(_missing(plan, signed, needed))
     if problems:
@@ -343,7 +352,7 @@ async def _refuse_makers_name(plan: SignedPlan, signed: Approvals, signers: Path
 def _missing(plan: SignedPlan, signed: Approvals, needed: int) -> Iterator[Problem]:
     """Yield the approvals that a plan still needs."""
     if plan.header.maker_key is None:
-        yield Problem("maker", "the plan names no key of its maker, who has to sign it")
+        yield Problem("maker", _NO_MAKERS_KEY)
     elif signed.maker is None:
         yield Problem("maker", f"{plan.header.maker} has not signed the plan")
     if len(signed.approvers) < needed:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import Any, Final, Self, cast
 
 import attrs
 
@@ -12,12 +12,9 @@ from aiocake._operations.operation import Operation
 from aiocake._operations.parameters import format_value
 from aiocake.bulk.calls import Call, Instance, rebuild
 from aiocake.endpoints import advertiser_bills, affiliate_bills, buyer_bills, invoices
-from aiocake.models import Bill, Invoice, InvoiceKind, InvoiceStatus
+from aiocake.models import Bill, Expect, Invoice, InvoiceKind, InvoiceStatus
 from aiocake.models.totals import currency_of_bill, kind_of_bill
 from aiocake.paging.list_pass import IdSet
-
-if TYPE_CHECKING:
-    from aiocake.models.expect import Expect
 
 #: What a plan may hold, by name.
 OPERATIONS: Final[Mapping[str, Operation[Any]]] = {
@@ -130,13 +127,11 @@ class PlanRow:
     record: PlannedRecord | None
 
     @property
-    def expect(self) -> "Expect | None":
+    def expect(self) -> Expect | None:
         """Return what must still be true when the call is sent; None for all but updates."""
         record = self.record
         if record is None or self.operation != invoices.UPDATE.name:
             return None
-        from aiocake.models.expect import Expect  # noqa: PLC0415
-
         expected: dict[str, Any] = {
             "invoice_status": record.invoice_status,
             "total_amount": record.amount,

@@ -30,6 +30,7 @@ the store is back, all processes return to it at the same moment.
 
 from typing import TYPE_CHECKING
 
+from aiocake._lazy import lazily
 from aiocake.quota.store import QuotaReply, QuotaRequest, QuotaStore, QuotaUnavailable
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["QuotaReply", "QuotaRequest", "QuotaStore", "QuotaUnavailable", "Redis"]
 
-
-def __getattr__(name: str) -> object:
-    if name == "Redis":  # loaded when it is used: it is an extra
-        from aiocake.quota.redis import Redis  # noqa: PLC0415
-
-        return Redis
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# It is loaded when it is used: it is an extra.
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, {"redis": ("Redis",)})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from aiocake.sandbox.data import (
     CURRENCY_BY_ID,
     days_of,
+    exact,
     fill,
     month_of,
     partner_of,
@@ -90,8 +91,10 @@ class Sandbox:
                 refused, by v1 as "Restricted", by v2 with 429.
 
         Raises:
-            ValueError: The period is no month.
+            ValueError: The period is no month, or a size is below 0.
         """
+        if min(invoices, bills) < 0:
+            raise ValueError(f"invoices={invoices} and bills={bills} must be at least 0")
         self.dialect = dialect or Dialect()
         self.latency = latency
         self.jitter = jitter
@@ -136,7 +139,7 @@ class Sandbox:
             The record, which can be changed.
 
         Raises:
-            ValueError: The period is none, or both partners are given.
+            ValueError: The period or the amount is none, or both partners are given.
         """
         if affiliate_id is not None and advertiser_id is not None:
             raise ValueError("an invoice is of an affiliate or of an advertiser, never of both")
@@ -154,7 +157,7 @@ class Sandbox:
             invoice_status=invoice_status,
             start_date=start,
             end_date=end,
-            total_amount=Decimal(total_amount),
+            total_amount=exact("total_amount", total_amount),
             currency=currency or CURRENCY_BY_ID[partner.currency_id].code,
             billing_cycle=partner.billing_cycle,
             memo=memo,
@@ -190,7 +193,7 @@ class Sandbox:
             The record, which can be changed.
 
         Raises:
-            ValueError: The period is none.
+            ValueError: The period, the amount or the kind is none.
         """
         partner, table = partner_of(self.state, kind, partner_id), self.state.bills(kind)
         start, end = days_of(period)
@@ -201,7 +204,7 @@ class Sandbox:
             partner=partner,
             start_date=start,
             end_date=end + timedelta(days=1),
-            amount=Decimal(amount),
+            amount=exact("amount", amount),
             notes=notes,
         )
         if settled:

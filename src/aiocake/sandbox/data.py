@@ -3,8 +3,9 @@
 import re
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import MAXYEAR, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from random import Random
 from typing import Final
 
@@ -190,6 +191,22 @@ def currency_of(code: str) -> Currency:
     return _BY_CODE.get(code) or Currency(0, f"{code} ", code, code, _DECIMALS.get(code, 2))
 
 
+def exact(name: str, amount: Decimal | int | str) -> Decimal:
+    """Return an amount, digit for digit.
+
+    Raises:
+        ValueError: It is none. A float is none either: 1.10 would have 23 further digits.
+    """
+    if type(amount) in {Decimal, int, str}:
+        with suppress(InvalidOperation):
+            found = Decimal(amount)
+            if found.is_finite():
+                return found
+    raise ValueError(
+        f"{name} must be a Decimal, a whole number or a text such as '99.90', got {amount!r}"
+    )
+
+
 def written(amount: Decimal, currency: Currency) -> str:
     """Return an amount with the decimals of its currency, or more where it has more."""
     exponent = amount.normalize().as_tuple().exponent
@@ -217,7 +234,13 @@ def days_of(period: str | tuple[date, date]) -> tuple[date, date]:
 
 
 def partner_of(state: State, kind: PartnerKind, partner_id: int | None) -> Partner:
-    """Return a partner, by default the first; one of an unknown id is added, billed monthly."""
+    """Return a partner, by default the first; one of an unknown id is added, billed monthly.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    if kind not in FIRST_PARTNER:
+        raise ValueError(f"{kind!r} is no kind of partner: there are {', '.join(FIRST_PARTNER)}")
     table = state.partners(kind)
     if partner_id is None:
         partner_id = next(iter(table), FIRST_PARTNER[kind])

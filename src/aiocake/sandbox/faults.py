@@ -447,10 +447,10 @@ class Faults:
         """
         if name not in FAULTS:
             close = get_close_matches(str(name), get_args(FaultName), 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"{name!r} is no fault{hint} There are {', '.join(FAULTS)}")
-        if times is not None and times < 1:
-            raise ValueError(f"times={times} must be at least 1, or None for each request")
+            hint = f"; did you mean {close[0]!r}? There are" if close else "; there are"
+            raise ValueError(f"{name!r} is no fault{hint} {', '.join(FAULTS)}")
+        if times is not None and (type(times) is not int or times < 1):
+            raise ValueError(f"times={times!r} must be at least 1, or None for each request")
         self._awaited.append(_Awaited(FAULTS[name], times, operation))
 
     def clear(self) -> None:

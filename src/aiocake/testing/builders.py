@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, TypedDict, TypeVar, Unpack
 
 from aiocake import AdvertiserBill, AffiliateBill, BuyerBill, Invoice, InvoiceStatus, Period
 from aiocake.models import BillAmount, InvoiceStatusText, Partner
-from aiocake.sandbox.data import Currency, currency_of, written
+from aiocake.sandbox.data import Currency, currency_of, exact, written
 
 __all__ = [
     "BillFields",
@@ -55,7 +55,7 @@ def make_invoice(  # noqa: PLR0913 - all of them keywords with defaults
         period: The period, both days included.
 
     Raises:
-        ValueError: Both an affiliate and an advertiser are given.
+        ValueError: Both an affiliate and an advertiser are given, or the amount is none.
     """
     payer = advertiser_id is not None or advertiser_name is not None
     if payer and (affiliate_id is not None or affiliate_name is not None):
@@ -63,7 +63,7 @@ def make_invoice(  # noqa: PLR0913 - all of them keywords with defaults
     return Invoice(
         invoice_id=invoice_id,
         invoice_status=InvoiceStatus(invoice_status),
-        total_amount=_amount(total_amount, currency_of(currency)),
+        total_amount=_amount("total_amount", total_amount, currency_of(currency)),
         currency=currency,
         affiliate_id=None if payer else _or(affiliate_id, 67_890),
         affiliate_name=None if payer else _or(affiliate_name, "Acme Media Group"),
@@ -133,7 +133,9 @@ def make_affiliate_bill(
     return AffiliateBill(
         affiliate=Partner(id=affiliate_id, name=affiliate_name),
         date_invoice_received=date_invoice_received,
-        invoiced_amount=None if invoiced_amount is None else Decimal(invoiced_amount),
+        invoiced_amount=None
+        if invoiced_amount is None
+        else exact("invoiced_amount", invoiced_amount),
         payment_date=payment_date,
         sent_payment=payment_date is not None,
         **shared,
@@ -173,7 +175,7 @@ def make_buyer_bill(
 
 def _of_all(fields: BillFields, bill_id: int) -> dict[str, Any]:
     currency = currency_of(fields.get("currency", "USD"))
-    amount = _amount(fields.get("amount"), currency)
+    amount = _amount("amount", fields.get("amount"), currency)
     shown = f"{currency.symbol}{abs(amount):,.{currency.decimals}f}"
     period = fields.get("period", _JUNE)
     return {
@@ -200,14 +202,14 @@ def _of_payers(fields: PayerBillFields, bill_id: int) -> dict[str, Any]:
         **shared,
         "date_sent_invoice": fields.get("date_sent_invoice"),
         "date_payment_received": received,
-        "payment_amount": None if paid is None else Decimal(paid),
+        "payment_amount": None if paid is None else exact("payment_amount", paid),
         "sent_payment": False,
     }
 
 
-def _amount(passed: Amount | None, currency: Currency) -> Decimal:
+def _amount(name: str, passed: Amount | None, currency: Currency) -> Decimal:
     """Return an amount with the decimals of its currency, or more where more are given."""
-    return Decimal(written(Decimal(1250 if passed is None else passed), currency))
+    return Decimal(written(exact(name, 1250 if passed is None else passed), currency))
 
 
 def _or(passed: T | None, default: T) -> T:

@@ -35,7 +35,9 @@ class FrozenClock:
 
         Raises:
             ValueError: It has no time zone.
+            TypeError: It is no datetime.
         """
+        _must_be(datetime, at)
         if at.tzinfo is None:
             raise ValueError(f"{at} has no time zone: datetime(…, tzinfo=UTC)")
         self._now = at.astimezone(UTC)
@@ -45,8 +47,17 @@ class FrozenClock:
 
         Args:
             by: How far; a negative one moves it back.
+
+        Raises:
+            TypeError: It is no timedelta.
         """
+        _must_be(timedelta, by)
         self._now += by
+
+
+def _must_be(wanted: type, value: object) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"a clock takes a {wanted.__name__}, not {value!r}")
 
 
 @contextmanager
