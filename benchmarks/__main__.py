@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks run                 # all, under 10 minutes on two cores
+    python -m benchmarks run                 # all, about 10 minutes on two cores
     python -m benchmarks run page bills      # some
     python -m benchmarks run page --rounds 3 # a look: nothing is judged or stored
     python -m benchmarks plots               # plots and tables of the stored figures, into docs/
