@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 Call = Callable[[], Awaitable[object]]
 #: Opens a client for a URL, so many calls at once and a context for TLS; gives what makes a call.
@@ -58,7 +59,7 @@ def cpu(  # noqa: PLR0913 - what a round is
 
 
 #: So many connections more are opened at a time: all 500 at once take httpx more than a minute.
-_STEP = 50
+_STEP: Final = 50
 #: Clients that stay open: with all that keeps them so, and what makes a call.
 _kept: dict[tuple[str, int], tuple[asyncio.Runner, object, Call]] = {}
 

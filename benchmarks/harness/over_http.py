@@ -12,9 +12,9 @@ from benchmarks.harness.rounds import Cases, interleaved
 #: Calls of a round, by how many go at once.
 CALLS: Final = {8: 200, 100: 400, 500: 500}
 #: With so many at once, a slow way makes no more calls than that in a round: a pool of httpx looks
-#: at each idle connection for each call, which at 500 at once takes milliseconds. So its client stays
-#: open, with all of its connections. The slow ways then are measured at the same time, each in its
-#: own process.
+#: at each idle connection for each call, which at 500 at once takes milliseconds. So its client
+#: stays open, with all of its connections. The slow ways then are measured at the same time, each
+#: in its own process.
 MANY: Final = 100
 
 
