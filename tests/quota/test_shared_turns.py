@@ -521,7 +521,8 @@ async def test_waiting_for_the_store_fills_no_queue() -> None:
     turns = process(MemoryQuota(anyio.current_time), max_waiting=0, concurrency=2)
     assert isinstance(await turns.acquire(), int)
     assert isinstance(await turns.acquire(), int)
-    assert await turns.acquire() is None
+    with anyio.fail_after(60):
+        assert await turns.acquire() is None
     await turns.aclose()
 
 
