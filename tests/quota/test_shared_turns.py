@@ -497,6 +497,22 @@ async def test_what_was_learnt_outlives_a_store_that_forgets() -> None:
         await each.aclose()
 
 
+async def test_a_pause_holds_a_process_back_that_the_store_cannot_tell() -> None:
+    store = MemoryQuota(anyio.current_time)
+    told = process(store)
+    slot = await told.acquire()
+    assert isinstance(slot, int)
+    store.away = True
+    paused = anyio.current_time()
+    told.pause(5.0, since=paused, asked=True)
+    told.release(slot)
+    await anyio.sleep(1)  # it knows by now that it is alone
+    assert told.quota == "alone"
+    assert isinstance(await told.acquire(), int)
+    assert anyio.current_time() >= paused + 5.0
+    await told.aclose()
+
+
 async def test_a_pause_that_could_not_be_told_grows_no_longer() -> None:
     store = MemoryQuota(anyio.current_time)
     told = process(store)
