@@ -112,7 +112,8 @@ def _says_both(
     leaves it.
     """
     if error is None:
-        return error_class_alone(reply.status.message) is not ApiError
+        message = reply.status.message
+        return bool(message) and error_class_alone(message) is not ApiError
     if not isinstance(error, ApiError) or isinstance(reply.record, XmlElement):
         return False
     layers = (reply.record, reply.record.get("response"))
