@@ -235,6 +235,23 @@ async def test_a_long_pause_ends_the_calls_of_all() -> None:
     await other.aclose()
 
 
+async def test_who_comes_during_a_long_pause_is_refused_at_once() -> None:
+    store = MemoryQuota(anyio.current_time)
+    told, newcomer = process(store), process(store)
+    slot = await told.acquire()
+    assert isinstance(slot, int)
+    told.refuse(600.0, 3600.0, since=anyio.current_time(), status=429)
+    told.release(slot)
+    await anyio.sleep(1)
+    assert store.pauses == 1
+    asked = anyio.current_time()
+    assert not isinstance(await newcomer.acquire(), int)
+    assert anyio.current_time() - asked < 1
+    assert newcomer.refusal() is not None
+    for turns in (told, newcomer):
+        await turns.aclose()
+
+
 async def test_what_refusals_taught_holds_for_all() -> None:
     store = MemoryQuota(anyio.current_time)
     processes = [process(store, rate=None, concurrency=4) for _ in range(3)]
