@@ -84,11 +84,11 @@ class Outcome(StrEnum):
     """The outcome of a write: was it carried out?"""
 
     DONE = "done"
-    """It was carried out."""
+    """The write was carried out."""
     NOT_DONE = "not_done"
-    """It was not carried out: nothing has changed in CAKE."""
+    """The write was not carried out: nothing has changed in CAKE."""
     UNKNOWN = "unknown"
-    """It may have been carried out, or not."""
+    """The write may have been carried out, or not."""
 
 
 @attrs.frozen

@@ -13,13 +13,13 @@ class Level(StrEnum):
     """The severity of a finding."""
 
     OK = "ok"
-    """As it should be, or handled by the SDK."""
+    """Works as it should, or is handled by the SDK."""
     UNKNOWN = "unknown"
-    """It could not be determined."""
+    """Whether it works could not be determined."""
     WARNING = "warning"
-    """It works, and somebody should know."""
+    """Works, with a limitation or risk to know about."""
     PROBLEM = "problem"
-    """Something does not work."""
+    """Does not work."""
 
 
 @attrs.frozen

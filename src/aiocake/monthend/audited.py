@@ -97,7 +97,7 @@ class Difference:
 
 @attrs.frozen(kw_only=True)
 class Audit:
-    """What a run did, and whether its journal can be trusted.
+    """The result of auditing a run: what it did, and whether its journal can be trusted.
 
     Attributes:
         domain: The instance that the run is for.

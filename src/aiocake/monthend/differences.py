@@ -172,7 +172,7 @@ class CapUse:
 
 @attrs.frozen(kw_only=True)
 class Differences:
-    """What the approver of a plan should see.
+    """The changes of a plan that its approver should see.
 
     Each list is in the order of kind and currency, in these by money, the largest first.
 

@@ -33,7 +33,7 @@ _PRIVATE: Final = 0o600
 
 
 class InvoiceSettings(TypedDict, total=False):
-    """What :meth:`Plan.updates` sets: arguments of ``cake.invoices.update``."""
+    """The arguments of ``cake.invoices.update`` that :meth:`Plan.updates` sets."""
 
     invoice_status: InvoiceStatus | InvoiceStatusText
     memo: str

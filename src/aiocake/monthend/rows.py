@@ -191,7 +191,7 @@ def described(operation: Operation[Any], arguments: Mapping[str, object]) -> str
 
 
 class Action:
-    """What all rows do, in words: ``invoices.update invoice_status=approved``."""
+    """A summary of the calls of all rows: ``invoices.update invoice_status=approved``."""
 
     def __init__(self) -> None:
         self._same: dict[str, dict[str, object]] = {}
