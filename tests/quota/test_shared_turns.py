@@ -19,6 +19,7 @@ from aiocake.errors import NotSent
 from aiocake.quota import QuotaReply, QuotaRequest
 
 from ..support.quota_memory import MemoryQuota
+from ..support.refusals import refuse_twice
 
 pytestmark = [
     pytest.mark.anyio,
@@ -487,16 +488,7 @@ async def test_a_store_that_forgets_is_told_again(long) -> None:
 async def test_what_was_learnt_outlives_a_store_that_forgets() -> None:
     store = MemoryQuota(anyio.current_time)
     turns = process(store, rate=None, concurrency=1)
-    for _ in range(2):
-        for _ in range(20):
-            slot = await turns.acquire()
-            assert isinstance(slot, int)
-            began = anyio.current_time()
-            await anyio.sleep(0.05)
-            turns.on_response(slot, 200, throttled=False, accepted_since=began)
-            turns.release(slot)
-        turns.pause(1.0, since=anyio.current_time(), asked=False)
-        await anyio.sleep(2)
+    await refuse_twice(turns)
     pace = turns.pace()
     assert pace is not None
     store.__init__(anyio.current_time)  # type: ignore[misc] # FLUSHALL

@@ -13,6 +13,8 @@ from aiocake._transport.adaptive_rate import AdaptiveRate
 from aiocake._transport.limiter import RequestLimiter
 from aiocake.config import RetryPolicy, Throttle
 
+from ..support.refusals import refuse_twice
+
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.parametrize(
@@ -104,16 +106,7 @@ async def test_a_throttle_that_does_not_adapt_sends_as_many_as_before() -> None:
 @pytest.mark.parametrize("adaptive", [True, False])
 async def test_refusals_teach_a_pace_to_a_throttle_that_adapts(*, adaptive: bool) -> None:
     turns = limiter(concurrency=1, adaptive=adaptive)
-    for _ in range(2):
-        for _ in range(20):
-            slot = await turns.acquire()
-            assert isinstance(slot, int)
-            began = anyio.current_time()
-            await anyio.sleep(0.05)
-            turns.on_response(slot, 200, throttled=False, accepted_since=began)
-            turns.release(slot)
-        turns.pause(1.0, since=anyio.current_time(), asked=False)
-        await anyio.sleep(2)
+    await refuse_twice(turns)
     assert (turns.pace() is not None) == adaptive
 
 
