@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -481,6 +482,23 @@ async def test_a_connection_that_is_closed_leaves_no_timer(lab, monkeypatch, any
             await asked(connection, theirs, lab.ok)
     assert timers
     assert all(each.cancelled() for each in timers)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not for Windows")
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})])
+async def test_bytes_that_come_in_the_last_half_millisecond(anyio_backend) -> None:
+    """uvloop counts milliseconds: within the last half of one its handle has no time."""
+    del anyio_backend
+    async with pair() as (connection, _):
+        connection._total = connection._clock()
+        # A wait that bytes end in the turn of the loop in which it would have been over.
+        first = asyncio.ensure_future(connection._wait())
+        await asyncio.sleep(0)
+        assert connection._timer is not None
+        connection._on_readable()
+        await connection._wait()
+        await first
+        assert connection._late
 
 
 @pytest.mark.parametrize("where", ["asyncio", "asyncio without readers", "trio"])

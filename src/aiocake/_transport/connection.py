@@ -510,7 +510,7 @@ class LoopConnection(HttpConnection):
     it has closed an idle connection, or refuses a request that is still being written.
     """
 
-    __slots__ = ("_loop", "_number", "_reading", "_reads_on", "_timer", "_waiter")
+    __slots__ = ("_loop", "_number", "_reading", "_reads_on", "_rings", "_timer", "_waiter")
 
     def __init__(
         self,
@@ -524,7 +524,9 @@ class LoopConnection(HttpConnection):
         self._number = connected.fileno()
         self._waiter: asyncio.Future[None] | None = None
         #: One for all waits: it is not moved when a wait begins, but looks when it rings.
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        #: When that is. uvloop's handle does not know it, where the time is as good as over.
+        self._rings = math.inf
         #: Whether it reads on in the next turn of the loop.
         self._reads_on = False
         self._reading = True
@@ -569,10 +571,11 @@ class LoopConnection(HttpConnection):
 
     def _set_timer(self) -> None:
         timer, until = self._timer, self._until
-        if timer is not None and timer.when() <= until:
-            return
         if timer is not None:
+            if self._rings <= until:
+                return
             timer.cancel()
+        self._rings = until
         self._timer = None if until == math.inf else self._loop.call_at(until, self._ring)
 
     def _ring(self) -> None:
