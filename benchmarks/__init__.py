@@ -2,7 +2,7 @@
 
 from typing import Final
 
-#: The benchmarks, in the order in which they run and are shown: a module each.
+#: The benchmarks, in the order in which they are shown: a module each.
 BENCHMARKS: Final = (
     "page",
     "page_tls",
@@ -27,3 +27,6 @@ BENCHMARKS: Final = (
     "blocking",
     "where",
 )
+
+#: Those whose figures are not of time: they run side by side, after the others.
+UNTIMED: Final = frozenset({"functions", "gathered", "memory", "pace", "tenants"})

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks run                 # all, about 10 minutes on two cores
+    python -m benchmarks run                 # all, under 10 minutes on two cores
     python -m benchmarks run page bills      # some
     python -m benchmarks run page --rounds 3 # a look: nothing is judged or stored
     python -m benchmarks plots               # plots and tables of the stored figures, into docs/
@@ -18,8 +18,11 @@ import argparse
 import importlib
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from benchmarks import BENCHMARKS
+from benchmarks import BENCHMARKS, UNTIMED
 from benchmarks.harness import results
 from benchmarks.harness.processes import Failed, Skipped
 from benchmarks.harness.verdict import ENOUGH
@@ -27,19 +30,31 @@ from benchmarks.harness.verdict import ENOUGH
 
 def run(names: list[str], rounds: int) -> bool:
     """Run benchmarks; return whether all of them could be measured."""
-    well = True
-    for name in names:
-        begin = time.perf_counter()
-        benchmark = importlib.import_module(f"benchmarks.{name}")
-        try:
-            cases = benchmark.run(rounds)
-        except Skipped as reason:
-            print(f"\n{name} skipped: {reason}", flush=True)
-            continue
-        except Failed as failure:
-            print(f"\n{name} FAILED: {failure}", flush=True)
-            well = False
-            continue
+    untimed = [name for name in names if name in UNTIMED]
+    well = [_run(name, rounds)() for name in names if name not in UNTIMED]
+    with ThreadPoolExecutor() as threads:
+        well += [show() for show in threads.map(lambda name: _run(name, rounds), untimed)]
+    return all(well)
+
+
+def _run(name: str, rounds: int) -> Callable[[], bool]:
+    """Run a benchmark; return what shows and stores it, and tells whether it was measured."""
+    begin = time.perf_counter()
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+
+    def say(text: str, *, well: bool) -> bool:
+        print(text, flush=True)
+        return well
+
+    try:
+        cases = benchmark.run(rounds)
+    except Skipped as reason:
+        return partial(say, f"\n{name} skipped: {reason}", well=True)
+    except Failed as failure:
+        return partial(say, f"\n{name} FAILED: {failure}", well=False)
+    taken = time.perf_counter() - begin
+
+    def show() -> bool:
         found = results.result(
             name,
             title=benchmark.TITLE,
@@ -51,8 +66,9 @@ def run(names: list[str], rounds: int) -> bool:
         results.show(found)
         if rounds >= ENOUGH:
             results.store(found)
-        print(f"  {time.perf_counter() - begin:.0f} s", flush=True)
-    return well
+        return say(f"  {taken:.0f} s", well=True)
+
+    return show
 
 
 def main() -> None:
