@@ -73,7 +73,7 @@ def _store(way: str, url: str, conninfo: str, **settings: object) -> Any:  # noq
     return books.pace("bench")
 
 
-def cost(way: str, callers: int, url: str, conninfo: str, calls: int = 200) -> list[float]:
+def cost(way: str, callers: int, url: str, conninfo: str, calls: int = 100) -> list[float]:
     """Return the µs of CPU of a call, and how many round trips it took."""
     from aiocake import Client, Throttle  # noqa: PLC0415 - in the process that measures
     from benchmarks.machinery import AtOnce  # noqa: PLC0415 - the same

@@ -45,7 +45,7 @@ def cpu(  # noqa: PLR0913 - what a round is
     ``keep``, on asyncio, they stay open for the rounds after this one.
     """
     if keep:
-        return _cpu_of_kept(opens, url, at_once, calls)
+        return _cpu_of_kept(opens, url, at_once, calls, authority)
 
     async def measured() -> float:
         async with _opened(opens, url, at_once, authority) as call:
@@ -64,9 +64,9 @@ _STEP: Final = 50
 _kept: dict[tuple[str, int], tuple[asyncio.Runner, object, Call]] = {}
 
 
-def _cpu_of_kept(opens: str, url: str, at_once: int, calls: int) -> float:
+def _cpu_of_kept(opens: str, url: str, at_once: int, calls: int, authority: str | None) -> float:
     if (url, at_once) not in _kept:
-        runner, opened = asyncio.Runner(), _opened(opens, url, at_once, None)
+        runner, opened = asyncio.Runner(), _opened(opens, url, at_once, authority)
         call = runner.run(_entered(opened))
         for count in range(_STEP, at_once + 1, _STEP):
             runner.run(_calls(call, count, count))

@@ -13,8 +13,8 @@ from benchmarks.harness.rounds import Cases, interleaved
 CALLS: Final = {8: 200, 100: 400, 500: 500}
 #: With so many at once, a slow way makes no more calls than that in a round: a pool of httpx looks
 #: at each idle connection for each call, which at 500 at once takes milliseconds. So its client
-#: stays open, with all of its connections. The slow ways then are measured at the same time, each
-#: in its own process.
+#: stays open, with all of its connections; as each way's does over TLS, for handshakes take longer
+#: than the calls. The slow ways then are measured at the same time, each in its own process.
 MANY: Final = 100
 
 
@@ -71,7 +71,12 @@ def compare(  # noqa: PLR0913 - what differs between the benchmarks of calls
                     way: (
                         partial(worker.ask, at_once=at_once, calls=at_once, keep=True)
                         if way in slow and at_once >= MANY
-                        else partial(worker.ask, at_once=at_once, calls=count)
+                        else partial(
+                            worker.ask,
+                            at_once=at_once,
+                            calls=count,
+                            keep=tls and at_once >= MANY,
+                        )
                     )
                     for way, worker in workers.items()
                 },
