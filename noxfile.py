@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import randrange
 
@@ -276,10 +277,15 @@ def types(session: nox.Session) -> None:
     Every public name must have a type that is declared, so that no checker has to guess it.
     """
     session.install("-e", PACKAGE, *everything(), *group("types"))
-    session.run("mypy")
-    session.run("pyright", "--warnings")
-    session.run("pyright", "--verifytypes", "aiocake", "--ignoreexternal", silent=True)
-    session.run("python", "tests/typing/agree.py")
+    # Each has one processor to itself; the longest first.
+    checks = (
+        ("pyright", "--warnings"),
+        ("mypy",),
+        ("pyright", "--verifytypes", "aiocake", "--ignoreexternal"),
+        ("python", "tests/typing/agree.py"),
+    )
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda check: session.run(*check), checks))
 
 
 @nox.session
