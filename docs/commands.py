@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from reference import filled
-from typer.main import get_command
 
 from aiocake import BillingCycleName, InvoiceStatus
 from aiocake.bulk.journal import EntryState
-from aiocake.cli.app import BEFORE_COMMAND, app
+from aiocake.cli.app import BEFORE_COMMAND, every_command
 from aiocake.cli.catalogue import COMMANDS
 from aiocake.cli.formats import OutputFormat
 from aiocake.cli.options import CONNECTION, OUTPUT
@@ -49,7 +48,7 @@ def commands(
             yield from commands(command.commands[name], (*path, name))
 
 
-EVERY: Final = dict(commands(get_command(app)))
+EVERY: Final = dict(commands(every_command()))
 
 
 def overview() -> Iterator[str]:
@@ -132,7 +131,7 @@ VALUES: Final[Mapping[str, Iterable[str]]] = {
 }
 #: What is looked up when it is asked for.
 SOURCES: Final = {"RUN.DB": "journal", "PLAN": "plan", "A": "plan", "B": "plan"}
-ROOT: Final = get_command(app)
+ROOT: Final = every_command()
 
 
 def completed(command: Any, known: dict[str, int]) -> dict[str, Any]:  # noqa: ANN401 - as above

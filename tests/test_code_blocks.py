@@ -27,12 +27,11 @@ import yaml
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.types import Receive, Scope, Send
 from sybil import Example
-from typer.main import get_command
 
 import aiocake
 from aiocake import Client, bulk, profiles
 from aiocake.bulk import Journal
-from aiocake.cli.app import app, run
+from aiocake.cli.app import every_command, run
 from aiocake.cli.errors import _CODES, _NOT_SENT
 from aiocake.cli.run_outcome import CONFLICTS, DOUBLE, REFUSED, UNFINISHED, UNKNOWN
 from aiocake.sandbox import RecordedRequest, Sandbox, serve
@@ -55,7 +54,7 @@ WITH_CODE = [page for page in PAGES if page not in ELSEWHERE and blocks(page, "p
 BEFORE = re.compile(r"(uv|pip|pipx|python3?|\.venv/bin/\w+) |aiocake sandbox|nox ")
 #: Pages whose first block is no program: definitions.
 DEFINITIONS = {"docs/web.md"}
-COMMAND: Any = get_command(app)
+COMMAND: Any = every_command()
 WATCHDOG = 60
 
 

@@ -149,6 +149,13 @@ def test_what_a_program_does_not_use_is_not_loaded() -> None:
     assert {"sqlite3", "aiocake.bulk.run"} <= modules_after("from aiocake import bulk; bulk.each")
 
 
+def test_a_command_loads_what_another_needs_only_when_that_is_named() -> None:
+    heavy = {"aiocake.doctor", "aiocake.monthend", "aiocake.cli.audit", "aiocake.bulk.run"}
+    run = "from aiocake.cli.app import run; run(['{}', '--help'])".format
+    assert modules_after(run("invoices")) & heavy == set()
+    assert modules_after(run("audit")) & heavy == heavy - {"aiocake.doctor"}
+
+
 def test_threads_can_make_their_first_clients_at_once() -> None:
     assert said(FIRST_CLIENTS) == "8"
 

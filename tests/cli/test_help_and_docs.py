@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from aiocake._operations.operation import ResponseShape
 from aiocake.cli import catalogue
-from aiocake.cli.app import _ABOUT, app
+from aiocake.cli.app import _ABOUT, every_command
 from aiocake.cli.errors import _CODES
 from aiocake.cli.prompts import LOOK_UPS
 from aiocake.cli.run_outcome import CONFLICTS, DOUBLE
@@ -39,7 +38,7 @@ def walk(command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...],
             yield from walk(part, (*path, name))
 
 
-COMMANDS = dict(walk(get_command(app)))
+COMMANDS = dict(walk(every_command()))
 
 
 def test_there_are_as_many_commands_as_are_promised() -> None:
@@ -80,7 +79,7 @@ def test_each_command_and_each_option_explains_itself(
 @pytest.mark.parametrize("path", [(), ("bills",), ("bills", "buyer"), ("lookups",)], ids=str)
 def test_a_group_lists_its_commands_in_an_order_that_helps(cake, path: tuple[str, ...]) -> None:
     ran = cake(*path, "--help")
-    group = get_command(app)
+    group = every_command()
     for name in path:
         group = group.commands[name]
     shown = [name for name, part in group.commands.items() if not part.hidden]

@@ -1,9 +1,13 @@
-"""Put the commands together, run one, and return its exit code."""
+"""Put the commands together, run one, and return its exit code.
 
+Those that are more than one call are imported when they are named: it takes as long as all else.
+"""
+
+import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
@@ -12,9 +16,7 @@ import typer
 from typer.main import get_command
 
 import aiocake
-from aiocake.cli import audit, commands, demo, doctor, journal, journal_database, plan
-from aiocake.cli.apply import apply
-from aiocake.cli.approve import approve
+from aiocake.cli import commands
 from aiocake.cli.catalogue import GROUPS
 from aiocake.cli.connection import CONNECTION_OPTIONS
 from aiocake.cli.errors import (
@@ -31,8 +33,6 @@ from aiocake.cli.errors import (
 from aiocake.cli.examples import example_of
 from aiocake.cli.help import CommandGroup, paragraphs
 from aiocake.cli.output import OUTPUT_OPTIONS, say_out
-from aiocake.cli.resume import resume
-from aiocake.cli.run import carry_out
 from aiocake.cli.signals import Interrupted, raising
 
 
@@ -62,6 +62,14 @@ class _InOrder(CommandGroup):
             *groups, "plan", "approve", "apply", "run", "resume", "audit", "journal", "doctor",
             "sandbox", "demo",
         ]  # fmt: skip
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - as above
+        """Return a command, or None; import it if that was not done yet."""
+        if cmd_name not in self.commands:
+            # A misspelt word is compared with all of them.
+            for name in [cmd_name] if cmd_name in _IMPORTED_LATER else _IMPORTED_LATER:
+                self.commands[name] = _imported(name)
+        return super().get_command(ctx, cmd_name)
 
 
 #: Options that may stand before the command, and whether each takes a value.
@@ -97,29 +105,6 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.add_to(app)
-app.add_typer(plan.app, name="plan")
-_ALONE: Final[Mapping[str, Callable[..., None]]] = {
-    "run": carry_out,
-    "approve": approve,
-    "apply": apply,
-    "resume": resume,
-    "audit": audit.audit,
-    "doctor": doctor.doctor,
-    "demo": demo.demo,
-}
-for _name, _function in _ALONE.items():
-    _help = paragraphs(_function.__doc__)
-    app.command(_name, cls=AllErrors, help=_help, epilog=example_of(_name))(_function)
-_OF_JOURNALS: Final[Mapping[str, Callable[..., None]]] = {
-    "resume": resume,
-    "release": journal_database.release,
-    "migrate": journal_database.migrate,
-}
-for _name, _function in _OF_JOURNALS.items():
-    _help = paragraphs(_function.__doc__)
-    _example = example_of(f"journal {_name}")
-    journal.app.command(_name, cls=AllErrors, help=_help, epilog=_example)(_function)
-app.add_typer(journal.app, name="journal")
 app.command(**_UNREAD)(sandbox)
 
 
@@ -174,12 +159,60 @@ def root(
         raise typer.Exit(USAGE)
 
 
+#: The module and the name of the function, or of the group, of each command that is imported later.
+_IMPORTED_LATER: Final[Mapping[str, tuple[str, str]]] = {
+    "plan": ("plan", "app"),
+    "approve": ("approve", "approve"),
+    "apply": ("apply", "apply"),
+    "run": ("run", "carry_out"),
+    "resume": ("resume", "resume"),
+    "audit": ("audit", "audit"),
+    "journal": ("journal", "app"),
+    "doctor": ("doctor", "doctor"),
+    "demo": ("demo", "demo"),
+}
+_OF_JOURNALS: Final[Mapping[str, tuple[str, str]]] = {
+    "resume": ("resume", "resume"),
+    "release": ("journal_database", "release"),
+    "migrate": ("journal_database", "migrate"),
+}
+
+
+@cache
+def _imported(name: str) -> Any:  # noqa: ANN401 - Typer's, under changing names
+    above = typer.Typer(cls=CommandGroup)
+    above.callback()(lambda: None)  # or one command would stand for all of them
+    _add(above, name, _IMPORTED_LATER[name])
+    group: Any = get_command(above)
+    return group.commands[name]
+
+
+def _add(above: typer.Typer, name: str, place: tuple[str, str], group: str = "") -> None:
+    module, attribute = place
+    found = getattr(importlib.import_module(f"aiocake.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        for each, of_journals in _OF_JOURNALS.items() if name == "journal" else ():
+            _add(found, each, of_journals, group=f"{name} ")
+        above.add_typer(found, name=name)
+    else:
+        example = example_of(group + name)
+        above.command(name, cls=AllErrors, help=paragraphs(found.__doc__), epilog=example)(found)
+
+
 @cache
 def _built() -> Any:  # noqa: ANN401 - Typer's, under changing names
     """Return the command. Typer's own options are flags, which take nothing."""
     command = get_command(app)
     for parameter in command.params:
         parameter.metavar = ""
+    return command
+
+
+def every_command() -> Any:  # noqa: ANN401 - Typer's, under changing names
+    """Return the command, with all that it can be followed by imported."""
+    command: Any = get_command(app)
+    for name in _IMPORTED_LATER:
+        command.get_command(None, name)
     return command
 
 
