@@ -515,6 +515,7 @@ class CallExecutor(ClientPipeline):
             if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
                 self._judge.cut(call, attempt)
                 self._cut(call)
+                attempt.trace.stale = False  # however its connection ended: there is no time left
                 return AttemptOutcome(call.error)
             # Before the slot is released: a pause that begins here must hold back the next call.
             made = self._judge.judge(call, attempt, outcome)
