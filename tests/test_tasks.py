@@ -240,6 +240,27 @@ def test_a_closed_loop_is_not_called() -> None:
         _background._running.clear()
 
 
+def test_what_a_closed_loop_had_under_way_is_not_kept() -> None:
+    closed = asyncio.new_event_loop()
+    closed.set_exception_handler(lambda *_: None)  # it tells of a task that was pending
+
+    async def main() -> weakref.ref[object]:
+        waiting = anyio.sleep_forever()
+        BackgroundTask(waiting)
+        await anyio.lowlevel.checkpoint()
+        return weakref.ref(waiting)
+
+    gone = closed.run_until_complete(main())
+    closed.close()
+
+    async def elsewhere() -> int:
+        return await BackgroundTask(_give(1)).result()
+
+    assert asyncio.run(elsewhere()) == 1
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_loop_that_closes_while_another_thread_cancels() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -105,17 +105,20 @@ class BackgroundTask(Generic[T]):
 
     def _on_asyncio(self, coroutine: Coroutine[Any, Any, T], *, eager: bool) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
-        running = self._run(coroutine)
+        run = self._run(coroutine)
         if eager and sys.version_info >= (3, 12):
-            task = asyncio.Task(running, loop=loop, eager_start=True)
+            task = asyncio.Task(run, loop=loop, eager_start=True)
             if self.done:
                 return _nothing
         else:
-            task = loop.create_task(running)
-        _running.add(task)
+            task = loop.create_task(run)
+        running = _tasks_of(loop)
+        running.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
-            _running.discard(task)
+            running.discard(task)
+            if not running:
+                _running.pop(loop, None)
             if not self.done:  # cancelled before its first step, so that nothing in it ran
                 coroutine.close()
                 self._end(BackgroundTaskCancelled())
@@ -196,5 +199,16 @@ def _nothing() -> None:
     """Do nothing: the task has ended, or was cancelled already."""
 
 
+def _tasks_of(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
+    """Return the set of the tasks that run on a loop, and forget those of closed loops."""
+    tasks = _running.get(loop)
+    if tasks is None:
+        for each in list(_running):
+            if each.is_closed():
+                _running.pop(each, None)
+        tasks = _running[loop] = set()
+    return tasks
+
+
 #: asyncio keeps only weak references to its tasks.
-_running: set[asyncio.Task[None]] = set()
+_running: dict[asyncio.AbstractEventLoop, set[asyncio.Task[None]]] = {}
