@@ -31,6 +31,30 @@ def clock() -> Callable[[], float]:
     return asyncio.get_running_loop().time
 
 
+def soon() -> Callable[[Callable[[], object]], None]:
+    """Return what calls a function soon on the event loop that runs here.
+
+    It can be used from any thread, and by a finaliser. It does nothing once the loop has ended.
+    """
+    if on_trio():
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        token = trio.lowlevel.current_trio_token()
+
+        def soon_on_trio(function: Callable[[], object]) -> None:
+            with contextlib.suppress(trio.RunFinishedError):
+                token.run_sync_soon(function)
+
+        return soon_on_trio
+    loop = asyncio.get_running_loop()
+
+    def soon_on_asyncio(function: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(function)
+
+    return soon_on_asyncio
+
+
 async def checkpoint_if_cancelled() -> None:
     """Raise the cancellation that awaits the caller, asyncio's own included; let nobody else run.
 
