@@ -106,7 +106,8 @@ class StreamedCall:
             return error
 
         await self._run_attempts(self.call, read, broken)
-        return None if self.stream is not opened else self.call.error
+        error = self.call.error
+        return None if error is None or self.stream is not opened else self.call.told(error)
 
     async def again(self, error: CakeError, head: ReadHead) -> CakeError | None:
         """Make the further attempts of the call, once its stream broke off.
