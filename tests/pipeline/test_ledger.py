@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import pickle
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+import trio
 
 from aiocake import (
     ApiError,
@@ -295,6 +298,27 @@ async def test_a_second_cancellation_does_not_cut_what_it_is_told(anyio_backend:
         with pytest.raises(asyncio.CancelledError):
             await task
         await ended.wait()
+    assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
+
+
+def test_ctrl_c_on_trio_leaves_a_write_its_grace() -> None:
+    """It is raised right in the caller there, while asyncio cancels the task."""
+
+    async def interrupting(request: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.wait_all_tasks_blocked()
+        answer = done()(request)
+        assert isinstance(answer, httpx.Response)
+        return answer
+
+    book = Book(peer := Peer(interrupting))
+
+    async def main() -> None:
+        async with peer.client(ledger=book) as cake:
+            await update(cake)
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
     assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
 
 

@@ -247,7 +247,9 @@ class CallExecutor(ClientPipeline):
                 await task.result()
             except BackgroundTaskCancelled:
                 call.cut(closed=True)
-            except anyio.get_cancelled_exc_class():
+            except (Exception, GeneratorExit):
+                raise
+            except BaseException:  # cancelled; or interrupted, which trio raises right here
                 call.abandoned = True
                 # In a task of its own, too: a second cancellation breaks through asyncio's shields.
                 last = BackgroundTask(self._outlive_caller(call, task, report))
