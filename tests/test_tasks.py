@@ -206,6 +206,18 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
     assert await BackgroundTask(_give(1)).result() == 1
 
 
+def test_a_callback_that_ends_the_program_ends_it_on_trio_as_well() -> None:
+    async def leave() -> None:
+        await anyio.lowlevel.checkpoint()
+        raise SystemExit(3)
+
+    async def main() -> None:
+        await BackgroundTask(leave()).result()
+
+    with pytest.raises(SystemExit, match="3"):
+        trio.run(main)
+
+
 def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
     async def main() -> tuple[_Stuck, _background.BackgroundTask[None]]:
         stuck = _Stuck()

@@ -169,8 +169,11 @@ class BackgroundTask(Generic[T]):
         async def run() -> None:
             # An error that comes in one group with a cancellation is left over by the scope; and
             # one that leaves a system task ends the whole run.
-            with contextlib.suppress(Exception), scope:
-                await self._run(coroutine)
+            try:
+                with contextlib.suppress(Exception), scope:
+                    await self._run(coroutine)
+            except (SystemExit, KeyboardInterrupt) as error:  # of a callback: to whoever waits
+                self._error = error
 
         try:
             trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())

@@ -271,7 +271,7 @@ class CallExecutor(ClientPipeline):
             try:
                 with lifecycle.pending():
                     if task is not None:
-                        if call.has_left() and self.settings.grace > 0:
+                        if not task.done and call.has_left() and self.settings.grace > 0:
                             with anyio.move_on_after(self.settings.grace), suppress(Exception):
                                 await task.result()
                         await task.aclose()
