@@ -206,6 +206,18 @@ async def test_an_error_in_a_group_with_the_cancellation_harms_nobody() -> None:
     assert await BackgroundTask(_give(1)).result() == 1
 
 
+def test_a_callback_that_ends_the_program_ends_it_on_trio_as_well() -> None:
+    async def leave() -> None:
+        await anyio.lowlevel.checkpoint()
+        raise SystemExit(3)
+
+    async def main() -> None:
+        await BackgroundTask(leave()).result()
+
+    with pytest.raises(SystemExit, match="3"):
+        trio.run(main)
+
+
 def test_a_loop_that_ends_takes_its_jobs_along_and_cancel_still_works() -> None:
     async def main() -> tuple[_Stuck, _background.BackgroundTask[None]]:
         stuck = _Stuck()
@@ -238,6 +250,27 @@ def test_a_closed_loop_is_not_called() -> None:
         task.get_coro().close()
         task._log_destroy_pending = False
         _background._running.clear()
+
+
+def test_what_a_closed_loop_had_under_way_is_not_kept() -> None:
+    closed = asyncio.new_event_loop()
+    closed.set_exception_handler(lambda *_: None)  # it tells of a task that was pending
+
+    async def main() -> weakref.ref[object]:
+        waiting = anyio.sleep_forever()
+        BackgroundTask(waiting)
+        await anyio.lowlevel.checkpoint()
+        return weakref.ref(waiting)
+
+    gone = closed.run_until_complete(main())
+    closed.close()
+
+    async def elsewhere() -> int:
+        return await BackgroundTask(_give(1)).result()
+
+    assert asyncio.run(elsewhere()) == 1
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_loop_that_closes_while_another_thread_cancels() -> None:

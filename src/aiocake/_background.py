@@ -31,6 +31,30 @@ def clock() -> Callable[[], float]:
     return asyncio.get_running_loop().time
 
 
+def soon() -> Callable[[Callable[[], object]], None]:
+    """Return what calls a function soon on the event loop that runs here.
+
+    It can be used from any thread, and by a finaliser. It does nothing once the loop has ended.
+    """
+    if on_trio():
+        import trio  # noqa: PLC0415 - only there when it is in use
+
+        token = trio.lowlevel.current_trio_token()
+
+        def soon_on_trio(function: Callable[[], object]) -> None:
+            with contextlib.suppress(trio.RunFinishedError):
+                token.run_sync_soon(function)
+
+        return soon_on_trio
+    loop = asyncio.get_running_loop()
+
+    def soon_on_asyncio(function: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(function)
+
+    return soon_on_asyncio
+
+
 async def checkpoint_if_cancelled() -> None:
     """Raise the cancellation that awaits the caller, asyncio's own included; let nobody else run.
 
@@ -105,17 +129,20 @@ class BackgroundTask(Generic[T]):
 
     def _on_asyncio(self, coroutine: Coroutine[Any, Any, T], *, eager: bool) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
-        running = self._run(coroutine)
+        run = self._run(coroutine)
         if eager and sys.version_info >= (3, 12):
-            task = asyncio.Task(running, loop=loop, eager_start=True)
+            task = asyncio.Task(run, loop=loop, eager_start=True)
             if self.done:
                 return _nothing
         else:
-            task = loop.create_task(running)
-        _running.add(task)
+            task = loop.create_task(run)
+        running = _tasks_of(loop)
+        running.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
-            _running.discard(task)
+            running.discard(task)
+            if not running:
+                _running.pop(loop, None)
             if not self.done:  # cancelled before its first step, so that nothing in it ran
                 coroutine.close()
                 self._end(BackgroundTaskCancelled())
@@ -142,8 +169,11 @@ class BackgroundTask(Generic[T]):
         async def run() -> None:
             # An error that comes in one group with a cancellation is left over by the scope; and
             # one that leaves a system task ends the whole run.
-            with contextlib.suppress(Exception), scope:
-                await self._run(coroutine)
+            try:
+                with contextlib.suppress(Exception), scope:
+                    await self._run(coroutine)
+            except (SystemExit, KeyboardInterrupt) as error:  # of a callback: to whoever waits
+                self._error = error
 
         try:
             trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
@@ -196,5 +226,16 @@ def _nothing() -> None:
     """Do nothing: the task has ended, or was cancelled already."""
 
 
+def _tasks_of(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
+    """Return the set of the tasks that run on a loop, and forget those of closed loops."""
+    tasks = _running.get(loop)
+    if tasks is None:
+        for each in list(_running):
+            if each.is_closed():
+                _running.pop(each, None)
+        tasks = _running[loop] = set()
+    return tasks
+
+
 #: asyncio keeps only weak references to its tasks.
-_running: set[asyncio.Task[None]] = set()
+_running: dict[asyncio.AbstractEventLoop, set[asyncio.Task[None]]] = {}

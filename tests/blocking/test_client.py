@@ -386,6 +386,18 @@ def test_it_works_inside_of_a_running_event_loop(cake: Client) -> None:
     assert asyncio.run(cell()) == 250
 
 
+def test_its_event_loop_is_closed_in_notebooks_as_well(
+    cake: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nest_asyncio replaces asyncio.run() by one like this.
+    monkeypatch.setattr(
+        asyncio, "run", lambda main: asyncio.new_event_loop().run_until_complete(main)
+    )
+    loop = cake._thread.call(asyncio.get_running_loop)
+    cake.close()
+    assert loop.is_closed()
+
+
 def test_its_own_thread_cannot_wait_for_it(sandbox: Sandbox) -> None:
     errors: list[Exception] = []
     wanted: ContextVar[str] = ContextVar("wanted")

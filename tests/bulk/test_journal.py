@@ -4,21 +4,25 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
 import httpx
 import pytest
+import trio
+import trio.testing
 
 from aiocake import Client, JournalError, Outcome, bulk
 from aiocake.bulk import Call, Done, Journal, Stop
-from aiocake.bulk.journal import EntryState
+from aiocake.bulk.journal import EntryState, _opened
 from aiocake.bulk.journal_file import JournalFile
 from aiocake.cli.errors import code_of
 from aiocake.sandbox import Sandbox
@@ -459,3 +463,21 @@ async def test_a_disk_that_is_full_in_the_middle_names_what_was_sent(
         monkeypatch.undo()
         assert (await bulk.resume(tmp_path / "run.db", cake, settle=0)).complete
     assert len(books.writes) == 1
+
+
+def test_ctrl_c_on_trio_closes_a_journal_that_is_being_opened() -> None:
+    """Or its file would keep its lock: it is raised right in the caller there."""
+    closed: list[bool] = []
+
+    class Store:
+        def close(self) -> None:
+            closed.append(True)
+
+    def open_() -> Any:  # noqa: ANN401 - it is only closed
+        signal.raise_signal(signal.SIGINT)
+        trio.from_thread.run(trio.testing.wait_all_tasks_blocked)
+        return Store()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(_opened, open_)
+    assert closed

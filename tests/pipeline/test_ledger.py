@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import pickle
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+import trio
 
 from aiocake import (
     ApiError,
@@ -21,8 +24,10 @@ from aiocake import (
     Outcome,
     OutcomeUnknown,
     ServerError,
+    Timeouts,
 )
 from aiocake.errors import ClosedError
+from aiocake.events import AttemptEnded, Event
 
 from ..support.peer import Held, Peer, Step, done, lost, page, says, unreached
 
@@ -296,6 +301,47 @@ async def test_a_second_cancellation_does_not_cut_what_it_is_told(anyio_backend:
             await task
         await ended.wait()
     assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
+
+
+def test_ctrl_c_on_trio_leaves_a_write_its_grace() -> None:
+    """It is raised right in the caller there, while asyncio cancels the task."""
+
+    async def interrupting(request: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.wait_all_tasks_blocked()
+        answer = done()(request)
+        assert isinstance(answer, httpx.Response)
+        return answer
+
+    book = Book(peer := Peer(interrupting))
+
+    async def main() -> None:
+        async with peer.client(ledger=book) as cake:
+            await update(cake)
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
+    assert book.lines == [("before", 0, None), ("after", 1, Outcome.DONE)]
+
+
+def test_a_listener_that_ends_the_program_on_trio_leaves_a_write_its_record() -> None:
+    """It does as the write is cut at its deadline: after it was sent, and before it has ended."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, AttemptEnded):
+            raise SystemExit
+
+    async def main() -> None:
+        nonlocal book
+        book = Book(peer := Peer(Held(done())))
+        async with peer.client(ledger=book, on_event=listen, timeouts=Timeouts(total=0.05)) as cake:
+            await update(cake)
+
+    book: Book | None = None
+    with pytest.raises(SystemExit):
+        trio.run(main)
+    assert book is not None
+    assert book.lines == [("before", 0, None), ("after", 1, Outcome.UNKNOWN)]
 
 
 async def test_it_sees_each_of_many_writes_once() -> None:

@@ -70,10 +70,10 @@ Case = tuple[Call, list[Step], int, type[CakeError], type[CakeError] | None, boo
 #: The call, what it meets, how often it is sent, its error, and of a write that is unknown the
 #: error of its last attempt and whether it likely was carried out.
 CASES: list[Case] = [
-    # A read ends in what its last attempt met.
+    # A read ends in what its last attempt met that was sent.
     (read, [lost], 3, DecodeError, None, False),
     (read, [unreached], 3, NotSent, None, False),
-    (read, [lost, unreached], 3, NotSent, None, False),
+    (read, [lost, unreached], 3, DecodeError, None, False),
     (read, [says("no", 500)], 3, ServerError, None, False),
     (read, [GAVE_UP], 3, ServerError, None, False),
     (read, [CLOSED], 3, ServerError, None, False),
@@ -88,6 +88,7 @@ CASES: list[Case] = [
     (update, [DANGER], 1, RequestRejected, None, False),
     (update, [SLOW_DOWN], 3, RateLimited, None, False),
     (update, [SLOW_DOWN, NO], 2, TipaltiError, None, False),
+    (update, [SLOW_DOWN, unreached], 3, RateLimited, None, False),
     (update, [UNAVAILABLE], 3, OutcomeUnknown, RateLimited, False),
     (update, [lost], 3, OutcomeUnknown, DecodeError, False),
     (update, [lost, unreached], 3, OutcomeUnknown, NotSent, False),

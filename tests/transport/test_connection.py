@@ -28,7 +28,14 @@ from aiocake._transport.pulling import PullingConnection
 from aiocake._transport.resolver import Resolver
 from aiocake._transport.tls_layer import TlsLayer
 from aiocake.config import Throttle, Timeouts
-from aiocake.errors import CakeError, DecodeError, NotSent, RequestRejected, ServerError
+from aiocake.errors import (
+    CakeError,
+    DeadlineExceeded,
+    DecodeError,
+    NotSent,
+    RequestRejected,
+    ServerError,
+)
 from aiocake.events import AttemptEnded, Event, RetryScheduled
 from aiocake.values import Idempotency, Secret
 
@@ -872,6 +879,26 @@ async def test_it_does_so_once_a_call(lab) -> None:
         done = await transport.exchange(lab.get, lab.fine, lab.plan(attempts=2))
     assert isinstance(done.error, DecodeError)
     assert done.attempts == 3
+
+
+async def test_a_read_whose_connection_ends_as_its_time_is_up_is_over(lab, monkeypatch) -> None:
+    """It was sent: another attempt, cut before it leaves, would end it in NotSent."""
+    ended, late = HttpConnection._failure, 0.0
+
+    def ended_late(connection: HttpConnection) -> TransportFailure:
+        nonlocal late
+        connection._late, late = True, 1000.0
+        return ended(connection)
+
+    server = lab.serve(closing)
+    async with aclosing(lab.transport(server, throttle=ONE)) as transport:
+        assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+        monkeypatch.setattr(HttpConnection, "_failure", ended_late)
+        lifecycle = transport.transport.lifecycle
+        monkeypatch.setattr(lifecycle, "clock", lambda now=lifecycle.clock: now() + late)
+        done = await transport.exchange(lab.get, lab.fine, lab.plan())
+    assert isinstance(done.error, DeadlineExceeded)
+    assert (done.sent, done.attempts) == (True, 1)
 
 
 async def test_it_costs_none_behind_a_renewed_key_either(lab) -> None:

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+import trio
 
 from aiocake._messages import Response
 from aiocake.config import Throttle
@@ -176,6 +177,27 @@ async def test_another_event_loop_is_told(lab) -> None:
             thread.start()
             await anyio.to_thread.run_sync(thread.join)
         assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+
+
+def test_the_loop_around_trios_guest_mode_is_another_one(lab) -> None:
+    async def main() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        transport = lab.transport(lab.obedient())
+
+        async def on_trio() -> None:
+            assert (await transport.exchange(lab.get, lab.fine, lab.plan())).error is None
+            await transport.aclose()
+
+        trio.lowlevel.start_guest_run(
+            on_trio,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=lambda run: (run.unwrap(), over.set()),
+        )
+        await over.wait()
+        with pytest.raises(WrongLoopError):
+            await transport.aclose()
+
+    asyncio.run(main())
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from starlette.responses import Response
@@ -104,6 +105,17 @@ async def test_the_block_knows_success_message_and_row_count_before_the_first_bi
         assert read == list(stored)
         assert bills.rows_read == len(stored)
     assert len(sandbox.state.requests) == 1
+
+
+async def test_one_that_another_thread_lets_go_gives_its_slot_back(connect: Connect) -> None:
+    bodies = Pieces(head(2), bill(1), anyio.Event()), Pieces(head(1), bill(1), TAIL)
+    async with connect(transport=scripted(*bodies)) as cake:
+        held = [export(cake)]
+        await anext(held[0])
+        await anyio.to_thread.run_sync(held.clear)
+        with anyio.fail_after(30):
+            # Exports go one at a time.
+            assert len(await export(cake).collect()) == 1
 
 
 async def test_a_bill_is_given_as_soon_as_it_has_come(connect: Connect) -> None:

@@ -20,6 +20,7 @@ from aiocake._operations.operation import Operation, WriteObserver
 from aiocake._pipeline.retry import may_have_been_applied
 from aiocake._transport import NetworkTimeBudget, SendTrace, TransportFailure
 from aiocake.errors import (
+    AuthenticationError,
     CakeError,
     ClosedError,
     Conflict,
@@ -158,6 +159,7 @@ class CallState:
 
     __slots__ = (
         "_left_before",
+        "_met",
         "abandoned",
         "applied_likely",
         "arguments",
@@ -228,6 +230,8 @@ class CallState:
         self.being_sent: bool = False
         self.reply: Reply | None = None
         self.error: CakeError | None = None
+        #: What the last attempt that may have left met.
+        self._met: CakeError | None = None
         self.maybe_done: bool = False
         self.sent_before: bool = False
         self._left_before: datetime | None = None
@@ -293,7 +297,14 @@ class CallState:
         self.maybe_done = self.sent_before or (self.sent and may_have_been_applied(outcome))
         self.reply = None
         self.error = outcome.error() if isinstance(outcome, TransportFailure) else outcome
+        # What was refused for an old key does not count.
+        if self.sent and not isinstance(self.error, AuthenticationError):
+            self._met = self.error
         return self.error
+
+    def told(self, error: CakeError) -> CakeError:
+        """Return the error to raise for one: no NotSent where an earlier attempt was sent."""
+        return self._met if isinstance(error, NotSent) and self._met is not None else error
 
     def renew(self) -> None:
         """Discard the last attempt: what was refused for the old key was not carried out."""

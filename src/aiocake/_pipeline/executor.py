@@ -247,7 +247,9 @@ class CallExecutor(ClientPipeline):
                 await task.result()
             except BackgroundTaskCancelled:
                 call.cut(closed=True)
-            except anyio.get_cancelled_exc_class():
+            except (Exception, GeneratorExit):
+                raise
+            except BaseException:  # cancelled; or interrupted, which trio raises right here
                 call.abandoned = True
                 # In a task of its own, too: a second cancellation breaks through asyncio's shields.
                 last = BackgroundTask(self._outlive_caller(call, task, report))
@@ -269,7 +271,7 @@ class CallExecutor(ClientPipeline):
             try:
                 with lifecycle.pending():
                     if task is not None:
-                        if call.has_left() and self.settings.grace > 0:
+                        if not task.done and call.has_left() and self.settings.grace > 0:
                             with anyio.move_on_after(self.settings.grace), suppress(Exception):
                                 await task.result()
                         await task.aclose()
@@ -515,6 +517,7 @@ class CallExecutor(ClientPipeline):
             if isinstance(outcome, TransportFailure) and self._is_cut(call, outcome):
                 self._judge.cut(call, attempt)
                 self._cut(call)
+                attempt.trace.stale = False  # however its connection ended: there is no time left
                 return AttemptOutcome(call.error)
             # Before the slot is released: a pause that begins here must hold back the next call.
             made = self._judge.judge(call, attempt, outcome)

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar, cast
 
 import anyio
 
-from aiocake._background import BackgroundTask
+from aiocake._background import BackgroundTask, soon
 from aiocake._codec.exports import BillStream
 from aiocake._listener import EventEmitter
 from aiocake._messages import StreamedResponse
@@ -105,7 +106,8 @@ class StreamedCall:
             return error
 
         await self._run_attempts(self.call, read, broken)
-        return None if self.stream is not opened else self.call.error
+        error = self.call.error
+        return None if error is None or self.stream is not opened else self.call.told(error)
 
     async def again(self, error: CakeError, head: ReadHead) -> CakeError | None:
         """Make the further attempts of the call, once its stream broke off.
@@ -157,6 +159,8 @@ class OpenExport(Generic[T]):
         self._bills: BillStream[T] | None = None
         #: From the first record that is asked for until the end is reported.
         self._report: CallReport | None = None
+        #: Calls functions on its event loop, once that is known.
+        self._soon: Callable[[Callable[[], object]], None] | None = None
         self._closed = False
         self._ended = False
         #: Around what waits for the network, in whatever task; None while nobody does.
@@ -310,6 +314,7 @@ class OpenExport(Generic[T]):
             bills[:] = [self._stream(response)]
             return await bills[0].head()
 
+        self._soon = soon()
         self._report = CallReport(self._emitter, self._call.call)
         error = await self._call.open(begin)
         if error is not None:
@@ -357,20 +362,22 @@ class OpenExport(Generic[T]):
         return error
 
     def __del__(self) -> None:
-        if self._call.stream is not None and self._report is not None:
-            closing = _leave(self._call, self._report)
-            try:
-                BackgroundTask(closing)
-            except RuntimeError:  # no event loop runs any more, and so no connection either
-                with suppress(RuntimeError):
-                    closing.close()
+        call, report = self._call, self._report
+        if self._soon is not None and call.stream is not None and report is not None:
+            # Whatever thread it is let go in: a finaliser runs wherever it may.
+            self._soon(partial(_let_go, call, report))
 
 
 def _closed() -> ClosedError:
     return ClosedError("the export was closed before its end")
 
 
+def _let_go(call: StreamedCall, report: CallReport) -> None:
+    with suppress(RuntimeError):  # the event loop is about to end, and takes no more tasks
+        BackgroundTask(_leave(call, report))
+
+
 async def _leave(call: StreamedCall, report: CallReport) -> None:
-    """Close an export that was dropped: not in its finaliser, which runs wherever it may."""
+    """Close an export that was dropped."""
     report.emit(cancelled=True)
     await call.aclose()

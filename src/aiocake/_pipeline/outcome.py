@@ -26,13 +26,14 @@ def verdict(call: CallState, error: CakeError) -> CakeError:
         call: The call, which has ended.
         error: What the last attempt met: the call's own error, or that of decoding its response.
     """
-    error.operation = call.name
     intent = call.intent
-    if intent is None:
-        return error
-    if not _may_be_done(call, error):
-        error.outcome = Outcome.NOT_DONE
-        return error
+    if intent is None or not _may_be_done(call, error):
+        told = call.told(error)
+        told.operation = call.name
+        if intent is not None:
+            told.outcome = Outcome.NOT_DONE
+        return told
+    error.operation = call.name
     unknown = OutcomeUnknown(
         f"{call.name} may have been carried out: {error}",
         intent=attrs.evolve(intent, attempts=call.attempts, at=call.left_at or intent.at),

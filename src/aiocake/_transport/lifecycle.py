@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from aiocake._background import clock
+from aiocake._background import clock, on_trio
 from aiocake.errors import ClosedError, WrongLoopError
 
 #: Stands for this process: to ask for its number is a call of the system.
@@ -60,12 +60,12 @@ class Lifecycle:
             raise WrongLoopError(
                 f"the {self._what} was made in another process: make one after the fork"
             )
-        try:
-            loop: object = asyncio.get_running_loop()
-        except RuntimeError:
+        if on_trio():
             import trio  # noqa: PLC0415 - only there when it is in use
 
-            loop = trio.lowlevel.current_trio_token()
+            loop: object = trio.lowlevel.current_trio_token()
+        else:
+            loop = asyncio.get_running_loop()
         if self._home is None:
             self._home = _process, loop
             self.clock = clock()

@@ -4,18 +4,17 @@ A look-up that hangs leaves its thread behind. So there are few of them at most,
 waits for one of those under way, and none of them knows anything of the call.
 """
 
-import asyncio
 import contextvars
 import ipaddress
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import anyio
 
-from aiocake._background import on_trio
+from aiocake._background import soon
 
 #: Threads of one client at once.
 _MOST: Final = 4
@@ -61,7 +60,7 @@ class Resolver:
 
     def _start(self) -> None:
         look_up = _LookUp()
-        end = _threadsafe(lambda: self._end(look_up))
+        end = partial(soon(), partial(self._end, look_up))
         thread = threading.Thread(
             target=_run, args=(look_up, self._host, self._port, end), name="aiocake", daemon=True
         )
@@ -81,27 +80,6 @@ def _run(look_up: _LookUp, host: str, port: int, end: Callable[[], None]) -> Non
     except Exception as error:  # noqa: BLE001 - for whoever waits
         look_up.error = error.with_traceback(None)
     end()
-
-
-def _threadsafe(function: Callable[[], None]) -> Callable[[], None]:
-    """Return a thread-safe way to call a function on the running event loop."""
-    if on_trio():
-        import trio  # noqa: PLC0415 - only there when it is in use
-
-        token = trio.lowlevel.current_trio_token()
-
-        def call_on_trio() -> None:
-            with suppress(trio.RunFinishedError):
-                token.run_sync_soon(function)
-
-        return call_on_trio
-    loop = asyncio.get_running_loop()
-
-    def call() -> None:
-        with suppress(RuntimeError):  # it is closed
-            loop.call_soon_threadsafe(function)
-
-    return call
 
 
 def _interleaved(found: list[Found]) -> list[Found]:

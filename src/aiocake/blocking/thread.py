@@ -213,7 +213,9 @@ def _serve(client: Client, running: "Future[_Loop]", lock: "threading.RLock") ->
     if not running.set_running_or_notify_cancel():
         return
     try:
-        asyncio.run(serve())
+        # Not asyncio.run(): in notebooks, nest_asyncio replaces it by one that leaves loops open.
+        with asyncio.Runner() as runner:
+            runner.run(serve())
     except (KeyboardInterrupt, SystemExit):
         pass  # of a callback: it ends the loop, and its call has raised it to whoever waited
     except BaseException as error:

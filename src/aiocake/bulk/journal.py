@@ -603,7 +603,9 @@ async def _opened(open_: Callable[[], JournalStore]) -> Journal:
     job = BackgroundTask(anyio.to_thread.run_sync(open_))
     try:
         return Journal(await job.result())
-    except anyio.get_cancelled_exc_class():
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:  # cancelled; or interrupted, which trio raises right here
         ending = BackgroundTask(_dropped(job))
         with anyio.CancelScope(shield=True):
             await ending.result()
