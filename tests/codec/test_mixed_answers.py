@@ -10,10 +10,12 @@ from aiocake._codec.codec import decode, error_of, read_reply
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake._pipeline.retry import is_refusal
+from aiocake.endpoints.advertiser_bills import MARK_RECEIVED as PAYMENT
 from aiocake.endpoints.affiliate_bills import MARK_RECEIVED
 from aiocake.endpoints.buyer_bills import MARK_RECEIVED as CREDIT
 from aiocake.endpoints.invoices import CREATE, FIND, GET, UPDATE
-from aiocake.errors import CakeError, ConsistencyError
+from aiocake.endpoints.reference import BILLING_CYCLES
+from aiocake.errors import CakeError, ConsistencyError, DecodeError
 
 ARGUMENTS: dict[str, dict[str, object]] = {
     CREATE.name: {
@@ -23,6 +25,7 @@ ARGUMENTS: dict[str, dict[str, object]] = {
     },
     UPDATE.name: {"invoice_id": 1, "invoice_status": "paid"},
     MARK_RECEIVED.name: {"bill_id": 5, "invoiced_amount": Decimal(10)},
+    PAYMENT.name: {"bill_id": 5, "payment_amount": Decimal("20.01")},
     CREDIT.name: {"bill_id": 5, "payment_amount": Decimal(10), "apply_credit_to_buyer": True},
 }
 MADE = (
@@ -50,6 +53,19 @@ def fault(code: str, text: str) -> str:
         f"<s:Fault><s:Code><s:Value>s:{code}</s:Value></s:Code><s:Reason>"
         f'<s:Text xml:lang="en">{text}</s:Text></s:Reason></s:Fault>'
     )
+
+
+CALL = "MarkBuyerBillAsReceived"
+FAULT = "<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>"
+LIKE_YES = (
+    "OK",
+    "200",
+    "Succeeded",
+    "SuccessWithWarnings",
+    "Request successful",
+    "Invoice created",
+)
+LIKE_NO = ("Error", "Unsuccessful", "Not saved", "Update failed", "Incomplete", "Invalid request")
 
 
 def result(name: str) -> str:
@@ -93,7 +109,56 @@ UNKNOWN = [
         PAID % "Paid",
     ),
     (MARK_RECEIVED, 200, "<r><success>true</success><message>Invalid Bill ID</message></r>"),
-    # An answer to something else.
+    (CREATE, 200, '{"request_status": "Success", "error": "could not save", ' + MADE % "" + "}"),
+    (
+        UPDATE,
+        200,
+        '{"request_status": "Success", "Errors": ["locked"], "invoice": {"invoice_id": 1}}',
+    ),
+    (
+        UPDATE,
+        200,
+        '{"success": true, "message": "Not saved: locked", "invoice": {"invoice_id": 1}}',
+    ),
+    (MARK_RECEIVED, 200, "<r><success>true</success><message>Could not be saved</message></r>"),
+    (MARK_RECEIVED, 200, "<r><success>true</success><error>locked</error></r>"),
+    (MARK_RECEIVED, 200, "<r><success>false</success><success>true</success></r>"),
+    (
+        MARK_RECEIVED,
+        200,
+        "<r><success>false</success><message>Bill Successfully Updated</message></r>",
+    ),
+    (
+        MARK_RECEIVED,
+        200,
+        '{"request_status": "Success", "response": {"success": false, "message": "mail failed"}}',
+    ),
+    (CREATE, 200, '{"request_status": "Error", "message": "mail failed", "invoice_id": 9}'),
+    (CREATE, 200, '{"success": false, "message": "mail", "Invoice": {"Invoice_ID": 9}}'),
+    (CREATE, 200, '{"success": false, "message": "Invoice created, but the mail failed"}'),
+    (CREDIT, 200, soap(f"{FAULT}<{CALL}Response />")),
+    (CREDIT, 200, soap(f"<{CALL}Response />{FAULT}")),
+    # Another word than CAKE's, which is no "no".
+    *((CREATE, 200, f'{{"request_status": "{word}", "message": "x"}}') for word in LIKE_YES),
+    # What a server says that met something on the way, whatever it was.
+    (CREATE, 500, '{"message": "Mail template not found"}'),
+    (CREATE, 200, '{"success": false, "message": "An unexpected error occurred."}'),
+    (CREATE, 200, '{"request_status": "Error", "message": "Internal server error"}'),
+    # An answer to something else, or of something else.
+    (
+        UPDATE,
+        200,
+        '{"request_status": "Success", "invoice": {"invoice_id": 1, "InvoiceStatus": "void"}}',
+    ),
+    (MARK_RECEIVED, 200, '{"request_status": "Success", "response": {"Bill_ID": "6"}}'),
+    (
+        PAYMENT,
+        200,  # whose culture takes a point for a thousands separator
+        (
+            "<r><success>true</success><message>Bill Successfully Updated</message>"
+            "<payment_amount>2001.0000</payment_amount></r>"
+        ),
+    ),
     (CREDIT, 200, result("MarkAffiliateBillAsPaid")),
     (MARK_RECEIVED, 200, EXPORT),
     (
@@ -110,6 +175,11 @@ UNKNOWN = [
     ),
 ]
 REFUSED = [
+    *((CREATE, 200, f'{{"request_status": "{word}", "message": "x"}}') for word in LIKE_NO),
+    (CREATE, 500, '{"message": "Affiliate 7 not found"}'),
+    (MARK_RECEIVED, 200, '{"success": true, "Success": false, "message": "Invalid Notes"}'),
+    (CREATE, 200, '{"success": false, "message": "The error occurred in affiliate_id"}'),
+    (CREATE, 200, '{"success": false, "message": "The invoice could not be successfully created"}'),
     (CREATE, 500, '{"message": "Error: Invalid API Key."}'),
     (CREATE, 500, '{"message": "Restricted"}'),
     (CREDIT, 500, fault("Receiver", f"{QUOTED}Invalid API Key")),
@@ -128,6 +198,23 @@ REFUSED = [
     ),
 ]
 DONE = [
+    (UPDATE, 200, '{"request_status": " success. ", "invoice": {"invoice_id": 1}}'),
+    (
+        UPDATE,
+        200,
+        (
+            '{"request_status": "Success", "error": null, "errors": [], "error_message": "None", '
+            '"message": "Invoice 1 saved without errors", "invoice": {"invoice_id": "1"}}'
+        ),
+    ),
+    (
+        PAYMENT,
+        200,
+        (
+            "<r><success>true</success><message>Bill Successfully Updated</message><error />"
+            "<payment_amount>20.0100</payment_amount></r>"
+        ),
+    ),
     (CREDIT, 200, result("MarkBuyerBillAsReceived")),
     (
         CREATE,
@@ -158,6 +245,34 @@ def test_a_page_that_says_no_in_another_case_is_no_page(name: str) -> None:
     reply = read_reply(Response(200, {}, body.encode()))
     with pytest.raises(CakeError):
         decode(FIND, {}, reply)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '"error": "Timeout expired"',
+        '"message": "Restricted"',
+        '"ErrorMessage": "no connection"',
+        '"total_rows": 0, "errors": [{"message": "Invalid API key"}]',
+    ],
+)
+def test_a_list_beside_an_error_is_no_list(beside: str) -> None:
+    """Rows may be missing: to take it for empty would pay a partner twice."""
+    for rows in ("", '{"invoice_id": 1, "invoice_status": "paid", "total_amount": "1.00"}'):
+        body = f'{{"request_status": "Success", "invoices": [{rows}], {beside}}}'
+        reply = read_reply(Response(200, {}, body.encode()))
+        with pytest.raises(DecodeError, match="both success and failure"):
+            decode(FIND, {}, reply)
+    listed = f'{{"request_status": "Success", "billing_cycles": [], {beside}}}'
+    reply = read_reply(Response(200, {}, listed.encode()))
+    assert isinstance(error_of(BILLING_CYCLES, reply), DecodeError)
+
+
+def test_a_list_may_have_a_text_beside_it() -> None:
+    body = '{"request_status": "Success", "message": "Invoices not found", "invoices": []}'
+    reply = read_reply(Response(200, {}, body.encode()))
+    assert error_of(FIND, reply) is None
+    assert decode(FIND, {}, reply).items == ()
 
 
 def test_an_invoice_that_comes_twice_and_differs_is_none() -> None:

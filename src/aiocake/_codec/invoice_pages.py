@@ -217,6 +217,7 @@ def _is_plain(page: _AnyPage, body: bytes) -> bool:
         page.request_status.casefold() == "success"
         and page.success is page.d is _ABSENT
         and _times("success", folded) == _times("request_status", folded) == 1
+        and not (b'"message"' in folded or b'"err' in folded or b'"exception' in folded)
         and _times("request_status", body) == _times("invoices", body) == 1
         and _times("response", body) == (page.response is not None)
         and _times("total_rows", body) == (around.total_rows is not None)

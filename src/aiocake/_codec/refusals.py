@@ -17,10 +17,20 @@ from aiocake._codec.error_messages import (
     error_from_message,
     is_binding_error,
     redact,
+    says_done,
+    says_failed,
     short,
     soap_kind,
 )
-from aiocake._codec.reply import BodyFormat, Reply, ReplyStatus, as_text, is_object, title_of
+from aiocake._codec.reply import (
+    BOTH,
+    BodyFormat,
+    Reply,
+    ReplyStatus,
+    as_text,
+    is_object,
+    title_of,
+)
 from aiocake._codec.snippet import snippet
 from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import Api, Operation, ResponseShape
@@ -91,9 +101,11 @@ def error_of(
         return None
     reads = operation.idempotency is Idempotency.SAFE
     error = error_in(reply, may_be_silent=reads and operation.api is Api.V1)
-    if not reads and response.status in OK and _says_both(reply, error, operation, arguments or {}):
-        message = "a response that reports both success and failure"
-        return with_context(DecodeError(message), reply)
+    if response.status in OK and (
+        (error is None and _is_mixed(reply))
+        or (not reads and _says_both(reply, error, operation, arguments or {}))
+    ):
+        return with_context(DecodeError(BOTH), reply)
     if isinstance(error, ApiError) and not reply.show_sensitive:
         error.message = redact(error.message, operation, arguments or {})
         error.args = (error.message,)
@@ -108,17 +120,28 @@ def _says_both(
 ) -> bool:
     """Return whether a response to a write says that it was done, and that it was not.
 
-    A yes with nothing but one of CAKE's refusals as its text, or a no with the record as the write
-    leaves it.
+    A yes whose text denies it, or a no whose text says that it was done, with the record as the
+    write leaves it, or with the id of one that it made.
     """
     if error is None:
-        message = reply.status.message
-        return bool(message) and error_class_alone(message) is not ApiError
-    if not isinstance(error, ApiError) or isinstance(reply.record, XmlElement):
+        return says_failed(reply.status.message)
+    if not isinstance(error, ApiError):
         return False
-    layers = (reply.record, reply.record.get("response"))
-    found = [layer.get(operation.element) for layer in layers if is_object(layer)]
-    return any(is_object(each) and _is_as_asked(each, operation, arguments) for each in found)
+    if says_done(reply.status.message):
+        return True
+    if isinstance(reply.record, XmlElement):
+        return False
+    layers = [each for each in (reply.record, reply.record.get("response")) if is_object(each)]
+    records = [
+        each
+        for layer in layers
+        for name, each in layer.items()
+        if name.casefold() == operation.element and is_object(each)
+    ]
+    lookup = operation.create_lookup
+    if lookup is not None and any(_value(each, lookup.id) for each in (*layers, *records)):
+        return True
+    return any(_is_as_asked(each, operation, arguments) for each in records)
 
 
 def _is_as_asked(
@@ -126,9 +149,20 @@ def _is_as_asked(
 ) -> bool:
     asked = {name: arguments[name] for name in operation.echoed if name in arguments}
     return bool(asked) and all(
-        format_value(value).casefold() == str(record.get(name)).strip().casefold()
+        format_value(value).casefold() == str(_value(record, name)).strip().casefold()
         for name, value in asked.items()
     )
+
+
+def _value(record: Mapping[str, object], name: str) -> object:
+    """Return the value of a field, in whatever case its name is."""
+    return next((each for key, each in record.items() if key.casefold() == name), None)
+
+
+def _is_mixed(reply: Reply) -> bool:
+    """Return whether a response reports an error beside its success, or in its place."""
+    reported = reply.status
+    return reported.is_mixed or (reported.success is None and reported.has_error)
 
 
 def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:

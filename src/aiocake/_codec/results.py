@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
@@ -14,7 +15,7 @@ from aiocake._codec.error_messages import is_first
 from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._codec.leniency import SPACE, Leniency
 from aiocake._codec.refusals import with_context
-from aiocake._codec.reply import Reply, is_object
+from aiocake._codec.reply import BOTH, Reply, is_object
 from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import CreateLookup, Operation, ResponseShape
 from aiocake._operations.parameters import format_value
@@ -125,8 +126,10 @@ def _one(
     record = around[operation.element]
     value = structure(record, operation.model, f"{path}{operation.element}", leniency)
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
-    if operation.create_lookup is not None and is_object(record):
-        _refuse_other_period(operation.create_lookup, arguments, record)
+    if is_object(record):
+        _refuse_other_spelling(operation, arguments, record)
+        if operation.create_lookup is not None:
+            _refuse_other_period(operation.create_lookup, arguments, record)
     return value
 
 
@@ -141,6 +144,7 @@ def _mark(
     for layer in (fields, *filter(is_object, fields.values())):
         named = {name: leniency.value(layer.get(name), name) for name in operation.echoed}
         _refuse_other(operation, arguments, named)
+        _refuse_other_spelling(operation, arguments, layer)
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
         "message": message,
@@ -150,7 +154,17 @@ def _mark(
         amount = fields.get(name)
         # As exports have it, with its currency beside it.
         result[name] = amount.get("amount") if is_object(amount) else amount
-    return structure(result, operation.model, "", leniency)
+    marked = structure(result, operation.model, "", leniency)
+    asked = arguments.get("payment_amount")
+    if (
+        isinstance(marked, MarkResult)
+        and marked.payment_amount is not None
+        and isinstance(asked, Decimal | int)
+        and marked.payment_amount != asked
+    ):
+        # A server of another culture takes 20.01 for 2001, and says that this went well.
+        raise ConsistencyError("the response has another payment_amount than was requested")
+    return marked
 
 
 _DECODERS: Final = {
@@ -167,8 +181,8 @@ def _success(
 ) -> tuple[str, Mapping[str, object]]:
     """Return the message of a response and its fields, unless it reports a failure."""
     reported = reply.status
-    if reported.success is False:
-        raise DecodeError("a response that reports both success and failure")
+    if reported.success is False or reported.is_mixed:
+        raise DecodeError(BOTH)
     record = reply.record
     if not isinstance(record, XmlElement):
         return reported.message, record
@@ -254,6 +268,19 @@ def _refuse_other(
             same = text == format_value(asked).strip().casefold()
         if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
+
+
+def _refuse_other_spelling(
+    operation: Operation[object], arguments: Mapping[str, object], record: Mapping[str, object]
+) -> None:
+    """Refuse a response that names something else under a name that is spelt otherwise."""
+    for key, value in record.items():
+        name = key.casefold().replace("_", "")
+        if not isinstance(value, str | int):
+            continue
+        for asked in operation.echoed:
+            if key != asked and name == asked.replace("_", ""):
+                _refuse_other(operation, arguments, {asked: value})
 
 
 def _refuse_other_period(
