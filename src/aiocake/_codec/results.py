@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast
@@ -24,6 +24,8 @@ from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
 
 T = TypeVar("T")
+
+_DAY: Final = timedelta(days=1)
 
 #: How many rows there are: v1's lists have the one, v2's the other; no page shows a short list of
 #: v2 whole.
@@ -116,7 +118,28 @@ def _rows(
             )
     for item in items:
         _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
+        _refuse_other_days(arguments, item)
+    for name in operation.echoed:
+        if name in arguments and any(item != items[0] for item in items):
+            # Rows need not name what they were filtered by.
+            raise ConsistencyError(f"{len(items)} rows came for one {name}")
     return items
+
+
+def _refuse_other_days(arguments: Mapping[str, object], item: object) -> None:
+    """Refuse a row that is of other days than were asked for: a rate of another year, say.
+
+    Whether the first and the last day count differs between instances.
+    """
+    asked = arguments.get("start_date"), arguments.get("end_date")
+    shown = getattr(item, "start_date", None), getattr(item, "end_date", None)
+    (start, end), (first, last) = asked, shown
+    if not (isinstance(start, date) and isinstance(end, date)):
+        return
+    if not (isinstance(first, datetime) and isinstance(last, datetime)):
+        return
+    if first.date() - end > _DAY or start - last.date() > _DAY:
+        raise ConsistencyError("the response has a row of other days than were requested")
 
 
 def _one(
