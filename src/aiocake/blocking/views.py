@@ -750,7 +750,6 @@ class Reference(Group[AsyncReference]):
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ConsistencyError: A rate is of other days.
             CakeError: CAKE refused the call, or no readable response came.
         """
         return self._thread.run(

@@ -230,7 +230,6 @@ class Reference(
 
         Raises:
             ArgumentError: An argument cannot be sent.
-            ConsistencyError: A rate is of other days.
             CakeError: CAKE refused the call, or no readable response came.
         """
         return await self._call(EXCHANGE_RATES, start_date=start_date, end_date=end_date)
