@@ -58,6 +58,8 @@ def fault(code: str, text: str) -> str:
 CALL = "MarkBuyerBillAsReceived"
 FAULT = "<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>"
 LIKE_YES = (
+    "",
+    "null",
     "OK",
     "200",
     "Succeeded",

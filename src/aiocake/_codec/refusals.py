@@ -101,9 +101,10 @@ def error_of(
         return None
     reads = operation.idempotency is Idempotency.SAFE
     error = error_in(reply, may_be_silent=reads and operation.api is Api.V1)
-    if response.status in OK and (
-        (error is None and _is_mixed(reply))
-        or (not reads and _says_both(reply, error, operation, arguments or {}))
+    if error is None:
+        error = contradiction_in(reply, reads=reads)
+    elif (
+        not reads and response.status in OK and _says_both(reply, error, operation, arguments or {})
     ):
         return with_context(DecodeError(BOTH), reply)
     if isinstance(error, ApiError) and not reply.show_sensitive:
@@ -112,19 +113,31 @@ def error_of(
     return error
 
 
+def contradiction_in(reply: Reply, *, reads: bool) -> DecodeError | None:
+    """Return the error of a response without one that reports an error all the same.
+
+    Args:
+        reply: The response, of a status of success.
+        reads: Whether the call changes nothing. The text of a write counts, too.
+    """
+    reported = reply.status
+    if reported.is_mixed or (not reads and says_failed(reported.message)):
+        return with_context(DecodeError(BOTH), reply)
+    if reported.success is None and reported.has_error:
+        return with_context(DecodeError("a response that reports an error"), reply)
+    return None
+
+
 def _says_both(
     reply: Reply,
-    error: CakeError | None,
+    error: CakeError,
     operation: Operation[Any],
     arguments: Mapping[str, object],
 ) -> bool:
-    """Return whether a response to a write says that it was done, and that it was not.
+    """Return whether a response that refuses a write says that it was done, too.
 
-    A yes whose text denies it, or a no whose text says that it was done, with the record as the
-    write leaves it, or with the id of one that it made.
+    By its text, with the record as the write leaves it, or with the id of one that it made.
     """
-    if error is None:
-        return says_failed(reply.status.message)
     if not isinstance(error, ApiError):
         return False
     if says_done(reply.status.message):
@@ -157,12 +170,6 @@ def _is_as_asked(
 def _value(record: Mapping[str, object], name: str) -> object:
     """Return the value of a field, in whatever case its name is."""
     return next((each for key, each in record.items() if key.casefold() == name), None)
-
-
-def _is_mixed(reply: Reply) -> bool:
-    """Return whether a response reports an error beside its success, or in its place."""
-    reported = reply.status
-    return reported.is_mixed or (reported.success is None and reported.has_error)
 
 
 def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:

@@ -37,8 +37,8 @@ _FRAME: Final = frozenset({"request_status", "success", "response"})
 _OTHER_WORDS: Final = frozenset({"success", "response", *TEXTS})
 #: What a server says of a request that it has taken, and has not refused.
 _UNFINISHED: Final = frozenset({
-    "accepted", "deferred", "in progress", "partial", "partial success", "pending", "processing",
-    "queued", "scheduled", "timeout", "unknown",
+    "", "accepted", "deferred", "in progress", "n/a", "none", "null", "pending", "processing",
+    "queued", "scheduled", "timeout", "undefined", "unknown",
 })  # fmt: skip
 #: Other words than CAKE's "Success" that are no "no", either: "OK", "Success with errors", "Request
 #: completed". A no has none of them, or it begins otherwise and denies it: "Not saved".
@@ -236,7 +236,7 @@ def _holds_more(layer: Mapping[str, object]) -> bool:
 def _words(layer: Mapping[str, object]) -> Iterator[bool]:
     for name, value in layer.items():
         word = name.casefold()
-        if value is None:
+        if value is None or value == "":
             continue
         if word == "request_status":
             yield _status(_text(value, name))
