@@ -121,6 +121,8 @@ def contradiction_in(reply: Reply, *, reads: bool) -> DecodeError | None:
         reads: Whether the call changes nothing. The text of a write counts, too.
     """
     reported = reply.status
+    if not (reported.message or reported.has_error):
+        return None
     if reported.is_mixed or (not reads and says_failed(reported.message)):
         return with_context(DecodeError(BOTH), reply)
     if reported.success is None and reported.has_error:

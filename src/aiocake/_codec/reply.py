@@ -98,10 +98,9 @@ class ReplyStatus:
 
         That something was not found may be all that a list without rows has to say.
         """
-        refused = bool(self.message) and error_class_alone(self.message)
-        return self.success is True and (
-            self.has_error or refused not in {False, ApiError, NotFound}
-        )
+        if not self.success or not (self.message or self.has_error):
+            return False
+        return self.has_error or error_class_alone(self.message) not in {ApiError, NotFound}
 
 
 _SUCCESS: Final = ReplyStatus(success=True)
@@ -208,7 +207,9 @@ def read_status(record: Record) -> ReplyStatus:
     if isinstance(status, str) and status.casefold() == "success":
         names = list(map(str.casefold, record))
         plain = _OTHER_WORDS.isdisjoint(names) and names.count("request_status") == 1
-        if plain and not any(error_text(record)):
+        # A list of a few names is joined sooner than looked through.
+        together = " ".join(names)
+        if plain and "error" not in together and "exception" not in together:
             return _SUCCESS  # said once, and nothing else is said: as almost always
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Context, Decimal
+from functools import cache
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
 from aiocake._codec.converter import count_of, read_date, structure
 from aiocake._codec.error_messages import is_first
 from aiocake._codec.invoice_pages import decode_invoice_page
-from aiocake._codec.leniency import SPACE, Leniency
+from aiocake._codec.leniency import SPACE, Leniency, members
 from aiocake._codec.refusals import with_context
 from aiocake._codec.reply import BOTH, Reply, is_object
 from aiocake._codec.xml.tree import XmlElement
@@ -22,6 +23,9 @@ from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -134,7 +138,8 @@ def _one(
     value = structure(record, operation.model, f"{path}{operation.element}", leniency)
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
     if is_object(record):
-        _refuse_other_spelling(operation, arguments, record)
+        if not record.keys() <= _names(operation.model):
+            _refuse_other_spelling(operation, arguments, record)
         if operation.create_lookup is not None:
             _refuse_other_period(operation.create_lookup, arguments, record)
     return value
@@ -275,6 +280,14 @@ def _refuse_other(
             same = text == format_value(asked).strip().casefold()
         if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
+
+
+def _members(model: type[Any]) -> frozenset[str]:
+    return frozenset(member.name for member in members(model))
+
+
+#: Returns the names of a model's fields. There are few models.
+_names: Final = cast("Callable[[type[Any]], frozenset[str]]", cache(_members))
 
 
 def _refuse_other_spelling(
