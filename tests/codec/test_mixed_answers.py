@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from aiocake._codec.codec import decode, error_of, read_reply
+from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake._pipeline.retry import is_refusal
@@ -275,6 +276,10 @@ def test_a_list_may_have_a_text_beside_it() -> None:
     reply = read_reply(Response(200, {}, body.encode()))
     assert error_of(FIND, reply) is None
     assert decode(FIND, {}, reply).items == ()
+    # An empty one costs nothing.
+    page = b'{"request_status": "Success", "message": %s, "invoices": [], "total_rows": 1}'
+    assert [decode_invoice_page(page % each) for each in (b"null", b'""')] == [((), 1)] * 2
+    assert decode_invoice_page(page % b'"Restricted"') is None
 
 
 def test_rows_for_one_id_are_of_one_record() -> None:
