@@ -6,7 +6,7 @@ a method that threw: only the text tells the two apart.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, cast
 
@@ -132,16 +132,20 @@ def says_failed(message: str) -> bool:
     )
 
 
-def error_text(fields: Mapping[str, object]) -> Iterator[bool]:
-    """Yield, for each field that has the name of an error, whether there is one in it."""
-    for name, value in fields.items():
-        if name.casefold().replace("_", "") not in _ERRORS:
-            continue
-        if isinstance(value, str | dict | list):
-            text = message_text(cast("object", value)).strip(" \t\r\n.").casefold()
-            yield text not in _NO_ERROR and not text.startswith("no error")
-        else:
-            yield bool(value)
+def names_error(fields: Mapping[str, object]) -> bool:
+    """Return whether a field that has the name of an error holds one."""
+    return any(
+        _is_error(value)
+        for name, value in fields.items()
+        if name.casefold().replace("_", "") in _ERRORS
+    )
+
+
+def _is_error(value: object) -> bool:
+    if not isinstance(value, str | dict | list):
+        return bool(value)
+    text = message_text(cast("object", value)).strip(" \t\r\n.").casefold()
+    return text not in _NO_ERROR and not text.startswith("no error")
 
 
 def is_yes(message: str) -> bool:

@@ -17,10 +17,10 @@ from aiocake._codec import strict_json
 from aiocake._codec.error_messages import (
     TEXTS,
     error_class_alone,
-    error_text,
     is_known_refusal,
     is_yes,
     message_text,
+    names_error,
 )
 from aiocake._codec.xml.tree import XmlElement, parse_counting
 from aiocake._messages import Response
@@ -222,7 +222,7 @@ def read_status(record: Record) -> ReplyStatus:
     if no and (is_yes(text) if text else any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
         raise DecodeError(BOTH)
-    has_error = any(text for layer in layers for text in error_text(layer))
+    has_error = any(map(names_error, layers))
     return ReplyStatus(not no if words else None, text, has_error=has_error)
 
 
@@ -282,7 +282,7 @@ def _status_of_xml(element: XmlElement) -> ReplyStatus:
     if len(said) > 1 or (done is False and is_yes(message)):
         raise DecodeError(BOTH)
     texts = {each.name: each.text for each in element.children}
-    return ReplyStatus(done, message, has_error=any(error_text(texts)))
+    return ReplyStatus(done, message, has_error=names_error(texts))
 
 
 def _below(element: XmlElement, outer: str, inner: str) -> XmlElement | None:
