@@ -219,6 +219,24 @@ async def test_the_guard_works_with_each_kind_of_list(ledgers, january, name: st
         assert summary.skipped == 3
 
 
+async def test_an_invoice_that_names_both_partners_keeps_a_create_back(ledgers, january) -> None:
+    """A row of what an affiliate is owed may say for which advertiser's campaign."""
+    books = ledgers()
+    (affiliate,) = books.affiliates(1)
+
+    def both(_: object, response: Response) -> Response:
+        answer = json.loads(bytes(response.body))
+        for row in answer.get("invoices", ()):
+            row["advertiser_id"] = 9
+        return JSONResponse(answer)
+
+    books.state.on_response.append(both)
+    async with books.client() as cake:
+        await january(cake, affiliate).send()
+        assert (await bulk.each([january(cake, affiliate)], journal=None)).skipped == 1
+    assert len(books.periods()) == 1
+
+
 async def test_a_list_that_cannot_be_read_sends_nothing(ledgers, january) -> None:
     books = ledgers()
     (affiliate,) = books.affiliates(1)

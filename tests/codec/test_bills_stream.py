@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aiocake._codec.exports import BillStream
 from aiocake.errors import (
+    ApiError,
     CakeError,
     DeadlineExceeded,
     DecodeError,
@@ -251,6 +252,18 @@ async def test_an_empty_row_count_is_absent(
     assert await collect(bills) == ([1], None)
     assert bills.row_count is None
     assert (bills.lenient.fields, bills.lenient.count) == (("row_count",), 1)
+
+
+@pytest.mark.parametrize(
+    "error", ["<error>Timeout expired</error>", "<message>Restricted</message>"]
+)
+@pytest.mark.parametrize("said", ["<success>true</success>", ""])
+async def test_an_error_beside_the_bills_counts_too(
+    error: str, said: str, stream: Stream, collect: Collect
+) -> None:
+    for whole in (export(before=said + error), export(before=said, after=error)):
+        _, raised = await collect(stream(whole))
+        assert isinstance(raised, ApiError | DecodeError)
 
 
 async def test_what_is_said_behind_the_bills_counts_too(stream: Stream, collect: Collect) -> None:

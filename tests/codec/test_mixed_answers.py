@@ -7,13 +7,16 @@ from decimal import Decimal
 import pytest
 
 from aiocake._codec.codec import decode, error_of, read_reply
+from aiocake._codec.invoice_pages import decode_invoice_page
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake._pipeline.retry import is_refusal
+from aiocake.endpoints.advertiser_bills import MARK_RECEIVED as PAYMENT
 from aiocake.endpoints.affiliate_bills import MARK_RECEIVED
 from aiocake.endpoints.buyer_bills import MARK_RECEIVED as CREDIT
 from aiocake.endpoints.invoices import CREATE, FIND, GET, UPDATE
-from aiocake.errors import CakeError, ConsistencyError
+from aiocake.endpoints.reference import BILLING_CYCLES, PAYMENT_METHODS
+from aiocake.errors import CakeError, ConsistencyError, DecodeError
 
 ARGUMENTS: dict[str, dict[str, object]] = {
     CREATE.name: {
@@ -23,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, object]] = {
     },
     UPDATE.name: {"invoice_id": 1, "invoice_status": "paid"},
     MARK_RECEIVED.name: {"bill_id": 5, "invoiced_amount": Decimal(10)},
+    PAYMENT.name: {"bill_id": 5, "payment_amount": Decimal("20.01")},
     CREDIT.name: {"bill_id": 5, "payment_amount": Decimal(10), "apply_credit_to_buyer": True},
 }
 MADE = (
@@ -50,6 +54,21 @@ def fault(code: str, text: str) -> str:
         f"<s:Fault><s:Code><s:Value>s:{code}</s:Value></s:Code><s:Reason>"
         f'<s:Text xml:lang="en">{text}</s:Text></s:Reason></s:Fault>'
     )
+
+
+CALL = "MarkBuyerBillAsReceived"
+FAULT = "<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>"
+LIKE_YES = (
+    "",
+    "null",
+    "OK",
+    "200",
+    "Succeeded",
+    "SuccessWithWarnings",
+    "Request successful",
+    "Invoice created",
+)
+LIKE_NO = ("Error", "Unsuccessful", "Not saved", "Update failed", "Incomplete", "Invalid request")
 
 
 def result(name: str) -> str:
@@ -93,7 +112,56 @@ UNKNOWN = [
         PAID % "Paid",
     ),
     (MARK_RECEIVED, 200, "<r><success>true</success><message>Invalid Bill ID</message></r>"),
-    # An answer to something else.
+    (CREATE, 200, '{"request_status": "Success", "error": "could not save", ' + MADE % "" + "}"),
+    (
+        UPDATE,
+        200,
+        '{"request_status": "Success", "Errors": ["locked"], "invoice": {"invoice_id": 1}}',
+    ),
+    (
+        UPDATE,
+        200,
+        '{"success": true, "message": "Not saved: locked", "invoice": {"invoice_id": 1}}',
+    ),
+    (MARK_RECEIVED, 200, "<r><success>true</success><message>Could not be saved</message></r>"),
+    (MARK_RECEIVED, 200, "<r><success>true</success><error>locked</error></r>"),
+    (MARK_RECEIVED, 200, "<r><success>false</success><success>true</success></r>"),
+    (
+        MARK_RECEIVED,
+        200,
+        "<r><success>false</success><message>Bill Successfully Updated</message></r>",
+    ),
+    (
+        MARK_RECEIVED,
+        200,
+        '{"request_status": "Success", "response": {"success": false, "message": "mail failed"}}',
+    ),
+    (CREATE, 200, '{"request_status": "Error", "message": "mail failed", "invoice_id": 9}'),
+    (CREATE, 200, '{"success": false, "message": "mail", "Invoice": {"Invoice_ID": 9}}'),
+    (CREATE, 200, '{"success": false, "message": "Invoice created, but the mail failed"}'),
+    (CREDIT, 200, soap(f"{FAULT}<{CALL}Response />")),
+    (CREDIT, 200, soap(f"<{CALL}Response />{FAULT}")),
+    # Another word than CAKE's, which is no "no".
+    *((CREATE, 200, f'{{"request_status": "{word}", "message": "x"}}') for word in LIKE_YES),
+    # What a server says that met something on the way, whatever it was.
+    (CREATE, 500, '{"message": "Mail template not found"}'),
+    (CREATE, 200, '{"success": false, "message": "An unexpected error occurred."}'),
+    (CREATE, 200, '{"request_status": "Error", "message": "Internal server error"}'),
+    # An answer to something else, or of something else.
+    (
+        UPDATE,
+        200,
+        '{"request_status": "Success", "invoice": {"invoice_id": 1, "InvoiceStatus": "void"}}',
+    ),
+    (MARK_RECEIVED, 200, '{"request_status": "Success", "response": {"Bill_ID": "6"}}'),
+    (
+        PAYMENT,
+        200,  # whose culture takes a point for a thousands separator
+        (
+            "<r><success>true</success><message>Bill Successfully Updated</message>"
+            "<payment_amount>2001.0000</payment_amount></r>"
+        ),
+    ),
     (CREDIT, 200, result("MarkAffiliateBillAsPaid")),
     (MARK_RECEIVED, 200, EXPORT),
     (
@@ -110,6 +178,11 @@ UNKNOWN = [
     ),
 ]
 REFUSED = [
+    *((CREATE, 200, f'{{"request_status": "{word}", "message": "x"}}') for word in LIKE_NO),
+    (CREATE, 500, '{"message": "Affiliate 7 not found"}'),
+    (MARK_RECEIVED, 200, '{"success": true, "Success": false, "message": "Invalid Notes"}'),
+    (CREATE, 200, '{"success": false, "message": "The error occurred in affiliate_id"}'),
+    (CREATE, 200, '{"success": false, "message": "The invoice could not be successfully created"}'),
     (CREATE, 500, '{"message": "Error: Invalid API Key."}'),
     (CREATE, 500, '{"message": "Restricted"}'),
     (CREDIT, 500, fault("Receiver", f"{QUOTED}Invalid API Key")),
@@ -128,6 +201,23 @@ REFUSED = [
     ),
 ]
 DONE = [
+    (UPDATE, 200, '{"request_status": " success. ", "invoice": {"invoice_id": 1}}'),
+    (
+        UPDATE,
+        200,
+        (
+            '{"request_status": "Success", "error": null, "errors": [], "error_message": "None", '
+            '"message": "Invoice 1 saved without errors", "invoice": {"invoice_id": "1"}}'
+        ),
+    ),
+    (
+        PAYMENT,
+        200,
+        (
+            "<r><success>true</success><message>Bill Successfully Updated</message><error />"
+            "<payment_amount>20.0099</payment_amount></r>"
+        ),
+    ),
     (CREDIT, 200, result("MarkBuyerBillAsReceived")),
     (
         CREATE,
@@ -158,6 +248,48 @@ def test_a_page_that_says_no_in_another_case_is_no_page(name: str) -> None:
     reply = read_reply(Response(200, {}, body.encode()))
     with pytest.raises(CakeError):
         decode(FIND, {}, reply)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        '"error": "Timeout expired"',
+        '"message": "Restricted"',
+        '"ErrorMessage": "no connection"',
+        '"total_rows": 0, "errors": [{"message": "Invalid API key"}]',
+    ],
+)
+def test_a_list_beside_an_error_is_no_list(beside: str) -> None:
+    """Rows may be missing: to take it for empty would pay a partner twice."""
+    for rows in ("", '{"invoice_id": 1, "invoice_status": "paid", "total_amount": "1.00"}'):
+        body = f'{{"request_status": "Success", "invoices": [{rows}], {beside}}}'
+        reply = read_reply(Response(200, {}, body.encode()))
+        with pytest.raises(DecodeError, match="both success and failure"):
+            decode(FIND, {}, reply)
+    listed = f'{{"request_status": "Success", "billing_cycles": [], {beside}}}'
+    reply = read_reply(Response(200, {}, listed.encode()))
+    assert isinstance(error_of(BILLING_CYCLES, reply), DecodeError)
+
+
+def test_a_list_may_have_a_text_beside_it() -> None:
+    body = '{"request_status": "Success", "message": "Invoices not found", "invoices": []}'
+    reply = read_reply(Response(200, {}, body.encode()))
+    assert error_of(FIND, reply) is None
+    assert decode(FIND, {}, reply).items == ()
+    # An empty one costs nothing.
+    page = b'{"request_status": "Success", "message": %s, "invoices": [], "total_rows": 1}'
+    assert [decode_invoice_page(page % each) for each in (b"null", b'""')] == [((), 1)] * 2
+    assert decode_invoice_page(page % b'"Restricted"') is None
+
+
+def test_rows_for_one_id_are_of_one_record() -> None:
+    """Some instances name no method in its row, so only their number shows an unknown filter."""
+    row = '{"payment_type_id": %d, "payment_type_name": "x"}'
+    body = '{"request_status": "Success", "payment_methods": [%s, %s]}'
+    for other, refused in ((2, True), (1, False)):
+        reply = read_reply(Response(200, {}, (body % (row % 1, row % other)).encode()))
+        with pytest.raises(ConsistencyError) if refused else nullcontext():
+            assert len(decode(PAYMENT_METHODS, {"payment_method_id": 3}, reply)) == 2
 
 
 def test_an_invoice_that_comes_twice_and_differs_is_none() -> None:

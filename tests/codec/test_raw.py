@@ -110,6 +110,7 @@ def answer(body: bytes, status: int = 200) -> Response:
     [
         (b'{"request_status": "Success"}', None, None),
         (b"<a><success>true</success></a>", None, None),
+        (b'{"request_status": "Success", "errors": ["not saved"]}', None, DecodeError),
         (b'{"rows": []}', None, DecodeError),
         (b"<a/>", None, DecodeError),
         (b"[1, 2]", None, DecodeError),

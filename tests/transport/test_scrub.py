@@ -6,6 +6,7 @@ import html
 import json
 import logging
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,17 @@ def test_pieces_of_keys_are_taken_out_one_by_one() -> None:
         "a": "<key>",
         "b": "<key>",
     }
+
+
+@pytest.mark.parametrize("fold", [str.lower, str.upper, str.swapcase])
+def test_a_key_in_another_case_is_taken_out(fold: Callable[[str], str]) -> None:
+    """As in the URL that a server of .NET repeats in lower case."""
+    scrubber = Scrubber()
+    scrubber.learn(Secret("AbCd-EfGhIj+KlMnOp"))
+    for text in ("AbCd-EfGhIj+KlMnOp", "AbCd-EfGhIj%2BKlMnOp", "%41bCd-EfGhIj&#43;KlMnOp"):
+        assert scrubber.scrub(fold(text)) == "<key>"
+        assert scrubber.scrub_headers({"location": fold(text)}) == {"location": "<key>"}
+    assert scrubber.scrub(fold("x AbCd-EfG…")) == fold("x <KEY>…").replace(fold("<KEY>"), "<key>")
 
 
 @given(key=KEYS, before=st.binary(max_size=9), after=st.binary(max_size=9))

@@ -25,6 +25,13 @@ from aiocake.errors import (
 
 #: Where a response of JSON may have its text, in whatever case; no page shows an error of v2.
 TEXTS: Final = ("message", "error", "error_message", "errors", "reason", "error_description")
+#: Names, without case and "_", of what a response has only because of an error.
+_ERRORS: Final = frozenset({
+    "error", "errors", "errormessage", "errormessages", "errordescription", "errortext",
+    "exception", "exceptionmessage",
+})  # fmt: skip
+#: What may stand there all the same.
+_NO_ERROR: Final = frozenset({"", "-", "0", "false", "n/a", "no", "none", "null", "ok", "success"})
 _LONGEST: Final = 300
 #: Shorter beginnings of an argument are found in any text by accident.
 _SHORTEST_ECHO: Final = 8
@@ -36,7 +43,14 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
     for pattern, kind in (
         # .NET's words of a method that gave up half-way: a refusal comes before it begins.
         (r"timeout (period elapsed|expired)|operation (has )?timed out", ServerError),
-        (r"transport-level error|object reference not set", ServerError),
+        (r"transport-level error|object reference not set|network-related or inst", ServerError),
+        (
+            (
+                r"^\W*(internal server error|an? (\w+ )?(error|exception) (has )?occurr?ed)\W*"
+                r"($|while processing|please|(try|contact)\b)"
+            ),
+            ServerError,
+        ),
         (r"invalid api key", AuthenticationError),
         (r"\btipalti\b", TipaltiError),
         (r"^\s*restricted\b", Restricted),
@@ -48,7 +62,11 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[ApiError]], ...]] = tuple(
 #: a text.
 _WHOLE: Final = re.compile(
     r"(?:server was unable to process request\.)?"  # ASMX says so before what a method threw
-    r"\W*(?:invalid bill id|billing id does not exist|(?:\w+ ){0,2}not found|restricted"
+    r"\W*(?:invalid bill id|(?:billing|payment type) id does not exist|restricted"
+    r"|invalid (?:invoice number|notes)"
+    # Not of a template or a file.
+    r"|(?:(?:the )?(?:bill|billing|invoice|affiliate|advertiser|buyer)(?: id)?(?: #?[0-9]+)? )?"
+    r"(?:was )?not found"
     r"|(?:error\W+)?invalid api key(?: (?:provided|supplied|specified|given))?"
     r"|bills processed by tipalti may not be updated)\W*",
     re.IGNORECASE,
@@ -72,6 +90,17 @@ _MARKED: Final[Mapping[str, bool]] = {
     "bill successfully updated": False,
     "affiliate payment updated": False,
 }
+_DONE: Final = re.compile(
+    r"(?<!not )(?<!be )(?<!n't )\bsuccessfully\b"
+    r"|(?<!not )\b(?:created|updated|saved|marked|added)\b\W{1,2}but\b",
+    re.IGNORECASE,
+)
+_FAILED: Final = re.compile(
+    r"^\W*(?:error|fail|unable|cannot|could not|invalid|exception)"
+    r"|\b(?:could not|cannot|can't|couldn't|unable to|failed to|has failed)\b"
+    r"|\b(?:not|n't) (?:been )?(?:be(?:en)? )?(?:created|updated|saved|changed|marked|added)\b",
+    re.IGNORECASE,
+)
 _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
 
 
@@ -84,6 +113,39 @@ def error_class_alone(message: str) -> type[ApiError]:
     """Return the class of a message that nothing else marks as a refusal; it may quote one."""
     kind = error_class_of(message)
     return kind if kind is ServerError or _WHOLE.fullmatch(message) else ApiError
+
+
+def is_known_refusal(message: str) -> bool:
+    """Return whether a message is one of CAKE's refusals, and nothing else."""
+    return _WHOLE.fullmatch(message) is not None
+
+
+def says_done(message: str) -> bool:
+    """Return whether the text of a refusal says that something was done before it was refused."""
+    return _DONE.search(message) is not None
+
+
+def says_failed(message: str) -> bool:
+    """Return whether the text of a success says that it is none."""
+    return not is_yes(message) and (
+        _FAILED.search(message) is not None or error_class_alone(message) is not ApiError
+    )
+
+
+def names_error(fields: Mapping[str, object]) -> bool:
+    """Return whether a field that has the name of an error holds one."""
+    return any(
+        _is_error(value)
+        for name, value in fields.items()
+        if name.casefold().replace("_", "") in _ERRORS
+    )
+
+
+def _is_error(value: object) -> bool:
+    if not isinstance(value, str | dict | list):
+        return bool(value)
+    text = message_text(cast("object", value)).strip(" \t\r\n.").casefold()
+    return text not in _NO_ERROR and not text.startswith("no error")
 
 
 def is_yes(message: str) -> bool:

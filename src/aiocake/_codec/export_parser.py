@@ -24,7 +24,7 @@ from aiocake._codec.error_messages import error_class_of, error_from_message
 from aiocake._codec.fingerprints import Fingerprints
 from aiocake._codec.leniency import Leniency
 from aiocake._codec.refusals import error_of, with_context
-from aiocake._codec.reply import Record, Reply, ReplyStatus, read_status
+from aiocake._codec.reply import BOTH, Record, Reply, ReplyStatus, read_status
 from aiocake._messages import Response
 from aiocake._operations.operation import Operation
 from aiocake.errors import ApiError, CakeError, DecodeError
@@ -133,6 +133,8 @@ class ExportReader(ABC, Generic[T]):
             reported.success is None and error_class_of(reported.message) is not ApiError
         ):
             raise error_from_message(reported.message, self._context.status)
+        if reported.is_mixed or reported.has_error:
+            raise DecodeError(BOTH, status=self._context.status)
 
     def _row_reader(self) -> Callable[[object, int], T | None]:
         """Return a function that makes a record of a row's fields and number; None of a copy.

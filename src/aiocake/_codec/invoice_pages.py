@@ -97,6 +97,7 @@ class _SamplePage(msgspec.Struct):
 class _Rows(msgspec.Struct):
     invoices: tuple[_AnyRow, ...] | None = None
     total_rows: _RowCount | None = None
+    message: object = _ABSENT
 
 
 class _AnyPage(_Rows):
@@ -210,6 +211,7 @@ def _with_plain_amounts(body: bytes) -> bytes:
 def _is_plain(page: _AnyPage, body: bytes) -> bool:
     """Return whether the page is a success, and no key around its rows is hidden or there twice."""
     around = page if page.response is None else page.response
+    layers = (page,) if around is page else (page, around)
     if not body.isascii():
         body.decode()  # msgspec does not look at what it passes over
     folded = body.lower()  # in whatever case, another name may say otherwise
@@ -217,6 +219,8 @@ def _is_plain(page: _AnyPage, body: bytes) -> bool:
         page.request_status.casefold() == "success"
         and page.success is page.d is _ABSENT
         and _times("success", folded) == _times("request_status", folded) == 1
+        and _times("message", folded) == sum(each.message in (None, "") for each in layers)
+        and not (b'"err' in folded or b'"exception' in folded)
         and _times("request_status", body) == _times("invoices", body) == 1
         and _times("response", body) == (page.response is not None)
         and _times("total_rows", body) == (around.total_rows is not None)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from aiocake._codec import strict_json
-from aiocake._codec.refusals import OK, error_in
+from aiocake._codec.refusals import OK, contradiction_in, error_in
 from aiocake._codec.reply import BodyFormat, Reply
 from aiocake._codec.requests_v1 import QUERY_LIMIT
 from aiocake._codec.requests_v2 import KEY, pair
@@ -227,7 +227,9 @@ def error_of_raw(reply: Reply, idempotency: Idempotency = Idempotency.SAFE) -> C
     reads = idempotency is Idempotency.SAFE
     if reads and reply.response.status in OK and _is_without_verdict(reply):
         return None
-    return error_in(reply, may_be_silent=reads)
+    error = error_in(reply, may_be_silent=reads)
+    # What a read shows, its caller judges: a report may have a column of errors.
+    return contradiction_in(reply, reads=False) if error is None and not reads else error
 
 
 def _is_without_verdict(reply: Reply) -> bool:

@@ -17,10 +17,20 @@ from aiocake._codec.error_messages import (
     error_from_message,
     is_binding_error,
     redact,
+    says_done,
+    says_failed,
     short,
     soap_kind,
 )
-from aiocake._codec.reply import BodyFormat, Reply, ReplyStatus, as_text, is_object, title_of
+from aiocake._codec.reply import (
+    BOTH,
+    BodyFormat,
+    Reply,
+    ReplyStatus,
+    as_text,
+    is_object,
+    title_of,
+)
 from aiocake._codec.snippet import snippet
 from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import Api, Operation, ResponseShape
@@ -91,34 +101,62 @@ def error_of(
         return None
     reads = operation.idempotency is Idempotency.SAFE
     error = error_in(reply, may_be_silent=reads and operation.api is Api.V1)
-    if not reads and response.status in OK and _says_both(reply, error, operation, arguments or {}):
-        message = "a response that reports both success and failure"
-        return with_context(DecodeError(message), reply)
+    if error is None:
+        error = contradiction_in(reply, reads=reads)
+    elif (
+        not reads and response.status in OK and _says_both(reply, error, operation, arguments or {})
+    ):
+        return with_context(DecodeError(BOTH), reply)
     if isinstance(error, ApiError) and not reply.show_sensitive:
         error.message = redact(error.message, operation, arguments or {})
         error.args = (error.message,)
     return error
 
 
+def contradiction_in(reply: Reply, *, reads: bool) -> DecodeError | None:
+    """Return the error of a response without one that reports an error all the same.
+
+    Args:
+        reply: The response, of a status of success.
+        reads: Whether the call changes nothing. The text of a write counts, too.
+    """
+    reported = reply.status
+    if not (reported.message or reported.has_error):
+        return None
+    if reported.is_mixed or (not reads and says_failed(reported.message)):
+        return with_context(DecodeError(BOTH), reply)
+    if reported.success is None and reported.has_error:
+        return with_context(DecodeError("a response that reports an error"), reply)
+    return None
+
+
 def _says_both(
     reply: Reply,
-    error: CakeError | None,
+    error: CakeError,
     operation: Operation[Any],
     arguments: Mapping[str, object],
 ) -> bool:
-    """Return whether a response to a write says that it was done, and that it was not.
+    """Return whether a response that refuses a write says that it was done, too.
 
-    A yes with nothing but one of CAKE's refusals as its text, or a no with the record as the write
-    leaves it.
+    By its text, with the record as the write leaves it, or with the id of one that it made.
     """
-    if error is None:
-        message = reply.status.message
-        return bool(message) and error_class_alone(message) is not ApiError
-    if not isinstance(error, ApiError) or isinstance(reply.record, XmlElement):
+    if not isinstance(error, ApiError):
         return False
-    layers = (reply.record, reply.record.get("response"))
-    found = [layer.get(operation.element) for layer in layers if is_object(layer)]
-    return any(is_object(each) and _is_as_asked(each, operation, arguments) for each in found)
+    if says_done(reply.status.message):
+        return True
+    if isinstance(reply.record, XmlElement):
+        return False
+    layers = [each for each in (reply.record, reply.record.get("response")) if is_object(each)]
+    records = [
+        each
+        for layer in layers
+        for name, each in layer.items()
+        if name.casefold() == operation.element and is_object(each)
+    ]
+    lookup = operation.create_lookup
+    if lookup is not None and any(_value(each, lookup.id) for each in (*layers, *records)):
+        return True
+    return any(_is_as_asked(each, operation, arguments) for each in records)
 
 
 def _is_as_asked(
@@ -126,9 +164,14 @@ def _is_as_asked(
 ) -> bool:
     asked = {name: arguments[name] for name in operation.echoed if name in arguments}
     return bool(asked) and all(
-        format_value(value).casefold() == str(record.get(name)).strip().casefold()
+        format_value(value).casefold() == str(_value(record, name)).strip().casefold()
         for name, value in asked.items()
     )
+
+
+def _value(record: Mapping[str, object], name: str) -> object:
+    """Return the value of a field, in whatever case its name is."""
+    return next((each for key, each in record.items() if key.casefold() == name), None)
 
 
 def error_in(reply: Reply, *, may_be_silent: bool) -> CakeError | None:

@@ -14,10 +14,17 @@ from typing import Final, TypeAlias, TypeGuard, cast
 import attrs
 
 from aiocake._codec import strict_json
-from aiocake._codec.error_messages import TEXTS, is_yes, message_text
+from aiocake._codec.error_messages import (
+    TEXTS,
+    error_class_alone,
+    is_known_refusal,
+    is_yes,
+    message_text,
+    names_error,
+)
 from aiocake._codec.xml.tree import XmlElement, parse_counting
 from aiocake._messages import Response
-from aiocake.errors import DecodeError
+from aiocake.errors import ApiError, DecodeError, NotFound
 
 _START: Final = 1024
 _READ_AS_TEXT: Final = 1 << 16
@@ -30,9 +37,17 @@ _FRAME: Final = frozenset({"request_status", "success", "response"})
 _OTHER_WORDS: Final = frozenset({"success", "response", *TEXTS})
 #: What a server says of a request that it has taken, and has not refused.
 _UNFINISHED: Final = frozenset({
-    "accepted", "deferred", "in progress", "partial", "partial success", "pending", "processing",
-    "queued", "scheduled", "timeout", "unknown",
+    "", "accepted", "deferred", "in progress", "n/a", "none", "null", "pending", "processing",
+    "queued", "scheduled", "timeout", "undefined", "unknown",
 })  # fmt: skip
+#: Other words than CAKE's "Success" that are no "no", either: "OK", "Success with errors", "Request
+#: completed". A no has none of them, or it begins otherwise and denies it: "Not saved".
+_LIKE_YES: Final = re.compile(
+    r"(?:succe|ok\b|okay\b|true\b|yes\b|2[0-9][0-9]\b|partial|warning)"
+    r"|(?!.*(?:\b(?:no|not|nothing|never|cannot|unable|invalid)\b|n't\b|fail|error))"
+    r".*\b(?:success|done|completed?|finished|created|updated|saved|applied)",
+    re.DOTALL,
+)
 #: Fields that only an error response has, beside its text. A "status" may be a record's.
 _CODES: Final = frozenset({"error_code", "errorcode"})
 
@@ -69,14 +84,28 @@ class ReplyStatus:
         success: Whether it reports success; None when it does not say.
         message: Its text; empty when it has none.
         fault: The code of a SOAP Fault; None when it is none.
+        has_error: Whether it has something under the name of an error.
     """
 
     success: bool | None = None
     message: str = ""
     fault: str | None = None
+    has_error: bool = False
+
+    @property
+    def is_mixed(self) -> bool:
+        """Return whether it reports success, and an error or nothing but a refusal as its text.
+
+        That something was not found may be all that a list without rows has to say.
+        """
+        if not self.success or not (self.message or self.has_error):
+            return False
+        return self.has_error or error_class_alone(self.message) not in {ApiError, NotFound}
 
 
 _SUCCESS: Final = ReplyStatus(success=True)
+#: Why such a response is neither.
+BOTH: Final = "a response that reports both success and failure"
 
 Record: TypeAlias = Mapping[str, object] | XmlElement
 
@@ -158,8 +187,10 @@ def _without_envelope(root: XmlElement) -> tuple[XmlElement, str]:
         return root, ""
     body = root.find("Body")
     first = body.children[0] if body is not None and body.children else None
-    if first is None:
+    if body is None or first is None:
         raise DecodeError("an envelope without a response")
+    if len(body.children) > 1:
+        raise DecodeError("an envelope with more than one response")
     within = first.name != "Fault" and len(first.children) == 1
     return first.children[0] if within else first, first.name
 
@@ -175,7 +206,10 @@ def read_status(record: Record) -> ReplyStatus:
     status = record.get("request_status")
     if isinstance(status, str) and status.casefold() == "success":
         names = list(map(str.casefold, record))
-        if _OTHER_WORDS.isdisjoint(names) and names.count("request_status") == 1:
+        plain = _OTHER_WORDS.isdisjoint(names) and names.count("request_status") == 1
+        # A list of a few names is joined sooner than looked through.
+        together = " ".join(names)
+        if plain and "error" not in together and "exception" not in together:
             return _SUCCESS  # said once, and nothing else is said: as almost always
     inner = record.get("response")
     layers = [record, inner] if is_object(inner) else [record]
@@ -183,10 +217,13 @@ def read_status(record: Record) -> ReplyStatus:
     texts = [text for layer in layers if (text := message_text(_texts(layer)))]
     text = texts[0] if texts else ""
     no = bool(words) and not all(words)
-    if no and (is_yes(text) if text else any(words) or any(map(_holds_more, layers))):
+    if no and any(words) and not is_known_refusal(text):
+        raise DecodeError(BOTH)  # a reason that is not CAKE's does not say which of them counts
+    if no and (is_yes(text) if text else any(map(_holds_more, layers))):
         # One wrong letter makes a no of "Success". A real no has a reason, or nothing else.
-        raise DecodeError("a response that reports both success and failure")
-    return ReplyStatus(not no if words else None, text)
+        raise DecodeError(BOTH)
+    has_error = any(map(names_error, layers))
+    return ReplyStatus(not no if words else None, text, has_error=has_error)
 
 
 def _texts(layer: Mapping[str, object]) -> dict[str, object]:
@@ -200,7 +237,7 @@ def _holds_more(layer: Mapping[str, object]) -> bool:
 def _words(layer: Mapping[str, object]) -> Iterator[bool]:
     for name, value in layer.items():
         word = name.casefold()
-        if value is None:
+        if value is None or value == "":
             continue
         if word == "request_status":
             yield _status(_text(value, name))
@@ -209,10 +246,12 @@ def _words(layer: Mapping[str, object]) -> Iterator[bool]:
 
 
 def _status(text: str) -> bool:
-    word = text.casefold()
-    if word in _UNFINISHED:
+    word = text.strip(" \t\r\n.!").casefold()
+    if word == "success":
+        return True
+    if word in _UNFINISHED or _LIKE_YES.match(word):
         raise DecodeError("a status that is neither success nor failure", path="request_status")
-    return word == "success"
+    return False
 
 
 def _text(value: object, path: str) -> str:
@@ -237,9 +276,13 @@ def _status_of_xml(element: XmlElement) -> ReplyStatus:
     if not element.children:
         # Some look-ups report an error by a single text.
         return ReplyStatus(message=_text_of(element))
-    success = element.find("success")
-    done = None if success is None else _yes(_text_of(success))
-    return ReplyStatus(done, _text_of(element.find("message")))
+    said = [_yes(_text_of(each)) for each in element.children if each.name == "success"]
+    done = said[0] if said else None
+    message = _text_of(element.find("message"))
+    if len(said) > 1 or (done is False and is_yes(message)):
+        raise DecodeError(BOTH)
+    texts = {each.name: each.text for each in element.children}
+    return ReplyStatus(done, message, has_error=names_error(texts))
 
 
 def _below(element: XmlElement, outer: str, inner: str) -> XmlElement | None:

@@ -4,23 +4,28 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
+from decimal import Context, Decimal
+from functools import cache
 from http import HTTPStatus
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
 from aiocake._codec.converter import count_of, read_date, structure
 from aiocake._codec.error_messages import is_first
 from aiocake._codec.invoice_pages import decode_invoice_page
-from aiocake._codec.leniency import SPACE, Leniency
+from aiocake._codec.leniency import SPACE, Leniency, members
 from aiocake._codec.refusals import with_context
-from aiocake._codec.reply import Reply, is_object
+from aiocake._codec.reply import BOTH, Reply, is_object
 from aiocake._codec.xml.tree import XmlElement
 from aiocake._operations.operation import CreateLookup, Operation, ResponseShape
 from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -29,6 +34,9 @@ T = TypeVar("T")
 _COUNTS: Final = ("row_count", "total_rows")
 #: What ASP.NET puts around the result of each accounting call. What is around any other is nothing.
 _OF_BILLS: Final = re.compile(r"(?:Export|Mark)\w+Bill\w*Response")
+#: An instance rounds what it is sent to the places that it stores.
+_CENT: Final = Decimal("0.01")
+_EXACT: Final = Context(prec=64)
 
 
 def decode(
@@ -115,6 +123,10 @@ def _rows(
             )
     for item in items:
         _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
+    for name in operation.echoed:
+        if name in arguments and any(item != items[0] for item in items):
+            # Rows need not name what they were filtered by.
+            raise ConsistencyError(f"{len(items)} rows came for one {name}")
     return items
 
 
@@ -125,8 +137,11 @@ def _one(
     record = around[operation.element]
     value = structure(record, operation.model, f"{path}{operation.element}", leniency)
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
-    if operation.create_lookup is not None and is_object(record):
-        _refuse_other_period(operation.create_lookup, arguments, record)
+    if is_object(record):
+        if not record.keys() <= _names(operation.model):
+            _refuse_other_spelling(operation, arguments, record)
+        if operation.create_lookup is not None:
+            _refuse_other_period(operation.create_lookup, arguments, record)
     return value
 
 
@@ -141,6 +156,7 @@ def _mark(
     for layer in (fields, *filter(is_object, fields.values())):
         named = {name: leniency.value(layer.get(name), name) for name in operation.echoed}
         _refuse_other(operation, arguments, named)
+        _refuse_other_spelling(operation, arguments, layer)
     result: dict[str, object] = {
         "bill_id": arguments["bill_id"],
         "message": message,
@@ -150,7 +166,17 @@ def _mark(
         amount = fields.get(name)
         # As exports have it, with its currency beside it.
         result[name] = amount.get("amount") if is_object(amount) else amount
-    return structure(result, operation.model, "", leniency)
+    marked = structure(result, operation.model, "", leniency)
+    asked = arguments.get("payment_amount")
+    if (
+        isinstance(marked, MarkResult)
+        and marked.payment_amount is not None
+        and isinstance(asked, Decimal | int)
+        and abs(_EXACT.subtract(marked.payment_amount, Decimal(asked))) >= _CENT
+    ):
+        # A server of another culture takes 20.01 for 2001, and says that this went well.
+        raise ConsistencyError("the response has another payment_amount than was requested")
+    return marked
 
 
 _DECODERS: Final = {
@@ -167,8 +193,8 @@ def _success(
 ) -> tuple[str, Mapping[str, object]]:
     """Return the message of a response and its fields, unless it reports a failure."""
     reported = reply.status
-    if reported.success is False:
-        raise DecodeError("a response that reports both success and failure")
+    if reported.success is False or reported.is_mixed:
+        raise DecodeError(BOTH)
     record = reply.record
     if not isinstance(record, XmlElement):
         return reported.message, record
@@ -254,6 +280,27 @@ def _refuse_other(
             same = text == format_value(asked).strip().casefold()
         if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
+
+
+def _members(model: type[Any]) -> frozenset[str]:
+    return frozenset(member.name for member in members(model))
+
+
+#: Returns the names of a model's fields. There are few models.
+_names: Final = cast("Callable[[type[Any]], frozenset[str]]", cache(_members))
+
+
+def _refuse_other_spelling(
+    operation: Operation[object], arguments: Mapping[str, object], record: Mapping[str, object]
+) -> None:
+    """Refuse a response that names something else under a name that is spelt otherwise."""
+    for key, value in record.items():
+        name = key.casefold().replace("_", "")
+        if not isinstance(value, str | int):
+            continue
+        for asked in operation.echoed:
+            if key != asked and name == asked.replace("_", ""):
+                _refuse_other(operation, arguments, {asked: value})
 
 
 def _refuse_other_period(

@@ -7,8 +7,9 @@ mixture; and the whole in base64 as well, at each of the three ways in which it 
 
 A text that was cut short, by the server or by us, may end or begin within the secret. So pieces of
 it are taken out, too, as they are and in the usual escapes, where they are long enough not to be
-there by accident. A secret that is shorter than such a piece is taken out where it stands alone, or
-behind ``api_key=``: elsewhere it is part of another word.
+there by accident. All of this in whatever case: servers of .NET write URLs in lower case. A secret
+that is shorter than such a piece is taken out where it stands alone, or behind ``api_key=``, and in
+its own case: elsewhere it is part of another word.
 """
 
 import base64
@@ -16,6 +17,7 @@ import html
 import json
 import logging
 import re
+import string
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -29,6 +31,8 @@ _PUT_INSTEAD: Final = "<key>"
 _SHORTEST_PIECE: Final = 6
 #: And shorter pieces of a secret give little of it away.
 _PIECE: Final = 8
+#: To lower case, without a change of length.
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 #: What can be read as itself and as an escape of its beginning: where a secret has many of these,
 #: a text can be read in so many ways that the search would not end.
 _ESCAPES: Final = ("%25", "&amp;", "&#", r"\x", r"\u")
@@ -39,11 +43,13 @@ _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 class Scrubber:
     """Removes the secrets that it knows from texts."""
 
-    __slots__ = ("__weakref__", "_patterns", "_pieces", "_secrets")
+    __slots__ = ("__weakref__", "_finders", "_patterns", "_pieces", "_secrets")
 
     def __init__(self) -> None:
         self._secrets: tuple[Secret, ...] = ()
         self._patterns: tuple[re.Pattern[str], ...] = ()
+        #: The same for a text in lower case, or one as it is: patterns without case are slow.
+        self._finders: tuple[tuple[re.Pattern[str], bool], ...] = ()
         self._pieces: frozenset[str] = frozenset()
 
     def learn(self, secret: Secret) -> None:
@@ -51,7 +57,11 @@ class Scrubber:
         if secret in self._secrets or not secret.reveal():
             return
         self._secrets += (secret,)
-        self._patterns += (re.compile("|".join(_forms(secret.reveal()))),)
+        folds = len(secret.reveal()) >= _PIECE
+        case = re.IGNORECASE if folds else re.NOFLAG
+        self._patterns += (re.compile("|".join(_forms(secret.reveal())), case),)
+        finder = "|".join(_forms(secret.reveal(), str.lower if folds else str))
+        self._finders += ((re.compile(finder), folds),)
         self._pieces |= _pieces(secret.reveal())
 
     def scrub(self, text: str) -> str:
@@ -59,8 +69,9 @@ class Scrubber:
         text = self._without_whole(text)
         kept: list[str] = []
         end = 0
+        folded = text.translate(_LOWER)
         for at in range(len(text) - _PIECE + 1):
-            if text[at : at + _PIECE] in self._pieces:
+            if folded[at : at + _PIECE] in self._pieces:
                 if not kept or at > end:
                     kept += (text[end:at], _PUT_INSTEAD)
                 end = at + _PIECE
@@ -68,8 +79,10 @@ class Scrubber:
 
     def scrub_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Redact the headers of a response: a Location echoes the URL, and so the key."""
+        # The one search that each response pays for.
         together = "\n".join(headers.values())
-        if self._without_whole(together) == together:  # the one search that each response pays for
+        lower = together.lower()
+        if not any(finder.search(lower if folds else together) for finder, folds in self._finders):
             return headers
         return {name: self.scrub(value) for name, value in headers.items()}
 
@@ -79,14 +92,16 @@ class Scrubber:
         return text
 
 
-def _forms(secret: str) -> Iterable[str]:
+def _forms(secret: str, fold: Callable[[str], str] = str) -> Iterable[str]:
+    """Return the patterns of a secret's forms in a text to whose letters this was done."""
     # The longest first: a pattern takes the first alternative that fits.
     if sum(map(secret.count, _ESCAPES)) <= _MOST_ESCAPES:
-        forms = [_mixture(secret)]
+        forms = [_mixture(secret, fold)]
     else:
-        forms = [re.escape(each) for each in sorted(_as_wholes(secret), key=len, reverse=True)]
+        wholes = sorted(_as_wholes(secret), key=len, reverse=True)
+        forms = [re.escape(fold(each)) for each in wholes]
     yield from forms if len(secret) >= _PIECE else (_alone(form, secret) for form in forms)
-    yield from map(re.escape, sorted(_base64(secret), key=len, reverse=True))
+    yield from (re.escape(fold(each)) for each in sorted(_base64(secret), key=len, reverse=True))
 
 
 #: What an escape of another character ends with, before a short secret.
@@ -109,7 +124,7 @@ def _alone(form: str, secret: str) -> str:
     return f"(?:{_BEHIND_NAME}){form}|(?:{before}|{_BEHIND_ESCAPE}){form}{after}"
 
 
-def _mixture(secret: str) -> str:
+def _mixture(secret: str, fold: Callable[[str], str]) -> str:
     """Return the pattern of a secret with each character in any of its encodings.
 
     Otherwise a text that nearly holds the secret is tried in all of them. So backslashes, which
@@ -121,7 +136,7 @@ def _mixture(secret: str) -> str:
         if part[0] == "\\":
             found.append(f"{_BACKSLASH}{{{len(part)},{4 * len(part) + 3}}}")
         else:
-            found.append(_character(part, behind=behind))
+            found.append(_character(part, fold, behind=behind))
         behind = part[0] == "\\"
     return "".join(found)
 
@@ -155,11 +170,12 @@ def _as_wholes(secret: str) -> set[str]:
 def _pieces(secret: str) -> set[str]:
     found: set[str] = set()
     for form in (secret, quote(secret, safe=""), html.escape(secret), *_base64(secret)):
-        found.update(form[at : at + _PIECE] for at in range(len(form) - _PIECE + 1))
+        folded = form.translate(_LOWER)
+        found.update(folded[at : at + _PIECE] for at in range(len(folded) - _PIECE + 1))
     return found
 
 
-def _character(character: str, *, behind: bool) -> str:
+def _character(character: str, fold: Callable[[str], str], *, behind: bool) -> str:
     """Return the pattern of a character in any form; ``behind``: its backslashes are counted."""
     forms = _coded(character)
     # Every repetition is bounded, or a long text could make the search quadratic. The character
@@ -167,7 +183,7 @@ def _character(character: str, *, behind: bool) -> str:
     escaped = ("", "") if behind else (r"\\{1,3}", r"\\{0,3}")
     forms += [
         rf"{escaped[0]}(?:x|u00){_digits(character)}",
-        rf"{escaped[1]}{re.escape(character)}",
+        rf"{escaped[1]}{re.escape(fold(character))}",
     ]
     if character in _NAMED:
         forms.insert(0, rf"&(?:amp;){{0,3}}{_NAMED[character]};")

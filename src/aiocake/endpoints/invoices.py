@@ -104,7 +104,8 @@ async def _list_existing(
     async with _paged(executor, filters, default_rows=LARGE_PAGE).pages() as pages:
         async for page in pages:
             for row in page.items:
-                if row.advertiser_id is None:
+                # One that names both partners is owed to the affiliate, too.
+                if row.advertiser_id is None or row.affiliate_id is not None:
                     visit(_record(row, affiliate_id))
 
 
