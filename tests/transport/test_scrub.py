@@ -97,6 +97,18 @@ def test_a_key_in_another_case_is_taken_out(fold: Callable[[str], str]) -> None:
     assert scrubber.scrub(fold("x AbCd-EfG…")) == fold("x <KEY>…").replace(fold("<KEY>"), "<key>")
 
 
+def test_a_short_key_is_taken_out_in_its_own_case() -> None:
+    scrubber = Scrubber()
+    for key in ("Ab12-Cd", "Efgh-567"):  # of 7 characters, and of 8
+        scrubber.learn(Secret(key))
+    kept = {"a": "ab12-cd"}
+    assert scrubber.scrub_headers(kept) == kept
+    assert scrubber.scrub("ab12-cd") == "ab12-cd"
+    cleaned = {"a": "<key>", "b": "<key>"}
+    assert scrubber.scrub_headers({"a": "Ab12-Cd", "b": "EFGH-567"}) == cleaned
+    assert scrubber.scrub_headers({"a": "Ab12-Cd", "b": "x"}) == {"a": "<key>", "b": "x"}
+
+
 @given(key=KEYS, before=st.binary(max_size=9), after=st.binary(max_size=9))
 def test_base64_gives_no_part_of_a_key_away(key: str, before: bytes, after: bytes) -> None:
     scrubber = Scrubber()

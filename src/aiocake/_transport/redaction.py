@@ -157,10 +157,8 @@ def _as_wholes(secret: str) -> set[str]:
         "".join(form.format(ord(character)) for character in secret)
         for form in (
             "%{:02x}",
-            "%{:02X}",
             "&#{};",
             "&#x{:x};",
-            "&#x{:X};",
             "\\x{:02x}",
             "\\u{:04x}",
         )
