@@ -236,6 +236,8 @@ async def test_a_write_that_is_cancelled_at_any_moment(  # noqa: PLR0913, PLR091
 def held(connection: Connection) -> None:
     """Let whoever comes wait until the test says so."""
     request = connection.request()
+    if not request:  # cancelled before anything of it was sent
+        return
     connection.server.go_on.wait(20)
     connection.send(right(request))
     obedient(connection)
