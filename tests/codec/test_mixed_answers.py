@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from aiocake._codec.codec import decode, error_of, read_reply
@@ -139,6 +140,7 @@ UNKNOWN = [
     (CREATE, 200, '{"request_status": "Error", "message": "mail failed", "invoice_id": 9}'),
     (CREATE, 200, '{"success": false, "message": "mail", "Invoice": {"Invoice_ID": 9}}'),
     (CREATE, 200, '{"success": false, "message": "Invoice created, but the mail failed"}'),
+    (CREATE, 200, '{"success": false, "message": "Not marked; the invoice successfully made"}'),
     (CREDIT, 200, soap(f"{FAULT}<{CALL}Response />")),
     (CREDIT, 200, soap(f"<{CALL}Response />{FAULT}")),
     # Another word than CAKE's, which is no "no".
@@ -183,6 +185,7 @@ REFUSED = [
     (MARK_RECEIVED, 200, '{"success": true, "Success": false, "message": "Invalid Notes"}'),
     (CREATE, 200, '{"success": false, "message": "The error occurred in affiliate_id"}'),
     (CREATE, 200, '{"success": false, "message": "The invoice could not be successfully created"}'),
+    (CREATE, 200, '{"success": false, "message": "Invoice was not created successfully"}'),
     (CREATE, 500, '{"message": "Error: Invalid API Key."}'),
     (CREATE, 500, '{"message": "Restricted"}'),
     (CREDIT, 500, fault("Receiver", f"{QUOTED}Invalid API Key")),
@@ -283,13 +286,18 @@ def test_a_list_may_have_a_text_beside_it() -> None:
 
 
 def test_rows_for_one_id_are_of_one_record() -> None:
-    """Some instances name no method in its row, so only their number shows an unknown filter."""
+    """Some instances name no method in its row, so only their number shows an unknown filter.
+
+    Many rows may be of one value that is not their own id.
+    """
     row = '{"payment_type_id": %d, "payment_type_name": "x"}'
     body = '{"request_status": "Success", "payment_methods": [%s, %s]}'
     for other, refused in ((2, True), (1, False)):
         reply = read_reply(Response(200, {}, (body % (row % 1, row % other)).encode()))
         with pytest.raises(ConsistencyError) if refused else nullcontext():
             assert len(decode(PAYMENT_METHODS, {"payment_method_id": 3}, reply)) == 2
+        by_type = attrs.evolve(PAYMENT_METHODS, echoed=("account_status_id",))
+        assert len(decode(by_type, {"account_status_id": 3}, reply)) == 2
 
 
 def test_an_invoice_that_comes_twice_and_differs_is_none() -> None:

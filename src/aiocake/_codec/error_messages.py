@@ -97,8 +97,12 @@ _DONE: Final = re.compile(
 )
 _FAILED: Final = re.compile(
     r"^\W*(?:error|fail|unable|cannot|could not|invalid|exception)"
-    r"|\b(?:could not|cannot|can't|couldn't|unable to|failed to|has failed)\b"
-    r"|\b(?:not|n't) (?:been )?(?:be(?:en)? )?(?:created|updated|saved|changed|marked|added)\b",
+    r"|\b(?:could not|cannot|can't|couldn't|unable to|failed to|has failed)\b",
+    re.IGNORECASE,
+)
+_NOT_DONE: Final = re.compile(
+    r"(?:\bnot|n't) (?:be(?:en)? )?(?:created|updated|saved|changed|marked|added)\b"
+    r"(?: successfully\b)?",
     re.IGNORECASE,
 )
 _CALLERS_CODES: Final = ("Client", "Sender", "VersionMismatch", "MustUnderstand")
@@ -122,13 +126,15 @@ def is_known_refusal(message: str) -> bool:
 
 def says_done(message: str) -> bool:
     """Return whether the text of a refusal says that something was done before it was refused."""
-    return _DONE.search(message) is not None
+    return _DONE.search(_NOT_DONE.sub("", message)) is not None
 
 
 def says_failed(message: str) -> bool:
     """Return whether the text of a success says that it is none."""
     return not is_yes(message) and (
-        _FAILED.search(message) is not None or error_class_alone(message) is not ApiError
+        _FAILED.search(message) is not None
+        or _NOT_DONE.search(message) is not None
+        or error_class_alone(message) is not ApiError
     )
 
 

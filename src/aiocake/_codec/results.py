@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Context, Decimal
-from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -23,9 +22,6 @@ from aiocake._operations.parameters import format_value
 from aiocake.errors import ConsistencyError, DecodeError, NotFound
 from aiocake.models import Invoice, MarkResult, Page
 from aiocake.values import Idempotency
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -123,10 +119,10 @@ def _rows(
             )
     for item in items:
         _refuse_other(operation, arguments, {n: getattr(item, n, None) for n in operation.echoed})
-    for name in operation.echoed:
-        if name in arguments and any(item != items[0] for item in items):
-            # Rows need not name what they were filtered by.
-            raise ConsistencyError(f"{len(items)} rows came for one {name}")
+    own_id = f"{operation.element.removesuffix('s')}_id"
+    if own_id in arguments and any(item != items[0] for item in items):
+        # Rows need not name what they were filtered by.
+        raise ConsistencyError(f"{len(items)} rows came for one {own_id}")
     return items
 
 
@@ -138,7 +134,7 @@ def _one(
     value = structure(record, operation.model, f"{path}{operation.element}", leniency)
     _refuse_other(operation, arguments, {n: getattr(value, n, None) for n in operation.echoed})
     if is_object(record):
-        if not record.keys() <= _names(operation.model):
+        if not record.keys() <= {member.name for member in members(operation.model)}:
             _refuse_other_spelling(operation, arguments, record)
         if operation.create_lookup is not None:
             _refuse_other_period(operation.create_lookup, arguments, record)
@@ -280,14 +276,6 @@ def _refuse_other(
             same = text == format_value(asked).strip().casefold()
         if not same:
             raise ConsistencyError(f"the response has another {name} than was requested")
-
-
-def _members(model: type[Any]) -> frozenset[str]:
-    return frozenset(member.name for member in members(model))
-
-
-#: Returns the names of a model's fields. There are few models.
-_names: Final = cast("Callable[[type[Any]], frozenset[str]]", cache(_members))
 
 
 def _refuse_other_spelling(

@@ -15,7 +15,7 @@ class Level(StrEnum):
     OK = "ok"
     """Works as it should, or is handled by the SDK."""
     UNKNOWN = "unknown"
-    """Whether it works could not be determined."""
+    """Could not be determined."""
     WARNING = "warning"
     """Works, with a limitation or risk to know about."""
     PROBLEM = "problem"

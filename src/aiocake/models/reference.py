@@ -27,7 +27,7 @@ __all__ = [
 @by_fields
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BillingCycle(Record):
-    """How often a partner is billed."""
+    """An interval at which partners are billed, such as weekly."""
 
     billing_cycle_id: int
     billing_cycle_name: str

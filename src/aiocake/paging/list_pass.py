@@ -192,13 +192,13 @@ class ListPass:
         counts_list: bool | None = None,  # noqa: FBT001 - three values
     ) -> None:
         self.row_limit: int = row_limit
-        """How many rows to ask for: no more than the first page really gave, once it is here."""
+        """The rows to ask for: no more than the first page really gave, once it is here."""
         self.named_total: int | None = None
         """The last ``total_rows``."""
         self.counts_list = counts_list
         """True if ``total_rows`` counts the rows of the list; None as long as nothing shows it."""
         self.pages: int = 0
-        """How many pages were taken."""
+        """The number of pages that were taken."""
         self.over: bool = False
         """True if there is nothing more to request."""
         self.inconsistency: str = ""

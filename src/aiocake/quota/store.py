@@ -39,7 +39,7 @@ class QuotaUnavailable(Exception):
 
 @attrs.frozen(kw_only=True)
 class QuotaRequest:
-    """What a client asks and tells.
+    """A request of a client: what it asks for, and what it has learnt.
 
     Attributes:
         member: Who asks: a text that no other client has.
@@ -72,7 +72,7 @@ class QuotaRequest:
 
 @attrs.frozen(kw_only=True)
 class QuotaReply:
-    """What a store says. Times are in seconds from when the store answered.
+    """The reply of a store. Times are in seconds from when the store answered.
 
     Attributes:
         now: The store's clock.
